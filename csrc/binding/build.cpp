@@ -1,0 +1,46 @@
+// build.cpp - what is loaded: version, constants, build flags, the library's path.
+#include <dlfcn.h>
+
+#include <sstream>
+#include <string>
+
+#include <pybind11/pybind11.h>
+
+#include "header_text.h"
+#include "nbh/nbh.h"
+#include "registers.h"
+
+namespace py = pybind11;
+
+// nbh_build_info's `key: value` lines as a dict.
+static py::dict build_info()
+{
+    py::dict info;
+    std::istringstream lines(nbh_build_info());
+    for (std::string line; std::getline(lines, line);) {
+        const auto colon = line.find(": ");
+        if (colon != std::string::npos)
+            info[py::str(line.substr(0, colon))] = line.substr(colon + 2);
+    }
+    return info;
+}
+
+// The file that this process took libnbh from, as the dynamic loader says.
+static std::string library_path()
+{
+    Dl_info found{};
+    if (dladdr(reinterpret_cast<const void *>(&nbh_version), &found) == 0 ||
+        found.dli_fname == nullptr)
+        throw py::import_error("the dynamic loader does not know where libnbh was loaded from");
+    return found.dli_fname;
+}
+
+void register_build(py::module_ &m)
+{
+    m.attr("UNSET") = NBH_UNSET;
+    m.attr("UNSET_INT") = NBH_UNSET_INT;
+    m.def("version", []() { return nbh_version(); }, "Version of the loaded libnbh.");
+    m.def("header_text", []() { return nbh_header_text; }, "The text of nbh.h.");
+    m.def("build_info", &build_info, "How the loaded libnbh was built, by key.");
+    m.def("library_path", &library_path, "Path of the loaded libnbh.");
+}

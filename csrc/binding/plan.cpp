@@ -1,0 +1,275 @@
+// plan.cpp - nbh_plan as a Python object that owns what it borrows and renders on threads.
+#include <algorithm>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <pybind11/numpy.h>
+#include <pybind11/stl.h>
+
+#include "arrays.h"
+#include "dictionaries.h"
+#include "errors.h"
+#include "experiment.h"
+#include "float_environment.h"
+#include "nbh/nbh.h"
+#include "parallel_rows.h"
+#include "registers.h"
+
+namespace py = pybind11;
+
+namespace
+{
+
+using Table = CArray<double>;
+using Progress = std::optional<py::function>;
+
+constexpr int max_threads = 1024;
+
+// Last index of an axis that starts at `first`.
+std::int32_t last_index(const char *field, std::int32_t first, py::ssize_t count)
+{
+    if (count < 1)
+        raise_error(NBH_INVALID, field, "got an empty axis, need at least one index");
+    if (count - 1 > INT32_MAX - std::int64_t{first})
+        raise_error(NBH_TOO_LARGE, field,
+                    "got " + std::to_string(count) + " indices from " + std::to_string(first) +
+                        ", need a last index that fits 32 bits");
+    return static_cast<std::int32_t>(first + count - 1);
+}
+
+void check_threads(int threads)
+{
+    if (threads < 1 || threads > max_threads)
+        raise_error(NBH_INVALID, "threads",
+                    "got " + std::to_string(threads) + ", need 1 to " +
+                        std::to_string(max_threads));
+}
+
+class Plan
+{
+  public:
+    Plan(const Experiment &experiment, std::optional<Table> amplitude, std::int32_t h_min,
+         std::int32_t k_min, std::int32_t l_min, double default_f)
+        : amplitude_(std::move(amplitude))
+    {
+        nbh_structure_factors table{};
+        table.default_f = default_f;
+        if (amplitude_) {
+            if (amplitude_->ndim() != 3)
+                raise_error(NBH_INVALID, "structure_factors.amplitude",
+                            "got " + std::to_string(amplitude_->ndim()) +
+                                " dimensions, need (h, k, l)");
+            table.amplitude = amplitude_->data();
+            table.h_min = h_min;
+            table.k_min = k_min;
+            table.l_min = l_min;
+            table.h_max = last_index("structure_factors.h_max", h_min, amplitude_->shape(0));
+            table.k_max = last_index("structure_factors.k_max", k_min, amplitude_->shape(1));
+            table.l_max = last_index("structure_factors.l_max", l_min, amplitude_->shape(2));
+        }
+        const DefaultFloatEnvironment environment;
+        nbh_error error{};
+        check(nbh_plan_create(&experiment.c, &table, &plan_, &error), error);
+    }
+    ~Plan()
+    {
+        nbh_plan_destroy(plan_);
+    }
+    Plan(const Plan &) = delete;
+    Plan &operator=(const Plan &) = delete;
+
+    nbh_plan_info info() const
+    {
+        nbh_plan_info info{};
+        nbh_error error{};
+        check(nbh_plan_get_info(plan_, &info, &error), error);
+        return info;
+    }
+
+    py::tuple render(int threads, const Progress &progress, bool want_unrounded)
+    {
+        check_threads(threads);
+        const nbh_plan_info size = info();
+        settle(threads, size, progress);
+
+        auto image = new_image<float>(size.n_slow, size.n_fast);
+        py::object unrounded_image = py::none();
+        float *pixels = image.mutable_data();
+        double *unrounded = nullptr;
+        if (want_unrounded) {
+            auto doubles = new_image<double>(size.n_slow, size.n_fast);
+            unrounded = doubles.mutable_data();
+            unrounded_image = std::move(doubles);
+        }
+        std::vector<double> omega_row_sums(static_cast<std::size_t>(size.n_slow), 0.0);
+
+        const auto work = [&](std::int32_t row, CancelFlag cancel, nbh_error *error) {
+            const auto offset =
+                static_cast<std::size_t>(row) * static_cast<std::size_t>(size.n_fast);
+            const nbh_rows rows = {pixels + offset, unrounded ? unrounded + offset : nullptr,
+                                   &omega_row_sums[static_cast<std::size_t>(row)], cancel};
+            return nbh_plan_render_rows(plan_, row, row + 1, &rows, error);
+        };
+        const auto poll = [&](std::int32_t done) { return report(progress, done, size.n_slow); };
+        parallel_rows(size.n_slow, threads, work, poll);
+        if (!poll(size.n_slow))
+            raise_error(NBH_CANCELLED, "", "the progress callback asked to stop");
+
+        double omega_sum = 0.0; // in row order: the same bits for any number of threads
+        for (const double row_sum : omega_row_sums)
+            omega_sum += row_sum;
+        return py::make_tuple(image, unrounded_image, omega_sum);
+    }
+
+    nbh_trace trace(std::int32_t fast, std::int32_t slow, int threads)
+    {
+        check_threads(threads);
+        settle(threads, info(), std::nullopt);
+        const DefaultFloatEnvironment environment;
+        nbh_trace trace{};
+        nbh_error error{};
+        check(nbh_plan_trace(plan_, fast, slow, &trace, &error), error);
+        return trace;
+    }
+
+    nbh_statistics statistics(const CArray<float> &image, double omega_sum) const
+    {
+        const nbh_plan_info size = info();
+        if (image.ndim() != 2 || image.shape(0) != size.n_slow || image.shape(1) != size.n_fast)
+            raise_error(NBH_INVALID, "image",
+                        "got another shape, need (" + std::to_string(size.n_slow) + ", " +
+                            std::to_string(size.n_fast) + ")");
+        const float *pixels = image.data();
+        nbh_statistics statistics{};
+        nbh_error error{};
+        nbh_status status = NBH_OK;
+        {
+            const py::gil_scoped_release release;
+            const DefaultFloatEnvironment environment;
+            status = nbh_plan_statistics(plan_, pixels, omega_sum, &statistics, &error);
+        }
+        check(status, error);
+        return statistics;
+    }
+
+    // (n, 5): direction from the sample to the source x, y, z, weight, wavelength in metres.
+    CArray<double> sources() const
+    {
+        const std::int64_t count = info().source_count;
+        std::vector<nbh_source> sources(static_cast<std::size_t>(count));
+        nbh_error error{};
+        check(nbh_plan_get_sources(plan_, sources.data(), count, &error), error);
+        CArray<double> rows({py::ssize_t{count}, py::ssize_t{5}});
+        double *to = rows.mutable_data();
+        for (const nbh_source &source : sources) {
+            to = std::copy(source.position, source.position + 3, to);
+            *to++ = source.weight;
+            *to++ = source.wavelength_m;
+        }
+        return rows;
+    }
+
+    CArray<double> phi() const
+    {
+        CArray<double> phi(info().phi_steps);
+        nbh_error error{};
+        check(nbh_plan_get_phi(plan_, phi.mutable_data(), phi.size(), &error), error);
+        return phi;
+    }
+
+    CArray<double> mosaic_matrices() const
+    {
+        const py::ssize_t domains = info().mosaic_domains;
+        CArray<double> matrices({domains, py::ssize_t{3}, py::ssize_t{3}});
+        nbh_error error{};
+        check(nbh_plan_get_mosaic_matrices(plan_, matrices.mutable_data(), domains, &error), error);
+        return matrices;
+    }
+
+    nbh_random random_state() const
+    {
+        nbh_random state{};
+        nbh_error error{};
+        check(nbh_plan_get_random(plan_, &state, &error), error);
+        return state;
+    }
+
+  private:
+    // False if the callback returned False; None and anything else go on.
+    static bool report(const Progress &progress, std::int32_t done, std::int32_t total)
+    {
+        return !progress || !(*progress)(done, total).is(py::bool_(false));
+    }
+
+    bool needs_scan()
+    {
+        const std::lock_guard<std::mutex> lock(settling_);
+        return nbh_plan_needs_scan(plan_) != 0;
+    }
+
+    // Finds the pixel at which the interpolation latch falls, if this plan has one (model 6.5).
+    void settle(int threads, const nbh_plan_info &size, const Progress &progress)
+    {
+        if (!needs_scan())
+            return;
+        std::mutex finding;
+        std::int64_t first_pixel = -1;
+        const auto work = [&](std::int32_t row, CancelFlag cancel, nbh_error *error) {
+            {
+                const std::lock_guard<std::mutex> lock(finding);
+                if (first_pixel >= 0 && first_pixel / size.n_fast < row)
+                    return NBH_OK; // an earlier row has it
+            }
+            std::int64_t found = -1;
+            const nbh_status status =
+                nbh_plan_scan_rows(plan_, row, row + 1, cancel, &found, error);
+            const std::lock_guard<std::mutex> lock(finding);
+            if (status == NBH_OK && found >= 0 && (first_pixel < 0 || found < first_pixel))
+                first_pixel = found;
+            return status;
+        };
+        const auto poll = [&](std::int32_t) { return report(progress, 0, size.n_slow); };
+        parallel_rows(size.n_slow, threads, work, poll);
+
+        const std::lock_guard<std::mutex> lock(settling_);
+        if (nbh_plan_needs_scan(plan_) == 0)
+            return; // another thread was faster
+        nbh_error error{};
+        check(nbh_plan_settle(plan_, first_pixel, &error), error);
+    }
+
+    std::optional<Table> amplitude_; // the plan borrows it
+    nbh_plan *plan_ = nullptr;
+    std::mutex settling_;
+};
+
+} // namespace
+
+void register_plan(py::module_ &m)
+{
+    py::class_<Plan>(m, "Plan")
+        .def(py::init<const Experiment &, std::optional<Table>, std::int32_t, std::int32_t,
+                      std::int32_t, double>(),
+             py::arg("experiment"), py::arg("amplitude").noconvert(), py::arg("h_min"),
+             py::arg("k_min"), py::arg("l_min"), py::arg("default_f"))
+        .def("info", [](const Plan &self) { return to_dict(self.info()); })
+        .def("render", &Plan::render, py::arg("threads"), py::arg("progress"), py::arg("unrounded"))
+        .def(
+            "trace",
+            [](Plan &self, std::int32_t fast, std::int32_t slow, int threads) {
+                return to_dict(self.trace(fast, slow, threads));
+            },
+            py::arg("fast"), py::arg("slow"), py::arg("threads"))
+        .def(
+            "statistics",
+            [](const Plan &self, const CArray<float> &image, double omega_sum) {
+                return to_dict(self.statistics(image, omega_sum));
+            },
+            py::arg("image").noconvert(), py::arg("omega_sum"))
+        .def("sources", &Plan::sources)
+        .def("phi", &Plan::phi)
+        .def("mosaic_matrices", &Plan::mosaic_matrices)
+        .def("random_state", &Plan::random_state);
+}

@@ -1,0 +1,574 @@
+/* nbh.h - the public C interface of libnbh, the diffraction core of nanobragg-hybrid.
+ *
+ * Everything is SI (metres, radians, 1/metre) and IEEE double unless a name says otherwise.
+ * Nothing here prints, exits, reads the environment or the clock, or keeps global state: the
+ * random generator is a struct that the caller owns.  "model" is docs/model.md, the arithmetic
+ * that this library reproduces to the last bit; section numbers are cited as `model 5.2`.
+ *
+ * Use: nbh_experiment_init, edit the struct, nbh_plan_create, then nbh_plan_render_rows from as
+ * many threads as you like, nbh_plan_destroy.  Every function that can fail returns an
+ * nbh_status and fills the caller's nbh_error (which may be NULL).
+ *
+ * This header is plain C99 and is also read by cffi: below the marker only declarations that a
+ * C parser without preprocessor understands, besides the lines that start with '#'.
+ */
+#ifndef NBH_NBH_H
+#define NBH_NBH_H
+
+#include <float.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(_WIN32)
+#if defined(NBH_BUILDING_LIBRARY)
+#define NBH_API __declspec(dllexport)
+#else
+#define NBH_API __declspec(dllimport)
+#endif
+#else
+#define NBH_API __attribute__((visibility("default")))
+#endif
+
+/* A double field with this value is "not given": the library chooses.  (NaN is always an error.) */
+#define NBH_UNSET (-DBL_MAX)
+/* The same for int32_t fields. */
+#define NBH_UNSET_INT INT32_MIN
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* cffi reads from here ------------------------------------------------------------------------ */
+
+/* Status codes.  Numbers are never reused or renumbered. */
+typedef enum nbh_status {
+    NBH_OK = 0,
+    NBH_INVALID = 1,         /* a field's value breaks its rule; error.field names it */
+    NBH_OUT_OF_MEMORY = 2,   /* an allocation failed; error.message names the bytes asked for */
+    NBH_TOO_LARGE = 3,       /* a count or product does not fit its type */
+    NBH_FILE_FORMAT = 4,     /* text or data of a file breaks its rule; error.line is set */
+    NBH_STRUCT_SIZE = 5,     /* struct_size is not this library's: header and library differ */
+    NBH_NOT_IMPLEMENTED = 6, /* this combination is not available in this version */
+    NBH_NOT_SETTLED = 7,     /* nbh_plan_settle must be called before rendering this plan */
+    NBH_CANCELLED = 8        /* *rows.cancel became non-zero */
+} nbh_status;
+
+typedef struct nbh_error {
+    int32_t status;
+    int32_t reserved;
+    int64_t line;      /* one-based line of a text, 0 if there is none */
+    char field[96];    /* "detector.pixel_size_m", empty if no field is to blame */
+    char message[416]; /* got what, need what; without the field */
+} nbh_error;
+
+/* Detector conventions (model 3). */
+typedef enum nbh_convention {
+    NBH_CONVENTION_CUSTOM = 0,
+    NBH_CONVENTION_ADXV = 1,
+    NBH_CONVENTION_MOSFLM = 2,
+    NBH_CONVENTION_DENZO = 3,
+    NBH_CONVENTION_XDS = 4,
+    NBH_CONVENTION_DIALS = 5
+} nbh_convention;
+
+/* What stays in place when the detector rotates (model 3). */
+typedef enum nbh_pivot { NBH_PIVOT_SAMPLE = 0, NBH_PIVOT_BEAM = 1 } nbh_pivot;
+
+/* Crystal shapes (model 6.5). */
+typedef enum nbh_shape {
+    NBH_SHAPE_SQUARE = 0,
+    NBH_SHAPE_ROUND = 1,
+    NBH_SHAPE_GAUSS = 2,
+    NBH_SHAPE_TOPHAT = 3,
+    NBH_SHAPE_GAUSS_HKL = 4,
+    NBH_SHAPE_TOPHAT_HKL = 5
+} nbh_shape;
+
+/* The quirk ledger (docs/quirks.md): bit n-1 is C-PARITY-00n; a set bit is nanoBragg's behaviour.
+ */
+typedef enum nbh_quirk {
+    NBH_QUIRK_PHI_CARRYOVER = 0x0000001,
+    NBH_QUIRK_OVERSAMPLE_RUNNING_PRODUCT = 0x0000002,
+    NBH_QUIRK_THICK_LAST_LAYER = 0x0000004,
+    NBH_QUIRK_POLAR_FIRST_SOURCE = 0x0000008,
+    NBH_QUIRK_INTERPOLATION_LATCH = 0x0000010,
+    NBH_QUIRK_WATER_BACKGROUND = 0x0000020,
+    NBH_QUIRK_LAYER_OVERSHOOT = 0x0000040,
+    NBH_QUIRK_CURVED_DETECTOR_AXES = 0x0000080,
+    NBH_QUIRK_SOURCE_WEIGHTS_IGNORED = 0x0000100,
+    NBH_QUIRK_TRICLINIC_CELL = 0x0000200,
+    NBH_QUIRK_MISSET_RANDOM_RADIANS = 0x0000400,
+    NBH_QUIRK_MISSET_SEED_DEFAULT = 0x0000800,
+    NBH_QUIRK_CUSTOM_CONVENTION_SWITCH = 0x0001000,
+    NBH_QUIRK_PIVOT_FLAG_IGNORED = 0x0002000,
+    NBH_QUIRK_PIX0_IGNORED = 0x0004000,
+    NBH_QUIRK_NEAR_POINT_IGNORED = 0x0008000,
+    NBH_QUIRK_CLI_SUBSTRING = 0x0010000,
+    NBH_QUIRK_SMV_HEADER_SEARCH = 0x0020000,
+    NBH_QUIRK_HKL_STREAM = 0x0040000,
+    NBH_QUIRK_SOURCE_FILE_COMMENTS = 0x0080000,
+    NBH_QUIRK_FDUMP_WHITESPACE = 0x0100000,
+    NBH_QUIRK_SOLID_ANGLE_OVER_STEPS = 0x0200000,
+    NBH_QUIRK_RMSD_COUNTS_MASKED = 0x0400000,
+    NBH_QUIRK_CURVED_NEEDS_ARGUMENT = 0x0800000,
+    NBH_QUIRK_PHI_LEFT_EDGE = 0x1000000,
+    NBH_QUIRK_HEADER_OVERFLOW = 0x2000000,
+    NBH_QUIRKS_NANOBRAGG = 0x3ffffff,
+    NBH_QUIRKS_NANOBRAGG_FIXED = 0x37ffffc,
+    NBH_QUIRKS_NONE = 0
+} nbh_quirk;
+
+/* One source of a source list (model 5.2): the vector points from the sample to the source.  A
+ * component or wavelength that is NBH_UNSET gets model 5.2's default. */
+typedef struct nbh_source {
+    double position[3];
+    double weight;
+    double wavelength_m;
+} nbh_source;
+
+/* Ranges, steps and counts below follow model 5.1: a range is "not given" when negative or
+ * NBH_UNSET, a step when <= 0, a count when <= 0 or NBH_UNSET_INT (phi_steps 0 counts as 1). */
+typedef struct nbh_beam {
+    double wavelength_m;
+    double direction[3];         /* b; first component NBH_UNSET: the convention's */
+    double polarization_axis[3]; /* p; first component NBH_UNSET: the convention's */
+    double polarization_kahn;    /* Kahn factor, 0 unpolarized, 1 along p, -1 across */
+    int32_t polarization_off;    /* 1: factor 1 everywhere */
+    int32_t divergence_square;   /* 1: every grid point; 0: those inside an ellipse */
+    double dispersion_fraction;
+    int32_t dispersion_steps;
+    int32_t divergence_h_steps;
+    int32_t divergence_v_steps;
+    int32_t reserved;
+    double divergence_h_rad;
+    double divergence_v_rad;
+    double divergence_h_step_rad;
+    double divergence_v_step_rad;
+    const nbh_source *sources; /* NULL: generated from divergence and dispersion */
+    int64_t source_count;
+    double fluence_photons_per_m2;
+    double flux_photons_per_s; /* 0: use the fluence */
+    double exposure_s;
+    double beam_size_m;
+} nbh_beam;
+
+typedef struct nbh_crystal {
+    double cell_length_angstrom[3]; /* a b c, in the unit model 4.1 computes in; a unset: no cell */
+    double cell_angle_rad[3];       /* alpha beta gamma */
+    double orientation_matrix[9];   /* row i: component i of a*, b*, c* times wavelength in A;
+                                       first element NBH_UNSET: no matrix */
+    double misset_rad[3];
+    int32_t misset_random; /* 1: draw the missetting from misset_seed */
+    int32_t misset_seed;   /* as given by the user; the generator starts from its negative */
+    double n_cells[3];
+    double size_m[3];    /* sample size along a, b, c; NBH_UNSET: use n_cells */
+    int32_t shape;       /* nbh_shape */
+    int32_t mosaic_seed; /* as given by the user */
+    double shape_fudge;
+    double mosaic_spread_rad;
+    int32_t mosaic_domains;
+    int32_t reserved;
+    double water_size_m;
+} nbh_crystal;
+
+typedef struct nbh_goniometer {
+    double spindle_axis[3]; /* u; first component NBH_UNSET: the convention's */
+    double phi_rad;
+    double osc_rad;
+    double phi_step_rad;
+    int32_t phi_steps;
+    int32_t reserved;
+} nbh_goniometer;
+
+typedef struct nbh_detector {
+    int32_t convention;  /* nbh_convention */
+    int32_t pivot;       /* nbh_pivot or NBH_UNSET_INT */
+    double fast_axis[3]; /* f, s, o and 2theta axis; first component NBH_UNSET: the convention's */
+    double slow_axis[3];
+    double normal_axis[3];
+    double twotheta_axis[3];
+    double pix0_m[3]; /* first component NBH_UNSET: from beam centre and distance */
+    double distance_m;
+    double close_distance_m;
+    double pixel_size_m;
+    int32_t n_fast; /* NBH_UNSET_INT: from size_fast_m */
+    int32_t n_slow;
+    double size_fast_m;
+    double size_slow_m;
+    double beam_x_m; /* Xbeam, Ybeam, Xclose, Yclose: in the convention's meaning */
+    double beam_y_m;
+    double close_x_m;
+    double close_y_m;
+    double org_x_px; /* XDS ORGX, ORGY, pixels */
+    double org_y_px;
+    double rotation_rad[3];
+    double twotheta_rad;
+    int32_t curved;
+    int32_t point_pixel;
+    double sensor_thickness_m;
+    double sensor_attenuation_per_m; /* 1 / attenuation depth; negative or NBH_UNSET: not given */
+    int32_t sensor_layers;
+    int32_t reserved;
+    const uint8_t *mask; /* n_slow * n_fast values, 0 is skipped; NULL: no mask */
+    int64_t mask_count;
+} nbh_detector;
+
+typedef struct nbh_sampling {
+    int32_t oversample; /* NBH_UNSET_INT or <= 0: chosen by model 4.5 */
+    int32_t oversample_thick;
+    int32_t oversample_polar;
+    int32_t oversample_omega;
+    int32_t interpolate;  /* 1 tricubic, 0 nearest, NBH_UNSET_INT: by model 5.1 */
+    int32_t roi_fast_min; /* inclusive bounds; NBH_UNSET_INT: the edge */
+    int32_t roi_fast_max;
+    int32_t roi_slow_min;
+    int32_t roi_slow_max;
+    int32_t reserved;
+    double dmin_m; /* 0: no limit */
+} nbh_sampling;
+
+typedef struct nbh_experiment {
+    size_t struct_size; /* sizeof(nbh_experiment), set by nbh_experiment_init */
+    uint32_t quirks;    /* nbh_quirk bits */
+    uint32_t reserved;
+    nbh_beam beam;
+    nbh_crystal crystal;
+    nbh_goniometer goniometer;
+    nbh_detector detector;
+    nbh_sampling sampling;
+} nbh_experiment;
+
+/* A dense table of structure factors: amplitude[((h-h_min)*k_count + (k-k_min))*l_count + l-l_min].
+ * The plan borrows the table: it must outlive the plan. */
+typedef struct nbh_structure_factors {
+    const double *amplitude; /* NULL: default_f everywhere */
+    int32_t h_min;
+    int32_t h_max;
+    int32_t k_min;
+    int32_t k_max;
+    int32_t l_min;
+    int32_t l_max;
+    double default_f;
+} nbh_structure_factors;
+
+/* ---- the plan: everything that does not depend on the pixel, immutable once settled --------- */
+
+typedef struct nbh_plan nbh_plan;
+
+/* What the plan chose and derived (model 3 to 5).  Lengths in metres unless named otherwise. */
+typedef struct nbh_plan_info {
+    /* detector, model 3 */
+    int32_t convention;
+    int32_t pivot;
+    double beam_direction[3];
+    double polarization_axis[3];
+    double vertical_axis[3];
+    double spindle_axis[3];
+    double fast_axis[3];
+    double slow_axis[3];
+    double normal_axis[3];
+    double twotheta_axis[3];
+    double pix0_m[3]; /* D0 */
+    double distance_m;
+    double close_distance_m;
+    double beam_x_m; /* Xbeam, Ybeam as the image headers report them */
+    double beam_y_m;
+    double beam_fast_m; /* Fbeam, Sbeam */
+    double beam_slow_m;
+    double close_fast_m; /* Fclose, Sclose */
+    double close_slow_m;
+    double org_x_px;
+    double org_y_px;
+    double dials_origin_mm[3];
+    double pixel_size_m;
+    double size_fast_m;
+    double size_slow_m;
+    double twotheta_rad;
+    int32_t n_fast;
+    int32_t n_slow;
+    int32_t roi_fast_min; /* inclusive, clipped; min > max: empty */
+    int32_t roi_fast_max;
+    int32_t roi_slow_min;
+    int32_t roi_slow_max;
+    /* crystal, model 4 */
+    double a0_m[3]; /* reference orientation */
+    double b0_m[3];
+    double c0_m[3];
+    double a_star_per_angstrom[3];
+    double b_star_per_angstrom[3];
+    double c_star_per_angstrom[3];
+    double cell_length_angstrom[3];
+    double cell_angle_rad[3];
+    double reciprocal_length_per_angstrom[3];
+    double reciprocal_angle_rad[3];
+    double cell_volume_angstrom3;
+    double misset_rad[3];
+    double n_cells[3];
+    double crystal_size_m[3]; /* after clipping to the beam; 0 where not given */
+    /* sampling, model 5 */
+    int32_t source_count;
+    int32_t mosaic_domains;
+    int32_t phi_steps;
+    int32_t oversample;
+    int32_t recommended_oversample;
+    int32_t sensor_layers;
+    int32_t steps; /* sources * domains * phi steps * oversample^2 */
+    int32_t interpolate;
+    int32_t divergence_h_steps;
+    int32_t divergence_v_steps;
+    int32_t dispersion_steps;
+    int32_t reserved;
+    double divergence_h_rad;
+    double divergence_v_rad;
+    double divergence_h_step_rad;
+    double divergence_v_step_rad;
+    double dispersion_fraction;
+    double dispersion_step;
+    double phi_rad;
+    double osc_rad;
+    double phi_step_rad;
+    double mosaic_spread_rad;
+    double sensor_thickness_m;
+    double sensor_layer_step_m;
+    double sensor_attenuation_per_m;
+    double wavelength_m;
+    double fluence_photons_per_m2;
+    double water_background; /* I_bg of model 6 */
+    /* warnings: bits of nbh_plan_warning */
+    uint32_t warnings;
+    uint32_t reserved2;
+} nbh_plan_info;
+
+typedef enum nbh_plan_warning {
+    NBH_WARN_SIZE_Y_CLIPPED = 1,     /* crystal size y was clipped to the beam size */
+    NBH_WARN_SIZE_Z_CLIPPED = 2,     /* the same for z */
+    NBH_WARN_NORMAL_RECOMPUTED = 4,  /* the detector normal was not a unit vector */
+    NBH_WARN_CELL_VOLUME = 8,        /* impossible cell: its volume was replaced */
+    NBH_WARN_RECIPROCAL_LENGTH = 16, /* a reciprocal length was not positive */
+    NBH_WARN_MOSAIC_DOMAINS = 32,    /* number of domains chosen because only a spread was given */
+    NBH_WARN_INTERPOLATION_OFF = 64, /* interpolation asked for without a table */
+    NBH_WARN_OVERSAMPLE_LOW = 128    /* fewer sub-pixels than model 4.5 recommends */
+} nbh_plan_warning;
+
+/* Where a block of rows goes.  image holds (row1-row0) * n_fast floats, unrounded (may be NULL) as
+ * many doubles before rounding to float.  omega_row_sums_sr gets, for each row, the solid angle
+ * summed over every sub-pixel visit (model 6.9).  If cancel is not NULL, *cancel is looked at
+ * before every phi step and a value other than 0 ends the call with NBH_CANCELLED. */
+typedef struct nbh_rows {
+    float *image;
+    double *unrounded;
+    double *omega_row_sums_sr; /* row1-row0 values; may be NULL */
+    const volatile int32_t *cancel;
+} nbh_rows;
+
+/* Image statistics of model 6.9. */
+typedef struct nbh_statistics {
+    double max;
+    double max_fast_m; /* Fdet, Sdet of the brightest pixel's last sub-pixel */
+    double max_slow_m;
+    int32_t max_fast;
+    int32_t max_slow;
+    double sum;
+    double mean;
+    double rms;
+    double rmsd;
+    double solid_angle_sr;
+    int64_t pixels;        /* in the ROI and not masked */
+    int64_t pixels_in_roi; /* masked ones too */
+} nbh_statistics;
+
+/* One evaluation of the kernel's innermost loop (model 6.2 to 6.5). */
+typedef struct nbh_step_trace {
+    int32_t layer;
+    int32_t sub_slow;
+    int32_t sub_fast;
+    int32_t source;
+    int32_t phi_step;
+    int32_t domain;
+    double pixel_pos_m[3]; /* P */
+    double airpath_m;      /* R */
+    double diffracted[3];  /* d */
+    double incident[3];
+    double wavelength_m;
+    double q_per_m[3];
+    double stol_per_m;
+    double phi_rad;
+    double a_m[3]; /* rotated with phi and the domain */
+    double b_m[3];
+    double c_m[3];
+    double hkl[3];
+    double hkl_rounded[3];
+    double f_latt_a; /* the three factors; for shapes other than square f_latt_a = f_latt */
+    double f_latt_b;
+    double f_latt_c;
+    double f_latt;
+    double f_cell;
+} nbh_step_trace;
+
+/* The whole chain of one pixel (model 6). */
+typedef struct nbh_trace {
+    int32_t fast;
+    int32_t slow;
+    int32_t masked;       /* 1: outside the ROI or masked; nothing else is set */
+    int32_t evaluated;    /* 0: dmin cut every source; the steps are not set */
+    nbh_step_trace first; /* the first step that dmin does not cut */
+    nbh_step_trace last;  /* the loop state when the pixel was finished */
+    double pix0_m[3];
+    double fast_axis[3];
+    double slow_axis[3];
+    double omega_sr; /* as used in the pixel value */
+    double close_distance_m;
+    double obliquity;  /* close_distance / R of the first step */
+    double cos_2theta; /* incident . diffracted of the last step */
+    double i_before_scaling;
+    double r_e_sqr_m2;
+    double fluence_photons_per_m2;
+    double steps;
+    double capture_fraction;
+    double polarization;
+    double pixel_value; /* before rounding to float */
+    float pixel_float;
+    int32_t reserved;
+} nbh_trace;
+
+/* State of the random generator (model 7.1): one shuffle table shared by all streams. */
+typedef struct nbh_random {
+    int32_t shuffle[32];
+    int32_t y;
+    int32_t has_spare; /* a normal deviate kept by nbh_gauss_deviate */
+    float spare;
+    int32_t reserved;
+} nbh_random;
+
+/* Fills `experiment` with the defaults of model 2 (no cell, no matrix). */
+NBH_API void nbh_experiment_init(nbh_experiment *experiment);
+
+/* Validates, copies and derives everything of model 3 to 5.  `table` may be NULL (default_f 0).
+ * On success *plan must be destroyed by nbh_plan_destroy; on failure *plan is NULL. */
+NBH_API nbh_status nbh_plan_create(const nbh_experiment *experiment,
+                                   const nbh_structure_factors *table, nbh_plan **plan,
+                                   nbh_error *error);
+NBH_API void nbh_plan_destroy(nbh_plan *plan);
+NBH_API nbh_status nbh_plan_get_info(const nbh_plan *plan, nbh_plan_info *info, nbh_error *error);
+
+/* Copies of the plan's tables; capacity counts elements (sources, 9 doubles a domain, steps). */
+NBH_API nbh_status nbh_plan_get_sources(const nbh_plan *plan, nbh_source *sources, int64_t capacity,
+                                        nbh_error *error);
+NBH_API nbh_status nbh_plan_get_mosaic_matrices(const nbh_plan *plan, double *matrices,
+                                                int64_t capacity, nbh_error *error);
+NBH_API nbh_status nbh_plan_get_phi(const nbh_plan *plan, double *phi_rad, int64_t capacity,
+                                    nbh_error *error);
+/* The generator's state after set-up: noise images go on from it (model 7.4). */
+NBH_API nbh_status nbh_plan_get_random(const nbh_plan *plan, nbh_random *state, nbh_error *error);
+
+/* Interpolated plans have one serial-order effect (model 6.5, interpolation_latch) that needs a
+ * pass over the image.  nbh_plan_needs_scan says so (1 or 0); then every row block must be scanned
+ * (in any order, from any number of threads) and the smallest pixel index found must be given to
+ * nbh_plan_settle before rendering.  nbh_plan_scan_rows returns in *first_pixel the smallest
+ * slow * n_fast + fast in [row0, row1) at which the latch falls, or -1. */
+NBH_API int32_t nbh_plan_needs_scan(const nbh_plan *plan);
+NBH_API nbh_status nbh_plan_scan_rows(const nbh_plan *plan, int32_t row0, int32_t row1,
+                                      const volatile int32_t *cancel, int64_t *first_pixel,
+                                      nbh_error *error);
+NBH_API nbh_status nbh_plan_settle(nbh_plan *plan, int64_t first_pixel, nbh_error *error);
+
+/* Renders rows [row0, row1); safe to call from many threads on one settled plan. */
+NBH_API nbh_status nbh_plan_render_rows(const nbh_plan *plan, int32_t row0, int32_t row1,
+                                        const nbh_rows *rows, nbh_error *error);
+/* Scans if needed, settles and renders the whole image (n_slow * n_fast floats) in this thread. */
+NBH_API nbh_status nbh_plan_render(nbh_plan *plan, float *image, double *omega_sum_sr,
+                                   nbh_error *error);
+/* The whole chain of one pixel; the plan must be settled. */
+NBH_API nbh_status nbh_plan_trace(const nbh_plan *plan, int32_t fast, int32_t slow,
+                                  nbh_trace *trace, nbh_error *error);
+/* Statistics of a rendered image (n_slow * n_fast); omega_sum_sr is the total over all rows. */
+NBH_API nbh_status nbh_plan_statistics(const nbh_plan *plan, const float *image,
+                                       double omega_sum_sr, nbh_statistics *statistics,
+                                       nbh_error *error);
+
+/* ---- images (model 8) ----------------------------------------------------------------------- */
+
+/* Inclusive bounds; an empty range (min > max) leaves the image 0. */
+typedef struct nbh_roi {
+    int32_t fast_min;
+    int32_t fast_max;
+    int32_t slow_min;
+    int32_t slow_max;
+} nbh_roi;
+
+/* scale <= 0: 55000 / max, or 1 if max <= 0.  *scale_used may be NULL. */
+NBH_API nbh_status nbh_integer_image(const float *image, int32_t n_fast, int32_t n_slow,
+                                     const nbh_roi *roi, double scale, double max,
+                                     double adc_offset, uint16_t *out, double *scale_used,
+                                     nbh_error *error);
+/* scale <= 0: 250 / (5 rmsd), or integer_scale if rmsd <= 0. */
+NBH_API nbh_status nbh_pgm_image(const float *image, int32_t n_fast, int32_t n_slow, double scale,
+                                 double rmsd, double integer_scale, uint8_t *out,
+                                 double *scale_used, nbh_error *error);
+/* Poisson noise in raster order over the ROI.  `random` and `seed` go on from where they stand. */
+NBH_API nbh_status nbh_noise_image(const float *image, int32_t n_fast, int32_t n_slow,
+                                   const nbh_roi *roi, double adc_offset, nbh_random *random,
+                                   int32_t *seed, uint16_t *out, double *photons,
+                                   int64_t *overloads, nbh_error *error);
+
+/* ---- structure-factor text (files: -hkl) ---------------------------------------------------- */
+
+typedef struct nbh_hkl_bounds {
+    int32_t h_min;
+    int32_t h_max;
+    int32_t k_min;
+    int32_t k_max;
+    int32_t l_min;
+    int32_t l_max;
+    int64_t reflections; /* quadruples (stream) or lines (line by line) */
+    int64_t fractional;  /* indices that are not whole numbers */
+    int64_t
+        stopped_at_line; /* stream: line of the word that ended the first pass, 0: end of text */
+} nbh_hkl_bounds;
+
+/* First pass over a text of h k l F.  stream != 0 reads four numbers at a time whatever the lines
+ * (quirk hkl_stream); 0 reads line by line, skipping blank lines and # comments. */
+NBH_API nbh_status nbh_hkl_scan(const char *text, size_t length, int32_t stream,
+                                nbh_hkl_bounds *bounds, nbh_error *error);
+/* Second pass: fills the dense table (bounds' extent, see nbh_structure_factors) with default_f and
+ * then the amplitudes; *filled counts them, *stopped_at_line is as above. */
+NBH_API nbh_status nbh_hkl_fill(const char *text, size_t length, int32_t stream,
+                                const nbh_hkl_bounds *bounds, double default_f, double *amplitude,
+                                int64_t *filled, int64_t *stopped_at_line, nbh_error *error);
+
+/* ---- pure functions, exported for tests and C users ----------------------------------------- */
+
+NBH_API double nbh_sincg(double x, double n);            /* model 6.5 g */
+NBH_API double nbh_sinc3(double x);                      /* model 6.5 s3 */
+NBH_API void nbh_unit(const double v[3], double out[3]); /* model 1 */
+NBH_API void nbh_rotate_xyz(const double v[3], const double angles_rad[3], double out[3]);
+NBH_API void nbh_rotate_axis(const double v[3], const double axis[3], double phi_rad,
+                             double out[3]);
+/* model 6.6; incident, diffracted and axis are replaced by their unit vectors. */
+NBH_API double nbh_polarization(double kahn, double incident[3], double diffracted[3],
+                                double axis[3]);
+/* model 6.7 at (x,y,z) from 64 values at floor-1 .. floor+2, [h][k][l]. */
+NBH_API double nbh_interpolate_tricubic(double h, double k, double l, const double values[64]);
+NBH_API void nbh_random_init(nbh_random *state);                     /* an empty shuffle table */
+NBH_API float nbh_uniform_deviate(nbh_random *state, int32_t *seed); /* model 7.1 */
+NBH_API float nbh_gauss_deviate(nbh_random *state, int32_t *seed);   /* model 7.5 */
+NBH_API float nbh_poisson_deviate(nbh_random *state, int32_t *seed, float mean);
+NBH_API float nbh_log_gamma(float x);
+NBH_API void nbh_random_rotation(nbh_random *state, int32_t *seed, float spread_rad,
+                                 double matrix[9]);                             /* model 7.2 */
+NBH_API void nbh_rotation_angles(const double matrix[9], double angles_rad[3]); /* model 7.3 */
+
+/* "0.1.0" */
+NBH_API const char *nbh_version(void);
+/* Compiler, flags that matter for the bits, instruction sets: one `key: value` a line. */
+NBH_API const char *nbh_build_info(void);
+/* "NBH_INVALID" for 1; "unknown status" for a number that is none. */
+NBH_API const char *nbh_status_name(int32_t status);
+
+/* cffi reads to here -------------------------------------------------------------------------- */
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

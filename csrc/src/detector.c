@@ -1,0 +1,233 @@
+#include "detector.h"
+
+#include <float.h>
+#include <math.h>
+
+#include "error.h"
+#include "given.h"
+#include "vec3.h"
+
+/* The table of model 3. */
+typedef struct convention_vectors {
+    double beam[3], fast[3], slow[3], normal[3], twotheta_axis[3], polarization[3], spindle[3];
+    int32_t pivot;
+} convention_vectors;
+
+/* clang-format off */
+static const convention_vectors CONVENTIONS[] = {
+    /*                           beam b     fast f     slow s      normal o   2theta axis  polar. p   spindle u  pivot */
+    [NBH_CONVENTION_CUSTOM] = {{1, 0, 0}, {0, 0, 1}, {0, -1, 0}, {1, 0, 0}, {0, 1, 0},  {0, 0, 1}, {0, 0, 1}, NBH_PIVOT_BEAM},
+    [NBH_CONVENTION_ADXV] =   {{0, 0, 1}, {1, 0, 0}, {0, -1, 0}, {0, 0, 1}, {-1, 0, 0}, {1, 0, 0}, {1, 0, 0}, NBH_PIVOT_BEAM},
+    [NBH_CONVENTION_MOSFLM] = {{1, 0, 0}, {0, 0, 1}, {0, -1, 0}, {1, 0, 0}, {0, 0, -1}, {0, 0, 1}, {0, 0, 1}, NBH_PIVOT_BEAM},
+    [NBH_CONVENTION_DENZO] =  {{1, 0, 0}, {0, 0, 1}, {0, -1, 0}, {1, 0, 0}, {0, 0, -1}, {0, 0, 1}, {0, 0, 1}, NBH_PIVOT_BEAM},
+    [NBH_CONVENTION_XDS] =    {{0, 0, 1}, {1, 0, 0}, {0, 1, 0},  {0, 0, 1}, {1, 0, 0},  {1, 0, 0}, {1, 0, 0}, NBH_PIVOT_SAMPLE},
+    [NBH_CONVENTION_DIALS] =  {{0, 0, 1}, {1, 0, 0}, {0, 1, 0},  {0, 0, 1}, {0, 1, 0},  {0, 1, 0}, {0, 1, 0}, NBH_PIVOT_SAMPLE},
+};
+/* clang-format on */
+
+static void given_vector(const double given[3], const double otherwise[3], double out[3])
+{
+    vec3_copy(is_given(given[0]) ? given : otherwise, out);
+}
+
+/* Pixel counts and detector size of model 2. */
+static nbh_status resolve_size(const nbh_detector *detector, nbh_plan_info *info, nbh_error *error)
+{
+    const double pixel = detector->pixel_size_m;
+    double size_fast = detector->size_fast_m, size_slow = detector->size_slow_m;
+    if (is_given_int(detector->n_fast))
+        size_fast = pixel * detector->n_fast;
+    if (is_given_int(detector->n_slow))
+        size_slow = pixel * detector->n_slow;
+    double n_fast = ceil(size_fast / pixel - 0.5), n_slow = ceil(size_slow / pixel - 0.5);
+    if (!(n_fast >= 1 && n_fast <= INT32_MAX))
+        return nbh_fail(error, n_fast >= 1 ? NBH_TOO_LARGE : NBH_INVALID, "detector.size_fast_m",
+                        "got %g m of %g m pixels, need 1 to %d pixels", size_fast, pixel,
+                        INT32_MAX);
+    if (!(n_slow >= 1 && n_slow <= INT32_MAX))
+        return nbh_fail(error, n_slow >= 1 ? NBH_TOO_LARGE : NBH_INVALID, "detector.size_slow_m",
+                        "got %g m of %g m pixels, need 1 to %d pixels", size_slow, pixel,
+                        INT32_MAX);
+    info->pixel_size_m = pixel;
+    info->size_fast_m = size_fast;
+    info->size_slow_m = size_slow;
+    info->n_fast = (int32_t)n_fast;
+    info->n_slow = (int32_t)n_slow;
+    return NBH_OK;
+}
+
+static int32_t lower_bound(int32_t given)
+{
+    return given < 0 ? 0 : given; /* NBH_UNSET_INT is negative */
+}
+
+static int32_t upper_bound(int32_t given, int32_t count)
+{
+    return given < 0 || given >= count ? count - 1 : given;
+}
+
+static void resolve_roi(const nbh_sampling *sampling, nbh_plan_info *info)
+{
+    info->roi_fast_min = lower_bound(sampling->roi_fast_min);
+    info->roi_fast_max = upper_bound(sampling->roi_fast_max, info->n_fast);
+    info->roi_slow_min = lower_bound(sampling->roi_slow_min);
+    info->roi_slow_max = upper_bound(sampling->roi_slow_max, info->n_slow);
+}
+
+static int any_vector_given(const nbh_experiment *e)
+{
+    return is_given(e->beam.direction[0]) || is_given(e->beam.polarization_axis[0]) ||
+           is_given(e->goniometer.spindle_axis[0]) || is_given(e->detector.fast_axis[0]) ||
+           is_given(e->detector.slow_axis[0]) || is_given(e->detector.normal_axis[0]) ||
+           is_given(e->detector.twotheta_axis[0]) || is_given(e->detector.pix0_m[0]);
+}
+
+nbh_status detector_resolve(const nbh_experiment *experiment, nbh_plan_info *info, nbh_error *error)
+{
+    const nbh_detector *detector = &experiment->detector;
+    nbh_status status = resolve_size(detector, info, error);
+    if (status != NBH_OK)
+        return status;
+    resolve_roi(&experiment->sampling, info);
+
+    const double pixel = info->pixel_size_m;
+    const double size_fast = info->size_fast_m, size_slow = info->size_slow_m;
+
+    /* near point and beam centre before conventions */
+    double close_fast =
+        is_given(detector->org_x_px) ? (detector->org_x_px - 0.5) * pixel : size_fast / 2.0;
+    double close_slow =
+        is_given(detector->org_y_px) ? (detector->org_y_px - 0.5) * pixel : size_slow / 2.0;
+    const double close_x = given_or(detector->close_x_m, close_fast);
+    const double close_y = given_or(detector->close_y_m, close_slow);
+
+    /* C-PARITY-013: any vector given selects CUSTOM */
+    int32_t convention = detector->convention;
+    if (any_vector_given(experiment))
+        convention = NBH_CONVENTION_CUSTOM;
+    const convention_vectors *vectors = &CONVENTIONS[convention];
+
+    double beam[3], fast[3], slow[3], normal[3], twotheta_axis[3], polarization[3], spindle[3];
+    given_vector(experiment->beam.direction, vectors->beam, beam);
+    given_vector(detector->fast_axis, vectors->fast, fast);
+    given_vector(detector->slow_axis, vectors->slow, slow);
+    given_vector(detector->normal_axis, vectors->normal, normal);
+    given_vector(detector->twotheta_axis, vectors->twotheta_axis, twotheta_axis);
+    given_vector(experiment->beam.polarization_axis, vectors->polarization, polarization);
+    given_vector(experiment->goniometer.spindle_axis, vectors->spindle, spindle);
+
+    double beam_x, beam_y, beam_fast, beam_slow;
+    switch (convention) {
+    case NBH_CONVENTION_ADXV:
+        beam_x = given_or(detector->beam_x_m, (size_fast + pixel) / 2.0);
+        beam_y = given_or(detector->beam_y_m, (size_slow - pixel) / 2.0);
+        beam_fast = beam_x;
+        beam_slow = size_slow - beam_y;
+        break;
+    case NBH_CONVENTION_MOSFLM:
+    case NBH_CONVENTION_DENZO: {
+        const double shift = convention == NBH_CONVENTION_MOSFLM ? 0.5 : 0.0;
+        beam_x = given_or(detector->beam_x_m, (size_slow + pixel) / 2.0);
+        beam_y = given_or(detector->beam_y_m, (size_fast + pixel) / 2.0);
+        beam_fast = beam_y + shift * pixel;
+        beam_slow = beam_x + shift * pixel;
+        break;
+    }
+    default: /* XDS, DIALS, CUSTOM */
+        beam_x = given_or(detector->beam_x_m, close_x);
+        beam_y = given_or(detector->beam_y_m, close_y);
+        beam_fast = beam_x;
+        beam_slow = beam_y;
+        break;
+    }
+    int32_t pivot = vectors->pivot; /* C-PARITY-014: of the named conventions, whatever was asked */
+    if (convention == NBH_CONVENTION_CUSTOM) {
+        close_fast = beam_x;
+        close_slow = beam_y;
+        if (is_given_int(detector->pivot))
+            pivot = detector->pivot;
+    }
+    info->convention = convention;
+    info->pivot = pivot;
+    info->beam_x_m = beam_x;
+    info->beam_y_m = beam_y;
+
+    const double normal_mag = vec3_mag(normal);
+    vec3_unit(beam, beam);
+    vec3_unit(fast, fast);
+    vec3_unit(slow, slow);
+    vec3_unit(normal, normal);
+    vec3_unit(polarization, polarization);
+    vec3_unit(spindle, spindle);
+    if (normal_mag != 1.0) {
+        vec3_cross(fast, slow, normal);
+        vec3_unit(normal, normal);
+        info->warnings |= NBH_WARN_NORMAL_RECOMPUTED;
+    }
+    vec3_cross(beam, polarization, info->vertical_axis);
+    vec3_unit(info->vertical_axis, info->vertical_axis);
+
+    /* origin, steps 1 and 2 */
+    double tilted[3];
+    vec3_rotate_xyz(normal, detector->rotation_rad, tilted);
+    double ratio = vec3_dot(beam, tilted);
+    if (ratio == 0.0)
+        ratio = DBL_MIN;
+    double close_distance =
+        given_or(detector->close_distance_m, fabs(ratio * detector->distance_m));
+    double distance = close_distance / ratio;
+
+    /* step 3 */
+    double origin[3] = {0.0, 0.0, 0.0};
+    const double twotheta = detector->twotheta_rad;
+    if (pivot == NBH_PIVOT_SAMPLE) {
+        for (int i = 0; i < 3; i++)
+            origin[i] = -close_fast * fast[i] - close_slow * slow[i] + close_distance * normal[i];
+        vec3_rotate_xyz(origin, detector->rotation_rad, origin);
+        vec3_rotate_axis(origin, twotheta_axis, twotheta, origin);
+    }
+    /* step 4 */
+    double *axes[3] = {fast, slow, normal};
+    for (int i = 0; i < 3; i++) {
+        vec3_rotate_xyz(axes[i], detector->rotation_rad, axes[i]);
+        vec3_rotate_axis(axes[i], twotheta_axis, twotheta, axes[i]);
+    }
+    /* step 5; C-PARITY-015: a pix0 vector that was given is overwritten */
+    if (pivot == NBH_PIVOT_BEAM)
+        for (int i = 0; i < 3; i++)
+            origin[i] = -beam_fast * fast[i] - beam_slow * slow[i] + distance * beam[i];
+    /* step 6 */
+    close_fast = -vec3_dot(origin, fast);
+    close_slow = -vec3_dot(origin, slow);
+    close_distance = vec3_dot(origin, normal);
+    /* step 7 */
+    double to_beam[3];
+    for (int i = 0; i < 3; i++)
+        to_beam[i] = close_distance / ratio * beam[i] - origin[i];
+    beam_fast = vec3_dot(fast, to_beam);
+    beam_slow = vec3_dot(slow, to_beam);
+    distance = close_distance / ratio;
+
+    vec3_copy(beam, info->beam_direction);
+    vec3_copy(polarization, info->polarization_axis);
+    vec3_copy(spindle, info->spindle_axis);
+    vec3_copy(fast, info->fast_axis);
+    vec3_copy(slow, info->slow_axis);
+    vec3_copy(normal, info->normal_axis);
+    vec3_copy(twotheta_axis, info->twotheta_axis);
+    vec3_copy(origin, info->pix0_m);
+    info->twotheta_rad = twotheta;
+    info->distance_m = distance;
+    info->close_distance_m = close_distance;
+    info->beam_fast_m = beam_fast;
+    info->beam_slow_m = beam_slow;
+    info->close_fast_m = close_fast;
+    info->close_slow_m = close_slow;
+    /* step 8, reported only */
+    info->org_x_px = close_fast / pixel + 0.5;
+    info->org_y_px = close_slow / pixel + 0.5;
+    const double dials_axes[3][3] = {{0, 0, 1}, {0, 1, 0}, {-1, 0, 0}};
+    for (int i = 0; i < 3; i++)
+        info->dials_origin_mm[i] = 1000.0 * vec3_dot(origin, dials_axes[i]);
+    return NBH_OK;
+}

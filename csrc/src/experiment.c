@@ -1,0 +1,279 @@
+#include "experiment.h"
+
+#include <math.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "error.h"
+#include "given.h"
+
+/* Defaults of model 2. */
+void nbh_experiment_init(nbh_experiment *experiment)
+{
+    memset(experiment, 0, sizeof *experiment);
+    experiment->struct_size = sizeof *experiment;
+    experiment->quirks = NBH_QUIRKS_NANOBRAGG;
+
+    nbh_beam *beam = &experiment->beam;
+    beam->wavelength_m = 1e-10;
+    beam->direction[0] = NBH_UNSET;
+    beam->polarization_axis[0] = NBH_UNSET;
+    beam->dispersion_fraction = 0.0;
+    beam->dispersion_steps = NBH_UNSET_INT;
+    beam->divergence_h_steps = NBH_UNSET_INT;
+    beam->divergence_v_steps = NBH_UNSET_INT;
+    beam->divergence_h_rad = NBH_UNSET;
+    beam->divergence_v_rad = NBH_UNSET;
+    beam->divergence_h_step_rad = NBH_UNSET;
+    beam->divergence_v_step_rad = NBH_UNSET;
+    beam->fluence_photons_per_m2 = 125932015286227086360700780544.0;
+    beam->exposure_s = 1.0;
+    beam->beam_size_m = 1e-4;
+
+    nbh_crystal *crystal = &experiment->crystal;
+    crystal->cell_length_angstrom[0] = NBH_UNSET;
+    crystal->orientation_matrix[0] = NBH_UNSET;
+    crystal->misset_seed = 1;
+    crystal->mosaic_seed = 12345678;
+    crystal->shape_fudge = 1.0;
+    crystal->mosaic_spread_rad = NBH_UNSET;
+    crystal->mosaic_domains = NBH_UNSET_INT;
+    for (int i = 0; i < 3; i++) {
+        crystal->n_cells[i] = 1.0;
+        crystal->size_m[i] = NBH_UNSET;
+    }
+
+    nbh_goniometer *goniometer = &experiment->goniometer;
+    goniometer->spindle_axis[0] = NBH_UNSET;
+    goniometer->osc_rad = NBH_UNSET;
+    goniometer->phi_step_rad = NBH_UNSET;
+    goniometer->phi_steps = NBH_UNSET_INT;
+
+    nbh_detector *detector = &experiment->detector;
+    detector->convention = NBH_CONVENTION_MOSFLM;
+    detector->pivot = NBH_UNSET_INT;
+    detector->fast_axis[0] = NBH_UNSET;
+    detector->slow_axis[0] = NBH_UNSET;
+    detector->normal_axis[0] = NBH_UNSET;
+    detector->twotheta_axis[0] = NBH_UNSET;
+    detector->pix0_m[0] = NBH_UNSET;
+    detector->distance_m = 0.1;
+    detector->close_distance_m = NBH_UNSET;
+    detector->pixel_size_m = 1e-4;
+    detector->n_fast = NBH_UNSET_INT;
+    detector->n_slow = NBH_UNSET_INT;
+    detector->size_fast_m = 0.1024;
+    detector->size_slow_m = 0.1024;
+    detector->beam_x_m = NBH_UNSET;
+    detector->beam_y_m = NBH_UNSET;
+    detector->close_x_m = NBH_UNSET;
+    detector->close_y_m = NBH_UNSET;
+    detector->org_x_px = NBH_UNSET;
+    detector->org_y_px = NBH_UNSET;
+    detector->sensor_attenuation_per_m = NBH_UNSET;
+    detector->sensor_layers = NBH_UNSET_INT;
+
+    nbh_sampling *sampling = &experiment->sampling;
+    sampling->oversample = NBH_UNSET_INT;
+    sampling->interpolate = NBH_UNSET_INT;
+    sampling->roi_fast_min = NBH_UNSET_INT;
+    sampling->roi_fast_max = NBH_UNSET_INT;
+    sampling->roi_slow_min = NBH_UNSET_INT;
+    sampling->roi_slow_max = NBH_UNSET_INT;
+}
+
+typedef enum rule { FINITE, POSITIVE, NOT_NEGATIVE } rule;
+
+/* One or more adjacent doubles with one rule; NBH_UNSET passes where `optional`. */
+typedef struct field_rule {
+    const char *name;
+    size_t offset;
+    int count;
+    rule rule;
+    int optional;
+} field_rule;
+
+#define FIELD(path, count, rule, optional)                                                         \
+    {#path, offsetof(nbh_experiment, path), count, rule, optional}
+
+static const field_rule FIELD_RULES[] = {
+    FIELD(beam.wavelength_m, 1, POSITIVE, 0),
+    FIELD(beam.direction, 3, FINITE, 1),
+    FIELD(beam.polarization_axis, 3, FINITE, 1),
+    FIELD(beam.polarization_kahn, 1, FINITE, 0),
+    FIELD(beam.dispersion_fraction, 1, FINITE, 1),
+    FIELD(beam.divergence_h_rad, 1, FINITE, 1),
+    FIELD(beam.divergence_v_rad, 1, FINITE, 1),
+    FIELD(beam.divergence_h_step_rad, 1, FINITE, 1),
+    FIELD(beam.divergence_v_step_rad, 1, FINITE, 1),
+    FIELD(beam.fluence_photons_per_m2, 1, FINITE, 0),
+    FIELD(beam.flux_photons_per_s, 1, FINITE, 0),
+    FIELD(beam.exposure_s, 1, FINITE, 0),
+    FIELD(beam.beam_size_m, 1, FINITE, 0),
+    FIELD(crystal.cell_length_angstrom, 3, FINITE, 1),
+    FIELD(crystal.cell_angle_rad, 3, FINITE, 0),
+    FIELD(crystal.orientation_matrix, 9, FINITE, 1),
+    FIELD(crystal.misset_rad, 3, FINITE, 0),
+    FIELD(crystal.n_cells, 3, FINITE, 0),
+    FIELD(crystal.size_m, 3, FINITE, 1),
+    FIELD(crystal.shape_fudge, 1, FINITE, 0),
+    FIELD(crystal.mosaic_spread_rad, 1, FINITE, 1),
+    FIELD(crystal.water_size_m, 1, FINITE, 0),
+    FIELD(goniometer.spindle_axis, 3, FINITE, 1),
+    FIELD(goniometer.phi_rad, 1, FINITE, 0),
+    FIELD(goniometer.osc_rad, 1, FINITE, 1),
+    FIELD(goniometer.phi_step_rad, 1, FINITE, 1),
+    FIELD(detector.fast_axis, 3, FINITE, 1),
+    FIELD(detector.slow_axis, 3, FINITE, 1),
+    FIELD(detector.normal_axis, 3, FINITE, 1),
+    FIELD(detector.twotheta_axis, 3, FINITE, 1),
+    FIELD(detector.pix0_m, 3, FINITE, 1),
+    FIELD(detector.distance_m, 1, POSITIVE, 0),
+    FIELD(detector.close_distance_m, 1, FINITE, 1),
+    FIELD(detector.pixel_size_m, 1, POSITIVE, 0),
+    FIELD(detector.size_fast_m, 1, POSITIVE, 0),
+    FIELD(detector.size_slow_m, 1, POSITIVE, 0),
+    FIELD(detector.beam_x_m, 1, FINITE, 1),
+    FIELD(detector.beam_y_m, 1, FINITE, 1),
+    FIELD(detector.close_x_m, 1, FINITE, 1),
+    FIELD(detector.close_y_m, 1, FINITE, 1),
+    FIELD(detector.org_x_px, 1, FINITE, 1),
+    FIELD(detector.org_y_px, 1, FINITE, 1),
+    FIELD(detector.rotation_rad, 3, FINITE, 0),
+    FIELD(detector.twotheta_rad, 1, FINITE, 0),
+    FIELD(detector.sensor_thickness_m, 1, FINITE, 1),
+    FIELD(detector.sensor_attenuation_per_m, 1, FINITE, 1),
+    FIELD(sampling.dmin_m, 1, NOT_NEGATIVE, 0),
+};
+
+static nbh_status check_double(const field_rule *field, double value, nbh_error *error)
+{
+    if (!isfinite(value))
+        return nbh_fail(error, NBH_INVALID, field->name, "got %g, need a finite value", value);
+    if (field->rule == POSITIVE && !(value > 0.0))
+        return nbh_fail(error, NBH_INVALID, field->name, "got %g, need a finite value > 0", value);
+    if (field->rule == NOT_NEGATIVE && !(value >= 0.0))
+        return nbh_fail(error, NBH_INVALID, field->name, "got %g, need a finite value >= 0", value);
+    return NBH_OK;
+}
+
+static nbh_status check_int(const char *field, int32_t value, int32_t low, int32_t high,
+                            nbh_error *error)
+{
+    if (value < low || value > high)
+        return nbh_fail(error, NBH_INVALID, field, "got %d, need %d to %d", value, low, high);
+    return NBH_OK;
+}
+
+static nbh_status check_count(const char *field, int32_t value, nbh_error *error)
+{
+    if (is_given_int(value) && value < 1)
+        return nbh_fail(error, NBH_INVALID, field, "got %d, need at least 1", value);
+    return NBH_OK;
+}
+
+static nbh_status check_sources(const nbh_beam *beam, nbh_error *error)
+{
+    if (beam->sources == NULL)
+        return NBH_OK;
+    if (beam->source_count < 1 || beam->source_count > INT32_MAX)
+        return nbh_fail(error, NBH_INVALID, "beam.source_count", "got %lld, need 1 to %d",
+                        (long long)beam->source_count, INT32_MAX);
+    for (int64_t i = 0; i < beam->source_count; i++) {
+        const nbh_source *s = &beam->sources[i];
+        if (!(isfinite(s->position[0]) && isfinite(s->position[1]) && isfinite(s->position[2]) &&
+              isfinite(s->weight) && isfinite(s->wavelength_m)))
+            return nbh_fail(error, NBH_INVALID, "beam.sources",
+                            "source %lld has a value that is not finite", (long long)i);
+    }
+    return NBH_OK;
+}
+
+/* Quirks whose corrected branch acts in this library but is not part of this version. */
+static nbh_status check_quirks(uint32_t quirks, nbh_error *error)
+{
+    static const struct {
+        uint32_t bit;
+        const char *name;
+    } only_on[] = {
+        {NBH_QUIRK_THICK_LAST_LAYER, "thick_last_layer"},
+        {NBH_QUIRK_POLAR_FIRST_SOURCE, "polar_first_source"},
+        {NBH_QUIRK_INTERPOLATION_LATCH, "interpolation_latch"},
+        {NBH_QUIRK_WATER_BACKGROUND, "water_background"},
+        {NBH_QUIRK_LAYER_OVERSHOOT, "layer_overshoot"},
+        {NBH_QUIRK_CURVED_DETECTOR_AXES, "curved_detector_axes"},
+        {NBH_QUIRK_SOURCE_WEIGHTS_IGNORED, "source_weights_ignored"},
+        {NBH_QUIRK_TRICLINIC_CELL, "triclinic_cell"},
+        {NBH_QUIRK_MISSET_RANDOM_RADIANS, "misset_random_radians"},
+        {NBH_QUIRK_CUSTOM_CONVENTION_SWITCH, "custom_convention_switch"},
+        {NBH_QUIRK_PIVOT_FLAG_IGNORED, "pivot_flag_ignored"},
+        {NBH_QUIRK_PIX0_IGNORED, "pix0_ignored"},
+        {NBH_QUIRK_NEAR_POINT_IGNORED, "near_point_ignored"},
+        {NBH_QUIRK_SOLID_ANGLE_OVER_STEPS, "solid_angle_over_steps"},
+        {NBH_QUIRK_RMSD_COUNTS_MASKED, "rmsd_counts_masked"},
+        {NBH_QUIRK_PHI_LEFT_EDGE, "phi_left_edge"},
+    };
+    for (size_t i = 0; i < sizeof only_on / sizeof only_on[0]; i++)
+        if (!(quirks & only_on[i].bit))
+            return nbh_fail(error, NBH_NOT_IMPLEMENTED, "quirks",
+                            "%s is off, and this version has only nanoBragg's behaviour (on)",
+                            only_on[i].name);
+    if (quirks & ~(uint32_t)NBH_QUIRKS_NANOBRAGG)
+        return nbh_fail(error, NBH_INVALID, "quirks", "got 0x%x, need bits of nbh_quirk",
+                        (unsigned)quirks);
+    return NBH_OK;
+}
+
+static nbh_status check_table(const nbh_structure_factors *table, nbh_error *error)
+{
+    if (!isfinite(table->default_f))
+        return nbh_fail(error, NBH_INVALID, "structure_factors.default_f",
+                        "got %g, need a finite value", table->default_f);
+    if (table->amplitude == NULL)
+        return NBH_OK;
+    const int32_t bounds[6] = {table->h_min, table->h_max, table->k_min,
+                               table->k_max, table->l_min, table->l_max};
+    for (int i = 0; i < 6; i += 2)
+        if (bounds[i] > bounds[i + 1])
+            return nbh_fail(error, NBH_INVALID, "structure_factors.h_min",
+                            "got bounds %d to %d, need min <= max", bounds[i], bounds[i + 1]);
+    return NBH_OK;
+}
+
+nbh_status experiment_validate(const nbh_experiment *experiment, const nbh_structure_factors *table,
+                               nbh_error *error)
+{
+    if (experiment->struct_size != sizeof *experiment)
+        return nbh_fail(error, NBH_STRUCT_SIZE, "struct_size",
+                        "got %zu, this library's nbh_experiment has %zu bytes",
+                        experiment->struct_size, sizeof *experiment);
+    nbh_status status = check_quirks(experiment->quirks, error);
+    for (size_t i = 0; status == NBH_OK && i < sizeof FIELD_RULES / sizeof FIELD_RULES[0]; i++) {
+        const field_rule *field = &FIELD_RULES[i];
+        const double *values = (const double *)((const char *)experiment + field->offset);
+        if (field->optional && !is_given(values[0]))
+            continue;
+        for (int j = 0; status == NBH_OK && j < field->count; j++)
+            if (!(field->optional && !is_given(values[j])))
+                status = check_double(field, values[j], error);
+    }
+
+    const nbh_detector *d = &experiment->detector;
+    if (status == NBH_OK)
+        status = check_int("detector.convention", d->convention, NBH_CONVENTION_CUSTOM,
+                           NBH_CONVENTION_DIALS, error);
+    if (status == NBH_OK && is_given_int(d->pivot))
+        status = check_int("detector.pivot", d->pivot, NBH_PIVOT_SAMPLE, NBH_PIVOT_BEAM, error);
+    if (status == NBH_OK)
+        status = check_int("crystal.shape", experiment->crystal.shape, NBH_SHAPE_SQUARE,
+                           NBH_SHAPE_TOPHAT_HKL, error);
+    if (status == NBH_OK)
+        status = check_count("detector.n_fast", d->n_fast, error);
+    if (status == NBH_OK)
+        status = check_count("detector.n_slow", d->n_slow, error);
+    if (status == NBH_OK)
+        status = check_sources(&experiment->beam, error);
+    if (status == NBH_OK)
+        status = check_table(table, error);
+    return status;
+}

@@ -1,0 +1,106 @@
+/* images.c - the integer and the PGM image (model 8). */
+#include "nbh/nbh.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "error.h"
+#include "image_rules.h"
+
+nbh_status image_check(const float *image, int32_t n_fast, int32_t n_slow, const void *out,
+                       nbh_error *error)
+{
+    if (image == NULL)
+        return nbh_fail(error, NBH_INVALID, "image", "got NULL, need an image");
+    if (n_fast < 1)
+        return nbh_fail(error, NBH_INVALID, "n_fast", "got %d, need at least 1", (int)n_fast);
+    if (n_slow < 1)
+        return nbh_fail(error, NBH_INVALID, "n_slow", "got %d, need at least 1", (int)n_slow);
+    if (out == NULL)
+        return nbh_fail(error, NBH_INVALID, "out", "got NULL, need room for the image");
+    return NBH_OK;
+}
+
+nbh_status image_check_roi(const nbh_roi *roi, int32_t n_fast, int32_t n_slow, nbh_error *error)
+{
+    if (roi == NULL)
+        return nbh_fail(error, NBH_INVALID, "roi", "got NULL, need a region");
+    if (roi->fast_min > roi->fast_max || roi->slow_min > roi->slow_max)
+        return NBH_OK;
+    if (roi->fast_min < 0 || roi->fast_max >= n_fast)
+        return nbh_fail(error, NBH_INVALID, "roi.fast_max", "got %d to %d, need 0 to %d",
+                        (int)roi->fast_min, (int)roi->fast_max, (int)n_fast - 1);
+    if (roi->slow_min < 0 || roi->slow_max >= n_slow)
+        return nbh_fail(error, NBH_INVALID, "roi.slow_max", "got %d to %d, need 0 to %d",
+                        (int)roi->slow_min, (int)roi->slow_max, (int)n_slow - 1);
+    return NBH_OK;
+}
+
+nbh_status image_check_finite(const char *field, double value, nbh_error *error)
+{
+    if (!isfinite(value))
+        return nbh_fail(error, NBH_INVALID, field, "got %g, need a finite value", value);
+    return NBH_OK;
+}
+
+void image_clear(uint16_t *out, int32_t n_fast, int32_t n_slow)
+{
+    memset(out, 0, (size_t)n_fast * (size_t)n_slow * sizeof *out);
+}
+
+nbh_status nbh_integer_image(const float *image, int32_t n_fast, int32_t n_slow, const nbh_roi *roi,
+                             double scale, double max, double adc_offset, uint16_t *out,
+                             double *scale_used, nbh_error *error)
+{
+    nbh_status status = image_check(image, n_fast, n_slow, out, error);
+    if (status == NBH_OK)
+        status = image_check_roi(roi, n_fast, n_slow, error);
+    if (status == NBH_OK)
+        status = image_check_finite("scale", scale, error);
+    if (status == NBH_OK)
+        status = image_check_finite("adc_offset", adc_offset, error);
+    if (status != NBH_OK)
+        return status;
+
+    if (scale <= 0.0)
+        scale = max > 0.0 ? 55000.0 / max : 1.0;
+    if (scale_used != NULL)
+        *scale_used = scale;
+    image_clear(out, n_fast, n_slow);
+    for (int32_t slow = roi->slow_min; slow <= roi->slow_max; slow++) {
+        for (int32_t fast = roi->fast_min; fast <= roi->fast_max; fast++) {
+            size_t i = (size_t)slow * (size_t)n_fast + (size_t)fast;
+            double x = image[i] * scale + adc_offset;
+            if (x > 65535.0) /* NaN passes both */
+                x = 65535.0;
+            if (x < 0.0)
+                x = 0.0;
+            out[i] = (uint16_t)image_truncate((double)floorf((float)(x + 0.5)));
+        }
+    }
+    return NBH_OK;
+}
+
+nbh_status nbh_pgm_image(const float *image, int32_t n_fast, int32_t n_slow, double scale,
+                         double rmsd, double integer_scale, uint8_t *out, double *scale_used,
+                         nbh_error *error)
+{
+    nbh_status status = image_check(image, n_fast, n_slow, out, error);
+    if (status == NBH_OK)
+        status = image_check_finite("scale", scale, error);
+    if (status != NBH_OK)
+        return status;
+
+    if (scale <= 0.0)
+        scale = rmsd > 0.0 ? 250.0 / (5.0 * rmsd) : integer_scale;
+    if (scale_used != NULL)
+        *scale_used = scale;
+    size_t pixels = (size_t)n_fast * (size_t)n_slow;
+    for (size_t i = 0; i < pixels; i++) {
+        double x = image[i] * scale;
+        if (x > 255.0)
+            x = 255.0;
+        out[i] = (uint8_t)image_truncate(x);
+    }
+    return NBH_OK;
+}

@@ -1,0 +1,83 @@
+/* plan.h - the inside of nbh_plan: what the render needs, derived once. */
+#ifndef NBH_PLAN_H
+#define NBH_PLAN_H
+
+#include "nbh/nbh.h"
+#include "shapes.h"
+#include "sources.h"
+
+/* What one pixel inherits from the pixels before it in serial order (model 6.3, 6.4, 6.5). */
+typedef struct serial_state {
+    double polar_axis[3];  /* p as the last polarization call left it */
+    int32_t axis_is_fixed; /* normalising it again changes nothing */
+    int32_t first_loop;    /* 1: the next phi loop is the first of the run */
+    int32_t interpolate;
+} serial_state;
+
+/* The state from pixel `from` (slow * n_fast + fast) on. */
+typedef struct serial_break {
+    int64_t from;
+    serial_state state;
+} serial_break;
+
+#define PLAN_MAX_BREAKS 32
+
+struct nbh_plan {
+    nbh_plan_info info;
+    uint32_t quirks;
+
+    /* detector */
+    double subpixel_m;
+    int32_t curved;
+    int32_t point_pixel;
+    int32_t oversample_thick;
+    int32_t oversample_polar;
+    int32_t oversample_omega;
+    uint8_t *mask; /* n_slow * n_fast or NULL */
+
+    /* beam */
+    plan_source *sources;
+    double polarization_kahn;
+    int32_t polarization_off;
+    double dmin_m;
+
+    /* crystal */
+    crystal_shape shape;
+    double water_size_m;
+    double *phi; /* phi_steps angles */
+    double
+        *phi_cells; /* 9 doubles a step: a b c after phi, as every loop but the first sees them */
+    double *first_phi_cells; /* the same for the first loop of the run, NULL if no different */
+    double *mosaic;          /* 9 doubles a domain */
+    double *cells;           /* phi_steps * mosaic_domains * 9, NULL if too large to keep */
+    nbh_structure_factors table;
+    double h_range, k_range, l_range; /* max - min + 1 */
+
+    /* constants of the pixel value */
+    double scale; /* r_e^2 * fluence */
+
+    /* serial-order effects */
+    serial_break breaks[PLAN_MAX_BREAKS];
+    int32_t break_count;
+    int32_t settled;
+    int64_t latch_pixel; /* where the interpolation latch falls, -1: nowhere */
+
+    nbh_random random;
+};
+
+/* Is the pixel rendered at all? */
+static inline int plan_pixel_is_lit(const nbh_plan *plan, int32_t fast, int32_t slow)
+{
+    const nbh_plan_info *info = &plan->info;
+    return fast >= info->roi_fast_min && fast <= info->roi_fast_max && slow >= info->roi_slow_min &&
+           slow <= info->roi_slow_max &&
+           (plan->mask == NULL || plan->mask[(int64_t)slow * info->n_fast + fast] != 0);
+}
+
+/* The state that the pixel inherits. */
+serial_state plan_state_at(const nbh_plan *plan, int64_t pixel);
+
+/* Finds plan->breaks: from which pixel on nothing depends on the serial order (model 6.3, 6.4). */
+void plan_find_breaks(nbh_plan *plan);
+
+#endif

@@ -1,0 +1,61 @@
+/* serial.c - what a pixel inherits from the pixels before it (model 6.3, 6.4, 6.5).
+ *
+ * The reference renders pixel after pixel and carries three things along: the phi vectors, the
+ * polarization axis and the interpolation switch.  After the first pixel or two they no longer
+ * change, so the few pixels where they do are found here, once, and rows stay independent. */
+#include "pixel.h"
+
+serial_state plan_state_at(const nbh_plan *plan, int64_t pixel)
+{
+    int32_t n = plan->break_count - 1;
+    while (n > 0 && plan->breaks[n].from > pixel)
+        n--;
+    serial_state state = plan->breaks[n].state;
+    state.interpolate =
+        plan->info.interpolate && (plan->latch_pixel < 0 || pixel <= plan->latch_pixel);
+    return state;
+}
+
+static void set_axis(serial_state *state, const double axis[3])
+{
+    double unit[3];
+    vec3_unit(axis, unit);
+    vec3_copy(axis, state->polar_axis);
+    state->axis_is_fixed = vec3_equal(unit, axis);
+}
+
+void plan_find_breaks(nbh_plan *plan)
+{
+    const nbh_plan_info *info = &plan->info;
+    serial_state state = {.first_loop = 1, .interpolate = info->interpolate};
+    set_axis(&state, info->polarization_axis);
+    plan->breaks[0].from = 0;
+    plan->breaks[0].state = state;
+    plan->break_count = 1;
+    /* nothing differs between the first and later pixels? */
+    if (plan->first_phi_cells == NULL && state.axis_is_fixed) {
+        plan->breaks[0].state.first_loop = 0;
+        return;
+    }
+    for (int32_t slow = info->roi_slow_min; slow <= info->roi_slow_max; slow++) {
+        for (int32_t fast = info->roi_fast_min; fast <= info->roi_fast_max; fast++) {
+            if (!plan_pixel_is_lit(plan, fast, slow))
+                continue;
+            pixel_result result;
+            pixel_compute(plan, &state, fast, slow, PIXEL_SETTLE, NULL, &result, NULL);
+            if (!result.any_source)
+                continue;
+            const int axis_moved = !vec3_equal(state.polar_axis, result.polar_axis);
+            if (axis_moved || state.first_loop) {
+                state.first_loop = 0;
+                set_axis(&state, result.polar_axis);
+                plan->breaks[plan->break_count].from = (int64_t)slow * info->n_fast + fast + 1;
+                plan->breaks[plan->break_count].state = state;
+                plan->break_count++;
+            }
+            /* an axis that nobody normalises (no polarization) stays as it is */
+            if (state.axis_is_fixed || !axis_moved || plan->break_count == PLAN_MAX_BREAKS)
+                return;
+        }
+    }
+}

@@ -1,0 +1,22 @@
+/* sources.h - the list of X-ray sources (model 5.2). */
+#ifndef NBH_SOURCES_H
+#define NBH_SOURCES_H
+
+#include "nbh/nbh.h"
+
+/* A source as the kernel wants it. */
+typedef struct plan_source {
+    double incident[3];      /* minus the unit vector to the source */
+    double incident_unit[3]; /* its unit vector, as the polarization uses it */
+    double wavelength_m;
+    double weight;
+} plan_source;
+
+/* Number of candidates: file sources, or grid points before the round beam drops any. */
+int64_t sources_count_candidates(const nbh_experiment *experiment, const nbh_plan_info *info);
+
+/* Makes the list (free it with free) and sets info->source_count. */
+nbh_status sources_make(const nbh_experiment *experiment, nbh_plan_info *info,
+                        plan_source **sources, nbh_error *error);
+
+#endif
