@@ -1,0 +1,169 @@
+"""Types of the compiled extension; only nanobragg_hybrid.c_engine imports it."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+UNSET: float
+UNSET_INT: int
+
+def version() -> str: ...
+def header_text() -> str: ...
+def build_info() -> dict[str, str]: ...
+def library_path() -> str: ...
+def status_name(status: int) -> str: ...
+
+class Error(Exception):
+    status: int
+    field: str
+    message: str
+    line: int
+
+class Beam:
+    wavelength_m: float
+    direction: Sequence[float]
+    polarization_axis: Sequence[float]
+    polarization_kahn: float
+    polarization_off: int
+    divergence_square: int
+    dispersion_fraction: float
+    dispersion_steps: int
+    divergence_h_steps: int
+    divergence_v_steps: int
+    divergence_h_rad: float
+    divergence_v_rad: float
+    divergence_h_step_rad: float
+    divergence_v_step_rad: float
+    fluence_photons_per_m2: float
+    flux_photons_per_s: float
+    exposure_s: float
+    beam_size_m: float
+
+class Crystal:
+    cell_length_angstrom: Sequence[float]
+    cell_angle_rad: Sequence[float]
+    orientation_matrix: Sequence[float]
+    misset_rad: Sequence[float]
+    misset_random: int
+    misset_seed: int
+    n_cells: Sequence[float]
+    size_m: Sequence[float]
+    shape: int
+    mosaic_seed: int
+    shape_fudge: float
+    mosaic_spread_rad: float
+    mosaic_domains: int
+    water_size_m: float
+
+class Goniometer:
+    spindle_axis: Sequence[float]
+    phi_rad: float
+    osc_rad: float
+    phi_step_rad: float
+    phi_steps: int
+
+class Detector:
+    convention: int
+    pivot: int
+    fast_axis: Sequence[float]
+    slow_axis: Sequence[float]
+    normal_axis: Sequence[float]
+    twotheta_axis: Sequence[float]
+    pix0_m: Sequence[float]
+    distance_m: float
+    close_distance_m: float
+    pixel_size_m: float
+    n_fast: int
+    n_slow: int
+    size_fast_m: float
+    size_slow_m: float
+    beam_x_m: float
+    beam_y_m: float
+    close_x_m: float
+    close_y_m: float
+    org_x_px: float
+    org_y_px: float
+    rotation_rad: Sequence[float]
+    twotheta_rad: float
+    curved: int
+    point_pixel: int
+    sensor_thickness_m: float
+    sensor_attenuation_per_m: float
+    sensor_layers: int
+
+class Sampling:
+    oversample: int
+    oversample_thick: int
+    oversample_polar: int
+    oversample_omega: int
+    interpolate: int
+    roi_fast_min: int
+    roi_fast_max: int
+    roi_slow_min: int
+    roi_slow_max: int
+    dmin_m: float
+
+class Experiment:
+    quirks: int
+    def __init__(self) -> None: ...
+    @property
+    def beam(self) -> Beam: ...
+    @property
+    def crystal(self) -> Crystal: ...
+    @property
+    def goniometer(self) -> Goniometer: ...
+    @property
+    def detector(self) -> Detector: ...
+    @property
+    def sampling(self) -> Sampling: ...
+    def set_sources(self, rows: NDArray[np.float64]) -> None: ...
+    def set_mask(self, mask: NDArray[np.uint8]) -> None: ...
+
+class Random:
+    def __init__(self) -> None: ...
+    def copy(self) -> Random: ...
+
+class Plan:
+    def __init__(
+        self,
+        experiment: Experiment,
+        amplitude: NDArray[np.float64] | None,
+        h_min: int,
+        k_min: int,
+        l_min: int,
+        default_f: float,
+    ) -> None: ...
+    def info(self) -> dict[str, Any]: ...
+    def render(
+        self, threads: int, progress: Callable[[int, int], object] | None, unrounded: bool
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64] | None, float]: ...
+    def trace(self, fast: int, slow: int, threads: int) -> dict[str, Any]: ...
+    def statistics(self, image: NDArray[np.float32], omega_sum: float) -> dict[str, Any]: ...
+    def sources(self) -> NDArray[np.float64]: ...
+    def phi(self) -> NDArray[np.float64]: ...
+    def mosaic_matrices(self) -> NDArray[np.float64]: ...
+    def random_state(self) -> Random: ...
+
+def hkl_scan(text: bytes, stream: bool) -> dict[str, int]: ...
+def hkl_fill(
+    text: bytes, stream: bool, bounds: dict[str, int], default_f: float
+) -> tuple[NDArray[np.float64], int, int]: ...
+def integer_image(
+    image: NDArray[np.float32],
+    roi: Sequence[int],
+    scale: float,
+    max_value: float,
+    adc_offset: float,
+) -> tuple[NDArray[np.uint16], float]: ...
+def pgm_image(
+    image: NDArray[np.float32], scale: float, rmsd: float, integer_scale: float
+) -> tuple[NDArray[np.uint8], float]: ...
+def noise_image(
+    image: NDArray[np.float32],
+    roi: Sequence[int],
+    adc_offset: float,
+    random: Random,
+    seed: int,
+) -> tuple[NDArray[np.uint16], float, int, int]: ...

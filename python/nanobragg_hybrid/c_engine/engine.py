@@ -1,0 +1,141 @@
+"""The backend "c": an experiment rendered by libnbh."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _core
+from ..backends import ProgressCallback
+from ..config import Experiment
+from ..config.resolved import resolved_from_info
+from ..config.seeds import with_clock_seeds
+from ..quirks import Quirks
+from ..result import Geometry, SimulationResult, Statistics
+from ..structure_factors import StructureFactors
+from .bridge import to_core, translated_errors
+from .library import build_info
+from .plan_warnings import plan_warnings
+
+
+class Plan:
+    """An experiment with everything derived that does not depend on the pixel (model 3 to 5).
+
+    `experiment` is what was planned; a seed that it needs and lacks was taken from the clock.
+    Methods may be called from several threads at once.  Errors are those of `simulate`.
+    """
+
+    def __init__(
+        self, experiment: Experiment, structure_factors: StructureFactors, quirks: Quirks
+    ) -> None:
+        if experiment.crystal.misset_random and experiment.crystal.misset_seed is None:
+            experiment = with_clock_seeds(experiment, time.time())
+        self.experiment = experiment
+        with translated_errors(experiment):
+            self._plan = _core.Plan(
+                to_core(experiment, quirks),
+                structure_factors.grid,
+                *structure_factors.hkl_min,
+                structure_factors.default_f,
+            )
+
+    def info(self) -> dict[str, Any]:
+        """Every member of `nbh_plan_info` by name, SI units."""
+        return self._plan.info()
+
+    def render(
+        self, threads: int, progress: ProgressCallback | None, unrounded: bool
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64] | None, float]:
+        """The image (slow, fast), the same before rounding if asked for, and the solid angle
+        summed over every sub-pixel visit (model 6.9).
+
+        `threads`: 1 to 1024.  The result has the same bits for any number of them.
+        """
+        with translated_errors(self.experiment):
+            return self._plan.render(threads, progress, unrounded)
+
+    def statistics(self, image: NDArray[np.float32], omega_sum: float) -> Statistics:
+        """Statistics of a rendered image (model 6.9)."""
+        with translated_errors(self.experiment):
+            return Statistics.from_dict(self._plan.statistics(image, omega_sum))
+
+    def trace(self, fast: int, slow: int, threads: int | None = None) -> dict[str, Any]:
+        """The chain of numbers behind one pixel: the members of `nbh_trace` by name.
+
+        Raises `ConfigError` (``pixel``) outside the image.
+        """
+        with translated_errors(self.experiment):
+            return self._plan.trace(fast, slow, _thread_count(threads))
+
+    def sources(self) -> NDArray[np.float64]:
+        """Shape (n, 5): unit vector to the source x, y, z, its weight, its wavelength in metres."""
+        return self._plan.sources()
+
+    def phi(self) -> NDArray[np.float64]:
+        """Shape (n,): the spindle angles, radians (model 5.3)."""
+        return self._plan.phi()
+
+    def mosaic_matrices(self) -> NDArray[np.float64]:
+        """Shape (n, 3, 3): the rotations of the mosaic domains, the first the identity."""
+        return self._plan.mosaic_matrices()
+
+    def random_state(self) -> object:
+        """The random generator after set-up, for `images.noise_image` (model 7.4)."""
+        return self._plan.random_state()
+
+
+def plan_for(experiment: Experiment, structure_factors: StructureFactors, quirks: Quirks) -> Plan:
+    """The plan of an experiment; raises as `simulate`."""
+    return Plan(experiment, structure_factors, quirks)
+
+
+def render(
+    experiment: Experiment,
+    structure_factors: StructureFactors,
+    *,
+    quirks: Quirks,
+    threads: int | None = None,
+    progress: ProgressCallback | None = None,
+    unrounded: bool = False,
+) -> SimulationResult:
+    """Renders one image; see `simulate`, which also checks memory and fills in seeds."""
+    plan = plan_for(experiment, structure_factors, quirks)
+    image, doubles, omega_sum = plan.render(_thread_count(threads), progress, unrounded)
+    info = plan.info()
+    return SimulationResult(
+        image=image,
+        unrounded=doubles,
+        statistics=plan.statistics(image, omega_sum),
+        geometry=Geometry.from_info(info),
+        info=info,
+        provenance={"libnbh": build_info()},
+        warnings=plan_warnings(info),
+        random_state=plan.random_state(),
+        experiment=plan.experiment,
+        quirks=quirks,
+    )
+
+
+def trace(
+    experiment: Experiment,
+    structure_factors: StructureFactors,
+    quirks: Quirks,
+    fast: int,
+    slow: int,
+) -> dict[str, Any]:
+    """The chain of numbers behind one pixel; see `Plan.trace`."""
+    return plan_for(experiment, structure_factors, quirks).trace(fast, slow)
+
+
+def resolve(experiment: Experiment, quirks: Quirks) -> Experiment:
+    """The experiment with its "choose for me" fields filled; see `Experiment.resolved`."""
+    plan = plan_for(experiment, StructureFactors.constant(0.0), quirks)
+    return resolved_from_info(experiment, plan.info())
+
+
+def _thread_count(threads: int | None) -> int:
+    return (os.cpu_count() or 1) if threads is None else threads

@@ -1,0 +1,66 @@
+"""Integer, PGM and noise images of a rendered image (model 8), computed in C."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _core
+from .bridge import translated_errors
+
+Roi = tuple[int, int, int, int]
+"""Inclusive bounds fast_min, fast_max, slow_min, slow_max; a reversed range is empty."""
+
+
+class NoiseImage(NamedTuple):
+    """`pixels` (slow, fast); `photons` before clipping; `overloads` pixels were clipped."""
+
+    pixels: NDArray[np.uint16]
+    photons: float
+    overloads: int
+
+
+def integer_image(
+    image: NDArray[np.float32], roi: Roi, scale: float, max_value: float, adc_offset: float
+) -> tuple[NDArray[np.uint16], float]:
+    """The 16-bit image, shape (slow, fast), and the scale used.
+
+    A `scale` <= 0 becomes 55000/`max_value`, or 1 if that is not positive.  Pixels outside `roi`
+    are 0.  Raises `ConfigError` for a scale or offset that is not finite, or a region outside.
+    """
+    with translated_errors():
+        return _core.integer_image(image, roi, scale, max_value, adc_offset)
+
+
+def pgm_image(
+    image: NDArray[np.float32], scale: float, rmsd: float, integer_scale: float
+) -> tuple[NDArray[np.uint8], float]:
+    """The 8-bit image, shape (slow, fast), and the scale used.
+
+    A `scale` <= 0 becomes 250/(5 `rmsd`), or `integer_scale` if the rmsd is not positive.  Raises
+    `ConfigError` for a scale that is not finite.
+    """
+    with translated_errors():
+        return _core.pgm_image(image, scale, rmsd, integer_scale)
+
+
+def noise_image(
+    image: NDArray[np.float32], roi: Roi, adc_offset: float, random_state: object, seed: int
+) -> NoiseImage:
+    """The 16-bit image with photon-counting noise (model 7.5), shape (slow, fast).
+
+    `random_state` is that of the rendered plan and stays as it is; `seed` is the number that the
+    user gives, of 32 bits.  The same arguments give the same image.  Raises `ConfigError` for an
+    offset that is not finite, or a region outside.
+    """
+    if not isinstance(random_state, _core.Random):
+        raise TypeError("random_state is not one of the C engine's results")
+    # -seed starts the stream; -INT32_MIN wraps as a C int does.
+    negative = (-seed + 2**31) % 2**32 - 2**31
+    with translated_errors():
+        pixels, photons, overloads, _ = _core.noise_image(
+            image, roi, adc_offset, random_state.copy(), negative
+        )
+    return NoiseImage(pixels, photons, overloads)

@@ -1,0 +1,22 @@
+"""Where the C library and its header are, and how the library was built."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .. import _core
+
+
+def get_library() -> Path:
+    """Path of the shared library libnbh that this process uses."""
+    return Path(_core.library_path())
+
+
+def get_include() -> Path:
+    """Folder to give to a C compiler with -I: it holds nbh/nbh.h."""
+    return Path(_core.__file__).parent / "include"
+
+
+def build_info() -> dict[str, str]:
+    """How the loaded libnbh was built: version, compiler, flags, sanitizers, instruction sets."""
+    return _core.build_info()

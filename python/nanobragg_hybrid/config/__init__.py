@@ -1,0 +1,24 @@
+"""The experiment as frozen, comparable, savable data in user units."""
+
+from __future__ import annotations
+
+from .beam import Beam, Source
+from .crystal import Crystal
+from .detector import Detector
+from .experiment import Experiment
+from .goniometer import Goniometer
+from .mask import Mask
+from .output import Output
+from .sampling import Sampling
+
+__all__ = [
+    "Beam",
+    "Crystal",
+    "Detector",
+    "Experiment",
+    "Goniometer",
+    "Mask",
+    "Output",
+    "Sampling",
+    "Source",
+]

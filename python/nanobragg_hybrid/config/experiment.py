@@ -1,0 +1,156 @@
+"""The experiment: everything an image depends on, except the structure factors and the quirks."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from nanobragg_hybrid.errors import ConfigError
+
+from .beam import Beam
+from .crystal import Crystal
+from .detector import Detector
+from .goniometer import Goniometer
+from .output import Output
+from .sampling import Sampling
+from .serialize import (
+    experiment_from_dict,
+    experiment_from_json,
+    experiment_to_dict,
+    experiment_to_json,
+)
+from .validate import Instance, check_fields, meta
+
+if TYPE_CHECKING:
+    from nanobragg_hybrid.quirks import Quirks
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """One experiment: frozen, comparable, hashable, savable.
+
+    beam, crystal, goniometer, detector, sampling, output: objects of the classes `Beam`, `Crystal`,
+        `Goniometer`, `Detector`, `Sampling`, `Output`; each defaults to its defaults.
+
+    A field that is None means "choose for me"; `resolved` shows what is chosen.  Raises
+    `ConfigError` for a part of another class.
+    """
+
+    beam: Beam = field(default=Beam(), metadata=meta(Instance(Beam)))
+    crystal: Crystal = field(default=Crystal(), metadata=meta(Instance(Crystal)))
+    goniometer: Goniometer = field(default=Goniometer(), metadata=meta(Instance(Goniometer)))
+    detector: Detector = field(default=Detector(), metadata=meta(Instance(Detector)))
+    sampling: Sampling = field(default=Sampling(), metadata=meta(Instance(Sampling)))
+    output: Output = field(default=Output(), metadata=meta(Instance(Output)))
+
+    def __post_init__(self) -> None:
+        check_fields(self, "")
+
+    def replace(self, changes: Mapping[str, Any]) -> Experiment:
+        """A copy with other values, given by dotted path: ``{"crystal.n_cells": (5, 5, 5)}``.
+
+        A whole part may be given by its name.  All changes of a part happen together.  Raises
+        `ConfigError` for an unknown path and every value that breaks its rule.
+        """
+        parts: dict[str, Any] = {}
+        by_part: dict[str, dict[str, Any]] = {}
+        for path, value in changes.items():
+            part, dot, name = path.partition(".")
+            known = part in _PARTS and (not dot or name in _PARTS[part])
+            if not known:
+                raise ConfigError("experiment", path, "a path like crystal.n_cells")
+            if dot:
+                by_part.setdefault(part, {})[name] = value
+            else:
+                parts[part] = value
+        whole = dataclasses.replace(self, **parts)
+        return dataclasses.replace(
+            whole,
+            **{
+                part: dataclasses.replace(getattr(whole, part), **values)
+                for part, values in by_part.items()
+            },
+        )
+
+    def resolved(self, quirks: Quirks | None = None) -> Experiment:
+        """A copy in which "choose for me" fields hold what the C engine's plan chose.
+
+        `quirks`: all on if None.  It renders as this experiment does; which fields cannot be filled
+        without changing the image, and stay None, says `config.resolved.resolved_from_info`.
+        Raises what the engine raises for an experiment that cannot be rendered.
+        """
+        from nanobragg_hybrid.c_engine.engine import resolve
+        from nanobragg_hybrid.quirks import Quirks
+
+        resolved: Experiment = resolve(self, Quirks() if quirks is None else quirks)
+        return resolved
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data: the inverse of `from_dict`."""
+        return experiment_to_dict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Experiment:
+        """From plain data with a schema version; unknown keys are errors (`ConfigError`)."""
+        return experiment_from_dict(data)
+
+    def to_json(self) -> str:
+        """JSON text: the inverse of `from_json`, to the last bit."""
+        return experiment_to_json(self)
+
+    @classmethod
+    def from_json(cls, text: str) -> Experiment:
+        """From JSON text; `FileFormatError` if it is no JSON, `ConfigError` as `from_dict`."""
+        return experiment_from_json(text)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the JSON text to a file; `FileAccessError` if that fails."""
+        from nanobragg_hybrid.io.atomic import atomic_write
+
+        with atomic_write(path) as file:
+            file.write(self.to_json().encode("utf-8"))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Experiment:
+        """Reads a file written by `save`.
+
+        Raises `FileAccessError`, `FileFormatError`, or `ConfigError` for the values in it.
+        """
+        from nanobragg_hybrid.io.text import read_text
+
+        return experiment_from_json(read_text(path), os.fspath(path))
+
+    @classmethod
+    def from_nanobragg_args(
+        cls, args: str | Sequence[str], folder: str | os.PathLike[str] = "."
+    ) -> Experiment:
+        """The experiment that a nanoBragg command line means.
+
+        `args`: the words, or one text that is split as a shell would; files it names are read from
+        `folder`.  The structure factors that it names are not part of the experiment: see
+        `nanobragg_args.parse_command`.  Raises `CommandLineError`, `ConfigError` and file errors.
+        """
+        from nanobragg_hybrid.nanobragg_args import parse_command
+
+        experiment: Experiment = parse_command(args, folder).experiment
+        return experiment
+
+    def to_nanobragg_args(self, folder: str | os.PathLike[str] | None = None) -> list[str]:
+        """The words of a nanoBragg command line that mean this experiment.
+
+        `folder`: where to write the files that the words name (matrix, sources, mask); None: raise
+        `ConfigError` or `UnsupportedError` if one is needed, or if no words can say something.
+        """
+        from nanobragg_hybrid.nanobragg_args import emit_args
+
+        words: list[str] = emit_args(self, folder)
+        return words
+
+
+_PARTS = {
+    part.name: {f.name for f in dataclasses.fields(part.metadata["rule"].of)}
+    for part in dataclasses.fields(Experiment)
+}

@@ -1,0 +1,180 @@
+"""What the plan chose, in the fields of an experiment (model 2 to 5)."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from nanobragg_hybrid.conventions import convention_name, pivot_name
+from nanobragg_hybrid.units import (
+    RTD,
+    attenuation_depth_um_to_per_m,
+    deg_to_rad,
+    mm_to_m,
+    mrad_to_rad,
+    percent_to_fraction,
+    um_to_m,
+)
+
+from .beam import Beam
+from .crystal import Crystal
+from .detector import Detector
+from .experiment import Experiment
+from .goniometer import Goniometer
+from .sampling import Sampling
+
+Info = Mapping[str, Any]
+
+
+def resolved_from_info(experiment: Experiment, info: Info) -> Experiment:
+    """The experiment with its "choose for me" fields filled from the plan.
+
+    `info` holds the members of `nbh_plan_info` by name.  The result renders to the same image,
+    and so these stay None where they were:
+
+    - a range, step or layer count that given explicitly would mean something else, or that no
+      number in its unit gives to the last bit while the rule finds it again: `phi_step_deg`, the
+      divergence steps, `dispersion_percent` with steps but no range, `sensor_layers` when two
+      layers were chosen (model 5.1);
+    - `n_fast`, `n_slow` if the size is no whole number of pixels, because a count replaces the size
+      (model 2; `Detector.shape` has the counts);
+    - `close_distance_mm` of a tilted detector, which follows from `distance_mm` and the tilt
+      (model 3; `SimulationResult.geometry` has it);
+    - the vectors, which the convention names: giving one would select the custom convention;
+    - the centre in forms other than `beam_x_mm`, `beam_y_mm`;
+    - `interpolate` if it depends on a table of structure factors being there;
+    - seeds.
+
+    Values go back to user units exactly: the number is the one whose conversion (model 2) gives the
+    plan's bits.  For a beam centre that was chosen there is no such number in about one case in
+    forty; then it is the nearest, and the centre is off by a unit in the last place.
+    """
+    return dataclasses.replace(
+        experiment,
+        beam=_beam(experiment.beam, info),
+        crystal=_crystal(experiment.crystal, info),
+        goniometer=_goniometer(experiment.goniometer, info),
+        detector=_detector(experiment.detector, info),
+        sampling=_sampling(experiment, info),
+    )
+
+
+def exact_inverse(convert: Callable[[float], float], target: float, guess: float) -> float | None:
+    """The number near `guess` that `convert` turns into exactly `target`; None if there is none."""
+    below = above = guess
+    for _ in range(4):
+        for candidate in (below, above):
+            if convert(candidate) == target:
+                return candidate
+        below, above = math.nextafter(below, -math.inf), math.nextafter(above, math.inf)
+    return None
+
+
+def _beam(beam: Beam, info: Info) -> Beam:
+    changes: dict[str, Any] = {"fluence_photons_per_m2": info["fluence_photons_per_m2"]}
+    for axis in ("h", "v"):
+        count, span, step = (
+            info[f"divergence_{axis}_steps"],
+            info[f"divergence_{axis}_rad"],
+            info[f"divergence_{axis}_step_rad"],
+        )
+        changes[f"divergence_{axis}_steps"] = count
+        changes[f"divergence_{axis}_mrad"] = _filled(
+            getattr(beam, f"divergence_{axis}_mrad"), mrad_to_rad, span, span * 1000.0
+        )
+        given_step = getattr(beam, f"divergence_{axis}_step_mrad")
+        if count > 1 and step != span / (count - 1):
+            given_step = _filled(given_step, mrad_to_rad, step, step * 1000.0)
+        changes[f"divergence_{axis}_step_mrad"] = given_step
+    fraction, count = info["dispersion_fraction"], info["dispersion_steps"]
+    # Without a range the step is range/count, which no range and count give again.
+    if count == 1 or info["dispersion_step"] == fraction / (count - 1):
+        changes["dispersion_steps"] = count
+        changes["dispersion_percent"] = _filled(
+            beam.dispersion_percent, percent_to_fraction, fraction, fraction * 100.0
+        )
+    return dataclasses.replace(beam, **changes)
+
+
+def _crystal(crystal: Crystal, info: Info) -> Crystal:
+    spread = info["mosaic_spread_rad"]
+    return dataclasses.replace(
+        crystal,
+        mosaic_spread_deg=_filled(crystal.mosaic_spread_deg, deg_to_rad, spread, spread * RTD),
+        mosaic_domains=info["mosaic_domains"],
+    )
+
+
+def _goniometer(goniometer: Goniometer, info: Info) -> Goniometer:
+    count, span, step = info["phi_steps"], info["osc_rad"], info["phi_step_rad"]
+    step_deg = goniometer.phi_step_deg
+    if step_deg is None:
+        step_deg = exact_inverse(deg_to_rad, step, step * RTD)
+    if step_deg is None and step != span / count:
+        step_deg = step * RTD
+    return dataclasses.replace(
+        goniometer,
+        osc_deg=_filled(goniometer.osc_deg, deg_to_rad, span, span * RTD),
+        phi_steps=count,
+        phi_step_deg=step_deg,
+    )
+
+
+def _detector(detector: Detector, info: Info) -> Detector:
+    changes: dict[str, Any] = {
+        "convention": convention_name(info["convention"]),
+        "pivot": pivot_name(info["pivot"]),
+    }
+    for name in ("size_fast", "size_slow", "beam_x", "beam_y"):
+        length = info[f"{name}_m"]
+        given = getattr(detector, f"{name}_mm")
+        changes[f"{name}_mm"] = _filled(given, mm_to_m, length, length * 1000.0)
+    for axis in ("fast", "slow"):
+        if info["pixel_size_m"] * info[f"n_{axis}"] == info[f"size_{axis}_m"]:
+            changes[f"n_{axis}"] = info[f"n_{axis}"]
+    upright = info["close_distance_m"] == info["distance_m"] == mm_to_m(detector.distance_mm)
+    if upright and detector.close_distance_mm is None:
+        changes["close_distance_mm"] = detector.distance_mm
+    changes.update(_sensor(detector, info))
+    return dataclasses.replace(detector, **changes)
+
+
+def _sensor(detector: Detector, info: Info) -> dict[str, Any]:
+    count, thickness = info["sensor_layers"], info["sensor_thickness_m"]
+    changes: dict[str, Any] = {}
+    # Two layers that were chosen are thickness/2 each; two that were asked for are thickness each.
+    if count == 1 or info["sensor_layer_step_m"] == thickness / (count - 1):
+        changes["sensor_layers"] = count
+        changes["sensor_thickness_um"] = _filled(
+            detector.sensor_thickness_um, um_to_m, thickness, thickness * 1e6
+        )
+    attenuation = info["sensor_attenuation_per_m"]
+    if detector.sensor_attenuation_depth_um is None and attenuation > 0.0:
+        changes["sensor_attenuation_depth_um"] = exact_inverse(
+            attenuation_depth_um_to_per_m, attenuation, 1e6 / attenuation
+        )
+    return changes
+
+
+def _sampling(experiment: Experiment, info: Info) -> Sampling:
+    sampling = experiment.sampling
+    changes: dict[str, Any] = {"oversample": info["oversample"]}
+    if sampling.interpolate is None:
+        by_table = not info["interpolate"] and min(experiment.crystal.n_cells) <= 2.0
+        changes["interpolate"] = None if by_table else bool(info["interpolate"])
+    roi = tuple(info[f"roi_{bound}"] for bound in ("fast_min", "fast_max", "slow_min", "slow_max"))
+    if roi[0] <= roi[1] and roi[2] <= roi[3]:
+        changes["roi"] = roi
+    return dataclasses.replace(sampling, **changes)
+
+
+def _filled(
+    given: float | None, convert: Callable[[float], float], target: float, guess: float
+) -> float:
+    """What was given if the plan uses it, else the number that means `target`, or the nearest."""
+    if given is not None and convert(given) == target:
+        return given
+    exact = exact_inverse(convert, target, guess)
+    return guess if exact is None else exact

@@ -1,0 +1,104 @@
+"""Everything this library raises on purpose.
+
+Every class also derives from the built-in exception a caller would expect, so `except ValueError`
+keeps working; `except NanobraggError` catches all of them.
+"""
+
+from __future__ import annotations
+
+import os
+import reprlib
+from numbers import Real
+
+
+class NanobraggError(Exception):
+    """Base class of every error raised on purpose by nanobragg_hybrid."""
+
+
+class NanobraggWarning(UserWarning):
+    """Category of every warning issued by nanobragg_hybrid."""
+
+
+class Description(str):
+    """What an error shows in place of a value that is too large to show."""
+
+    __slots__ = ()
+
+
+class ConfigError(NanobraggError, ValueError):
+    """A field has a value that breaks its rule.
+
+    Attributes: `field` (dotted path, ``detector.pixel_size_mm``), `value` (what was given), `rule`
+    (what is needed, ``a finite value > 0``) and `unit` (empty if the field has none).
+    """
+
+    def __init__(self, field: str, value: object, rule: str, unit: str = "") -> None:
+        self.field = field
+        self.value = value
+        self.rule = rule
+        self.unit = unit
+        super().__init__(f"{field}: got {_show(value, unit)}, need {rule}")
+
+    def __reduce__(self) -> tuple[type[ConfigError], tuple[str, object, str, str]]:
+        return type(self), (self.field, self.value, self.rule, self.unit)
+
+
+class FileFormatError(NanobraggError, ValueError):
+    """The content of a file breaks its format.
+
+    Attributes: `path`, `line` (one-based; 0 if no line is to blame) and `problem`.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], line: int | None, problem: str) -> None:
+        self.path = os.fspath(path)
+        self.line = line or 0
+        self.problem = problem
+        place = f"{self.path}:{self.line}" if self.line else self.path
+        super().__init__(f"{place}: {problem}")
+
+    def __reduce__(self) -> tuple[type[FileFormatError], tuple[str, int, str]]:
+        return type(self), (self.path, self.line, self.problem)
+
+
+class FileAccessError(NanobraggError, OSError):
+    """A file cannot be opened, read, written or replaced.  Attributes: `path`, `problem`."""
+
+    def __init__(self, path: str | os.PathLike[str], problem: str) -> None:
+        self.path = os.fspath(path)
+        self.problem = problem
+        super().__init__(f"{self.path}: {problem}")
+
+    def __reduce__(self) -> tuple[type[FileAccessError], tuple[str, str]]:
+        return type(self), (self.path, self.problem)
+
+
+class ResourceError(NanobraggError, MemoryError):
+    """Something would not fit into memory; the message names the bytes needed and available."""
+
+
+class UnsupportedError(NanobraggError, NotImplementedError):
+    """A valid request that this version does not implement."""
+
+
+class BackendError(NanobraggError, RuntimeError):
+    """A backend is unknown, not installed or failed."""
+
+
+class RenderCancelled(NanobraggError):  # noqa: N818 - it is the user's wish, not an error
+    """The progress callback asked to stop; there is no image."""
+
+
+class CommandLineError(NanobraggError, ValueError):
+    """A command line that cannot be carried out."""
+
+
+def _show(value: object, unit: str) -> str:
+    """The value as a message shows it: short, and with its unit if it is a number."""
+    if isinstance(value, Description):
+        return str(value)
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return reprlib.repr(value)
+    text = str(value)
+    is_long = len(text) > 40  # an integer of many digits
+    text = reprlib.repr(value) if is_long else text
+    return f"{text} {unit}" if unit else text

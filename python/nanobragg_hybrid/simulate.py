@@ -1,0 +1,147 @@
+"""One call from an experiment to an image."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import time
+from typing import TYPE_CHECKING, Final
+
+from ._version import __version__
+from .backends import ProgressCallback, get_backend
+from .config import Beam, Experiment
+from .config.seeds import with_clock_seeds
+from .config.validate import Integer
+from .errors import ConfigError
+from .memory import require_memory
+from .quirk_effects import quirks_that_mattered
+from .quirks import Quirks
+from .structure_factors import StructureFactors
+
+if TYPE_CHECKING:
+    from .result import SimulationResult
+
+_THREADS: Final = Integer(at_least=1, at_most=1024)
+
+
+_PHI_STEP_BYTES = 152
+_DOMAIN_BYTES = 72
+_SOURCE_BYTES = 64
+"""What the C plan keeps for each of them: an angle and two orientations; a matrix; two vectors."""
+
+
+def simulate(
+    experiment: Experiment,
+    structure_factors: StructureFactors,
+    *,
+    backend: str = "c",
+    quirks: Quirks | None = None,
+    threads: int | None = None,
+    progress: ProgressCallback | None = None,
+    unrounded: bool = False,
+) -> SimulationResult:
+    """Renders the image of an experiment.
+
+    backend: name of the engine, see `backends.available_backends`.
+    quirks: None: all on, nanoBragg's image.
+    threads: number of threads, 1 to 1024; None: all usable cores.  The image does not depend on it.
+    progress: called now and then, in the calling thread, with the number of rows done and of all
+        rows; if it returns False the rendering stops.
+    unrounded: also keep the pixel values before they are rounded to float32.
+
+    Seeds that are None come from the clock, once; the result's `experiment` and `provenance` have
+    them.  The result's image has shape (slow, fast), float32, photons per pixel.
+
+    Raises `ConfigError` for a value that breaks its rule, `ResourceError` before anything is
+    allocated if the image would not fit into memory, `UnsupportedError` for a combination that this
+    version lacks, `BackendError` for a backend that is not there, and `RenderCancelled` if
+    `progress` asked to stop.
+    """
+    _require_class("experiment", experiment, Experiment)
+    _require_class("structure_factors", structure_factors, StructureFactors)
+    if quirks is None:
+        quirks = Quirks()
+    _require_class("quirks", quirks, Quirks)
+    threads = _thread_count(threads)
+    engine = get_backend(backend)
+    require_memory(memory_needed(experiment, structure_factors, unrounded=unrounded))
+    started = time.time()
+    seeded = with_clock_seeds(experiment, started)
+    result = engine.render(
+        seeded,
+        structure_factors,
+        quirks=quirks,
+        threads=threads,
+        progress=progress,
+        unrounded=unrounded,
+    )
+    provenance = {
+        "nanobragg_hybrid": __version__,
+        "backend": backend,
+        "quirks": str(quirks),
+        "threads": threads,
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
+        "misset_seed": seeded.crystal.misset_seed,
+        "mosaic_seed": seeded.crystal.mosaic_seed,
+        "noise_seed": seeded.output.noise_seed,
+    }
+    return dataclasses.replace(
+        result,
+        provenance={**result.provenance, **provenance},
+        experiment=seeded,
+        quirks=quirks,
+        quirks_that_mattered=quirks_that_mattered(seeded, quirks, result.info),
+    )
+
+
+def memory_needed(
+    experiment: Experiment, structure_factors: StructureFactors, *, unrounded: bool = False
+) -> dict[str, int]:
+    """Bytes that rendering needs, by what needs them."""
+    n_slow, n_fast = experiment.detector.shape
+    pixels = n_slow * n_fast
+    parts = {f"image of {n_fast} x {n_slow} pixels": 4 * pixels}
+    if unrounded:
+        parts["unrounded image"] = 8 * pixels
+    if experiment.detector.mask is not None:
+        parts["mask"] = pixels
+    if structure_factors.grid is not None:
+        parts["structure factor table"] = structure_factors.grid.nbytes
+    for what, count, each in (
+        ("phi steps", experiment.goniometer.phi_steps, _PHI_STEP_BYTES),
+        ("mosaic domains", experiment.crystal.mosaic_domains, _DOMAIN_BYTES),
+        ("sources", _source_candidates(experiment.beam), _SOURCE_BYTES),
+    ):
+        if count is not None and count > 1:
+            parts[f"{count} {what}"] = count * each
+    return parts
+
+
+def _source_candidates(beam: Beam) -> int:
+    """Grid points of the sources whose numbers are given (model 5.2)."""
+    if beam.sources is not None:
+        return len(beam.sources)
+    counts = (beam.divergence_h_steps, beam.divergence_v_steps, beam.dispersion_steps)
+    return math.prod(count or 1 for count in counts)
+
+
+def usable_cores() -> int:
+    """The number of cores this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _thread_count(threads: int | None) -> int:
+    if threads is None:
+        return min(usable_cores(), _THREADS.at_most)
+    try:
+        return _THREADS.normalise(threads)
+    except ValueError:
+        raise ConfigError("threads", threads, f"{_THREADS.text}, or None") from None
+
+
+def _require_class(name: str, value: object, cls: type) -> None:
+    if not isinstance(value, cls):
+        raise ConfigError(name, value, f"an object of class {cls.__name__}")
