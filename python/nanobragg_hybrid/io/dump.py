@@ -1,0 +1,140 @@
+"""Structure factors as a binary dump (`-dump`): bounds as text, then little-endian doubles.
+
+The table in the file has one plane, one row and one value more than the bounds say, all 0.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import warnings
+from typing import BinaryIO, Final, NamedTuple
+
+import numpy as np
+
+from nanobragg_hybrid.errors import ConfigError, FileFormatError, NanobraggWarning
+from nanobragg_hybrid.memory import require_memory
+from nanobragg_hybrid.quirks import Quirks
+from nanobragg_hybrid.structure_factors import StructureFactors
+
+from .atomic import atomic_write
+from .text import file_size, open_binary
+
+_BLANK: Final = b" \t\n\v\f\r"
+_BOUNDS: Final = re.compile(rb"[ \t-\r]*" + rb"[ \t-\r]+".join([rb"([+-]?\d{1,11})"] * 6))
+_HEADER_END: Final = b"\n\f"
+
+
+class _Header(NamedTuple):
+    minimum: tuple[int, int, int]
+    shape: tuple[int, int, int]  # of the table within the bounds
+    data_start: int
+    skipped: int  # bytes of data taken for white space
+
+
+def read_dump(
+    path: str | os.PathLike[str], *, default_f: float = 0.0, quirks: Quirks | None = None
+) -> StructureFactors:
+    """Reads a dump; `default_f` is what counts outside its bounds.
+
+    With the quirk fdump_whitespace on (default), bytes at the start of the data that look like
+    white space are taken for the end of the header: the table is shifted by them, and ends with 0
+    where data is missing.  A warning says so, and says if values are not finite.
+
+    Raises `FileAccessError`; `FileFormatError` if there are no bounds or the file is too short for
+    them; `ResourceError`, before allocating anything, if the table does not fit into memory.
+    """
+    with open_binary(path) as file:
+        header = _read_header(path, file, quirks or Quirks())
+        require_memory({"structure factor table": 8 * math.prod(header.shape)})
+        grid = np.zeros(header.shape)
+        is_finite = True
+        rows, columns = header.shape[1] + 1, header.shape[2] + 1
+        for plane in grid:
+            data = file.read(rows * columns * 8).ljust(rows * columns * 8, b"\0")
+            plane[...] = np.frombuffer(data, "<f8").reshape(rows, columns)[:-1, :-1]
+            is_finite = is_finite and bool(np.isfinite(plane).all())
+    name = os.fspath(path)
+    if header.skipped:
+        _warn(f"{name}: {header.skipped} byte(s) of data taken for white space: all is shifted")
+    if not is_finite:
+        _warn(f"{name}: some structure factors are not finite")
+    grid.setflags(write=False)
+    return StructureFactors.from_grid(
+        grid,
+        header.minimum,
+        default_f,
+        reflections=grid.size,
+        allow_non_finite=not is_finite,
+    )
+
+
+def write_dump(path: str | os.PathLike[str], structure_factors: StructureFactors) -> None:
+    """Writes the table as a dump; its default value is not part of the file.
+
+    Raises `ConfigError` if there is no table (only a constant), and `FileAccessError`.
+    """
+    grid = structure_factors.grid
+    if grid is None:
+        raise ConfigError("structure_factors.grid", None, "a table to write")
+    pairs = zip(structure_factors.hkl_min, structure_factors.hkl_max, strict=True)
+    bounds = " ".join(f"{low} {high}" for low, high in pairs)
+    padded = np.zeros((grid.shape[1] + 1, grid.shape[2] + 1), dtype="<f8")
+    with atomic_write(path) as file:
+        file.write(bounds.encode("ascii") + _HEADER_END)
+        for plane in grid:
+            padded[:-1, :-1] = plane
+            file.write(padded.data)
+        padded[...] = 0.0
+        file.write(padded.data)
+
+
+def _read_header(path: str | os.PathLike[str], file: BinaryIO, quirks: Quirks) -> _Header:
+    """Reads the header and leaves `file` where the data is taken to start."""
+    size = file_size(file)
+    if size == 0:
+        raise FileFormatError(path, 0, "is empty")
+    match = _BOUNDS.match(file.read(1024))
+    if match is None:
+        raise FileFormatError(path, 1, "does not begin with six whole numbers hmin hmax ... lmax")
+    bounds = [int(number) for number in match.groups()]
+    shown = " ".join(map(str, bounds))
+    shape = (bounds[1] - bounds[0] + 1, bounds[3] - bounds[2] + 1, bounds[5] - bounds[4] + 1)
+    if min(shape) < 1 or min(bounds) < -(2**31) or max(bounds) >= 2**31:
+        raise FileFormatError(
+            path, 1, f"bounds {shown}: need hmin <= hmax, kmin <= kmax, lmin <= lmax within 32 bits"
+        )
+    file.seek(match.end())
+    if quirks.fdump_whitespace:
+        blanks = _skip_blanks(file)
+    else:
+        blanks = len(_HEADER_END)
+        if file.read(blanks) != _HEADER_END:
+            raise FileFormatError(path, 1, "bounds: need a newline and a form feed after them")
+    data_start = match.end() + blanks
+    skipped = max(0, blanks - len(_HEADER_END))
+    needed = math.prod(count + 1 for count in shape) * 8
+    if size - data_start + skipped < needed:
+        raise FileFormatError(
+            path,
+            1,
+            f"bounds {shown}: the table needs {needed} bytes, "
+            f"the file has {size - data_start + skipped} after its header",
+        )
+    return _Header((bounds[0], bounds[2], bounds[4]), shape, data_start, skipped)
+
+
+def _skip_blanks(file: BinaryIO) -> int:
+    """Moves to the next byte that is no white space; how many bytes that were."""
+    start = file.tell()
+    while block := file.read(4096):
+        rest = block.lstrip(_BLANK)
+        if rest:
+            file.seek(-len(rest), os.SEEK_CUR)
+            break
+    return file.tell() - start
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, NanobraggWarning, stacklevel=3)

@@ -1,0 +1,73 @@
+"""PGM images (`-pgmfile`): 8-bit grey with the scale in a comment."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanobragg_hybrid.errors import ConfigError, FileFormatError
+
+from .atomic import atomic_write
+from .numbers import c_atof
+from .text import read_bytes
+
+_GAP = rb"(?:\s|#[^\n]*\n)"
+_HEADER: Final = re.compile(
+    rb"P5" + _GAP + rb"+(\d{1,9})" + _GAP + rb"+(\d{1,9})" + _GAP + rb"+(\d{1,9})\s"
+)
+_SCALE: Final = "# pixels scaled by "
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PgmImage:
+    """A PGM file: `pixels` uint8 (slow, fast) and the `scale` its comment states, if it does."""
+
+    pixels: NDArray[np.uint8]
+    scale: float | None
+
+
+def read_pgm(path: str | os.PathLike[str]) -> PgmImage:
+    """Reads an 8-bit binary PGM file, with comments anywhere in its header.
+
+    Raises `FileAccessError`, and `FileFormatError` for another format or a file that is too short.
+    """
+    data = read_bytes(path)
+    header = _HEADER.match(data)
+    if header is None:
+        raise FileFormatError(path, 0, "does not begin like a binary PGM file (P5)")
+    width, height, largest = (int(number) for number in header.groups())
+    if largest != 255:
+        raise FileFormatError(path, 0, f"largest value: got {largest}, need 255")
+    present = len(data) - header.end()
+    if present < width * height:
+        raise FileFormatError(
+            path,
+            0,
+            f"truncated: {width} x {height} pixels need {width * height} bytes, "
+            f"the file has {present} after its header",
+        )
+    text = header[0].decode("latin-1")
+    scale = None
+    if _SCALE in text:
+        value, used = c_atof(text, text.index(_SCALE) + len(_SCALE))
+        scale = value if used else None
+    pixels = np.frombuffer(data, dtype=np.uint8, count=width * height, offset=header.end())
+    return PgmImage(pixels.reshape(height, width), scale)
+
+
+def write_pgm(path: str | os.PathLike[str], pixels: NDArray[np.uint8], scale: float) -> None:
+    """Writes a uint8 image (slow, fast); `scale` (photons to grey) goes into a comment.
+
+    Raises `ConfigError` for another type of pixels, and `FileAccessError`.
+    """
+    if pixels.dtype != np.uint8 or pixels.ndim != 2:
+        raise ConfigError("pixels", f"{pixels.dtype} {pixels.shape}", "a uint8 image (slow, fast)")
+    height, width = pixels.shape
+    with atomic_write(path) as file:
+        file.write(f"P5\n{width} {height}\n{_SCALE}{scale:g}\n255\n".encode("ascii"))
+        file.write(np.ascontiguousarray(pixels).data)

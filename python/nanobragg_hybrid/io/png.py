@@ -1,0 +1,33 @@
+"""PNG pictures for people (written only; needs Pillow, the extra `png`)."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanobragg_hybrid.errors import ConfigError, UnsupportedError
+
+from .atomic import atomic_write
+
+
+def write_png(path: str | os.PathLike[str], pixels: NDArray[np.uint8]) -> None:
+    """Writes a uint8 array, (slow, fast) as grey or (slow, fast, 3) as red, green, blue.
+
+    Raises `UnsupportedError` if Pillow is not installed, `ConfigError` for another type or shape,
+    and `FileAccessError`.
+    """
+    grey = pixels.ndim == 2
+    if pixels.dtype != np.uint8 or pixels.size == 0 or not (grey or pixels.shape[2:] == (3,)):
+        raise ConfigError(
+            "pixels", f"{pixels.dtype} {pixels.shape}", "uint8 (slow, fast) or (slow, fast, 3)"
+        )
+    try:
+        from PIL import Image
+    except ImportError:
+        raise UnsupportedError(
+            "writing PNG needs Pillow: pip install 'nanobragg-hybrid[png]'"
+        ) from None
+    with atomic_write(path) as file:
+        Image.fromarray(np.ascontiguousarray(pixels)).save(file, format="PNG")

@@ -1,0 +1,56 @@
+"""Whole files as bytes or text."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from nanobragg_hybrid.errors import FileAccessError, FileFormatError
+from nanobragg_hybrid.memory import require_memory
+
+from .atomic import access_errors, atomic_write
+
+
+@contextmanager
+def open_binary(path: str | os.PathLike[str], *, pipes: bool = False) -> Iterator[BinaryIO]:
+    """A regular file (or, with `pipes`, also a pipe) opened for reading.
+
+    Raises `FileAccessError` naming `path`, for an OSError of the body as well.
+    """
+    with access_errors(path), Path(path).open("rb") as file:
+        mode = os.fstat(file.fileno()).st_mode
+        if not stat.S_ISREG(mode) and not (pipes and stat.S_ISFIFO(mode)):
+            raise FileAccessError(path, "is not a regular file")
+        yield file
+
+
+def file_size(file: BinaryIO) -> int:
+    """The bytes of an opened regular file."""
+    return os.fstat(file.fileno()).st_size
+
+
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+    """The whole file (or pipe).  Raises `FileAccessError`; `ResourceError` if memory is short."""
+    with open_binary(path, pipes=True) as file:
+        require_memory({f"content of {os.fspath(path)}": file_size(file)})
+        return file.read()
+
+
+def read_text(path: str | os.PathLike[str], *, encoding: str = "utf-8") -> str:
+    """The whole file as text.  Raises `FileAccessError`, `FileFormatError` if it is none."""
+    data = read_bytes(path)
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise FileFormatError(path, line, f"is no {encoding} text") from None
+
+
+def write_text(path: str | os.PathLike[str], text: str, *, encoding: str = "utf-8") -> None:
+    """Writes `text` as it is, complete or not at all.  Raises `FileAccessError`."""
+    with atomic_write(path) as file:
+        file.write(text.encode(encoding))
