@@ -1,0 +1,75 @@
+"""Printing facts: a title per group, one fact a line, numbers as C's %g, units behind them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import Any, TextIO
+
+_NAME_WIDTH = 26
+
+
+class Log:
+    """Writes lines to `stream`; when its reader has gone away (a broken pipe) it goes silent."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = sys.stdout if stream is None else stream
+        self._open = True
+
+    def line(self, text: str = "") -> None:
+        """One line as it is."""
+        if not self._open:
+            return
+        try:
+            self._stream.write(text + "\n")
+        except BrokenPipeError:
+            self.abandon()
+
+    def flush(self) -> None:
+        """Sends what is buffered."""
+        if not self._open:
+            return
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Stops writing, and keeps the interpreter from trying again when it ends."""
+        self._open = False
+        if self._stream is sys.stdout:
+            silence_stdout()
+
+    def group(self, title: str) -> None:
+        """Starts a group of facts."""
+        self.line()
+        self.line(title)
+
+    def fact(self, name: str, value: object, unit: str = "") -> None:
+        """One fact: a word, a number or several numbers."""
+        self.line(f"  {name:<{_NAME_WIDTH}} {shown(value)}{' ' + unit if unit else ''}")
+
+
+def shown(value: object) -> str:
+    """Numbers as %g, several of them with blanks between, words as they are."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Iterable):
+        items: Iterable[Any] = value
+        return " ".join(shown(item) for item in items)
+    return str(value)
+
+
+def silence_stdout() -> None:
+    """Points standard output at nothing, so that closing it does not fail."""
+    import os
+
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)

@@ -1,0 +1,426 @@
+"""nanoBragg's words -> `Command` (docs/files_and_command_line.md).
+
+Words are scanned once, left to right; every row of the flag table that fires acts, and the words it
+took are scanned as options again, as nanoBragg does.  -mask and -img come before all of that.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nanobragg_hybrid.config import Experiment, Mask
+from nanobragg_hybrid.constants import (
+    DEFAULT_DUMP_FILE,
+    DEFAULT_FLOAT_FILE,
+    DEFAULT_INT_FILE,
+    DEFAULT_NOISE_FILE,
+    DEFAULT_PGM_FILE,
+)
+from nanobragg_hybrid.errors import CommandLineError, UnsupportedError
+from nanobragg_hybrid.io.matrix import read_matrix
+from nanobragg_hybrid.io.smv import read_smv
+from nanobragg_hybrid.io.source_file import read_source_file
+from nanobragg_hybrid.io.text import read_bytes
+from nanobragg_hybrid.quirks import Quirks
+from nanobragg_hybrid.units import energy_ev_to_wavelength_angstrom, mm_to_m
+
+from .command import Command
+from .fields import Fields
+from .flags import FLAGS, Flag
+from .header import apply_header
+from .words import WordReader, normalised
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+def parse_command(
+    words: str | Sequence[str],
+    folder: str | os.PathLike[str] = ".",
+    *,
+    quirks: Quirks | None = None,
+    strict: bool = False,
+) -> Command:
+    """Reads a nanoBragg command line (without the program's name) into a `Command`.
+
+    `words` may be one string, which is split as a shell would.  File names are looked up in
+    `folder`: -mask, -img, -mat and -sourcefile are read here, structure factors are not.  With
+    `strict`, unknown words, missing values and numbers with something behind them are errors;
+    without it they become warnings.
+
+    Raises `CommandLineError` for words that cannot be carried out, `ConfigError` for values outside
+    their field's range, `FileAccessError` and `FileFormatError` for the files read here, and
+    `UnsupportedError` for quirks that are not implemented in the position asked for.
+    """
+    quirks = Quirks.nanobragg() if quirks is None else quirks
+    for name in ("cli_substring", "misset_seed_default"):
+        if not getattr(quirks, name):
+            raise UnsupportedError(f"quirk {name}: only its on position is implemented")
+    word_list = shlex.split(words) if isinstance(words, str) else [str(word) for word in words]
+    return _Parser(word_list, Path(folder), quirks, strict).run()
+
+
+@dataclass(frozen=True, slots=True)
+class _Option:
+    """One row that fires: where, and the words that follow the option word."""
+
+    flag: Flag
+    reader: WordReader
+    position: int
+    words: list[str]
+
+    @property
+    def word(self) -> str:
+        """The option word itself."""
+        return self.reader.option
+
+
+class _Parser:
+    def __init__(self, words: list[str], folder: Path, quirks: Quirks, strict: bool) -> None:
+        self.words = words
+        self.folder = folder
+        self.quirks = quirks
+        self.strict = strict
+        self.fields = Fields()
+        self.warnings: list[str] = []
+        self.taken: set[int] = set()  # indices of words that are somebody's value
+        self.mask: NDArray[np.uint16] | None = None
+        self.cell: list[float] = []
+        self.vectors: dict[str, tuple[float, ...]] = {}
+        self.convention = "mosflm"
+        self.matrix_path: Path | None = None
+        self.source_path: Path | None = None
+        self.hkl_path: Path | None = None
+        self.dump_path = folder / DEFAULT_DUMP_FILE
+        self.dump_named = False
+        self.default_f = 0.0
+        self.float_path = folder / DEFAULT_FLOAT_FILE
+        self.int_path = folder / DEFAULT_INT_FILE
+        self.pgm_path = folder / DEFAULT_PGM_FILE
+        self.pgm_wanted = True
+        self.noise_path = folder / DEFAULT_NOISE_FILE
+        self.noise_wanted = True
+        self.printout = False
+        self.printout_pixel: tuple[int, int] | None = None
+        self.trace_pixel: tuple[int, int] | None = None
+        self.progress = True
+        self.ignored: list[str] = []
+
+    def run(self) -> Command:
+        self.read_first_files()
+        for position, word in enumerate(self.words):
+            if word.startswith("-"):
+                self.option(position, word)
+            elif position not in self.taken and word:
+                self.complain(f"{word!r} belongs to no option")
+        self.settle()
+        return Command(
+            experiment=self.masked(self.fields.build()),
+            quirks=self.quirks,
+            hkl_path=self.hkl_path,
+            dump_path=self.dump_path,
+            dump_named=self.dump_named,
+            default_f=self.default_f,
+            float_path=self.float_path,
+            int_path=self.int_path,
+            pgm_path=self.pgm_path if self.pgm_wanted else None,
+            noise_path=self.noise_path if self.noise_wanted else None,
+            printout=self.printout,
+            printout_pixel=self.printout_pixel,
+            trace_pixel=self.trace_pixel,
+            progress=self.progress,
+            ignored=tuple(self.ignored),
+            warnings=tuple(self.warnings),
+        )
+
+    def complain(self, text: str) -> None:
+        """A warning, or an error if the command is to be taken strictly."""
+        if self.strict:
+            raise CommandLineError(text)
+        self.warnings.append(text)
+
+    def read_first_files(self) -> None:
+        """-mask, then -img."""
+        for spelling in ("-mask", "-img"):
+            for word, name in zip(self.words, self.words[1:], strict=False):
+                if word.startswith("-") and spelling in word:
+                    image = read_smv(self.folder / name, quirks=self.quirks)
+                    is_mask = spelling == "-mask"
+                    apply_header(image, self.fields, self.quirks, is_mask=is_mask)
+                    if is_mask:
+                        self.mask = image.pixels
+
+    def option(self, position: int, word: str) -> None:
+        rows = [flag for flag in FLAGS if flag.fires(word)]
+        if not rows:
+            if position not in self.taken:
+                self.complain(f"{word!r} is no known option")
+            return
+        longest = max(flag.match_length(word) for flag in rows)
+        for flag in rows:
+            named = flag.match_length(word) == longest
+            reader = WordReader(word, flag, named, self.complain)
+            self.act(_Option(flag, reader, position, self.words[position + 1 :]))
+
+    def act(self, option: _Option) -> None:
+        flag = option.flag
+        special = _ACTIONS.get(flag.action)
+        if special is not None and flag.action in _ANY_NUMBER_OF_WORDS:
+            special(self, option)
+            return
+        words = self.take(option, len(flag.words))
+        if words is None or flag.action == "first":
+            return
+        if flag.pivot:
+            self.fields.set("detector.pivot", flag.pivot)
+        if special is not None:
+            special(self, dataclasses.replace(option, words=words))
+        elif flag.kind == "switch":
+            self.set_all(flag, flag.value)
+        else:
+            self.set_all(flag, normalised(flag.rule, option.reader.value(words[0])))
+
+    def take(self, option: _Option, count: int) -> list[str] | None:
+        """The `count` words after the option; None, with a complaint, if there are not as many."""
+        words = option.words[:count]
+        if len(words) < count:
+            if option.reader.named:
+                self.complain(
+                    f"{option.word} has no effect: it needs {count} "
+                    f"{'word' if count == 1 else 'words'} after it ({' '.join(option.flag.words)})"
+                )
+            return None
+        if words and not option.reader.named:
+            self.warnings.append(
+                f"{option.word!r} also has {option.flag.spellings[0]!r} in it, which takes "
+                f"{' '.join(words)!r} as well (quirk cli_substring)"
+            )
+        self.taken.update(range(option.position + 1, option.position + 1 + count))
+        return words
+
+    def set_all(self, flag: Flag, value: object) -> None:
+        for path in flag.targets:
+            self.fields.set(path, value)
+
+    def file(self, name: str) -> Path:
+        return self.folder / name
+
+    def settle(self) -> None:
+        """What depends on more than one flag."""
+        self.fields.set("detector.convention", self.convention)
+        if self.convention == "custom":
+            for path, vector in self.vectors.items():
+                self.fields.set(path, vector)
+        if self.cell and self.cell[0] > 0.0:
+            self.set_cell()
+        if self.fields.get("crystal.misset_random"):
+            self.fields.set("crystal.misset_deg", (0.0, 0.0, 0.0))
+        if self.matrix_path is not None:
+            self.fields.set("crystal.orientation_matrix", read_matrix(self.matrix_path))
+        if self.source_path is not None:
+            sources = read_source_file(self.source_path, quirks=self.quirks)
+            self.fields.set("beam.sources", sources)
+
+    def masked(self, experiment: Experiment) -> Experiment:
+        """The experiment with the mask that was read, in the image's own order of pixels."""
+        if self.mask is None:
+            return experiment
+        mask = Mask(self.mask).reindexed(experiment.detector.shape)
+        detector = dataclasses.replace(experiment.detector, mask=mask)
+        return dataclasses.replace(experiment, detector=detector)
+
+    def set_cell(self) -> None:
+        """Model 4.1: missing or non-positive lengths are a, missing or non-positive angles 90."""
+        lengths = [value if value > 0.0 else self.cell[0] for value in self.cell[:3]]
+        angles = [value if value > 0.0 else 90.0 for value in self.cell[3:6]]
+        lengths += [self.cell[0]] * (3 - len(lengths))
+        angles += [90.0] * (3 - len(angles))
+        self.fields.set("crystal.cell_angstrom", tuple(lengths))
+        self.fields.set("crystal.cell_deg", tuple(angles))
+
+
+# One function for each action of the flag table but "set" and "first" (done before).  Enough words
+# follow the option, but for the actions in _ANY_NUMBER_OF_WORDS, which look for themselves.
+
+_Action = Callable[[_Parser, _Option], None]
+
+
+def _cell(parser: _Parser, option: _Option) -> None:
+    count = 0
+    while count < min(len(option.words), 6) and not option.words[count].startswith("-"):
+        value = option.reader.number(option.words[count])
+        parser.cell[count : count + 1] = [value]
+        parser.taken.add(option.position + 1 + count)
+        count += 1
+    if count == 0:
+        parser.complain(f"{option.word} has no effect: it needs numbers after it")
+
+
+def _misset(parser: _Parser, option: _Option) -> None:
+    if option.words and "rand" in option.words[0]:
+        parser.taken.add(option.position + 1)
+        parser.fields.set("crystal.misset_random", True)
+        return
+    taken = parser.take(option, 3)
+    if taken is None:
+        return
+    parser.fields.set("crystal.misset_random", False)
+    parser.fields.set("crystal.misset_deg", tuple(option.reader.number(word) for word in taken))
+
+
+def _curved(parser: _Parser, option: _Option) -> None:
+    if parser.quirks.curved_needs_argument:
+        if not option.words:
+            parser.complain(
+                f"{option.word} has no effect as the last word (quirk curved_needs_argument)"
+            )
+            return
+        if not option.words[0].startswith("-"):
+            parser.taken.add(option.position + 1)
+    parser.set_all(option.flag, option.flag.value)
+
+
+def _convention(parser: _Parser, option: _Option) -> None:
+    parser.convention = str(option.flag.value)
+
+
+def _vector(parser: _Parser, option: _Option) -> None:
+    vector = tuple(option.reader.number(word) for word in option.words)
+    if option.flag.unit == "mm":
+        vector = tuple(mm_to_m(x) for x in vector)
+    parser.vectors[option.flag.targets[0]] = vector
+    parser.convention = "custom"
+
+
+def _pivot(parser: _Parser, option: _Option) -> None:
+    pivot = next((p for p in ("sample", "beam") if p in option.words[0]), None)
+    if pivot is None:
+        parser.complain(f"{option.word}: got {option.words[0]!r}, need beam or sample")
+        return
+    parser.fields.set("detector.pivot", pivot)
+
+
+def _attenuation(parser: _Parser, option: _Option) -> None:
+    depth_um = math.inf if "inf" in option.words[0] else option.reader.number(option.words[0])
+    if depth_um == 0.0 or math.isinf(depth_um):
+        parser.fields.set("detector.sensor_thickness_um", 0.0)
+        depth_um = math.inf
+    depth = None if depth_um < 0.0 else depth_um
+    parser.fields.set("detector.sensor_attenuation_depth_um", depth)
+
+
+def _energy(parser: _Parser, option: _Option) -> None:
+    energy_ev = option.reader.number(option.words[0])
+    if energy_ev <= 0.0:
+        raise CommandLineError(f"{option.word}: got {option.words[0]!r}, need a number > 0 (eV)")
+    parser.fields.set("beam.wavelength_angstrom", energy_ev_to_wavelength_angstrom(energy_ev))
+
+
+def _polar(parser: _Parser, option: _Option) -> None:
+    parser.fields.set("beam.polarization_kahn", option.reader.number(option.words[0]))
+    parser.fields.set("beam.polarization_correction", True)
+
+
+def _roi(parser: _Parser, option: _Option) -> None:
+    fast_min, fast_max, slow_min, slow_max = (option.reader.integer(word) for word in option.words)
+    parser.fields.set(
+        "sampling.roi",
+        (
+            max(fast_min, 0),
+            None if fast_max < 0 else fast_max,
+            max(slow_min, 0),
+            None if slow_max < 0 else slow_max,
+        ),
+    )
+
+
+def _default_f(parser: _Parser, option: _Option) -> None:
+    parser.default_f = option.reader.number(option.words[0])
+
+
+def _input_file(parser: _Parser, option: _Option) -> None:
+    path = parser.file(option.words[0])
+    if option.flag.action == "matrix":
+        parser.matrix_path = path
+    elif option.flag.action == "sources":
+        parser.source_path = path
+    elif option.flag.action == "hkl":
+        parser.hkl_path = path
+    elif option.flag.action == "dump":
+        parser.dump_path = path
+        parser.dump_named = True
+
+
+def _output_file(parser: _Parser, option: _Option) -> None:
+    path = parser.file(option.words[0])
+    if option.flag.action == "float file":
+        parser.float_path = path
+    elif option.flag.action == "int file":
+        parser.int_path = path
+    elif option.flag.action == "pgm file":
+        parser.pgm_path, parser.pgm_wanted = path, True
+    elif option.flag.action == "noise file":
+        parser.noise_path, parser.noise_wanted = path, True
+
+
+def _printing(parser: _Parser, option: _Option) -> None:
+    if option.flag.action == "no pgm":
+        parser.pgm_wanted = False
+    elif option.flag.action == "no noise":
+        parser.noise_wanted = False
+    elif option.flag.action == "progress":
+        parser.progress = bool(option.flag.value)
+    elif option.flag.action == "printout":
+        parser.printout = True
+    elif option.flag.action == "printout pixel":
+        fast, slow = (option.reader.integer(word) for word in option.words)
+        parser.printout_pixel = (fast, slow)
+    elif option.flag.action == "trace pixel":
+        slow, fast = (option.reader.integer(word) for word in option.words)
+        parser.trace_pixel = (fast, slow)
+
+
+def _no_effect(parser: _Parser, option: _Option) -> None:
+    if option.flag.kind == "file":
+        read_bytes(parser.file(option.words[0]))
+    parser.ignored.append(" ".join([option.word, *option.words]))
+
+
+_ACTIONS: dict[str, _Action] = {
+    "cell": _cell,
+    "misset": _misset,
+    "curved": _curved,
+    "convention": _convention,
+    "vector": _vector,
+    "pivot": _pivot,
+    "attenuation": _attenuation,
+    "energy": _energy,
+    "polar": _polar,
+    "roi": _roi,
+    "default_f": _default_f,
+    "matrix": _input_file,
+    "sources": _input_file,
+    "hkl": _input_file,
+    "dump": _input_file,
+    "float file": _output_file,
+    "int file": _output_file,
+    "pgm file": _output_file,
+    "noise file": _output_file,
+    "no pgm": _printing,
+    "no noise": _printing,
+    "progress": _printing,
+    "printout": _printing,
+    "printout pixel": _printing,
+    "trace pixel": _printing,
+    "no effect": _no_effect,
+    "ignored file": _no_effect,
+}
+_ANY_NUMBER_OF_WORDS = frozenset({"cell", "misset", "curved"})
