@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 from .config import Experiment
 from .errors import BackendError
@@ -29,32 +31,63 @@ class Backend(Protocol):
         threads: int | None = None,
         progress: ProgressCallback | None = None,
         unrounded: bool = False,
+        **options: Any,
     ) -> SimulationResult:
-        """Renders one image; see `simulate`."""
+        """Renders one image; see `simulate`.  `options`: those of `backend_options`."""
         ...
 
 
-_MODULES: Final = MappingProxyType({"c": "nanobragg_hybrid.c_engine.engine"})
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """Where an engine is; what else its `render` takes; the library and the extra it needs."""
+
+    module: str
+    options: tuple[str, ...] = ()
+    needs: str = ""
+
+
+_BACKENDS: Final = MappingProxyType(
+    {
+        "c": _Entry("nanobragg_hybrid.c_engine.engine"),
+        "torch": _Entry("nanobragg_hybrid.torch_engine.engine", ("device", "dtype"), "torch"),
+    }
+)
 
 
 def available_backends() -> tuple[str, ...]:
     """The names that `simulate` knows."""
-    return tuple(_MODULES)
+    return tuple(_BACKENDS)
+
+
+def backend_options(name: str) -> tuple[str, ...]:
+    """Names of the options that an engine takes beyond those that all take; BackendError as
+    `get_backend`."""
+    return _entry(name).options
 
 
 def get_backend(name: str) -> Backend:
     """The engine of this name.
 
     Raises `BackendError` for an unknown name, naming the known ones, and for an engine that cannot
-    be imported.
+    be imported, saying what to install.
     """
-    if name not in _MODULES:
-        known = ", ".join(available_backends())
-        raise BackendError(f"no backend {name!r} in this version; available: {known}")
+    entry = _entry(name)
+    if entry.needs and importlib.util.find_spec(entry.needs) is None:
+        raise BackendError(
+            f"backend {name!r} needs PyTorch, which is not installed: "
+            f'pip install "nanobragg-hybrid[{entry.needs}]"'
+        )
     try:
-        module = importlib.import_module(_MODULES[name])
+        module = importlib.import_module(entry.module)
     except ImportError as error:
         raise BackendError(
             f"backend {name!r} cannot be imported ({error}); was the package built and installed?"
         ) from error
     return cast(Backend, module)
+
+
+def _entry(name: str) -> _Entry:
+    if name not in _BACKENDS:
+        known = ", ".join(available_backends())
+        raise BackendError(f"no backend {name!r} in this version; available: {known}")
+    return _BACKENDS[name]

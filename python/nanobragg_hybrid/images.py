@@ -103,10 +103,19 @@ def noise_image(
         result.image,
         result.geometry.roi,
         adc_offset=_adc_offset(result, adc_offset),
-        random_state=result.random_state,
+        random_state=_random_state(result),
         seed=used,
     )
     return NoiseImage(pixels, photons, overloads, used)
+
+
+def _random_state(result: SimulationResult) -> object:
+    """The random generator after set-up; an engine that has none of its own leaves it to ours."""
+    if result.random_state is not None:
+        return result.random_state
+    from .c_engine import images
+
+    return images.random_state(result.experiment, result.quirks)
 
 
 def _intensity_scale(result: SimulationResult, given: float | None) -> float:

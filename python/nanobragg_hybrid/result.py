@@ -143,7 +143,7 @@ class SimulationResult:
     provenance: what made this image: versions, backend, quirks, threads, seeds, time.
     warnings: what the user should know, one sentence each.
     random_state: state of the random generator after set-up, opaque; noise images go on from it
-        (model 7.4).
+        (model 7.4).  None from an engine that keeps none: then they set it up themselves.
     experiment: as rendered, with the seeds that came from the clock.
     quirks: as rendered.
     quirks_that_mattered: names of the quirks that were on and could have changed this image.

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from ._version import __version__
-from .backends import ProgressCallback, get_backend
+from .backends import ProgressCallback, backend_options, get_backend
 from .config import Beam, Experiment
 from .config.seeds import with_clock_seeds
 from .config.validate import Integer
@@ -40,6 +40,8 @@ def simulate(
     threads: int | None = None,
     progress: ProgressCallback | None = None,
     unrounded: bool = False,
+    device: object = None,
+    dtype: object = None,
 ) -> SimulationResult:
     """Renders the image of an experiment.
 
@@ -49,6 +51,8 @@ def simulate(
     progress: called now and then, in the calling thread, with the number of rows done and of all
         rows; if it returns False the rendering stops.
     unrounded: also keep the pixel values before they are rounded to float32.
+    device: where the backend "torch" computes: "cpu" (None too), "cuda", "cuda:1" or "auto".
+    dtype: how it computes: "float64" (None too) or "float32", which keeps phases in float64.
 
     Seeds that are None come from the clock, once; the result's `experiment` and `provenance` have
     them.  The result's image has shape (slow, fast), float32, photons per pixel.
@@ -65,6 +69,7 @@ def simulate(
     _require_class("quirks", quirks, Quirks)
     threads = _thread_count(threads)
     engine = get_backend(backend)
+    options = _own_options(backend, {"device": device, "dtype": dtype})
     require_memory(memory_needed(experiment, structure_factors, unrounded=unrounded))
     started = time.time()
     seeded = with_clock_seeds(experiment, started)
@@ -75,6 +80,7 @@ def simulate(
         threads=threads,
         progress=progress,
         unrounded=unrounded,
+        **options,
     )
     provenance = {
         "nanobragg_hybrid": __version__,
@@ -140,6 +146,15 @@ def _thread_count(threads: int | None) -> int:
         return _THREADS.normalise(threads)
     except ValueError:
         raise ConfigError("threads", threads, f"{_THREADS.text}, or None") from None
+
+
+def _own_options(backend: str, given: dict[str, object]) -> dict[str, object]:
+    """The options that were given, if the backend takes them; else ConfigError."""
+    options = {name: value for name, value in given.items() if value is not None}
+    for name, value in options.items():
+        if name not in backend_options(backend):
+            raise ConfigError(name, value, f"None: the backend {backend!r} does not take it")
+    return options
 
 
 def _require_class(name: str, value: object, cls: type) -> None:

@@ -14,12 +14,12 @@ from ..backends import ProgressCallback
 from ..config import Experiment
 from ..config.resolved import resolved_from_info
 from ..config.seeds import with_clock_seeds
+from ..plan_warnings import plan_warnings
 from ..quirks import Quirks
 from ..result import Geometry, SimulationResult, Statistics
 from ..structure_factors import StructureFactors
 from .bridge import to_core, translated_errors
 from .library import build_info
-from .plan_warnings import plan_warnings
 
 
 class Plan:

@@ -8,7 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from .bridge import translated_errors
+from ..config import Experiment
+from ..quirks import Quirks
+from ..structure_factors import StructureFactors
+from .bridge import to_core, translated_errors
 
 Roi = tuple[int, int, int, int]
 """Inclusive bounds fast_min, fast_max, slow_min, slow_max; a reversed range is empty."""
@@ -64,3 +67,14 @@ def noise_image(
             image, roi, adc_offset, random_state.copy(), negative
         )
     return NoiseImage(pixels, photons, overloads)
+
+
+def random_state(experiment: Experiment, quirks: Quirks) -> object:
+    """The random generator after the set-up of an experiment, whatever engine rendered it.
+
+    Raises what `simulate` raises for an experiment that cannot be rendered.
+    """
+    table = StructureFactors.constant(0.0)
+    with translated_errors(experiment):
+        plan = _core.Plan(to_core(experiment, quirks), table.grid, *table.hkl_min, table.default_f)
+        return plan.random_state()

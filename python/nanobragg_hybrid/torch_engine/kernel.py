@@ -1,0 +1,381 @@
+"""The hot primitive: scattering vectors and cells to a sum of intensities (model 6.3 to 6.8)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from .autograd import applied
+from .derivatives import FractionalIndices, ScatteringVectors
+from .polarization import polarization_factor
+from .rays import Rays, capture_fraction, rays_to, solid_angle
+from .scalars import Scalar
+from .scene import Cells, Choices, Scene
+from .shapes import (
+    gauss_amplitude,
+    round_amplitude,
+    sincg_squared,
+    tophat_amplitude,
+)
+from .structure_factors import leaves_table, nearest, tricubic
+from .vectors import Vector, dot, mag
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Some of a pixel's steps: ranges of visits, sources and orientations, in serial order."""
+
+    visits: range
+    sources: range
+    orientations: range
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """Some pixels that are treated alike.
+
+    slow, fast: pixel numbers, float64, shape (pixels, 1).  interpolated_steps: so many of each
+    pixel's first steps are interpolated, the others take the nearest structure factor.  start:
+    visit and source whose phi loop is the first of the run (model 6.4); None: not in this tile.
+    """
+
+    slow: Tensor
+    fast: Tensor
+    interpolated_steps: int
+    start: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Scattering vectors of a block: shapes (pixels, visits, sources).
+
+    cut: beyond the resolution limit, or None if there is no limit.
+    """
+
+    q: Vector
+    cut: Tensor | None
+
+
+def block_value(
+    scene: Scene, choices: Choices, tile: Tile, block: Block, dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    """What a block of steps adds to the pixels' values (model 6.8), float64, shape (pixels,).
+
+    The second tensor is what it multiplies the sum of the blocks before it with; 1 but for the
+    running product of model 6.5.  The first block brings the background with it.
+    """
+    device = tile.fast.device
+    visit = torch.arange(block.visits.start, block.visits.stop, device=device)
+    rays = rays_to(scene, choices, tile.slow, tile.fast, visit)
+    first = rays.first() if block.visits.start == 0 else _first_rays(scene, choices, tile)
+    rows = _rows(scene, choices, rays, block.sources)
+    h, k, l = fractional_indices(_cells_of(scene, choices, tile, block), rows.q)
+    whole = _whole((h, k, l))
+    intensity = lattice_intensity(scene, choices, (h, k, l), whole, dtype)
+    f = _structure_factor(scene, choices, tile, block, (h, k, l), whole)
+    terms = intensity * (f * f)
+    is_skipped = None
+    if rows.cut is not None:
+        is_skipped = rows.cut.unsqueeze(-1)
+    if choices.skips_zero and (choices.running_product or not choices.is_table_finite):
+        is_zero = intensity == 0.0
+        is_skipped = is_zero if is_skipped is None else is_skipped | is_zero
+    if is_skipped is not None:
+        terms = torch.where(is_skipped, 0.0, terms)
+
+    weight = _step_weight(scene, choices, rays, block.sources)
+    rest = _pixel_factor(scene, choices, tile, first)
+    is_first = block.visits.start == block.sources.start == block.orientations.start == 0
+    background: Scalar = scene.background if is_first else 0.0
+    one = torch.ones((), dtype=torch.float64, device=device)
+    if weight is None:
+        total, product = terms.sum(dim=(1, 2, 3), dtype=torch.float64), one
+        total = background + total
+    elif choices.running_product:
+        total, product = _running_sum(terms.to(torch.float64), weight, is_skipped)
+        total = background * product + total
+    else:
+        total = (terms.to(torch.float64) * weight.unsqueeze(-1)).sum(dim=(1, 2, 3))
+        total, product = background + total, one
+    value = scene.strength * total / choices.steps
+    for factor in rest:
+        value = value * factor
+    return value, product
+
+
+def fractional_indices(cells: Cells, q: Vector) -> tuple[Tensor, Tensor, Tensor]:
+    """h, k, l: cell vectors (orientations,) and q (pixels, visits, sources) to all of these."""
+    if _tensor(cells.a[0]).dim() > 1:
+        qx, qy, qz = (_tensor(component).unsqueeze(-1) for component in q)
+        h, k, l = (_tensor(dot(vector, (qx, qy, qz))) for vector in (cells.a, cells.b, cells.c))
+        return h, k, l
+    indices: tuple[Tensor, Tensor, Tensor] = applied(
+        FractionalIndices, *cells.a, *cells.b, *cells.c, *q
+    )
+    return indices
+
+
+def lattice_intensity(
+    scene: Scene,
+    choices: Choices,
+    hkl: tuple[Tensor, Tensor, Tensor],
+    whole: tuple[Tensor, Tensor, Tensor],
+    dtype: torch.dtype,
+) -> Tensor:
+    """The square of the amplitude that the crystal's shape gives (model 6.5)."""
+    counts: list[Scalar] = [
+        torch.clamp(n, min=1.0) if isinstance(n, Tensor) else n for n in scene.n_cells
+    ]
+    if choices.shape == "square":
+        intensity: Tensor | None = None
+        for x, x0, n in zip(hkl, whole, counts, strict=True):
+            if isinstance(n, Tensor) or n > 1.0:
+                squared = sincg_squared(x, x0, n, dtype)
+                intensity = squared if intensity is None else intensity * squared
+        return torch.ones_like(hkl[0], dtype=dtype) if intensity is None else intensity
+    dh, dk, dl = ((x - x0).to(dtype) for x, x0 in zip(hkl, whole, strict=True))
+    na, nb, nc = counts
+    cells = na * nb * nc
+    if choices.shape in ("gauss", "tophat"):
+        x, y, z = (
+            dh * a + dk * b + dl * c
+            for a, b, c in zip(scene.a_star, scene.b_star, scene.c_star, strict=True)
+        )
+        square = (x * x + y * y + z * z) * na * na * nb * nb * nc * nc
+    else:
+        square = dh * dh * na * na + dk * dk * nb * nb + dl * dl * nc * nc
+    amplitude = _AMPLITUDES[choices.shape](square, cells, scene.fudge)
+    return amplitude * amplitude
+
+
+def solid_angle_sum(scene: Scene, choices: Choices, tile: Tile) -> Tensor:
+    """The solid angle summed over every visit of every pixel of a tile (model 6.9), shape ()."""
+    if not choices.oversample_omega:
+        first = _first_rays(scene, choices, tile)
+        return solid_angle(scene, choices, first).sum() * choices.visits
+    visit = torch.arange(choices.visits, device=tile.fast.device)
+    rays = rays_to(scene, choices, tile.slow, tile.fast, visit)
+    return solid_angle(scene, choices, rays).sum()
+
+
+def uncut_rows(scene: Scene, choices: Choices, tile: Tile) -> Tensor:
+    """Which visits and sources the resolution limit leaves, shape (pixels, visits, sources)."""
+    visit = torch.arange(choices.visits, device=tile.fast.device)
+    rays = rays_to(scene, choices, tile.slow, tile.fast, visit)
+    rows = _rows(scene, choices, rays, range(choices.source_count))
+    if rows.cut is None:
+        return torch.ones_like(_tensor(rows.q[0]), dtype=torch.bool)
+    return ~rows.cut
+
+
+def steps_outside_table(scene: Scene, choices: Choices, tile: Tile, block: Block) -> Tensor:
+    """Which steps would switch interpolation off (model 6.5), shape of the block's steps."""
+    assert scene.table is not None
+    visit = torch.arange(block.visits.start, block.visits.stop, device=tile.fast.device)
+    rays = rays_to(scene, choices, tile.slow, tile.fast, visit)
+    rows = _rows(scene, choices, rays, block.sources)
+    hkl = fractional_indices(_cells_of(scene, choices, tile, block), rows.q)
+    is_out = leaves_table(scene.table, *hkl)
+    if rows.cut is not None:
+        is_out = is_out & ~rows.cut.unsqueeze(-1)
+    if choices.skips_zero:
+        intensity = lattice_intensity(scene, choices, hkl, _whole(hkl), torch.float64)
+        is_out = is_out & (intensity != 0.0)
+    return is_out
+
+
+_AMPLITUDES: Final = {
+    "round": round_amplitude,
+    "gauss": gauss_amplitude,
+    "gauss_hkl": gauss_amplitude,
+    "tophat": tophat_amplitude,
+    "tophat_hkl": tophat_amplitude,
+}
+
+
+def _first_rays(scene: Scene, choices: Choices, tile: Tile) -> Rays:
+    visit = torch.zeros(1, dtype=torch.int64, device=tile.fast.device)
+    return rays_to(scene, choices, tile.slow, tile.fast, visit)
+
+
+def _rows(scene: Scene, choices: Choices, rays: Rays, sources: range) -> _Rows:
+    """Scattering vectors for a range of sources, and which of them are cut (model 6.3)."""
+    wavelength = scene.sources.wavelength[sources.start : sources.stop]
+    incident = (
+        _tensor(component)[sources.start : sources.stop] for component in scene.sources.incident
+    )
+    x, y, z = applied(ScatteringVectors, *rays.direction, *incident, wavelength)
+    cut = None
+    if choices.dmin_m > 0.0:
+        with torch.no_grad():
+            stol = 0.5 * _tensor(mag((x, y, z)))
+            cut = (stol > 0.0) & (choices.dmin_m > 0.5 / stol)
+    return _Rows((x, y, z), cut)
+
+
+def _cells_of(scene: Scene, choices: Choices, tile: Tile, block: Block) -> Cells:
+    """The block's orientations; for the first phi loop of the run with its own first phi step."""
+    begin, end = block.orientations.start, block.orientations.stop
+    a, b, c = (
+        _slice(vector, begin, end) for vector in (scene.cells.a, scene.cells.b, scene.cells.c)
+    )
+    if tile.start is None or scene.start is None:
+        return Cells(a, b, c)
+    visit, source = tile.start
+    is_here = visit in block.visits and source in block.sources and begin < choices.domains
+    if not is_here:
+        return Cells(a, b, c)
+    device = tile.fast.device
+    is_start = torch.zeros(
+        (len(block.visits), len(block.sources), end - begin), dtype=torch.bool, device=device
+    )
+    row = is_start[visit - block.visits.start, source - block.sources.start]
+    row[: choices.domains - begin] = True
+    a, b, c = (
+        _started(vector, start, is_start, begin)
+        for vector, start in zip(
+            (a, b, c), (scene.start.a, scene.start.b, scene.start.c), strict=True
+        )
+    )
+    return Cells(a, b, c)
+
+
+def _slice(vector: Vector, begin: int, end: int) -> Vector:
+    x, y, z = (_tensor(component)[begin:end] for component in vector)
+    return x, y, z
+
+
+def _started(vector: Vector, start: Vector, is_start: Tensor, begin: int) -> Vector:
+    """`vector` with its first domains from `start` where `is_start`."""
+    components = []
+    for usual, special in zip(vector, start, strict=True):
+        others = _tensor(usual)
+        own = _tensor(special)[begin : begin + others.shape[0]]
+        full = torch.cat([own, others[own.shape[0] :]])
+        components.append(torch.where(is_start, full, others))
+    x, y, z = components
+    return x, y, z
+
+
+def _whole(hkl: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    """The nearest whole indices, half down (model 6.5), as constants."""
+    h, k, l = ((x.detach() - 0.5).ceil_() for x in hkl)
+    return h, k, l
+
+
+def _structure_factor(
+    scene: Scene,
+    choices: Choices,
+    tile: Tile,
+    block: Block,
+    hkl: tuple[Tensor, Tensor, Tensor],
+    whole: tuple[Tensor, Tensor, Tensor],
+) -> Scalar:
+    table = scene.table
+    if table is None:
+        return scene.default_f
+    if tile.interpolated_steps == 0:
+        return nearest(table, *whole)
+    if tile.interpolated_steps >= choices.steps_per_pixel:
+        return tricubic(table, *hkl)
+    device = tile.fast.device
+    visit = torch.arange(block.visits.start, block.visits.stop, device=device)
+    source = torch.arange(block.sources.start, block.sources.stop, device=device)
+    orientation = torch.arange(block.orientations.start, block.orientations.stop, device=device)
+    row = visit[:, None] * choices.source_count + source
+    step = row[:, :, None] * choices.orientations + orientation
+    return torch.where(
+        step < tile.interpolated_steps, tricubic(table, *hkl), nearest(table, *whole)
+    )
+
+
+def _step_weight(scene: Scene, choices: Choices, rays: Rays, sources: range) -> Tensor | None:
+    """The factors that the oversample options apply to every step: (pixels, visits, sources)."""
+    weight: Tensor | None = None
+    if choices.oversample_thick:
+        weight = capture_fraction(scene, rays).unsqueeze(-1).expand(-1, -1, len(sources))
+    if choices.oversample_polar:
+        polar = _polarization(scene, rays, sources)
+        weight = polar if weight is None else weight * polar
+    if choices.oversample_omega:
+        omega = solid_angle(scene, choices, rays).unsqueeze(-1).expand(-1, -1, len(sources))
+        weight = omega if weight is None else weight * omega
+    return weight
+
+
+def _pixel_factor(scene: Scene, choices: Choices, tile: Tile, first: Rays) -> list[Tensor]:
+    """The factors that a pixel has as a whole, each of shape (pixels,) (model 6.8)."""
+    factors = []
+    if not choices.oversample_thick and choices.has_sensor:
+        factors.append(_last_layer_capture(scene, choices, tile))
+    if not choices.oversample_polar and choices.has_polarization:
+        if choices.searches_polarization:
+            factors.append(_found_polarization(scene, choices, tile))
+        else:
+            factors.append(_polarization(scene, first, range(1))[:, 0, 0])
+    if not choices.oversample_omega:
+        factors.append(solid_angle(scene, choices, first)[:, 0])
+    return factors
+
+
+def _polarization(scene: Scene, rays: Rays, sources: range) -> Tensor:
+    """Factors of shape (pixels, visits, sources)."""
+    ix, iy, iz = (_tensor(i)[sources.start : sources.stop] for i in scene.sources.incident)
+    dx, dy, dz = (_tensor(d).unsqueeze(-1) for d in rays.direction)
+    return polarization_factor(scene.kahn, (ix, iy, iz), (dx, dy, dz), scene.polarization)
+
+
+def _last_layer_capture(scene: Scene, choices: Choices, tile: Tile) -> Tensor:
+    """The last layer's capture fraction at its first sub-pixel (quirk thick_last_layer)."""
+    per_layer = choices.oversample * choices.oversample
+    begin = (choices.layers - 1) * per_layer
+    end = begin + (per_layer if choices.searches_capture else 1)
+    visit = torch.arange(begin, end, device=tile.fast.device)
+    rays = rays_to(scene, choices, tile.slow, tile.fast, visit)
+    return _first_nonzero(capture_fraction(scene, rays))
+
+
+def _found_polarization(scene: Scene, choices: Choices, tile: Tile) -> Tensor:
+    """The first factor, in serial order, that is not cut and not 0 (model 6.3)."""
+    visit = torch.arange(choices.visits, device=tile.fast.device)
+    rays = rays_to(scene, choices, tile.slow, tile.fast, visit)
+    sources = range(choices.source_count)
+    factor = _polarization(scene, rays, sources)
+    cut = _rows(scene, choices, rays, sources).cut
+    if cut is not None:
+        factor = torch.where(cut, 0.0, factor)
+    return _first_nonzero(factor.flatten(1))
+
+
+def _first_nonzero(candidates: Tensor) -> Tensor:
+    """The first of each row's candidates (pixels, n) that is not 0; 0 if all are."""
+    if candidates.shape[1] == 1:
+        return candidates[:, 0]
+    place = (candidates.detach() != 0.0).to(torch.int8).argmax(dim=1, keepdim=True)
+    return candidates.gather(1, place)[:, 0]
+
+
+def _running_sum(terms: Tensor, weight: Tensor, is_skipped: Tensor | None) -> tuple[Tensor, Tensor]:
+    """A sum that is multiplied by its row's weight after every term, skipped ones excepted.
+
+    terms: (pixels, visits, sources, orientations); weight: (pixels, visits, sources).  Returns the
+    sum and the product of all weights, (pixels,): each term times the weights from its own on.
+    """
+    counted = torch.ones_like(terms)
+    if is_skipped is not None:
+        counted = counted.masked_fill(is_skipped, 0.0)
+    from_here_on = counted.flip(-1).cumsum(-1).flip(-1)
+    weights = weight.unsqueeze(-1)
+    row_sums = (terms * torch.pow(weights, from_here_on)).sum(-1).flatten(1)
+    row_products = torch.pow(weight, from_here_on[..., 0]).flatten(1)
+    up_to_end = row_products.flip(-1).cumprod(-1).flip(-1)
+    after = torch.cat([up_to_end[:, 1:], torch.ones_like(up_to_end[:, :1])], dim=1)
+    return (row_sums * after).sum(-1), up_to_end[:, 0]
+
+
+def _tensor(value: Scalar) -> Tensor:
+    assert isinstance(value, Tensor)
+    return value

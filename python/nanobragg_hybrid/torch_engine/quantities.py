@@ -1,0 +1,133 @@
+"""From numbers to a scene: everything continuous that the kernel needs (model 2 to 6)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import torch
+
+from nanobragg_hybrid.config import Experiment
+from nanobragg_hybrid.constants import (
+    AVOGADRO_PER_MOL,
+    R_E_SQR_M2,
+    WATER_F,
+    WATER_MOLECULAR_WEIGHT,
+)
+
+from .detector import detector_geometry
+from .inputs import Inputs
+from .lattice import lattice, misset_angles
+from .orientations import orientations
+from .random_rotations import Shuffle
+from .scalars import Scalar, quotient
+from .scene import Scene
+from .setup import Setup, wavelength_m
+from .sources import sources
+from .structure_factors import Table, padded_table
+from .tables import Tables
+
+GRID: Final = "structure_factors.grid"
+DEFAULT_F: Final = "structure_factors.default_f"
+"""Names of the values that are no configuration fields."""
+
+
+def scene_of(setup: Setup, tables: Tables, inputs: Inputs, dtype: torch.dtype) -> Scene:
+    """The continuous quantities, differentiable in the tensors of `inputs`."""
+    geometry = detector_geometry(inputs)
+    wavelength = wavelength_m(inputs)
+    misset = setup.misset
+    if inputs.is_live("crystal.misset_deg"):
+        misset = misset_angles(inputs, Shuffle())
+    cell = lattice(inputs, wavelength, misset)
+    photons = fluence(inputs)
+    cells, start = orientations(setup, tables, inputs, cell, geometry.spindle)
+    layer_step, attenuation = _sensor(setup, inputs)
+    counts: list[Scalar] = list(setup.size.n_cells)
+    if inputs.is_live("crystal.n_cells"):
+        for axis, live in enumerate(inputs.items("crystal.n_cells")):
+            if setup.experiment.crystal.size_mm[axis] is None:
+                counts[axis] = live
+    na, nb, nc = counts
+    table, default_f = _table(inputs, tables, dtype)
+    return Scene(
+        pixel=geometry.pixel,
+        fast=geometry.fast,
+        slow=geometry.slow,
+        normal=geometry.normal,
+        beam=geometry.beam,
+        pix0=geometry.pix0,
+        distance=geometry.distance,
+        close=geometry.close,
+        layer_step=layer_step,
+        attenuation=attenuation,
+        sources=sources(inputs, tables, geometry, wavelength),
+        kahn=inputs.number("beam.polarization_kahn"),
+        polarization=geometry.polarization,
+        cells=cells,
+        start=start,
+        a_star=cell.a_star,
+        b_star=cell.b_star,
+        c_star=cell.c_star,
+        n_cells=(na, nb, nc),
+        fudge=inputs.number("crystal.shape_fudge"),
+        table=table,
+        default_f=default_f,
+        strength=R_E_SQR_M2 * photons,
+        background=water_background(inputs, photons),
+    )
+
+
+def _sensor(setup: Setup, inputs: Inputs) -> tuple[Scalar, Scalar]:
+    """Thickness of a layer, m, and attenuation, 1/m."""
+    layers = setup.sampling.layers
+    layer_step: Scalar = layers.step
+    attenuation: Scalar = setup.sampling.attenuation_per_m
+    if inputs.is_live("detector.sensor_thickness_um") and layers.range_given:
+        thickness = inputs.number("detector.sensor_thickness_um") * 1e-6
+        layer_step = layers.step_of(thickness)
+        if not setup.sampling.attenuation_given:
+            attenuation = 1.0 / thickness
+    if inputs.is_live("detector.sensor_attenuation_depth_um"):
+        attenuation = 1.0 / (inputs.number("detector.sensor_attenuation_depth_um") * 1e-6)
+    return layer_step, attenuation
+
+
+def fluence_follows_flux(experiment: Experiment) -> bool:
+    """Whether flux, exposure and beam size replace the fluence (model 2)."""
+    beam = experiment.beam
+    return beam.flux_photons_per_s != 0.0 and beam.exposure_s > 0.0 and beam.beam_size_mm >= 0.0
+
+
+def fluence(inputs: Inputs) -> Scalar:
+    """Photons per square metre, given or from the flux (model 2)."""
+    beam = inputs.experiment.beam
+    if not fluence_follows_flux(inputs.experiment):
+        return inputs.number("beam.fluence_photons_per_m2")
+    size = beam.beam_size_mm / 1000.0
+    return quotient(quotient(beam.flux_photons_per_s * beam.exposure_s, size), size)
+
+
+def water_background(inputs: Inputs, photons: Scalar) -> Scalar:
+    """I_bg (model 6), with the strength inside that it is multiplied with once more."""
+    w = inputs.number("crystal.water_um") / 1e6
+    return (
+        WATER_F
+        * WATER_F
+        * R_E_SQR_M2
+        * photons
+        * w
+        * w
+        * w
+        * 1e6
+        * AVOGADRO_PER_MOL
+        / WATER_MOLECULAR_WEIGHT
+    )
+
+
+def _table(inputs: Inputs, tables: Tables, dtype: torch.dtype) -> tuple[Table | None, Scalar]:
+    table = inputs.structure_factors
+    default_f: Scalar = inputs.values.get(DEFAULT_F, table.default_f)
+    if tables.grid is None:
+        return None, default_f
+    grid = inputs.values.get(GRID, tables.grid)
+    return Table(padded_table(grid, default_f).to(dtype), table.hkl_min), default_f

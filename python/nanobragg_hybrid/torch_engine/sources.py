@@ -1,0 +1,76 @@
+"""Where the X-rays come from: model 5.2."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from .detector import DetectorGeometry
+from .inputs import Inputs
+from .scalars import Scalar
+from .scene import Sources
+from .tables import Tables
+from .vectors import Vector, negative, rot_axis, scale, unit
+
+POSITIONS: Final = "beam.sources.position"
+WAVELENGTHS: Final = "beam.sources.wavelength_m"
+WEIGHTS: Final = "beam.sources.weight"
+"""Names of the values for all sources together, shapes (n, 3), (n,), (n,)."""
+
+_DISTANCE_M: Final = -10.0
+
+
+def sources(
+    inputs: Inputs, tables: Tables, geometry: DetectorGeometry, wavelength_m: Scalar
+) -> Sources:
+    """Directions and wavelengths of all sources."""
+    upstream = scale(geometry.beam, _DISTANCE_M)
+    position: Vector
+    if inputs.experiment.beam.sources is not None:
+        ones = torch.ones(
+            len(inputs.experiment.beam.sources),
+            dtype=torch.float64,
+            device=tables.phi_index.device,
+        )
+        position, wavelength = _listed(inputs, upstream, wavelength_m, ones)
+    else:
+        ones = torch.ones_like(tables.source_wavelength)
+        position = rot_axis(upstream, geometry.polarization, tables.source_vertical)
+        position = rot_axis(position, geometry.vertical, tables.source_horizontal)
+        wavelength = wavelength_m * tables.source_wavelength
+    x, y, z = (component * ones for component in negative(unit(position)))
+    return Sources((x, y, z), wavelength * ones)
+
+
+def _listed(
+    inputs: Inputs, upstream: Vector, wavelength_m: Scalar, ones: Tensor
+) -> tuple[Vector, Tensor]:
+    """Positions and wavelengths of listed sources; what is missing gets its default."""
+    listed = inputs.experiment.beam.sources
+    assert listed is not None
+
+    def column(items: list[float | None], default: Scalar) -> Tensor:
+        given = torch.tensor(
+            [0.0 if item is None else item for item in items],
+            dtype=torch.float64,
+            device=ones.device,
+        )
+        if all(item is not None for item in items):
+            return given
+        is_missing = torch.tensor([item is None for item in items], device=ones.device)
+        return torch.where(is_missing, default * ones, given)
+
+    if inputs.is_live(POSITIONS):
+        x, y, z = inputs.values[POSITIONS].unbind(-1)
+    else:
+        x, y, z = (
+            column([source.position[axis] for source in listed], upstream[axis])
+            for axis in range(3)
+        )
+    if inputs.is_live(WAVELENGTHS):
+        wavelength = inputs.values[WAVELENGTHS]
+    else:
+        wavelength = column([source.wavelength_m for source in listed], wavelength_m)
+    return (x, y, z), wavelength

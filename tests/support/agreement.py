@@ -1,0 +1,80 @@
+"""How far an image is from a recorded one: the figures of tests/agreement and of the table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+import nanobragg_hybrid as nb
+from nanobragg_hybrid.nanobragg_args.parse import parse_command
+
+
+@dataclass(frozen=True)
+class Figures:
+    """An image against the recorded one.
+
+    identical: share of the pixels that are equal, NaN being equal to NaN.  max_ulp: largest
+    difference in units in the last place of float32; steps between neighbouring numbers, so that it
+    is meaningful across powers of 2 and across 0.  relative_l2: norm of the difference of all
+    finite pixels, after rounding, over the norm of the recorded ones.  same_non_finite: NaN and infinities are at the
+    same pixels, the infinities of the same sign.
+    """
+
+    pixels: int
+    identical: float
+    max_ulp: int
+    relative_l2: float
+    same_non_finite: bool
+
+
+def compare(got: np.ndarray, need: np.ndarray) -> Figures:
+    """Figures of a float image, rounded to float32, against a recorded float32 image."""
+    assert got.shape == need.shape
+    with np.errstate(over="ignore"):
+        rounded = got.astype(np.float32)
+    finite = np.isfinite(rounded) & np.isfinite(need)
+    same_non_finite = np.array_equal(
+        np.where(np.isfinite(rounded), np.float32(0.0), rounded),
+        np.where(np.isfinite(need), np.float32(0.0), need),
+        equal_nan=True,
+    )
+    steps = np.abs(_ordinal(rounded[finite]) - _ordinal(need[finite]))
+    equal = (rounded == need) | (np.isnan(rounded) & np.isnan(need))
+    return Figures(
+        pixels=need.size,
+        identical=float(equal.mean()),
+        max_ulp=int(steps.max(initial=0)),
+        relative_l2=relative_l2(rounded[finite], need[finite]),
+        same_non_finite=same_non_finite,
+    )
+
+
+def relative_l2(got: np.ndarray, need: np.ndarray) -> float:
+    """Norm of the difference over the norm of `need`; 0 if both are 0 everywhere."""
+    need = np.asarray(need, dtype=np.float64)
+    difference = float(np.linalg.norm((np.asarray(got, dtype=np.float64) - need).ravel()))
+    norm = float(np.linalg.norm(need.ravel()))
+    if norm == 0.0:
+        return 0.0 if difference == 0.0 else float("inf")
+    return difference / norm
+
+
+def experiment_of(args: str, folder: Path) -> tuple[nb.Experiment, nb.StructureFactors]:
+    """What a recorded command line says, its files being in `folder`."""
+    command = parse_command(args.split(), folder)
+    if command.hkl_path is not None:
+        factors = nb.read_hkl(command.hkl_path, default_f=command.default_f)
+    elif command.dump_path.is_file():
+        factors = nb.read_dump(command.dump_path, default_f=command.default_f)
+    else:
+        factors = nb.StructureFactors.constant(command.default_f)
+    return command.experiment, factors
+
+
+def _ordinal(values: np.ndarray) -> np.ndarray:
+    """Whole numbers in the order of the floats, one apart for neighbours; both zeros give 0."""
+    bits = np.ascontiguousarray(values, dtype=np.float32).view(np.int32).astype(np.int64)
+    ordinal: np.ndarray = np.where(bits < 0, -(bits & 0x7FFFFFFF), bits)
+    return ordinal

@@ -1,0 +1,127 @@
+"""What a differentiated step keeps does not grow with phi steps, domains or steps of any kind."""
+
+from __future__ import annotations
+
+import pytest
+from with_torch import torch
+
+import nanobragg_hybrid as nb
+from nanobragg_hybrid.torch_engine import ForwardModel
+
+# 30 numbers: what an experimenter would refine.
+NAMES = (
+    "crystal.cell_angstrom",
+    "crystal.cell_deg",
+    "crystal.misset_deg",
+    "crystal.rotation_vector_deg",
+    "crystal.n_cells",
+    "crystal.mosaic_spread_deg",
+    "goniometer.phi_deg",
+    "goniometer.osc_deg",
+    "detector.rotation_deg",
+    "detector.origin_m",
+    "detector.twotheta_deg",
+    "detector.pixel_size_mm",
+    "beam.wavelength_angstrom",
+    "beam.polarization_kahn",
+    "beam.fluence_photons_per_m2",
+    "structure_factors.default_f",
+)
+TILE_STEPS = 4096
+PIXELS = 24 * 24
+
+
+def _model(phi_steps: int, domains: int, tile_steps: int = TILE_STEPS) -> ForwardModel:
+    experiment = nb.Experiment(
+        beam=nb.Beam(polarization_kahn=0.5),
+        crystal=nb.Crystal(
+            cell_angstrom=(30, 35, 40),
+            cell_deg=(80, 90, 100),
+            n_cells=(5, 6, 7),
+            mosaic_spread_deg=0.5,
+            mosaic_domains=domains,
+        ),
+        goniometer=nb.Goniometer(phi_deg=1.0, osc_deg=1.0, phi_steps=phi_steps),
+        detector=nb.Detector(pixel_size_mm=0.5, n_fast=24, n_slow=24),
+        sampling=nb.Sampling(oversample=1),
+    )
+    return ForwardModel(
+        experiment, nb.StructureFactors.constant(100.0), tile_steps=tile_steps
+    )
+
+
+def _values(model: ForwardModel) -> dict[str, torch.Tensor]:
+    values = {}
+    for name in NAMES:
+        if name == "detector.origin_m":
+            value = torch.tensor(model.setup.geometry.pix0, dtype=torch.float64)
+        else:
+            value = model.initial(name)
+        values[name] = value.requires_grad_()
+    return values
+
+
+class _Watch(torch.utils._python_dispatch.TorchDispatchMode):
+    """Elements of the largest tensor that any operation makes."""
+
+    largest = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        result = function(*args, **(kwargs or {}))
+        for found in torch.utils._pytree.tree_leaves(result):
+            if isinstance(found, torch.Tensor):
+                self.largest = max(self.largest, found.numel())
+        return result
+
+
+def _saved_bytes(model: ForwardModel) -> int:
+    """Bytes that the forward pass keeps for the backward pass, each storage counted once."""
+    storages: dict[int, int] = {}
+    kept = []  # so that no address is used twice
+
+    def note(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        storages[storage.data_ptr()] = storage.nbytes()
+        kept.append(tensor)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        image = model(_values(model))
+    assert image.requires_grad
+    return sum(storages.values())
+
+
+def _largest_tensor(model: ForwardModel) -> int:
+    """Elements of the largest tensor of a forward and backward pass."""
+    with _Watch() as watch:
+        model(_values(model)).square().sum().backward()
+    return watch.largest
+
+
+def test_the_step_has_30_parameters() -> None:
+    values = _values(_model(2, 2))
+    assert sum(value.numel() for value in values.values()) == 30
+
+
+def test_saved_for_backward() -> None:
+    """Orientations, of which there are a few hundred bytes each, and the image; no step."""
+    few, many = _saved_bytes(_model(1, 2)), _saved_bytes(_model(20, 10))
+    orientations = 20 * 10 - 2
+    steps = PIXELS * orientations
+    assert many - few < 8 * 64 * orientations
+    assert many - few < steps  # less than a byte for a step
+    assert few < 100 * 8 * PIXELS
+
+
+@pytest.mark.parametrize(("phi_steps", "domains"), [(1, 2), (7, 5), (40, 3), (3, 60)])
+def test_largest_tensor(phi_steps: int, domains: int) -> None:
+    """No tensor, forward or backward, is larger than a tile or an image."""
+    model = _model(phi_steps, domains)
+    assert model.setup.choices.orientations == phi_steps * domains
+    assert _largest_tensor(model) <= max(TILE_STEPS, PIXELS)
+
+
+def test_larger_tiles_are_seen() -> None:
+    """The criterion itself: with a tile of everything the largest tensor has all steps."""
+    model = _model(7, 5, tile_steps=10**7)
+    assert _largest_tensor(model) >= PIXELS * 7 * 5
