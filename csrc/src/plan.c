@@ -183,7 +183,7 @@ static nbh_status derive(const nbh_experiment *experiment, const nbh_structure_f
     plan->latch_pixel = -1;
     plan->settled = !info->interpolate;
     plan_find_breaks(plan);
-    return NBH_OK;
+    return plan_choose_kernel(plan, experiment->kernel, error);
 }
 
 nbh_status nbh_plan_create(const nbh_experiment *experiment, const nbh_structure_factors *table,

@@ -40,8 +40,8 @@ LAYERS: tuple[frozenset[str], ...] = (
         }
     ),
     frozenset({"plan"}),
-    frozenset({"pixel"}),
-    frozenset({"render", "serial", "statistics", "trace"}),
+    frozenset({"fast", "pixel"}),
+    frozenset({"fast_kernel", "render", "serial", "statistics", "trace"}),
 )
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.MULTILINE)
 
