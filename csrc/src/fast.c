@@ -30,7 +30,9 @@ static int covers(const nbh_plan *plan)
 {
     const serial_state *settled = &plan->breaks[plan->break_count - 1].state;
     const double entries = plan->h_range * plan->k_range * plan->l_range;
-    return plan->shape.shape == NBH_SHAPE_SQUARE && !plan->oversample_thick &&
+    const int corrected = plan->polar_per_source || plan->use_source_weights ||
+                          plan->capture_per_layer || plan->water_electrons_sqr > 0.0;
+    return !corrected && plan->shape.shape == NBH_SHAPE_SQUARE && !plan->oversample_thick &&
            !plan->oversample_polar && !plan->oversample_omega && settled->axis_is_fixed &&
            plan->info.water_background >= 0.0 && largest_phase(plan) < LARGEST_PHASE &&
            (plan->table.amplitude == NULL || entries <= INT32_MAX);

@@ -43,12 +43,18 @@ struct nbh_plan {
     plan_source *sources;
     double polarization_kahn;
     int32_t polarization_off;
+    /* corrected branches that make a difference for this plan */
+    int32_t polar_per_source;   /* C-PARITY-004 off */
+    int32_t use_source_weights; /* C-PARITY-009 off */
+    int32_t capture_per_layer;  /* C-PARITY-003 off */
+    int32_t needs_first_d;      /* one of them looks at the pixel's first direction */
     double dmin_m;
 
     /* crystal */
     crystal_shape shape;
     double water_size_m;
-    double *phi; /* phi_steps angles */
+    double water_electrons_sqr; /* of all the water, where C-PARITY-006 is off; else 0 */
+    double *phi;                /* phi_steps angles */
     double
         *phi_cells; /* 9 doubles a step: a b c after phi, as every loop but the first sees them */
     double *first_phi_cells; /* the same for the first loop of the run, NULL if no different */
