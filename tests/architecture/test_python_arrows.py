@@ -12,17 +12,19 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[2] / "python" / "nanobragg_hybrid"
 NAME = "nanobragg_hybrid"
 
-VOCABULARY = {"_version", "constants", "errors", "conventions", "memory"}
+VOCABULARY = {"_version", "_lazy", "record", "constants", "errors", "conventions", "memory"}
 SETTINGS = VOCABULARY | {"units", "quirks"}
 CONFIG = SETTINGS | {"config"}
 DATA = CONFIG | {"structure_factors", "result"}
 ENGINE = DATA | {"quirk_effects", "backends", "c_engine"}
-DOOR = ENGINE | {"simulate", "images"}
+DOOR = ENGINE | {"simulation", "images"}
 ARGS = DOOR | {"io", "nanobragg_args"}
 
 # What a unit (a module or sub-package directly below the package) may import.
 MAY_IMPORT: dict[str, set[str]] = {
     "_version": set(),
+    "_lazy": set(),
+    "record": set(),
     "constants": {"_version"},
     "errors": set(),
     "conventions": set(),
@@ -35,7 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "quirk_effects": DATA,
     "backends": DATA,
     "c_engine": DATA | {"backends"},
-    "simulate": ENGINE,
+    "simulation": ENGINE,
     "images": ENGINE,
     "io": CONFIG | {"structure_factors", "c_engine.hkl_text"},
     "nanobragg_args": DOOR | {"io"},
@@ -240,8 +242,8 @@ def test_arrow_is_accepted(unit: str, statement: str) -> None:
         ("units", "import nanobragg_hybrid", NAME),
         ("io.hkl", "from ..c_engine.engine import render", "c_engine.engine"),
         ("io.hkl", "from ..nanobragg_args.parse import parse", "nanobragg_args.parse"),
-        ("simulate", "from .cli import log", "cli"),
-        ("simulate", "from . import _core", "_core"),
+        ("simulation", "from .cli import log", "cli"),
+        ("simulation", "from . import _core", "_core"),
         ("backends", "from .c_engine import engine", "c_engine"),
         ("images", "from .io.smv import write_smv", "io.smv"),
     ],
@@ -265,14 +267,14 @@ def test_unknown_unit_is_refused() -> None:
         ("config.beam", "read_text('a')", True),
         ("c_engine.engine", "header.read_text()", False),
         ("cli.facts", "path.write_text('x')", False),
-        ("simulate", "numpy.fromfile('a')", False),
+        ("simulation", "numpy.fromfile('a')", False),
         ("cli.log", "os.open(os.devnull, os.O_WRONLY)", True),
         ("cli.log", "os.open('a', os.O_WRONLY)", False),
         ("cli.log", "print(1)", True),
         ("cli.log", "sys.stderr.write('x')", True),
         ("io.raw", "print(1)", False),
-        ("simulate", "sys.stdout.write('x')", False),
-        ("simulate", "sys.exit(1)", True),
+        ("simulation", "sys.stdout.write('x')", False),
+        ("simulation", "sys.exit(1)", True),
     ],
 )
 def test_calls(unit: str, statement: str, accepted: bool) -> None:

@@ -205,13 +205,6 @@ def test_blame_for_too_many_steps() -> None:
     assert caught.value.rule.startswith("a product of at most 2147483647 steps (")
 
 
-def test_unimplemented_quirks() -> None:
-    with pytest.raises(UnsupportedError, match="triclinic_cell"):
-        engine.plan_for(Experiment(crystal=CELL), F100, Quirks(triclinic_cell=False))
-    plan = engine.plan_for(Experiment(crystal=CELL), F100, Quirks.nanobragg_fixed())
-    assert plan.info()["steps"] > 0
-
-
 def _error(ffi: Any, status: int, field: str = "", message: str = "it") -> Any:
     error = _core.Error(message)
     error.status, error.field, error.message, error.line = status, field, message, 0

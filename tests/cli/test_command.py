@@ -218,6 +218,30 @@ def test_progress_is_a_bar_on_a_terminal() -> None:
     assert parts[-1] == f"[{'#' * 40}] 100%\n"
 
 
+@pytest.mark.parametrize(
+    ("columns", "half"),
+    [
+        (200, f"[{'#' * 20}{' ' * 20}]  50%"),
+        (48, f"[{'#' * 20}{' ' * 20}]  50%"),
+        (47, f"[{'#' * 19}{' ' * 20}]  50%"),
+        (12, "[##  ]  50%"),
+        (9, "[ ]  50%"),
+        (8, " 50%"),
+        (1, " 50%"),
+    ],
+)
+def test_progress_fits_the_terminal(
+    columns: int, half: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = Terminal()
+    monkeypatch.setattr(stream, "fileno", lambda: 7)
+    size = os.terminal_size((columns, 24))
+    monkeypatch.setattr(os, "get_terminal_size", {7: size}.get)
+    Progress(stream).update(1, 2)
+    assert stream.getvalue() == f"\r{half}"
+    assert len(half) < max(columns, 5)
+
+
 def test_progress_is_plain_lines_elsewhere() -> None:
     stream = io.StringIO()
     meter = Progress(stream)
@@ -255,7 +279,7 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
 def test_options_are_taken_out_of_the_words() -> None:
     words = "-N 5 --threads 3 -curved_det --strict --quirks=none --json=a=b --backend c".split()
     options = split_options(words)
-    assert options.words == ("-N", "5", "-curved_det")
+    assert options.words == ["-N", "5", "-curved_det"]
     assert (options.threads, options.strict, options.quirks) == (3, True, "none")
     assert (options.json, options.backend, options.help) == ("a=b", "c", False)
 
@@ -431,13 +455,31 @@ def test_a_full_disk(words: list[str], tmp_path: Path) -> None:
     assert names(tmp_path) == set()
 
 
-def test_version_needs_no_more_than_numpy() -> None:
+@pytest.mark.parametrize("word", ["--version", "--help"])
+def test_version_and_help_need_no_numpy(word: str) -> None:
     script = (
-        "import sys; from nanobragg_hybrid.cli.nanobragg import main; main(['--version']);"
-        "heavy = {'torch', 'matplotlib', 'PIL', 'cffi', 'nanobragg_hybrid._core'};"
-        "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
+        "import sys; from nanobragg_hybrid.cli.nanobragg import main; status = main(sys.argv[1:]);"
+        "unwanted = {'numpy', 'inspect', 'nanobragg_hybrid.config', 'nanobragg_hybrid._core'};"
+        "sys.exit(str(unwanted & set(sys.modules)) if unwanted & set(sys.modules) else status)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+        [sys.executable, "-c", script, word], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_run_imports_only_what_it_needs(tmp_path: Path) -> None:
+    script = (
+        "import sys; from nanobragg_hybrid.cli.nanobragg import main; status = main(sys.argv[1:]);"
+        "unwanted = {'json', 'secrets', 'tempfile', 'shutil', 'importlib.metadata', 'difflib',"
+        "'nanobragg_hybrid.io.hkl', 'nanobragg_hybrid.io.dump', 'nanobragg_hybrid.io.png'};"
+        "sys.exit(str(unwanted & set(sys.modules)) if unwanted & set(sys.modules) else status)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, *SMALL, "-noprogress"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")

@@ -11,7 +11,7 @@ from typing import BinaryIO
 import pytest
 
 from nanobragg_hybrid.errors import FileAccessError, FileFormatError
-from nanobragg_hybrid.io.atomic import atomic_write
+from nanobragg_hybrid.io.atomic import AtomicFiles, atomic_write
 
 
 def write(path: Path, data: bytes = b"new") -> None:
@@ -164,3 +164,68 @@ def test_read_only_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with pytest.raises(FileAccessError, match="Permission denied"):
         write(path)
     assert path.read_bytes() == b"old"
+
+
+# Several files
+
+
+def test_files_appear_together(tmp_path: Path) -> None:
+    with AtomicFiles() as files:
+        for name in ("a", "b"):
+            with files.write(tmp_path / name) as file:
+                file.write(name.encode())
+            assert not (tmp_path / name).exists()
+    assert (tmp_path / "a").read_bytes() == b"a"
+    assert (tmp_path / "b").read_bytes() == b"b"
+    assert len(names(tmp_path)) == 2
+
+
+def test_files_do_not_appear_if_one_of_them_fails(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"old")
+
+    def write_three() -> None:
+        with AtomicFiles() as files:
+            with files.write(tmp_path / "a") as file:
+                file.write(b"new")
+            with files.write(tmp_path / "b") as file:
+                fail_with_full_disk(file)
+
+    with pytest.raises(FileAccessError, match="b: No space left on device"):
+        write_three()
+    assert (tmp_path / "a").read_bytes() == b"old"
+    assert names(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
+def test_files_do_not_appear_after_another_error(tmp_path: Path, error: type[Exception]) -> None:
+    def write_and_fail() -> None:
+        with AtomicFiles() as files:
+            with files.write(tmp_path / "a") as file:
+                file.write(b"new")
+            raise error
+
+    with pytest.raises(error):
+        write_and_fail()
+    assert names(tmp_path) == []
+
+
+def test_the_file_that_cannot_be_renamed_is_named(tmp_path: Path) -> None:
+    def write_two() -> None:
+        with AtomicFiles() as files:
+            for name in ("a", "b"):
+                with files.write(tmp_path / name):
+                    pass
+            (tmp_path / "b").mkdir()
+
+    with pytest.raises(FileAccessError, match=r"b: Is a directory"):
+        write_two()
+    assert sorted(names(tmp_path)) == ["a", "b"]
+
+
+def test_an_open_file_is_written_where_it_is(tmp_path: Path) -> None:
+    with (tmp_path / "a").open("wb") as file:
+        file.write(b"one ")
+        with atomic_write(file) as same:
+            same.write(b"two ")
+        file.write(b"three")
+    assert (tmp_path / "a").read_bytes() == b"one two three"

@@ -322,8 +322,10 @@ def test_bad_starts(tmp_path: Path, data: bytes, message: str, quirks: Quirks) -
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ((), "SIZE1, SIZE2: got none and none, need two counts >= 1"),
-        (("SIZE1=5;",), "SIZE1, SIZE2: got 5 and none, need two counts >= 1"),
+        ((), "SIZE1, SIZE2: got none and none, need two counts from 1 to 2147483647"),
+        (("SIZE1=5;", "SIZE2=3e9;"), r"SIZE1, SIZE2: got 5 and 3e\+09, need two counts from 1 to"),
+        (("SIZE1=1e308;", "SIZE2=1;"), r"SIZE1, SIZE2: got 1e\+308 and 1, need two counts from 1"),
+        (("SIZE1=5;",), "SIZE1, SIZE2: got 5 and none, need two counts from 1 to 2147483647"),
         (("SIZE1=0;", "SIZE2=5;"), "SIZE1, SIZE2: got 0 and 5, need"),
         (("SIZE1=5;", "SIZE2=-1;"), "SIZE1, SIZE2: got 5 and -1, need"),
         (("SIZE1=nan;", "SIZE2=5;"), "SIZE1, SIZE2: got nan and 5, need"),

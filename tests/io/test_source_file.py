@@ -8,9 +8,16 @@ from pathlib import Path
 import pytest
 
 from nanobragg_hybrid.config import Source
-from nanobragg_hybrid.errors import ConfigError, FileAccessError, FileFormatError
+from nanobragg_hybrid.errors import (
+    ConfigError,
+    FileAccessError,
+    FileFormatError,
+    NanobraggWarning,
+)
 from nanobragg_hybrid.io.source_file import read_source_file, write_source_file
 from nanobragg_hybrid.quirks import Quirks
+
+pytestmark = pytest.mark.filterwarnings("ignore:.* counts as 0")
 
 ON = Quirks.nanobragg()
 OFF = replace(ON, source_file_comments=False)
@@ -89,6 +96,28 @@ def test_lines(read, text: bytes, on: Source, off: Source) -> None:
 def test_blank_dos_line_is_a_source_of_zeros_only_with_the_quirk(read) -> None:
     assert read(b"\r\n1 2 3\n", ON) == (ZERO, source(1, 2, 3))
     assert read(b"\r\n1 2 3\n", OFF) == (source(1, 2, 3),)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"1 2 3\nx 2.5mm 3\n", "sources.txt:2: 'x' is no number and counts as 0"),
+        (b"# a b c d\n1\n", "sources.txt:1: '#' is no number and counts as 0, and so do 4 more"),
+        (b"1 " + b"a" * 200 + b"\n", "a...a"),
+    ],
+)
+def test_words_that_count_as_0_are_told(read, text: bytes, message: str) -> None:
+    with pytest.warns(NanobraggWarning) as caught:
+        read(text, ON)
+    assert len(caught) == 1
+    assert message in str(caught[0].message)
+    assert len(str(caught[0].message)) < 300
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("text", [b"1 2 3 4 5 six\n", b"0x10 1e-3\n", b"1 2\r\n", b"+.5 -1\n"])
+def test_numbers_are_not_told(read, text: bytes) -> None:
+    read(text, ON)
 
 
 def test_words_that_are_no_numbers(read) -> None:

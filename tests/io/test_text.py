@@ -57,3 +57,12 @@ def test_file_larger_than_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(memory, "physical_memory_bytes", lambda: 9)
     with pytest.raises(ResourceError, match="10 bytes"):
         read_bytes(path)
+
+
+def test_zero_byte_is_in_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "text"
+    path.write_bytes(b"1 2\n3 \0 4\n")
+    assert read_bytes(path) == b"1 2\n3 \0 4\n"
+    for encoding in ("utf-8", "latin-1"):
+        with pytest.raises(FileFormatError, match=r"text:2: is no text: it has a byte of value 0"):
+            read_text(path, encoding=encoding)

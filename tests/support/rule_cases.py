@@ -15,6 +15,7 @@ from nanobragg_hybrid.config.validate import (
     Instance,
     Integer,
     Items,
+    Matrix,
     Number,
     Optional,
     Rule,
@@ -50,8 +51,11 @@ def accepted(rule: Rule) -> list[tuple[Any, Any]]:
             return [(word, word) for word in rule.words]
         case Items():
             item = accepted(rule.item)[0][0]
-            stored = (accepted(rule.item)[0][1],) * rule.count
-            return [([item] * rule.count, stored), (np.array(stored), stored)]
+            stored = (accepted(rule.item)[0][1],) * rule.length
+            return [([item] * rule.length, stored), (np.array(stored), stored)]
+        case Matrix():
+            turned = (0.0, -0.5, 0.0, 0.5, 0.0, 0.0, 0.0, 0.0, 1e-200)
+            return [(list(turned), turned), (np.array(turned).reshape(3, 3), turned)]
         case Optional():
             return [*accepted(rule.rule), (None, None)]
         case Sequence():
@@ -85,8 +89,8 @@ def rejected(rule: Rule) -> list[Any]:
         case Items():
             item = accepted(rule.item)[0][0]
             values = [
-                [item] * (rule.count - 1),
-                [item] * (rule.count + 1),
+                [item] * (rule.length - 1),
+                [item] * (rule.length + 1),
                 item,
                 "abc",
                 b"abc",
@@ -95,10 +99,14 @@ def rejected(rule: Rule) -> list[Any]:
                 {1, 2, 3},
             ]
             for bad in rejected(rule.item):
-                values.append([item] * (rule.count - 1) + [bad])
+                values.append([item] * (rule.length - 1) + [bad])
             if rule.nonzero:
-                values.append([0.0] * rule.count)
+                values.append([0.0] * rule.length)
             return values
+        case Matrix():
+            flat = [1.0, 2.0, 3.0, 2.0, 4.0, 6.0, 1.0, 0.0, 0.0]
+            one = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
+            return [flat, [0.0] * 9, [1.0] * 9, one[:8], [*one, 1.0], [math.nan, *one[1:]], "a", 1]
         case Optional():
             return [value for value in rejected(rule.rule) if value is not None]
         case Sequence():

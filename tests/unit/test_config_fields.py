@@ -112,8 +112,8 @@ def test_angle_of_a_cell_must_be_between_0_and_180() -> None:
 
 
 def test_matrix_may_be_an_array_of_three_rows() -> None:
-    matrix = np.arange(9.0).reshape(3, 3)
-    assert Crystal(orientation_matrix=matrix).orientation_matrix == tuple(np.arange(9.0))  # type: ignore[arg-type]
+    matrix = np.arange(9.0).reshape(3, 3) ** 2
+    assert Crystal(orientation_matrix=matrix).orientation_matrix == tuple(np.arange(9.0) ** 2)  # type: ignore[arg-type]
 
 
 def test_normal_axis_may_be_zero_and_others_may_not() -> None:

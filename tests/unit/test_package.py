@@ -2,46 +2,75 @@
 
 from __future__ import annotations
 
+import pickle
+import pkgutil
 import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid import versions
+from nanobragg_hybrid import io as nb_io
+from nanobragg_hybrid import nanobragg_args, versions
 from nanobragg_hybrid.errors import BackendError
-
-
-@pytest.mark.parametrize("name", nb.__all__)
-def test_public_name_is_there(name: str) -> None:
-    assert getattr(nb, name) is not None
-    assert name in dir(nb)
-
-
-def test_unknown_name_is_an_attribute_error() -> None:
-    with pytest.raises(AttributeError, match="no_such_name"):
-        nb.no_such_name  # noqa: B018
 
 
 def test_names_are_sorted_and_unique() -> None:
     assert len(set(nb.__all__)) == len(nb.__all__)
 
 
-def test_import_loads_no_engine_and_no_file_format() -> None:
-    code = (
-        "import sys, nanobragg_hybrid\n"
-        "print(sorted(m for m in sys.modules if m.startswith('nanobragg_hybrid.')))\n"
-        "print('numpy' in sys.modules, 'importlib.metadata' in sys.modules)\n"
+def loaded_by(code: str) -> set[str]:
+    """The modules of this package, numpy among them, that a new interpreter has after `code`."""
+    script = f"import sys\n{code}\nprint(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    names, others = done.stdout.splitlines()
-    assert "nanobragg_hybrid.config.beam" in names
+    return {
+        name for name in done.stdout.split() if name.split(".")[0] in {"nanobragg_hybrid", "numpy"}
+    }
+
+
+def test_import_loads_nothing_else() -> None:
+    names = loaded_by("import nanobragg_hybrid")
+    assert names == {"nanobragg_hybrid", "nanobragg_hybrid._lazy", "nanobragg_hybrid._version"}
+
+
+def test_a_name_loads_its_module_and_no_engine() -> None:
+    names = loaded_by("import nanobragg_hybrid as nb; nb.Experiment()")
+    assert {"numpy", "nanobragg_hybrid.config.beam"} <= names
     for part in ("c_engine", "_core", "io", "nanobragg_args", "cli", "versions"):
-        assert f"nanobragg_hybrid.{part}'" not in names
-        assert f"nanobragg_hybrid.{part}." not in names
-    assert others.startswith("True")
+        assert not any(name.startswith(f"nanobragg_hybrid.{part}") for name in names)
+
+
+def test_star_import_brings_every_name() -> None:
+    space: dict[str, object] = {}
+    exec("from nanobragg_hybrid import *", space)
+    assert set(nb.__all__) <= space.keys()
+    assert space["simulate"] is nb.simulate
+
+
+def test_a_loaded_module_hides_no_name() -> None:
+    """A module called like a name of its package would take its place once it is imported."""
+    for package in (nb, nb_io, nanobragg_args):
+        modules = {module.name for module in pkgutil.iter_modules(package.__path__)}
+        assert modules.isdisjoint(package.__all__)
+
+
+@pytest.mark.parametrize("package", [nb, nb_io, nanobragg_args])
+def test_names_of_a_package(package: ModuleType) -> None:
+    for name in package.__all__:
+        assert getattr(package, name) is not None
+        assert name in dir(package)
+    with pytest.raises(AttributeError, match=f"'{package.__name__}' has no attribute 'nothing'"):
+        package.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize("value", [nb.Beam(), nb.Quirks(), nb.StructureFactors.constant(1.0)])
+def test_objects_survive_pickling(value: object) -> None:
+    assert pickle.loads(pickle.dumps(value)) == value
 
 
 def test_version_is_a_version() -> None:

@@ -21,8 +21,9 @@ TABLE = StructureFactors.from_grid(np.ones((9, 9, 9)), (-4, -4, -4))
 
 def _mattered(changes: dict[str, Any], quirks: Quirks | None = None) -> tuple[str, ...]:
     experiment = PLAIN.replace(changes)
-    info = plan_for(experiment, TABLE, Quirks()).info()
-    return quirks_that_mattered(experiment, Quirks() if quirks is None else quirks, info)
+    quirks = Quirks() if quirks is None else quirks
+    info = plan_for(experiment, TABLE, quirks).info()
+    return quirks_that_mattered(experiment, quirks, info)
 
 
 def test_nothing_matters_in_a_plain_still() -> None:
@@ -35,6 +36,10 @@ def test_nothing_matters_in_a_plain_still() -> None:
         ({"goniometer.osc_deg": 1}, ("phi_carryover", "phi_left_edge")),
         ({"goniometer.osc_deg": 1, "goniometer.phi_deg": 5}, ("phi_left_edge",)),
         ({"goniometer.phi_deg": 5}, ()),
+        (
+            {"goniometer.osc_deg": 1, "goniometer.phi_deg": -0.5},
+            ("phi_carryover", "phi_left_edge"),
+        ),
         ({"sampling.oversample_thick": True}, ("oversample_running_product",)),
         ({"sampling.oversample_polar": True}, ("oversample_running_product",)),
         ({"sampling.oversample_omega": True}, ("oversample_running_product",)),
@@ -63,6 +68,23 @@ def test_nothing_matters_in_a_plain_still() -> None:
             (),
         ),
         ({"crystal.misset_random": True}, ("misset_random_radians",)),
+        (
+            {
+                "crystal.misset_random": True,
+                "crystal.misset_seed": None,
+                "output.noise_seed": 3,
+            },
+            ("misset_random_radians", "misset_seed_default"),
+        ),
+        (
+            {"crystal.misset_random": True, "crystal.misset_seed": None},
+            ("misset_random_radians",),
+        ),
+        ({"sampling.dmin_angstrom": 3.0, "sampling.oversample": 1}, ()),
+        (
+            {"sampling.dmin_angstrom": 3.0, "sampling.oversample": 2},
+            ("polar_first_source",),
+        ),
         ({"goniometer.spindle_axis": (0, 0, 1)}, ("custom_convention_switch",)),
         ({"goniometer.spindle_axis": (0, 0, 1), "detector.convention": "custom"}, ()),
         ({"detector.pivot": "sample"}, ("pivot_flag_ignored",)),
@@ -89,6 +111,21 @@ def test_nothing_matters_in_a_plain_still() -> None:
 )
 def test_quirk_matters_where_it_acts(changes: dict[str, Any], names: tuple[str, ...]) -> None:
     assert _mattered(changes) == names
+
+
+def test_steps_in_the_middle_of_their_intervals_pass_zero_elsewhere() -> None:
+    """Which step is at exactly 0 depends on where in their intervals the steps sit."""
+    middle = Quirks(phi_left_edge=False)
+    two_steps = {"goniometer.osc_deg": 2, "goniometer.phi_steps": 2}
+    assert _mattered({**two_steps, "goniometer.phi_deg": -0.5}, middle) == ("phi_carryover",)
+    assert _mattered(two_steps, middle) == ()
+    three_steps = {"goniometer.osc_deg": 3, "goniometer.phi_steps": 3, "goniometer.phi_deg": -2}
+    assert _mattered(three_steps) == ("phi_carryover", "phi_left_edge")
+    assert _mattered(three_steps, middle) == ()
+
+
+def test_nothing_matters_with_every_quirk_off() -> None:
+    assert _mattered({"goniometer.osc_deg": 1, "crystal.water_um": 5}, Quirks.none()) == ()
 
 
 def test_quirks_that_are_off_are_not_named() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from random_experiments import random_experiment
 
 from nanobragg_hybrid import (
     Beam,
@@ -183,3 +184,16 @@ def test_exact_inverse_finds_every_length_that_has_one() -> None:
         found = exact_inverse(mm_to_m, mm_to_m(length_mm), mm_to_m(length_mm) * 1000.0)
         assert found is not None
         assert mm_to_m(found) == mm_to_m(length_mm)
+
+
+@pytest.mark.filterwarnings("ignore::nanobragg_hybrid.NanobraggWarning")
+@pytest.mark.parametrize("seed", range(30))
+def test_plan_is_the_same_whatever_the_quirks(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    experiment = random_experiment(random)
+    quirks = Quirks.none() if seed % 2 else Quirks.from_bits(int(random.integers(0, 2**26)))
+    resolved = experiment.resolved(quirks)
+    before, after = (plan_for(e, TABLE, quirks).info() for e in (experiment, resolved))
+    del before["warnings"], after["warnings"]
+    assert after == before
+    assert resolved.resolved(quirks) == resolved

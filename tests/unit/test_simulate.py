@@ -22,12 +22,11 @@ from nanobragg_hybrid import (
     RenderCancelled,
     ResourceError,
     StructureFactors,
-    UnsupportedError,
     available_backends,
     simulate,
 )
 from nanobragg_hybrid.backends import get_backend
-from nanobragg_hybrid.simulate import memory_needed, usable_cores
+from nanobragg_hybrid.simulation import memory_needed, usable_cores
 
 EXPERIMENT = Experiment(
     crystal=Crystal(cell_angstrom=(70, 80, 90), n_cells=(5, 5, 5), misset_seed=3),
@@ -148,10 +147,27 @@ def test_result_remembers_what_was_asked_for() -> None:
     assert (result.provenance["mosaic_seed"], result.provenance["noise_seed"]) == (12345678, 7)
 
 
-def test_quirk_position_that_is_not_implemented_is_refused_by_name() -> None:
-    assert simulate(EXPERIMENT, FACTORS, quirks=Quirks.nanobragg_fixed()).image.max() > 0
-    with pytest.raises(UnsupportedError, match="water_background"):
-        simulate(EXPERIMENT, FACTORS, quirks=Quirks(water_background=False))
+@pytest.mark.parametrize("preset", ["nanobragg", "nanobragg-fixed", "none"])
+def test_every_preset_renders(preset: str) -> None:
+    assert simulate(EXPERIMENT, FACTORS, quirks=Quirks.parse(preset)).image.max() > 0
+
+
+def test_seed_of_the_missetting() -> None:
+    """From the clock; with misset_seed_default off, from the seed that was given."""
+    random = EXPERIMENT.replace(
+        {"crystal.misset_random": True, "crystal.misset_seed": None, "output.noise_seed": 4711}
+    )
+    corrected = simulate(random, FACTORS, quirks=Quirks(misset_seed_default=False))
+    assert corrected.experiment.crystal.misset_seed == 4711
+    asked = simulate(random.replace({"crystal.misset_seed": 4711}), FACTORS)
+    assert np.array_equal(corrected.image, asked.image)
+    clock = simulate(random, FACTORS)
+    assert clock.experiment.crystal.misset_seed not in (None, 4711)
+    assert "misset_seed_default" in clock.quirks_that_mattered
+    assert "misset_seed_default" not in asked.quirks_that_mattered
+    no_seed = random.replace({"output.noise_seed": None})
+    both = simulate(no_seed, FACTORS, quirks=Quirks(misset_seed_default=False)).experiment
+    assert both.crystal.misset_seed == both.output.noise_seed is not None
 
 
 def test_crystal_without_cell_and_matrix_cannot_be_rendered() -> None:

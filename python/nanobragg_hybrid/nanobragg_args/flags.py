@@ -7,8 +7,7 @@ somewhere in it, or *is* one of them, and several rows may fire for one word (qu
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Match = Literal["has", "is"]
 Kind = Literal["float", "int", "seed", "text", "file", "switch"]
@@ -45,8 +44,7 @@ SUBJECTS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Flag:
+class Flag(NamedTuple):
     """One row: which words fire it, the words it takes, and what they mean.
 
     `targets` are dotted config paths that get the value (one flag may set several alike); a row
@@ -633,8 +631,7 @@ STEMS = frozenset(
 """Spellings that are the beginnings of words rather than words."""
 
 
-@dataclass(frozen=True, slots=True)
-class OwnOption:
+class OwnOption(NamedTuple):
     """A double-dash option that nanoBragg does not have."""
 
     spelling: str

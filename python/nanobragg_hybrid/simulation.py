@@ -50,8 +50,8 @@ def simulate(
         rows; if it returns False the rendering stops.
     unrounded: also keep the pixel values before they are rounded to float32.
 
-    Seeds that are None come from the clock, once; the result's `experiment` and `provenance` have
-    them.  The result's image has shape (slow, fast), float32, photons per pixel.
+    Seeds that are None come from the clock, once (with the quirk misset_seed_default off, the
+    missetting's from the noise seed); the result's `experiment` and `provenance` have them.  The result's image has shape (slow, fast), float32, photons per pixel.
 
     Raises `ConfigError` for a value that breaks its rule, `ResourceError` before anything is
     allocated if the image would not fit into memory, `UnsupportedError` for a combination that this
@@ -64,10 +64,14 @@ def simulate(
         quirks = Quirks()
     _require_class("quirks", quirks, Quirks)
     threads = _thread_count(threads)
+    if progress is not None and not callable(progress):
+        raise ConfigError("progress", progress, "a function of two numbers, or None")
+    if not isinstance(unrounded, bool):
+        raise ConfigError("unrounded", unrounded, "True or False")
     engine = get_backend(backend)
     require_memory(memory_needed(experiment, structure_factors, unrounded=unrounded))
     started = time.time()
-    seeded = with_clock_seeds(experiment, started)
+    seeded = with_clock_seeds(experiment, started, quirks)
     result = engine.render(
         seeded,
         structure_factors,
@@ -91,7 +95,7 @@ def simulate(
         provenance={**result.provenance, **provenance},
         experiment=seeded,
         quirks=quirks,
-        quirks_that_mattered=quirks_that_mattered(seeded, quirks, result.info),
+        quirks_that_mattered=quirks_that_mattered(experiment, quirks, result.info),
     )
 
 
