@@ -123,7 +123,8 @@ def test_intervals_hold_the_exact_values(seed: int, kernel: str) -> None:
     exact, _ = engine.Plan(experiment, CONSTANT, QUIRKS, "exact").intervals()
     known = ~np.isnan(low)
     assert known.mean() > 0.99
-    assert np.all((low <= exact)[known]) and np.all((exact <= high)[known])
+    assert np.all((low <= exact)[known])
+    assert np.all((exact <= high)[known])
     half = (high - low)[known] / 2
     error = np.abs((low + high)[known] / 2 - exact[known])
     assert np.all(error <= 0.2 * half)
