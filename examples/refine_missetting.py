@@ -95,7 +95,7 @@ def refine(model: ForwardModel, data: torch.Tensor, start_deg: torch.Tensor) -> 
             image = model({"crystal.misset_deg": misset, "crystal.n_cells": n_cells})  # noqa: B023
             loss = loss_of(image, target)  # noqa: B023
             loss.backward()
-            losses.append(float(loss))  # noqa: B023
+            losses.append(loss.item())  # noqa: B023
             return loss
 
         optimizer.step(closure)

@@ -42,5 +42,7 @@ void register_build(py::module_ &m)
     m.def("version", []() { return nbh_version(); }, "Version of the loaded libnbh.");
     m.def("header_text", []() { return nbh_header_text; }, "The text of nbh.h.");
     m.def("build_info", &build_info, "How the loaded libnbh was built, by key.");
+    m.def("kernel_is_available", &nbh_kernel_is_available, py::arg("kernel"),
+          "1 if this build and this processor have the nbh_kernel.");
     m.def("library_path", &library_path, "Path of the loaded libnbh.");
 }

@@ -107,6 +107,7 @@ py::dict to_dict(const nbh_plan_info &from)
     PUT(fluence_photons_per_m2);
     PUT(water_background);
     PUT(warnings);
+    PUT(kernel);
     return to;
 }
 

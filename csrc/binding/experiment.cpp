@@ -184,6 +184,9 @@ void register_experiment(py::module_ &m)
         .def_property(
             "quirks", [](const Experiment &self) { return self.c.quirks; },
             [](Experiment &self, std::uint32_t quirks) { self.c.quirks = quirks; })
+        .def_property(
+            "kernel", [](const Experiment &self) { return self.c.kernel; },
+            [](Experiment &self, std::int32_t kernel) { self.c.kernel = kernel; })
         .def_property_readonly(
             "beam", [](Experiment &self) { return &self.c.beam; }, inside)
         .def_property_readonly(

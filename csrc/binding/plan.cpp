@@ -123,6 +123,24 @@ class Plan
         return py::make_tuple(image, unrounded_image, omega_sum);
     }
 
+    // The interval of each pixel of the image: the fast kernel's, or the exact value twice.
+    py::tuple intervals()
+    {
+        const nbh_plan_info size = info();
+        settle(1, size, std::nullopt);
+        auto low = new_image<double>(size.n_slow, size.n_fast);
+        auto high = new_image<double>(size.n_slow, size.n_fast);
+        double *lows = low.mutable_data(), *highs = high.mutable_data();
+        const DefaultFloatEnvironment environment;
+        for (std::int32_t slow = 0; slow < size.n_slow; slow++) {
+            for (std::int32_t fast = 0; fast < size.n_fast; fast++) {
+                nbh_error error{};
+                check(nbh_plan_pixel_interval(plan_, fast, slow, lows++, highs++, &error), error);
+            }
+        }
+        return py::make_tuple(low, high);
+    }
+
     nbh_trace trace(std::int32_t fast, std::int32_t slow, int threads)
     {
         check_threads(threads);
@@ -256,6 +274,7 @@ void register_plan(py::module_ &m)
              py::arg("k_min"), py::arg("l_min"), py::arg("default_f"))
         .def("info", [](const Plan &self) { return to_dict(self.info()); })
         .def("render", &Plan::render, py::arg("threads"), py::arg("progress"), py::arg("unrounded"))
+        .def("intervals", &Plan::intervals)
         .def(
             "trace",
             [](Plan &self, std::int32_t fast, std::int32_t slow, int threads) {

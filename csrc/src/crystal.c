@@ -36,7 +36,8 @@ static double make_positive(double length, nbh_plan_info *info)
 }
 
 /* Model 4.1. */
-static void lattice_from_cell(const nbh_crystal *crystal, nbh_plan_info *info, lattice *out)
+static void lattice_from_cell(const nbh_crystal *crystal, int triclinic_quirk, nbh_plan_info *info,
+                              lattice *out)
 {
     const double a = crystal->cell_length_angstrom[0];
     double b = crystal->cell_length_angstrom[1], c = crystal->cell_length_angstrom[2];
@@ -80,8 +81,10 @@ static void lattice_from_cell(const nbh_crystal *crystal, nbh_plan_info *info, l
     out->b_star[2] = 0.0;
     out->c_star[0] = c_star * cos_beta_star;
     out->c_star[1] = c_star * (cos_alpha_star - cos_beta_star * cos_gamma_star) / sin_gamma_star;
-    /* C-PARITY-010: direct lengths with the sine of a reciprocal angle */
-    out->c_star[2] = c_star * volume / (a * b * c * sin_gamma_star);
+    if (triclinic_quirk) /* C-PARITY-010: direct lengths with the sine of a reciprocal angle */
+        out->c_star[2] = c_star * volume / (a * b * c * sin_gamma_star);
+    else
+        out->c_star[2] = 1.0 / c;
     out->has_cell = 1;
     out->cell[0] = a;
     out->cell[1] = b;
@@ -186,6 +189,21 @@ static void resolve_size(const nbh_experiment *experiment, nbh_plan_info *info)
     info->recommended_oversample = recommended < INT32_MAX ? (int32_t)recommended : INT32_MAX;
 }
 
+/* Uniform over all rotations, from three deviates: K. Shoemake, Graphics Gems III (1992). */
+static void uniform_rotation(nbh_random *random, int32_t *seed, double matrix[9])
+{
+    const double u1 = nbh_uniform_deviate(random, seed);
+    const double u2 = nbh_uniform_deviate(random, seed);
+    const double u3 = nbh_uniform_deviate(random, seed);
+    const double x = sqrt(1.0 - u1) * sin(2.0 * PI * u2), y = sqrt(1.0 - u1) * cos(2.0 * PI * u2),
+                 z = sqrt(u1) * sin(2.0 * PI * u3), w = sqrt(u1) * cos(2.0 * PI * u3);
+    const double rows[9] = {
+        1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y - w * z),       2.0 * (x * z + w * y),
+        2.0 * (x * y + w * z),       1.0 - 2.0 * (x * x + z * z), 2.0 * (y * z - w * x),
+        2.0 * (x * z - w * y),       2.0 * (y * z + w * x),       1.0 - 2.0 * (x * x + y * y)};
+    memcpy(matrix, rows, sizeof rows);
+}
+
 nbh_status crystal_resolve(const nbh_experiment *experiment, nbh_random *random,
                            nbh_plan_info *info, nbh_error *error)
 {
@@ -193,7 +211,7 @@ nbh_status crystal_resolve(const nbh_experiment *experiment, nbh_random *random,
     lattice l;
     memset(&l, 0, sizeof l);
     if (is_given(crystal->cell_length_angstrom[0]) && crystal->cell_length_angstrom[0] > 0.0)
-        lattice_from_cell(crystal, info, &l);
+        lattice_from_cell(crystal, has_quirk(experiment, NBH_QUIRK_TRICLINIC_CELL), info, &l);
     if (is_given(crystal->orientation_matrix[0]))
         lattice_from_matrix(crystal->orientation_matrix, experiment->beam.wavelength_m, &l);
     else if (!l.has_cell)
@@ -205,7 +223,10 @@ nbh_status crystal_resolve(const nbh_experiment *experiment, nbh_random *random,
         double matrix[9];
         /* the negative in unsigned arithmetic: -INT32_MIN wraps as a C int does */
         int32_t seed = (int32_t)(0u - (uint32_t)crystal->misset_seed);
-        nbh_random_rotation(random, &seed, 90.0f, matrix); /* C-PARITY-011: 90 radians */
+        if (has_quirk(experiment, NBH_QUIRK_MISSET_RANDOM_RADIANS))
+            nbh_random_rotation(random, &seed, 90.0f, matrix); /* C-PARITY-011: 90 radians */
+        else
+            uniform_rotation(random, &seed, matrix);
         nbh_rotation_angles(matrix, info->misset_rad);
     }
     double *stars[3] = {l.a_star, l.b_star, l.c_star};

@@ -82,6 +82,40 @@ static int any_vector_given(const nbh_experiment *e)
            is_given(e->detector.twotheta_axis[0]) || is_given(e->detector.pix0_m[0]);
 }
 
+typedef enum centre { BEAM_CENTRE, NEAR_POINT } centre;
+
+/* The one centre that was given (C-PARITY-016 off); *which stays where none was. */
+static nbh_status given_centre(const nbh_detector *detector, centre *which, nbh_error *error)
+{
+    const int beam = is_given(detector->beam_x_m) || is_given(detector->beam_y_m);
+    const int near = is_given(detector->close_x_m) || is_given(detector->close_y_m);
+    const int org = is_given(detector->org_x_px) || is_given(detector->org_y_px);
+    if (beam + near + org > 1)
+        return nbh_fail(error, NBH_INVALID, beam ? "detector.beam_x_m" : "detector.close_x_m",
+                        "got several centres, need only one of beam centre, near point and XDS "
+                        "origin while near_point_ignored is off");
+    if (beam)
+        *which = BEAM_CENTRE;
+    if (near || org)
+        *which = NEAR_POINT;
+    return NBH_OK;
+}
+
+/* The origin from which (along_fast, along_slow) is the point at `distance` along `direction`. */
+static void place(double along_fast, const double fast[3], double along_slow, const double slow[3],
+                  double distance, const double direction[3], double origin[3])
+{
+    for (int i = 0; i < 3; i++)
+        origin[i] = -along_fast * fast[i] - along_slow * slow[i] + distance * direction[i];
+}
+
+/* The part of a unit vector that is along the beam, never 0. */
+static double along_beam(const double v[3], const double beam[3])
+{
+    const double part = vec3_dot(beam, v);
+    return part == 0.0 ? DBL_MIN : part;
+}
+
 nbh_status detector_resolve(const nbh_experiment *experiment, nbh_plan_info *info, nbh_error *error)
 {
     const nbh_detector *detector = &experiment->detector;
@@ -103,7 +137,7 @@ nbh_status detector_resolve(const nbh_experiment *experiment, nbh_plan_info *inf
 
     /* C-PARITY-013: any vector given selects CUSTOM */
     int32_t convention = detector->convention;
-    if (any_vector_given(experiment))
+    if (has_quirk(experiment, NBH_QUIRK_CUSTOM_CONVENTION_SWITCH) && any_vector_given(experiment))
         convention = NBH_CONVENTION_CUSTOM;
     const convention_vectors *vectors = &CONVENTIONS[convention];
 
@@ -146,6 +180,9 @@ nbh_status detector_resolve(const nbh_experiment *experiment, nbh_plan_info *inf
         close_slow = beam_y;
         if (is_given_int(detector->pivot))
             pivot = detector->pivot;
+    } else if (!has_quirk(experiment, NBH_QUIRK_PIVOT_FLAG_IGNORED) &&
+               is_given_int(detector->pivot)) {
+        pivot = detector->pivot;
     }
     info->convention = convention;
     info->pivot = pivot;
@@ -170,19 +207,32 @@ nbh_status detector_resolve(const nbh_experiment *experiment, nbh_plan_info *inf
     /* origin, steps 1 and 2 */
     double tilted[3];
     vec3_rotate_xyz(normal, detector->rotation_rad, tilted);
-    double ratio = vec3_dot(beam, tilted);
-    if (ratio == 0.0)
-        ratio = DBL_MIN;
+    const double ratio = along_beam(tilted, beam);
     double close_distance =
         given_or(detector->close_distance_m, fabs(ratio * detector->distance_m));
     double distance = close_distance / ratio;
+
+    /* which centre places the detector: C-PARITY-016, that of the pivot */
+    centre placing = pivot == NBH_PIVOT_BEAM ? BEAM_CENTRE : NEAR_POINT;
+    if (!has_quirk(experiment, NBH_QUIRK_NEAR_POINT_IGNORED)) {
+        nbh_status given = given_centre(detector, &placing, error);
+        if (given != NBH_OK)
+            return given;
+        if (placing == NEAR_POINT && is_given(detector->close_x_m))
+            close_fast = close_x;
+        if (placing == NEAR_POINT && is_given(detector->close_y_m))
+            close_slow = close_y;
+    }
 
     /* step 3 */
     double origin[3] = {0.0, 0.0, 0.0};
     const double twotheta = detector->twotheta_rad;
     if (pivot == NBH_PIVOT_SAMPLE) {
-        for (int i = 0; i < 3; i++)
-            origin[i] = -close_fast * fast[i] - close_slow * slow[i] + close_distance * normal[i];
+        if (placing == NEAR_POINT)
+            place(close_fast, fast, close_slow, slow, close_distance, normal, origin);
+        else /* the beam centre of the upright detector, which is close_distance away */
+            place(beam_fast, fast, beam_slow, slow, close_distance / along_beam(normal, beam), beam,
+                  origin);
         vec3_rotate_xyz(origin, detector->rotation_rad, origin);
         vec3_rotate_axis(origin, twotheta_axis, twotheta, origin);
     }
@@ -192,10 +242,16 @@ nbh_status detector_resolve(const nbh_experiment *experiment, nbh_plan_info *inf
         vec3_rotate_xyz(axes[i], detector->rotation_rad, axes[i]);
         vec3_rotate_axis(axes[i], twotheta_axis, twotheta, axes[i]);
     }
-    /* step 5; C-PARITY-015: a pix0 vector that was given is overwritten */
-    if (pivot == NBH_PIVOT_BEAM)
-        for (int i = 0; i < 3; i++)
-            origin[i] = -beam_fast * fast[i] - beam_slow * slow[i] + distance * beam[i];
+    /* step 5 */
+    if (pivot == NBH_PIVOT_BEAM) {
+        if (placing == BEAM_CENTRE)
+            place(beam_fast, fast, beam_slow, slow, distance, beam, origin);
+        else
+            place(close_fast, fast, close_slow, slow, close_distance, normal, origin);
+    }
+    /* C-PARITY-015: a pix0 vector that was given is overwritten */
+    if (!has_quirk(experiment, NBH_QUIRK_PIX0_IGNORED) && is_given(detector->pix0_m[0]))
+        vec3_copy(detector->pix0_m, origin);
     /* step 6 */
     close_fast = -vec3_dot(origin, fast);
     close_slow = -vec3_dot(origin, slow);

@@ -189,35 +189,8 @@ static nbh_status check_sources(const nbh_beam *beam, nbh_error *error)
     return NBH_OK;
 }
 
-/* Quirks whose corrected branch acts in this library but is not part of this version. */
 static nbh_status check_quirks(uint32_t quirks, nbh_error *error)
 {
-    static const struct {
-        uint32_t bit;
-        const char *name;
-    } only_on[] = {
-        {NBH_QUIRK_THICK_LAST_LAYER, "thick_last_layer"},
-        {NBH_QUIRK_POLAR_FIRST_SOURCE, "polar_first_source"},
-        {NBH_QUIRK_INTERPOLATION_LATCH, "interpolation_latch"},
-        {NBH_QUIRK_WATER_BACKGROUND, "water_background"},
-        {NBH_QUIRK_LAYER_OVERSHOOT, "layer_overshoot"},
-        {NBH_QUIRK_CURVED_DETECTOR_AXES, "curved_detector_axes"},
-        {NBH_QUIRK_SOURCE_WEIGHTS_IGNORED, "source_weights_ignored"},
-        {NBH_QUIRK_TRICLINIC_CELL, "triclinic_cell"},
-        {NBH_QUIRK_MISSET_RANDOM_RADIANS, "misset_random_radians"},
-        {NBH_QUIRK_CUSTOM_CONVENTION_SWITCH, "custom_convention_switch"},
-        {NBH_QUIRK_PIVOT_FLAG_IGNORED, "pivot_flag_ignored"},
-        {NBH_QUIRK_PIX0_IGNORED, "pix0_ignored"},
-        {NBH_QUIRK_NEAR_POINT_IGNORED, "near_point_ignored"},
-        {NBH_QUIRK_SOLID_ANGLE_OVER_STEPS, "solid_angle_over_steps"},
-        {NBH_QUIRK_RMSD_COUNTS_MASKED, "rmsd_counts_masked"},
-        {NBH_QUIRK_PHI_LEFT_EDGE, "phi_left_edge"},
-    };
-    for (size_t i = 0; i < sizeof only_on / sizeof only_on[0]; i++)
-        if (!(quirks & only_on[i].bit))
-            return nbh_fail(error, NBH_NOT_IMPLEMENTED, "quirks",
-                            "%s is off, and this version has only nanoBragg's behaviour (on)",
-                            only_on[i].name);
     if (quirks & ~(uint32_t)NBH_QUIRKS_NANOBRAGG)
         return nbh_fail(error, NBH_INVALID, "quirks", "got 0x%x, need bits of nbh_quirk",
                         (unsigned)quirks);

@@ -32,6 +32,38 @@ typedef struct pixel_result {
     int32_t latch_fell;
 } pixel_result;
 
+/* A point of the curved detector's plane bent onto the sphere (or, C-PARITY-008, what nanoBragg
+ * makes of it); flat is the point of the flat detector, fast_m and slow_m its coordinates. */
+static inline void pixel_bend(const nbh_plan *plan, double fast_m, double slow_m, double depth_m,
+                              const double flat[3], double out[3])
+{
+    const nbh_plan_info *info = &plan->info;
+    const double distance = info->distance_m;
+    double bent[3];
+    if (plan->quirks & NBH_QUIRK_CURVED_DETECTOR_AXES) {
+        const double turn_s = flat[1] / distance, turn_f = flat[2] / distance;
+        vec3_scale(info->beam_direction, distance, bent);
+        vec3_rotate_axis(bent, info->slow_axis, turn_s, bent);
+        vec3_rotate_axis(bent, info->fast_axis, turn_f, out);
+        return;
+    }
+    /* arc lengths u, w from the beam centre; e is their direction, made perpendicular to the beam
+     */
+    const double u = (fast_m - info->beam_fast_m) / distance,
+                 w = (slow_m - info->beam_slow_m) / distance;
+    const double *beam = info->beam_direction;
+    const double angle = sqrt(u * u + w * w), radius = distance + depth_m;
+    double e[3];
+    for (int i = 0; i < 3; i++)
+        e[i] = u * info->fast_axis[i] + w * info->slow_axis[i];
+    const double along = vec3_dot(e, beam);
+    for (int i = 0; i < 3; i++)
+        e[i] -= along * beam[i];
+    vec3_unit(e, e);
+    for (int i = 0; i < 3; i++)
+        out[i] = radius * (cos(angle) * beam[i] + sin(angle) * e[i]);
+}
+
 /* Lab position of a sub-pixel at detector coordinates in metres (model 6.2). */
 static inline void pixel_position(const nbh_plan *plan, double fast_m, double slow_m,
                                   double depth_m, double out[3])
@@ -40,13 +72,8 @@ static inline void pixel_position(const nbh_plan *plan, double fast_m, double sl
     for (int i = 0; i < 3; i++)
         out[i] = fast_m * info->fast_axis[i] + slow_m * info->slow_axis[i] +
                  depth_m * info->normal_axis[i] + info->pix0_m[i];
-    if (plan->curved) { /* C-PARITY-008 */
-        const double distance = info->distance_m;
-        double bent[3];
-        vec3_scale(info->beam_direction, distance, bent);
-        vec3_rotate_axis(bent, info->slow_axis, out[1] / distance, bent);
-        vec3_rotate_axis(bent, info->fast_axis, out[2] / distance, out);
-    }
+    if (plan->curved)
+        pixel_bend(plan, fast_m, slow_m, depth_m, out, out);
 }
 
 /* Solid angle of a pixel at distance r from the sample (model 6.2). */
@@ -132,188 +159,350 @@ static inline double pixel_interpolated_f(const nbh_structure_factors *t, const 
     return interpolate_tricubic(hkl[0], hkl[1], hkl[2], hf, kf, lf, at, k_count * l_count, l_count);
 }
 
-/* One pass over the pixel.  `start` is the serial state it inherits; cancel may be NULL, is looked
- * at before every phi step and ends the pass; trace may be NULL unless mode is PIXEL_TRACE. */
+/* Where a pass over a pixel stands. */
+typedef struct pixel_pass {
+    const nbh_plan *plan;
+    const serial_state *start;      /* what the pixel inherits */
+    const volatile int32_t *cancel; /* may be NULL; looked at before every phi step */
+    nbh_trace *trace;               /* may be NULL unless the mode is PIXEL_TRACE */
+    pixel_result *out;
+
+    double intensity, polar, omega, capture, omega_sum;
+    double polar_axis[3];
+    int first_loop, interpolate;
+
+    int32_t layer, sub_slow, sub_fast, source, phi_step, domain;
+    double position[3], airpath_m;
+    double first_d[3]; /* direction of the pixel's first sub-pixel; see plan->needs_first_d */
+} pixel_pass;
+
+/* Coordinate along an axis of a sub-pixel's centre (model 6.2). */
+static inline double pixel_coordinate(const nbh_plan *plan, int32_t pixel, int32_t sub_pixel)
+{
+    return plan->subpixel_m * ((double)pixel * plan->info.oversample + sub_pixel) +
+           plan->subpixel_m / 2.0;
+}
+
+static inline void pixel_record_step(pixel_pass *pass, const double d[3], const double q[3],
+                                     const double *cell, const double hkl[3], const double hkl0[3],
+                                     const double factors[3], double f_latt, double f_cell)
+{
+    const plan_source *from = &pass->plan->sources[pass->source];
+    nbh_step_trace step = {0};
+    step.layer = pass->layer;
+    step.sub_slow = pass->sub_slow;
+    step.sub_fast = pass->sub_fast;
+    step.source = pass->source;
+    step.phi_step = pass->phi_step;
+    step.domain = pass->domain;
+    vec3_copy(pass->position, step.pixel_pos_m);
+    step.airpath_m = pass->airpath_m;
+    vec3_copy(d, step.diffracted);
+    vec3_copy(from->incident, step.incident);
+    step.wavelength_m = from->wavelength_m;
+    vec3_copy(q, step.q_per_m);
+    step.stol_per_m = 0.5 * vec3_mag(q);
+    step.phi_rad = pass->plan->phi[pass->phi_step];
+    vec3_copy(cell, step.a_m);
+    vec3_copy(cell + 3, step.b_m);
+    vec3_copy(cell + 6, step.c_m);
+    vec3_copy(hkl, step.hkl);
+    vec3_copy(hkl0, step.hkl_rounded);
+    step.f_latt_a = factors[0];
+    step.f_latt_b = factors[1];
+    step.f_latt_c = factors[2];
+    step.f_latt = f_latt;
+    step.f_cell = f_cell;
+    if (!pass->trace->evaluated)
+        pass->trace->first = step;
+    pass->trace->last = step;
+    pass->trace->evaluated = 1;
+}
+
+/* The sum with one more term, and the factors that an oversample option applies at every step
+ * (model 6.5). */
+static inline double pixel_add_term(const pixel_pass *pass, double intensity, double term)
+{
+    const nbh_plan *plan = pass->plan;
+    if (plan->quirks & NBH_QUIRK_OVERSAMPLE_RUNNING_PRODUCT) { /* C-PARITY-002 */
+        intensity += term;
+        if (plan->oversample_thick)
+            intensity *= pass->capture;
+        if (plan->oversample_polar)
+            intensity *= pass->polar;
+        if (plan->oversample_omega)
+            intensity *= pass->omega;
+        return intensity;
+    }
+    if (plan->oversample_thick)
+        term *= pass->capture;
+    if (plan->oversample_polar)
+        term *= pass->polar;
+    if (plan->oversample_omega)
+        term *= pass->omega;
+    return intensity + term;
+}
+
+/* Structure factor at hkl; may switch interpolation off for the rest of the run (model 6.5). */
+static inline double pixel_f_cell(pixel_pass *pass, const double hkl[3], const double hkl0[3])
+{
+    const nbh_plan *plan = pass->plan;
+    if (pass->interpolate) {
+        if (!pixel_latch_falls(plan, hkl))
+            return pixel_interpolated_f(&plan->table, hkl);
+        if (plan->quirks & NBH_QUIRK_INTERPOLATION_LATCH) {
+            pass->interpolate = 0;
+            pass->out->latch_fell = 1;
+        }
+    }
+    return pixel_nearest_f(&plan->table, hkl0);
+}
+
+/* All phi steps and domains of one source (model 6.4, 6.5): the hot loop.  d is only recorded;
+ * every term is multiplied by `factor`.  Returns 0 if the pass is over. */
+static inline int pixel_add_steps(pixel_pass *pass, const pixel_mode mode, const double d[3],
+                                  const double q[3], double factor)
+{
+    const nbh_plan *plan = pass->plan;
+    const int no_water = plan->water_size_m == 0.0;
+    const int may_vanish = plan->shape.shape != NBH_SHAPE_SQUARE;
+    const int has_step_factors =
+        plan->oversample_thick || plan->oversample_polar || plan->oversample_omega;
+    const int may_skip_dark = mode == PIXEL_RENDER && !has_step_factors;
+    const int32_t phi_steps = plan->info.phi_steps, domains = plan->info.mosaic_domains;
+    double intensity = pass->intensity;
+    for (int32_t phi_step = 0; phi_step < phi_steps; phi_step++) {
+        if (pass->cancel != NULL && *pass->cancel != 0) {
+            pass->out->cancelled = 1;
+            return 0;
+        }
+        for (int32_t domain = 0; domain < domains; domain++) {
+            double scratch[9], hkl[3], hkl0[3], factors[3];
+            const double *cell = pixel_cell(plan, pass->first_loop, phi_step, domain, scratch);
+            for (int i = 0; i < 3; i++) {
+                hkl[i] = vec3_dot(&cell[(ptrdiff_t)3 * i], q);
+                hkl0[i] = pixel_nearest_index(hkl[i]);
+            }
+            if (mode == PIXEL_SCAN) {
+                if (may_vanish && no_water &&
+                    shape_lattice_factor(&plan->shape, hkl, hkl0, factors) == 0.0)
+                    continue;
+                pass->out->latch_fell = pixel_latch_falls(plan, hkl);
+                if (pass->out->latch_fell)
+                    return 0;
+                continue;
+            }
+            /* a dark reflection adds nothing: skip its sines */
+            const int f_is_known = may_skip_dark && !pass->interpolate;
+            double f_cell = mode == PIXEL_TRACE ? pass->trace->last.f_cell : 0.0;
+            if (f_is_known) {
+                f_cell = pixel_nearest_f(&plan->table, hkl0);
+                if (f_cell == 0.0 && isfinite(hkl[0] + hkl[1] + hkl[2]))
+                    continue;
+            }
+            const double f_latt = shape_lattice_factor(&plan->shape, hkl, hkl0, factors);
+            if (f_latt != 0.0 || !no_water) {
+                if (!f_is_known)
+                    f_cell = pixel_f_cell(pass, hkl, hkl0);
+                const double term = f_cell * f_cell * f_latt * f_latt * factor;
+                if (has_step_factors)
+                    intensity = pixel_add_term(pass, intensity, term);
+                else
+                    intensity += term;
+            }
+            if (mode == PIXEL_TRACE) {
+                pass->phi_step = phi_step;
+                pass->domain = domain;
+                pixel_record_step(pass, d, q, cell, hkl, hkl0, factors, f_latt, f_cell);
+            }
+        }
+    }
+    pass->intensity = intensity;
+    pass->first_loop = 0;
+    return 1;
+}
+
+/* Polarization factor of a source at the pixel's first sub-pixel (C-PARITY-004 off). */
+static inline double pixel_source_polarization(const pixel_pass *pass, int32_t source)
+{
+    const nbh_plan *plan = pass->plan;
+    double axis[3];
+    vec3_unit(pass->start->polar_axis, axis);
+    return polarization_factor(plan->polarization_kahn, plan->sources[source].incident_unit,
+                               pass->first_d, axis);
+}
+
+/* All sources at one sub-pixel in direction d (model 6.3).  Returns 0 if the pass is over. */
+static inline int pixel_add_sources(pixel_pass *pass, const pixel_mode mode, double d[3])
+{
+    const nbh_plan *plan = pass->plan;
+    for (pass->source = 0; pass->source < plan->info.source_count; pass->source++) {
+        const plan_source *from = &plan->sources[pass->source];
+        double q[3], seen[3]; /* d as q saw it */
+        for (int i = 0; i < 3; i++)
+            q[i] = (d[i] - from->incident[i]) / from->wavelength_m;
+        if (plan->dmin_m > 0.0) {
+            const double stol = 0.5 * vec3_mag(q);
+            if (stol > 0.0 && plan->dmin_m > 0.5 / stol)
+                continue;
+        }
+        pass->out->any_source = 1;
+        vec3_copy(d, seen);
+        double factor = 1.0;
+        if (plan->polar_per_source) {
+            pass->polar = pixel_source_polarization(pass, pass->source);
+            factor *= pass->polar;
+        } else if (pass->polar == 0.0 || plan->oversample_polar) {
+            vec3_unit(d, d);
+            if (!pass->start->axis_is_fixed)
+                vec3_unit(pass->polar_axis, pass->polar_axis);
+            pass->polar = polarization_factor(plan->polarization_kahn, from->incident_unit, d,
+                                              pass->polar_axis);
+        }
+        if (mode == PIXEL_SETTLE)
+            continue;
+        if (plan->use_source_weights)
+            factor *= from->relative_weight;
+        if (plan->capture_per_layer)
+            factor *= pass->capture;
+        if (!pixel_add_steps(pass, mode, seen, q, factor))
+            return 0;
+    }
+    return 1;
+}
+
+/* One sub-pixel of one layer (model 6.2).  Returns 0 if the pass is over. */
+static inline int pixel_add_subpixel(pixel_pass *pass, const pixel_mode mode, int32_t fast,
+                                     int32_t slow)
+{
+    const nbh_plan *plan = pass->plan;
+    const double fast_m = pixel_coordinate(plan, fast, pass->sub_fast);
+    const double slow_m = pixel_coordinate(plan, slow, pass->sub_slow);
+    double d[3];
+    pixel_position(plan, fast_m, slow_m, pass->layer * plan->info.sensor_layer_step_m,
+                   pass->position);
+    pass->airpath_m = vec3_mag(pass->position);
+    vec3_unit(pass->position, d);
+    if (pass->omega == 0.0 || plan->oversample_omega)
+        pass->omega = pixel_solid_angle(plan, pass->airpath_m);
+    pass->omega_sum += pass->omega;
+    if (pass->capture == 0.0 || plan->oversample_thick)
+        pass->capture = pixel_capture(plan, pass->layer, d);
+    return pixel_add_sources(pass, mode, d);
+}
+
+/* Direction of the first sub-pixel of a layer. */
+static inline void pixel_first_direction(const nbh_plan *plan, int32_t fast, int32_t slow,
+                                         int32_t layer, double d[3])
+{
+    double position[3];
+    pixel_position(plan, pixel_coordinate(plan, fast, 0), pixel_coordinate(plan, slow, 0),
+                   layer * plan->info.sensor_layer_step_m, position);
+    vec3_unit(position, d);
+}
+
+/* Polarization factor of what the water scatters: the first source's, or the mean over all of them
+ * (C-PARITY-004 off), weighted as they are. */
+static inline double pixel_water_polarization(const pixel_pass *pass)
+{
+    const nbh_plan *plan = pass->plan;
+    if (plan->polarization_off)
+        return 1.0;
+    if (plan->quirks & NBH_QUIRK_POLAR_FIRST_SOURCE)
+        return pixel_source_polarization(pass, 0);
+    double sum = 0.0;
+    for (int32_t source = 0; source < plan->info.source_count; source++)
+        sum += pixel_source_polarization(pass, source) *
+               (plan->use_source_weights ? plan->sources[source].relative_weight : 1.0);
+    return sum / plan->info.source_count;
+}
+
+/* What the water adds to the pixel value (C-PARITY-006 off): photons scattered once, by all of the
+ * water, into the pixel's solid angle, and stopped by the whole sensor. */
+static inline double pixel_water(const pixel_pass *pass, double omega_sr)
+{
+    const nbh_plan *plan = pass->plan;
+    const nbh_plan_info *info = &plan->info;
+    double capture = 1.0;
+    if (info->sensor_thickness_m > 0.0)
+        capture =
+            1.0 - exp(-info->sensor_layers * info->sensor_layer_step_m *
+                      info->sensor_attenuation_per_m / vec3_dot(pass->first_d, info->normal_axis));
+    return plan->water_electrons_sqr * plan->scale * pixel_water_polarization(pass) * omega_sr *
+           capture;
+}
+
+/* The water term that the intensity starts from (C-PARITY-006 on), with the factors that multiply
+ * it at the end unless they are in the terms of the sum (C-PARITY-003 and 004 off). */
+static inline double pixel_water_background(const pixel_pass *pass, int32_t fast, int32_t slow)
+{
+    const nbh_plan *plan = pass->plan;
+    double background = plan->info.water_background;
+    if (plan->capture_per_layer) {
+        const int32_t last = plan->info.sensor_layers - 1;
+        double d[3];
+        pixel_first_direction(plan, fast, slow, last, d);
+        background *= pixel_capture(plan, last, d);
+    }
+    if (plan->polar_per_source)
+        background *= pixel_source_polarization(pass, 0);
+    return background;
+}
+
+/* One pass over the pixel.  `start` is the serial state it inherits; for cancel and trace see
+ * pixel_pass. */
 static inline void pixel_compute(const nbh_plan *plan, const serial_state *start, int32_t fast,
                                  int32_t slow, pixel_mode mode, const volatile int32_t *cancel,
                                  pixel_result *out, nbh_trace *trace)
 {
     const nbh_plan_info *info = &plan->info;
-    const int32_t oversample = info->oversample;
-    const int running_product = (plan->quirks & NBH_QUIRK_OVERSAMPLE_RUNNING_PRODUCT) != 0;
-    const int per_step_factors =
-        plan->oversample_thick || plan->oversample_polar || plan->oversample_omega;
-    const int no_water = plan->water_size_m == 0.0;
-    const int factor_can_vanish = plan->shape.shape != NBH_SHAPE_SQUARE;
-
-    double intensity = info->water_background;
-    double polar = plan->polarization_off ? 1.0 : 0.0;
-    double omega = 0.0, capture = 0.0, omega_sum = 0.0;
-    double axis[3];
-    vec3_copy(start->polar_axis, axis);
-    int first_loop = start->first_loop;
-    int interpolate = start->interpolate;
+    pixel_pass pass = {.plan = plan,
+                       .start = start,
+                       .cancel = cancel,
+                       .trace = trace,
+                       .out = out,
+                       .intensity = info->water_background,
+                       .polar = plan->polarization_off ? 1.0 : 0.0,
+                       .first_loop = start->first_loop,
+                       .interpolate = start->interpolate};
+    vec3_copy(start->polar_axis, pass.polar_axis);
+    if (plan->needs_first_d) {
+        pixel_first_direction(plan, fast, slow, 0, pass.first_d);
+        pass.intensity = pixel_water_background(&pass, fast, slow);
+    }
     out->any_source = 0;
     out->cancelled = 0;
     out->latch_fell = 0;
 
-    for (int32_t layer = 0; layer < info->sensor_layers; layer++) {
-        const double depth_m = layer * info->sensor_layer_step_m;
-        capture = info->sensor_thickness_m > 0.0 ? 0.0 : 1.0;
-        for (int32_t sub_slow = 0; sub_slow < oversample; sub_slow++) {
-            for (int32_t sub_fast = 0; sub_fast < oversample; sub_fast++) {
-                const double fast_m = plan->subpixel_m * ((double)fast * oversample + sub_fast) +
-                                      plan->subpixel_m / 2.0;
-                const double slow_m = plan->subpixel_m * ((double)slow * oversample + sub_slow) +
-                                      plan->subpixel_m / 2.0;
-                double position[3], d[3];
-                pixel_position(plan, fast_m, slow_m, depth_m, position);
-                const double r = vec3_mag(position);
-                vec3_unit(position, d);
-                if (omega == 0.0 || plan->oversample_omega)
-                    omega = pixel_solid_angle(plan, r);
-                omega_sum += omega;
-                if (capture == 0.0 || plan->oversample_thick)
-                    capture = pixel_capture(plan, layer, d);
-
-                for (int32_t source = 0; source < info->source_count; source++) {
-                    const plan_source *from = &plan->sources[source];
-                    double q[3];
-                    for (int i = 0; i < 3; i++)
-                        q[i] = (d[i] - from->incident[i]) / from->wavelength_m;
-                    if (plan->dmin_m > 0.0) {
-                        const double stol = 0.5 * vec3_mag(q);
-                        if (stol > 0.0 && plan->dmin_m > 0.5 / stol)
-                            continue;
-                    }
-                    out->any_source = 1;
-                    double before[3]; /* d as q saw it */
-                    if (mode == PIXEL_TRACE)
-                        vec3_copy(d, before);
-                    if (polar == 0.0 || plan->oversample_polar) {
-                        vec3_unit(d, d);
-                        if (!start->axis_is_fixed)
-                            vec3_unit(axis, axis);
-                        polar = polarization_factor(plan->polarization_kahn, from->incident_unit, d,
-                                                    axis);
-                    }
-                    if (mode == PIXEL_SETTLE)
-                        continue;
-
-                    for (int32_t phi_step = 0; phi_step < info->phi_steps; phi_step++) {
-                        if (cancel != NULL && *cancel != 0) {
-                            out->cancelled = 1;
-                            return;
-                        }
-                        for (int32_t domain = 0; domain < info->mosaic_domains; domain++) {
-                            double scratch[9], hkl[3], hkl0[3], factors[3];
-                            const double *cell =
-                                pixel_cell(plan, first_loop, phi_step, domain, scratch);
-                            double f_cell = 0.0, f_latt = 0.0;
-                            for (int i = 0; i < 3; i++) {
-                                hkl[i] = vec3_dot(&cell[(ptrdiff_t)3 * i], q);
-                                hkl0[i] = pixel_nearest_index(hkl[i]);
-                            }
-                            if (mode == PIXEL_SCAN) {
-                                if (factor_can_vanish && no_water &&
-                                    shape_lattice_factor(&plan->shape, hkl, hkl0, factors) == 0.0)
-                                    continue;
-                                if (pixel_latch_falls(plan, hkl)) {
-                                    out->latch_fell = 1;
-                                    return;
-                                }
-                                continue;
-                            }
-                            /* a dark reflection adds nothing: skip its sines */
-                            if (mode == PIXEL_RENDER && !interpolate && !per_step_factors) {
-                                f_cell = pixel_nearest_f(&plan->table, hkl0);
-                                if (f_cell == 0.0 && isfinite(hkl[0] + hkl[1] + hkl[2]))
-                                    continue;
-                            }
-                            f_latt = shape_lattice_factor(&plan->shape, hkl, hkl0, factors);
-                            const int skip = f_latt == 0.0 && no_water;
-                            if (!skip) {
-                                if (interpolate && pixel_latch_falls(plan, hkl)) {
-                                    interpolate = 0; /* C-PARITY-005 */
-                                    out->latch_fell = 1;
-                                }
-                                if (interpolate)
-                                    f_cell = pixel_interpolated_f(&plan->table, hkl);
-                                else if (mode == PIXEL_TRACE || per_step_factors ||
-                                         start->interpolate)
-                                    f_cell = pixel_nearest_f(&plan->table, hkl0);
-                                double term = f_cell * f_cell * f_latt * f_latt;
-                                if (running_product) { /* C-PARITY-002 */
-                                    intensity += term;
-                                    if (plan->oversample_thick)
-                                        intensity *= capture;
-                                    if (plan->oversample_polar)
-                                        intensity *= polar;
-                                    if (plan->oversample_omega)
-                                        intensity *= omega;
-                                } else {
-                                    if (plan->oversample_thick)
-                                        term *= capture;
-                                    if (plan->oversample_polar)
-                                        term *= polar;
-                                    if (plan->oversample_omega)
-                                        term *= omega;
-                                    intensity += term;
-                                }
-                            }
-                            if (mode == PIXEL_TRACE) {
-                                nbh_step_trace step = {0};
-                                step.layer = layer;
-                                step.sub_slow = sub_slow;
-                                step.sub_fast = sub_fast;
-                                step.source = source;
-                                step.phi_step = phi_step;
-                                step.domain = domain;
-                                vec3_copy(position, step.pixel_pos_m);
-                                step.airpath_m = r;
-                                vec3_copy(before, step.diffracted);
-                                vec3_copy(from->incident, step.incident);
-                                step.wavelength_m = from->wavelength_m;
-                                vec3_copy(q, step.q_per_m);
-                                step.stol_per_m = 0.5 * vec3_mag(q);
-                                step.phi_rad = plan->phi[phi_step];
-                                vec3_copy(cell, step.a_m);
-                                vec3_copy(cell + 3, step.b_m);
-                                vec3_copy(cell + 6, step.c_m);
-                                vec3_copy(hkl, step.hkl);
-                                vec3_copy(hkl0, step.hkl_rounded);
-                                step.f_latt_a = factors[0];
-                                step.f_latt_b = factors[1];
-                                step.f_latt_c = factors[2];
-                                step.f_latt = f_latt;
-                                step.f_cell = skip ? trace->last.f_cell : f_cell;
-                                if (!trace->evaluated)
-                                    trace->first = step;
-                                trace->last = step;
-                                trace->evaluated = 1;
-                            }
-                        }
-                    }
-                    first_loop = 0;
-                }
+    double first_omega = 0.0;
+    for (pass.layer = 0; pass.layer < info->sensor_layers; pass.layer++) {
+        pass.capture = info->sensor_thickness_m > 0.0 ? 0.0 : 1.0;
+        for (pass.sub_slow = 0; pass.sub_slow < info->oversample; pass.sub_slow++) {
+            for (pass.sub_fast = 0; pass.sub_fast < info->oversample; pass.sub_fast++) {
+                if (!pixel_add_subpixel(&pass, mode, fast, slow))
+                    return;
+                if (first_omega == 0.0)
+                    first_omega = pass.omega;
             }
         }
     }
 
-    double value = plan->scale * intensity / info->steps;
-    if (!plan->oversample_thick)
-        value *= capture;
-    if (!plan->oversample_polar)
-        value *= polar;
+    double value = plan->scale * pass.intensity / info->steps;
+    if (!plan->oversample_thick && !plan->capture_per_layer)
+        value *= pass.capture;
+    if (!plan->oversample_polar && !plan->polar_per_source)
+        value *= pass.polar;
     if (!plan->oversample_omega)
-        value *= omega;
+        value *= pass.omega;
+    if (plan->water_electrons_sqr > 0.0)
+        value += pixel_water(&pass, first_omega);
     out->value = 0.0 + value;
-    out->omega_sum = omega_sum;
-    out->intensity = intensity;
-    out->capture = capture;
-    out->polar = polar;
-    out->omega = omega;
-    vec3_copy(axis, out->polar_axis);
+    out->omega_sum = pass.omega_sum;
+    out->intensity = pass.intensity;
+    out->capture = pass.capture;
+    out->polar = pass.polar;
+    out->omega = pass.omega;
+    vec3_copy(pass.polar_axis, out->polar_axis);
 }
 
 #endif

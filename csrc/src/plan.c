@@ -73,8 +73,11 @@ static nbh_status fill_cells(nbh_plan *plan, nbh_error *error)
     plan->first_phi_cells = allocate(info->phi_steps, 9 * sizeof(double), "the phi steps", error);
     if (plan->phi == NULL || plan->phi_cells == NULL || plan->first_phi_cells == NULL)
         return NBH_OUT_OF_MEMORY;
+    /* C-PARITY-025: steps sit at the left edge of their intervals */
+    const int left_edge = (plan->quirks & NBH_QUIRK_PHI_LEFT_EDGE) != 0;
+    const double offset = left_edge || !(info->osc_rad > 0.0) ? 0.0 : 0.5;
     for (int32_t n = 0; n < info->phi_steps; n++)
-        plan->phi[n] = info->phi_rad + info->phi_step_rad * n; /* C-PARITY-025 */
+        plan->phi[n] = info->phi_rad + info->phi_step_rad * (n + offset);
     if (!fill_phi_cells(plan, plan->first_phi_cells, plan->phi_cells)) {
         free(plan->first_phi_cells);
         plan->first_phi_cells = NULL;
@@ -117,11 +120,36 @@ static nbh_status copy_mask(const nbh_detector *detector, nbh_plan *plan, nbh_er
     return NBH_OK;
 }
 
-/* I_bg of model 6 (C-PARITY-006). */
+/* I_bg of model 6. */
 static double water_background(double size_m, double fluence)
 {
     return WATER_F_ELECTRONS * WATER_F_ELECTRONS * R_E_SQR_M2 * fluence * size_m * size_m * size_m *
            1e6 * AVOGADRO_PER_MOL / WATER_G_PER_MOL;
+}
+
+/* F^2 of all the molecules in a cube of water (C-PARITY-006 off). */
+static double water_electrons_sqr(double size_m)
+{
+    return WATER_F_ELECTRONS * WATER_F_ELECTRONS * size_m * size_m * size_m * 1e6 *
+           AVOGADRO_PER_MOL / WATER_G_PER_MOL;
+}
+
+/* Which corrected branches change anything: one source has one factor, whatever its weight (but
+ * with dmin its first sub-pixel may be cut). */
+static void choose_corrections(nbh_plan *plan)
+{
+    const nbh_plan_info *info = &plan->info;
+    plan->polar_per_source = !(plan->quirks & NBH_QUIRK_POLAR_FIRST_SOURCE) &&
+                             (info->source_count > 1 || plan->dmin_m > 0.0) &&
+                             !plan->polarization_off && !plan->oversample_polar;
+    plan->capture_per_layer = !(plan->quirks & NBH_QUIRK_THICK_LAST_LAYER) &&
+                              info->sensor_layers > 1 && !plan->oversample_thick;
+    if (!(plan->quirks & NBH_QUIRK_SOURCE_WEIGHTS_IGNORED))
+        for (int32_t n = 1; n < info->source_count; n++)
+            if (plan->sources[n].weight != plan->sources[0].weight)
+                plan->use_source_weights = 1;
+    plan->needs_first_d =
+        plan->polar_per_source || plan->capture_per_layer || plan->water_electrons_sqr > 0.0;
 }
 
 static nbh_status derive(const nbh_experiment *experiment, const nbh_structure_factors *table,
@@ -163,7 +191,11 @@ static nbh_status derive(const nbh_experiment *experiment, const nbh_structure_f
     plan->dmin_m = experiment->sampling.dmin_m;
     plan->water_size_m = experiment->crystal.water_size_m;
     plan->scale = R_E_SQR_M2 * info->fluence_photons_per_m2;
-    info->water_background = water_background(plan->water_size_m, info->fluence_photons_per_m2);
+    if (plan->quirks & NBH_QUIRK_WATER_BACKGROUND)
+        info->water_background = water_background(plan->water_size_m, info->fluence_photons_per_m2);
+    else
+        plan->water_electrons_sqr = water_electrons_sqr(plan->water_size_m);
+    choose_corrections(plan);
 
     plan->shape.shape = experiment->crystal.shape;
     plan->shape.fudge = experiment->crystal.shape_fudge;
@@ -181,9 +213,9 @@ static nbh_status derive(const nbh_experiment *experiment, const nbh_structure_f
         return status;
 
     plan->latch_pixel = -1;
-    plan->settled = !info->interpolate;
+    plan->settled = !info->interpolate || !(plan->quirks & NBH_QUIRK_INTERPOLATION_LATCH);
     plan_find_breaks(plan);
-    return NBH_OK;
+    return plan_choose_kernel(plan, experiment->kernel, error);
 }
 
 nbh_status nbh_plan_create(const nbh_experiment *experiment, const nbh_structure_factors *table,

@@ -14,6 +14,10 @@ typedef struct serial_state {
     int32_t interpolate;
 } serial_state;
 
+struct fast_block; /* fast.h */
+typedef void fast_kernel(const struct nbh_plan *plan, const int32_t *fast, int32_t slow,
+                         const volatile int32_t *cancel, struct fast_block *out);
+
 /* The state from pixel `from` (slow * n_fast + fast) on. */
 typedef struct serial_break {
     int64_t from;
@@ -39,12 +43,18 @@ struct nbh_plan {
     plan_source *sources;
     double polarization_kahn;
     int32_t polarization_off;
+    /* corrected branches that make a difference for this plan */
+    int32_t polar_per_source;   /* C-PARITY-004 off */
+    int32_t use_source_weights; /* C-PARITY-009 off */
+    int32_t capture_per_layer;  /* C-PARITY-003 off */
+    int32_t needs_first_d;      /* one of them looks at the pixel's first direction */
     double dmin_m;
 
     /* crystal */
     crystal_shape shape;
     double water_size_m;
-    double *phi; /* phi_steps angles */
+    double water_electrons_sqr; /* of all the water, where C-PARITY-006 is off; else 0 */
+    double *phi;                /* phi_steps angles */
     double
         *phi_cells; /* 9 doubles a step: a b c after phi, as every loop but the first sees them */
     double *first_phi_cells; /* the same for the first loop of the run, NULL if no different */
@@ -63,6 +73,9 @@ struct nbh_plan {
     int64_t latch_pixel; /* where the interpolation latch falls, -1: nowhere */
 
     nbh_random random;
+
+    /* the fast kernel, NULL: only the exact one */
+    fast_kernel *kernel;
 };
 
 /* Is the pixel rendered at all? */
@@ -74,10 +87,15 @@ static inline int plan_pixel_is_lit(const nbh_plan *plan, int32_t fast, int32_t 
            (plan->mask == NULL || plan->mask[(int64_t)slow * info->n_fast + fast] != 0);
 }
 
-/* The state that the pixel inherits. */
+/* serial.c: the state that the pixel inherits. */
 serial_state plan_state_at(const nbh_plan *plan, int64_t pixel);
 
-/* Finds plan->breaks: from which pixel on nothing depends on the serial order (model 6.3, 6.4). */
+/* serial.c: finds plan->breaks: from which pixel on nothing depends on the serial order
+ * (model 6.3, 6.4). */
 void plan_find_breaks(nbh_plan *plan);
+
+/* fast.c: sets plan->kernel and info->kernel for the nbh_kernel asked for; a plan that the fast
+ * kernel does not cover gets the exact one. */
+nbh_status plan_choose_kernel(nbh_plan *plan, int32_t kernel, nbh_error *error);
 
 #endif

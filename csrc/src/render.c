@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "fast.h"
 #include "pixel.h"
 
 static nbh_status check_rows(const nbh_plan *plan, int32_t row0, int32_t row1, nbh_error *error)
@@ -18,6 +19,84 @@ static nbh_status fail_cancelled(nbh_error *error)
     return nbh_fail(error, NBH_CANCELLED, "", "cancelled by the caller");
 }
 
+static nbh_status fail_not_settled(nbh_error *error)
+{
+    return nbh_fail(error, NBH_NOT_SETTLED, "",
+                    "this plan interpolates: scan its rows and settle it first");
+}
+
+/* One pixel by the exact kernel; returns 0 if cancelled. */
+static int render_exactly(const nbh_plan *plan, int32_t fast, int32_t slow,
+                          const volatile int32_t *cancel, pixel_result *result)
+{
+    const serial_state state = plan_state_at(plan, (int64_t)slow * plan->info.n_fast + fast);
+    pixel_compute(plan, &state, fast, slow, PIXEL_RENDER, cancel, result, NULL);
+    return !result->cancelled;
+}
+
+/* The pixels fast0 .. fast1 (at most FAST_LANES) by the fast kernel.  Returns 0 if cancelled. */
+static int run_fast_kernel(const nbh_plan *plan, int32_t fast0, int32_t fast1, int32_t slow,
+                           const volatile int32_t *cancel, fast_block *block)
+{
+    int32_t fast[FAST_LANES];
+    for (int32_t j = 0; j < FAST_LANES; j++)
+        fast[j] = fast0 + j <= fast1 ? fast0 + j : fast1;
+    plan->kernel(plan, fast, slow, cancel, block);
+    return !block->cancelled;
+}
+
+static int any_pixel_is_lit(const nbh_plan *plan, int32_t fast0, int32_t fast1, int32_t slow)
+{
+    for (int32_t fast = fast0; fast <= fast1; fast++)
+        if (plan_pixel_is_lit(plan, fast, slow))
+            return 1;
+    return 0;
+}
+
+/* One row; unrounded may be NULL.  Returns 0 if cancelled. */
+static int render_row(const nbh_plan *plan, int32_t slow, const volatile int32_t *cancel,
+                      float *image, double *unrounded, double *omega_sum)
+{
+    const nbh_plan_info *info = &plan->info;
+    *omega_sum = 0.0;
+    memset(image, 0, sizeof *image * (size_t)info->n_fast);
+    if (unrounded != NULL)
+        memset(unrounded, 0, sizeof *unrounded * (size_t)info->n_fast);
+
+    for (int32_t fast0 = info->roi_fast_min; fast0 <= info->roi_fast_max; fast0 += FAST_LANES) {
+        const int32_t fast1 = fast0 + FAST_LANES - 1 < info->roi_fast_max ? fast0 + FAST_LANES - 1
+                                                                          : info->roi_fast_max;
+        if (!any_pixel_is_lit(plan, fast0, fast1, slow))
+            continue;
+        const int use_fast = plan->kernel != NULL && unrounded == NULL &&
+                             fast_covers_pixel(plan, (int64_t)slow * info->n_fast + fast0);
+        fast_block block;
+        if (use_fast && !run_fast_kernel(plan, fast0, fast1, slow, cancel, &block))
+            return 0;
+        for (int32_t fast = fast0; fast <= fast1; fast++) {
+            if (!plan_pixel_is_lit(plan, fast, slow))
+                continue;
+            if (use_fast) {
+                const float low = (float)block.low[fast - fast0];
+                const float high = (float)block.high[fast - fast0];
+                if (low == high) { /* not for NaN */
+                    image[fast] = high;
+                    *omega_sum += block.omega_sum[fast - fast0];
+                    continue;
+                }
+            }
+            pixel_result result;
+            if (!render_exactly(plan, fast, slow, cancel, &result))
+                return 0;
+            image[fast] = (float)result.value;
+            if (unrounded != NULL)
+                unrounded[fast] = result.value;
+            *omega_sum += result.omega_sum;
+        }
+    }
+    return 1;
+}
+
 nbh_status nbh_plan_render_rows(const nbh_plan *plan, int32_t row0, int32_t row1,
                                 const nbh_rows *rows, nbh_error *error)
 {
@@ -25,29 +104,41 @@ nbh_status nbh_plan_render_rows(const nbh_plan *plan, int32_t row0, int32_t row1
     if (status != NBH_OK)
         return status;
     if (!plan->settled)
-        return nbh_fail(error, NBH_NOT_SETTLED, "",
-                        "this plan interpolates: scan its rows and settle it first");
-    const int32_t n_fast = plan->info.n_fast;
+        return fail_not_settled(error);
     for (int32_t slow = row0; slow < row1; slow++) {
-        const int64_t offset = (int64_t)(slow - row0) * n_fast;
-        double omega_sum = 0.0;
-        for (int32_t fast = 0; fast < n_fast; fast++) {
-            double value = 0.0;
-            if (plan_pixel_is_lit(plan, fast, slow)) {
-                const serial_state state = plan_state_at(plan, (int64_t)slow * n_fast + fast);
-                pixel_result result;
-                pixel_compute(plan, &state, fast, slow, PIXEL_RENDER, rows->cancel, &result, NULL);
-                if (result.cancelled)
-                    return fail_cancelled(error);
-                value = result.value;
-                omega_sum += result.omega_sum;
-            }
-            rows->image[offset + fast] = (float)value;
-            if (rows->unrounded != NULL)
-                rows->unrounded[offset + fast] = value;
-        }
+        const int64_t offset = (int64_t)(slow - row0) * plan->info.n_fast;
+        double *unrounded = rows->unrounded != NULL ? rows->unrounded + offset : NULL;
+        double omega_sum;
+        if (!render_row(plan, slow, rows->cancel, rows->image + offset, unrounded, &omega_sum))
+            return fail_cancelled(error);
         if (rows->omega_row_sums_sr != NULL)
             rows->omega_row_sums_sr[slow - row0] = omega_sum;
+    }
+    return NBH_OK;
+}
+
+nbh_status nbh_plan_pixel_interval(const nbh_plan *plan, int32_t fast, int32_t slow, double *low,
+                                   double *high, nbh_error *error)
+{
+    const nbh_plan_info *info = &plan->info;
+    *low = *high = 0.0;
+    if (fast < 0 || fast >= info->n_fast || slow < 0 || slow >= info->n_slow)
+        return nbh_fail(error, NBH_INVALID, "pixel",
+                        "got fast %d, slow %d, need a pixel of the %d x %d detector", fast, slow,
+                        info->n_fast, info->n_slow);
+    if (!plan->settled)
+        return fail_not_settled(error);
+    if (!plan_pixel_is_lit(plan, fast, slow))
+        return NBH_OK;
+    if (plan->kernel != NULL && fast_covers_pixel(plan, (int64_t)slow * info->n_fast + fast)) {
+        fast_block block;
+        run_fast_kernel(plan, fast, fast, slow, NULL, &block);
+        *low = block.low[0];
+        *high = block.high[0];
+    } else {
+        pixel_result result;
+        render_exactly(plan, fast, slow, NULL, &result);
+        *low = *high = result.value;
     }
     return NBH_OK;
 }

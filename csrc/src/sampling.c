@@ -92,9 +92,14 @@ static void resolve_beam_range(range_rule *r)
 }
 
 /* Sensor layers: the second table with the differences of model 5.1.  No step can be given. */
-static void resolve_layers(range_rule *r)
+static void resolve_layers(range_rule *r, int overshoot)
 {
     const int has_range = r->range >= 0.0;
+    if (!overshoot && r->count > 0 && has_range) { /* C-PARITY-007 off */
+        r->step = r->range / r->count;
+        reset_if_empty(r);
+        return;
+    }
     if (r->count <= 0) {
         if (!has_range) {
             r->count = 1;
@@ -170,7 +175,7 @@ nbh_status sampling_resolve(const nbh_experiment *experiment, const nbh_structur
     info->dispersion_steps = d.count;
 
     range_rule layers = {detector->sensor_thickness_m, NBH_UNSET, detector->sensor_layers};
-    resolve_layers(&layers);
+    resolve_layers(&layers, has_quirk(experiment, NBH_QUIRK_LAYER_OVERSHOOT));
     info->sensor_thickness_m = layers.range;
     info->sensor_layer_step_m = layers.step;
     info->sensor_layers = layers.count;

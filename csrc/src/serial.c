@@ -29,6 +29,14 @@ void plan_find_breaks(nbh_plan *plan)
     const nbh_plan_info *info = &plan->info;
     serial_state state = {.first_loop = 1, .interpolate = info->interpolate};
     set_axis(&state, info->polarization_axis);
+    /* C-PARITY-004 off: the axis settles here, and no pixel leaves another one to the next */
+    if (!(plan->quirks & NBH_QUIRK_POLAR_FIRST_SOURCE)) {
+        for (int i = 0; i < PLAN_MAX_BREAKS && !state.axis_is_fixed; i++) {
+            vec3_unit(state.polar_axis, state.polar_axis);
+            set_axis(&state, state.polar_axis);
+        }
+        state.axis_is_fixed = 1;
+    }
     plan->breaks[0].from = 0;
     plan->breaks[0].state = state;
     plan->break_count = 1;

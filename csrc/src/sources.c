@@ -93,6 +93,16 @@ nbh_status sources_make(const nbh_experiment *experiment, nbh_plan_info *info,
         free(list);
         return nbh_fail(error, NBH_INVALID, "beam.sources", "got no source, need at least one");
     }
+    double sum = 0.0;
+    for (int64_t n = 0; n < count; n++)
+        sum += list[n].weight;
+    if (!has_quirk(experiment, NBH_QUIRK_SOURCE_WEIGHTS_IGNORED) && !(sum > 0.0)) {
+        free(list);
+        return nbh_fail(error, NBH_INVALID, "beam.sources",
+                        "got weights whose sum is %g, need a sum > 0", sum);
+    }
+    for (int64_t n = 0; n < count; n++)
+        list[n].relative_weight = list[n].weight * (double)count / sum;
     info->source_count = (int32_t)count;
     *sources = list;
     return NBH_OK;

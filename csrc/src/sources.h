@@ -10,6 +10,7 @@ typedef struct plan_source {
     double incident_unit[3]; /* its unit vector, as the polarization uses it */
     double wavelength_m;
     double weight;
+    double relative_weight; /* over the mean of all */
 } plan_source;
 
 /* Number of candidates: file sources, or grid points before the round beam drops any. */

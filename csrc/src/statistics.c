@@ -35,7 +35,11 @@ nbh_status nbh_plan_statistics(const nbh_plan *plan, const float *image, double 
             }
         }
     }
-    statistics->solid_angle_sr = omega_sum_sr / info->steps; /* C-PARITY-022 */
+    if (plan->quirks & NBH_QUIRK_SOLID_ANGLE_OVER_STEPS) /* C-PARITY-022 */
+        statistics->solid_angle_sr = omega_sum_sr / info->steps;
+    else
+        statistics->solid_angle_sr =
+            omega_sum_sr / ((double)info->oversample * info->oversample * info->sensor_layers);
     if (statistics->pixels == 0)
         return NBH_OK; /* nothing was rendered: all zero */
     const double n = (double)statistics->pixels;
@@ -43,13 +47,17 @@ nbh_status nbh_plan_statistics(const nbh_plan *plan, const float *image, double 
     statistics->mean = sum / n;
     statistics->rms = sqrt(sum_sqr / (n - 1));
 
-    double sum_dev_sqr = 0.0; /* C-PARITY-023: masked pixels count */
+    const int count_masked = (plan->quirks & NBH_QUIRK_RMSD_COUNTS_MASKED) != 0; /* C-PARITY-023 */
+    double sum_dev_sqr = 0.0;
     for (int32_t slow = info->roi_slow_min; slow <= info->roi_slow_max; slow++) {
         for (int32_t fast = info->roi_fast_min; fast <= info->roi_fast_max; fast++) {
+            if (!count_masked && !plan_pixel_is_lit(plan, fast, slow))
+                continue;
             const double deviation = image[(int64_t)slow * info->n_fast + fast] - statistics->mean;
             sum_dev_sqr += deviation * deviation;
         }
     }
-    statistics->rmsd = sqrt(sum_dev_sqr / ((double)statistics->pixels_in_roi - 1));
+    const int64_t counted = count_masked ? statistics->pixels_in_roi : statistics->pixels;
+    statistics->rmsd = sqrt(sum_dev_sqr / ((double)counted - 1));
     return NBH_OK;
 }

@@ -19,6 +19,12 @@
 #define COMPILER "unknown"
 #endif
 
+#if defined(NBH_HAVE_X86_KERNELS)
+#define INSTRUCTION_SETS "baseline, avx2+fma, avx512"
+#else
+#define INSTRUCTION_SETS "baseline"
+#endif
+
 const char *nbh_version(void)
 {
     return NBH_VERSION;
@@ -30,7 +36,7 @@ const char *nbh_build_info(void)
            "compiler: " COMPILER "\n"
            "flags: " NBH_COMPILE_FLAGS "\n"
            "sanitizers: " NBH_SANITIZERS "\n"
-           "instruction sets: baseline\n";
+           "instruction sets: " INSTRUCTION_SETS "\n";
 }
 
 const char *nbh_status_name(int32_t status)

@@ -46,9 +46,13 @@ class _Entry:
     needs: str = ""
 
 
+PYTORCH_IS_MISSING: Final = (
+    'the torch backend needs PyTorch, which is not installed: pip install "nanobragg-hybrid[torch]"'
+)
+
 _BACKENDS: Final = MappingProxyType(
     {
-        "c": _Entry("nanobragg_hybrid.c_engine.engine"),
+        "c": _Entry("nanobragg_hybrid.c_engine.engine", ("kernel",)),
         "torch": _Entry("nanobragg_hybrid.torch_engine.engine", ("device", "dtype"), "torch"),
     }
 )
@@ -73,10 +77,7 @@ def get_backend(name: str) -> Backend:
     """
     entry = _entry(name)
     if entry.needs and importlib.util.find_spec(entry.needs) is None:
-        raise BackendError(
-            f"backend {name!r} needs PyTorch, which is not installed: "
-            f'pip install "nanobragg-hybrid[{entry.needs}]"'
-        )
+        raise BackendError(PYTORCH_IS_MISSING)
     try:
         module = importlib.import_module(entry.module)
     except ImportError as error:

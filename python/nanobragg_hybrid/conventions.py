@@ -22,6 +22,9 @@ PIVOT_NUMBERS: Final[Mapping[str, int]] = MappingProxyType({"sample": 0, "beam":
 SHAPE_NUMBERS: Final[Mapping[str, int]] = MappingProxyType(
     {"square": 0, "round": 1, "gauss": 2, "tophat": 3, "gauss_hkl": 4, "tophat_hkl": 5}
 )
+KERNEL_NUMBERS: Final[Mapping[str, int]] = MappingProxyType(
+    {"auto": 0, "exact": 1, "baseline": 2, "avx2": 3, "avx512": 4}
+)
 DIVERGENCE_SHAPES: Final[tuple[str, ...]] = ("round", "square")
 
 
@@ -38,6 +41,11 @@ def pivot_name(number: int) -> str:
 def shape_name(number: int) -> str:
     """The name of a crystal shape's number in the C header; KeyError if it has none."""
     return _name(SHAPE_NUMBERS, number)
+
+
+def kernel_name(number: int) -> str:
+    """The name of a kernel's number in the C header; KeyError if it has none."""
+    return _name(KERNEL_NUMBERS, number)
 
 
 def _name(numbers: Mapping[str, int], number: int) -> str:

@@ -10,6 +10,14 @@ import os
 import reprlib
 from numbers import Real
 
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = 60
+
+
+def quoted(text: str) -> str:
+    """A word of the user's, in quotes; the middle of a very long one is left out."""
+    return _SHORT.repr(text)
+
 
 class NanobraggError(Exception):
     """Base class of every error raised on purpose by nanobragg_hybrid."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,24 +12,21 @@ from .errors import ConfigError
 from .result import SimulationResult
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class IntegerImage:
+class IntegerImage(NamedTuple):
     """pixels: uint16, shape (slow, fast).  scale_used: counts per unit of intensity."""
 
     pixels: NDArray[np.uint16]
     scale_used: float
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PgmImage:
+class PgmImage(NamedTuple):
     """pixels: uint8, shape (slow, fast).  scale_used: levels per unit of intensity."""
 
     pixels: NDArray[np.uint8]
     scale_used: float
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class NoiseImage:
+class NoiseImage(NamedTuple):
     """pixels: uint16, shape (slow, fast), with Poisson noise.
 
     photons: sum of the drawn photons.  overloads: pixels that did not fit into 16 bits.  seed: the

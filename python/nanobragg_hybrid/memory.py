@@ -8,6 +8,27 @@ from collections.abc import Mapping
 from .errors import ResourceError
 
 
+def available_memory_bytes() -> tuple[int | None, str]:
+    """The most bytes this process can have, and what says so.
+
+    That is the physical memory of this computer (None where the system does not say), or the limit
+    of the process's address space (``ulimit -v``) if that is less.
+    """
+    physical, limit = physical_memory_bytes(), _address_space_bytes()
+    if limit is None or (physical is not None and physical <= limit):
+        return physical, "this computer has"
+    return limit, "this process is limited (ulimit -v) to"
+
+
+def _address_space_bytes() -> int | None:
+    try:
+        import resource
+    except ImportError:  # not a POSIX system
+        return None
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return None if limit == resource.RLIM_INFINITY else limit
+
+
 def physical_memory_bytes() -> int | None:
     """Bytes of physical memory of this computer; None where the system does not say."""
     try:
@@ -20,19 +41,13 @@ def require_memory(parts: Mapping[str, int], available: int | None = None) -> No
     """Raises `ResourceError` if the parts together need more than the memory there is.
 
     `parts`: what is about to be allocated and its bytes, in the order to be named.  `available`:
-    bytes to compare with; None: the physical memory (no check where the system does not say).
+    bytes to compare with; None: `available_memory_bytes` (no check where the system does not say).
     """
+    says = "this computer has"
     if available is None:
-        available = physical_memory_bytes()
+        available, says = available_memory_bytes()
     needed = sum(parts.values())
     if available is None or needed <= available:
         return
     figures = ", ".join(f"{what} {count} bytes" for what, count in parts.items())
-    raise ResourceError(
-        f"need {needed} bytes of memory ({figures}), this computer has {available} bytes"
-    )
-
-
-def require_bytes(count: int, what: str) -> None:
-    """`require_memory` for a single part."""
-    require_memory({what: count})
+    raise ResourceError(f"need {needed} bytes of memory ({figures}), {says} {available} bytes")

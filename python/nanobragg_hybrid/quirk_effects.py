@@ -15,18 +15,22 @@ def quirks_that_mattered(
 ) -> tuple[str, ...]:
     """Names of the quirks that are on and could have changed the pixel values, in ledger order.
 
-    `info` holds the members of `nbh_plan_info` by name.  Quirks of the command line and of file
-    readers act before there is an experiment, and quirks of reports and headers change no pixel:
-    they are never named.
+    `experiment` is as the user gave it, before missing seeds were filled in; `info` holds the
+    members of `nbh_plan_info` by name.  Quirks of the command line and of file readers act before
+    there is an experiment, and quirks of reports and headers change no pixel: they are never named.
     """
-    could = _image_effects(experiment, info)
+    could = _image_effects(experiment, quirks, info)
     return tuple(name for name in quirks.names_on if could.get(name, False))
 
 
-def _image_effects(experiment: Experiment, info: Mapping[str, Any]) -> dict[str, bool]:
+def _image_effects(
+    experiment: Experiment, quirks: Quirks, info: Mapping[str, Any]
+) -> dict[str, bool]:
     beam, crystal, detector = experiment.beam, experiment.crystal, experiment.detector
     sampling = experiment.sampling
-    phi = [info["phi_rad"] + info["phi_step_rad"] * n for n in range(info["phi_steps"])]
+    first = 0.0 if quirks.phi_left_edge or info["osc_rad"] == 0.0 else 0.5
+    phi = [info["phi_rad"] + info["phi_step_rad"] * (first + n) for n in range(info["phi_steps"])]
+    cuts_sub_pixels = sampling.dmin_angstrom > 0.0 and info["oversample"] > 1
     layers, thickness = info["sensor_layers"], info["sensor_thickness_m"]
     weights = {source.weight for source in beam.sources or ()}
     right_angles = crystal.cell_deg.count(90.0)
@@ -39,7 +43,7 @@ def _image_effects(experiment: Experiment, info: Mapping[str, Any]) -> dict[str,
         ),
         "thick_last_layer": layers > 1 and not sampling.oversample_thick,
         "polar_first_source": (
-            info["source_count"] > 1
+            (info["source_count"] > 1 or cuts_sub_pixels)
             and beam.polarization_correction
             and not sampling.oversample_polar
         ),
@@ -54,6 +58,11 @@ def _image_effects(experiment: Experiment, info: Mapping[str, Any]) -> dict[str,
             and right_angles < 2
         ),
         "misset_random_radians": crystal.misset_random,
+        "misset_seed_default": (
+            crystal.misset_random
+            and crystal.misset_seed is None
+            and experiment.output.noise_seed is not None
+        ),
         "custom_convention_switch": is_custom and detector.convention != "custom",
         "pivot_flag_ignored": detector.pivot not in (None, pivot),
         "pix0_ignored": detector.pix0_m is not None,

@@ -8,17 +8,16 @@ said in docs/quirks.md; asking for another one is an `UnsupportedError` where th
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
 from .errors import ConfigError
+from .record import Record
 
 
-@dataclass(frozen=True, slots=True)
-class Quirk:
+class Quirk(NamedTuple):
     """One row of the ledger.
 
     `id` is stable; `section` is where docs/model.md marks it (or the files document); `kind` says
@@ -219,8 +218,8 @@ LEDGER: Final[tuple[Quirk, ...]] = (
 """Every quirk; bit n of `Quirks.bits` and field n of `Quirks` belong to row n."""
 
 
-@dataclass(frozen=True, slots=True)
-class Quirks:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Quirks(Record):
     """Which of nanoBragg's behaviours are on: one boolean for each row of `LEDGER`, default True.
 
     Raises `ConfigError` for a value that is no boolean.
@@ -344,5 +343,7 @@ _PRESETS: Final = {
 
 
 def _suggestion(name: str) -> str:
+    import difflib
+
     close = difflib.get_close_matches(name, _NAMES, n=1)
     return f" (did you mean {close[0]}?)" if close else ""

@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from .config import Experiment
 from .conventions import convention_name, pivot_name
 from .quirks import Quirks
+from .record import Record
 from .units import RTD
 
 Vector = tuple[float, float, float]
 
 
-@dataclass(frozen=True, slots=True)
-class Statistics:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Statistics(Record):
     """Statistics of an image over its region of interest (model 6.9).
 
     max: the brightest pixel's value, 0 if none is positive; max_fast, max_slow: its place, pixels;
@@ -49,8 +50,8 @@ class Statistics:
         return cls(**{f.name: data[f.name] for f in dataclasses.fields(cls)})
 
 
-@dataclass(frozen=True, slots=True)
-class Geometry:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Geometry(Record):
     """Where detector, beam and crystal ended up (model 3, 4.4).
 
     Lengths in mm are the plan's metres times 1000.0, angles in degrees its radians times 180/pi;
@@ -131,7 +132,7 @@ class Geometry:
         return cls(**values)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SimulationResult:
     """One rendered image and what belongs to it.
 
@@ -160,6 +161,10 @@ class SimulationResult:
     experiment: Experiment = field(default_factory=Experiment)
     quirks: Quirks = field(default_factory=Quirks)
     quirks_that_mattered: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        n_slow, n_fast = self.image.shape
+        return f"SimulationResult({n_fast} x {n_slow} pixels, {self.statistics!r})"
 
 
 def _scaled(value: Any, factor: float) -> Any:

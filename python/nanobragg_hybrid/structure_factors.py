@@ -13,7 +13,7 @@ from .errors import ConfigError, Description
 from .memory import require_memory
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class StructureFactors:
     """Amplitudes |F| in electrons, any sign.
 

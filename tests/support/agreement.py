@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from structure_factor_files import structure_factors_of
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.nanobragg_args.parse import parse_command
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,10 @@ def compare(got: np.ndarray, need: np.ndarray) -> Figures:
 
 def relative_l2(got: np.ndarray, need: np.ndarray) -> float:
     """Norm of the difference over the norm of `need`; 0 if both are 0 everywhere."""
-    need = np.asarray(need, dtype=np.float64)
-    difference = float(np.linalg.norm((np.asarray(got, dtype=np.float64) - need).ravel()))
-    norm = float(np.linalg.norm(need.ravel()))
+    got, need = np.asarray(got, dtype=np.float64), np.asarray(need, dtype=np.float64)
+    scale = float(np.abs(need).max(initial=0.0)) or 1.0  # so that no square overflows
+    difference = float(np.linalg.norm((got / scale - need / scale).ravel()))
+    norm = float(np.linalg.norm((need / scale).ravel()))
     if norm == 0.0:
         return 0.0 if difference == 0.0 else float("inf")
     return difference / norm
@@ -63,14 +64,7 @@ def relative_l2(got: np.ndarray, need: np.ndarray) -> float:
 
 def experiment_of(args: str, folder: Path) -> tuple[nb.Experiment, nb.StructureFactors]:
     """What a recorded command line says, its files being in `folder`."""
-    command = parse_command(args.split(), folder)
-    if command.hkl_path is not None:
-        factors = nb.read_hkl(command.hkl_path, default_f=command.default_f)
-    elif command.dump_path.is_file():
-        factors = nb.read_dump(command.dump_path, default_f=command.default_f)
-    else:
-        factors = nb.StructureFactors.constant(command.default_f)
-    return command.experiment, factors
+    return nb.Experiment.from_nanobragg_args(args, folder), structure_factors_of(args, folder)
 
 
 def _ordinal(values: np.ndarray) -> np.ndarray:

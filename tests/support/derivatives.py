@@ -67,9 +67,7 @@ class Sweep:
         return slopes
 
 
-def sweep(
-    function: Function, derivative: float, first: float, count: int = 6
-) -> Sweep:
+def sweep(function: Function, derivative: float, first: float, count: int = 6) -> Sweep:
     """Halves the step from `first`, or from where quotients begin to settle, `count` times."""
     step = first
     quotient = _central(function, step)

@@ -103,7 +103,9 @@ def rotation() -> Scene:
 def sources() -> Scene:
     """Listed sources, interpolated structure factors and the factors that go into every step."""
     experiment = nb.Experiment(
-        beam=nb.Beam(wavelength_angstrom=1.0, polarization_kahn=-0.4, sources=_listed_sources("z", 1.0)),
+        beam=nb.Beam(
+            wavelength_angstrom=1.0, polarization_kahn=-0.4, sources=_listed_sources("z", 1.0)
+        ),
         crystal=nb.Crystal(
             cell_angstrom=(21, 24, 27),
             cell_deg=(80, 93, 99),
@@ -111,7 +113,6 @@ def sources() -> Scene:
             n_cells=(3.4, 4.5, 2.6),
             shape="gauss",
             shape_fudge=5.0,
-            water_um=0.6,
         ),
         goniometer=nb.Goniometer(phi_deg=-1.0, osc_deg=0.8, phi_steps=2),
         detector=nb.Detector(

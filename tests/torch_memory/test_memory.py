@@ -45,9 +45,7 @@ def _model(phi_steps: int, domains: int, tile_steps: int = TILE_STEPS) -> Forwar
         detector=nb.Detector(pixel_size_mm=0.5, n_fast=24, n_slow=24),
         sampling=nb.Sampling(oversample=1),
     )
-    return ForwardModel(
-        experiment, nb.StructureFactors.constant(100.0), tile_steps=tile_steps
-    )
+    return ForwardModel(experiment, nb.StructureFactors.constant(100.0), tile_steps=tile_steps)
 
 
 def _values(model: ForwardModel) -> dict[str, torch.Tensor]:

@@ -84,6 +84,17 @@ typedef enum nbh_shape {
     NBH_SHAPE_TOPHAT_HKL = 5
 } nbh_shape;
 
+/* How pixels are computed.  All give the same bits; EXACT is the definition, the others compute
+ * what they can prove to round alike faster (docs/accuracy.md), in one build for each instruction
+ * set. */
+typedef enum nbh_kernel {
+    NBH_KERNEL_AUTO = 0, /* the fastest that covers the experiment and runs on this processor */
+    NBH_KERNEL_EXACT = 1,
+    NBH_KERNEL_BASELINE = 2,
+    NBH_KERNEL_AVX2 = 3, /* with FMA */
+    NBH_KERNEL_AVX512 = 4
+} nbh_kernel;
+
 /* The quirk ledger (docs/quirks.md): bit n-1 is C-PARITY-00n; a set bit is nanoBragg's behaviour.
  */
 typedef enum nbh_quirk {
@@ -230,7 +241,7 @@ typedef struct nbh_sampling {
 typedef struct nbh_experiment {
     size_t struct_size; /* sizeof(nbh_experiment), set by nbh_experiment_init */
     uint32_t quirks;    /* nbh_quirk bits */
-    uint32_t reserved;
+    int32_t kernel; /* nbh_kernel; where the one asked for does not cover the experiment, exact */
     nbh_beam beam;
     nbh_crystal crystal;
     nbh_goniometer goniometer;
@@ -336,7 +347,7 @@ typedef struct nbh_plan_info {
     double water_background; /* I_bg of model 6 */
     /* warnings: bits of nbh_plan_warning */
     uint32_t warnings;
-    uint32_t reserved2;
+    int32_t kernel; /* the nbh_kernel in use */
 } nbh_plan_info;
 
 typedef enum nbh_plan_warning {
@@ -478,6 +489,11 @@ NBH_API nbh_status nbh_plan_render_rows(const nbh_plan *plan, int32_t row0, int3
 /* Scans if needed, settles and renders the whole image (n_slow * n_fast floats) in this thread. */
 NBH_API nbh_status nbh_plan_render(nbh_plan *plan, float *image, double *omega_sum_sr,
                                    nbh_error *error);
+/* The interval in which the plan's kernel proves a pixel's value (before rounding to float) to lie;
+ * NaN where it leaves the pixel to the exact kernel, whose interval is the value itself.  Both are
+ * 0 outside the ROI and where masked.  The plan must be settled. */
+NBH_API nbh_status nbh_plan_pixel_interval(const nbh_plan *plan, int32_t fast, int32_t slow,
+                                           double *low, double *high, nbh_error *error);
 /* The whole chain of one pixel; the plan must be settled. */
 NBH_API nbh_status nbh_plan_trace(const nbh_plan *plan, int32_t fast, int32_t slow,
                                   nbh_trace *trace, nbh_error *error);
@@ -557,6 +573,9 @@ NBH_API float nbh_log_gamma(float x);
 NBH_API void nbh_random_rotation(nbh_random *state, int32_t *seed, float spread_rad,
                                  double matrix[9]);                             /* model 7.2 */
 NBH_API void nbh_rotation_angles(const double matrix[9], double angles_rad[3]); /* model 7.3 */
+
+/* 1 if this build and this processor have the nbh_kernel, else 0. */
+NBH_API int32_t nbh_kernel_is_available(int32_t kernel);
 
 /* "0.1.0" */
 NBH_API const char *nbh_version(void);

@@ -10,15 +10,14 @@ import dataclasses
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core, units
 from ..config import Experiment, Mask, Source
-from ..conventions import CONVENTION_NUMBERS, PIVOT_NUMBERS, SHAPE_NUMBERS
+from ..conventions import CONVENTION_NUMBERS, KERNEL_NUMBERS, PIVOT_NUMBERS, SHAPE_NUMBERS
 from ..errors import (
     BackendError,
     ConfigError,
@@ -33,8 +32,7 @@ NOT_GIVEN: Final = -1
 """What the C structs hold for "not given" where the default counts as given (model 5.1)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(NamedTuple):
     """One way from the configuration to the C structs.
 
     `config` and `member` are dotted paths.  `convert` turns the field's value (never None) into the
@@ -179,10 +177,11 @@ COUNTS: Final = {"beam.source_count": "beam.sources", "detector.mask_count": "de
 """Members that count the elements of an array member."""
 
 
-def to_core(experiment: Experiment, quirks: Quirks) -> _core.Experiment:
+def to_core(experiment: Experiment, quirks: Quirks, kernel: str = "auto") -> _core.Experiment:
     """The C structs, in SI units, of a configuration."""
     core = _core.Experiment()
     core.quirks = quirks.bits
+    core.kernel = KERNEL_NUMBERS[kernel]
     for link in LINKS:
         value = config_value(experiment, link.config)
         value = link.if_none if value is None else link.convert(value)

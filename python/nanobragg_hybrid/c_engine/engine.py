@@ -14,12 +14,14 @@ from ..backends import ProgressCallback
 from ..config import Experiment
 from ..config.resolved import resolved_from_info
 from ..config.seeds import with_clock_seeds
+from ..conventions import kernel_name
+from ..errors import ConfigError
 from ..plan_warnings import plan_warnings
 from ..quirks import Quirks
 from ..result import Geometry, SimulationResult, Statistics
 from ..structure_factors import StructureFactors
 from .bridge import to_core, translated_errors
-from .library import build_info
+from .library import available_kernels, build_info
 
 
 class Plan:
@@ -30,14 +32,21 @@ class Plan:
     """
 
     def __init__(
-        self, experiment: Experiment, structure_factors: StructureFactors, quirks: Quirks
+        self,
+        experiment: Experiment,
+        structure_factors: StructureFactors,
+        quirks: Quirks,
+        kernel: str = "auto",
     ) -> None:
+        kernels = ("auto", *available_kernels())
+        if kernel not in kernels:
+            raise ConfigError("kernel", kernel, "one of " + ", ".join(kernels) + " here")
         if experiment.crystal.misset_random and experiment.crystal.misset_seed is None:
-            experiment = with_clock_seeds(experiment, time.time())
+            experiment = with_clock_seeds(experiment, time.time(), quirks)
         self.experiment = experiment
         with translated_errors(experiment):
             self._plan = _core.Plan(
-                to_core(experiment, quirks),
+                to_core(experiment, quirks, kernel),
                 structure_factors.grid,
                 *structure_factors.hkl_min,
                 structure_factors.default_f,
@@ -46,6 +55,12 @@ class Plan:
     def info(self) -> dict[str, Any]:
         """Every member of `nbh_plan_info` by name, SI units."""
         return self._plan.info()
+
+    def intervals(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Lower and upper bound, shape (slow, fast), of each pixel before rounding to float32, as
+        the plan's kernel proves them (docs/accuracy.md); NaN: left to the exact kernel."""
+        with translated_errors(self.experiment):
+            return self._plan.intervals()
 
     def render(
         self, threads: int, progress: ProgressCallback | None, unrounded: bool
@@ -101,9 +116,13 @@ def render(
     threads: int | None = None,
     progress: ProgressCallback | None = None,
     unrounded: bool = False,
+    kernel: str = "auto",
 ) -> SimulationResult:
-    """Renders one image; see `simulate`, which also checks memory and fills in seeds."""
-    plan = plan_for(experiment, structure_factors, quirks)
+    """Renders one image; see `simulate`, which also checks memory and fills in seeds.
+
+    kernel: "auto", or one of `available_kernels`; the image is the same bits with each of them.
+    """
+    plan = Plan(experiment, structure_factors, quirks, kernel)
     image, doubles, omega_sum = plan.render(_thread_count(threads), progress, unrounded)
     info = plan.info()
     return SimulationResult(
@@ -112,7 +131,7 @@ def render(
         statistics=plan.statistics(image, omega_sum),
         geometry=Geometry.from_info(info),
         info=info,
-        provenance={"libnbh": build_info()},
+        provenance={"libnbh": build_info(), "kernel": kernel_name(info["kernel"])},
         warnings=plan_warnings(info),
         random_state=plan.random_state(),
         experiment=plan.experiment,
@@ -134,7 +153,7 @@ def trace(
 def resolve(experiment: Experiment, quirks: Quirks) -> Experiment:
     """The experiment with its "choose for me" fields filled; see `Experiment.resolved`."""
     plan = plan_for(experiment, StructureFactors.constant(0.0), quirks)
-    return resolved_from_info(experiment, plan.info())
+    return resolved_from_info(experiment, plan.info(), quirks)
 
 
 def _thread_count(threads: int | None) -> int:

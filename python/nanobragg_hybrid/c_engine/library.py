@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from .. import _core
+from ..conventions import KERNEL_NUMBERS
 
 
 def get_library() -> Path:
@@ -15,6 +16,15 @@ def get_library() -> Path:
 def get_include() -> Path:
     """Folder to give to a C compiler with -I: it holds nbh/nbh.h."""
     return Path(_core.__file__).parent / "include"
+
+
+def available_kernels() -> tuple[str, ...]:
+    """The kernels that this build and this processor have, the definition of the bits first."""
+    return tuple(
+        name
+        for name, number in KERNEL_NUMBERS.items()
+        if name != "auto" and _core.kernel_is_available(number)
+    )
 
 
 def build_info() -> dict[str, str]:

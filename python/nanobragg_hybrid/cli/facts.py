@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nanobragg_hybrid.conventions import convention_name, pivot_name
 from nanobragg_hybrid.units import RTD
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
 _PIVOT_WORDS = {"beam": "direct beam spot", "sample": "sample"}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Images:
+class Images(NamedTuple):
     """The images made of a result; None if the command did not want one."""
 
     integer: IntegerImage
@@ -94,13 +92,18 @@ def _reported_reciprocal_angles(info: Mapping[str, Any]) -> list[float]:
     """Reciprocal angles as nanoBragg prints them, radians.
 
     Their sines come from the volume and their cosines from the vectors, which differ by the quirk
-    triclinic_cell; `info` has the angles between the vectors.
+    triclinic_cell; `info` has the angles between the vectors.  NaN for vectors without a length.
     """
     lengths = info["reciprocal_length_per_angstrom"]
     angles = []
     for n in range(3):
-        sine = info["cell_length_angstrom"][n] / info["cell_volume_angstrom3"]
-        sine = sine / lengths[(n + 1) % 3] / lengths[(n + 2) % 3]
-        cosine = math.cos(info["reciprocal_angle_rad"][n])
+        sine, angle = info["cell_length_angstrom"][n], info["reciprocal_angle_rad"][n]
+        for divisor in (
+            info["cell_volume_angstrom3"],
+            lengths[(n + 1) % 3],
+            lengths[(n + 2) % 3],
+        ):
+            sine = sine / divisor if divisor != 0.0 else math.nan
+        cosine = math.cos(angle) if math.isfinite(angle) else math.nan
         angles.append(math.atan2(min(sine, 1.0), cosine))
     return angles

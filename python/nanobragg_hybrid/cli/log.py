@@ -3,42 +3,51 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, TextIO
+
+from nanobragg_hybrid.errors import FileAccessError
 
 _NAME_WIDTH = 26
 
 
 class Log:
-    """Writes lines to `stream`; when its reader has gone away (a broken pipe) it goes silent."""
+    """Writes lines to `stream`; when its reader has gone away (a broken pipe) it goes silent.
+
+    Raises `FileAccessError` if writing fails for another reason (a full disk).
+    """
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = sys.stdout if stream is None else stream
-        self._open = True
+        self.is_open = True  # False once nobody reads any more
 
     def line(self, text: str = "") -> None:
         """One line as it is."""
-        if not self._open:
+        if not self.is_open:
             return
-        try:
+        with self._errors():
             self._stream.write(text + "\n")
-        except BrokenPipeError:
-            self.abandon()
 
     def flush(self) -> None:
         """Sends what is buffered."""
-        if not self._open:
+        if not self.is_open:
             return
-        try:
+        with self._errors():
             self._stream.flush()
-        except BrokenPipeError:
-            self.abandon()
 
-    def abandon(self) -> None:
-        """Stops writing, and keeps the interpreter from trying again when it ends."""
-        self._open = False
-        if self._stream is sys.stdout:
-            silence_stdout()
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """After an error nothing is written any more, nor tried again when the interpreter ends."""
+        try:
+            yield
+        except OSError as error:
+            self.is_open = False
+            if self._stream is sys.stdout:
+                silence_stdout()
+            if not isinstance(error, BrokenPipeError):
+                problem = error.strerror or str(error)
+                raise FileAccessError("standard output", problem) from None
 
     def group(self, title: str) -> None:
         """Starts a group of facts."""

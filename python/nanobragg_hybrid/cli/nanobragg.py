@@ -7,27 +7,46 @@ that an image is wanted.
 
 from __future__ import annotations
 
-import shlex
+import gc
+import io
+import os
+import signal
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from nanobragg_hybrid._version import __version__
-from nanobragg_hybrid.cli.log import silence_stdout
+from nanobragg_hybrid.cli.log import Log
 from nanobragg_hybrid.cli.options import Options, split_options
-from nanobragg_hybrid.errors import NanobraggError
+from nanobragg_hybrid.errors import FileAccessError, NanobraggError
 
 FAILED = 9
 INTERRUPTED = 130
 
 
+def console() -> NoReturn:
+    """The console script: `main` in a process of its own, which starts and ends without detours.
+
+    Nothing here multiplies matrices, so the threads that numpy's would start are not wanted; there
+    is no garbage worth collecting; and when everything is written and flushed, the process ends at
+    once instead of taking its modules apart.  Being asked to end (by a batch system, or because the
+    terminal is gone) counts as Ctrl-C, so that no temporary file is left.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    gc.disable()
+    _prepare_streams()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
+    os._exit(main())
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; `argv` is without the program's name.  Returns the exit status."""
     words = sys.argv[1:] if argv is None else list(argv)
+    log = Log()
     try:
-        status = _dispatch(words)
-    except BrokenPipeError:
-        status = 0
-        silence_stdout()
+        status = _dispatch(words, log)
     except KeyboardInterrupt:
         _say("interrupted")
         status = INTERRUPTED
@@ -37,45 +56,45 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MemoryError as error:
         _say(f"error: out of memory {error}".rstrip())
         status = FAILED
-    return status if _flushed() else FAILED
-
-
-def _flushed() -> bool:
-    """Whether everything printed has arrived, or its reader has gone away of its own accord."""
     try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        silence_stdout()
-    except OSError as error:
-        silence_stdout()
-        _say(f"error: standard output: {error.strerror}")
-        return False
-    return True
+        log.flush()
+    except FileAccessError as error:
+        _say(f"error: {error}")
+        status = FAILED
+    return status
 
 
-def _dispatch(words: Sequence[str]) -> int:
+def _prepare_streams() -> None:
+    """Streams that were closed lead nowhere, and any file name can be printed."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _dispatch(words: Sequence[str], log: Log) -> int:
     options = split_options(words)
     if options.version:
-        print(f"nanoBragg (nanobragg-hybrid) {__version__}")
+        log.line(f"nanoBragg (nanobragg-hybrid) {__version__}")
         return 0
     if options.help:
         from nanobragg_hybrid.cli.help import help_text
 
-        print(help_text(), end="")
+        log.line(help_text().rstrip("\n"))
         return 0
-    return _render(options, shlex.join(["nanoBragg", *words]))
+    return _render(options, words, log)
 
 
-def _render(options: Options, command_line: str) -> int:
+def _render(options: Options, words: Sequence[str], log: Log) -> int:
     from nanobragg_hybrid.cli.run import UsageError, run
 
     try:
-        run(options, command_line, _say)
+        run(options, words, log, _say)
     except UsageError as error:
         from nanobragg_hybrid.cli.help import USAGE
 
-        _say(f"error: {error}")
-        sys.stderr.write(USAGE)
+        _say(f"error: {error}\n{USAGE}".rstrip("\n"))
         return FAILED
     return 0
 
@@ -90,4 +109,4 @@ def _say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    console()

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from nanobragg_hybrid.errors import CommandLineError
+from nanobragg_hybrid.errors import CommandLineError, quoted
 
 
-@dataclass(frozen=True, slots=True)
 class Options:
     """Our own options, and `words`: everything else, in order."""
 
-    words: tuple[str, ...]
-    help: bool = False
-    version: bool = False
-    backend: str = "c"
-    threads: int | None = None
-    quirks: str = "nanobragg"
-    strict: bool = False
-    json: str | None = None
+    def __init__(self) -> None:
+        self.words: list[str] = []
+        self.help = False
+        self.version = False
+        self.backend = "c"
+        self.threads: int | None = None
+        self.quirks = "nanobragg"
+        self.strict = False
+        self.json: str | None = None
+        self.kernel: str | None = None
+        self.device: str | None = None
+        self.dtype: str | None = None
 
 
 _SWITCHES = {"--help": "help", "--version": "version", "--strict": "strict"}
@@ -28,40 +30,41 @@ _VALUES = {
     "--threads": "threads",
     "--quirks": "quirks",
     "--json": "json",
+    "--kernel": "kernel",
+    "--device": "device",
+    "--dtype": "dtype",
 }
-_LATER = ("--device", "--dtype")
 
 
 def split_options(words: Sequence[str]) -> Options:
     """Separates our options (as `--name value` or `--name=value`) from nanoBragg's words.
 
-    Raises `CommandLineError` for a missing or impossible value, and for options of later versions.
+    Raises `CommandLineError` for a missing or impossible value.
     """
-    found: dict[str, object] = {}
-    rest: list[str] = []
+    options = Options()
     at = 0
     while at < len(words):
         name, equals, value = words[at].partition("=")
         at += 1
-        if name in _LATER:
-            raise CommandLineError(f"{name}: there is no such choice in this version")
         if name in _SWITCHES:
             if equals:
-                raise CommandLineError(f"{name}: got {value!r}, but it takes no value")
-            found[_SWITCHES[name]] = True
+                raise CommandLineError(f"{name}: got {quoted(value)}, but it takes no value")
+            setattr(options, _SWITCHES[name], True)
         elif name in _VALUES:
             if not equals:
                 if at == len(words):
                     raise CommandLineError(f"{name}: needs a value after it")
                 value = words[at]
                 at += 1
-            found[_VALUES[name]] = _thread_count(value) if name == "--threads" else value
+            if not value:
+                raise CommandLineError(f"{name}: got '', need a value")
+            setattr(options, _VALUES[name], _thread_count(value) if name == "--threads" else value)
         else:
-            rest.append(words[at - 1])
-    return Options(words=tuple(rest), **found)  # type: ignore[arg-type]
+            options.words.append(words[at - 1])
+    return options
 
 
 def _thread_count(word: str) -> int:
     if not (word.isascii() and word.isdigit() and len(word) < 10 and int(word) >= 1):
-        raise CommandLineError(f"--threads: got {word!r}, need a whole number >= 1")
+        raise CommandLineError(f"--threads: got {quoted(word)}, need a whole number >= 1")
     return int(word)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TextIO
 
 _BAR_WIDTH = 40
+_BESIDE_BAR = 8  # brackets, percents, and the last column, which some terminals wrap at
 _LINE_EVERY = 10  # percent
 
 
@@ -36,11 +38,20 @@ class Progress:
 
     def _show(self, percent: int) -> None:
         if self._terminal:
-            filled = _BAR_WIDTH * percent // 100
-            self._write(f"\r[{'#' * filled}{' ' * (_BAR_WIDTH - filled)}] {percent:3d}%")
+            width = min(_BAR_WIDTH, self._columns() - _BESIDE_BAR)
+            filled = width * percent // 100
+            bar = f"[{'#' * filled}{' ' * (width - filled)}] " if width > 0 else ""
+            self._write(f"\r{bar}{percent:3d}%")
             self._bar_shown = True
         else:
             self._write(f"{percent}%\n")
+
+    def _columns(self) -> int:
+        """How wide the terminal is now; 80 if it does not say."""
+        try:
+            return os.get_terminal_size(self._stream.fileno()).columns or 80
+        except (OSError, ValueError):
+            return 80
 
     def _write(self, text: str) -> None:
         try:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
-import stat
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,32 +14,22 @@ from typing import TYPE_CHECKING, Any
 from nanobragg_hybrid._version import __version__
 from nanobragg_hybrid.backends import get_backend
 from nanobragg_hybrid.cli.facts import Images, facts, plan_facts
-from nanobragg_hybrid.cli.log import Log
+from nanobragg_hybrid.cli.outputs import check_outputs, named_files, output_files, write_outputs
 from nanobragg_hybrid.cli.pixels import printout_lines, trace_lines
 from nanobragg_hybrid.cli.progress import Progress
 from nanobragg_hybrid.cli.report import log_files, log_image, log_setup
 from nanobragg_hybrid.config.seeds import with_clock_seeds
 from nanobragg_hybrid.errors import CommandLineError, NanobraggWarning
 from nanobragg_hybrid.images import integer_image, noise_image, pgm_image
-from nanobragg_hybrid.io import (
-    SmvHeader,
-    atomic_write,
-    read_dump,
-    read_hkl,
-    write_dump,
-    write_pgm,
-    write_raw,
-    write_smv,
-    write_text,
-)
 from nanobragg_hybrid.memory import require_memory
-from nanobragg_hybrid.nanobragg_args import parse_command
+from nanobragg_hybrid.nanobragg_args.parse import parse_command
 from nanobragg_hybrid.quirks import Quirks
-from nanobragg_hybrid.simulate import memory_needed, simulate
+from nanobragg_hybrid.simulation import memory_needed, simulate
 from nanobragg_hybrid.structure_factors import StructureFactors
 
 if TYPE_CHECKING:
     from nanobragg_hybrid.c_engine.engine import Plan
+    from nanobragg_hybrid.cli.log import Log
     from nanobragg_hybrid.cli.options import Options
     from nanobragg_hybrid.nanobragg_args.command import Command
     from nanobragg_hybrid.result import SimulationResult
@@ -53,11 +41,11 @@ class UsageError(CommandLineError):
     """The command line lacks what every run needs."""
 
 
-def run(options: Options, command_line: str, say: Say) -> None:
+def run(options: Options, command_line: Sequence[str], log: Log, say: Say) -> None:
     """Renders what `options` ask for and writes all files.
 
-    `command_line` is recorded; `say` gets warnings.  Raises errors of the package; then no output
-    file has been touched, unless writing itself failed.
+    `command_line`, the words as given, is recorded; `log` gets the facts, `say` the warnings.
+    Raises errors of the package; then no output file has been touched.
     """
     now_s = time.time()
     messages: list[str] = []
@@ -76,19 +64,19 @@ def run(options: Options, command_line: str, say: Say) -> None:
             warn(f"{words}: accepted, has no effect on the image")
         _require_crystal(command)
         table = _structure_factors(command, warn)
-    command = dataclasses.replace(command, experiment=with_clock_seeds(command.experiment, now_s))
-    json_path = None if options.json is None else Path(options.json)
-    _check_outputs(_outputs(command) | ({"JSON": json_path} if json_path is not None else {}))
+    command = command._replace(experiment=with_clock_seeds(command.experiment, now_s))
+    outputs = output_files(command, options.json)
+    check_outputs(outputs, _files_read(command, table))
 
-    log = Log()
     log.line(f"nanoBragg (nanobragg-hybrid {__version__}), backend {options.backend}")
     log.line(f"quirks: {quirks}")
-    require_memory(memory_needed(command.experiment, table))
+    require_memory(_memory_needed(command, table))
     plan = _plan(command, table)
     info = plan.info()
     misset_random = command.experiment.crystal.misset_random
     log_setup(log, command, table, plan_facts(info, misset_random=misset_random), info)
     _print_pixels(log, command, plan, info, options.threads)
+    del plan  # the engine makes its own
     log.flush()
 
     result = _simulate(command, table, options)
@@ -100,32 +88,39 @@ def run(options: Options, command_line: str, say: Say) -> None:
         noise=None if command.noise_path is None else noise_image(result),
     )
     log_image(log, result.statistics, images)
-    files = _write(command, table, result, images)
-    log_files(log, files)
+
+    def document() -> str:
+        import shlex
+
+        return json_text(
+            {
+                "format": "nanobragg-hybrid run",
+                "schema_version": 1,
+                "version": __version__,
+                "command": shlex.join(["nanoBragg", *command_line]),
+                "facts": facts(result, command, images, table.reflections),
+                "statistics": dataclasses.asdict(result.statistics),
+                "info": dict(result.info),
+                "provenance": dict(result.provenance),
+                "quirks_that_mattered": list(result.quirks_that_mattered),
+                "files": named_files(outputs),
+                "warnings": messages,
+            }
+        )
+
+    write_outputs(outputs, command.quirks, table, result, images, document)
+    log_files(log, named_files(outputs))
     if result.quirks_that_mattered:
         log.group("quirks that could have changed this image")
         for name in result.quirks_that_mattered:
             log.line(f"  {name}")
-    if json_path is not None:
-        document = {
-            "format": "nanobragg-hybrid run",
-            "schema_version": 1,
-            "version": __version__,
-            "command": command_line,
-            "facts": facts(result, command, images, table.reflections),
-            "statistics": dataclasses.asdict(result.statistics),
-            "info": dict(result.info),
-            "provenance": dict(result.provenance),
-            "quirks_that_mattered": list(result.quirks_that_mattered),
-            "files": files,
-            "warnings": messages,
-        }
-        write_text(json_path, json_text(document))
     log.flush()
 
 
 def json_text(document: Mapping[str, Any]) -> str:
     """JSON of plain data and arrays; numbers that are not finite become words: nan, inf, -inf."""
+    import json
+
     return json.dumps(_plain(document), indent=1, allow_nan=False) + "\n"
 
 
@@ -165,53 +160,42 @@ def _structure_factors(command: Command, warn: Say) -> StructureFactors:
     """From -hkl, else from a dump, else the -default_F alone."""
     default_f, quirks = command.default_f, command.quirks
     if command.hkl_path is not None:
-        table = read_hkl(command.hkl_path, default_f=default_f, quirks=quirks)
-    elif command.dump_named or command.dump_path.exists():
+        from nanobragg_hybrid.io.hkl import read_hkl
+
+        return read_hkl(command.hkl_path, default_f=default_f, quirks=quirks)
+    if command.dump_named or command.dump_path.exists():
+        from nanobragg_hybrid.io.dump import read_dump
+
         if not command.dump_named:
             warn(f"{command.dump_path}: there is no -hkl, so structure factors come from this file")
-        table = read_dump(command.dump_path, default_f=default_f, quirks=quirks)
-    elif default_f != 0.0:
-        return StructureFactors.constant(default_f)
-    else:
+        return read_dump(command.dump_path, default_f=default_f, quirks=quirks)
+    if default_f == 0.0:
         raise UsageError("there are no structure factors: give -hkl, -dump or a -default_F not 0")
-    return table
+    return StructureFactors.constant(default_f)
 
 
-def _outputs(command: Command) -> dict[str, Path]:
-    """Every file that the command writes, by what it holds."""
-    wanted = {
-        "float image": command.float_path,
-        "integer image": command.int_path,
-        "PGM picture": command.pgm_path,
-        "noise image": command.noise_path,
-        "structure factor dump": None if command.hkl_path is None else command.dump_path,
-    }
-    return {kind: path for kind, path in wanted.items() if path is not None}
+def _files_read(command: Command, table: StructureFactors) -> list[Path]:
+    """The files that no output may replace; an image read by -img is none of them."""
+    paths = list(command.inputs)
+    if command.hkl_path is not None:
+        paths.append(command.hkl_path)
+    elif table.grid is not None:
+        paths.append(command.dump_path)
+    return paths
 
 
-class _OnlyAskingError(Exception):
-    """Leaves `atomic_write` without writing."""
-
-
-def _check_outputs(paths: Mapping[str, Path]) -> None:
-    """Raises `FileAccessError` for the first file that cannot be written, before any time is spent
-    on rendering.  What is no regular file (a pipe, /dev/null) is not tried."""
-    for path in paths.values():
-        if _is_special(path):
-            continue
-        try:
-            with atomic_write(path):
-                raise _OnlyAskingError
-        except _OnlyAskingError:
-            pass
-
-
-def _is_special(path: Path) -> bool:
-    try:
-        mode = path.stat().st_mode
-    except OSError:
-        return False
-    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+def _memory_needed(command: Command, table: StructureFactors) -> dict[str, int]:
+    """Bytes that rendering and the images made of it need, by what needs them."""
+    parts = memory_needed(command.experiment, table)
+    n_slow, n_fast = command.experiment.detector.shape
+    for what, wanted, each in (
+        ("integer image", True, 2),
+        ("PGM picture", command.pgm_path is not None, 1),
+        ("noise image", command.noise_path is not None, 2),
+    ):
+        if wanted:
+            parts[what] = each * n_slow * n_fast
+    return parts
 
 
 def _plan(command: Command, table: StructureFactors) -> Plan:
@@ -229,6 +213,9 @@ def _simulate(command: Command, table: StructureFactors, options: Options) -> Si
             backend=options.backend,
             quirks=command.quirks,
             threads=options.threads,
+            kernel=options.kernel,
+            device=options.device,
+            dtype=options.dtype,
             progress=None if meter is None else meter.update,
         )
     finally:
@@ -243,32 +230,17 @@ def _print_pixels(
         trace = plan.trace(*command.trace_pixel, threads)
         for line in trace_lines(trace, info, command.experiment.sampling):
             log.line(line)
-    pixels: list[tuple[int, int]] = []
+    pixels: Iterable[tuple[int, int]] = ()
     if command.printout_pixel is not None:
         pixels = [command.printout_pixel]
     elif command.printout:
-        pixels = [
+        pixels = (
             (fast, slow)
             for slow in range(info["roi_slow_min"], info["roi_slow_max"] + 1)
             for fast in range(info["roi_fast_min"], info["roi_fast_max"] + 1)
-        ]
+        )
     for fast, slow in pixels:
+        if not log.is_open:
+            break
         for line in printout_lines(plan.trace(fast, slow, threads)):
             log.line(line)
-
-
-def _write(
-    command: Command, table: StructureFactors, result: SimulationResult, images: Images
-) -> dict[str, str]:
-    """Writes every file; returns kind -> path."""
-    header = SmvHeader.from_plan_info(result.info)
-    quirks = command.quirks
-    if command.hkl_path is not None:
-        write_dump(command.dump_path, table)
-    write_raw(command.float_path, result.image)
-    write_smv(command.int_path, images.integer.pixels, header, quirks)
-    if command.pgm_path is not None and images.pgm is not None:
-        write_pgm(command.pgm_path, images.pgm.pixels, images.pgm.scale_used)
-    if command.noise_path is not None and images.noise is not None:
-        write_smv(command.noise_path, images.noise.pixels, header, quirks)
-    return {kind: str(path) for kind, path in _outputs(command).items()}

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from nanobragg_hybrid.constants import DEFAULT_FLUENCE_PHOTONS_PER_M2
 from nanobragg_hybrid.conventions import DIVERGENCE_SHAPES, DivergenceShape
+from nanobragg_hybrid.record import Record
 
 from .validate import (
     COUNT,
@@ -24,8 +25,8 @@ from .validate import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Source(Record):
     """One line of a source file (model 5.2).
 
     position: three coordinates x, y, z of the source seen from the sample, any unit; only the
@@ -45,8 +46,8 @@ class Source:
         check_fields(self, "source")
 
 
-@dataclass(frozen=True, slots=True)
-class Beam:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Beam(Record):
     """The beam: wavelength, direction, polarization, divergence, dispersion, intensity.
 
     wavelength_angstrom: wavelength, angstrom, > 0, default 1 (model 2).

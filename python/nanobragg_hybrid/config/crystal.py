@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from nanobragg_hybrid.constants import DEFAULT_MOSAIC_SEED
 from nanobragg_hybrid.conventions import SHAPE_NUMBERS, Shape
+from nanobragg_hybrid.record import Record
 
 from .validate import (
     COUNT,
@@ -17,6 +18,7 @@ from .validate import (
     VECTOR,
     Choice,
     Items,
+    Matrix,
     Number,
     Optional,
     check_fields,
@@ -24,15 +26,16 @@ from .validate import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Crystal:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Crystal(Record):
     """The crystal.  It needs a cell or a matrix to be rendered, not to be constructed.
 
     cell_angstrom: a, b, c, angstrom, each > 0; None: no cell (model 4.1).
     cell_deg: alpha, beta, gamma, degrees, each in (0, 180), default 90 (model 4.1).
     orientation_matrix: nine finite numbers, row by row: row i holds component i of a*, b*, c* times
-        the wavelength in angstrom; None: no matrix.  It replaces the orientation that the cell
-        gives; if a cell is given too, its lengths and volume still count (model 4.2, 4.4).
+        the wavelength in angstrom; the three vectors do not lie in a plane.  None: no matrix.  It
+        replaces the orientation that the cell gives; if a cell is given too, its lengths and volume
+        still count (model 4.2, 4.4).
     misset_deg: rotations about x, y, z, applied in this order, degrees, finite, default 0
         (model 4.3).
     misset_random: True draws the missetting from `misset_seed` instead (model 4.3, 7.3).
@@ -57,7 +60,7 @@ class Crystal:
     )
     orientation_matrix: (
         tuple[float, float, float, float, float, float, float, float, float] | None
-    ) = field(default=None, metadata=meta(Optional(Items(9, FINITE, nonzero=True))))
+    ) = field(default=None, metadata=meta(Optional(Matrix())))
     misset_deg: tuple[float, float, float] = field(
         default=(0.0, 0.0, 0.0), metadata=meta(VECTOR, "deg")
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from nanobragg_hybrid.constants import INT32_MAX
 from nanobragg_hybrid.conventions import CONVENTION_NUMBERS, PIVOT_NUMBERS, Convention, Pivot
 from nanobragg_hybrid.errors import ConfigError, Description
+from nanobragg_hybrid.record import Record
 from nanobragg_hybrid.units import mm_to_m
 
 from .mask import Mask
@@ -28,8 +29,8 @@ from .validate import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Detector:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Detector(Record):
     """The detector.  Image arrays have the shape (n_slow, n_fast).
 
     convention: "mosflm" (default), "xds", "adxv", "denzo", "dials" or "custom" (model 3).  With the

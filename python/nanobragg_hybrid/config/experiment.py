@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from nanobragg_hybrid.errors import ConfigError
+from nanobragg_hybrid.errors import ConfigError, NanobraggWarning
+from nanobragg_hybrid.record import Record
 
 from .beam import Beam
 from .crystal import Crystal
@@ -28,8 +30,8 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.quirks import Quirks
 
 
-@dataclass(frozen=True, slots=True)
-class Experiment:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Experiment(Record):
     """One experiment: frozen, comparable, hashable, savable.
 
     beam, crystal, goniometer, detector, sampling, output: objects of the classes `Beam`, `Crystal`,
@@ -131,11 +133,15 @@ class Experiment:
 
         `args`: the words, or one text that is split as a shell would; files it names are read from
         `folder`.  The structure factors that it names are not part of the experiment: see
-        `nanobragg_args.parse_command`.  Raises `CommandLineError`, `ConfigError` and file errors.
+        `nanobragg_args.parse_command`.  Warns (`NanobraggWarning`) about words that are passed over
+        or mean more than they seem to.  Raises `CommandLineError`, `ConfigError` and file errors.
         """
         from nanobragg_hybrid.nanobragg_args import parse_command
 
-        experiment: Experiment = parse_command(args, folder).experiment
+        command = parse_command(args, folder)
+        for text in command.warnings:
+            warnings.warn(text, NanobraggWarning, stacklevel=2)
+        experiment: Experiment = command.experiment
         return experiment
 
     def to_nanobragg_args(self, folder: str | os.PathLike[str] | None = None) -> list[str]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from nanobragg_hybrid.record import Record
+
 from .validate import COUNT, DIRECTION, FINITE, NOT_NEGATIVE, Optional, check_fields, meta
 
 
-@dataclass(frozen=True, slots=True)
-class Goniometer:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Goniometer(Record):
     """The rotation of the crystal during the exposure.
 
     spindle_axis: rotation axis u, three finite numbers, not all 0; None: the convention's

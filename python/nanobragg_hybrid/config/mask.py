@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +13,7 @@ from nanobragg_hybrid.constants import INT32_MAX
 from nanobragg_hybrid.errors import ConfigError, Description
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Mask:
     """Which pixels are computed.
 
@@ -65,6 +62,9 @@ class Mask:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data: the shape, and the bits packed, deflated and in base 64."""
+        import base64
+        import zlib
+
         packed = zlib.compress(np.packbits(self.values).tobytes(), 9)
         return {"shape": list(self.shape), "bits": base64.b64encode(packed).decode("ascii")}
 
@@ -104,6 +104,10 @@ class Mask:
 
 def _inflate(text: object, size: int) -> bytes:
     """The `size` bytes that were deflated and put in base 64; never makes more than that."""
+    import base64
+    import binascii
+    import zlib
+
     rule = f"base 64 of {size} deflated bytes"
     if not isinstance(text, str):
         raise ConfigError("detector.mask.bits", text, rule)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from nanobragg_hybrid.record import Record
+
 from .validate import FINITE, INT32, POSITIVE, Optional, check_fields, meta
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Output(Record):
     """Settings of the integer, PGM and noise images.  They do not change the rendered image.
 
     adc_offset: added to every pixel of the integer and noise images, counts, finite, default 40.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nanobragg_hybrid.conventions import convention_name, pivot_name
 from nanobragg_hybrid.units import (
@@ -25,14 +25,17 @@ from .experiment import Experiment
 from .goniometer import Goniometer
 from .sampling import Sampling
 
+if TYPE_CHECKING:
+    from nanobragg_hybrid.quirks import Quirks
+
 Info = Mapping[str, Any]
 
 
-def resolved_from_info(experiment: Experiment, info: Info) -> Experiment:
+def resolved_from_info(experiment: Experiment, info: Info, quirks: Quirks) -> Experiment:
     """The experiment with its "choose for me" fields filled from the plan.
 
-    `info` holds the members of `nbh_plan_info` by name.  The result renders to the same image,
-    and so these stay None where they were:
+    `info` holds the members of `nbh_plan_info` by name.  The result renders to the same image with
+    the same quirks, and so these stay None where they were:
 
     - a range, step or layer count that given explicitly would mean something else, or that no
       number in its unit gives to the last bit while the rule finds it again: `phi_step_deg`, the
@@ -40,6 +43,8 @@ def resolved_from_info(experiment: Experiment, info: Info) -> Experiment:
       layers were chosen (model 5.1);
     - `n_fast`, `n_slow` if the size is no whole number of pixels, because a count replaces the size
       (model 2; `Detector.shape` has the counts);
+    - `beam_x_mm`, `beam_y_mm` with the quirk near_point_ignored off, if the near point places the
+      detector;
     - `close_distance_mm` of a tilted detector, which follows from `distance_mm` and the tilt
       (model 3; `SimulationResult.geometry` has it);
     - the vectors, which the convention names: giving one would select the custom convention;
@@ -56,7 +61,7 @@ def resolved_from_info(experiment: Experiment, info: Info) -> Experiment:
         beam=_beam(experiment.beam, info),
         crystal=_crystal(experiment.crystal, info),
         goniometer=_goniometer(experiment.goniometer, info),
-        detector=_detector(experiment.detector, info),
+        detector=_detector(experiment.detector, info, quirks),
         sampling=_sampling(experiment, info),
     )
 
@@ -85,12 +90,12 @@ def _beam(beam: Beam, info: Info) -> Beam:
             getattr(beam, f"divergence_{axis}_mrad"), mrad_to_rad, span, span * 1000.0
         )
         given_step = getattr(beam, f"divergence_{axis}_step_mrad")
-        if count > 1 and step != span / (count - 1):
+        if span > 0.0 and (count == 1 or step != span / (count - 1)):
             given_step = _filled(given_step, mrad_to_rad, step, step * 1000.0)
         changes[f"divergence_{axis}_step_mrad"] = given_step
     fraction, count = info["dispersion_fraction"], info["dispersion_steps"]
     # Without a range the step is range/count, which no range and count give again.
-    if count == 1 or info["dispersion_step"] == fraction / (count - 1):
+    if fraction == 0.0 or (count > 1 and info["dispersion_step"] == fraction / (count - 1)):
         changes["dispersion_steps"] = count
         changes["dispersion_percent"] = _filled(
             beam.dispersion_percent, percent_to_fraction, fraction, fraction * 100.0
@@ -122,12 +127,15 @@ def _goniometer(goniometer: Goniometer, info: Info) -> Goniometer:
     )
 
 
-def _detector(detector: Detector, info: Info) -> Detector:
+def _detector(detector: Detector, info: Info, quirks: Quirks) -> Detector:
     changes: dict[str, Any] = {
         "convention": convention_name(info["convention"]),
         "pivot": pivot_name(info["pivot"]),
     }
-    for name in ("size_fast", "size_slow", "beam_x", "beam_y"):
+    lengths = ["size_fast", "size_slow"]
+    if quirks.near_point_ignored or _beam_centre_places(detector, changes["pivot"]):
+        lengths += ["beam_x", "beam_y"]
+    for name in lengths:
         length = info[f"{name}_m"]
         given = getattr(detector, f"{name}_mm")
         changes[f"{name}_mm"] = _filled(given, mm_to_m, length, length * 1000.0)
@@ -137,15 +145,25 @@ def _detector(detector: Detector, info: Info) -> Detector:
     upright = info["close_distance_m"] == info["distance_m"] == mm_to_m(detector.distance_mm)
     if upright and detector.close_distance_mm is None:
         changes["close_distance_mm"] = detector.distance_mm
-    changes.update(_sensor(detector, info))
+    changes.update(_sensor(detector, info, quirks))
     return dataclasses.replace(detector, **changes)
 
 
-def _sensor(detector: Detector, info: Info) -> dict[str, Any]:
+def _beam_centre_places(detector: Detector, pivot: str) -> bool:
+    """Whether, with near_point_ignored off, giving the beam centre changes nothing."""
+    near = (detector.close_x_mm, detector.close_y_mm, detector.org_x_px, detector.org_y_px)
+    if any(value is not None for value in near):
+        return False
+    return pivot == "beam" or (detector.beam_x_mm, detector.beam_y_mm) != (None, None)
+
+
+def _sensor(detector: Detector, info: Info, quirks: Quirks) -> dict[str, Any]:
     count, thickness = info["sensor_layers"], info["sensor_thickness_m"]
     changes: dict[str, Any] = {}
-    # Two layers that were chosen are thickness/2 each; two that were asked for are thickness each.
-    if count == 1 or info["sensor_layer_step_m"] == thickness / (count - 1):
+    # With the quirk layer_overshoot on, two layers that were chosen are thickness/2 each, and two
+    # that were asked for are thickness each.
+    spaces = max(count - 1, 1) if quirks.layer_overshoot else count
+    if info["sensor_layer_step_m"] == thickness / spaces:
         changes["sensor_layers"] = count
         changes["sensor_thickness_um"] = _filled(
             detector.sensor_thickness_um, um_to_m, thickness, thickness * 1e6

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from nanobragg_hybrid.record import Record
+
 from .validate import COUNT, FLAG, INT32, NOT_NEGATIVE, Items, Optional, check_fields, meta
 
 
-@dataclass(frozen=True, slots=True)
-class Sampling:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Sampling(Record):
     """How finely, and where, the image is computed.
 
     oversample: sub-pixels along each edge of a pixel, >= 1; None: as many as the spot size needs

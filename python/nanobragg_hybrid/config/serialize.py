@@ -7,7 +7,6 @@ one.  Numbers are written with as many digits as give back the same bits.
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -78,6 +77,8 @@ def experiment_from_dict(data: Mapping[str, Any]) -> Experiment:
 
 def experiment_to_json(experiment: Experiment) -> str:
     """JSON text, indented, with a newline at its end."""
+    import json
+
     return json.dumps(experiment_to_dict(experiment), indent=2, allow_nan=False) + "\n"
 
 
@@ -87,6 +88,7 @@ def experiment_from_json(text: str, name: str = "experiment") -> Experiment:
     Raises `FileFormatError` for text that is no JSON or has a key twice, and what
     `experiment_from_dict` raises.
     """
+    import json
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         keys = [key for key, _ in pairs]
@@ -102,6 +104,10 @@ def experiment_from_json(text: str, name: str = "experiment") -> Experiment:
         data = json.loads(text, object_pairs_hook=unique, parse_constant=no_constant)
     except json.JSONDecodeError as error:
         raise FileFormatError(name, error.lineno, f"no JSON: {error.msg}") from None
+    except FileFormatError:
+        raise
+    except (ValueError, RecursionError) as error:  # a number too long, brackets too deep
+        raise FileFormatError(name, 0, f"no JSON of an experiment: {error}") from None
     return experiment_from_dict(data)
 
 

@@ -11,9 +11,8 @@ import dataclasses
 import math
 import sys
 from collections import abc
-from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -34,8 +33,7 @@ class Rule(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Number:
+class Number(NamedTuple):
     """A real number, finite unless `infinity`, between open or closed bounds."""
 
     above: float | None = None
@@ -76,8 +74,7 @@ class Number:
         return number
 
 
-@dataclass(frozen=True, slots=True)
-class Integer:
+class Integer(NamedTuple):
     """A whole number of an integer type, between bounds inside the 32 bits of a C int."""
 
     at_least: int = INT32_MIN
@@ -102,7 +99,6 @@ class Integer:
         return number
 
 
-@dataclass(frozen=True, slots=True)
 class Flag:
     """A boolean."""
 
@@ -118,8 +114,7 @@ class Flag:
         return bool(value)
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(NamedTuple):
     """One of some words."""
 
     words: tuple[str, ...]
@@ -136,11 +131,10 @@ class Choice:
         return str(value)
 
 
-@dataclass(frozen=True, slots=True)
-class Items:
+class Items(NamedTuple):
     """A fixed number of values, each with the rule `item`; `nonzero`: not all of them 0."""
 
-    count: int
+    length: int
     item: Rule
     nonzero: bool = False
 
@@ -148,7 +142,7 @@ class Items:
     def text(self) -> str:
         """What is needed."""
         tail = ", not all 0" if self.nonzero else ""
-        return f"{self.count} values, each {self.item.text}{tail}"
+        return f"{self.length} values, each {self.item.text}{tail}"
 
     def normalise(self, value: object) -> tuple[Any, ...]:
         """The values as a tuple; arrays are taken in C order."""
@@ -157,13 +151,30 @@ class Items:
         if isinstance(value, str | bytes) or not isinstance(value, abc.Sequence):
             raise ValueError
         items = tuple(self.item.normalise(item) for item in value)
-        if len(items) != self.count or (self.nonzero and not any(items)):
+        if len(items) != self.length or (self.nonzero and not any(items)):
             raise ValueError
         return items
 
 
-@dataclass(frozen=True, slots=True)
-class Optional:
+class Matrix:
+    """Nine finite numbers, row by row, whose three columns do not lie in a plane."""
+
+    @property
+    def text(self) -> str:
+        """What is needed."""
+        return "9 values, each a finite value, whose three columns do not lie in a plane"
+
+    def normalise(self, value: object) -> tuple[Any, ...]:
+        """The values as a tuple; arrays are taken in C order."""
+        items = Items(9, FINITE, nonzero=True).normalise(value)
+        largest = max(map(abs, items))
+        a, b, c, d, e, f, g, h, i = (item / largest for item in items)
+        if a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g) == 0.0:
+            raise ValueError
+        return items
+
+
+class Optional(NamedTuple):
     """None, or what `rule` needs."""
 
     rule: Rule
@@ -178,8 +189,7 @@ class Optional:
         return None if value is None else self.rule.normalise(value)
 
 
-@dataclass(frozen=True, slots=True)
-class Instance:
+class Instance(NamedTuple):
     """An object of a class of this package."""
 
     of: type
@@ -196,8 +206,7 @@ class Instance:
         return value
 
 
-@dataclass(frozen=True, slots=True)
-class Sequence:
+class Sequence(NamedTuple):
     """One or more values, each with the rule `item`."""
 
     item: Rule

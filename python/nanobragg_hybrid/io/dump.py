@@ -18,7 +18,7 @@ from nanobragg_hybrid.memory import require_memory
 from nanobragg_hybrid.quirks import Quirks
 from nanobragg_hybrid.structure_factors import StructureFactors
 
-from .atomic import atomic_write
+from .atomic import Destination, atomic_write
 from .text import file_size, open_binary
 
 _BLANK: Final = b" \t\n\v\f\r"
@@ -70,7 +70,7 @@ def read_dump(
     )
 
 
-def write_dump(path: str | os.PathLike[str], structure_factors: StructureFactors) -> None:
+def write_dump(path: Destination, structure_factors: StructureFactors) -> None:
     """Writes the table as a dump; its default value is not part of the file.
 
     Raises `ConfigError` if there is no table (only a constant), and `FileAccessError`.

@@ -13,7 +13,7 @@ from nanobragg_hybrid.errors import ConfigError, NanobraggWarning
 from nanobragg_hybrid.quirks import Quirks
 from nanobragg_hybrid.structure_factors import StructureFactors
 
-from .atomic import atomic_write
+from .atomic import Destination, atomic_write
 from .text import read_bytes
 
 _LINES_AT_A_TIME: Final = 65536
@@ -43,7 +43,7 @@ def read_hkl(
     )
 
 
-def write_hkl(path: str | os.PathLike[str], structure_factors: StructureFactors) -> None:
+def write_hkl(path: Destination, structure_factors: StructureFactors) -> None:
     """Writes a table with every digit that `read_hkl` needs to give it back for the same default_f.
 
     Entries equal to default_f are left out, but for the two corners that state the bounds.

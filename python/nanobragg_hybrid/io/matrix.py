@@ -7,8 +7,9 @@ import os
 from collections.abc import Sequence
 from typing import Final
 
-from nanobragg_hybrid.errors import ConfigError, FileFormatError
+from nanobragg_hybrid.errors import ConfigError, FileFormatError, quoted
 
+from .atomic import Destination
 from .numbers import c_atof
 from .text import read_text, write_text
 
@@ -36,18 +37,21 @@ def read_matrix(path: str | os.PathLike[str]) -> tuple[float, ...]:
             raise FileFormatError(path, 0, f"got {len(values)} numbers, need nine")
         value, used = c_atof(text, at)
         if used == 0 or not math.isfinite(value):
-            word = text[at:].split(maxsplit=1)[0]
+            end = at
+            while end < len(text) and text[end] not in _BLANK:
+                end += 1
+            word = quoted(text[at:end])
             raise FileFormatError(
                 path,
                 line,
-                f"number {len(values) + 1} of nine: got {word[:40]!r}, need a finite number",
+                f"number {len(values) + 1} of nine: got {word}, need a finite number",
             )
         values.append(value)
         at += used
     return tuple(values)
 
 
-def write_matrix(path: str | os.PathLike[str], matrix: Sequence[float]) -> None:
+def write_matrix(path: Destination, matrix: Sequence[float]) -> None:
     """Writes nine numbers as three rows, with every digit that `read_matrix` needs.
 
     Raises `ConfigError` unless they are nine finite numbers; `FileAccessError`.

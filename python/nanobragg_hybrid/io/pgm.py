@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nanobragg_hybrid.errors import ConfigError, FileFormatError
 
-from .atomic import atomic_write
+from .atomic import Destination, atomic_write
 from .numbers import c_atof
 from .text import read_bytes
 
 _GAP = rb"(?:\s|#[^\n]*\n)"
-_HEADER: Final = re.compile(
-    rb"P5" + _GAP + rb"+(\d{1,9})" + _GAP + rb"+(\d{1,9})" + _GAP + rb"+(\d{1,9})\s"
-)
+_HEADER: Final = rb"P5" + _GAP + rb"+(\d{1,9})" + _GAP + rb"+(\d{1,9})" + _GAP + rb"+(\d{1,9})\s"
 _SCALE: Final = "# pixels scaled by "
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PgmImage:
+class PgmImage(NamedTuple):
     """A PGM file: `pixels` uint8 (slow, fast) and the `scale` its comment states, if it does."""
 
     pixels: NDArray[np.uint8]
@@ -37,7 +33,7 @@ def read_pgm(path: str | os.PathLike[str]) -> PgmImage:
     Raises `FileAccessError`, and `FileFormatError` for another format or a file that is too short.
     """
     data = read_bytes(path)
-    header = _HEADER.match(data)
+    header = re.match(_HEADER, data)
     if header is None:
         raise FileFormatError(path, 0, "does not begin like a binary PGM file (P5)")
     width, height, largest = (int(number) for number in header.groups())
@@ -60,7 +56,7 @@ def read_pgm(path: str | os.PathLike[str]) -> PgmImage:
     return PgmImage(pixels.reshape(height, width), scale)
 
 
-def write_pgm(path: str | os.PathLike[str], pixels: NDArray[np.uint8], scale: float) -> None:
+def write_pgm(path: Destination, pixels: NDArray[np.uint8], scale: float) -> None:
     """Writes a uint8 image (slow, fast); `scale` (photons to grey) goes into a comment.
 
     Raises `ConfigError` for another type of pixels, and `FileAccessError`.

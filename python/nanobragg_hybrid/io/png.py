@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 from numpy.typing import NDArray
 
 from nanobragg_hybrid.errors import ConfigError, UnsupportedError
 
-from .atomic import atomic_write
+from .atomic import Destination, atomic_write
 
 
-def write_png(path: str | os.PathLike[str], pixels: NDArray[np.uint8]) -> None:
+def write_png(path: Destination, pixels: NDArray[np.uint8]) -> None:
     """Writes a uint8 array, (slow, fast) as grey or (slow, fast, 3) as red, green, blue.
 
     Raises `UnsupportedError` if Pillow is not installed, `ConfigError` for another type or shape,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nanobragg_hybrid.errors import ConfigError, FileFormatError
 
-from .atomic import atomic_write
+from .atomic import Destination, atomic_write
 from .text import file_size, open_binary
 
 
@@ -30,7 +30,7 @@ def read_raw(path: str | os.PathLike[str], shape: tuple[int, int]) -> NDArray[np
     return image.reshape(n_slow, n_fast)
 
 
-def write_raw(path: str | os.PathLike[str], pixels: NDArray[np.float32]) -> None:
+def write_raw(path: Destination, pixels: NDArray[np.float32]) -> None:
     """Writes a float32 image (slow, fast).  Raises `ConfigError` for another type, and
     `FileAccessError`."""
     if pixels.dtype != np.float32 or pixels.ndim != 2:

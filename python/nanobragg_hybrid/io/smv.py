@@ -13,26 +13,28 @@ import sys
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nanobragg_hybrid.constants import INT32_MAX
 from nanobragg_hybrid.errors import ConfigError, FileFormatError, NanobraggWarning
+from nanobragg_hybrid.memory import require_memory
 from nanobragg_hybrid.quirks import Quirks
+from nanobragg_hybrid.record import Record
 from nanobragg_hybrid.units import RTD
 
-from .atomic import atomic_write
+from .atomic import Destination, atomic_write
 from .numbers import c_atof
 from .text import file_size, open_binary
 
 BLOCK: Final = 512
-_START: Final = re.compile(rb"\{\nHEADER_BYTES[ \t]*=[ \t]*(\d{1,9})")
-_ENTRY: Final = re.compile(r"^[ \t]*([^=\n]*[^=\s])[ \t]*=[ \t]*([^;\n]*)", re.MULTILINE)
+_START: Final = rb"\{\nHEADER_BYTES[ \t]*=[ \t]*(\d{1,9})"
+_ENTRY: Final = r"(?m)^[ \t]*([^=\n]*[^=\s])[ \t]*=[ \t]*([^;\n]*)"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class SmvImage:
+class SmvImage(NamedTuple):
     """An SMV file.
 
     `pixels` is uint16 (slow, fast), `header_text` everything up to the first zero byte of the
@@ -44,8 +46,8 @@ class SmvImage:
     pixels: NDArray[np.uint16]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SmvHeader:
+@dataclass(frozen=True, slots=True, eq=False, repr=False, kw_only=True)
+class SmvHeader(Record):
     """The numbers of a written header; lengths in metres, as the renderer has them.
 
     `beam_x_m`, `beam_y_m` are Xbeam and Ybeam before the geometry moves the beam centre (model 3);
@@ -103,7 +105,7 @@ def read_smv(path: str | os.PathLike[str], *, quirks: Quirks | None = None) -> S
     quirks = quirks or Quirks()
     with open_binary(path) as file:
         size = file_size(file)
-        start = _START.match(file.read(64))
+        start = re.match(_START, file.read(64))
         if start is None:
             raise FileFormatError(path, 0, "does not begin like an SMV image ({, HEADER_BYTES)")
         header_bytes = int(start[1])
@@ -122,6 +124,7 @@ def read_smv(path: str | os.PathLike[str], *, quirks: Quirks | None = None) -> S
                 f"truncated: {header_bytes} bytes of header and {n_fast} x {n_slow} pixels need "
                 f"{header_bytes + needed} bytes, the file has {size}",
             )
+        require_memory({f"pixels of {os.fspath(path)}": needed})
         data = file.read(needed)
     header = _entries(header_text)
     data_type = header.get("TYPE", "unsigned_short")
@@ -163,7 +166,7 @@ def header_number(header_text: str, keyword: str, quirks: Quirks | None = None) 
 
 
 def write_smv(
-    path: str | os.PathLike[str],
+    path: Destination,
     pixels: NDArray[np.uint16],
     header: SmvHeader,
     quirks: Quirks | None = None,
@@ -184,7 +187,7 @@ def write_smv(
         file.write(np.ascontiguousarray(pixels).data)
 
 
-def write_mask(path: str | os.PathLike[str], values: NDArray[np.bool_]) -> None:
+def write_mask(path: Destination, values: NDArray[np.bool_]) -> None:
     """Writes a mask (slow, fast) for `-mask`: 1 for pixels to compute, 0 for those to skip.
 
     Its header states the size and nothing else, so that reading it sets no other parameter.
@@ -274,7 +277,7 @@ def _mm(length_m: float) -> str:
 
 
 def _entries(header_text: str) -> dict[str, str]:
-    return {key: value.rstrip() for key, value in _ENTRY.findall(header_text)}
+    return {key: value.rstrip() for key, value in re.findall(_ENTRY, header_text)}
 
 
 def _pixel_counts(
@@ -291,7 +294,9 @@ def _pixel_counts(
     n_fast, n_slow = (
         -1 if count is None or not math.isfinite(count) else int(count) for count in counts
     )
-    if min(n_fast, n_slow) < 1:
+    if min(n_fast, n_slow) < 1 or max(n_fast, n_slow) > INT32_MAX:
         shown = " and ".join("none" if count is None else f"{count:g}" for count in counts)
-        raise FileFormatError(path, 0, f"SIZE1, SIZE2: got {shown}, need two counts >= 1")
+        raise FileFormatError(
+            path, 0, f"SIZE1, SIZE2: got {shown}, need two counts from 1 to {INT32_MAX}"
+        )
     return n_fast, n_slow

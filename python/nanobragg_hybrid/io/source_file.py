@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 import os
 import re
+import warnings
 from collections.abc import Iterable
 from typing import Final
 
 from nanobragg_hybrid.config import Source
-from nanobragg_hybrid.errors import ConfigError, FileFormatError
+from nanobragg_hybrid.errors import ConfigError, FileFormatError, NanobraggWarning, quoted
 from nanobragg_hybrid.quirks import Quirks
 
+from .atomic import Destination
 from .numbers import c_atof
 from .text import read_text, write_text
 
@@ -31,13 +33,18 @@ def read_source_file(
     are missing and a word that is no number is an error.
 
     Raises `FileAccessError`, and `FileFormatError` with the line for a number that is not finite,
-    or if there is not one source.
+    or if there is not one source.  Warns about words that count as 0.
     """
     as_nanobragg = (quirks or Quirks()).source_file_comments
     sources: list[Source] = []
+    odd: list[tuple[int, str]] = []  # line and word
     text = read_text(path, encoding="latin-1")
     for number, line in enumerate(_LINE.findall(text), start=1):
-        values = _line_as_nanobragg(line) if as_nanobragg else _line(path, number, line)
+        if as_nanobragg:
+            values, words = _line_as_nanobragg(line)
+            odd += [(number, word) for word in words]
+        else:
+            values = _line(path, number, line)
         if not values:
             continue
         for column, value in zip(COLUMNS, values, strict=False):
@@ -46,10 +53,18 @@ def read_source_file(
         sources.append(_source(values))
     if not sources:
         raise FileFormatError(path, 0, "has no source")
+    if odd:
+        number, word = odd[0]
+        more = f", and so do {len(odd) - 1} more" if len(odd) > 1 else ""
+        warnings.warn(
+            f"{os.fspath(path)}:{number}: {quoted(word)} is no number and counts as 0{more}",
+            NanobraggWarning,
+            stacklevel=2,
+        )
     return tuple(sources)
 
 
-def write_source_file(path: str | os.PathLike[str], sources: Iterable[Source]) -> None:
+def write_source_file(path: Destination, sources: Iterable[Source]) -> None:
     """Writes a line for each source, with every digit that `read_source_file` needs.
 
     Columns that are None are left out, which only works at the end of a line.  Raises `ConfigError`
@@ -73,16 +88,24 @@ def write_source_file(path: str | os.PathLike[str], sources: Iterable[Source]) -
     write_text(path, "".join(lines))
 
 
-def _line_as_nanobragg(line: str) -> list[float]:
-    """The columns of a line, which ends with its newline if it has one; none if it is blank."""
+def _line_as_nanobragg(line: str) -> tuple[list[float], list[str]]:
+    """The columns of a line, which ends with its newline if it has one; none if it is blank.
+
+    The second list has the words that are no numbers.
+    """
     values: list[float] = []
+    odd: list[str] = []
     at = _skip(line, 0, _SEPARATORS)
     while len(values) < len(COLUMNS) and line[at : at + 1] != "\n":
-        values.append(c_atof(line, at)[0])
+        value, used = c_atof(line, at)
+        values.append(value)
+        start = at
         while at < len(line) and line[at] not in _SEPARATORS + "\n\r":
             at += 1
+        if used == 0 and at > start:
+            odd.append(line[start:at])
         at = _skip(line, at, _SEPARATORS)
-    return values
+    return values, odd
 
 
 def _line(path: str | os.PathLike[str], number: int, line: str) -> list[float]:
@@ -94,7 +117,7 @@ def _line(path: str | os.PathLike[str], number: int, line: str) -> list[float]:
         value, used = c_atof(word)
         if used != len(word):
             column = COLUMNS[len(values)]
-            raise FileFormatError(path, number, f"{column}: got {word[:40]!r}, need a number")
+            raise FileFormatError(path, number, f"{column}: got {quoted(word)}, need a number")
         values.append(value)
     return values
 

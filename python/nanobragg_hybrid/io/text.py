@@ -12,7 +12,7 @@ from typing import BinaryIO
 from nanobragg_hybrid.errors import FileAccessError, FileFormatError
 from nanobragg_hybrid.memory import require_memory
 
-from .atomic import access_errors, atomic_write
+from .atomic import Destination, access_errors, atomic_write
 
 
 @contextmanager
@@ -41,8 +41,16 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
 
 
 def read_text(path: str | os.PathLike[str], *, encoding: str = "utf-8") -> str:
-    """The whole file as text.  Raises `FileAccessError`, `FileFormatError` if it is none."""
+    """The whole file as text.
+
+    Raises `FileAccessError`, and `FileFormatError` if it is none: a zero byte, which no text has,
+    counts whatever the encoding.
+    """
     data = read_bytes(path)
+    zero = data.find(b"\0")
+    if zero >= 0:
+        line = data.count(b"\n", 0, zero) + 1
+        raise FileFormatError(path, line, "is no text: it has a byte of value 0")
     try:
         return data.decode(encoding)
     except UnicodeDecodeError as error:
@@ -50,7 +58,7 @@ def read_text(path: str | os.PathLike[str], *, encoding: str = "utf-8") -> str:
         raise FileFormatError(path, line, f"is no {encoding} text") from None
 
 
-def write_text(path: str | os.PathLike[str], text: str, *, encoding: str = "utf-8") -> None:
+def write_text(path: Destination, text: str, *, encoding: str = "utf-8") -> None:
     """Writes `text` as it is, complete or not at all.  Raises `FileAccessError`."""
     with atomic_write(path) as file:
         file.write(text.encode(encoding))

@@ -6,8 +6,17 @@ Nothing here prints; what the user should be told comes back as `Command.warning
 
 from __future__ import annotations
 
-from .command import Command
-from .emit import emit_args
-from .parse import parse_command
+from typing import TYPE_CHECKING
+
+from nanobragg_hybrid._lazy import lazy_names
+
+if TYPE_CHECKING:
+    from .command import Command
+    from .emit import emit_args
+    from .parse import parse_command
 
 __all__ = ["Command", "emit_args", "parse_command"]
+
+__getattr__, __dir__ = lazy_names(
+    __name__, {".command": "Command", ".emit": "emit_args", ".parse": "parse_command"}
+)

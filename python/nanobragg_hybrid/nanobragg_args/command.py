@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from nanobragg_hybrid.config import Experiment
     from nanobragg_hybrid.quirks import Quirks
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """A parsed command line: the experiment, and what to read, write and print around it.
 
     Relative file names are already joined to the folder that `parse` was given.  A path of None
@@ -35,3 +33,4 @@ class Command:
     progress: bool = True
     ignored: tuple[str, ...] = ()  # flags given that change nothing, with their words
     warnings: tuple[str, ...] = ()
+    inputs: tuple[Path, ...] = ()  # files that were read and that no output should replace

@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from nanobragg_hybrid.config import Beam, Crystal, Detector, Experiment, Goniometer, Sampling
 from nanobragg_hybrid.errors import ConfigError
-from nanobragg_hybrid.io.atomic import atomic_write
 from nanobragg_hybrid.io.matrix import write_matrix
+from nanobragg_hybrid.io.smv import write_mask
 from nanobragg_hybrid.io.source_file import write_source_file
 
 if TYPE_CHECKING:
@@ -80,15 +77,7 @@ def _mask(detector: Detector, folder: Path | None) -> list[str]:
     if detector.mask is None:
         return []
     path = _file(folder, MASK_NAME, "detector.mask")
-    n_slow, n_fast = detector.mask.shape
-    # No more keywords than needed: everything else in the header of a mask sets something.
-    header = (
-        f"{{\nHEADER_BYTES=512;\nDIM=2;\nBYTE_ORDER={sys.byteorder}_endian;\nTYPE=unsigned_short;\n"
-        f"SIZE1={n_fast};\nSIZE2={n_slow};\n}}\f"
-    )
-    with atomic_write(path) as file:
-        file.write(header.encode("ascii").ljust(512))
-        file.write(detector.mask.values.astype(np.uint16).tobytes())
+    write_mask(path, detector.mask.values)
     return ["-mask", str(path)]
 
 

@@ -7,8 +7,7 @@ somewhere in it, or *is* one of them, and several rows may fire for one word (qu
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Match = Literal["has", "is"]
 Kind = Literal["float", "int", "seed", "text", "file", "switch"]
@@ -45,8 +44,7 @@ SUBJECTS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Flag:
+class Flag(NamedTuple):
     """One row: which words fire it, the words it takes, and what they mean.
 
     `targets` are dotted config paths that get the value (one flag may set several alike); a row
@@ -633,8 +631,7 @@ STEMS = frozenset(
 """Spellings that are the beginnings of words rather than words."""
 
 
-@dataclass(frozen=True, slots=True)
-class OwnOption:
+class OwnOption(NamedTuple):
     """A double-dash option that nanoBragg does not have."""
 
     spelling: str
@@ -645,7 +642,10 @@ class OwnOption:
 OWN_OPTIONS: tuple[OwnOption, ...] = (
     OwnOption("--help", "", "print this text"),
     OwnOption("--version", "", "print the version"),
-    OwnOption("--backend", "NAME", "what renders the image: c"),
+    OwnOption("--backend", "NAME", "what renders the image: c, or torch where it is installed"),
+    OwnOption("--kernel", "NAME", "c: auto, exact, baseline, avx2, avx512; the bytes are the same"),
+    OwnOption("--device", "NAME", "torch: cpu, cuda, cuda:1, auto"),
+    OwnOption("--dtype", "NAME", "torch: float64, or float32 with phases in float64"),
     OwnOption("--threads", "N", "threads to render with (default: all usable cores)"),
     OwnOption("--quirks", "SPEC", "nanobragg (default), nanobragg-fixed, or toggles: none,+name"),
     OwnOption("--strict", "", "unknown words, and numbers with something behind them, are errors"),

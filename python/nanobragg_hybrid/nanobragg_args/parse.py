@@ -9,11 +9,9 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from nanobragg_hybrid.config import Experiment, Mask
 from nanobragg_hybrid.constants import (
@@ -23,7 +21,7 @@ from nanobragg_hybrid.constants import (
     DEFAULT_NOISE_FILE,
     DEFAULT_PGM_FILE,
 )
-from nanobragg_hybrid.errors import CommandLineError, UnsupportedError
+from nanobragg_hybrid.errors import CommandLineError, UnsupportedError, quoted
 from nanobragg_hybrid.io.matrix import read_matrix
 from nanobragg_hybrid.io.smv import read_smv
 from nanobragg_hybrid.io.source_file import read_source_file
@@ -64,13 +62,21 @@ def parse_command(
     for name in ("cli_substring", "misset_seed_default"):
         if not getattr(quirks, name):
             raise UnsupportedError(f"quirk {name}: only its on position is implemented")
-    word_list = shlex.split(words) if isinstance(words, str) else [str(word) for word in words]
+    word_list = _split(words) if isinstance(words, str) else [str(word) for word in words]
     return _Parser(word_list, Path(folder), quirks, strict).run()
 
 
-@dataclass(frozen=True, slots=True)
-class _Option:
-    """One row that fires: where, and the words that follow the option word."""
+def _split(text: str) -> list[str]:
+    import shlex
+
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise CommandLineError(f"{quoted(text)}: {error}") from None
+
+
+class _Option(NamedTuple):
+    """One row that fires: where, and the words behind the option word, six at most."""
 
     flag: Flag
     reader: WordReader
@@ -113,6 +119,7 @@ class _Parser:
         self.trace_pixel: tuple[int, int] | None = None
         self.progress = True
         self.ignored: list[str] = []
+        self.inputs: list[Path] = []
 
     def run(self) -> Command:
         self.read_first_files()
@@ -120,7 +127,7 @@ class _Parser:
             if word.startswith("-"):
                 self.option(position, word)
             elif position not in self.taken and word:
-                self.complain(f"{word!r} belongs to no option")
+                self.complain(f"{quoted(word)} belongs to no option")
         self.settle()
         return Command(
             experiment=self.masked(self.fields.build()),
@@ -139,6 +146,7 @@ class _Parser:
             progress=self.progress,
             ignored=tuple(self.ignored),
             warnings=tuple(self.warnings),
+            inputs=tuple(self.inputs),
         )
 
     def complain(self, text: str) -> None:
@@ -152,23 +160,25 @@ class _Parser:
         for spelling in ("-mask", "-img"):
             for word, name in zip(self.words, self.words[1:], strict=False):
                 if word.startswith("-") and spelling in word:
-                    image = read_smv(self.folder / name, quirks=self.quirks)
+                    path = self.file(word, name)
+                    image = read_smv(path, quirks=self.quirks)
                     is_mask = spelling == "-mask"
-                    apply_header(image, self.fields, self.quirks, is_mask=is_mask)
+                    apply_header(path, image, self.fields, self.quirks, is_mask=is_mask)
                     if is_mask:
                         self.mask = image.pixels
+                        self.inputs.append(path)
 
     def option(self, position: int, word: str) -> None:
         rows = [flag for flag in FLAGS if flag.fires(word)]
         if not rows:
             if position not in self.taken:
-                self.complain(f"{word!r} is no known option")
+                self.complain(f"{quoted(word)} is no known option")
             return
         longest = max(flag.match_length(word) for flag in rows)
         for flag in rows:
             named = flag.match_length(word) == longest
-            reader = WordReader(word, flag, named, self.complain)
-            self.act(_Option(flag, reader, position, self.words[position + 1 :]))
+            reader = WordReader(quoted(word)[1:-1], flag, named, self.complain)
+            self.act(_Option(flag, reader, position, self.words[position + 1 : position + 7]))
 
     def act(self, option: _Option) -> None:
         flag = option.flag
@@ -182,7 +192,7 @@ class _Parser:
         if flag.pivot:
             self.fields.set("detector.pivot", flag.pivot)
         if special is not None:
-            special(self, dataclasses.replace(option, words=words))
+            special(self, option._replace(words=words))
         elif flag.kind == "switch":
             self.set_all(flag, flag.value)
         else:
@@ -201,7 +211,7 @@ class _Parser:
         if words and not option.reader.named:
             self.warnings.append(
                 f"{option.word!r} also has {option.flag.spellings[0]!r} in it, which takes "
-                f"{' '.join(words)!r} as well (quirk cli_substring)"
+                f"{quoted(' '.join(words))} as well (quirk cli_substring)"
             )
         self.taken.update(range(option.position + 1, option.position + 1 + count))
         return words
@@ -210,7 +220,9 @@ class _Parser:
         for path in flag.targets:
             self.fields.set(path, value)
 
-    def file(self, name: str) -> Path:
+    def file(self, option: str, name: str) -> Path:
+        if not name:
+            raise CommandLineError(f"{option}: got '', need the name of a file")
         return self.folder / name
 
     def settle(self) -> None:
@@ -225,9 +237,11 @@ class _Parser:
             self.fields.set("crystal.misset_deg", (0.0, 0.0, 0.0))
         if self.matrix_path is not None:
             self.fields.set("crystal.orientation_matrix", read_matrix(self.matrix_path))
+            self.inputs.append(self.matrix_path)
         if self.source_path is not None:
             sources = read_source_file(self.source_path, quirks=self.quirks)
             self.fields.set("beam.sources", sources)
+            self.inputs.append(self.source_path)
 
     def masked(self, experiment: Experiment) -> Experiment:
         """The experiment with the mask that was read, in the image's own order of pixels."""
@@ -303,7 +317,7 @@ def _vector(parser: _Parser, option: _Option) -> None:
 def _pivot(parser: _Parser, option: _Option) -> None:
     pivot = next((p for p in ("sample", "beam") if p in option.words[0]), None)
     if pivot is None:
-        parser.complain(f"{option.word}: got {option.words[0]!r}, need beam or sample")
+        parser.complain(f"{option.word}: got {quoted(option.words[0])}, need beam or sample")
         return
     parser.fields.set("detector.pivot", pivot)
 
@@ -320,7 +334,8 @@ def _attenuation(parser: _Parser, option: _Option) -> None:
 def _energy(parser: _Parser, option: _Option) -> None:
     energy_ev = option.reader.number(option.words[0])
     if energy_ev <= 0.0:
-        raise CommandLineError(f"{option.word}: got {option.words[0]!r}, need a number > 0 (eV)")
+        word = quoted(option.words[0])
+        raise CommandLineError(f"{option.word}: got {word}, need a number > 0 (eV)")
     parser.fields.set("beam.wavelength_angstrom", energy_ev_to_wavelength_angstrom(energy_ev))
 
 
@@ -347,7 +362,7 @@ def _default_f(parser: _Parser, option: _Option) -> None:
 
 
 def _input_file(parser: _Parser, option: _Option) -> None:
-    path = parser.file(option.words[0])
+    path = parser.file(option.word, option.words[0])
     if option.flag.action == "matrix":
         parser.matrix_path = path
     elif option.flag.action == "sources":
@@ -360,7 +375,7 @@ def _input_file(parser: _Parser, option: _Option) -> None:
 
 
 def _output_file(parser: _Parser, option: _Option) -> None:
-    path = parser.file(option.words[0])
+    path = parser.file(option.word, option.words[0])
     if option.flag.action == "float file":
         parser.float_path = path
     elif option.flag.action == "int file":
@@ -390,7 +405,9 @@ def _printing(parser: _Parser, option: _Option) -> None:
 
 def _no_effect(parser: _Parser, option: _Option) -> None:
     if option.flag.kind == "file":
-        read_bytes(parser.file(option.words[0]))
+        path = parser.file(option.word, option.words[0])
+        read_bytes(path)
+        parser.inputs.append(path)
     parser.ignored.append(" ".join([option.word, *option.words]))
 
 

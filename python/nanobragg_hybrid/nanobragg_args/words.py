@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from nanobragg_hybrid.errors import CommandLineError
+from nanobragg_hybrid.errors import CommandLineError, quoted
 from nanobragg_hybrid.io.numbers import c_atof, c_atoi
 
 if TYPE_CHECKING:
     from .flags import Flag, Rule
 
 
-@dataclass(frozen=True, slots=True)
-class WordReader:
+class WordReader(NamedTuple):
     """Reads the words after the option word `option`, which fires `flag`.
 
     `named` says that the option word names this row; if not, the row fires only because its
@@ -35,7 +33,7 @@ class WordReader:
             self._check(word, used, "a number")
             if not math.isfinite(value):
                 raise CommandLineError(
-                    f"{self.option}: got {word!r}, need a finite number{self._unit()}"
+                    f"{self.option}: got {quoted(word)}, need a finite number{self._unit()}"
                 )
         return value
 
@@ -49,7 +47,7 @@ class WordReader:
             self._check(word, used, "a whole number")
         if self.flag.kind != "seed" and used and not _is(value, word[:used]):
             raise CommandLineError(
-                f"{self.option}: got {word!r}, need a whole number of at most 32 bits"
+                f"{self.option}: got {quoted(word)}, need a whole number of at most 32 bits"
             )
         return value
 
@@ -59,9 +57,12 @@ class WordReader:
 
     def _check(self, word: str, used: int, wanted: str) -> None:
         if used == 0:
-            raise CommandLineError(f"{self.option}: got {word!r}, need {wanted}{self._unit()}")
+            raise CommandLineError(
+                f"{self.option}: got {quoted(word)}, need {wanted}{self._unit()}"
+            )
         if used < len(word):
-            self.complain(f"{self.option}: took {word[:used]!r} of {word!r}{self._unit()}")
+            taken = quoted(word[:used])
+            self.complain(f"{self.option}: took {taken} of {quoted(word)}{self._unit()}")
 
     def _unit(self) -> str:
         return f" ({self.flag.unit})" if self.flag.unit else ""

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
+
+from nanobragg_hybrid.backends import PYTORCH_IS_MISSING
+from nanobragg_hybrid.errors import BackendError
+
+if importlib.util.find_spec("torch") is None:
+    raise BackendError(PYTORCH_IS_MISSING)
+
 from .model import ForwardModel
 from .paths import Path
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from nanobragg_hybrid.config import Experiment
+from nanobragg_hybrid.constants import INT32_MAX
 from nanobragg_hybrid.errors import ConfigError
 
 from .inputs import Inputs
@@ -179,8 +180,10 @@ def recommended_oversample(
         for vector, count in zip((cell.a0, cell.b0, cell.c0), n_cells, strict=True)
     )
     wanted = quotient(3.0 * extent, wavelength_m * distance / pixel)
-    assert isinstance(wanted, float)
-    return max(math.ceil(wanted), 1) if math.isfinite(wanted) else 1
+    number = as_float(wanted)
+    if not number > 0.0:
+        return 1
+    return math.ceil(number) if number < INT32_MAX else INT32_MAX
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,7 @@ from nanobragg_hybrid.constants import INT32_MAX
 from nanobragg_hybrid.errors import ConfigError, Description
 from nanobragg_hybrid.quirks import Quirks
 from nanobragg_hybrid.structure_factors import StructureFactors
-from nanobragg_hybrid.units import dmin_angstrom_to_m
+from nanobragg_hybrid.units import dmin_angstrom_to_m, mm_to_m
 
 from .detector import DetectorGeometry, detector_geometry
 from .inputs import Inputs
@@ -26,7 +27,7 @@ from .lattice import (
 )
 from .random_rotations import RandomRotations, Shuffle, Stream, random_rotations
 from .sampling import Sampling, sampling_of
-from .scalars import Scalar, as_float, radians
+from .scalars import Scalar, as_float, quotient, radians
 from .scene import Choices
 from .source_grid import SourceGrid, source_count, source_grid
 from .support import require_supported
@@ -67,6 +68,7 @@ def set_up(experiment: Experiment, structure_factors: StructureFactors, quirks: 
     require_supported(quirks)
     inputs = Inputs(experiment, structure_factors)
     sampling = sampling_of(experiment)
+    _require_something(experiment, sampling)
     geometry = detector_geometry(inputs)
     shuffle = Shuffle()
     misset = misset_angles(inputs, shuffle)
@@ -107,6 +109,25 @@ def set_up(experiment: Experiment, structure_factors: StructureFactors, quirks: 
     )
 
 
+def _require_something(experiment: Experiment, sampling: Sampling) -> None:
+    """Raises `ConfigError` where the rules leave no phi step or no finite fluence."""
+    goniometer, beam = experiment.goniometer, experiment.beam
+    if sampling.phi.count < 1:
+        raise ConfigError(
+            "goniometer.phi_step_deg",
+            goniometer.phi_step_deg,
+            f"at least one step (an oscillation of {goniometer.osc_deg} deg has none)",
+            "deg",
+        )
+    size = mm_to_m(beam.beam_size_mm)
+    if beam.flux_photons_per_s != 0.0 and beam.exposure_s > 0.0 and size >= 0.0:
+        photons = quotient(quotient(beam.flux_photons_per_s * beam.exposure_s, size), size)
+        if not math.isfinite(as_float(photons)):
+            raise ConfigError(
+                "beam.beam_size_mm", beam.beam_size_mm, "a size that gives a finite fluence", "mm"
+            )
+
+
 def wavelength_m(inputs: Inputs) -> Scalar:
     """lambda0, metres."""
     return inputs.number("beam.wavelength_angstrom") / 1.0e10
@@ -124,7 +145,11 @@ def _choices(
     steps = n_sources * sampling.mosaic_domains * sampling.phi.count * oversample * oversample
     if steps > INT32_MAX:
         raise ConfigError(
-            "steps", Description(f"{steps}"), f"at most {INT32_MAX} steps for a pixel"
+            "experiment",
+            Description("a combination of values"),
+            f"a product of at most {INT32_MAX} steps ({n_sources} sources * "
+            f"{sampling.mosaic_domains} mosaic domains * {sampling.phi.count} phi steps * "
+            f"{oversample} * {oversample} sub-pixels)",
         )
     has_table = structure_factors.grid is not None
     absorbed = sampling.layers.step * max(sampling.attenuation_per_m, 0.0)

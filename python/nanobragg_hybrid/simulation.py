@@ -40,6 +40,7 @@ def simulate(
     threads: int | None = None,
     progress: ProgressCallback | None = None,
     unrounded: bool = False,
+    kernel: str | None = None,
     device: object = None,
     dtype: object = None,
 ) -> SimulationResult:
@@ -51,11 +52,14 @@ def simulate(
     progress: called now and then, in the calling thread, with the number of rows done and of all
         rows; if it returns False the rendering stops.
     unrounded: also keep the pixel values before they are rounded to float32.
+    kernel: how the backend "c" computes: "auto" (None too), "exact", "baseline", "avx2" or "avx512",
+        as far as this processor has them.  The image does not depend on it.
     device: where the backend "torch" computes: "cpu" (None too), "cuda", "cuda:1" or "auto".
     dtype: how it computes: "float64" (None too) or "float32", which keeps phases in float64.
 
-    Seeds that are None come from the clock, once; the result's `experiment` and `provenance` have
-    them.  The result's image has shape (slow, fast), float32, photons per pixel.
+    Seeds that are None come from the clock, once (with the quirk misset_seed_default off, the
+    missetting's from the noise seed); the result's `experiment` and `provenance` have them.  The
+    result's image has shape (slow, fast), float32, photons per pixel.
 
     Raises `ConfigError` for a value that breaks its rule, `ResourceError` before anything is
     allocated if the image would not fit into memory, `UnsupportedError` for a combination that this
@@ -68,11 +72,15 @@ def simulate(
         quirks = Quirks()
     _require_class("quirks", quirks, Quirks)
     threads = _thread_count(threads)
+    if progress is not None and not callable(progress):
+        raise ConfigError("progress", progress, "a function of two numbers, or None")
+    if not isinstance(unrounded, bool):
+        raise ConfigError("unrounded", unrounded, "True or False")
     engine = get_backend(backend)
-    options = _own_options(backend, {"device": device, "dtype": dtype})
+    options = _own_options(backend, {"kernel": kernel, "device": device, "dtype": dtype})
     require_memory(memory_needed(experiment, structure_factors, unrounded=unrounded))
     started = time.time()
-    seeded = with_clock_seeds(experiment, started)
+    seeded = with_clock_seeds(experiment, started, quirks)
     result = engine.render(
         seeded,
         structure_factors,
@@ -97,7 +105,7 @@ def simulate(
         provenance={**result.provenance, **provenance},
         experiment=seeded,
         quirks=quirks,
-        quirks_that_mattered=quirks_that_mattered(seeded, quirks, result.info),
+        quirks_that_mattered=quirks_that_mattered(experiment, quirks, result.info),
     )
 
 

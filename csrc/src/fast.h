@@ -1,0 +1,39 @@
+/* fast.h - the fast kernel beside the exact one (docs/accuracy.md).
+ *
+ * The fast kernel computes everything up to the sines' arguments with exactly the model's
+ * operations, several pixels at a time, and squares of sines with a polynomial whose relative error
+ * is bounded.  From the bound follow two doubles between which the exact pixel value lies; where
+ * both round to the same float, that float is the pixel, otherwise the exact kernel computes it.
+ * The image is therefore the exact kernel's, bit for bit, for every instruction set. */
+#ifndef NBH_FAST_H
+#define NBH_FAST_H
+
+#include "plan.h"
+
+#define FAST_LANES 16 /* pixels of a row that are computed together */
+
+/* Of one block: the exact pixel value lies in [low, high]; NaN where that is not known. */
+typedef struct fast_block {
+    double low[FAST_LANES];
+    double high[FAST_LANES];
+    double omega_sum[FAST_LANES]; /* over all sub-pixel visits */
+    int32_t cancelled;            /* 1: nothing else is set */
+} fast_block;
+
+/* Compute the pixels fast[0..FAST_LANES-1] of a row: builds of fast_kernel.c. */
+void fast_kernel_baseline(const nbh_plan *plan, const int32_t *fast, int32_t slow,
+                          const volatile int32_t *cancel, fast_block *out);
+void fast_kernel_avx2(const nbh_plan *plan, const int32_t *fast, int32_t slow,
+                      const volatile int32_t *cancel, fast_block *out);
+void fast_kernel_avx512(const nbh_plan *plan, const int32_t *fast, int32_t slow,
+                        const volatile int32_t *cancel, fast_block *out);
+
+/* Is pixel `pixel` one that the fast kernel may compute?  Not while the serial order still matters
+ * (model 6.3, 6.4) or while structure factors are interpolated. */
+static inline int fast_covers_pixel(const nbh_plan *plan, int64_t pixel)
+{
+    return pixel >= plan->breaks[plan->break_count - 1].from &&
+           (!plan->info.interpolate || (plan->latch_pixel >= 0 && pixel > plan->latch_pixel));
+}
+
+#endif

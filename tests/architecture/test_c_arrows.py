@@ -1,0 +1,290 @@
+"""Includes of the C library point the way docs/architecture.md says, and nothing in it is global
+and writable; each rule is also shown code that breaks it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import nanobragg_hybrid as nb
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = ROOT / "csrc" / "src"
+BINDING = ROOT / "csrc" / "binding"
+HEADER = ROOT / "csrc" / "include" / "nbh" / "nbh.h"
+
+# Files of csrc/src by name without suffix.  A file may include its own header and files of earlier
+# layers; files of one layer do not include each other.
+LAYERS: tuple[frozenset[str], ...] = (
+    frozenset({"constants", "vec3", "error", "given", "image_rules", "text_number"}),
+    frozenset(
+        {
+            "crystal",
+            "detector",
+            "experiment",
+            "images",
+            "interpolation",
+            "noise",
+            "polarization",
+            "random",
+            "sampling",
+            "shapes",
+            "sources",
+            "structure_factors",
+            "structure_factors_text",
+            "version",
+        }
+    ),
+    frozenset({"plan"}),
+    frozenset({"fast", "pixel"}),
+    frozenset({"fast_kernel", "render", "serial", "statistics", "trace"}),
+)
+INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.MULTILINE)
+
+
+def _layer(stem: str) -> int | None:
+    return next((n for n, layer in enumerate(LAYERS) if stem in layer), None)
+
+
+def broken_includes(name: str, text: str) -> list[str]:
+    """One line for each include of csrc/src/`name` that the layers do not allow."""
+    stem = Path(name).stem
+    own = _layer(stem)
+    if own is None:
+        return [f"{name}: {stem} is not in the table of layers"]
+    problems = []
+    for quote, included in INCLUDE.findall(text):
+        if quote == "<" or included == "nbh/nbh.h":
+            continue
+        other, layer = Path(included).stem, _layer(Path(included).stem)
+        if other != stem and (layer is None or layer >= own):
+            problems.append(f"{name}: {stem} may not include {included}")
+    return problems
+
+
+def broken_binding_includes(name: str, text: str, own_headers: set[str]) -> list[str]:
+    """The binding sees the public header, system headers and its own files."""
+    return [
+        f"{name}: the binding may not include {included}"
+        for quote, included in INCLUDE.findall(text)
+        if quote == '"' and included != "nbh/nbh.h" and included not in own_headers
+    ]
+
+
+def without_comments_and_strings(text: str) -> str:
+    """C text with comments and literals blanked; lines keep their numbers."""
+
+    def blank(match: re.Match[str]) -> str:
+        return re.sub(r"[^\n]", " ", match[0])
+
+    pattern = r"/\*.*?\*/|//[^\n]*|\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'"
+    return re.sub(pattern, blank, text, flags=re.DOTALL)
+
+
+def writable_globals(text: str) -> list[str]:
+    """Declarations at file scope, or static ones inside functions, that are not constant."""
+    plain = without_comments_and_strings(text)
+    plain = re.sub(r"^[ \t]*#(?:[^\n]*\\\n)*[^\n]*", "", plain, flags=re.MULTILINE)
+    plain = re.sub(r"extern\s*\{", "", plain)
+    found = []
+    depth, start = 0, 0
+    for at, char in enumerate(plain):
+        if char == "{":
+            if depth == 0 and "=" not in plain[start:at] and "(" in plain[start:at]:
+                start = -1  # a function's body
+            depth += 1
+        elif char == "}":
+            depth -= 1
+            if depth == 0 and start == -1:
+                start = at + 1
+        elif char == ";" and depth == 0:
+            statement = " ".join(plain[start:at].split())
+            start = at + 1
+            head = statement.split("=")[0]
+            declares = statement != "" and not statement.startswith(("typedef", "extern"))
+            is_type = re.fullmatch(r"(?:static )?(?:struct|enum|union) \w*(?: ?\{.*)?", statement)
+            is_function = "(" in head and "(*" not in head
+            if declares and not is_type and not is_function and not _constant(head):
+                found.append(statement)
+    for match in re.finditer(r"^[ \t]+static\s+([^;(]*?)(?:=|;)", plain, re.MULTILINE):
+        if not _constant(match[1]):
+            found.append(" ".join(match[0].split()))
+    return found
+
+
+def _constant(head: str) -> bool:
+    """The declared object itself is constant: `const int x`, `const char *const names[]`."""
+    last = head.rsplit("*", 1)[-1]
+    return re.search(r"\bconst\b", last) is not None
+
+
+C_FILES = sorted([*SOURCES.glob("*.c"), *SOURCES.glob("*.h")])
+
+
+@pytest.mark.parametrize("path", C_FILES, ids=lambda path: path.name)
+def test_source_file(path: Path) -> None:
+    text = path.read_text()
+    assert broken_includes(path.name, text) == []
+    assert writable_globals(text) == []
+
+
+@pytest.mark.parametrize(
+    "path", sorted([*BINDING.glob("*.cpp"), *BINDING.glob("*.h")]), ids=lambda path: path.name
+)
+def test_binding_file(path: Path) -> None:
+    own = {header.name.removesuffix(".in") for header in BINDING.glob("*.h*")}
+    assert broken_binding_includes(path.name, path.read_text(), own) == []
+
+
+def test_public_header_includes_the_c_library_only() -> None:
+    included = {name for _, name in INCLUDE.findall(HEADER.read_text())}
+    assert included == {"float.h", "stddef.h", "stdint.h"}
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "accepted"),
+    [
+        ("detector.c", '#include "vec3.h"', True),
+        ("detector.c", '#include "detector.h"', True),
+        ("detector.c", "#include <math.h>", True),
+        ("detector.c", '#include "nbh/nbh.h"', True),
+        ("detector.c", '#include "crystal.h"', False),
+        ("detector.h", '#include "plan.h"', False),
+        ("vec3.h", '#include "detector.h"', False),
+        ("vec3.h", '#include "error.h"', False),
+        ("plan.c", '#include "detector.h"', True),
+        ("plan.c", '#include "render.h"', False),
+        ("render.c", '#include "plan.h"', True),
+        ("render.c", '#include "unheard_of.h"', False),
+        ("unheard_of.c", "", False),
+    ],
+)
+def test_include_rule(name: str, line: str, accepted: bool) -> None:
+    assert (broken_includes(name, line) == []) is accepted
+
+
+@pytest.mark.parametrize(
+    ("line", "accepted"),
+    [
+        ('#include "nbh/nbh.h"', True),
+        ("#include <pybind11/numpy.h>", True),
+        ('#include "threads.h"', True),
+        ('#include "plan.h"', False),
+        ('#include "../src/plan.h"', False),
+    ],
+)
+def test_binding_include_rule(line: str, accepted: bool) -> None:
+    assert (broken_binding_includes("module.cpp", line, {"threads.h"}) == []) is accepted
+
+
+@pytest.mark.parametrize(
+    ("text", "accepted"),
+    [
+        ("static const double cof[2] = {1.0, 2.0};", True),
+        ("static const char *const names[] = {0};", True),
+        ("int f(void);\nint f(void) { int x = 1; return x; }", True),
+        ("typedef struct s { int a; } s;\nstruct t { int b; };", True),
+        ("enum { A = 1 };", True),
+        ("int f(void)\n{\n    static const int k = 3;\n    return k;\n}", True),
+        ("/* static int x; */", True),
+        ("static int counter;", False),
+        ("int counter = 0;", False),
+        ("static const char *name = 0;", False),
+        ("static double table[32];", False),
+        ("int f(void)\n{\n    static int calls = 0;\n    return ++calls;\n}", False),
+        ("int f(void) { return 1; }\nstatic int after;", False),
+    ],
+)
+def test_writable_global_rule(text: str, accepted: bool) -> None:
+    assert (writable_globals(text) == []) is accepted
+
+
+WRITABLE_SECTIONS = (".data", ".bss", ".tdata", ".tbss")
+TOOLCHAIN = re.compile(
+    r"^(__dso_handle|completed(\.\d+)?|__TMC_END__|_edata|_end|__bss_start|_ITM.*|__(asan|ubsan|tsan|odr_asan).*|\.L.*)$"
+)
+
+
+def writable_symbols(binary: Path) -> list[str]:
+    """Data symbols of a shared library or object in writable sections, the toolchain's left out.
+
+    Constant tables of addresses (.data.rel.ro) are not writable once the library is loaded.
+    """
+    command = ["nm", "--defined-only", "--format=sysv", str(binary)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = []
+    for line in done.stdout.splitlines():
+        columns = [column.strip() for column in line.split("|")]
+        if len(columns) != 7 or columns[0] == "Name":
+            continue
+        name, section = columns[0], columns[6]
+        constant = section.startswith(".data.rel.ro")
+        if section.startswith(WRITABLE_SECTIONS) and not constant and not TOOLCHAIN.match(name):
+            found.append(f"{name} ({section})")
+    return found
+
+
+def _need(program: str) -> str:
+    path = shutil.which(program)
+    if path is None:
+        pytest.skip(f"looking into binaries needs {program}, which is not installed")
+    return path
+
+
+def test_built_library_has_no_writable_data() -> None:
+    _need("nm")
+    assert writable_symbols(Path(nb.get_library())) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "symbols"),
+    [
+        ("static const int table[] = {1, 2};\nint f(int i) { return table[i]; }", []),
+        ('static const char *const t[] = {"a"};\nconst char *f(int i) { return t[i]; }', []),
+        ("static int n;\nint f(void) { return ++n; }", ["n (.bss)"]),
+        ("int n = 3;", ["n (.data)"]),
+    ],
+)
+def test_writable_symbol_rule(text: str, symbols: list[str], tmp_path: Path) -> None:
+    _need("nm")
+    compiler = _need("cc")
+    source = tmp_path / "probe.c"
+    source.write_text(text + "\n")
+    library = tmp_path / "probe.so"
+    subprocess.run([compiler, "-shared", "-fPIC", str(source), "-o", str(library)], check=True)
+    assert writable_symbols(library) == symbols
+
+
+# ---- documentation of the public functions ------------------------------------------------------
+
+
+def undocumented_functions(header: str) -> list[str]:
+    """NBH_API functions in a group of declarations (between blank lines) without a comment."""
+    found = []
+    for block in re.split(r"\n\s*\n", header):
+        names = re.findall(r"^NBH_API[^;(]*?(\w+)\(", block, re.MULTILINE)
+        if "/*" not in block:
+            found += names
+    return found
+
+
+def public_functions(header: str) -> set[str]:
+    return set(re.findall(r"^NBH_API[^;(]*?\b(nbh_\w+)\(", header, re.MULTILINE))
+
+
+def test_every_public_function_is_documented() -> None:
+    header = HEADER.read_text()
+    assert undocumented_functions(header) == []
+    page = (ROOT / "docs" / "c_api.md").read_text().split("## Functions")[1]
+    named = set(re.findall(r"`(nbh_\w+)`", page))
+    assert named == public_functions(header)
+    assert len(named) > 30
+
+
+def test_undocumented_function_is_seen() -> None:
+    assert undocumented_functions("/* does f */\nNBH_API int nbh_f(int x);\n") == []
+    assert undocumented_functions("/* a */\n\nNBH_API const int *nbh_g(int x);\n") == ["nbh_g"]

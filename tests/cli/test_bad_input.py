@@ -1,0 +1,674 @@
+"""Bad input, from the command line and from Python: one clear message, nothing written.
+
+Every case names what was given wrongly (the flag, the field, or the file and line), the value and
+the rule, and leaves the folder as it was.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import resource
+import signal
+import struct
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from recorded import program
+
+import nanobragg_hybrid as nb
+from nanobragg_hybrid.cli import outputs as outputs_module
+from nanobragg_hybrid.cli.nanobragg import main
+from nanobragg_hybrid.io.atomic import AtomicFiles
+from nanobragg_hybrid.nanobragg_args.flags import FLAGS
+
+BASE = "-cell 50 60 70 90 90 90 -default_F 10 -detpixels 8 -pixel 0.5 -N 5 -seed 1 -noprogress"
+IMAGES = {"floatimage.bin", "intimage.img", "image.pgm", "noiseimage.img"}
+
+
+def smv(*lines: str, data: bytes = bytes(2 * 64), header_bytes: int = 512) -> bytes:
+    """An SMV image of 8 x 8 pixels."""
+    layout = (f"HEADER_BYTES={header_bytes};", "DIM=2;", "TYPE=unsigned_short;")
+    header = "\n".join(["{", *layout, "SIZE1=8;", "SIZE2=8;", *lines, "}\f"])
+    return header.encode().ljust(512) + data
+
+
+def dump(bounds: str, *values: float) -> bytes:
+    return f"{bounds}\n\f".encode() + struct.pack(f"<{len(values)}d", *values)
+
+
+HKL = b"0 0 1 10\n1 0 0 20\n"
+MATRIX = b"0.01 0 0\n0 0.01 0\n0 0 0.01\n"
+SOURCES = b"-10 0 0 1 1e-10\n"
+GARBAGE = bytes(range(128, 256)) + bytes(range(128))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to run in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """Name -> bytes of everything in the folder."""
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def refusal(words: list[str], folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """The message of a command line that must fail, after what all failures have in common."""
+    before = content(folder)
+    status = main([*BASE.split(), *words])
+    message = capsys.readouterr().err
+    assert status == 9, message
+    assert message.splitlines()[-1].startswith("nanoBragg: error: ")
+    assert "Traceback" not in message
+    assert content(folder) == before
+    return message.splitlines()[-1].removeprefix("nanoBragg: error: ")
+
+
+# Files
+
+FILE_FAULTS: dict[str, tuple[str, bytes | None, str]] = {
+    "missing hkl": ("-hkl", None, "f: No such file or directory"),
+    "missing matrix": ("-mat", None, "f: No such file or directory"),
+    "missing sources": ("-sourcefile", None, "f: No such file or directory"),
+    "missing image": ("-img", None, "f: No such file or directory"),
+    "missing mask": ("-mask", None, "f: No such file or directory"),
+    "missing dump": ("-dump", None, "f: No such file or directory"),
+    "empty hkl": ("-hkl", b"", "f: the text is empty"),
+    "empty matrix": ("-mat", b"", "f: got 0 numbers, need nine"),
+    "empty sources": ("-sourcefile", b"", "f: has no source"),
+    "empty image": ("-img", b"", "f: does not begin like an SMV image"),
+    "empty mask": ("-mask", b"", "f: does not begin like an SMV image"),
+    "empty dump": ("-dump", b"", "f: is empty"),
+    "garbage hkl": ("-hkl", GARBAGE, "f:1: no reflection"),
+    "garbage matrix": ("-mat", GARBAGE, "f:1: is no text"),
+    "garbage sources": ("-sourcefile", GARBAGE, "f:1: is no text"),
+    "garbage image": ("-img", GARBAGE, "f: does not begin like an SMV image"),
+    "garbage mask": ("-mask", GARBAGE, "f: does not begin like an SMV image"),
+    "garbage dump": ("-dump", GARBAGE, "f:1: does not begin with six whole numbers"),
+    "truncated image": (
+        "-img",
+        smv()[:-1],
+        "f: truncated: 512 bytes of header and 8 x 8 pixels need 640 bytes, the file has 639",
+    ),
+    "truncated mask": ("-mask", smv()[:600], "need 640 bytes, the file has 600"),
+    "truncated header": ("-img", smv()[:100], "f:2: HEADER_BYTES: got 512, but the file has 100"),
+    "image with NaN": ("-img", smv("PIXEL_SIZE=nan;"), "f: PIXEL_SIZE: got nan, need a finite"),
+    "mask with NaN": ("-mask", smv("DISTANCE=nan;"), "f: DISTANCE: got nan, need a finite"),
+    "image with a distance of 0": ("-img", smv("DISTANCE=0;"), "detector.distance_mm: got 0.0 mm"),
+    "dump with absurd bounds": (
+        "-dump",
+        dump("-100000 100000 -100000 100000 -100000 100000", 1.0),
+        "100000 -100000 100000: the table needs 64001920019200064 bytes, the file has 8",
+    ),
+    "dump beyond 32 bits": ("-dump", dump("0 3000000000 0 0 0 0"), "f:1: bounds 0 3000000000"),
+    "dump the wrong way round": ("-dump", dump("1 0 0 0 0 0", *range(8)), "need hmin <= hmax"),
+    "dump cut short": ("-dump", dump("0 0 0 0 0 0", *range(7)), "needs 64 bytes, the file has 56"),
+    "index beyond 32 bits": (
+        "-hkl",
+        HKL + b"0 99999999999 0 5\n",
+        "f:3: k: got 99999999999, need an index that fits 32 bits",
+    ),
+    "indices far apart": (
+        "-hkl",
+        b"2147483647 0 0 5\n-2147483648 0 0 5\n",
+        "f:2: index -2147483648 0 0 makes the table span h -2147483648 to 2147483647",
+    ),
+    "table larger than memory": (
+        "-hkl",
+        b"99999 99999 99999 5\n-99999 -99999 -99999 5\n",
+        "structure factor table 63999040004799992 bytes",
+    ),
+    "F is NaN": ("-hkl", HKL + b"1 1 1 nan\n", "f:3: F: got nan, need a finite number"),
+    "F is infinite": ("-hkl", HKL + b"1 1 1 1e999\n", "f:3: F: got 1e999, need a finite number"),
+    "an index is NaN": ("-hkl", HKL + b"1 nan 1 1\n", "f:3: k: got nan, need a finite number"),
+    "matrix with NaN": ("-mat", b"1 2\nnan", "f:2: number 3 of nine: got 'nan', need a finite"),
+    "matrix with a word": ("-mat", b"1 2\nx", "f:2: number 3 of nine: got 'x', need a finite"),
+    "matrix in a plane": ("-mat", b"1 2 3 " * 3, "crystal.orientation_matrix: got (1.0, 2.0, 3.0"),
+    "matrix of zeros": ("-mat", b"0 0 0 " * 3, "whose three columns do not lie in a plane"),
+    "sources with NaN": (
+        "-sourcefile",
+        SOURCES + b"-10 nan 0 1 1e-10\n",
+        "f:2: y: got nan, need a finite number",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", FILE_FAULTS)
+def test_file(case: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flag, data, part = FILE_FAULTS[case]
+    if data is not None:
+        (folder / "f").write_bytes(data)
+    assert part in refusal([flag, "f"], folder, capsys)
+
+
+@pytest.mark.parametrize(
+    ("flag", "data"),
+    [
+        ("-hkl", HKL),
+        ("-dump", dump("0 0 0 0 0 0", *range(8))),
+        ("-mat", MATRIX),
+        ("-sourcefile", SOURCES),
+        ("-img", smv("PIXEL_SIZE=0.5;")),
+        ("-mask", smv("PIXEL_SIZE=0.5;")),
+    ],
+)
+def test_good_files_are_accepted(flag: str, data: bytes, folder: Path) -> None:
+    (folder / "f").write_bytes(data)
+    assert main([*BASE.split(), flag, "f"]) == 0
+    assert content(folder).keys() - {"Fdump.bin"} == IMAGES | {"f"}
+
+
+@pytest.mark.parametrize("flag", ["-hkl", "-mat", "-sourcefile", "-img", "-mask", "-dump", "-stol"])
+@pytest.mark.parametrize("name", ["", ".", "f/g"])
+def test_name_of_no_file(
+    flag: str, name: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "f").write_bytes(b"1")
+    message = refusal([flag, name], folder, capsys)
+    expected = {"": f"{flag}: got '', need the name of a file", ".": ".: Is a directory"}
+    assert message == expected.get(name, "f/g: Not a directory")
+
+
+READERS: dict[str, tuple[bytes, Callable[[Path], object]]] = {
+    "hkl": (HKL, nb.read_hkl),
+    "dump": (dump("0 0 0 0 0 0", *range(8)), nb.read_dump),
+    "matrix": (MATRIX, nb.read_matrix),
+    "sources": (SOURCES, nb.read_source_file),
+    "SMV": (smv(), nb.read_smv),
+    "PGM": (b"P5\n2 1\n255\nab", nb.read_pgm),
+    "raw": (bytes(8), lambda path: nb.read_raw(path, (1, 2))),
+    "experiment": (nb.Experiment().to_json().encode(), nb.Experiment.load),
+}
+
+
+@pytest.mark.parametrize("kind", READERS)
+@pytest.mark.parametrize("fault", ["empty", "garbage", "cut short"])
+def test_reading_a_broken_file_in_python(kind: str, fault: str, tmp_path: Path) -> None:
+    data, read = READERS[kind]
+    # A list of numbers is also one when it is cut between them.
+    short = b"\n" if kind in ("hkl", "sources") else data[: len(data) // 3]
+    path = tmp_path / "f"
+    path.write_bytes({"empty": b"", "garbage": GARBAGE, "cut short": short}[fault])
+    with pytest.raises(nb.FileFormatError) as caught:
+        read(path)
+    assert str(caught.value).startswith(f"{path}:")
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_reading_no_file_in_python(kind: str, tmp_path: Path) -> None:
+    _, read = READERS[kind]
+    for path, problem in (
+        (tmp_path / "f", "No such file or directory"),
+        (tmp_path, "Is a directory"),
+        (Path("/dev/null"), "is not a regular file"),
+    ):
+        with pytest.raises(nb.FileAccessError) as caught:
+            read(path)
+        assert str(caught.value) == f"{path}: {problem}"
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_reading_a_good_file_in_python(kind: str, tmp_path: Path) -> None:
+    data, read = READERS[kind]
+    (tmp_path / "f").write_bytes(data)
+    assert read(tmp_path / "f") is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("{", r"f:1: no JSON"),
+        ('{"format": 1' + "0" * 5000 + "}", r"f: no JSON of an experiment: .*4300 digits"),
+        ("[" * 100000, r"f: no JSON of an experiment: .*recursion"),
+        ('{"a": NaN}', r"f: NaN is no JSON number"),
+        ('{"a": 1, "a": 2}', r"f: the key 'a' is there twice"),
+    ],
+)
+def test_json_that_is_no_experiment(text: str, part: str, tmp_path: Path) -> None:
+    (tmp_path / "f").write_text(text)
+    with pytest.raises(nb.FileFormatError, match=part):
+        nb.Experiment.load(tmp_path / "f")
+
+
+# Numbers on the command line
+
+NUMERIC = [flag for flag in FLAGS if flag.kind in ("float", "int", "seed") and flag.words]
+PLACES = [
+    (spelling, place, len(flag.words))
+    for flag in NUMERIC
+    for spelling in flag.spellings
+    for place in range(len(flag.words))
+]
+
+
+@pytest.mark.parametrize(("spelling", "place", "count"), PLACES)
+def test_words_that_are_no_finite_numbers(
+    spelling: str, place: int, count: int, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for word in ("nan", "inf", "abc", "", "+", "."):
+        if (spelling, word) == ("-detector_abs", "inf"):
+            continue  # no absorption
+        words = ["1"] * count
+        words[place] = word
+        message = refusal([spelling, *words], folder, capsys)
+        assert message.startswith(f"{spelling}: got {word!r}, need a ")
+
+
+@pytest.mark.parametrize("word", ["1e999", "-1e999", "NaN(7)", "-nan", "-Infinity"])
+def test_numbers_that_are_not_finite(
+    word: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert refusal(["-distance", word], folder, capsys) == (
+        f"-distance: got {word!r}, need a finite number (mm)"
+    )
+
+
+# Values that break a rule: words, part of the message, and words that just keep it.
+
+RULES: list[tuple[str, str, str]] = [
+    ("-pixel 0", "detector.pixel_size_mm: got 0.0 mm, need a finite value > 0", "-pixel 1e-3"),
+    ("-pixel -1", "detector.pixel_size_mm: got -1.0 mm, need", "-pixel 1"),
+    ("-distance 0", "detector.distance_mm: got 0.0 mm, need a finite value > 0", "-distance 9"),
+    ("-lambda 0", "beam.wavelength_angstrom: got 0.0 angstrom, need", "-lambda 0.1"),
+    ("-energy 0", "-energy: got '0', need a number > 0 (eV)", "-energy 1"),
+    ("-detpixels 0", "detector.n_fast: got 0 px, need an integer >= 1", "-detpixels 1"),
+    ("-detpixels_s -5", "detector.n_slow: got -5 px, need an integer >= 1", "-detpixels_s 5"),
+    ("-cell 10 10 10 90 180 90", "crystal.cell_deg: got (90.0, 180.0, 90.0)", "-cell 9 9 9 80"),
+    ("-beam_vector 0 0 0", "beam.direction: got (0.0, 0.0, 0.0), need", "-beam_vector 2 0 0"),
+    ("-fluence -1", "beam.fluence_photons_per_m2: got -1.0 photons/m^2, need", "-fluence 0"),
+    ("-water -1", "crystal.water_um: got -1.0 um, need a finite value >= 0", "-water 0"),
+    ("-roi a 1 2 3", "-roi: got 'a', need a whole number (pixels)", "-roi 9 -1 5 2"),
+    (
+        "-phisteps 2147483648",
+        "-phisteps: got '2147483648', need a whole number of at most 32 bits",
+        "-phisteps 2 -osc 1",
+    ),
+    (f"-detpixels {'9' * 5000}", "-detpixels: got '999", "-seed 99999999999"),
+    ("-oversample 46341", "a product of at most 2147483647 steps", "-oversample 2"),
+    ("-phisteps 2000000 -oversample 1000", "need a product of at most 2147483647", "-phisteps 3"),
+    (
+        "-trace_pixel 8 0",
+        "pixel: got fast 0, slow 8, need a pixel of the 8 x 8",
+        "-trace_pixel 7 7",
+    ),
+    ("-printout_pixel 0 -1", "pixel: got fast 0, slow -1", "-printout_pixel 7 0"),
+    ("--threads 0", "--threads: got '0', need a whole number >= 1", "--threads 1"),
+    ("--threads 1025", "threads: got 1025, need an integer from 1 to 1024", "--threads 1024"),
+    ("--json=", "--json: got '', need a value", "--json j"),
+    ("--quirks nanobragg,-phi_carry", "did you mean phi_carryover?", "--quirks nanobragg"),
+]
+
+
+@pytest.mark.parametrize(("words", "part", "good"), RULES)
+def test_rule(
+    words: str, part: str, good: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    message = refusal(words.split(), folder, capsys)
+    assert part in message
+    assert len(message) < 400
+    assert main([*BASE.split(), *good.split()]) == 0
+
+
+@pytest.mark.parametrize("words", ["-cell 0 0 0", "-cell 0 0 0 90 90 90", "-cell 0"])
+def test_cell_of_zeros(words: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*words.split(), "-default_F", "1"]) == 9
+    message = capsys.readouterr().err
+    assert message.startswith("nanoBragg: error: there is no crystal: give -cell (a > 0) or -mat\n")
+    assert content(folder) == {}
+
+
+# More than fits
+
+LARGE: list[tuple[str, str]] = [
+    ("-detpixels 1000000", "image of 1000000 x 1000000 pixels 4000000000000 bytes"),
+    ("-detpixels 1000000 -nopgm", "integer image 2000000000000 bytes"),
+    ("-detpixels 1000000 -nonoise", "PGM picture 1000000000000 bytes"),
+    ("-phisteps 2000000000 -osc 1", "2000000000 phi steps 304000000000 bytes"),
+    ("-mosaic_dom 2000000000 -mosaic 1", "2000000000 mosaic domains 144000000000 bytes"),
+    ("-hdivsteps 100000 -vdivsteps 100000", "10000000000 sources 640000000000 bytes"),
+    ("-dispersion 1 -dispsteps 2000000000", "2000000000 sources 128000000000 bytes"),
+]
+
+
+@pytest.mark.parametrize(("words", "part"), LARGE)
+def test_more_than_memory(
+    words: str,
+    part: str,
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("nanobragg_hybrid.memory.physical_memory_bytes", lambda: 2**36)
+    message = refusal(words.split(), folder, capsys)
+    assert part in message
+    assert message.startswith("need ")
+    assert message.endswith(f", this computer has {2**36} bytes")
+
+
+def test_more_than_memory_in_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nanobragg_hybrid.memory.physical_memory_bytes", lambda: 1000)
+    factors = nb.StructureFactors.constant(1.0)
+    crystal = nb.Crystal(cell_angstrom=(10, 10, 10))
+    fits = nb.Experiment(crystal=crystal, detector=nb.Detector(n_fast=250, n_slow=1))
+    assert nb.simulate(fits, factors).image.size == 250
+    with pytest.raises(nb.ResourceError, match=r"need 1004 bytes .*image of 251 x 1 pixels 1004"):
+        nb.simulate(fits.replace({"detector.n_fast": 251}), factors)
+    with pytest.raises(nb.ResourceError, match="structure factor table 1008 bytes"):
+        nb.StructureFactors.from_reflections([[0, 0, 0], [125, 0, 0]], [1.0, 2.0])
+    nb.StructureFactors.from_reflections([[0, 0, 0], [124, 0, 0]], [1.0, 2.0])
+
+
+# What cannot be written
+
+
+@pytest.mark.parametrize("flag", ["-floatfile", "-intfile", "-pgmfile", "-noisefile", "--json"])
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("missing/f", "missing/f: No such file or directory"),
+        ("file/f", "file/f: Not a directory"),
+        (".", ".: Is a directory"),
+        ("/proc/f", "/proc/f: "),
+        ("x" * 300, ": File name too long"),
+        ("loop", "loop: Too many levels of symbolic links"),
+        ("/dev/full", "/dev/full: No space left on device"),
+    ],
+)
+def test_unwritable_output(
+    flag: str, name: str, problem: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "file").write_bytes(b"")
+    (folder / "loop").symlink_to(folder / "loop")
+    assert problem in refusal([flag, name], folder, capsys)
+
+
+@pytest.mark.parametrize(
+    ("flag", "data"),
+    [("-hkl", HKL), ("-mat", MATRIX), ("-sourcefile", SOURCES), ("-mask", smv()), ("-stol", b"1")],
+)
+@pytest.mark.parametrize("output", ["-floatfile", "-intfile", "-pgmfile", "-noisefile", "--json"])
+def test_output_that_would_replace_an_input(
+    flag: str, data: bytes, output: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "f").write_bytes(data)
+    (folder / "link").symlink_to("f")
+    for name in ("f", "./f", "link"):
+        message = refusal([flag, "f", output, name], folder, capsys)
+        assert message.endswith("but it is a file that is read")
+
+
+def test_dump_that_is_read_or_is_the_text(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "d").write_bytes(dump("0 0 0 0 0 0", *range(8)))
+    message = refusal(["-dump", "d", "-floatfile", "d"], folder, capsys)
+    assert message == "d: named for the float image, but it is a file that is read"
+    (folder / "h").write_bytes(HKL)
+    message = refusal(["-hkl", "h", "-dump", "h"], folder, capsys)
+    assert message == "h: named for the structure factor dump, but it is a file that is read"
+    assert main([*BASE.split(), "-hkl", "h", "-dump", "d"]) == 0  # as nanoBragg does
+
+
+def test_image_that_is_read_may_be_replaced(folder: Path) -> None:
+    (folder / "intimage.img").write_bytes(smv())
+    assert main([*BASE.split(), "-img", "intimage.img"]) == 0
+    assert content(folder).keys() == IMAGES
+
+
+def test_two_outputs_of_one_name(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["-floatfile", "-intfile", "-pgmfile", "-noisefile", "--json"]
+    for one, other in itertools.combinations(flags, 2):
+        message = refusal([one, "f", other, "./f"], folder, capsys)
+        assert message.startswith("f: named for the ")
+        assert ", but it is also named for the " in message
+    nowhere = [word for flag in flags for word in (flag, "/dev/null")]
+    assert main([*BASE.split(), *nowhere]) == 0
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+@pytest.mark.parametrize("step", ["write_raw", "write_smv"])
+def test_disk_full_or_ctrl_c_while_writing(
+    error: BaseException,
+    step: str,
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (folder / "floatimage.bin").write_bytes(b"old")
+
+    def fail(file: Any, *_: object) -> None:
+        file.write(b"half")
+        raise error
+
+    monkeypatch.setattr(outputs_module, step, fail)
+    status = main(BASE.split())
+    message = capsys.readouterr().err
+    assert content(folder) == {"floatimage.bin": b"old"}
+    if isinstance(error, KeyboardInterrupt):
+        assert (status, message) == (130, "nanoBragg: interrupted\n")
+    else:
+        name = {"write_raw": "floatimage.bin", "write_smv": "intimage.img"}[step]
+        assert (status, message) == (9, f"nanoBragg: error: {name}: No space left on device\n")
+
+
+@pytest.mark.parametrize("write", [nb.write_raw, nb.write_smv, nb.write_hkl, nb.write_matrix])
+def test_unwritable_output_in_python(write: Callable[..., None], tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"old")
+    arguments = {
+        "write_raw": (np.zeros((2, 3), np.float32),),
+        "write_smv": (np.zeros((2, 3), np.uint16), result_header()),
+        "write_hkl": (nb.StructureFactors.from_reflections([[0, 0, 0]], [1.0]),),
+        "write_matrix": ((1.0,) * 9,),
+    }[write.__name__]
+    for path, problem in (
+        (tmp_path / "file" / "f", "Not a directory"),
+        (tmp_path / "missing" / "f", "No such file or directory"),
+        (tmp_path, "Is a directory"),
+        (Path("/dev/full"), "No space left on device"),
+    ):
+        with pytest.raises(nb.FileAccessError) as caught:
+            write(path, *arguments)
+        assert str(caught.value) == f"{path}: {problem}"
+    assert content(tmp_path) == {"file": b"old"}
+    write(tmp_path / "file", *arguments)
+    assert content(tmp_path).keys() == {"file"}
+
+
+def result_header() -> nb.io.SmvHeader:
+    crystal = nb.Crystal(cell_angstrom=(10, 10, 10))
+    experiment = nb.Experiment(crystal=crystal, detector=nb.Detector(n_fast=1, n_slow=1))
+    result = nb.simulate(experiment, nb.StructureFactors.constant(1.0))
+    return nb.io.SmvHeader.from_plan_info(result.info)
+
+
+# Words
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [""],
+        ["-"],
+        ["--"],
+        ["-roi", "1"],
+        ["-hkl"],
+        ["x"] * 3000,
+        ["-zz"] * 3000,
+        ["-N", "5"] * 3000,
+        ["-pivot", "nowhere"],
+        ["\udcff"],
+        ["-zz" * 5000],
+        ["-cell", "-nan"],
+    ],
+    ids=lambda words: repr(words)[:20],
+)
+def test_words_that_only_deserve_a_warning(
+    words: list[str], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*BASE.split(), *words]) == 0
+    assert all(len(line) < 200 for line in capsys.readouterr().err.splitlines())
+    assert content(folder).keys() == IMAGES
+
+
+def test_unfinished_quotes(tmp_path: Path) -> None:
+    with pytest.raises(nb.CommandLineError, match="No closing quotation"):
+        nb.Experiment.from_nanobragg_args("-N '5")
+    assert nb.Experiment.from_nanobragg_args("-N '5'").crystal.n_cells == (5.0, 5.0, 5.0)
+
+
+def test_python_hears_the_warnings_of_the_command_line() -> None:
+    with pytest.warns(nb.NanobraggWarning, match="'-distnce' is no known option"):
+        nb.Experiment.from_nanobragg_args("-N 5 -distnce")
+    nb.Experiment.from_nanobragg_args("-N 5 -distance 100")
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "message"),
+    [
+        ("progress", 5, "progress: got 5, need a function of two numbers, or None"),
+        ("unrounded", "x", "unrounded: got 'x', need True or False"),
+        ("threads", float("nan"), "threads: got nan, need an integer from 1 to 1024, or None"),
+        ("quirks", "none", "quirks: got 'none', need an object of class Quirks"),
+    ],
+)
+def test_arguments_of_simulate(argument: str, value: object, message: str) -> None:
+    experiment = nb.Experiment(crystal=nb.Crystal(cell_angstrom=(10, 10, 10)))
+    arguments: dict[str, Any] = {argument: value}
+    with pytest.raises(nb.ConfigError) as caught:
+        nb.simulate(experiment, nb.StructureFactors.constant(1.0), **arguments)
+    assert str(caught.value) == message
+
+
+# Whole processes
+
+
+def run(
+    words: list[str] | list[bytes], folder: Path, **options: Any
+) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [program("nanoBragg"), *BASE.split(), *words],
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        check=False,
+        **({"stdout": subprocess.DEVNULL} | options),
+    )
+
+
+def limit(which: int, size: int) -> Callable[[], None]:
+    return lambda: resource.setrlimit(which, (size, size))
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        ("-detpixels 20000", "image of 20000 x 20000 pixels 1600000000 bytes"),
+        ("-mosaic 1 -mosaic_dom 20000000", "20000000 mosaic domains 1440000000 bytes"),
+        ("-osc 1 -phisteps 20000000", "20000000 phi steps 3040000000 bytes"),
+        ("-hkl f", "structure factor table 1012048064 bytes"),
+    ],
+)
+def test_limited_address_space(words: str, part: str, tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"500 500 500 10\n-1 -1 -1 5\n")
+    done = run(words.split(), tmp_path, preexec_fn=limit(resource.RLIMIT_AS, 10**9))
+    assert done.returncode == 9
+    assert part in done.stderr.decode()
+    assert b"this process is limited (ulimit -v) to 1000000000 bytes" in done.stderr
+    assert content(tmp_path).keys() == {"f"}
+    done = run(["--threads", "1"], tmp_path, preexec_fn=limit(resource.RLIMIT_AS, 10**9))
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize("size", [0, 200, 300, 600])
+def test_limited_file_size(size: int, tmp_path: Path) -> None:
+    """8 x 8 pixels: 256 bytes of floats, 640 of integers."""
+    done = run([], tmp_path, preexec_fn=limit(resource.RLIMIT_FSIZE, size))
+    name = "floatimage.bin" if size < 256 else "intimage.img"
+    assert done.stderr.decode() == f"nanoBragg: error: {name}: File too large\n"
+    assert done.returncode == 9
+    assert content(tmp_path) == {}
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (1, 2), (0, 1, 2)])
+@pytest.mark.parametrize("words", [["--version"], ["-zz"], ["-distance", "abc"]])
+def test_closed_streams(closed: tuple[int, ...], words: list[str], tmp_path: Path) -> None:
+    redirections = " ".join(f"{number}>&-" for number in closed)
+    done = subprocess.run(
+        ["sh", "-c", f'"$@" {redirections}', "sh", program("nanoBragg"), *BASE.split(), *words],
+        cwd=tmp_path,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == (9 if "abc" in words else 0)
+    assert b"Traceback" not in done.stderr
+    assert content(tmp_path).keys() == (IMAGES if "-zz" in words else set())
+
+
+def test_log_on_a_full_disk(tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = run([], tmp_path, stdout=full)
+    assert done.returncode == 9
+    assert done.stderr == b"nanoBragg: error: standard output: No space left on device\n"
+    assert content(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [{}, {"LC_ALL": "C"}, {"LC_ALL": "C", "PYTHONUTF8": "0"}, {"PYTHONIOENCODING": "ascii"}],
+)
+def test_names_that_the_terminal_cannot_show(environment: dict[str, str], tmp_path: Path) -> None:
+    """Without HOME and TERM, too."""
+    names = [b"\xff.bin", "Å β.img".encode(), b"a\nb"]
+    flags = [b"-floatfile", b"-intfile", b"-pgmfile"]
+    words = [word for pair in zip(flags, names, strict=True) for word in pair]
+    done = run([*words, b"--json", b"\xfe"], tmp_path, env=environment)
+    assert (done.returncode, done.stderr) == (0, b"")
+    written = {os.fsencode(path.name) for path in tmp_path.iterdir()}
+    assert written == {*names, b"\xfe", b"noiseimage.img"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signal_in_a_pixel_of_two_thousand_million_steps(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    words = f"{BASE} -progress -detpixels 1 -oversample 46000".split()
+    with subprocess.Popen(
+        [program("nanoBragg"), *words],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == "0%\n"
+        process.send_signal(number)
+        rest = process.stderr.read()
+    assert process.returncode == 130
+    assert rest == "nanoBragg: interrupted\n"
+    assert content(tmp_path) == {}
+
+
+def test_callback_stops_a_pixel_of_two_thousand_million_steps() -> None:
+    experiment = nb.Experiment(
+        crystal=nb.Crystal(cell_angstrom=(10, 10, 10), n_cells=(5, 5, 5)),
+        detector=nb.Detector(n_fast=1, n_slow=1),
+        sampling=nb.Sampling(oversample=46000),
+    )
+    calls = itertools.count()
+    with pytest.raises(nb.RenderCancelled):
+        nb.simulate(
+            experiment, nb.StructureFactors.constant(1.0), progress=lambda *_: next(calls) < 3
+        )
+    assert next(calls) == 4
+
+
+def test_temporary_files_are_in_the_folder_of_their_targets(tmp_path: Path) -> None:
+    """So that giving them their names is one step of the file system."""
+    with AtomicFiles() as files, files.write(tmp_path / "f") as file:
+        file.write(b"1")
+        assert [path.suffix for path in tmp_path.iterdir()] == [".part"]
+    assert content(tmp_path) == {"f": b"1"}

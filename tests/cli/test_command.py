@@ -1,0 +1,487 @@
+"""The drop-in command from end to end: files, log, --json, and everything that can go wrong."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from recorded import INPUTS, link_inputs, program, table
+
+import nanobragg_hybrid as nb
+from nanobragg_hybrid.cli import run as run_module
+from nanobragg_hybrid.cli.help import USAGE
+from nanobragg_hybrid.cli.nanobragg import main
+from nanobragg_hybrid.cli.options import split_options
+from nanobragg_hybrid.cli.progress import Progress
+from nanobragg_hybrid.errors import CommandLineError
+
+SMALL = "-cell 50 60 70 90 90 90 -default_F 10 -detpixels 16 -pixel 0.5 -N 5 -seed 1".split()
+IMAGES = {"floatimage.bin", "intimage.img", "image.pgm", "noiseimage.img"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to run in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+# What it writes
+
+
+def test_writes_four_images_and_says_so(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*SMALL, "-noprogress"]) == 0
+    assert names(folder) == IMAGES
+    output = capsys.readouterr()
+    assert output.err == ""
+    assert "unit cell a b c            50 60 70 angstrom" in output.out
+    assert all(name in output.out for name in IMAGES)
+    image = nb.read_raw(folder / "floatimage.bin", (16, 16))
+    result = nb.simulate(
+        nb.Experiment.from_nanobragg_args(SMALL), nb.StructureFactors.constant(10.0)
+    )
+    assert np.array_equal(image, result.image)
+
+
+def test_named_and_unwanted_files(folder: Path) -> None:
+    words = "-floatfile a -intfile b -nopgm -pgmfile c -noisefile d -nonoise -noprogress"
+    assert main([*SMALL, *words.split()]) == 0
+    assert names(folder) == {"a", "b", "c"}
+
+
+def test_dump_is_written_after_hkl_and_read_without_it(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [*SMALL, "-noprogress", "-nonoise", "-nopgm"]
+    assert main([*words, "-hkl", str(INPUTS / "small.hkl")]) == 0
+    first = (folder / "floatimage.bin").read_bytes()
+    assert "Fdump.bin" in names(folder)
+    capsys.readouterr()
+    assert main(words) == 0
+    assert "Fdump.bin: there is no -hkl" in capsys.readouterr().err
+    assert (folder / "floatimage.bin").read_bytes() == first
+    assert main([*words, "-dump", "none.bin"]) == 9
+
+
+def test_json_has_everything(folder: Path) -> None:
+    assert main([*SMALL, "-noprogress", "-unknown", "--json", "run.json", "--threads", "1"]) == 0
+    run = json.loads((folder / "run.json").read_text())
+    assert run["facts"]["detector"] == [16, 16]
+    assert run["facts"].keys() == table("cases")["cubic"]["facts"].keys()
+    assert run["statistics"]["pixels"] == 256
+    assert run["info"]["n_fast"] == 16
+    assert run["provenance"]["threads"] == 1
+    assert run["provenance"]["noise_seed"] == 1
+    assert run["warnings"] == ["'-unknown' is no known option"]
+    assert set(run["files"].values()) == IMAGES
+    assert run["command"].startswith("nanoBragg -cell 50 60")
+
+
+def test_json_of_a_random_missetting_has_its_angles(folder: Path) -> None:
+    words = [*SMALL, "-misset", "random", "-nopgm", "-nonoise", "-noprogress", "--json=run.json"]
+    assert main(words) == 0
+    facts = json.loads((folder / "run.json").read_text())["facts"]
+    assert facts.keys() == table("cases")["misset_random_1"]["facts"].keys()
+    assert facts["pgm_scale"] is None
+    assert facts["photons_overloads"] is None
+
+
+def test_json_spells_numbers_that_are_not_finite() -> None:
+    values = {"a": np.float64("nan"), "b": [float("inf"), -np.inf], "c": np.arange(2), "d": None}
+    text = run_module.json_text(values)
+    assert json.loads(text) == {"a": "nan", "b": ["inf", "-inf"], "c": [0, 1], "d": None}
+
+
+def test_log_and_json_of_an_image_of_infinities(folder: Path) -> None:
+    link_inputs(folder)
+    args = table("cases")["sourcefile_comment"]["args"].split()
+    assert main([*args, "-noprogress", "--json", "run.json"]) == 0
+    facts = json.loads((folder / "run.json").read_text())["facts"]
+    assert facts["mean_rms_rmsd"] == ["nan", "nan", "nan"]
+
+
+def test_flags_without_effect_are_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*SMALL, "-noprogress", "-MW", "18"]) == 0
+    assert "warning: -MW 18: accepted, has no effect" in capsys.readouterr().err
+
+
+def test_quirks_are_honoured(folder: Path) -> None:
+    words = [*SMALL, "-osc", "1", "-phisteps", "3", "-noprogress"]
+    assert main(words) == 0
+    one = (folder / "floatimage.bin").read_bytes()
+    assert main([*words, "--quirks", "nanobragg-fixed"]) == 0
+    assert (folder / "floatimage.bin").read_bytes() != one
+
+
+# Single pixels
+
+
+@pytest.mark.parametrize("case", ["triclinic", "hkl_mat", "mosaic_phi", "thick", "div_disp"])
+def test_trace_pixel_prints_the_recorded_numbers(
+    case: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    link_inputs(folder)
+    recorded = table("traces")[case]
+    for pixel in recorded["pixels"]:
+        where = [str(pixel["slow"]), str(pixel["fast"])]
+        assert main([*recorded["args"].split(), "-noprogress", "-trace_pixel", *where]) == 0
+        lines = [
+            line.removeprefix("TRACE_C: ").split()
+            for line in capsys.readouterr().out.splitlines()
+            if line.startswith("TRACE_C: ")
+        ]
+        assert {name: [float(word) for word in words] for name, *words in lines} == {
+            name: value if isinstance(value, list) else [value] for name, value in pixel.items()
+        }
+
+
+def test_printout_pixel_prints_the_recorded_numbers(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    link_inputs(folder)
+    case = table("cases")["triclinic"]
+    pixel = case["printout"][1]
+    where = [str(pixel["fast"]), str(pixel["slow"])]
+    assert main([*case["args"].split(), "-noprogress", "-printout_pixel", *where]) == 0
+    lines = [
+        line.partition(": ")[2].split()
+        for line in capsys.readouterr().out.splitlines()
+        if line.startswith("PIXEL 21 32: ")
+    ]
+    printed = {name: [float(word) for word in words] for name, *words in lines}
+    assert printed.keys() == pixel.keys() - {"fast", "slow"}
+    for name, numbers in printed.items():
+        recorded = pixel[name] if isinstance(pixel[name], list) else [pixel[name]]
+        assert numbers == pytest.approx([float(text) for text in recorded], rel=1e-5, abs=1e-8)
+
+
+def test_printout_prints_every_pixel_of_the_region(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*SMALL, "-noprogress", "-printout", "-roi", "3", "4", "5", "5"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    starts = {line.partition(":")[0] for line in lines if line.startswith("PIXEL")}
+    assert starts == {"PIXEL 3 5", "PIXEL 4 5"}
+
+
+def test_pixels_outside_the_region_have_no_state(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = "-noprogress -roi 3 4 5 5 -trace_pixel 0 0 -printout_pixel 0 0".split()
+    assert main([*SMALL, *words]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line.startswith("TRACE_C")] == [
+        "TRACE_C: fast 0",
+        "TRACE_C: slow 0",
+    ]
+    assert "PIXEL 0 0: pixel 0" in lines
+
+
+def test_dmin_may_leave_nothing_to_trace(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = "-noprogress -dmin 1000 -trace_pixel 0 0 -printout_pixel 0 0".split()
+    assert main([*SMALL, *words]) == 0
+    output = capsys.readouterr().out
+    assert "TRACE_C: I_pixel_final 0\n" in output
+    assert "hkl" not in output
+
+
+# Progress
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_is_a_bar_on_a_terminal() -> None:
+    stream = Terminal()
+    meter = Progress(stream)
+    for done in range(9):
+        assert meter.update(done, 8)
+    meter.close()
+    meter.close()
+    parts = stream.getvalue().split("\r")
+    assert len(parts) == 10
+    assert parts[5] == f"[{'#' * 20}{' ' * 20}]  50%"
+    assert parts[-1] == f"[{'#' * 40}] 100%\n"
+
+
+@pytest.mark.parametrize(
+    ("columns", "half"),
+    [
+        (200, f"[{'#' * 20}{' ' * 20}]  50%"),
+        (48, f"[{'#' * 20}{' ' * 20}]  50%"),
+        (47, f"[{'#' * 19}{' ' * 20}]  50%"),
+        (12, "[##  ]  50%"),
+        (9, "[ ]  50%"),
+        (8, " 50%"),
+        (1, " 50%"),
+    ],
+)
+def test_progress_fits_the_terminal(
+    columns: int, half: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = Terminal()
+    monkeypatch.setattr(stream, "fileno", lambda: 7)
+    size = os.terminal_size((columns, 24))
+    monkeypatch.setattr(os, "get_terminal_size", {7: size}.get)
+    Progress(stream).update(1, 2)
+    assert stream.getvalue() == f"\r{half}"
+    assert len(half) < max(columns, 5)
+
+
+def test_progress_is_plain_lines_elsewhere() -> None:
+    stream = io.StringIO()
+    meter = Progress(stream)
+    for done in range(1001):
+        meter.update(done, 1000)
+    meter.close()
+    assert stream.getvalue() == "".join(f"{percent}%\n" for percent in range(0, 101, 10))
+
+
+def test_progress_that_nobody_reads_does_not_stop_the_run() -> None:
+    class Gone(io.StringIO):
+        def write(self, _: str) -> int:
+            raise BrokenPipeError
+
+    assert Progress(Gone()).update(1, 2)
+
+
+def test_progress_goes_to_standard_error(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(SMALL) == 0
+    output = capsys.readouterr()
+    assert output.err.endswith("100%\n")
+    assert "%" not in output.out
+
+
+# Our own options
+
+
+def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"nanoBragg (nanobragg-hybrid) {nb.__version__}\n"
+    assert main(["-N", "5", "--help"]) == 0
+    assert USAGE in capsys.readouterr().out
+
+
+def test_options_are_taken_out_of_the_words() -> None:
+    words = "-N 5 --threads 3 -curved_det --strict --quirks=none --json=a=b --backend c".split()
+    options = split_options(words)
+    assert options.words == ["-N", "5", "-curved_det"]
+    assert (options.threads, options.strict, options.quirks) == (3, True, "none")
+    assert (options.json, options.backend, options.help) == ("a=b", "c", False)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--threads", "--threads: needs a value after it"),
+        ("--threads 0", "--threads: got '0', need a whole number >= 1"),
+        ("--threads two", "--threads: got 'two', need a whole number >= 1"),
+        ("--threads=12345678901", "--threads: got '12345678901', need a whole number >= 1"),
+        ("--strict=yes", "--strict: got 'yes', but it takes no value"),
+        ("--device", "--device: needs a value after it"),
+        ("--dtype=", "--dtype: got '', need a value"),
+    ],
+)
+def test_impossible_options(words: str, message: str) -> None:
+    with pytest.raises(CommandLineError) as error:
+        split_options(words.split())
+    assert str(error.value) == message
+
+
+# What goes wrong: status 9, a message, and no file
+
+
+FAILURES: list[tuple[str, str]] = [
+    ("-distance abc", "error: -distance: got 'abc', need a number (mm)"),
+    ("-pixel 0", "error: detector.pixel_size_mm: got 0.0 mm, need a finite value > 0"),
+    ("-hkl nosuch.hkl", "error: nosuch.hkl: No such file or directory"),
+    ("-mat nosuch.mat", "error: nosuch.mat: No such file or directory"),
+    ("-floatfile nosuch/f.bin", "error: nosuch/f.bin: No such file or directory"),
+    ("-intfile .", "error: .: Is a directory"),
+    ("--json nosuch/run.json", "error: nosuch/run.json: No such file or directory"),
+    ("--strict -nosuch", "error: '-nosuch' is no known option"),
+    ("--backend fortran", "error: no backend 'fortran' in this version; available: c, torch"),
+    ("--device cpu", "error: device: got 'cpu', need None: the backend 'c' does not take it"),
+    ("--kernel sse9", "error: kernel: got 'sse9', need one of auto, exact, baseline"),
+    ("--quirks cubist", "error: quirks: got 'cubist', need one of"),
+    ("--quirks none", "error: quirk cli_substring: only its on position is implemented"),
+    ("--threads x", "error: --threads: got 'x'"),
+    ("-trace_pixel 99 0", "error: pixel"),
+    ("-oversample 50000", "need a product of at most 2147483647 steps"),
+    ("-detpixels 2000000", "bytes of memory"),
+]
+
+
+@pytest.mark.parametrize(("words", "message"), FAILURES)
+def test_failure(
+    words: str, message: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*SMALL, "-noprogress", *words.split()]) == 9
+    error = capsys.readouterr().err
+    assert error.startswith("nanoBragg: ")
+    assert message in error
+    assert names(folder) == set()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("", "there is no crystal: give -cell (a > 0) or -mat"),
+        ("-cell 0 0 0 -default_F 1", "there is no crystal"),
+        ("-cell 10 10 10 90 90 90", "there are no structure factors"),
+        ("-cell 10 10 10 90 90 90 -default_F 0", "there are no structure factors"),
+    ],
+)
+def test_usage(words: str, message: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words.split()) == 9
+    error = capsys.readouterr().err
+    assert f"nanoBragg: error: {message}" in error
+    assert error.endswith(USAGE)
+    assert names(folder) == set()
+
+
+def test_old_files_survive_a_failure(folder: Path) -> None:
+    (folder / "floatimage.bin").write_text("old")
+    assert main([*SMALL, "-noprogress", "-noisefile", "nosuch/n.img"]) == 9
+    assert names(folder) == {"floatimage.bin"}
+    assert (folder / "floatimage.bin").read_text() == "old"
+
+
+@pytest.mark.parametrize("error", [MemoryError(), MemoryError("4 TB")])
+def test_running_out_of_memory(
+    error: MemoryError,
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(run_module, "simulate", fail)
+    assert main([*SMALL, "-noprogress"]) == 9
+    assert "error: out of memory" in capsys.readouterr().err
+    assert names(folder) == set()
+
+
+def test_interruption(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run_module, "simulate", interrupt)
+    assert main([*SMALL, "-noprogress"]) == 130
+    assert capsys.readouterr().err == "nanoBragg: interrupted\n"
+    assert names(folder) == set()
+
+
+# As a process
+
+
+def test_installed_command_fails_without_a_crystal(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [program("nanoBragg")], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 9
+    assert "Traceback" not in done.stderr
+
+
+def test_ctrl_c_ends_a_long_render(tmp_path: Path) -> None:
+    words = "-cell 50 60 70 90 90 90 -default_F 10 -detpixels 4000 -N 5 -oversample 40"
+    with subprocess.Popen(
+        [program("nanoBragg"), *words.split()],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == "0%\n"
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+    assert process.returncode == 130
+    assert "Traceback" not in rest
+    assert rest.endswith("nanoBragg: interrupted\n")
+    assert names(tmp_path) == set()
+
+
+@pytest.mark.parametrize("words", [["--help"], [*SMALL, "-printout", "-noprogress"]])
+def test_a_reader_that_goes_away(words: list[str], tmp_path: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        done = subprocess.run(
+            [program("nanoBragg"), *words],
+            cwd=tmp_path,
+            stdout=write,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    finally:
+        os.close(write)
+    assert done.stderr == ""
+    assert done.returncode == 0
+    assert names(tmp_path) == (set() if words == ["--help"] else IMAGES)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+@pytest.mark.parametrize("words", [["--version"], ["-floatfile", "/dev/full", *SMALL]])
+def test_a_full_disk(words: list[str], tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [program("nanoBragg"), *words],
+            cwd=tmp_path,
+            stdout=full if words == ["--version"] else subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 9
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert names(tmp_path) == set()
+
+
+@pytest.mark.parametrize("word", ["--version", "--help"])
+def test_version_and_help_need_no_numpy(word: str) -> None:
+    script = (
+        "import sys; from nanobragg_hybrid.cli.nanobragg import main; status = main(sys.argv[1:]);"
+        "unwanted = {'numpy', 'inspect', 'nanobragg_hybrid.config', 'nanobragg_hybrid._core'};"
+        "sys.exit(str(unwanted & set(sys.modules)) if unwanted & set(sys.modules) else status)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, word], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_run_imports_only_what_it_needs(tmp_path: Path) -> None:
+    script = (
+        "import sys; from nanobragg_hybrid.cli.nanobragg import main; status = main(sys.argv[1:]);"
+        "unwanted = {'json', 'secrets', 'tempfile', 'shutil', 'importlib.metadata', 'difflib',"
+        "'nanobragg_hybrid.io.hkl', 'nanobragg_hybrid.io.dump', 'nanobragg_hybrid.io.png'};"
+        "sys.exit(str(unwanted & set(sys.modules)) if unwanted & set(sys.modules) else status)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, *SMALL, "-noprogress"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,0 +1,77 @@
+"""The flag table itself: complete, unambiguous, and all of it in --help."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import pytest
+
+from nanobragg_hybrid.cli.help import help_text
+from nanobragg_hybrid.nanobragg_args.fields import Fields
+from nanobragg_hybrid.nanobragg_args.flags import FLAGS, OWN_OPTIONS, STEMS, SUBJECTS, Flag
+
+SPELLINGS = [spelling for flag in FLAGS for spelling in flag.spellings]
+
+# Words that fire more than the row they name (quirk cli_substring).
+ALSO = {
+    "-misset_seed": {"-misset"},
+    "-twotheta_axis": {"-twotheta"},
+    "-printout_pixel": {"-printout"},
+}
+
+
+def row(spelling: str) -> Flag:
+    """The row that a spelling belongs to."""
+    return next(flag for flag in FLAGS if spelling in flag.spellings)
+
+
+def test_no_spelling_belongs_to_two_rows() -> None:
+    assert [name for name, count in Counter(SPELLINGS).items() if count > 1] == []
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_spelling_fires_its_row_and_no_more_than_known(spelling: str) -> None:
+    fired = {flag.spellings[0] for flag in FLAGS if flag.fires(spelling)}
+    others = {row(name).spellings[0] for name in ALSO.get(spelling, set())}
+    assert fired == {row(spelling).spellings[0]} | others
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_match_has_finds_a_longer_word_and_is_does_not(spelling: str) -> None:
+    assert row(spelling).fires(spelling + "zz") is (row(spelling).match == "has")
+
+
+def test_every_stem_is_a_spelling_that_is_found_in_longer_words() -> None:
+    assert set(SPELLINGS) >= STEMS
+    assert {row(stem).match for stem in STEMS} == {"has"}
+
+
+def test_every_row_has_a_known_subject_and_a_help_text() -> None:
+    assert {flag.subject for flag in FLAGS} == set(SUBJECTS)
+    assert all(flag.help for flag in FLAGS)
+
+
+@pytest.mark.parametrize("target", sorted({t for flag in FLAGS for t in flag.targets}))
+def test_every_target_is_a_field_of_the_experiment(target: str) -> None:
+    part, name, *_ = target.split(".")
+    Fields().get(f"{part}.{name}")
+
+
+def test_an_unknown_field_is_noticed() -> None:
+    with pytest.raises(AttributeError):
+        Fields().get("crystal.colour")
+
+
+@pytest.mark.parametrize("spelling", [*SPELLINGS, *(option.spelling for option in OWN_OPTIONS)])
+def test_help_mentions_every_spelling(spelling: str) -> None:
+    assert re.search(rf"^  .*(?<!\S){re.escape(spelling)}(?![\w-])", help_text(), re.MULTILINE)
+
+
+def test_help_states_units_under_every_subject_and_fits_a_page() -> None:
+    text = help_text()
+    lines = text.splitlines()
+    assert [subject for subject in SUBJECTS if subject not in lines] == []
+    for flag in FLAGS:
+        assert flag.unit == "" or f"[{flag.unit}]" in " ".join(text.split())
+    assert max(map(len, lines)) <= 100

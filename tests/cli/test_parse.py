@@ -1,0 +1,610 @@
+"""nanoBragg's words -> Command: every flag, the order rules, the substring quirk, bad numbers."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from recorded import INPUTS, table
+
+from nanobragg_hybrid.config import Mask
+from nanobragg_hybrid.errors import (
+    CommandLineError,
+    ConfigError,
+    FileAccessError,
+    FileFormatError,
+    UnsupportedError,
+)
+from nanobragg_hybrid.nanobragg_args import Command, parse_command
+from nanobragg_hybrid.nanobragg_args.flags import FLAGS
+from nanobragg_hybrid.quirks import Quirks
+
+
+def parsed(words: str, **options: Any) -> Command:
+    """The command of `words`; files are those of golden/inputs."""
+    return parse_command(words, INPUTS, **options)
+
+
+def value(command: Command, path: str) -> Any:
+    """A field of the experiment by dotted path, or of the command itself."""
+    if "." not in path:
+        return getattr(command, path)
+    part, name = path.split(".")
+    return getattr(getattr(command.experiment, part), name)
+
+
+HEADER = {"detector.n_fast": 96, "detector.n_slow": 80}
+
+# words -> the fields they set.  All spellings of the flag table occur (see the test below).
+MEANINGS: dict[str, dict[str, Any]] = {
+    "-cell 70 80 90 75 85 95": {
+        "crystal.cell_angstrom": (70.0, 80.0, 90.0),
+        "crystal.cell_deg": (75.0, 85.0, 95.0),
+    },
+    "-N 5": {"crystal.n_cells": (5.0, 5.0, 5.0)},
+    "-Na 3": {"crystal.n_cells": (3.0, 1.0, 1.0)},
+    "-Nb 4": {"crystal.n_cells": (1.0, 4.0, 1.0)},
+    "-Nc 6": {"crystal.n_cells": (1.0, 1.0, 6.0)},
+    "-misset 10 -20 30.5": {"crystal.misset_deg": (10.0, -20.0, 30.5)},
+    "-misset random": {"crystal.misset_random": True},
+    "-misset_seed 7": {"crystal.misset_seed": 7, "crystal.misset_deg": (0.0, 0.0, 0.0)},
+    "-xtalsize 0.1": {"crystal.size_mm": (0.1, 0.1, 0.1)},
+    "-xtal_size 0.1": {"crystal.size_mm": (0.1, 0.1, 0.1)},
+    "-samplesize 0.1": {"crystal.size_mm": (0.1, 0.1, 0.1)},
+    "-sample_size 0.1": {"crystal.size_mm": (0.1, 0.1, 0.1)},
+    "-xtal_x 0.1": {"crystal.size_mm": (0.1, None, None)},
+    "-xtal_thick 0.1": {"crystal.size_mm": (0.1, None, None)},
+    "-xtal_thickness 0.1": {"crystal.size_mm": (0.1, None, None)},
+    "-sample_x 0.1": {"crystal.size_mm": (0.1, None, None)},
+    "-sample_thick 0.1": {"crystal.size_mm": (0.1, None, None)},
+    "-xtal_y 0.1": {"crystal.size_mm": (None, 0.1, None)},
+    "-xtal_width 0.1": {"crystal.size_mm": (None, 0.1, None)},
+    "-sample_y 0.1": {"crystal.size_mm": (None, 0.1, None)},
+    "-sample_width 0.1": {"crystal.size_mm": (None, 0.1, None)},
+    "-width 0.1": {"crystal.size_mm": (None, 0.1, None)},
+    "-xtal_z 0.1": {"crystal.size_mm": (None, None, 0.1)},
+    "-xtal_height 0.1": {"crystal.size_mm": (None, None, 0.1)},
+    "-sample_z 0.1": {"crystal.size_mm": (None, None, 0.1)},
+    "-sample_height 0.1": {"crystal.size_mm": (None, None, 0.1)},
+    "-height 0.1": {"crystal.size_mm": (None, None, 0.1)},
+    "-round_xtal -square_xtal": {"crystal.shape": "square"},
+    "-round_xtal": {"crystal.shape": "round"},
+    "-gauss_xtal": {"crystal.shape": "gauss"},
+    "-binary_spots": {"crystal.shape": "tophat"},
+    "-tophat_spots": {"crystal.shape": "tophat"},
+    "-gauss_hkl_xtal": {"crystal.shape": "gauss_hkl"},
+    "-tophat_hkl_spots": {"crystal.shape": "tophat_hkl"},
+    "-fudge 1.7": {"crystal.shape_fudge": 1.7},
+    "-water 40": {"crystal.water_um": 40.0},
+    "-mosaic 0.5": {"crystal.mosaic_spread_deg": 0.5},
+    "-mosaicity 0.5": {"crystal.mosaic_spread_deg": 0.5},
+    "-mosaic_spread 0.5": {"crystal.mosaic_spread_deg": 0.5},
+    "-mosaic_domains 6": {"crystal.mosaic_domains": 6},
+    "-mosaic_seed 42": {"crystal.mosaic_seed": 42},
+    "-hkl small.hkl": {"hkl_path": INPUTS / "small.hkl"},
+    "-default_F -3": {"default_f": -3.0},
+    "-dump other.bin": {"dump_path": INPUTS / "other.bin", "dump_named": True},
+    "-Fdump other.bin": {"dump_path": INPUTS / "other.bin", "dump_named": True},
+    "-lambda 6.2": {"beam.wavelength_angstrom": 6.2},
+    "-wavelength 6.2": {"beam.wavelength_angstrom": 6.2},
+    "-energy 9500": {"beam.wavelength_angstrom": 12398.42 / 9500},
+    "-fluence 1e24": {"beam.fluence_photons_per_m2": 1e24},
+    "-flux 1e12": {"beam.flux_photons_per_s": 1e12},
+    "-exposure 0.1": {"beam.exposure_s": 0.1},
+    "-beamsize 0.03": {"beam.beam_size_mm": 0.03},
+    "-dispersion 1": {"beam.dispersion_percent": 1.0},
+    "-dispsteps 5": {"beam.dispersion_steps": 5},
+    "-divergence 2": {"beam.divergence_h_mrad": 2.0, "beam.divergence_v_mrad": 2.0},
+    "-hdivrange 2": {"beam.divergence_h_mrad": 2.0, "beam.divergence_v_mrad": None},
+    "-vdivrange 3": {"beam.divergence_v_mrad": 3.0, "beam.divergence_h_mrad": None},
+    "-divsteps 4": {"beam.divergence_h_steps": 4, "beam.divergence_v_steps": 4},
+    "-hdivsteps 4": {"beam.divergence_h_steps": 4, "beam.divergence_h_step_mrad": None},
+    "-vdivsteps 4": {"beam.divergence_v_steps": 4, "beam.divergence_v_step_mrad": None},
+    "-hdivstep 0.4": {"beam.divergence_h_step_mrad": 0.4, "beam.divergence_h_steps": None},
+    "-vdivstep 0.5": {"beam.divergence_v_step_mrad": 0.5, "beam.divergence_v_steps": None},
+    "-square_div": {"beam.divergence_shape": "square"},
+    "-square_div -round_div": {"beam.divergence_shape": "round"},
+    "-polar 0.9": {"beam.polarization_kahn": 0.9, "beam.polarization_correction": True},
+    "-polar 0.9 -nopolar": {"beam.polarization_correction": False},
+    "-nopolar -polar 0.5": {"beam.polarization_correction": True},
+    "-phi 37": {"goniometer.phi_deg": 37.0},
+    "-osc 1": {"goniometer.osc_deg": 1.0},
+    "-phisteps 5": {"goniometer.phi_steps": 5, "goniometer.phi_deg": 0.0},
+    "-phistep 0.3": {"goniometer.phi_step_deg": 0.3, "goniometer.phi_steps": None},
+    "-distance 150": {"detector.distance_mm": 150.0, "detector.pivot": "beam"},
+    "-close_distance 88": {
+        "detector.close_distance_mm": 88.0,
+        "detector.distance_mm": 100.0,
+        "detector.pivot": "sample",
+    },
+    "-pixel 0.172": {"detector.pixel_size_mm": 0.172},
+    "-detpixels 64": {"detector.n_fast": 64, "detector.n_slow": 64},
+    "-detpixels_f 48": {"detector.n_fast": 48, "detector.n_slow": None},
+    "-detpixels_x 48": {"detector.n_fast": 48, "detector.n_slow": None},
+    "-detpixels_s 48": {"detector.n_slow": 48, "detector.n_fast": None},
+    "-detpixels_y 48": {"detector.n_slow": 48, "detector.n_fast": None},
+    "-detsize 25.6": {"detector.size_fast_mm": 25.6, "detector.size_slow_mm": 25.6},
+    "-detsize_f 25.6": {"detector.size_fast_mm": 25.6, "detector.size_slow_mm": 102.4},
+    "-detsize_s 25.6": {"detector.size_slow_mm": 25.6, "detector.size_fast_mm": 102.4},
+    "-Xbeam 11": {"detector.beam_x_mm": 11.0, "detector.pivot": "beam"},
+    "-Ybeam 12": {"detector.beam_y_mm": 12.0, "detector.pivot": "beam"},
+    "-Xclose 11": {"detector.close_x_mm": 11.0, "detector.pivot": "sample"},
+    "-Yclose 12": {"detector.close_y_mm": 12.0, "detector.pivot": "sample"},
+    "-ORGX 30": {"detector.org_x_px": 30.0, "detector.pivot": "sample"},
+    "-ORGY 31": {"detector.org_y_px": 31.0, "detector.pivot": "sample"},
+    "-detector_rotx 5": {"detector.rotation_deg": (5.0, 0.0, 0.0)},
+    "-detector_roty 5": {"detector.rotation_deg": (0.0, 5.0, 0.0)},
+    "-detector_rotz -5": {"detector.rotation_deg": (0.0, 0.0, -5.0)},
+    "-twotheta 15": {"detector.twotheta_deg": 15.0, "detector.pivot": "sample"},
+    "-pivot sample": {"detector.pivot": "sample"},
+    "-twotheta 15 -pivot thebeamspot": {"detector.pivot": "beam"},
+    "-curved_det -N 5": {"detector.curved": True, "crystal.n_cells": (5.0, 5.0, 5.0)},
+    "-point_pixel": {"detector.point_pixel": True},
+    "-xds -mosflm": {"detector.convention": "mosflm", "detector.pivot": "beam"},
+    "-xds": {"detector.convention": "xds", "detector.pivot": "sample"},
+    "-adxv": {"detector.convention": "adxv", "detector.pivot": "beam"},
+    "-denzo": {"detector.convention": "denzo", "detector.pivot": "beam"},
+    "-dials": {"detector.convention": "dials", "detector.pivot": "beam"},
+    "-fdet_vector 0 1 0": {
+        "detector.fast_axis": (0.0, 1.0, 0.0),
+        "detector.convention": "custom",
+        "detector.pivot": None,
+    },
+    "-sdet_vector 0 1 0": {"detector.slow_axis": (0.0, 1.0, 0.0)},
+    "-odet_vector 0 0 0": {"detector.normal_axis": (0.0, 0.0, 0.0)},
+    "-beam_vector 0 0 -1": {"beam.direction": (0.0, 0.0, -1.0)},
+    "-polar_vector 0 1 0": {
+        "beam.polarization_axis": (0.0, 1.0, 0.0),
+        "beam.polarization_kahn": 0.0,
+    },
+    "-spindle_axis -1 0 0": {"goniometer.spindle_axis": (-1.0, 0.0, 0.0)},
+    "-twotheta_axis 0.1 0 -1": {
+        "detector.twotheta_axis": (0.1, 0.0, -1.0),
+        "detector.twotheta_deg": 0.1,
+        "detector.pivot": "sample",
+    },
+    "-pix0_vector 0.1 0.2 -0.3": {"detector.pix0_m": (0.1, 0.2, -0.3)},
+    "-pix0_vector_mm 100 12.8 -12.8": {"detector.pix0_m": (0.1, 0.0128, -0.0128)},
+    "-detector_abs 234": {"detector.sensor_attenuation_depth_um": 234.0},
+    "-detector_thick 320": {"detector.sensor_thickness_um": 320.0, "detector.sensor_layers": None},
+    "-detector_thicksteps 3": {"detector.sensor_layers": 3, "detector.sensor_thickness_um": 0.0},
+    "-thicksteps 3": {"detector.sensor_layers": 3},
+    "-oversample 2": {"sampling.oversample": 2},
+    "-oversample_thick": {"sampling.oversample_thick": True, "sampling.oversample": None},
+    "-oversample_polar": {"sampling.oversample_polar": True, "sampling.oversample": None},
+    "-oversample_omega": {"sampling.oversample_omega": True, "sampling.oversample": None},
+    "-interpolate": {"sampling.interpolate": True},
+    "-nointerpolate": {"sampling.interpolate": False},
+    "-roi 10 40 20 50": {"sampling.roi": (10, 40, 20, 50)},
+    "-dmin 3.5": {"sampling.dmin_angstrom": 3.5},
+    "-img donor.img": HEADER | {"beam.wavelength_angstrom": 0.979, "detector.beam_y_mm": 4.75},
+    "-mask mask_donor.img": HEADER | {"detector.distance_mm": 50.0},
+    "-floatfile f.bin": {"float_path": INPUTS / "f.bin"},
+    "-floatimage f.bin": {"float_path": INPUTS / "f.bin"},
+    "-intfile i.img": {"int_path": INPUTS / "i.img"},
+    "-intimage i.img": {"int_path": INPUTS / "i.img"},
+    "-pgmfile p.pgm": {"pgm_path": INPUTS / "p.pgm"},
+    "-nopgm -pgmimage p.pgm": {"pgm_path": INPUTS / "p.pgm"},
+    "-pgmimage p.pgm -nopgm": {"pgm_path": None},
+    "-noisefile n.img": {"noise_path": INPUTS / "n.img"},
+    "-nonoise -noiseimage n.img": {"noise_path": INPUTS / "n.img"},
+    "-noiseimage n.img -nonoise": {"noise_path": None},
+    "-scale 2.5": {"output.intensity_scale": 2.5, "output.pgm_scale": None},
+    "-adc 10": {"output.adc_offset": 10.0},
+    "-pgmscale 0.02": {"output.pgm_scale": 0.02, "output.intensity_scale": None},
+    "-seed 1234": {"output.noise_seed": 1234, "crystal.misset_seed": None},
+    "-printout": {"printout": True, "printout_pixel": None},
+    "-printout_pixel 3 4": {"printout": True, "printout_pixel": (3, 4)},
+    "-trace_pixel 4 3": {"trace_pixel": (3, 4)},
+    "-noprogress": {"progress": False},
+    "-noprogress -progress": {"progress": True},
+    "-coherent": {"ignored": ("-coherent",)},
+    "-density 1.2": {"ignored": ("-density 1.2",)},
+    "-sample_density 1.2": {"ignored": ("-sample_density 1.2",)},
+    "-MW 18": {"ignored": ("-MW 18",)},
+    "-molecular_weight 18": {"ignored": ("-molecular_weight 18",)},
+    "-stol small.hkl": {"ignored": ("-stol small.hkl",)},
+    "-4stol small.hkl": {"ignored": ("-4stol small.hkl",)},
+    "-Q small.hkl": {"ignored": ("-Q small.hkl",)},
+    "-stolout nowhere": {"ignored": ("-stolout nowhere",)},
+    # Values that nanoBragg takes for "not given", or clamps.
+    "-N 0": {"crystal.n_cells": (1.0, 1.0, 1.0)},
+    "-Na -5": {"crystal.n_cells": (1.0, 1.0, 1.0)},
+    "-osc -1": {"goniometer.osc_deg": None},
+    "-osc 0": {"goniometer.osc_deg": 0.0},
+    "-phisteps 0": {"goniometer.phi_steps": 1},
+    "-phisteps -1": {"goniometer.phi_steps": None},
+    "-phistep -1": {"goniometer.phi_step_deg": None},
+    "-phistep 0": {"goniometer.phi_step_deg": 0.0},
+    "-divsteps 0": {"beam.divergence_h_steps": None, "beam.divergence_v_steps": None},
+    "-hdivstep 0": {"beam.divergence_h_step_mrad": None},
+    "-divergence -1": {"beam.divergence_h_mrad": None},
+    "-dispersion -1": {"beam.dispersion_percent": None},
+    "-dispersion 0": {"beam.dispersion_percent": 0.0},
+    "-dispsteps -1": {"beam.dispersion_steps": None},
+    "-mosaic -1": {"crystal.mosaic_spread_deg": None},
+    "-mosaic 0": {"crystal.mosaic_spread_deg": 0.0},
+    "-mosaic_dom 0": {"crystal.mosaic_domains": None},
+    "-xtalsize 0": {"crystal.size_mm": (None, None, None)},
+    "-detector_abs -200": {"detector.sensor_attenuation_depth_um": None},
+    "-detector_thick -1": {"detector.sensor_thickness_um": None},
+    "-thicksteps 0": {"detector.sensor_layers": None},
+    "-oversample 0": {"sampling.oversample": None},
+    "-dmin -3": {"sampling.dmin_angstrom": 0.0},
+    "-scale 0": {"output.intensity_scale": None},
+    "-pgmscale -1": {"output.pgm_scale": None},
+    "-roi -5 -1 -7 -2": {"sampling.roi": (0, None, 0, None)},
+    "-roi 40 10 20 50": {"sampling.roi": (40, 10, 20, 50)},
+    # Seeds are C ints.
+    "-seed 3000000000": {"output.noise_seed": 3000000000 - 2**32},
+    "-seed -77": {"output.noise_seed": -77},
+    "-mosaic_seed 4294967297": {"crystal.mosaic_seed": 1},
+    # Absorption: inf and 0 empty the sensor at that moment.
+    "-detector_thick 320 -detector_abs inf": {
+        "detector.sensor_thickness_um": 0.0,
+        "detector.sensor_attenuation_depth_um": math.inf,
+    },
+    "-detector_thick 320 -detector_abs 0": {
+        "detector.sensor_thickness_um": 0.0,
+        "detector.sensor_attenuation_depth_um": math.inf,
+    },
+    "-detector_abs infinite -detector_thick 320": {
+        "detector.sensor_thickness_um": 320.0,
+        "detector.sensor_attenuation_depth_um": math.inf,
+    },
+    # Cells.
+    "-cell 64": {
+        "crystal.cell_angstrom": (64.0, 64.0, 64.0),
+        "crystal.cell_deg": (90.0, 90.0, 90.0),
+    },
+    "-cell 70 80 90 75 85 95 -cell 60": {
+        "crystal.cell_angstrom": (60.0, 80.0, 90.0),
+        "crystal.cell_deg": (75.0, 85.0, 95.0),
+    },
+    "-cell 60 0 70 0 91": {
+        "crystal.cell_angstrom": (60.0, 60.0, 70.0),
+        "crystal.cell_deg": (90.0, 91.0, 90.0),
+    },
+    "-cell 70 80 -N 5 -phi 3": {"crystal.cell_angstrom": (70.0, 80.0, 70.0)},
+    "-cell 0 0 0": {"crystal.cell_angstrom": None},
+    # Conventions and vectors.
+    "-fdet_vector 0 1 0 -xds": {"detector.convention": "xds", "detector.fast_axis": None},
+    "-beam_vector 0 0 1 -spindle_axis 0 1 0 -dials": {
+        "beam.direction": None,
+        "goniometer.spindle_axis": None,
+    },
+    "-fdet_vector 0 1 0 -xds -sdet_vector 1 0 0": {
+        "detector.convention": "custom",
+        "detector.fast_axis": (0.0, 1.0, 0.0),
+        "detector.slow_axis": (1.0, 0.0, 0.0),
+        "detector.pivot": "sample",
+    },
+    "-twotheta 15 -Xbeam 3": {"detector.pivot": "beam"},
+    "-twotheta 15 -twotheta_axis 0 0 -1": {"detector.twotheta_deg": 0.0},
+    # Missetting.
+    "-misset 1 2 3 -misset random": {
+        "crystal.misset_random": True,
+        "crystal.misset_deg": (0.0, 0.0, 0.0),
+    },
+    "-misset random -misset 1 2 3": {
+        "crystal.misset_random": False,
+        "crystal.misset_deg": (1.0, 2.0, 3.0),
+    },
+    "-misset_seed 12 -phi 3": {
+        "crystal.misset_seed": 12,
+        "crystal.misset_deg": (12.0, 0.0, 3.0),
+        "goniometer.phi_deg": 3.0,
+    },
+    "-misset_seed 12 -misset 0 0 0": {
+        "crystal.misset_seed": 12,
+        "crystal.misset_deg": (0.0, 0.0, 0.0),
+    },
+    # A word in another one.
+    "--distance 5": {"detector.distance_mm": 5.0},
+}
+
+
+@pytest.mark.parametrize("words", MEANINGS)
+def test_meaning(words: str) -> None:
+    command = parsed(words)
+    assert {path: value(command, path) for path in MEANINGS[words]} == MEANINGS[words]
+
+
+def test_every_spelling_of_the_table_has_a_meaning_above() -> None:
+    tried = {word for words in MEANINGS for word in words.split()}
+    read_elsewhere = {"-mat", "-sourcefile"}
+    missing = [
+        spelling
+        for flag in FLAGS
+        for spelling in flag.spellings
+        if not any(spelling in word for word in tried) and spelling not in read_elsewhere
+    ]
+    assert missing == []
+
+
+def test_defaults_are_those_of_the_config() -> None:
+    command = parse_command("")
+    assert command.experiment == type(command.experiment)()
+    assert command.float_path == Path("floatimage.bin")
+    assert command.dump_path == Path("Fdump.bin")
+    assert (command.hkl_path, command.dump_named, command.default_f) == (None, False, 0.0)
+    assert command.progress
+    assert command.warnings == ()
+
+
+def test_matrix_and_sources_are_read() -> None:
+    command = parsed("-mat mono.mat -mat ortho.mat -sourcefile sources_short.txt")
+    matrix = command.experiment.crystal.orientation_matrix
+    assert matrix is not None
+    assert matrix[:2] == (0.01355031, -0.00648227)
+    sources = command.experiment.beam.sources
+    assert sources is not None
+    assert sources[1].position == (-10.0, -0.002, 0.001)
+
+
+def test_a_list_of_words_is_taken_as_it_is(tmp_path: Path) -> None:
+    folder = tmp_path / "two words"
+    folder.mkdir()
+    shutil.copy(INPUTS / "ortho.mat", folder / "my matrix.mat")
+    command = parse_command(["-mat", "my matrix.mat"], folder)
+    assert command.experiment.crystal.orientation_matrix is not None
+    assert parse_command("-mat 'my matrix.mat'", folder) == command
+
+
+# Numbers that are none
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("-distance abc", r"-distance: got 'abc', need a number \(mm\)"),
+        ("-distance nan", r"-distance: got 'nan', need a finite number \(mm\)"),
+        ("-lambda inf", r"-lambda: got 'inf', need a finite number \(angstrom\)"),
+        ("-phi 1e999", r"-phi: got '1e999', need a finite number \(degrees\)"),
+        ("-distance -lambda 1", r"-distance: got '-lambda', need a number \(mm\)"),
+        ("-N five", r"-N: got 'five', need a whole number \(cells\)"),
+        ("-N .5", r"-N: got '.5', need a whole number \(cells\)"),
+        ("-N ''", r"-N: got '', need a whole number \(cells\)"),
+        ("-detpixels 5000000000", r"-detpixels: got '5000000000', need .* at most 32 bits"),
+        (f"-N {'9' * 5000}", r"-N: got '9+\.\.\.9+', need a whole number of at most 32 bits"),
+        ("-cell 70 x", r"-cell: got 'x', need a number \(angstrom, degrees\)"),
+        ("-misset 1 2 z", r"-misset: got 'z', need a number \(degrees\)"),
+        ("-roi 1 2 3 z", r"-roi: got 'z', need a whole number \(pixels\)"),
+        ("-detector_abs abc", r"-detector_abs: got 'abc', need a number \(um\)"),
+        ("-detector_abs nan", r"-detector_abs: got 'nan', need a finite number \(um\)"),
+        ("-energy 0", r"-energy: got '0', need a number > 0 \(eV\)"),
+        ("-misset_seed random", r"-misset_seed: got 'random', need a whole number"),
+        ("-wavelength x", r"-wavelength: got 'x', need a number \(angstrom\)"),
+    ],
+)
+def test_impossible_number(words: str, message: str) -> None:
+    with pytest.raises(CommandLineError, match=message):
+        parse_command(words)
+
+
+@pytest.mark.parametrize(
+    ("words", "field"),
+    [
+        ("-pixel 0", "detector.pixel_size_mm"),
+        ("-distance -1", "detector.distance_mm"),
+        ("-lambda 0", "beam.wavelength_angstrom"),
+        ("-detpixels 0", "detector.n_fast"),
+        ("-cell 10 10 10 180", "crystal.cell_deg"),
+        ("-fdet_vector 0 0 0", "detector.fast_axis"),
+        ("-water -1", "crystal.water_um"),
+    ],
+)
+def test_value_outside_its_range(words: str, field: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{re.escape(field)}: got"):
+        parse_command(words)
+
+
+# What is only odd: a warning, an error if strict
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("-nosuch", "'-nosuch' is no known option"),
+        ("-phi 3 -5", "'-5' is no known option"),
+        ("-", "'-' is no known option"),
+        ("-phi 3 stray", "'stray' belongs to no option"),
+        ("-cell 1 2 3 90 90 90 7", "'7' belongs to no option"),
+        ("-detpixels 100mm", "-detpixels: took '100' of '100mm' (pixels)"),
+        ("-distance 100mm", "-distance: took '100' of '100mm' (mm)"),
+        ("-N 5.5", "-N: took '5' of '5.5' (cells)"),
+        ("-phi", "-phi has no effect: it needs 1 word after it (X)"),
+        ("-roi 1 2 3", "-roi has no effect: it needs 4 words after it (XMIN XMAX YMIN YMAX)"),
+        ("-misset 1 2", "-misset has no effect: it needs 3 words after it (X Y Z)"),
+        ("-cell", "-cell has no effect: it needs numbers after it"),
+        ("-curved_det", "-curved_det has no effect as the last word (quirk curved_needs_argument)"),
+        ("-pivot middle", "-pivot: got 'middle', need beam or sample"),
+        ("-mask", "-mask has no effect: it needs 1 word after it (FILE)"),
+    ],
+)
+def test_odd_words(words: str, message: str) -> None:
+    assert message in parse_command(words).warnings
+    with pytest.raises(CommandLineError) as error:
+        parse_command(words, strict=True)
+    assert str(error.value) in parse_command(words).warnings
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "-phi -5",
+        "-misset -37 125.5 -2",
+        "-roi -5 200 -1 40",
+        "-curved_det x",
+        "-curved_det -N 5",
+        "-misset random",
+        "-mosaic_domains 3 -wavelength 1 -xtal_height 0.1",
+        "-phi 0x10 -osc 1.e-1 -fudge +.5",
+        "-stolout nowhere",
+    ],
+)
+def test_nothing_odd(words: str) -> None:
+    assert parse_command(words, strict=True).warnings == ()
+
+
+def test_the_row_that_a_word_does_not_name_reads_anything_with_a_warning() -> None:
+    command = parse_command("-misset_seed 12 -phi 3 -N 5", strict=True)
+    assert command.experiment.crystal.misset_deg == (12.0, 0.0, 3.0)
+    [warning] = command.warnings
+    assert "'-misset_seed' also has '-misset' in it" in warning
+    assert "takes '12 -phi 3' as well (quirk cli_substring)" in warning
+
+
+def test_the_row_that_a_word_does_not_name_is_silent_without_enough_words() -> None:
+    assert parse_command("-misset_seed 12", strict=True).warnings == ()
+
+
+# Quirks
+
+
+def test_curved_det_as_last_word_follows_its_quirk() -> None:
+    fixed = parse_command("-curved_det", quirks=Quirks.nanobragg_fixed(), strict=True)
+    assert fixed.experiment.detector.curved
+    assert not parse_command("-curved_det").experiment.detector.curved
+
+
+def test_curved_det_without_its_quirk_takes_no_word() -> None:
+    fixed = parse_command("-curved_det x", quirks=Quirks.nanobragg_fixed())
+    assert fixed.warnings == ("'x' belongs to no option",)
+
+
+@pytest.mark.parametrize("name", ["cli_substring", "misset_seed_default"])
+def test_positions_that_are_not_implemented(name: str) -> None:
+    with pytest.raises(UnsupportedError, match=name):
+        parse_command("-N 5", quirks=dataclasses.replace(Quirks(), **{name: False}))
+
+
+# Image headers and masks
+
+
+def test_mask_is_read_before_img_and_both_before_flags() -> None:
+    command = parsed("-distance 60 -img donor.img -mask mask_donor.img")
+    detector = command.experiment.detector
+    assert (detector.distance_mm, detector.pixel_size_mm) == (60.0, 0.12)
+    assert command.experiment.goniometer.osc_deg == 0.75
+    assert detector.mask is not None
+
+
+def test_beam_centre_of_a_mask_is_flipped_to_the_bit() -> None:
+    detector = parsed("-mask mask_header.img").experiment.detector
+    assert detector.beam_x_mm == 4.4
+    assert detector.beam_y_mm is not None
+    assert detector.beam_y_mm / 1000.0 == 0.15 / 1000.0 * 72 - 6.1 / 1000.0
+
+
+def header_file(path: Path, *lines: str, byte_order: str = "big_endian") -> Path:
+    """An SMV image of 2 x 3 pixels, the first one 0, with these lines in its header."""
+    layout = ("HEADER_BYTES=512;", "DIM=2;", f"BYTE_ORDER={byte_order};", "SIZE1=2;", "SIZE2=3;")
+    header = "\n".join(["{", *layout, "TYPE=unsigned_short;", *lines, "}\f"])
+    pixels = np.array([0, 256, 1, 1, 1, 1], ">u2" if byte_order == "big_endian" else "<u2")
+    path.write_bytes(header.encode().ljust(512) + pixels.tobytes())
+    return path
+
+
+HEADER_LINES = (
+    "PIXEL_SIZE=2;",
+    "DISTANCE=100;",
+    "CLOSE_DISTANCE=90;",
+    "BEAM_CENTER_X=1;",
+    "BEAM_CENTER_Y=1.5;",
+    "XDS_ORGX=7;",
+    "TWOTHETA=20;",
+    "PHI=3;",
+    "OSC_RANGE=0.5;",
+)
+
+
+@pytest.mark.parametrize("flag", ["-img", "-mask"])
+def test_header_as_nanobragg_reads_it(flag: str, tmp_path: Path) -> None:
+    header_file(tmp_path / "i.img", *HEADER_LINES)
+    experiment = parse_command(f"{flag} i.img", tmp_path).experiment
+    detector = experiment.detector
+    assert (detector.distance_mm, detector.close_distance_mm) == (90.0, 90.0)
+    assert (detector.beam_x_mm, detector.org_x_px) == (1.0, 7.0)
+    assert detector.beam_y_mm == pytest.approx(4.5 if flag == "-mask" else 1.5)
+    assert detector.twotheta_deg == 0.0
+    assert (experiment.goniometer.phi_deg, experiment.goniometer.osc_deg) == (3.0, 0.5)
+
+
+@pytest.mark.parametrize("flag", ["-img", "-mask"])
+def test_header_by_whole_keywords(flag: str, tmp_path: Path) -> None:
+    header_file(tmp_path / "i.img", *HEADER_LINES)
+    quirks = dataclasses.replace(Quirks(), smv_header_search=False)
+    experiment = parse_command(f"{flag} i.img", tmp_path, quirks=quirks).experiment
+    detector = experiment.detector
+    assert detector.shape == (3, 2)
+    assert (detector.distance_mm, detector.close_distance_mm) == (100.0, 90.0)
+    assert (detector.beam_x_mm, detector.beam_y_mm, detector.org_x_px) == (1.0, 1.5, None)
+    assert (detector.twotheta_deg, detector.pivot) == (20.0, None)
+    assert (experiment.goniometer.phi_deg, experiment.goniometer.osc_deg) == (3.0, 0.5)
+
+
+@pytest.mark.parametrize("byte_order", ["big_endian", "little_endian"])
+def test_byte_order_of_a_mask(byte_order: str, tmp_path: Path) -> None:
+    """0 is 0 in any order, and a mask only asks for that."""
+    header_file(tmp_path / "m.img", byte_order=byte_order)
+    for on in (True, False):
+        quirks = dataclasses.replace(Quirks(), smv_header_search=on)
+        mask = parse_command("-mask m.img", tmp_path, quirks=quirks).experiment.detector.mask
+        assert mask == Mask([[0, 1], [1, 1], [1, 1]])
+
+
+@pytest.mark.parametrize("on", [True, False])
+@pytest.mark.parametrize("word", ["nan", "-inf", "1e999"])
+def test_header_number_that_is_not_finite(word: str, on: bool, tmp_path: Path) -> None:
+    path = header_file(tmp_path / "i.img", f"PHI={word};")
+    quirks = dataclasses.replace(Quirks(), smv_header_search=on)
+    with pytest.raises(FileFormatError) as error:
+        parse_command("-img i.img", tmp_path, quirks=quirks)
+    assert str(error.value) == f"{path}: PHI: got {float(word)}, need a finite number"
+
+
+def test_header_without_sizes_but_dimensions() -> None:
+    detector = parsed("-img donor_dimensions.img").experiment.detector
+    assert (detector.n_fast, detector.n_slow) == (64, 64)
+
+
+def test_mask_is_walked_in_the_order_of_the_image() -> None:
+    whole = parsed("-mask mask_plain.img").experiment.detector.mask
+    assert whole is not None
+    assert whole.shape == (72, 64)
+    other = parsed("-mask mask_plain.img -detpixels_f 60 -detpixels_s 70").experiment.detector.mask
+    assert other is not None
+    assert np.array_equal(other.values.ravel(), whole.values.ravel()[: 60 * 70])
+
+
+def test_mask_smaller_than_the_image() -> None:
+    with pytest.raises(ConfigError, match=r"64 x 72.*65 x 72"):
+        parsed("-mask mask_plain.img -detpixels_f 65")
+    parsed("-mask mask_plain.img -detpixels_f 63")
+
+
+@pytest.mark.parametrize("flag", ["-mat", "-sourcefile", "-img", "-mask", "-stol", "-4stol", "-Q"])
+def test_unreadable_file(flag: str) -> None:
+    with pytest.raises(FileAccessError, match=r"nosuch\.file"):
+        parsed(f"{flag} nosuch.file")
+
+
+def test_files_of_the_wrong_kind(tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    for flag in ("-mat", "-sourcefile", "-img", "-mask"):
+        with pytest.raises(FileFormatError, match="empty"):
+            parse_command(f"{flag} empty", tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore:.* counts as 0")
+@pytest.mark.parametrize("case", table("cases"))
+def test_recorded_command_lines_have_nothing_strict_about_them(case: str) -> None:
+    command = parsed(table("cases")[case]["args"], strict=True)
+    assert command.warnings == () or "cli_substring" in command.warnings[0]

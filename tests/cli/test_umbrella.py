@@ -1,0 +1,77 @@
+"""The command nanobragg-hybrid."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import nanobragg_hybrid as nb
+from nanobragg_hybrid.cli.umbrella import DEMO_FILE, demo_experiment, main, picture
+
+SCRIPT = Path(__file__).parents[2] / "examples" / "make_demo_structure_factors.py"
+PNG_START = b"\x89PNG\r\n\x1a\n"
+
+
+def test_demo_writes_a_picture_and_says_where(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "spots.png"
+    assert main(["demo", "--out", str(out)]) == 0
+    assert out.read_bytes().startswith(PNG_START)
+    assert f"picture: {out}" in capsys.readouterr().out
+
+
+def test_demo_has_spots_on_an_empty_background() -> None:
+    experiment = demo_experiment().replace({"goniometer.phi_steps": 4, "crystal.mosaic_domains": 2})
+    grey = picture(nb.simulate(experiment, nb.read_hkl(DEMO_FILE)).image)
+    assert grey.shape == (800, 800)
+    assert grey.dtype == np.uint8
+    assert np.median(grey) >= 250
+    assert 500 < np.count_nonzero(grey < 128) < 20000
+
+
+def test_a_dark_image_is_a_white_picture() -> None:
+    assert np.all(picture(np.zeros((2, 3), np.float32)) == 255)
+
+
+def test_structure_factors_come_from_the_script(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = tmp_path / "demo.hkl"
+    monkeypatch.setattr(sys, "argv", [str(SCRIPT), str(made)])
+    runpy.run_path(str(SCRIPT), run_name="__main__")
+    assert nb.read_hkl(made) == nb.read_hkl(DEMO_FILE)
+    assert DEMO_FILE.stat().st_size < 150_000
+
+
+def test_structure_factors_obey_friedel_and_the_screw_axes() -> None:
+    table = nb.read_hkl(DEMO_FILE)
+    assert table.grid is not None
+    assert np.array_equal(table.grid, table.grid[::-1, ::-1, ::-1])
+    h0, k0, l0 = (-n for n in table.hkl_min)
+    assert not table.grid[h0, k0, l0 + 1 :: 2].any()
+    assert table.grid[h0, k0, l0 + 2 :: 2].any()
+
+
+def test_info_prints_versions(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info"]) == 0
+    output = capsys.readouterr().out
+    assert f"nanobragg_hybrid: {nb.__version__}\n" in output
+    assert "libnbh compiler: " in output
+
+
+def test_failures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo", "--out", str(tmp_path), "--backend", "fortran"]) == 1
+    assert "nanobragg-hybrid: error: no backend 'fortran'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [[], ["dance"], ["demo", "--colour"]])
+def test_wrong_words(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as error:
+        main(words)
+    assert error.value.code == 2
+    assert "usage: nanobragg-hybrid" in capsys.readouterr().err

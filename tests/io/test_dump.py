@@ -1,0 +1,214 @@
+"""Binary dumps of structure factors, in both positions of the quirk fdump_whitespace."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nanobragg_hybrid import memory
+from nanobragg_hybrid.errors import (
+    ConfigError,
+    FileAccessError,
+    FileFormatError,
+    NanobraggWarning,
+    ResourceError,
+)
+from nanobragg_hybrid.io.dump import read_dump, write_dump
+from nanobragg_hybrid.io.hkl import read_hkl
+from nanobragg_hybrid.quirks import Quirks
+from nanobragg_hybrid.structure_factors import StructureFactors
+
+ON = Quirks.nanobragg()
+OFF = replace(ON, fdump_whitespace=False)
+
+
+def table(shape: tuple[int, int, int] = (2, 3, 4)) -> StructureFactors:
+    grid = np.arange(1.0, 1.0 + np.prod(shape)).reshape(shape)
+    return StructureFactors.from_grid(grid, (-1, 0, 5), 0.0)
+
+
+def raw(path: Path, header: bytes, values: np.ndarray) -> Path:
+    path.write_bytes(header + values.astype("<f8").tobytes())
+    return path
+
+
+def test_bytes(tmp_path: Path) -> None:
+    write_dump(tmp_path / "F.bin", table())
+    data = (tmp_path / "F.bin").read_bytes()
+    header = b"-1 0 0 2 5 8\n\f"
+    assert data.startswith(header)
+    values = np.frombuffer(data[len(header) :], "<f8").reshape(3, 4, 5)
+    need = np.zeros((3, 4, 5))
+    need[:2, :3, :4] = table().grid
+    np.testing.assert_array_equal(values, need)
+
+
+@pytest.mark.parametrize(
+    ("case", "name", "default_f"),
+    [
+        ("hkl_mat", "full.hkl", 0.0),
+        ("hkl_sparse", "sparse.hkl", 0.0),
+        ("hkl_sparse_default", "sparse.hkl", 25.0),
+        ("hkl_small_default", "small.hkl", 12.5),
+        ("hkl_offset", "offset.hkl", 0.0),
+        ("hkl_exp", "exp.hkl", 0.0),
+        ("hkl_integers", "integers.hkl", 0.0),
+        ("hkl_wide", "wide.hkl", 0.0),
+    ],
+)
+def test_recorded_dumps(
+    tmp_path: Path, inputs: Path, case: str, name: str, default_f: float
+) -> None:
+    recorded = json.loads((inputs.parent / "cases.json").read_text())[case]
+    factors = read_hkl(inputs / name, default_f=default_f)
+    assert factors.reflections == int(recorded["facts"]["hkls"])
+    write_dump(tmp_path / "F.bin", factors)
+    data = (tmp_path / "F.bin").read_bytes()
+    assert hashlib.sha256(data).hexdigest() == recorded["files"]["Fdump.bin"]["sha256"]
+
+
+@pytest.mark.parametrize("quirks", [ON, OFF])
+def test_round_trip(tmp_path: Path, quirks: Quirks) -> None:
+    write_dump(tmp_path / "F.bin", table())
+    factors = read_dump(tmp_path / "F.bin", quirks=quirks)
+    assert factors == table()
+    assert factors.hkl_min == (-1, 0, 5)
+    assert factors.hkl_max == (0, 2, 8)
+    assert factors.reflections == 24
+    assert factors.grid is not None
+    assert not factors.grid.flags.writeable
+    assert not factors.allow_non_finite
+
+
+@pytest.mark.parametrize("quirks", [ON, OFF])
+def test_recorded_dump_is_read(inputs: Path, quirks: Quirks) -> None:
+    """The dump holds what exp.hkl and its neighbours hold in 17^3 places."""
+    factors = read_dump(inputs / "plain_dump.bin", default_f=7.0, quirks=quirks)
+    assert (factors.hkl_min, factors.hkl_max) == ((-8, -8, -8), (8, 8, 8))
+    assert factors.reflections == 4913
+    assert factors.default_f == 7.0
+    assert factors.grid is not None
+    assert factors.grid[0, 0, :2].tolist() == [12.0, 265.77]
+
+
+def test_white_space_shifts_the_table(inputs: Path) -> None:
+    with pytest.warns(NanobraggWarning, match=r"_dump\.bin: 1 byte\(s\) of data taken for white"):
+        shifted = read_dump(inputs / "whitespace_dump.bin", quirks=ON).grid
+    plain = read_dump(inputs / "whitespace_dump.bin", quirks=OFF).grid
+    assert shifted is not None
+    assert plain is not None
+    assert plain[0, 0, :2].tolist() == [0.09, 265.77]
+    data = (inputs / "whitespace_dump.bin").read_bytes()
+    start = data.index(b"\n\f") + 3
+    whole = np.frombuffer(data[start:].ljust(18**3 * 8, b"\0"), "<f8").reshape(18, 18, 18)
+    np.testing.assert_array_equal(shifted, whole[:-1, :-1, :-1])
+
+
+@pytest.mark.parametrize("byte", [9, 10, 11, 12, 13, 32])
+def test_every_white_space_byte_counts(tmp_path: Path, byte: int) -> None:
+    first = np.frombuffer(bytes([byte, byte, 0, 0, 0, 0, 0, 64]), "<f8")[0]
+    grid = np.full((1, 1, 2), first)
+    write_dump(tmp_path / "F.bin", StructureFactors.from_grid(grid, (0, 0, 0), 0.0))
+    with pytest.warns(NanobraggWarning, match=r"2 byte\(s\) of data"):
+        shifted = read_dump(tmp_path / "F.bin").grid
+    assert shifted is not None
+    assert shifted.tobytes()[:8] == bytes([0, 0, 0, 0, 0, 64, byte, byte])
+    np.testing.assert_array_equal(read_dump(tmp_path / "F.bin", quirks=OFF).grid, grid)
+
+
+def test_table_of_nothing_but_white_space(tmp_path: Path) -> None:
+    """All data is skipped; what is missing then counts as 0."""
+    values = np.frombuffer(b" " * 64, "<f8")
+    path = raw(tmp_path / "F.bin", b"0 0 0 0 0 0\n\f", values)
+    with pytest.warns(NanobraggWarning, match=r"64 byte\(s\) of data"):
+        assert read_dump(path).grid == [[[0.0]]]
+    assert read_dump(path, quirks=OFF).grid == [[[values[0]]]]
+
+
+def test_form_feed_is_needed_only_without_the_quirk(tmp_path: Path) -> None:
+    path = raw(tmp_path / "F.bin", b" 0\t0 0  0 0 0\n", np.arange(1.0, 9.0) * 0.1)
+    assert read_dump(path).grid == [[[0.1]]]
+    with pytest.raises(FileFormatError, match="a newline and a form feed"):
+        read_dump(path, quirks=OFF)
+
+
+def test_more_data_than_needed_is_ignored(tmp_path: Path) -> None:
+    path = raw(tmp_path / "F.bin", b"0 0 0 0 0 0\n\f", np.full(9, 3.0))
+    assert read_dump(path).grid == [[[3.0]]]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_values_that_are_not_finite_are_kept_with_a_warning(tmp_path: Path, bad: float) -> None:
+    path = raw(tmp_path / "F.bin", b"0 0 0 0 0 0\n\f", np.full(8, bad))
+    with pytest.warns(NanobraggWarning, match=r"F\.bin: some structure factors are not finite$"):
+        factors = read_dump(path)
+    np.testing.assert_array_equal(factors.grid, [[[bad]]])
+    assert factors.allow_non_finite
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        (b"", r"F\.bin: is empty$"),
+        (b"\n\f", r"F\.bin:1: does not begin with six whole numbers"),
+        (b"0 0 0 0 0 \n\f", "does not begin with six whole numbers"),
+        (b"0 0 0 0 0 x\n\f", "does not begin with six whole numbers"),
+        (b"1 0 0 0 0 0\n\f", "bounds 1 0 0 0 0 0: need hmin <= hmax"),
+        (b"0 0 0 0 0 2147483648\n\f", "within 32 bits"),
+        (b"-2147483649 0 0 0 0 0\n\f", "within 32 bits"),
+        (b"0 0 0 0 0 0\n\f", r"the table needs 64 bytes, the file has 0 after its header$"),
+    ],
+)
+@pytest.mark.parametrize("quirks", [ON, OFF])
+def test_bad_headers(tmp_path: Path, header: bytes, message: str, quirks: Quirks) -> None:
+    (tmp_path / "F.bin").write_bytes(header)
+    with pytest.raises(FileFormatError, match=message):
+        read_dump(tmp_path / "F.bin", quirks=quirks)
+
+
+@pytest.mark.parametrize("quirks", [ON, OFF])
+def test_absurd_bounds_name_the_figures(tmp_path: Path, quirks: Quirks) -> None:
+    path = raw(tmp_path / "F.bin", b"-99999 99999 -99999 99999 -99999 99999\n\f", np.ones(8))
+    with pytest.raises(FileFormatError, match="needs 64000000000000000 bytes, the file has 64 "):
+        read_dump(path, quirks=quirks)
+
+
+@pytest.mark.parametrize("quirks", [ON, OFF])
+def test_truncated_by_one_byte(tmp_path: Path, quirks: Quirks) -> None:
+    path = tmp_path / "F.bin"
+    write_dump(path, table())
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(FileFormatError, match="needs 480 bytes, the file has 479 after its header"):
+        read_dump(path, quirks=quirks)
+
+
+def test_table_larger_than_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sparse file, so that nothing that large exists."""
+    path = tmp_path / "F.bin"
+    path.write_bytes(b"0 9 0 9 0 9\n\f")
+    os.truncate(path, 14 + 8 * 11**3)
+    monkeypatch.setattr(memory, "physical_memory_bytes", lambda: 8000)
+    assert read_dump(path, quirks=OFF).reflections == 1000
+    monkeypatch.setattr(memory, "physical_memory_bytes", lambda: 7999)
+    monkeypatch.setattr(np, "zeros", None)  # nothing may be allocated
+    with pytest.raises(ResourceError, match=r"8000 bytes .* 7999 bytes"):
+        read_dump(path, quirks=OFF)
+
+
+def test_missing_file_and_folder(tmp_path: Path) -> None:
+    with pytest.raises(FileAccessError, match=r"F\.bin: No such file"):
+        read_dump(tmp_path / "F.bin")
+    with pytest.raises(FileAccessError):
+        read_dump(tmp_path)
+
+
+def test_a_constant_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="need a table to write"):
+        write_dump(tmp_path / "F.bin", StructureFactors.constant(100.0))
+    assert not (tmp_path / "F.bin").exists()

@@ -1,0 +1,26 @@
+"""With every kernel quirk off, pixels are worth what plain sums in numpy say they are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from corrected import Corrected
+from pictures import assert_same, picture
+from random_experiments import random_experiment, random_table
+
+import nanobragg_hybrid as nb
+from nanobragg_hybrid.c_engine import engine
+
+
+@pytest.mark.filterwarnings("ignore::nanobragg_hybrid.NanobraggWarning")
+@pytest.mark.parametrize("seed", range(40))
+def test_random_experiments(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    experiment, factors = random_experiment(random), random_table(random)
+    plan = engine.plan_for(experiment, factors, nb.Quirks.none())
+    need = Corrected(plan, factors).image()
+    got = picture(experiment, nb.Quirks.none(), factors)
+    if np.any(need):
+        assert_same(got, need, 1e-8)
+    else:
+        assert not np.any(got)

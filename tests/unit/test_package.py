@@ -1,0 +1,113 @@
+"""The public names and what importing them loads."""
+
+from __future__ import annotations
+
+import pickle
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import nanobragg_hybrid as nb
+from nanobragg_hybrid import io as nb_io
+from nanobragg_hybrid import nanobragg_args, versions
+from nanobragg_hybrid.errors import BackendError
+
+
+def test_names_are_sorted_and_unique() -> None:
+    assert len(set(nb.__all__)) == len(nb.__all__)
+
+
+def loaded_by(code: str) -> set[str]:
+    """The modules of this package, numpy among them, that a new interpreter has after `code`."""
+    script = f"import sys\n{code}\nprint(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    return {
+        name for name in done.stdout.split() if name.split(".")[0] in {"nanobragg_hybrid", "numpy"}
+    }
+
+
+def test_import_loads_nothing_else() -> None:
+    names = loaded_by("import nanobragg_hybrid")
+    assert names == {"nanobragg_hybrid", "nanobragg_hybrid._lazy", "nanobragg_hybrid._version"}
+
+
+def test_a_name_loads_its_module_and_no_engine() -> None:
+    names = loaded_by("import nanobragg_hybrid as nb; nb.Experiment()")
+    assert {"numpy", "nanobragg_hybrid.config.beam"} <= names
+    for part in ("c_engine", "_core", "io", "nanobragg_args", "cli", "versions"):
+        assert not any(name.startswith(f"nanobragg_hybrid.{part}") for name in names)
+
+
+def test_star_import_brings_every_name() -> None:
+    space: dict[str, object] = {}
+    exec("from nanobragg_hybrid import *", space)
+    assert set(nb.__all__) <= space.keys()
+    assert space["simulate"] is nb.simulate
+
+
+def test_a_loaded_module_hides_no_name() -> None:
+    """A module called like a name of its package would take its place once it is imported."""
+    for package in (nb, nb_io, nanobragg_args):
+        modules = {module.name for module in pkgutil.iter_modules(package.__path__)}
+        assert modules.isdisjoint(package.__all__)
+
+
+@pytest.mark.parametrize("package", [nb, nb_io, nanobragg_args])
+def test_names_of_a_package(package: ModuleType) -> None:
+    for name in package.__all__:
+        assert getattr(package, name) is not None
+        assert name in dir(package)
+    with pytest.raises(AttributeError, match=f"'{package.__name__}' has no attribute 'nothing'"):
+        package.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize("value", [nb.Beam(), nb.Quirks(), nb.StructureFactors.constant(1.0)])
+def test_objects_survive_pickling(value: object) -> None:
+    assert pickle.loads(pickle.dumps(value)) == value
+
+
+def test_version_is_a_version() -> None:
+    assert re.fullmatch(r"\d+\.\d+\.\d+", nb.__version__)
+
+
+def test_library_and_header_are_there() -> None:
+    assert (Path(nb.get_include()) / "nbh" / "nbh.h").is_file()
+    assert Path(nb.get_library()).is_file()
+
+
+def test_build_info_names_the_compiler() -> None:
+    assert nb.build_info()["version"] == nb.__version__
+    assert "compiler" in nb.build_info()
+
+
+def test_show_versions_has_a_line_for_each() -> None:
+    text = nb.show_versions()
+    assert text.endswith("\n")
+    keys = [line.split(": ")[0] for line in text.splitlines()]
+    assert keys[:4] == ["nanobragg_hybrid", "python", "platform", "numpy"]
+    assert "libnbh compiler" in keys
+    assert f"nanobragg_hybrid: {nb.__version__}" in text
+
+
+def test_show_versions_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing() -> dict[str, str]:
+        raise BackendError("not built")
+
+    monkeypatch.setattr(versions, "build_info", missing)
+    monkeypatch.setattr(versions, "_OPTIONAL_PACKAGES", ("no-such-package-here",))
+    text = versions.show_versions()
+    assert "libnbh: not built\n" in text
+    assert "no-such-package-here: not installed\n" in text
+
+
+def test_build_info_without_the_compiled_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "nanobragg_hybrid.c_engine", None)
+    with pytest.raises(BackendError, match="cannot be imported"):
+        versions.build_info()

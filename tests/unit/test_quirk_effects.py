@@ -1,0 +1,133 @@
+"""Which quirks could have changed an image: a smallest experiment for each, and one without."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nanobragg_hybrid import Crystal, Detector, Experiment, Quirks, Source, StructureFactors
+from nanobragg_hybrid.c_engine.engine import plan_for
+from nanobragg_hybrid.quirk_effects import quirks_that_mattered
+
+PLAIN = Experiment(
+    crystal=Crystal(cell_angstrom=(70, 80, 90), n_cells=(5, 5, 5), misset_seed=1),
+    detector=Detector(n_fast=8, n_slow=8),
+)
+TABLE = StructureFactors.from_grid(np.ones((9, 9, 9)), (-4, -4, -4))
+
+
+def _mattered(changes: dict[str, Any], quirks: Quirks | None = None) -> tuple[str, ...]:
+    experiment = PLAIN.replace(changes)
+    quirks = Quirks() if quirks is None else quirks
+    info = plan_for(experiment, TABLE, quirks).info()
+    return quirks_that_mattered(experiment, quirks, info)
+
+
+def test_nothing_matters_in_a_plain_still() -> None:
+    assert _mattered({}) == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "names"),
+    [
+        ({"goniometer.osc_deg": 1}, ("phi_carryover", "phi_left_edge")),
+        ({"goniometer.osc_deg": 1, "goniometer.phi_deg": 5}, ("phi_left_edge",)),
+        ({"goniometer.phi_deg": 5}, ()),
+        (
+            {"goniometer.osc_deg": 1, "goniometer.phi_deg": -0.5},
+            ("phi_carryover", "phi_left_edge"),
+        ),
+        ({"sampling.oversample_thick": True}, ("oversample_running_product",)),
+        ({"sampling.oversample_polar": True}, ("oversample_running_product",)),
+        ({"sampling.oversample_omega": True}, ("oversample_running_product",)),
+        ({"detector.sensor_thickness_um": 300}, ("thick_last_layer",)),
+        (
+            {"detector.sensor_thickness_um": 300, "detector.sensor_layers": 3},
+            ("thick_last_layer", "layer_overshoot"),
+        ),
+        ({"beam.divergence_h_mrad": 2}, ("polar_first_source",)),
+        ({"beam.divergence_h_mrad": 2, "beam.polarization_correction": False}, ()),
+        ({"sampling.interpolate": True}, ("interpolation_latch",)),
+        ({"crystal.water_um": 10}, ("water_background",)),
+        ({"detector.curved": True}, ("curved_detector_axes",)),
+        ({"beam.sources": (Source(weight=2),)}, ()),
+        (
+            {"beam.sources": (Source(weight=2), Source())},
+            ("polar_first_source", "source_weights_ignored"),
+        ),
+        ({"crystal.cell_deg": (90, 85, 95)}, ("triclinic_cell",)),
+        ({"crystal.cell_deg": (90, 112, 90)}, ()),
+        (
+            {
+                "crystal.cell_deg": (75, 85, 95),
+                "crystal.orientation_matrix": (0.01, 0, 0, 0, 0.01, 0, 0, 0, 0.01),
+            },
+            (),
+        ),
+        ({"crystal.misset_random": True}, ("misset_random_radians",)),
+        (
+            {
+                "crystal.misset_random": True,
+                "crystal.misset_seed": None,
+                "output.noise_seed": 3,
+            },
+            ("misset_random_radians", "misset_seed_default"),
+        ),
+        (
+            {"crystal.misset_random": True, "crystal.misset_seed": None},
+            ("misset_random_radians",),
+        ),
+        ({"sampling.dmin_angstrom": 3.0, "sampling.oversample": 1}, ()),
+        (
+            {"sampling.dmin_angstrom": 3.0, "sampling.oversample": 2},
+            ("polar_first_source",),
+        ),
+        ({"goniometer.spindle_axis": (0, 0, 1)}, ("custom_convention_switch",)),
+        ({"goniometer.spindle_axis": (0, 0, 1), "detector.convention": "custom"}, ()),
+        ({"detector.pivot": "sample"}, ("pivot_flag_ignored",)),
+        ({"detector.pivot": "beam"}, ()),
+        (
+            {"detector.pix0_m": (0.1, 0, 0), "detector.convention": "custom"},
+            ("pix0_ignored",),
+        ),
+        ({"detector.close_x_mm": 1}, ("near_point_ignored",)),
+        ({"detector.org_y_px": 1}, ("near_point_ignored",)),
+        ({"detector.beam_x_mm": 1}, ()),
+        ({"detector.convention": "xds", "detector.beam_x_mm": 1}, ("near_point_ignored",)),
+        ({"detector.convention": "xds", "detector.org_x_px": 1}, ()),
+        ({"detector.convention": "custom", "detector.org_x_px": 1}, ()),
+        (
+            {
+                "detector.convention": "custom",
+                "detector.org_x_px": 1,
+                "detector.beam_x_mm": 1,
+            },
+            ("near_point_ignored",),
+        ),
+    ],
+)
+def test_quirk_matters_where_it_acts(changes: dict[str, Any], names: tuple[str, ...]) -> None:
+    assert _mattered(changes) == names
+
+
+def test_steps_in_the_middle_of_their_intervals_pass_zero_elsewhere() -> None:
+    """Which step is at exactly 0 depends on where in their intervals the steps sit."""
+    middle = Quirks(phi_left_edge=False)
+    two_steps = {"goniometer.osc_deg": 2, "goniometer.phi_steps": 2}
+    assert _mattered({**two_steps, "goniometer.phi_deg": -0.5}, middle) == ("phi_carryover",)
+    assert _mattered(two_steps, middle) == ()
+    three_steps = {"goniometer.osc_deg": 3, "goniometer.phi_steps": 3, "goniometer.phi_deg": -2}
+    assert _mattered(three_steps) == ("phi_carryover", "phi_left_edge")
+    assert _mattered(three_steps, middle) == ()
+
+
+def test_nothing_matters_with_every_quirk_off() -> None:
+    assert _mattered({"goniometer.osc_deg": 1, "crystal.water_um": 5}, Quirks.none()) == ()
+
+
+def test_quirks_that_are_off_are_not_named() -> None:
+    quirks = dataclasses.replace(Quirks(), phi_carryover=False)
+    assert _mattered({"goniometer.osc_deg": 1}, quirks) == ("phi_left_edge",)
