@@ -20,10 +20,10 @@ from nanobragg_hybrid.torch_engine import ForwardModel
 TRUE_MISSET_DEG = (12.0, 34.0, 56.0)
 DIRECTION = (2 / 3, -1 / 3, 2 / 3)
 
-# Narrow spots know the orientation well, but only from nearby: a spot that has left its place on the
-# detector, or the reflecting position, overlaps no more with the one in the data, and the
-# derivative of their difference says nothing about the way back.  A crystal of N cells has spots 1/N
-# wide in h, and a turn by an angle moves h by up to h times that angle: 0.3 degrees move h = 12 by
+# Narrow spots know the orientation well, but only from nearby: a spot that has left its place on
+# the detector, or the reflecting position, overlaps no more with the one in the data, and the
+# derivative of their difference says nothing about the way back.  A crystal of N cells has spots
+# 1/N wide in h, and a turn by an angle moves h by up to h times that angle: 0.3 degrees move h = 12 by
 # 0.06, most of the width at N = 12.  So the first stages compare blurred data with a crystal of
 # fewer cells, whose spots are wider both on the detector and across the reflecting position.
 STAGES = ((4.0, 2.5), (7.0, 1.2), (12.0, 0.0))
@@ -68,7 +68,7 @@ def blurred(image: torch.Tensor, sigma: float) -> torch.Tensor:
 
 
 def misfit(model_image: torch.Tensor, data: torch.Tensor) -> torch.Tensor:
-    """1 minus the squared correlation: a least-squares fit whose scale and background are solved."""
+    """1 minus the squared correlation: a least-squares fit with scale and background solved."""
     x, y = model_image - model_image.mean(), data - data.mean()
     return 1.0 - (x * y).sum() ** 2 / ((x * x).sum() * (y * y).sum())
 

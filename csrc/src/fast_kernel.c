@@ -121,9 +121,9 @@ static inline int add_steps(const nbh_plan *plan, const lanes qx, const lanes qy
     const int has_table = plan->table.amplitude != NULL;
     const double default_f = plan->table.default_f;
     for (int32_t phi_step = 0; phi_step < info->phi_steps; phi_step++) {
-        if (cancel != NULL && *cancel != 0)
-            return 0;
         for (int32_t domain = 0; domain < info->mosaic_domains; domain++) {
+            if (plan_is_cancelled(cancel, domain))
+                return 0;
             double scratch[9];
             const double *cell = pixel_cell(plan, 0, phi_step, domain, scratch);
             lanes h, k, l, f, numerator, denominator;

@@ -163,7 +163,7 @@ static inline double pixel_interpolated_f(const nbh_structure_factors *t, const 
 typedef struct pixel_pass {
     const nbh_plan *plan;
     const serial_state *start;      /* what the pixel inherits */
-    const volatile int32_t *cancel; /* may be NULL; looked at before every phi step */
+    const volatile int32_t *cancel; /* may be NULL */
     nbh_trace *trace;               /* may be NULL unless the mode is PIXEL_TRACE */
     pixel_result *out;
 
@@ -272,11 +272,11 @@ static inline int pixel_add_steps(pixel_pass *pass, const pixel_mode mode, const
     const int32_t phi_steps = plan->info.phi_steps, domains = plan->info.mosaic_domains;
     double intensity = pass->intensity;
     for (int32_t phi_step = 0; phi_step < phi_steps; phi_step++) {
-        if (pass->cancel != NULL && *pass->cancel != 0) {
-            pass->out->cancelled = 1;
-            return 0;
-        }
         for (int32_t domain = 0; domain < domains; domain++) {
+            if (plan_is_cancelled(pass->cancel, domain)) {
+                pass->out->cancelled = 1;
+                return 0;
+            }
             double scratch[9], hkl[3], hkl0[3], factors[3];
             const double *cell = pixel_cell(plan, pass->first_loop, phi_step, domain, scratch);
             for (int i = 0; i < 3; i++) {

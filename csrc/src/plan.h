@@ -87,6 +87,12 @@ static inline int plan_pixel_is_lit(const nbh_plan *plan, int32_t fast, int32_t 
            (plan->mask == NULL || plan->mask[(int64_t)slow * info->n_fast + fast] != 0);
 }
 
+/* Has the caller asked to stop?  Looked at before every phi step and every 4096 domains. */
+static inline int plan_is_cancelled(const volatile int32_t *cancel, int32_t domain)
+{
+    return (domain & 4095) == 0 && cancel != NULL && *cancel != 0;
+}
+
 /* serial.c: the state that the pixel inherits. */
 serial_state plan_state_at(const nbh_plan *plan, int64_t pixel);
 

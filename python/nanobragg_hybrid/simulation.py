@@ -52,7 +52,7 @@ def simulate(
     progress: called now and then, in the calling thread, with the number of rows done and of all
         rows; if it returns False the rendering stops.
     unrounded: also keep the pixel values before they are rounded to float32.
-    kernel: how the backend "c" computes: "auto" (None too), "exact", "baseline", "avx2" or "avx512",
+    kernel: how the backend "c" computes: "auto" (None too), "exact", "baseline", "avx2", "avx512",
         as far as this processor has them.  The image does not depend on it.
     device: where the backend "torch" computes: "cpu" (None too), "cuda", "cuda:1" or "auto".
     dtype: how it computes: "float64" (None too) or "float32", which keeps phases in float64.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from agreement import experiment_of
 from recorded import INPUTS, table
 from with_torch import torch
 
 import nanobragg_hybrid as nb
+from agreement import experiment_of
 from nanobragg_hybrid.torch_engine import ForwardModel
 
 MOST_ON_CPU = 65536  # elements of a CPU tensor while a GPU renders

@@ -12,8 +12,8 @@ import pytest
 import nanobragg_hybrid
 from nanobragg_hybrid import _core
 from nanobragg_hybrid.c_engine import bridge
-from nanobragg_hybrid.plan_warnings import SENTENCES
 from nanobragg_hybrid.config import Experiment
+from nanobragg_hybrid.plan_warnings import SENTENCES
 from nanobragg_hybrid.quirks import LEDGER, Quirks
 
 PARTS = ("beam", "crystal", "goniometer", "detector", "sampling")

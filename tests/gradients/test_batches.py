@@ -1,4 +1,4 @@
-"""A batch dimension in front of any values gives the stack of single calls, derivatives included."""
+"""A batch dimension in front of any values gives the stack of single calls, derivatives too."""
 
 from __future__ import annotations
 

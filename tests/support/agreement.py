@@ -18,8 +18,8 @@ class Figures:
     identical: share of the pixels that are equal, NaN being equal to NaN.  max_ulp: largest
     difference in units in the last place of float32; steps between neighbouring numbers, so that it
     is meaningful across powers of 2 and across 0.  relative_l2: norm of the difference of all
-    finite pixels, after rounding, over the norm of the recorded ones.  same_non_finite: NaN and infinities are at the
-    same pixels, the infinities of the same sign.
+    finite pixels, after rounding, over the norm of the recorded ones.  same_non_finite: NaN and
+    infinities are at the same pixels, the infinities of the same sign.
     """
 
     pixels: int

@@ -1,4 +1,4 @@
-"""Import torch from here: a test module that does is skipped, with its reason, where torch is not."""
+"""Import torch from here: a module that does is skipped, with its reason, where torch is not."""
 
 from __future__ import annotations
 

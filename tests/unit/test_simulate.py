@@ -23,9 +23,9 @@ from nanobragg_hybrid import (
     ResourceError,
     StructureFactors,
     available_backends,
+    backends,
     simulate,
 )
-from nanobragg_hybrid import backends
 from nanobragg_hybrid.backends import get_backend
 from nanobragg_hybrid.simulation import memory_needed, usable_cores
 
@@ -98,7 +98,7 @@ def test_unknown_backend_is_refused_with_the_known_ones() -> None:
 def test_backend_that_is_not_installed_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(BackendError, match=r'pip install "nanobragg-hybrid\[torch\]"$'):
         get_backend("torch")
 

@@ -19,7 +19,7 @@ from .autograd import applied
 from .devices import device_of, dtype_of
 from .inputs import Inputs
 from .kernel import block_value, solid_angle_sum
-from .paths import Path, differentiable_paths, known_names, value_in_config
+from .paths import Path, differentiable_paths, known_names, value_of
 from .pixels import LitPixels, lit_pixels
 from .quantities import scene_of
 from .recompute import recomputed
@@ -92,13 +92,13 @@ class ForwardModel:
         return tuple(self._paths.values())
 
     def initial(self, name: str) -> Tensor:
-        """The configured value of a path as a float64 tensor on the model's device.
+        """The value of a path where none is given, a float64 tensor on the model's device.
 
-        Raises `ConfigError` for an unknown path, and for a value that the configuration leaves
-        open.
+        Raises `ConfigError` for an unknown path, and where there is no such number: a close
+        distance that is not in the configuration, sources of which one leaves something open.
         """
         path = self._path(name)
-        value = value_in_config(name, self._setup.experiment, self._setup.structure_factors)
+        value = value_of(name, self._setup)
         if value is None:
             raise ConfigError(f"values[{name}]", None, "a value in the configuration")
         return torch.tensor(value, dtype=torch.float64, device=self.device).reshape(path.shape)

@@ -6,13 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from nanobragg_hybrid.config import Experiment
-from nanobragg_hybrid.structure_factors import StructureFactors
-
 from .detector import ORIGIN
 from .lattice import ROTATION_MATRIX, ROTATION_VECTOR
-from .quantities import DEFAULT_F, GRID, fluence_follows_flux
-from .setup import Setup
+from .quantities import DEFAULT_F, GRID
+from .scalars import as_float
+from .setup import Setup, fluence_follows_flux
 from .sources import POSITIONS, WAVELENGTHS, WEIGHTS
 
 _GRID_SHAPE: Final = (-3,)
@@ -161,25 +159,37 @@ def known_names() -> tuple[str, ...]:
     return tuple(rule.name for rule in _RULES)
 
 
-def value_in_config(name: str, experiment: Experiment, table: StructureFactors) -> Any:
-    """What the configuration has for a path: numbers (nested), or None if it leaves it open."""
+def value_of(name: str, setup: Setup) -> Any:
+    """What the set-up has for a path: numbers (nested), or None if there is none."""
+    geometry = setup.geometry
     if name == GRID:
-        return table.grid
+        return setup.structure_factors.grid
     if name == DEFAULT_F:
-        return table.default_f
+        return setup.structure_factors.default_f
     if name == ROTATION_MATRIX:
         return ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
     if name == ROTATION_VECTOR:
         return (0.0, 0.0, 0.0)
     if name == ORIGIN:
-        return None
-    listed = experiment.beam.sources or ()
+        return tuple(as_float(component) for component in geometry.pix0)
     if name in (POSITIONS, WAVELENGTHS, WEIGHTS):
+        listed = setup.experiment.beam.sources or ()
         values = [getattr(source, name.rpartition(".")[2]) for source in listed]
         flat = [x for value in values for x in (value if isinstance(value, tuple) else (value,))]
         return None if None in flat else tuple(values)
     part, field = name.split(".")
-    return getattr(getattr(experiment, part), field)
+    configured = getattr(getattr(setup.experiment, part), field)
+    if configured is None and name in _CHOSEN:
+        return _CHOSEN[name](setup)
+    return configured
+
+
+# Values that the set-up chooses where the configuration leaves them open.
+_CHOSEN: Final[dict[str, Callable[[Setup], float]]] = {
+    "detector.beam_x_mm": lambda setup: 1000.0 * as_float(setup.geometry.beam_x),
+    "detector.beam_y_mm": lambda setup: 1000.0 * as_float(setup.geometry.beam_y),
+    "detector.sensor_attenuation_depth_um": lambda setup: 1e6 / setup.sampling.attenuation_per_m,
+}
 
 
 def _shape(rule: _Rule, setup: Setup) -> tuple[int, ...]:

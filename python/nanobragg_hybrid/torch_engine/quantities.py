@@ -6,7 +6,6 @@ from typing import Final
 
 import torch
 
-from nanobragg_hybrid.config import Experiment
 from nanobragg_hybrid.constants import (
     AVOGADRO_PER_MOL,
     R_E_SQR_M2,
@@ -19,9 +18,9 @@ from .inputs import Inputs
 from .lattice import lattice, misset_angles
 from .orientations import orientations
 from .random_rotations import Shuffle
-from .scalars import Scalar, quotient
+from .scalars import Scalar
 from .scene import Scene
-from .setup import Setup, wavelength_m
+from .setup import Setup, fluence, wavelength_m
 from .sources import sources
 from .structure_factors import Table, padded_table
 from .tables import Tables
@@ -90,21 +89,6 @@ def _sensor(setup: Setup, inputs: Inputs) -> tuple[Scalar, Scalar]:
     if inputs.is_live("detector.sensor_attenuation_depth_um"):
         attenuation = 1.0 / (inputs.number("detector.sensor_attenuation_depth_um") * 1e-6)
     return layer_step, attenuation
-
-
-def fluence_follows_flux(experiment: Experiment) -> bool:
-    """Whether flux, exposure and beam size replace the fluence (model 2)."""
-    beam = experiment.beam
-    return beam.flux_photons_per_s != 0.0 and beam.exposure_s > 0.0 and beam.beam_size_mm >= 0.0
-
-
-def fluence(inputs: Inputs) -> Scalar:
-    """Photons per square metre, given or from the flux (model 2)."""
-    beam = inputs.experiment.beam
-    if not fluence_follows_flux(inputs.experiment):
-        return inputs.number("beam.fluence_photons_per_m2")
-    size = beam.beam_size_mm / 1000.0
-    return quotient(quotient(beam.flux_photons_per_s * beam.exposure_s, size), size)
 
 
 def water_background(inputs: Inputs, photons: Scalar) -> Scalar:

@@ -13,7 +13,7 @@ from nanobragg_hybrid.constants import INT32_MAX
 from nanobragg_hybrid.errors import ConfigError, Description
 from nanobragg_hybrid.quirks import Quirks
 from nanobragg_hybrid.structure_factors import StructureFactors
-from nanobragg_hybrid.units import dmin_angstrom_to_m, mm_to_m
+from nanobragg_hybrid.units import dmin_angstrom_to_m
 
 from .detector import DetectorGeometry, detector_geometry
 from .inputs import Inputs
@@ -119,18 +119,30 @@ def _require_something(experiment: Experiment, sampling: Sampling) -> None:
             f"at least one step (an oscillation of {goniometer.osc_deg} deg has none)",
             "deg",
         )
-    size = mm_to_m(beam.beam_size_mm)
-    if beam.flux_photons_per_s != 0.0 and beam.exposure_s > 0.0 and size >= 0.0:
-        photons = quotient(quotient(beam.flux_photons_per_s * beam.exposure_s, size), size)
-        if not math.isfinite(as_float(photons)):
-            raise ConfigError(
-                "beam.beam_size_mm", beam.beam_size_mm, "a size that gives a finite fluence", "mm"
-            )
+    if not math.isfinite(as_float(fluence(Inputs(experiment, StructureFactors.constant(0.0))))):
+        raise ConfigError(
+            "beam.beam_size_mm", beam.beam_size_mm, "a size that gives a finite fluence", "mm"
+        )
 
 
 def wavelength_m(inputs: Inputs) -> Scalar:
     """lambda0, metres."""
     return inputs.number("beam.wavelength_angstrom") / 1.0e10
+
+
+def fluence_follows_flux(experiment: Experiment) -> bool:
+    """Whether flux, exposure and beam size replace the fluence (model 2)."""
+    beam = experiment.beam
+    return beam.flux_photons_per_s != 0.0 and beam.exposure_s > 0.0 and beam.beam_size_mm >= 0.0
+
+
+def fluence(inputs: Inputs) -> Scalar:
+    """Photons per square metre, given or from the flux (model 2)."""
+    beam = inputs.experiment.beam
+    if not fluence_follows_flux(inputs.experiment):
+        return inputs.number("beam.fluence_photons_per_m2")
+    size = beam.beam_size_mm / 1000.0
+    return quotient(quotient(beam.flux_photons_per_s * beam.exposure_s, size), size)
 
 
 def _choices(

@@ -1,0 +1,69 @@
+"""docs/differentiable.md lists the paths that the code has, and quotes code that runs."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from torch_scenes import SCENES
+
+from nanobragg_hybrid.torch_engine import ForwardModel
+from nanobragg_hybrid.torch_engine.paths import known_names
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "differentiable.md").read_text()
+EXAMPLE = (ROOT / "examples" / "refine_missetting.py").read_text()
+
+# Shapes that depend on the experiment.
+SHAPES = {
+    "beam.sources.position": "(sources, 3)",
+    "beam.sources.wavelength_m": "(sources,)",
+    "beam.sources.weight": "(sources,)",
+    "structure_factors.grid": "(h, k, l)",
+}
+
+
+def paths_table() -> str:
+    """The page's table of paths, as the code has it."""
+    known = {
+        path.name: path for scene in SCENES.values() for path in ForwardModel(*scene()).paths()
+    }
+    lines = ["| path | unit | shape | smooth | |", "|---|---|---|---|---|"]
+    for name in known_names():
+        path = known[name]
+        shape = SHAPES.get(name, str(path.shape) if path.shape else "")
+        smooth = "yes" if path.smooth else "no"
+        lines.append(f"| `{name}` | {path.unit} | {shape} | {smooth} | {path.note} |")
+    return "\n".join(line.replace("|  |", "| |").replace("|  |", "| |") for line in lines)
+
+
+def _between(name: str) -> str:
+    (inner,) = re.findall(rf"<!-- {name}: begin -->\n(.*?)<!-- {name}: end -->", PAGE, re.DOTALL)
+    return str(inner).strip()
+
+
+def test_table_of_paths() -> None:
+    assert _between("paths") == paths_table()
+
+
+def test_quoted_code_is_the_example() -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", _between("refine"), re.DOTALL)
+    assert code.strip()
+    assert code in EXAMPLE
+
+
+def test_listings_run(tmp_path: Path) -> None:
+    """The first listing, and the one on batches after it."""
+    first, second, *_ = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    check = "\nassert stack.shape == (5, 64, 64) and cell.grad.abs().min() > 0\n"
+    done = subprocess.run(
+        [sys.executable, "-c", first + second + check],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("tensor([")
