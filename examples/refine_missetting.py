@@ -23,8 +23,8 @@ DIRECTION = (2 / 3, -1 / 3, 2 / 3)
 # Narrow spots know the orientation well, but only from nearby: a spot that has left its place on
 # the detector, or the reflecting position, overlaps no more with the one in the data, and the
 # derivative of their difference says nothing about the way back.  A crystal of N cells has spots
-# 1/N wide in h, and a turn by an angle moves h by up to h times that angle: 0.3 degrees move h = 12 by
-# 0.06, most of the width at N = 12.  So the first stages compare blurred data with a crystal of
+# 1/N wide in h, and a turn by an angle moves h by up to h times that angle: 0.3 degrees move h = 12
+# by 0.06, most of the width at N = 12.  So the first stages compare blurred data with a crystal of
 # fewer cells, whose spots are wider both on the detector and across the reflecting position.
 STAGES = ((4.0, 2.5), (7.0, 1.2), (12.0, 0.0))
 """Cells along each edge, and the blur of the data in pixels."""

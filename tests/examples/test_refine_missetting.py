@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -19,6 +20,7 @@ def test_recovers_the_missetting(degrees: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(SCRIPT), degrees],
         cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},  # small tensors: threads would only wait
         capture_output=True,
         text=True,
         check=False,
