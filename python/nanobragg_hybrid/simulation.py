@@ -51,7 +51,8 @@ def simulate(
     unrounded: also keep the pixel values before they are rounded to float32.
 
     Seeds that are None come from the clock, once (with the quirk misset_seed_default off, the
-    missetting's from the noise seed); the result's `experiment` and `provenance` have them.  The result's image has shape (slow, fast), float32, photons per pixel.
+    missetting's from the noise seed); the result's `experiment` and `provenance` have them.  The
+    result's image has shape (slow, fast), float32, photons per pixel.
 
     Raises `ConfigError` for a value that breaks its rule, `ResourceError` before anything is
     allocated if the image would not fit into memory, `UnsupportedError` for a combination that this

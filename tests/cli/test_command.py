@@ -316,7 +316,6 @@ FAILURES: list[tuple[str, str]] = [
     ("--strict -nosuch", "error: '-nosuch' is no known option"),
     ("--backend fortran", "error: no backend 'fortran' in this version; available: c"),
     ("--quirks cubist", "error: quirks: got 'cubist', need one of"),
-    ("--quirks none", "error: quirk cli_substring: only its on position is implemented"),
     ("--threads x", "error: --threads: got 'x'"),
     ("-trace_pixel 99 0", "error: pixel"),
     ("-oversample 50000", "need a product of at most 2147483647 steps"),
