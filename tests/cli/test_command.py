@@ -318,7 +318,6 @@ FAILURES: list[tuple[str, str]] = [
     ("--device cpu", "error: device: got 'cpu', need None: the backend 'c' does not take it"),
     ("--kernel sse9", "error: kernel: got 'sse9', need one of auto, exact, baseline"),
     ("--quirks cubist", "error: quirks: got 'cubist', need one of"),
-    ("--quirks none", "error: quirk cli_substring: only its on position is implemented"),
     ("--threads x", "error: --threads: got 'x'"),
     ("-trace_pixel 99 0", "error: pixel"),
     ("-oversample 50000", "need a product of at most 2147483647 steps"),

@@ -11,10 +11,12 @@ import pytest
 from recorded import INPUTS, table
 
 import nanobragg_hybrid as nb
+from nanobragg_hybrid.c_engine.engine import plan_for
 from nanobragg_hybrid.errors import ConfigError
 from nanobragg_hybrid.nanobragg_args import emit_args, parse_command
 
 CELL = {"crystal.cell_angstrom": (70.0, 80.0, 90.0), "crystal.cell_deg": (75.0, 85.0, 95.0)}
+F1 = nb.StructureFactors.constant(1.0)
 MASK = nb.Mask(np.arange(12).reshape(3, 4) % 5 > 0)
 
 # Changes to the default experiment that come back as they are.
@@ -76,7 +78,6 @@ SAME: list[dict[str, Any]] = [
     {"detector.convention": "denzo", "detector.pivot": "sample"},
     {"detector.convention": "dials", "detector.pivot": "sample"},
     {
-        "detector.convention": "custom",
         "detector.pivot": "beam",
         "detector.fast_axis": (0.9998, -0.01, 0.017),
         "detector.slow_axis": (-0.01, -0.9999, 0.002),
@@ -88,7 +89,7 @@ SAME: list[dict[str, Any]] = [
         "goniometer.spindle_axis": (-1.0, 0.0, 0.0),
     },
     {
-        "detector.convention": "custom",
+        "detector.convention": "denzo",
         "detector.pivot": "beam",
         "detector.twotheta_axis": (0.25, 0.0, -1.0),
         "detector.twotheta_deg": 3.0,
@@ -119,11 +120,19 @@ RESPELLED: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"detector.twotheta_deg": 5.0}, {"detector.pivot": "beam"}),
     (
         {"detector.convention": "custom"},
-        {"detector.fast_axis": (0.0, 0.0, 1.0), "detector.pivot": "beam"},
+        {
+            "detector.convention": "mosflm",
+            "detector.fast_axis": (0.0, 0.0, 1.0),
+            "detector.pivot": "beam",
+        },
+    ),
+    (
+        {"detector.convention": "custom", "beam.direction": (0.0, 0.0, -1.0)},
+        {"detector.convention": "mosflm", "detector.pivot": "beam"},
     ),
     (
         {"detector.convention": "xds", "goniometer.spindle_axis": (1.0, 0.0, 0.0)},
-        {"detector.convention": "custom", "detector.pivot": "beam"},
+        {"detector.pivot": "beam"},
     ),
     ({"sampling.roi": (None, -1, -4, 7)}, {"sampling.roi": (0, None, 0, 7)}),
     (
@@ -149,9 +158,14 @@ def test_comes_back(changes: dict[str, Any], tmp_path: Path) -> None:
 def test_comes_back_respelled(
     changes: dict[str, Any], difference: dict[str, Any], tmp_path: Path
 ) -> None:
-    once = again(nb.Experiment().replace(changes), tmp_path)
-    assert once == nb.Experiment().replace(changes | difference)
+    experiment = nb.Experiment().replace(changes)
+    once = again(experiment, tmp_path)
+    assert once == experiment.replace(difference)
     assert again(once, tmp_path) == once
+    if not experiment.crystal.misset_random:
+        rendered = {"crystal.cell_angstrom": (50, 60, 70), "sampling.oversample": 1}
+        plans = [plan_for(e.replace(rendered), F1, nb.Quirks()).info() for e in (experiment, once)]
+        assert plans[0] == plans[1]
 
 
 def test_default_needs_no_words() -> None:

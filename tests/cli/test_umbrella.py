@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.cli.umbrella import DEMO_FILE, demo_experiment, main, picture
+from nanobragg_hybrid.cli.pictures import grey
+from nanobragg_hybrid.cli.umbrella import DEMO_FILE, demo_experiment, main
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "make_demo_structure_factors.py"
 PNG_START = b"\x89PNG\r\n\x1a\n"
@@ -27,15 +28,15 @@ def test_demo_writes_a_picture_and_says_where(
 
 def test_demo_has_spots_on_an_empty_background() -> None:
     experiment = demo_experiment().replace({"goniometer.phi_steps": 4, "crystal.mosaic_domains": 2})
-    grey = picture(nb.simulate(experiment, nb.read_hkl(DEMO_FILE)).image)
-    assert grey.shape == (800, 800)
-    assert grey.dtype == np.uint8
-    assert np.median(grey) >= 250
-    assert 500 < np.count_nonzero(grey < 128) < 20000
+    picture = grey(nb.simulate(experiment, nb.read_hkl(DEMO_FILE)).image)
+    assert picture.shape == (800, 800)
+    assert picture.dtype == np.uint8
+    assert np.median(picture) >= 250
+    assert 500 < np.count_nonzero(picture < 128) < 20000
 
 
 def test_a_dark_image_is_a_white_picture() -> None:
-    assert np.all(picture(np.zeros((2, 3), np.float32)) == 255)
+    assert np.all(grey(np.zeros((2, 3), np.float32)) == 255)
 
 
 def test_structure_factors_come_from_the_script(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import subprocess
@@ -15,6 +16,7 @@ from recorded import FACTS, PILATUS_ARGS, Run, arguments, program, run_in_proces
 from structure_factor_files import structure_factors_of
 
 import nanobragg_hybrid as nb
+from nanobragg_hybrid.cli.umbrella import main
 
 EXPECTED = table("pilatus_expected")
 THREADS = [1, 2, 3, 5, 16]
@@ -85,6 +87,32 @@ def test_fixed_preset(pilatus_folder: Path, tmp_path: Path) -> None:
     _link(pilatus_folder, tmp_path)
     words = arguments(PILATUS_ARGS, "--quirks", EXPECTED["fixed"]["quirks"])
     _check(run_in_process(tmp_path, words), EXPECTED["fixed"])
+
+
+def test_what_the_quirks_do(pilatus_folder: Path, tmp_path: Path) -> None:
+    """`nanobragg-hybrid quirks --explain` names C-PARITY-001 and says what it is worth."""
+    slow, fast = EXPECTED["argmax_slow_fast"]
+    found = tmp_path / "found.json"
+    words = ["--pixel", str(fast), str(slow), "--pixel", "1039", "685", "--json", str(found)]
+    with contextlib.chdir(pilatus_folder):
+        assert main(["quirks", "--explain", *words, "--", *PILATUS_ARGS.split()]) == 0
+    rows = {row["id"]: row for row in json.loads(found.read_text())["rows"]}
+    assert list(rows) == ["C-PARITY-001", "C-PARITY-013", "C-PARITY-015", "C-PARITY-025"]
+    row, fixed = rows["C-PARITY-001"], EXPECTED["fixed"]
+    assert row["relative_l2"] == pytest.approx(fixed["relative_L2_change"], rel=1e-12)
+    assert row["total"]["before"] == pytest.approx(EXPECTED["sum"], rel=1e-12)
+    assert row["total"]["after"] == pytest.approx(fixed["sum"], rel=1e-12)
+    brightest, dark = row["pixels"]
+    assert (brightest["fast"], brightest["slow"]) == (685, 1039)
+    assert brightest["before"] == EXPECTED["max"]
+    assert brightest["after"] == pytest.approx(466.4818, rel=1e-6)
+    assert (dark["before"], dark["after"]) == pytest.approx((2.881395e-07, 2.464707e-07), rel=1e-6)
+    assert row["largest"] == {
+        "fast": 1443,
+        "slow": 1632,
+        "before": pytest.approx(330.2167, rel=1e-6),
+        "after": pytest.approx(292.1694, rel=1e-6),
+    }
 
 
 # A process of its own, because a child inherits the peak of the process that starts it.

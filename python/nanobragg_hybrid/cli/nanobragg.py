@@ -87,7 +87,8 @@ def _dispatch(words: Sequence[str], log: Log) -> int:
 
 
 def _render(options: Options, words: Sequence[str], log: Log) -> int:
-    from nanobragg_hybrid.cli.run import UsageError, run
+    from nanobragg_hybrid.cli.inputs import UsageError
+    from nanobragg_hybrid.cli.run import run
 
     try:
         run(options, words, log, _say)

@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import time
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nanobragg_hybrid._version import __version__
 from nanobragg_hybrid.backends import get_backend
 from nanobragg_hybrid.cli.facts import Images, facts, plan_facts
+from nanobragg_hybrid.cli.inputs import Warn, read_input
+from nanobragg_hybrid.cli.json_text import json_text
 from nanobragg_hybrid.cli.outputs import check_outputs, named_files, output_files, write_outputs
 from nanobragg_hybrid.cli.pixels import printout_lines, trace_lines
 from nanobragg_hybrid.cli.progress import Progress
 from nanobragg_hybrid.cli.report import log_files, log_image, log_setup
 from nanobragg_hybrid.config.seeds import with_clock_seeds
-from nanobragg_hybrid.errors import CommandLineError, NanobraggWarning
 from nanobragg_hybrid.images import integer_image, noise_image, pgm_image
 from nanobragg_hybrid.memory import require_memory
-from nanobragg_hybrid.nanobragg_args.parse import parse_command
+from nanobragg_hybrid.quirk_effects import quirks_that_mattered
 from nanobragg_hybrid.quirks import Quirks
 from nanobragg_hybrid.simulation import memory_needed, simulate
-from nanobragg_hybrid.structure_factors import StructureFactors
 
 if TYPE_CHECKING:
     from nanobragg_hybrid.c_engine.engine import Plan
@@ -33,15 +29,10 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.cli.options import Options
     from nanobragg_hybrid.nanobragg_args.command import Command
     from nanobragg_hybrid.result import SimulationResult
-
-Say = Callable[[str], None]
-
-
-class UsageError(CommandLineError):
-    """The command line lacks what every run needs."""
+    from nanobragg_hybrid.structure_factors import StructureFactors
 
 
-def run(options: Options, command_line: Sequence[str], log: Log, say: Say) -> None:
+def run(options: Options, command_line: Sequence[str], log: Log, say: Warn) -> None:
     """Renders what `options` ask for and writes all files.
 
     `command_line`, the words as given, is recorded; `log` gets the facts, `say` the warnings.
@@ -56,17 +47,11 @@ def run(options: Options, command_line: Sequence[str], log: Log, say: Say) -> No
 
     get_backend(options.backend)
     quirks = Quirks.parse(options.quirks)
-    with _reader_warnings(warn):
-        command = parse_command(options.words, quirks=quirks, strict=options.strict)
-        for text in command.warnings:
-            warn(text)
-        for words in command.ignored:
-            warn(f"{words}: accepted, has no effect on the image")
-        _require_crystal(command)
-        table = _structure_factors(command, warn)
-    command = command._replace(experiment=with_clock_seeds(command.experiment, now_s))
+    command, table = read = read_input(options, quirks, warn)
+    asked = command.experiment
+    command = command._replace(experiment=with_clock_seeds(asked, now_s, quirks))
     outputs = output_files(command, options.json)
-    check_outputs(outputs, _files_read(command, table))
+    check_outputs(outputs, read.files())
 
     log.line(f"nanoBragg (nanobragg-hybrid {__version__}), backend {options.backend}")
     log.line(f"quirks: {quirks}")
@@ -82,6 +67,7 @@ def run(options: Options, command_line: Sequence[str], log: Log, say: Say) -> No
     result = _simulate(command, table, options)
     for text in result.warnings:
         warn(text)
+    mattered = quirks_that_mattered(asked, quirks, result.info)
     images = Images(
         integer=integer_image(result),
         pgm=None if command.pgm_path is None else pgm_image(result),
@@ -102,7 +88,7 @@ def run(options: Options, command_line: Sequence[str], log: Log, say: Say) -> No
                 "statistics": dataclasses.asdict(result.statistics),
                 "info": dict(result.info),
                 "provenance": dict(result.provenance),
-                "quirks_that_mattered": list(result.quirks_that_mattered),
+                "quirks_that_mattered": list(mattered),
                 "files": named_files(outputs),
                 "warnings": messages,
             }
@@ -110,78 +96,11 @@ def run(options: Options, command_line: Sequence[str], log: Log, say: Say) -> No
 
     write_outputs(outputs, command.quirks, table, result, images, document)
     log_files(log, named_files(outputs))
-    if result.quirks_that_mattered:
+    if mattered:
         log.group("quirks that could have changed this image")
-        for name in result.quirks_that_mattered:
+        for name in mattered:
             log.line(f"  {name}")
     log.flush()
-
-
-def json_text(document: Mapping[str, Any]) -> str:
-    """JSON of plain data and arrays; numbers that are not finite become words: nan, inf, -inf."""
-    import json
-
-    return json.dumps(_plain(document), indent=1, allow_nan=False) + "\n"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if hasattr(value, "tolist"):
-        value = value.tolist()
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return "nan" if math.isnan(value) else "inf" if value > 0.0 else "-inf"
-    if isinstance(value, Path):
-        return str(value)
-    return value
-
-
-@contextmanager
-def _reader_warnings(warn: Say) -> Iterator[None]:
-    """Sends the warnings of file readers to `warn`."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", NanobraggWarning)
-        try:
-            yield
-        finally:
-            for warning in caught:
-                warn(str(warning.message))
-
-
-def _require_crystal(command: Command) -> None:
-    crystal = command.experiment.crystal
-    if crystal.cell_angstrom is None and crystal.orientation_matrix is None:
-        raise UsageError("there is no crystal: give -cell (a > 0) or -mat")
-
-
-def _structure_factors(command: Command, warn: Say) -> StructureFactors:
-    """From -hkl, else from a dump, else the -default_F alone."""
-    default_f, quirks = command.default_f, command.quirks
-    if command.hkl_path is not None:
-        from nanobragg_hybrid.io.hkl import read_hkl
-
-        return read_hkl(command.hkl_path, default_f=default_f, quirks=quirks)
-    if command.dump_named or command.dump_path.exists():
-        from nanobragg_hybrid.io.dump import read_dump
-
-        if not command.dump_named:
-            warn(f"{command.dump_path}: there is no -hkl, so structure factors come from this file")
-        return read_dump(command.dump_path, default_f=default_f, quirks=quirks)
-    if default_f == 0.0:
-        raise UsageError("there are no structure factors: give -hkl, -dump or a -default_F not 0")
-    return StructureFactors.constant(default_f)
-
-
-def _files_read(command: Command, table: StructureFactors) -> list[Path]:
-    """The files that no output may replace; an image read by -img is none of them."""
-    paths = list(command.inputs)
-    if command.hkl_path is not None:
-        paths.append(command.hkl_path)
-    elif table.grid is not None:
-        paths.append(command.dump_path)
-    return paths
 
 
 def _memory_needed(command: Command, table: StructureFactors) -> dict[str, int]:

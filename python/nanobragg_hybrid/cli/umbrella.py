@@ -1,4 +1,4 @@
-"""The command `nanobragg-hybrid`: a demonstration, and what is installed."""
+"""The command `nanobragg-hybrid`: a demonstration, what is installed, and the quirk ledger."""
 
 from __future__ import annotations
 
@@ -13,9 +13,6 @@ from nanobragg_hybrid.cli.log import silence_stdout
 from nanobragg_hybrid.errors import NanobraggError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from nanobragg_hybrid.config import Experiment
 
 FAILED = 1
@@ -25,10 +22,18 @@ DEMO_FILE = Path(__file__).parents[1] / "data" / "demo.hkl"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; `argv` is without the program's name.  Returns the exit status."""
-    arguments = _parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else list(argv)
+    end = words.index("--") if "--" in words else len(words)
+    parser = _parser()
+    arguments = parser.parse_args(words[:end])
+    command_line = words[end + 1 :]
+    if command_line and not getattr(arguments, "explain", False):
+        parser.error("only quirks --explain takes a command line after --")
     try:
         if arguments.command == "demo":
             _demo(Path(arguments.out), arguments.backend)
+        elif arguments.command == "quirks":
+            _quirks(parser, arguments, command_line)
         else:
             _info()
         sys.stdout.flush()
@@ -54,7 +59,71 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--out", default="demo.png", help="PNG file to write (default: %(default)s)")
     demo.add_argument("--backend", default="c", help="what renders it (default: %(default)s)")
     commands.add_parser("info", help="print versions and how the compiled core was built")
+    quirks = commands.add_parser(
+        "quirks",
+        help="list nanoBragg's quirks, or show what they do to an image",
+        usage="%(prog)s [--explain [--pixel FAST SLOW] [--json FILE] [--out FILE] -- ARGS]",
+        description="List nanoBragg's quirks.  With --explain, render the nanoBragg command line "
+        "ARGS, and again for each quirk that could have changed its image, with that quirk off.",
+    )
+    quirks.add_argument("--explain", action="store_true", help="render ARGS, which follow --")
+    quirks.add_argument(
+        "--pixel",
+        nargs=2,
+        type=int,
+        action="append",
+        metavar=("FAST", "SLOW"),
+        help="also look at this pixel (may be given again)",
+    )
+    quirks.add_argument("--json", metavar="FILE", help="write what was found for scripts")
+    quirks.add_argument("--out", metavar="FILE", help="PNG file: which pixels change, and by what")
     return parser
+
+
+def _quirks(
+    parser: argparse.ArgumentParser, arguments: argparse.Namespace, command_line: Sequence[str]
+) -> None:
+    if arguments.explain:
+        if not command_line:
+            parser.error("quirks --explain needs a nanoBragg command line after --")
+        _explain(arguments, command_line)
+        return
+    if arguments.pixel or arguments.json or arguments.out:
+        parser.error("--pixel, --json and --out belong to quirks --explain")
+    from nanobragg_hybrid.cli.ledger import ledger_lines
+
+    for line in ledger_lines():
+        print(line)
+
+
+def _explain(arguments: argparse.Namespace, command_line: Sequence[str]) -> None:
+    import shlex
+
+    from nanobragg_hybrid.cli.explain import explain, explanation_document, explanation_lines
+    from nanobragg_hybrid.cli.json_text import json_text
+    from nanobragg_hybrid.cli.options import split_options
+    from nanobragg_hybrid.io.atomic import AtomicFiles
+    from nanobragg_hybrid.io.png import write_png
+
+    def warn(text: str) -> None:
+        print(f"nanobragg-hybrid: warning: {text}", file=sys.stderr)
+
+    pixels = [(fast, slow) for fast, slow in arguments.pixel or ()]
+    found = explain(split_options(command_line), pixels, warn)
+    with AtomicFiles() as files:
+        if arguments.json is not None:
+            document = {
+                **explanation_document(found),
+                "version": __version__,
+                "command": shlex.join(["nanoBragg", *command_line]),
+            }
+            with files.write(Path(arguments.json)) as file:
+                file.write(json_text(document).encode("utf-8"))
+        if arguments.out is not None:
+            with files.write(Path(arguments.out)) as file:
+                write_png(file, found.picture)
+    for line in explanation_lines(found):
+        print(line)
 
 
 def _info() -> None:
@@ -83,26 +152,13 @@ def demo_experiment() -> Experiment:
     )
 
 
-def picture(image: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Grey levels, shape (slow, fast): spots are dark on white, as on film.
-
-    Darkness goes with the square root of intensity, so that weak spots show; the brightest 0.5 % of
-    the pixels that got any light are black.
-    """
-    import numpy as np
-
-    lit = image[image > 0.0]
-    brightest = float(np.percentile(lit, 99.5)) if lit.size else 1.0
-    darkness = np.sqrt(np.clip(image / brightest, 0.0, 1.0))
-    return np.asarray(255.0 * (1.0 - darkness) + 0.5).astype(np.uint8)
-
-
 def _demo(out: Path, backend: str) -> None:
     import nanobragg_hybrid as nb
+    from nanobragg_hybrid.cli.pictures import grey
 
     table = nb.read_hkl(DEMO_FILE)
     result = nb.simulate(demo_experiment(), table, backend=backend)
-    nb.write_png(out, picture(result.image))
+    nb.write_png(out, grey(result.image))
     geometry = result.geometry
     print(f"{table.reflections} structure factors of an invented crystal from {DEMO_FILE}")
     print(

@@ -16,9 +16,7 @@ def clock_seed(now_s: float) -> int:
     return (int(now_s) + 2**31) % 2**32 - 2**31
 
 
-def with_clock_seeds(
-    experiment: Experiment, now_s: float, quirks: Quirks | None = None
-) -> Experiment:
+def with_clock_seeds(experiment: Experiment, now_s: float, quirks: Quirks) -> Experiment:
     """The experiment with its missing seeds (`misset_seed`, `noise_seed`) set from the time.
 
     With the quirk misset_seed_default off, `misset_seed` is what `noise_seed` is.
@@ -28,6 +26,6 @@ def with_clock_seeds(
     if output.noise_seed is None:
         output = dataclasses.replace(output, noise_seed=seed)
     if crystal.misset_seed is None:
-        misset_seed = seed if quirks is None or quirks.misset_seed_default else output.noise_seed
+        misset_seed = seed if quirks.misset_seed_default else output.noise_seed
         crystal = dataclasses.replace(crystal, misset_seed=misset_seed)
     return dataclasses.replace(experiment, crystal=crystal, output=output)

@@ -50,8 +50,9 @@ def emit_args(experiment: Experiment, folder: str | os.PathLike[str] | None = No
 
     Numbers are written so that reading them gives the same doubles.  An orientation matrix, a
     source list or a mask becomes a file in `folder`, which must exist.  `parse_command` of the
-    words gives an experiment that renders the same image, and that is equal to `experiment` but for
-    spellings of the same thing (a pivot left to the convention, values that nanoBragg clamps).
+    words, with every quirk on, gives an experiment that renders the same image, and that is equal
+    to `experiment` but for spellings of the same thing (a pivot left to the convention, the
+    convention "custom" that a vector selects, values that nanoBragg clamps).
 
     Raises `ConfigError` naming the field if a file is needed and `folder` is None, or if the words
     have no way to say a value (a fractional number of cells).

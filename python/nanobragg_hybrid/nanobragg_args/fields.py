@@ -7,6 +7,7 @@ A dotted path of the config names a field, with an index for one element of a tu
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from typing import Any
 
 from nanobragg_hybrid.config import Experiment
@@ -26,7 +27,9 @@ class Fields:
             elements = list(self.get(f"{part}.{name}"))
             elements[int(index[0])] = value
             value = tuple(elements)
-        self._set.setdefault(part, {})[name] = value
+        values = self._set.setdefault(part, {})
+        values.pop(name, None)  # what is set last stands last
+        values[name] = value
 
     def get(self, path: str) -> Any:
         """The value at `path`: as set, else the default."""
@@ -34,6 +37,15 @@ class Fields:
         if name in self._set.get(part, {}):
             return self._set[part][name]
         return getattr(getattr(self._default, part), name)
+
+    def last_set(self, paths: Iterable[str]) -> str | None:
+        """Which of the fields of one part was set last, or None if none was."""
+        wanted = {path.partition(".")[2]: path for path in paths}
+        for part in {path.partition(".")[0] for path in wanted.values()}:
+            for name in reversed(self._set.get(part, {})):
+                if name in wanted:
+                    return wanted[name]
+        return None
 
     def build(self) -> Experiment:
         """The experiment; ConfigError names the first field whose value breaks its rule."""

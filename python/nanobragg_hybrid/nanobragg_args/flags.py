@@ -2,7 +2,8 @@
 
 One row per meaning.  A row fires for a word that starts with '-' and *has* one of its spellings
 somewhere in it, or *is* one of them, and several rows may fire for one word (quirk cli_substring):
--misset_seed also *has* -misset.  `parse` reads the table, `help` prints it, the tests walk it.
+-misset_seed also *has* -misset.  With that quirk off a row fires for its whole words alone.
+`parse` reads the table, `help` prints it, the tests walk it.
 """
 
 from __future__ import annotations
@@ -65,8 +66,16 @@ class Flag(NamedTuple):
     action: str = "set"
     unless: tuple[str, ...] = ()  # words with one of these belong to another row alone
 
-    def fires(self, word: str) -> bool:
-        """Whether `word` (which starts with '-') makes this row act."""
+    @property
+    def whole_words(self) -> tuple[str, ...]:
+        """The words that fire the row with the quirk cli_substring off."""
+        return tuple(word for s in self.spellings for word in LONGER.get(s, (s,)))
+
+    def fires(self, word: str, *, whole: bool = False) -> bool:
+        """Whether `word` (which starts with '-') makes this row act; with `whole`, it must be one
+        of `whole_words`."""
+        if whole:
+            return word in self.whole_words
         if self.match == "is":
             return word in self.spellings
         return any(s in word for s in self.spellings) and not any(u in word for u in self.unless)
@@ -615,19 +624,23 @@ FLAGS: tuple[Flag, ...] = (
 )
 # fmt: on
 
-STEMS = frozenset(
-    {
-        "-mosaici",
-        "-mosaic_spr",
-        "-mosaic_dom",
-        "-xtal_heigh",
-        "-sample_heigh",
-        "-heigh",
-        "-sample_den",
-        "-molec",
-        "-wave",
-    }
-)
+LONGER: dict[str, tuple[str, ...]] = {
+    "-mosaici": ("-mosaicity",),
+    "-mosaic_spr": ("-mosaic_spread",),
+    "-mosaic_dom": ("-mosaic_dom", "-mosaic_domains"),
+    "-xtal_thick": ("-xtal_thick", "-xtal_thickness"),
+    "-sample_thick": ("-sample_thick", "-sample_thickness"),
+    "-xtal_heigh": ("-xtal_height",),
+    "-sample_heigh": ("-sample_height",),
+    "-heigh": ("-height",),
+    "-sample_den": ("-sample_density",),
+    "-molec": ("-molecular_weight",),
+    "-wave": ("-wave", "-wavelength"),
+    "-curved_det": ("-curved_det", "-curved_detector"),
+}
+"""The whole words for which a spelling stands that is, or may be, only the beginning of one."""
+
+STEMS = frozenset(LONGER) - {"-xtal_thick", "-sample_thick", "-curved_det"}
 """Spellings that are the beginnings of words rather than words."""
 
 

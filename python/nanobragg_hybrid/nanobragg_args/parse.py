@@ -21,7 +21,7 @@ from nanobragg_hybrid.constants import (
     DEFAULT_NOISE_FILE,
     DEFAULT_PGM_FILE,
 )
-from nanobragg_hybrid.errors import CommandLineError, UnsupportedError, quoted
+from nanobragg_hybrid.errors import CommandLineError, quoted
 from nanobragg_hybrid.io.matrix import read_matrix
 from nanobragg_hybrid.io.smv import read_smv
 from nanobragg_hybrid.io.source_file import read_source_file
@@ -55,13 +55,9 @@ def parse_command(
     without it they become warnings.
 
     Raises `CommandLineError` for words that cannot be carried out, `ConfigError` for values outside
-    their field's range, `FileAccessError` and `FileFormatError` for the files read here, and
-    `UnsupportedError` for quirks that are not implemented in the position asked for.
+    their field's range, `FileAccessError` and `FileFormatError` for the files read here.
     """
     quirks = Quirks.nanobragg() if quirks is None else quirks
-    for name in ("cli_substring", "misset_seed_default"):
-        if not getattr(quirks, name):
-            raise UnsupportedError(f"quirk {name}: only its on position is implemented")
     word_list = _split(words) if isinstance(words, str) else [str(word) for word in words]
     return _Parser(word_list, Path(folder), quirks, strict).run()
 
@@ -102,6 +98,10 @@ class _Parser:
         self.cell: list[float] = []
         self.vectors: dict[str, tuple[float, ...]] = {}
         self.convention = "mosflm"
+        self.vector_is_last = False  # no convention was named after the last vector
+        self.pivot: str | None = None  # from -pivot itself
+        self.implied_pivot: str | None = None  # from the last flag that implies one
+        self.named_pivot: str | None = None  # from the last of all of them, conventions too
         self.matrix_path: Path | None = None
         self.source_path: Path | None = None
         self.hkl_path: Path | None = None
@@ -159,7 +159,9 @@ class _Parser:
         """-mask, then -img."""
         for spelling in ("-mask", "-img"):
             for word, name in zip(self.words, self.words[1:], strict=False):
-                if word.startswith("-") and spelling in word:
+                if word == spelling or (
+                    self.quirks.cli_substring and word.startswith("-") and spelling in word
+                ):
                     path = self.file(word, name)
                     image = read_smv(path, quirks=self.quirks)
                     is_mask = spelling == "-mask"
@@ -169,7 +171,8 @@ class _Parser:
                         self.inputs.append(path)
 
     def option(self, position: int, word: str) -> None:
-        rows = [flag for flag in FLAGS if flag.fires(word)]
+        whole = not self.quirks.cli_substring
+        rows = [flag for flag in FLAGS if flag.fires(word, whole=whole)]
         if not rows:
             if position not in self.taken:
                 self.complain(f"{quoted(word)} is no known option")
@@ -190,7 +193,9 @@ class _Parser:
         if words is None or flag.action == "first":
             return
         if flag.pivot:
-            self.fields.set("detector.pivot", flag.pivot)
+            self.named_pivot = flag.pivot
+            if flag.action != "convention":
+                self.implied_pivot = flag.pivot
         if special is not None:
             special(self, option._replace(words=words))
         elif flag.kind == "switch":
@@ -227,10 +232,7 @@ class _Parser:
 
     def settle(self) -> None:
         """What depends on more than one flag."""
-        self.fields.set("detector.convention", self.convention)
-        if self.convention == "custom":
-            for path, vector in self.vectors.items():
-                self.fields.set(path, vector)
+        self.settle_detector()
         if self.cell and self.cell[0] > 0.0:
             self.set_cell()
         if self.fields.get("crystal.misset_random"):
@@ -242,6 +244,35 @@ class _Parser:
             sources = read_source_file(self.source_path, quirks=self.quirks)
             self.fields.set("beam.sources", sources)
             self.inputs.append(self.source_path)
+
+    def settle_detector(self) -> None:
+        """Convention, vectors, pivot and centre, with the quirks of model 3.
+
+        A vector and a convention may both be given to the experiment: its plan knows which counts.
+        """
+        quirks = self.quirks
+        self.fields.set("detector.convention", self.convention)
+        is_custom = quirks.custom_convention_switch and self.vector_is_last
+        if is_custom or not quirks.custom_convention_switch:
+            for path, vector in self.vectors.items():
+                self.fields.set(path, vector)
+        pivot = self.named_pivot
+        if not quirks.pivot_flag_ignored:
+            pivot = self.pivot or (pivot if is_custom else self.implied_pivot)
+        self.fields.set("detector.pivot", pivot)
+        if not quirks.near_point_ignored:
+            self.keep_last_centre()
+
+    def keep_last_centre(self) -> None:
+        """Forgets every centre but the one that was given last."""
+        last = self.fields.last_set(path for centre in _CENTRES for path in centre)
+        for centre in _CENTRES:
+            if last in centre:
+                continue
+            for path in centre:
+                if self.fields.get(path) is not None:
+                    self.fields.set(path, None)
+                    self.warnings.append(f"{path} is not used: {last} was given after it")
 
     def masked(self, experiment: Experiment) -> Experiment:
         """The experiment with the mask that was read, in the image's own order of pixels."""
@@ -304,6 +335,7 @@ def _curved(parser: _Parser, option: _Option) -> None:
 
 def _convention(parser: _Parser, option: _Option) -> None:
     parser.convention = str(option.flag.value)
+    parser.vector_is_last = False
 
 
 def _vector(parser: _Parser, option: _Option) -> None:
@@ -311,7 +343,7 @@ def _vector(parser: _Parser, option: _Option) -> None:
     if option.flag.unit == "mm":
         vector = tuple(mm_to_m(x) for x in vector)
     parser.vectors[option.flag.targets[0]] = vector
-    parser.convention = "custom"
+    parser.vector_is_last = True
 
 
 def _pivot(parser: _Parser, option: _Option) -> None:
@@ -319,7 +351,7 @@ def _pivot(parser: _Parser, option: _Option) -> None:
     if pivot is None:
         parser.complain(f"{option.word}: got {quoted(option.words[0])}, need beam or sample")
         return
-    parser.fields.set("detector.pivot", pivot)
+    parser.pivot = parser.named_pivot = pivot
 
 
 def _attenuation(parser: _Parser, option: _Option) -> None:
@@ -440,4 +472,9 @@ _ACTIONS: dict[str, _Action] = {
     "no effect": _no_effect,
     "ignored file": _no_effect,
 }
+_CENTRES = (
+    ("detector.beam_x_mm", "detector.beam_y_mm"),
+    ("detector.close_x_mm", "detector.close_y_mm"),
+    ("detector.org_x_px", "detector.org_y_px"),
+)
 _ANY_NUMBER_OF_WORDS = frozenset({"cell", "misset", "curved"})
