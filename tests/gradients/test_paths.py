@@ -11,6 +11,7 @@ from derivatives import Sweep, sweep
 from torch_scenes import SCENES, projection, values_of
 from with_torch import torch
 
+import nanobragg_hybrid as nb
 from nanobragg_hybrid.torch_engine import ForwardModel, kernel
 from nanobragg_hybrid.torch_engine.paths import known_names
 
@@ -106,6 +107,27 @@ def test_values_without_effect(scene: str, name: str) -> None:
     assert (gradient * value).abs().max() < 1e-14
     image, changed = _model(scene)({name: value}), _model(scene)({name: 1.1 * value})
     assert torch.allclose(image, changed, rtol=1e-13, atol=0.0)
+
+
+@pytest.mark.parametrize(("scene", "name"), CASES)
+def test_initial_value_is_that_of_the_image(scene: str, name: str) -> None:
+    """Giving a path the value it has anyway changes nothing but the last digits."""
+    model = _model(scene)
+    if name == "detector.close_distance_mm" and scene not in ("rotation", "outside"):
+        with pytest.raises(nb.ConfigError, match="close_distance_mm"):
+            model.initial(name)  # then the distance decides
+    else:
+        image = model({name: model.initial(name)})
+        assert torch.allclose(image, model({}), rtol=1e-11, atol=0.0)
+
+
+def test_initial_value_of_a_random_missetting() -> None:
+    experiment = SCENES["still"]()[0].replace(
+        {"crystal.misset_random": True, "crystal.misset_seed": 5}
+    )
+    model = ForwardModel(experiment, nb.StructureFactors.constant(100.0))
+    image = model({"crystal.misset_deg": model.initial("crystal.misset_deg")})
+    assert torch.allclose(image, model({}), rtol=1e-9, atol=0.0)
 
 
 def test_every_path_has_a_derivative_in_two_scenes() -> None:

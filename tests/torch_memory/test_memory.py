@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from with_torch import torch
 
@@ -60,15 +61,19 @@ def _values(model: ForwardModel) -> dict[str, torch.Tensor]:
 
 
 class _Watch(torch.utils._python_dispatch.TorchDispatchMode):
-    """Elements of the largest tensor that any operation makes."""
+    """Elements of the largest tensor that any operation makes, and how many new ones of a size."""
 
-    largest = 0
+    def __init__(self) -> None:
+        super().__init__()
+        self.largest = 0
+        self.storages: dict[int, torch.Tensor] = {}
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
         result = function(*args, **(kwargs or {}))
         for found in torch.utils._pytree.tree_leaves(result):
             if isinstance(found, torch.Tensor):
                 self.largest = max(self.largest, found.numel())
+                self.storages[found.untyped_storage().data_ptr()] = found  # and keeps it
         return result
 
 
@@ -123,3 +128,17 @@ def test_larger_tiles_are_seen() -> None:
     """The criterion itself: with a tile of everything the largest tensor has all steps."""
     model = _model(7, 5, tile_steps=10**7)
     assert _largest_tensor(model) >= PIXELS * 7 * 5
+
+
+def test_copies_of_the_table() -> None:
+    """A table of structure factors, which may be larger than the image, is copied twice at most."""
+    table = nb.StructureFactors.from_grid(np.ones((41, 43, 47)), (-20, -20, -20), default_f=2.0)
+    experiment = nb.Experiment(
+        crystal=nb.Crystal(cell_angstrom=(30, 35, 40), n_cells=(5, 6, 7)),
+        detector=nb.Detector(n_fast=8, n_slow=8),
+    )
+    with _Watch() as watch:
+        model = ForwardModel(experiment, table)
+        model({})
+    large = [x for x in watch.storages.values() if x.untyped_storage().nbytes() >= 8 * 41 * 43 * 47]
+    assert 1 <= len(large) <= 2

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from nanobragg_hybrid.units import RTD
+
 from .detector import ORIGIN
 from .lattice import ROTATION_MATRIX, ROTATION_VECTOR
 from .quantities import DEFAULT_F, GRID
@@ -177,6 +179,8 @@ def value_of(name: str, setup: Setup) -> Any:
         values = [getattr(source, name.rpartition(".")[2]) for source in listed]
         flat = [x for value in values for x in (value if isinstance(value, tuple) else (value,))]
         return None if None in flat else tuple(values)
+    if name == "crystal.misset_deg" and setup.experiment.crystal.misset_random:
+        return tuple(as_float(angle) * RTD for angle in setup.misset)
     part, field = name.split(".")
     configured = getattr(getattr(setup.experiment, part), field)
     if configured is None and name in _CHOSEN:

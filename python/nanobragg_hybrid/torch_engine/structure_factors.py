@@ -35,11 +35,10 @@ class Table:
 
 def padded_table(grid: Tensor, default_f: Scalar) -> Tensor:
     """The grid with a border of default_F, differentiable in both."""
-    n_h, n_k, n_l = grid.shape
-    border = torch.ones((n_h + 2, n_k + 2, n_l + 2), dtype=grid.dtype, device=grid.device)
-    border[1:-1, 1:-1, 1:-1] = 0.0
-    inside = torch.nn.functional.pad(grid, (1, 1, 1, 1, 1, 1))
-    return torch.where(border == 0.0, inside, border * default_f)
+    outside = torch.as_tensor(default_f, dtype=grid.dtype, device=grid.device)
+    padded = outside.expand([size + 2 for size in grid.shape]).clone()
+    padded[1:-1, 1:-1, 1:-1] = grid
+    return padded
 
 
 def nearest(table: Table, h0: Tensor, k0: Tensor, l0: Tensor) -> Tensor:
