@@ -11,9 +11,9 @@ from nanobragg_hybrid.conventions import CONVENTION_NUMBERS, PIVOT_NUMBERS
 from .detector import convention_of, normal_is_recomputed, pivot_of
 from .inputs import Inputs
 from .pixels import region_of_interest
-from .quantities import fluence, water_background
+from .quantities import water_background
 from .scalars import Scalar, as_float, radians
-from .setup import Setup, wavelength_m
+from .setup import Setup, fluence, wavelength_m
 from .vectors import Vector, dot, mag
 
 _SIZE_Y_CLIPPED, _SIZE_Z_CLIPPED, _NORMAL_RECOMPUTED, _CELL_VOLUME = 1, 2, 4, 8
