@@ -1,8 +1,8 @@
 """The quirk ledger: behaviours of nanoBragg that are neither physics nor documented.
 
 docs/quirks.md explains each.  A quirk that is *on* means "as nanoBragg does it"; all are on by
-default, so that the C backend gives nanoBragg's bytes.  Which positions this version implements is
-said in docs/quirks.md; asking for another one is an `UnsupportedError` where the quirk acts.
+default, so that the C backend gives nanoBragg's bytes.  A backend that lacks a position raises an
+`UnsupportedError`.
 """
 
 from __future__ import annotations

@@ -642,6 +642,7 @@ def test_signal_in_a_pixel_of_two_thousand_million_steps(
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # noqa: PLW1509 - not inherited
     ) as process:
         assert process.stderr is not None
         assert process.stderr.readline() == "0%\n"

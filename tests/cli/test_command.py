@@ -407,6 +407,7 @@ def test_ctrl_c_ends_a_long_render(tmp_path: Path) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     ) as process:
         assert process.stderr is not None
         assert process.stderr.readline() == "0%\n"

@@ -429,9 +429,9 @@ typedef struct nbh_trace {
     double slow_axis[3];
     double omega_sr; /* as used in the pixel value */
     double close_distance_m;
-    double obliquity;  /* close_distance / R of the first step */
-    double cos_2theta; /* incident . diffracted of the last step */
-    double i_before_scaling;
+    double obliquity;        /* close_distance / R of the first step */
+    double cos_2theta;       /* incident . diffracted of the last step */
+    double i_before_scaling; /* a corrected quirk may have its factors in the terms of this sum */
     double r_e_sqr_m2;
     double fluence_photons_per_m2;
     double steps;
