@@ -24,7 +24,7 @@ nbh_status nbh_plan_trace(const nbh_plan *plan, int32_t fast, int32_t slow, nbh_
         return NBH_OK;
 
     const serial_state state = plan_state_at(plan, (int64_t)slow * info->n_fast + fast);
-    pixel_result result;
+    pixel_result result = {0}; /* a cancelled pass sets nothing; none is cancelled here */
     pixel_compute(plan, &state, fast, slow, PIXEL_TRACE, NULL, &result, trace);
 
     vec3_copy(info->pix0_m, trace->pix0_m);
