@@ -6,7 +6,7 @@
 
 #include "nbh/nbh.h"
 
-// Set to 1 when the rows should stop; libnbh looks at it before every phi step.
+// Set to 1 when the rows should stop; libnbh looks at it again and again.
 using CancelFlag = const volatile std::int32_t *;
 
 // Does one row; called without the GIL, from any thread, in the default floating-point environment.

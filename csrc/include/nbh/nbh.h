@@ -364,7 +364,7 @@ typedef enum nbh_plan_warning {
 /* Where a block of rows goes.  image holds (row1-row0) * n_fast floats, unrounded (may be NULL) as
  * many doubles before rounding to float.  omega_row_sums_sr gets, for each row, the solid angle
  * summed over every sub-pixel visit (model 6.9).  If cancel is not NULL, *cancel is looked at
- * before every phi step and a value other than 0 ends the call with NBH_CANCELLED. */
+ * again and again and a value other than 0 ends the call with NBH_CANCELLED. */
 typedef struct nbh_rows {
     float *image;
     double *unrounded;
