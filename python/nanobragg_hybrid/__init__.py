@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         BackendError,
         CommandLineError,
         ConfigError,
+        ExecutableError,
         FileAccessError,
         FileFormatError,
         NanobraggError,
@@ -73,6 +74,7 @@ __all__ = [
     "ConfigError",
     "Crystal",
     "Detector",
+    "ExecutableError",
     "Experiment",
     "FileAccessError",
     "FileFormatError",
@@ -126,8 +128,9 @@ __getattr__, __dir__ = lazy_names(
         ".c_engine.library": "get_include get_library",
         ".config": "Beam Crystal Detector Experiment Goniometer Mask Output Sampling Source",
         ".errors": (
-            "BackendError CommandLineError ConfigError FileAccessError FileFormatError "
-            "NanobraggError NanobraggWarning RenderCancelled ResourceError UnsupportedError"
+            "BackendError CommandLineError ConfigError ExecutableError FileAccessError "
+            "FileFormatError NanobraggError NanobraggWarning RenderCancelled ResourceError "
+            "UnsupportedError"
         ),
         ".images": "integer_image noise_image pgm_image",
         ".io": (
