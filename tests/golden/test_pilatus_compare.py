@@ -31,7 +31,7 @@ def _is_the_same_image(metrics: dict[str, Any]) -> None:
 def test_torch_against_c(pilatus_folder: Path, tmp_path: Path) -> None:
     """With default quirks: the whole frame, and a small region of it; rendered once."""
     pytest.importorskip("torch", reason="PyTorch is not installed (extra: torch)")
-    words = f"--a c --b torch -- {PILATUS_ARGS}"
+    words = f"--a c --b torch --threads 1 -- {PILATUS_ARGS}"
     made, found = _summary(tmp_path, words, 0, pilatus_folder)
     assert found["shape"] == EXPECTED["shape"]
     _is_the_same_image(found["metrics"])
