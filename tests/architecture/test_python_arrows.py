@@ -53,7 +53,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "images": ENGINE,
     "io": CONFIG | {"structure_factors", "c_engine.hkl_text"},
     "nanobragg_args": DOOR | {"io"},
-    "cli": ARGS | {"versions"},
+    "parity": ARGS,
+    "cli": ARGS | {"parity", "versions"},
     "versions": VOCABULARY,
     "__init__": ARGS | {"versions"},
 }

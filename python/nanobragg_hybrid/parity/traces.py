@@ -1,0 +1,288 @@
+"""Two traces side by side, quantity by quantity in computing order, to the first that differs.
+
+A trace is a record that an engine has filled (`nanobragg_hybrid.trace_record.Trace`) or the numbers
+of a trace file by their recorded names.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, Final, NamedTuple
+
+from nanobragg_hybrid.errors import ConfigError
+from nanobragg_hybrid.trace_record import QUANTITIES, Quantity, Stage, StepTrace, Trace
+
+from .numbers import FLOAT32_STEP, FLOAT32_ULP, Distance, distance
+
+RTOL: Final = 1e-12
+"""The relative difference up to which two floats agree."""
+
+Values = tuple[float, ...]
+RecordedNumbers = Mapping[str, Sequence[float]]
+"""What a trace file says: recorded name -> values."""
+
+
+class Place(NamedTuple):
+    """Which evaluation of the innermost loop, counted from 0."""
+
+    layer: int
+    sub_slow: int
+    sub_fast: int
+    source: int
+    phi_step: int
+    domain: int
+
+
+class Difference(NamedTuple):
+    """One quantity of both traces.
+
+    quantity: its recorded name.  place: the step it belongs to; None: to the whole pixel, or to the
+    one step of a trace file that does not say which.  a, b: values; empty where this side has no
+    such step.  agrees: within the tolerance (`Comparison`).
+    """
+
+    quantity: str
+    stage: Stage
+    place: Place | None
+    a: Values
+    b: Values
+    distance: Distance
+    agrees: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two traces of one pixel.
+
+    differences: every quantity that both have, in computing order: the set-up and the first step,
+    the other steps, what follows from their sum.  Floats agree if their relative difference is at
+    most `rtol`; a vector's is the length of the difference over the greater length of the two.
+    Indices, counts and switches agree if they are equal, and the 32-bit pixel if it is off by one
+    unit in the last place at most.  only_in_a, only_in_b: recorded names that one side lacks.
+    """
+
+    name_a: str
+    name_b: str
+    fast: int
+    slow: int
+    rtol: float
+    differences: tuple[Difference, ...]
+    only_in_a: tuple[str, ...]
+    only_in_b: tuple[str, ...]
+
+    @property
+    def first_divergence(self) -> Difference | None:
+        """The first quantity beyond tolerance; None: the traces agree."""
+        return next((item for item in self.differences if not item.agrees), None)
+
+    def maxima(self) -> dict[str, float]:
+        """The largest absolute difference of each quantity of the steps, by the names of `DELTAS`;
+        0 for what neither trace has."""
+        largest = dict.fromkeys(DELTAS, 0.0)
+        for item in self.differences:
+            for name, delta in deltas(item).items():
+                # A difference that is no number counts as the largest of all.
+                largest[name] = max(largest[name], math.inf if math.isnan(delta) else delta)
+        return largest
+
+
+DELTAS: Final[Mapping[str, tuple[str, int | None]]] = {
+    "max_delta_phi_rad": ("phi_rad", None),
+    "max_delta_rot_a_angstroms": ("rot_a_angstroms", None),
+    "max_delta_rot_b_angstroms": ("rot_b_angstroms", None),
+    "max_delta_rot_c_angstroms": ("rot_c_angstroms", None),
+    "max_delta_h": ("hkl_frac", 0),
+    "max_delta_k": ("hkl_frac", 1),
+    "max_delta_l": ("hkl_frac", 2),
+    "max_delta_F_latt_a": ("F_latt_a", None),
+    "max_delta_F_latt_b": ("F_latt_b", None),
+    "max_delta_F_latt_c": ("F_latt_c", None),
+    "max_delta_F_latt": ("F_latt", None),
+    "max_delta_F_cell": ("F_cell", None),
+}
+"""Name of a maximum -> the recorded quantity it is of, and which component (None: the length)."""
+
+
+def deltas(item: Difference) -> dict[str, float]:
+    """The absolute differences of `DELTAS` that belong to this quantity."""
+    found = {}
+    for name, (quantity, component) in DELTAS.items():
+        if quantity == item.quantity and item.a and item.b:
+            found[name] = (
+                item.distance.absolute
+                if component is None
+                else distance((item.a[component],), (item.b[component],)).absolute
+            )
+    return found
+
+
+def compare_traces(
+    a: Trace | RecordedNumbers,
+    b: Trace | RecordedNumbers,
+    *,
+    rtol: float = RTOL,
+    names: tuple[str, str] = ("a", "b"),
+) -> Comparison:
+    """Compares two traces of the same pixel.
+
+    rtol: see `Comparison`.  names: what to call the two sides.  The numbers of a file are those of
+    one step: against a record, of the step that files hold (`recorded_step`).  Raises `ConfigError`
+    for a tolerance that is no finite number >= 0, for traces of different pixels, and for traces
+    that have no quantity in common.
+    """
+    if not (math.isfinite(rtol) and rtol >= 0.0):
+        raise ConfigError("rtol", rtol, "a finite number >= 0")
+    left, right = _chain(a, names[0]), _chain(b, names[1])
+    if left.pixel != right.pixel:
+        raise ConfigError(f"{names[1]}: (fast, slow)", right.pixel, f"{left.pixel} as {names[0]}")
+    if None in left.steps or None in right.steps:
+        left, right = left.of_recorded_step(), right.of_recorded_step()
+    differences = tuple(_differences(left, right, rtol))
+    if not differences:
+        raise ConfigError("traces", " and ".join(names), "a quantity that both have")
+    have, others = left.names(), right.names()
+    return Comparison(
+        *names,
+        *left.pixel,
+        rtol,
+        differences,
+        tuple(name for name in have if name not in others),
+        tuple(name for name in others if name not in have),
+    )
+
+
+def recorded_step(places: Iterable[Place]) -> Place | None:
+    """The step that trace files hold: of the last sub-pixel, its first source, phi step and domain;
+    None if there are no steps."""
+    return max(places, key=lambda at: (at[:3], *(-n for n in at[3:])), default=None)
+
+
+_IS_LIT: Final = Quantity("is_lit", "pixel", "is_lit", "detector", kind="switch")
+_IS_EVALUATED: Final = Quantity("", "step", "is_evaluated", "scattering vector", kind="switch")
+"""Whether a step takes place at all: the resolution limit cuts some."""
+_IS_EVALUATED_AT: Final = "q_per_m"
+
+_AFTER_THE_STEPS: Final = [quantity.name for quantity in QUANTITIES].index("i_before_scaling")
+
+
+@dataclass(frozen=True, slots=True)
+class _Chain:
+    """A trace by recorded names.
+
+    steps: values of each step; its place is None if that is not known.
+    """
+
+    pixel: tuple[int, int]
+    whole: dict[str, Values]
+    steps: dict[Place | None, dict[str, Values]]
+
+    def of_recorded_step(self) -> _Chain:
+        """With one step only, whose place is not told."""
+        place = recorded_step(at for at in self.steps if at is not None)
+        return _Chain(self.pixel, self.whole, {None: self.steps.get(place, {})})
+
+    def names(self) -> list[str]:
+        """Everything of which there is a value, once."""
+        return list(
+            dict.fromkeys([*self.whole, *(name for s in self.steps.values() for name in s)])
+        )
+
+
+def _chain(trace: Trace | RecordedNumbers, name: str) -> _Chain:
+    if isinstance(trace, Trace):
+        return _chain_of_record(trace)
+    return _chain_of_file(trace, name)
+
+
+def _chain_of_record(trace: Trace) -> _Chain:
+    whole: dict[str, Values] = {_IS_LIT.recorded: (float(trace.is_lit),)}
+    if not trace.is_lit:
+        return _Chain((trace.fast, trace.slow), whole, {})
+    whole |= _recorded(trace, "pixel")
+    steps: dict[Place | None, dict[str, Values]] = {
+        place_of(step): _recorded(step, "step") for step in trace.steps
+    }
+    return _Chain((trace.fast, trace.slow), whole, steps)
+
+
+def place_of(step: StepTrace) -> Place:
+    """Which step this is."""
+    return Place(step.layer, step.sub_slow, step.sub_fast, step.source, step.phi_step, step.domain)
+
+
+def _recorded(record: Any, of: str) -> dict[str, Values]:
+    """The numbers of a record in the units of trace files."""
+    values = {}
+    for quantity in QUANTITIES:
+        if quantity.of == of:
+            value = getattr(record, quantity.name)
+            items = value if isinstance(value, tuple) else (value,)
+            factor = quantity.factor
+            values[quantity.recorded] = tuple(
+                float(item) if factor == 1.0 else item * factor for item in items
+            )
+    return values
+
+
+def _chain_of_file(numbers: RecordedNumbers, name: str) -> _Chain:
+    pixel = []
+    for axis in ("fast", "slow"):
+        values = numbers.get(axis, ())
+        if len(values) != 1 or not float(values[0]).is_integer():
+            raise ConfigError(f"{name}: {axis}", tuple(values), "one whole number")
+        pixel.append(int(values[0]))
+    kinds: dict[str, dict[str, Values]] = {"pixel": {}, "step": {}}
+    for quantity in QUANTITIES:
+        if quantity.recorded in numbers:
+            kinds[quantity.of][quantity.recorded] = tuple(map(float, numbers[quantity.recorded]))
+    return _Chain((pixel[0], pixel[1]), kinds["pixel"], {None: kinds["step"]})
+
+
+def _differences(left: _Chain, right: _Chain, rtol: float) -> Iterator[Difference]:
+    """In computing order, of everything that both have, and of steps that one of them has not."""
+
+    def of_pixel(quantity: Quantity) -> Iterator[Difference]:
+        x, y = left.whole.get(quantity.recorded), right.whole.get(quantity.recorded)
+        if x is not None and y is not None:
+            yield _difference(quantity, None, x, y, rtol)
+
+    def of_step(quantity: Quantity, place: Place | None) -> Iterator[Difference]:
+        have = [place in side.steps for side in (left, right)]
+        if place is not None and have[0] != have[1] and quantity.name == _IS_EVALUATED_AT:
+            yield _difference(_IS_EVALUATED, place, (float(have[0]),), (float(have[1]),), rtol)
+        x, y = (side.steps.get(place, {}).get(quantity.recorded) for side in (left, right))
+        if x is not None and y is not None:
+            yield _difference(quantity, place, x, y, rtol)
+
+    places = sorted({*left.steps, *right.steps}, key=lambda place: place or ())
+    first, others = places[:1], places[1:]
+    yield from of_pixel(_IS_LIT)
+    for quantity in QUANTITIES[:_AFTER_THE_STEPS]:
+        if quantity.of == "pixel":
+            yield from of_pixel(quantity)
+        for place in first:
+            if quantity.of == "step":
+                yield from of_step(quantity, place)
+    for place in others:
+        for quantity in QUANTITIES:
+            if quantity.of == "step":
+                yield from of_step(quantity, place)
+    for quantity in QUANTITIES[_AFTER_THE_STEPS:]:
+        yield from of_pixel(quantity)
+
+
+def _difference(
+    quantity: Quantity, place: Place | None, a: Values, b: Values, rtol: float
+) -> Difference:
+    apart = distance(a, b)
+    if quantity.kind != "float":
+        agrees = apart.absolute == 0.0
+    elif quantity.name == "pixel_float":
+        apart = apart._replace(ulps=apart.ulps / FLOAT32_ULP)
+        agrees = apart.relative <= max(rtol, FLOAT32_STEP)
+    else:
+        agrees = apart.relative <= rtol
+    return Difference(quantity.recorded, quantity.stage, place, a, b, apart, agrees)
