@@ -186,9 +186,7 @@ class _Chain:
 
     def names(self) -> list[str]:
         """Everything of which there is a value, once."""
-        return list(
-            dict.fromkeys([*self.whole, *(name for s in self.steps.values() for name in s)])
-        )
+        return list(dict.fromkeys(chain(self.whole, *self.steps.values())))
 
 
 def _chain(trace: Trace | RecordedNumbers, name: str) -> _Chain:
