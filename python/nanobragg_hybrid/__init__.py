@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         read_raw,
         read_smv,
         read_source_file,
+        read_trace,
         write_dump,
         write_hkl,
         write_matrix,
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
         write_raw,
         write_smv,
         write_source_file,
+        write_trace,
     )
     from .quirks import LEDGER, Quirk, Quirks
     from .result import Geometry, SimulationResult, Statistics
@@ -107,6 +109,7 @@ __all__ = [
     "read_raw",
     "read_smv",
     "read_source_file",
+    "read_trace",
     "show_versions",
     "simulate",
     "write_dump",
@@ -117,6 +120,7 @@ __all__ = [
     "write_raw",
     "write_smv",
     "write_source_file",
+    "write_trace",
 ]
 
 __getattr__, __dir__ = lazy_names(
@@ -131,9 +135,9 @@ __getattr__, __dir__ = lazy_names(
         ),
         ".images": "integer_image noise_image pgm_image",
         ".io": (
-            "read_dump read_hkl read_matrix read_pgm read_raw read_smv read_source_file "
+            "read_dump read_hkl read_matrix read_pgm read_raw read_smv read_source_file read_trace "
             "write_dump write_hkl write_matrix write_pgm write_png write_raw write_smv "
-            "write_source_file"
+            "write_source_file write_trace"
         ),
         ".quirks": "LEDGER Quirk Quirks",
         ".result": "Geometry SimulationResult Statistics",
