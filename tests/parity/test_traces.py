@@ -12,15 +12,20 @@ from traces import STEP, TRACE, step, trace
 from nanobragg_hybrid.errors import ConfigError
 from nanobragg_hybrid.parity.traces import Place, compare_traces, recorded_step
 from nanobragg_hybrid.trace_record import QUANTITIES, Quantity
+from nanobragg_hybrid.trace_text import TraceText, trace_texts
 
-RECORDED = {
-    quantity.recorded: tuple(
-        np.ravel(getattr(TRACE if quantity.of == "pixel" else STEP, quantity.name))
-        * (quantity.factor if quantity.factor != 1.0 else 1)
-    )
-    for quantity in QUANTITIES
+PLACES = ("layer", "sub_slow", "sub_fast", "source", "phi_step", "domain")
+VALUES = {
+    name: values for name, values in trace_texts(TRACE)[0].values.items() if name not in PLACES
 }
-FILE = {"fast": (10,), "slow": (20,), **RECORDED}
+
+
+def _file(*records: dict[str, tuple[float, ...]]) -> list[TraceText]:
+    return [TraceText("C", record) for record in records]
+
+
+def _without(*names: str) -> list[TraceText]:
+    return _file({name: values for name, values in VALUES.items() if name not in names})
 
 
 def _changed(value: Any, factor: float) -> Any:
@@ -44,8 +49,9 @@ def test_equal_traces_agree_in_every_quantity() -> None:
     assert (found.fast, found.slow, found.only_in_a, found.only_in_b) == (10, 20, (), ())
 
 
-# lambda_angstroms is lambda_meters in another unit.
-EACH = [quantity for quantity in QUANTITIES if quantity.recorded != "lambda_angstroms"]
+# Numbers that a trace has in two forms.
+TWICE = {"lambda_angstroms", "r_e_meters", "r_e_sqr"}
+EACH = [quantity for quantity in QUANTITIES if quantity.recorded not in TWICE]
 
 
 @pytest.mark.parametrize("quantity", EACH, ids=lambda quantity: quantity.recorded)
@@ -74,6 +80,12 @@ def test_the_first_of_several_is_the_first_in_computing_order() -> None:
     assert first.quantity == "scattering_vec_A_inv"
 
 
+def test_of_a_number_in_two_forms_the_first_is_named() -> None:
+    first = compare_traces(TRACE, trace(r_e_sqr_m2=1.0)).first_divergence
+    assert first is not None
+    assert (first.quantity, first.stage) == ("r_e_meters", "constants")
+
+
 def test_tolerance_is_met_at_its_edge() -> None:
     other = trace(pixel_value=2.0)
     at_edge = compare_traces(trace(pixel_value=1.0), other, rtol=0.5)
@@ -95,32 +107,49 @@ def test_a_float32_may_round_the_other_way() -> None:
     assert further > above
 
 
-def test_numbers_of_a_file() -> None:
-    found = compare_traces(FILE, TRACE, names=("old.txt", "c"))
+def test_a_file_that_does_not_say_which_step() -> None:
+    found = compare_traces(_file(VALUES), TRACE, names=("old.txt", "c"))
     assert found.first_divergence is None
     assert found.only_in_a == ()
     assert found.only_in_b == ("is_lit",)
-    assert {item.quantity for item in found.differences} == set(RECORDED)
+    names = [item.quantity for item in found.differences]
+    assert names == [quantity.recorded for quantity in QUANTITIES]
     assert all(item.place is None for item in found.differences)
-    changed = {**FILE, "hkl_frac": (1.0, 2.0, 3.0)}
-    first = compare_traces(FILE, changed).first_divergence
+    changed = _file({**VALUES, "hkl_frac": (1.0, 2.0, 3.0)})
+    first = compare_traces(_file(VALUES), changed).first_divergence
     assert first is not None
     assert (first.quantity, first.a, first.b) == ("hkl_frac", STEP.hkl, (1.0, 2.0, 3.0))
 
 
+def test_a_file_that_says_which_steps() -> None:
+    several = trace(STEP, step(phi_step=1, f_cell=7.0))
+    found = compare_traces(trace_texts(several), several)
+    assert found.first_divergence is None
+    assert len([item for item in found.differences if item.quantity == "F_cell"]) == 2
+    first = compare_traces(trace_texts(several), trace(STEP, step(phi_step=1))).first_divergence
+    assert first is not None
+    assert (first.quantity, first.place) == ("F_cell", Place(0, 0, 0, 0, 1, 0))
+
+
 def test_what_a_file_lacks_is_told() -> None:
-    short = {name: FILE[name] for name in ("fast", "slow", "hkl_frac", "polar")}
+    short = _file({name: VALUES[name] for name in ("fast", "slow", "hkl_frac", "polar")})
     found = compare_traces(short, TRACE)
     assert [item.quantity for item in found.differences] == ["hkl_frac", "polar"]
     assert "F_cell" in found.only_in_b
     assert found.only_in_a == ()
-    unknown = compare_traces({**FILE, "r_e_meters": (2.8e-15,)}, TRACE)
+    assert compare_traces(TRACE, _without("term", "odet_vec")).only_in_a == (
+        "is_lit",
+        "odet_vec",
+        "term",
+    )
+    unknown = compare_traces(_file({**VALUES, "my_number": (2.8e-15,)}), TRACE)
     assert unknown.only_in_a == ()
     assert len(unknown.differences) == len(QUANTITIES)
 
 
 def test_another_number_of_values_differs() -> None:
-    first = compare_traces(FILE, {**FILE, "hkl_frac": (1.0, 2.0)}).first_divergence
+    changed = _file({**VALUES, "hkl_frac": (1.0, 2.0)})
+    first = compare_traces(_file(VALUES), changed).first_divergence
     assert first is not None
     assert (first.quantity, first.distance.absolute) == ("hkl_frac", math.inf)
 
@@ -176,7 +205,7 @@ def test_a_file_holds_the_first_step_of_the_last_sub_pixel() -> None:
     assert recorded_step(places) == Place(1, 0, 1, 0, 0, 0)
     assert recorded_step([]) is None
     several = trace(STEP, step(sub_fast=1, f_cell=7.0), step(sub_fast=1, phi_step=1))
-    found = compare_traces({**FILE, "F_cell": (7.0,)}, several)
+    found = compare_traces(_file({**VALUES, "F_cell": (7.0,)}), several)
     assert found.first_divergence is None
 
 
@@ -194,9 +223,20 @@ def test_traces_of_different_pixels() -> None:
 @pytest.mark.parametrize("fast", [(), (1.5,), (1.0, 2.0), (math.nan,)])
 def test_a_file_without_a_pixel(fast: tuple[float, ...]) -> None:
     with pytest.raises(ConfigError, match=r"a: fast: got .*, need one whole number"):
-        compare_traces({**FILE, "fast": fast}, TRACE)
+        compare_traces(_file({**VALUES, "fast": fast}), TRACE)
 
 
 def test_nothing_in_common() -> None:
     with pytest.raises(ConfigError, match="need a quantity that both have"):
-        compare_traces({"fast": (10,), "slow": (20,)}, TRACE)
+        compare_traces(_file({"fast": (10.0,), "slow": (20.0,)}), TRACE)
+
+
+def test_a_file_of_several_pixels_or_with_a_step_twice() -> None:
+    with pytest.raises(ConfigError, match=r"a: \(fast, slow\): got .*, need one pixel"):
+        compare_traces(_file(VALUES, {**VALUES, "fast": (11.0,)}), TRACE)
+    with pytest.raises(ConfigError, match="b: steps: got two records without a step"):
+        compare_traces(TRACE, _file(VALUES, VALUES))
+    with pytest.raises(ConfigError, match="need each step once"):
+        compare_traces(TRACE, trace(STEP, STEP))
+    with pytest.raises(ConfigError, match="need one pixel"):
+        compare_traces([], TRACE)

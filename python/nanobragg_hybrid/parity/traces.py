@@ -1,7 +1,7 @@
 """Two traces side by side, quantity by quantity in computing order, to the first that differs.
 
-A trace is a record that an engine has filled (`nanobragg_hybrid.trace_record.Trace`) or the numbers
-of a trace file by their recorded names.
+A trace is a record that an engine has filled (`nanobragg_hybrid.trace_record.Trace`) or what
+`nanobragg_hybrid.read_trace` finds in a file.
 """
 
 from __future__ import annotations
@@ -9,11 +9,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from nanobragg_hybrid.errors import ConfigError
-from nanobragg_hybrid.trace_record import QUANTITIES, Quantity, Stage, StepTrace, Trace
+from nanobragg_hybrid.errors import ConfigError, Description
+from nanobragg_hybrid.trace_record import (
+    PIXEL_PLACE,
+    QUANTITIES,
+    STEP_PLACE,
+    Quantity,
+    Stage,
+    Trace,
+)
+from nanobragg_hybrid.trace_text import TraceText, trace_texts
 
 from .numbers import FLOAT32_STEP, FLOAT32_ULP, Distance, distance
 
@@ -21,8 +28,6 @@ RTOL: Final = 1e-12
 """The relative difference up to which two floats agree."""
 
 Values = tuple[float, ...]
-RecordedNumbers = Mapping[str, Sequence[float]]
-"""What a trace file says: recorded name -> values."""
 
 
 class Place(NamedTuple):
@@ -120,18 +125,18 @@ def deltas(item: Difference) -> dict[str, float]:
 
 
 def compare_traces(
-    a: Trace | RecordedNumbers,
-    b: Trace | RecordedNumbers,
+    a: Trace | Sequence[TraceText],
+    b: Trace | Sequence[TraceText],
     *,
     rtol: float = RTOL,
     names: tuple[str, str] = ("a", "b"),
 ) -> Comparison:
     """Compares two traces of the same pixel.
 
-    rtol: see `Comparison`.  names: what to call the two sides.  The numbers of a file are those of
-    one step: against a record, of the step that files hold (`recorded_step`).  Raises `ConfigError`
-    for a tolerance that is no finite number >= 0, for traces of different pixels, and for traces
-    that have no quantity in common.
+    rtol: see `Comparison`.  names: what to call the two sides.  A file that does not say which step
+    it holds is taken to hold the usual one (`recorded_step`), and only that is compared.  Raises
+    `ConfigError` for a tolerance that is no finite number >= 0, for traces of different pixels or
+    that have no quantity in common, and for a file with several pixels or with a step twice.
     """
     if not (math.isfinite(rtol) and rtol >= 0.0):
         raise ConfigError("rtol", rtol, "a finite number >= 0")
@@ -155,8 +160,8 @@ def compare_traces(
 
 
 def recorded_step(places: Iterable[Place]) -> Place | None:
-    """The step that trace files hold: of the last sub-pixel, its first source, phi step and domain;
-    None if there are no steps."""
+    """The step of files that do not say which: the last sub-pixel's first source, phi step and
+    domain; None if there are no steps."""
     return max(places, key=lambda at: (at[:3], *(-n for n in at[3:])), default=None)
 
 
@@ -168,16 +173,19 @@ _IS_EVALUATED_AT: Final = "q_per_m"
 _AFTER_THE_STEPS: Final = [quantity.name for quantity in QUANTITIES].index("i_before_scaling")
 
 
+_NAMES: Final = (_IS_LIT.recorded, *(quantity.recorded for quantity in QUANTITIES))
+
+
 @dataclass(frozen=True, slots=True)
 class _Chain:
-    """A trace by recorded names.
+    """A trace by recorded names; other names than those of `QUANTITIES` do no harm.
 
     steps: values of each step; its place is None if that is not known.
     """
 
     pixel: tuple[int, int]
-    whole: dict[str, Values]
-    steps: dict[Place | None, dict[str, Values]]
+    whole: Mapping[str, Values]
+    steps: Mapping[Place | None, Mapping[str, Values]]
 
     def of_recorded_step(self) -> _Chain:
         """With one step only, whose place is not told."""
@@ -185,58 +193,40 @@ class _Chain:
         return _Chain(self.pixel, self.whole, {None: self.steps.get(place, {})})
 
     def names(self) -> list[str]:
-        """Everything of which there is a value, once."""
-        return list(dict.fromkeys(chain(self.whole, *self.steps.values())))
+        """Every quantity of which there is a value, once."""
+        have = set(self.whole).union(*self.steps.values())
+        return [name for name in dict.fromkeys(_NAMES) if name in have]
 
 
-def _chain(trace: Trace | RecordedNumbers, name: str) -> _Chain:
+def _chain(trace: Trace | Sequence[TraceText], name: str) -> _Chain:
+    texts = trace_texts(trace) if isinstance(trace, Trace) else trace
+    pixels = {_whole(text, PIXEL_PLACE, name) for text in texts}
+    if len(pixels) != 1:
+        raise ConfigError(f"{name}: (fast, slow)", sorted(pixels), "one pixel")
+    steps: dict[Place | None, dict[str, Values]] = {}
+    for text in texts:
+        place = Place(*_whole(text, STEP_PLACE, name)) if "phi_step" in text.values else None
+        if place in steps:
+            which = "two records without a step" if place is None else f"{place} twice"
+            raise ConfigError(f"{name}: steps", Description(which), "each step once")
+        if not isinstance(trace, Trace) or trace.steps:
+            steps[place] = text.values
+    whole = texts[0].values
     if isinstance(trace, Trace):
-        return _chain_of_record(trace)
-    return _chain_of_file(trace, name)
+        whole = {**whole, _IS_LIT.recorded: (float(trace.is_lit),)}
+    fast, slow = pixels.pop()
+    return _Chain((fast, slow), whole, steps)
 
 
-def _chain_of_record(trace: Trace) -> _Chain:
-    whole: dict[str, Values] = {_IS_LIT.recorded: (float(trace.is_lit),)}
-    if not trace.is_lit:
-        return _Chain((trace.fast, trace.slow), whole, {})
-    whole |= _recorded(trace, "pixel")
-    steps: dict[Place | None, dict[str, Values]] = {
-        place_of(step): _recorded(step, "step") for step in trace.steps
-    }
-    return _Chain((trace.fast, trace.slow), whole, steps)
-
-
-def place_of(step: StepTrace) -> Place:
-    """Which step this is."""
-    return Place(step.layer, step.sub_slow, step.sub_fast, step.source, step.phi_step, step.domain)
-
-
-def _recorded(record: Any, of: str) -> dict[str, Values]:
-    """The numbers of a record in the units of trace files."""
-    values = {}
-    for quantity in QUANTITIES:
-        if quantity.of == of:
-            value = getattr(record, quantity.name)
-            items = value if isinstance(value, tuple) else (value,)
-            factor = quantity.factor
-            values[quantity.recorded] = tuple(
-                float(item) if factor == 1.0 else item * factor for item in items
-            )
-    return values
-
-
-def _chain_of_file(numbers: RecordedNumbers, name: str) -> _Chain:
-    pixel = []
-    for axis in ("fast", "slow"):
-        values = numbers.get(axis, ())
-        if len(values) != 1 or not float(values[0]).is_integer():
-            raise ConfigError(f"{name}: {axis}", tuple(values), "one whole number")
-        pixel.append(int(values[0]))
-    kinds: dict[str, dict[str, Values]] = {"pixel": {}, "step": {}}
-    for quantity in QUANTITIES:
-        if quantity.recorded in numbers:
-            kinds[quantity.of][quantity.recorded] = tuple(map(float, numbers[quantity.recorded]))
-    return _Chain((pixel[0], pixel[1]), kinds["pixel"], {None: kinds["step"]})
+def _whole(text: TraceText, names: Sequence[str], name: str) -> tuple[int, ...]:
+    """The whole numbers that say which pixel or step a record is of."""
+    numbers = []
+    for key in names:
+        values = text.values.get(key, ())
+        if len(values) != 1 or not values[0].is_integer():
+            raise ConfigError(f"{name}: {key}", values, "one whole number")
+        numbers.append(int(values[0]))
+    return tuple(numbers)
 
 
 def _differences(left: _Chain, right: _Chain, rtol: float) -> Iterator[Difference]:
