@@ -168,7 +168,20 @@ def test_steps_are_matched_by_their_place() -> None:
     assert all(value == 0.0 for name, value in maxima.items() if name not in others)
 
 
-def test_a_nan_is_the_largest_difference() -> None:
+def test_each_step_has_its_deltas() -> None:
+    steps = compare_traces(
+        trace(STEP, step(phi_step=1, phi_rad=0.25)),
+        trace(step(b_m=(3e-10, 8e-9, 4e-10)), step(phi_step=1, phi_rad=0.75, hkl=(0.75, 2.0, 0.0))),
+    ).steps()
+    assert [item.place for item in steps] == [Place(0, 0, 0, 0, n, 0) for n in (0, 1)]
+    assert [item.phi_rad for item in steps] == [0.0, 0.25]
+    assert [item.agrees for item in steps] == [False, False]
+    first, second = ({name: x for name, x in item.deltas.items() if x} for item in steps)
+    assert first == {"delta_rot_b_angstroms": pytest.approx(5.0, rel=1e-12)}
+    assert second == {"delta_phi_rad": 0.5, "delta_h": 2.0, "delta_k": 0.0625, "delta_l": 8.25}
+
+
+def test_a_nan_is_infinitely_far() -> None:
     maxima = compare_traces(TRACE, trace(step(hkl=(-1.25, math.nan, -8.25)))).maxima()
     assert (maxima["max_delta_h"], maxima["max_delta_k"]) == (0.0, math.inf)
 

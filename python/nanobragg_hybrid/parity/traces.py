@@ -83,45 +83,72 @@ class Comparison:
         """The first quantity beyond tolerance; None: the traces agree."""
         return next((item for item in self.differences if not item.agrees), None)
 
-    def maxima(self) -> dict[str, float]:
-        """The largest absolute difference of each quantity of the steps, by the names of `DELTAS`;
-        0 for what neither trace has."""
-        largest = dict.fromkeys(DELTAS, 0.0)
+    def steps(self) -> list[StepDeltas]:
+        """How far the two are apart in each step, in serial order."""
+        by_place: dict[Place | None, list[Difference]] = {}
         for item in self.differences:
-            for name, delta in deltas(item).items():
-                # A difference that is no number counts as the largest of all.
-                largest[name] = max(largest[name], math.inf if math.isnan(delta) else delta)
-        return largest
+            if item.quantity in _NAMES_OF_STEPS:
+                by_place.setdefault(item.place, []).append(item)
+        return [_step_deltas(place, items) for place, items in by_place.items()]
+
+    def maxima(self) -> dict[str, float | None]:
+        """``max_`` and the names of `DELTAS`: the largest of all steps, None if none has it."""
+        steps = self.steps()
+        return {
+            f"max_{name}": max((s.deltas[name] for s in steps if name in s.deltas), default=None)
+            for name in DELTAS
+        }
+
+
+class StepDeltas(NamedTuple):
+    """One step of both traces.
+
+    phi_rad: spindle angle, of `a` if it has one.  deltas: absolute differences by the names of
+    `DELTAS`.  agrees: in every quantity.
+    """
+
+    place: Place | None
+    phi_rad: float | None
+    deltas: dict[str, float]
+    agrees: bool
 
 
 DELTAS: Final[Mapping[str, tuple[str, int | None]]] = {
-    "max_delta_phi_rad": ("phi_rad", None),
-    "max_delta_rot_a_angstroms": ("rot_a_angstroms", None),
-    "max_delta_rot_b_angstroms": ("rot_b_angstroms", None),
-    "max_delta_rot_c_angstroms": ("rot_c_angstroms", None),
-    "max_delta_h": ("hkl_frac", 0),
-    "max_delta_k": ("hkl_frac", 1),
-    "max_delta_l": ("hkl_frac", 2),
-    "max_delta_F_latt_a": ("F_latt_a", None),
-    "max_delta_F_latt_b": ("F_latt_b", None),
-    "max_delta_F_latt_c": ("F_latt_c", None),
-    "max_delta_F_latt": ("F_latt", None),
-    "max_delta_F_cell": ("F_cell", None),
+    "delta_phi_rad": ("phi_rad", None),
+    "delta_rot_a_angstroms": ("rot_a_angstroms", None),
+    "delta_rot_b_angstroms": ("rot_b_angstroms", None),
+    "delta_rot_c_angstroms": ("rot_c_angstroms", None),
+    "delta_h": ("hkl_frac", 0),
+    "delta_k": ("hkl_frac", 1),
+    "delta_l": ("hkl_frac", 2),
+    "delta_F_latt_a": ("F_latt_a", None),
+    "delta_F_latt_b": ("F_latt_b", None),
+    "delta_F_latt_c": ("F_latt_c", None),
+    "delta_F_latt": ("F_latt", None),
+    "delta_F_cell": ("F_cell", None),
 }
-"""Name of a maximum -> the recorded quantity it is of, and which component (None: the length)."""
+"""Name -> the quantity it is the absolute difference of, and which component (None: all)."""
 
 
-def deltas(item: Difference) -> dict[str, float]:
-    """The absolute differences of `DELTAS` that belong to this quantity."""
+def _step_deltas(place: Place | None, items: Sequence[Difference]) -> StepDeltas:
+    by_name = {item.quantity: item for item in items}
     found = {}
     for name, (quantity, component) in DELTAS.items():
-        if quantity == item.quantity and item.a and item.b:
-            found[name] = (
-                item.distance.absolute
-                if component is None
-                else distance((item.a[component],), (item.b[component],)).absolute
-            )
-    return found
+        item = by_name.get(quantity)
+        if item is None:
+            continue
+        if component is None or len(item.a) != len(item.b):
+            found[name] = item.distance.absolute
+        else:
+            a, b = item.a[component : component + 1], item.b[component : component + 1]
+            found[name] = distance(a, b).absolute
+    phi = by_name.get("phi_rad")
+    return StepDeltas(
+        place,
+        phi.a[0] if phi is not None else None,
+        found,
+        all(item.agrees for item in items),
+    )
 
 
 def compare_traces(
@@ -173,6 +200,10 @@ _IS_EVALUATED_AT: Final = "q_per_m"
 _AFTER_THE_STEPS: Final = [quantity.name for quantity in QUANTITIES].index("i_before_scaling")
 
 
+_NAMES_OF_STEPS: Final = {
+    _IS_EVALUATED.recorded,
+    *(quantity.recorded for quantity in QUANTITIES if quantity.of == "step"),
+}
 _NAMES: Final = (_IS_LIT.recorded, *(quantity.recorded for quantity in QUANTITIES))
 
 
