@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         BackendError,
         CommandLineError,
         ConfigError,
+        ExecutableError,
         FileAccessError,
         FileFormatError,
         NanobraggError,
@@ -75,6 +76,7 @@ __all__ = [
     "ConfigError",
     "Crystal",
     "Detector",
+    "ExecutableError",
     "Experiment",
     "FileAccessError",
     "FileFormatError",
@@ -130,8 +132,9 @@ __getattr__, __dir__ = lazy_names(
         ".c_engine.library": "get_include get_library",
         ".config": "Beam Crystal Detector Experiment Goniometer Mask Output Sampling Source",
         ".errors": (
-            "BackendError CommandLineError ConfigError FileAccessError FileFormatError "
-            "NanobraggError NanobraggWarning RenderCancelled ResourceError UnsupportedError"
+            "BackendError CommandLineError ConfigError ExecutableError FileAccessError "
+            "FileFormatError NanobraggError NanobraggWarning RenderCancelled ResourceError "
+            "UnsupportedError"
         ),
         ".images": "integer_image noise_image pgm_image",
         ".io": (

@@ -54,6 +54,7 @@ _BACKENDS: Final = MappingProxyType(
     {
         "c": _Entry("nanobragg_hybrid.c_engine.engine", ("kernel",)),
         "torch": _Entry("nanobragg_hybrid.torch_engine.engine", ("device", "dtype"), "torch"),
+        "reference": _Entry("nanobragg_hybrid.reference", ("c_bin",)),
     }
 )
 
