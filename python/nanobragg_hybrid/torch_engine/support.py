@@ -8,22 +8,12 @@ from nanobragg_hybrid.errors import UnsupportedError
 from nanobragg_hybrid.quirks import Quirks
 
 ONLY_ON: Final = (
-    "thick_last_layer",
-    "polar_first_source",
-    "interpolation_latch",
-    "water_background",
-    "layer_overshoot",
-    "curved_detector_axes",
-    "source_weights_ignored",
     "triclinic_cell",
     "misset_random_radians",
     "custom_convention_switch",
     "pivot_flag_ignored",
     "pix0_ignored",
     "near_point_ignored",
-    "solid_angle_over_steps",
-    "rmsd_counts_masked",
-    "phi_left_edge",
 )
 """Quirks that act here and of which this version has only nanoBragg's behaviour."""
 
