@@ -65,6 +65,8 @@ if TYPE_CHECKING:
     from .result import Geometry, SimulationResult, Statistics
     from .simulation import simulate
     from .structure_factors import StructureFactors
+    from .trace_record import StepTrace, Trace
+    from .tracing import Tracer, trace, trace_phi, tracer
     from .versions import build_info, show_versions
 
 __all__ = [
@@ -92,7 +94,10 @@ __all__ = [
     "SimulationResult",
     "Source",
     "Statistics",
+    "StepTrace",
     "StructureFactors",
+    "Trace",
+    "Tracer",
     "UnsupportedError",
     "__version__",
     "available_backends",
@@ -112,6 +117,9 @@ __all__ = [
     "read_trace",
     "show_versions",
     "simulate",
+    "trace",
+    "trace_phi",
+    "tracer",
     "write_dump",
     "write_hkl",
     "write_matrix",
@@ -143,6 +151,8 @@ __getattr__, __dir__ = lazy_names(
         ".result": "Geometry SimulationResult Statistics",
         ".simulation": "simulate",
         ".structure_factors": "StructureFactors",
+        ".trace_record": "StepTrace Trace",
+        ".tracing": "Tracer trace trace_phi tracer",
         ".torch_engine": "ForwardModel",
         ".versions": "build_info show_versions",
     },

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,10 @@ from ..plan_warnings import plan_warnings
 from ..quirks import Quirks
 from ..result import Geometry, SimulationResult, Statistics
 from ..structure_factors import StructureFactors
-from ..trace_record import STEP_PLACE, StepChoice
+from ..trace_record import STEP_PLACE, StepChoice, Trace
 from .bridge import to_core, translated_errors
 from .library import available_kernels, build_info
+from .traces import trace_of
 
 _ANY_STEP = (-1,) * len(STEP_PLACE)
 
@@ -155,6 +157,31 @@ def render(
         experiment=plan.experiment,
         quirks=quirks,
     )
+
+
+class Tracer:
+    """The traces of a plan's pixels; see `backends.PixelTracer`."""
+
+    def __init__(self, plan: Plan, threads: int | None = None) -> None:
+        self._plan = plan
+        self._threads = threads
+        self.info: Mapping[str, Any] = plan.info()
+
+    def trace(self, fast: int, slow: int, choice: StepChoice, limit: int) -> Trace:
+        """One pixel's chain with the first `limit` steps of a choice."""
+        trace, steps = self._plan.steps(fast, slow, choice, limit, self._threads)
+        return trace_of(trace, steps, self.info, self._plan.experiment.sampling)
+
+
+def tracer(
+    experiment: Experiment,
+    structure_factors: StructureFactors,
+    *,
+    quirks: Quirks,
+    kernel: str = "auto",
+) -> Tracer:
+    """Sets up an experiment for traces of its pixels, which are always of the exact kernel."""
+    return Tracer(Plan(experiment, structure_factors, quirks, kernel))
 
 
 def trace(
