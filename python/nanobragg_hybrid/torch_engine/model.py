@@ -153,7 +153,7 @@ class ForwardModel:
 
     def _scene(self, values: dict[str, Tensor]) -> Scene:
         setup = self._setup
-        inputs = Inputs(setup.experiment, setup.structure_factors, values)
+        inputs = Inputs(setup.experiment, setup.structure_factors, setup.quirks, values)
         return scene_of(setup, self._tables, inputs, self.dtype)
 
     @staticmethod

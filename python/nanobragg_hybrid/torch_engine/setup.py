@@ -66,9 +66,9 @@ def set_up(experiment: Experiment, structure_factors: StructureFactors, quirks: 
     Raises `ConfigError` and `UnsupportedError`.
     """
     require_supported(quirks)
-    inputs = Inputs(experiment, structure_factors)
+    inputs = Inputs(experiment, structure_factors, quirks)
     sampling = sampling_of(experiment)
-    _require_something(experiment, sampling)
+    _require_something(inputs, sampling)
     geometry = detector_geometry(inputs)
     shuffle = Shuffle()
     misset = misset_angles(inputs, shuffle)
@@ -109,9 +109,9 @@ def set_up(experiment: Experiment, structure_factors: StructureFactors, quirks: 
     )
 
 
-def _require_something(experiment: Experiment, sampling: Sampling) -> None:
+def _require_something(inputs: Inputs, sampling: Sampling) -> None:
     """Raises `ConfigError` where the rules leave no phi step or no finite fluence."""
-    goniometer, beam = experiment.goniometer, experiment.beam
+    goniometer, beam = inputs.experiment.goniometer, inputs.experiment.beam
     if sampling.phi.count < 1:
         raise ConfigError(
             "goniometer.phi_step_deg",
@@ -119,7 +119,7 @@ def _require_something(experiment: Experiment, sampling: Sampling) -> None:
             f"at least one step (an oscillation of {goniometer.osc_deg} deg has none)",
             "deg",
         )
-    if not math.isfinite(as_float(fluence(Inputs(experiment, StructureFactors.constant(0.0))))):
+    if not math.isfinite(as_float(fluence(inputs))):
         raise ConfigError(
             "beam.beam_size_mm", beam.beam_size_mm, "a size that gives a finite fluence", "mm"
         )
