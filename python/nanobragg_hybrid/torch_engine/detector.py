@@ -101,13 +101,16 @@ def detector_geometry(inputs: Inputs) -> DetectorGeometry:
         close = close_mm / 1000.0
     asked_close, distance = close, close / ratio
 
-    if placement.point == "near":
+    is_near, is_sample = placement.point == "near", placement.pivot == "sample"
+    if is_sample and is_near:
         pix0 = turned(_corner(fast, slow, normal, close_fast, close_slow, close))
-    elif placement.point == "beam" and placement.pivot == "sample":
+    elif is_sample:
         upright = close / _not_zero(dot(beam, normal))
         pix0 = turned(_corner(fast, slow, beam, beam_fast, beam_slow, upright))
     fast, slow, normal = turned(fast), turned(slow), turned(normal)
-    if placement.point == "beam" and placement.pivot == "beam":
+    if is_near and not is_sample:  # which turning the detector about the beam would move
+        pix0 = _corner(fast, slow, normal, close_fast, close_slow, close)
+    elif not is_sample:
         pix0 = _corner(fast, slow, beam, beam_fast, beam_slow, distance)
     if inputs.is_live(ORIGIN):
         x, y, z = inputs.values[ORIGIN].unbind()
