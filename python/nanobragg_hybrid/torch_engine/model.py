@@ -51,8 +51,7 @@ class ForwardModel:
     >>> cell = torch.tensor([70.0, 80.0, 90.0], requires_grad=True)   # doctest: +SKIP
     >>> model({"crystal.cell_angstrom": cell}).sum().backward()       # doctest: +SKIP
 
-    Raises `ConfigError` and `UnsupportedError` as `simulate`, and `BackendError` for a device that
-    is not there.
+    Raises `ConfigError` as `simulate`, and `BackendError` for a device that is not there.
     """
 
     def __init__(

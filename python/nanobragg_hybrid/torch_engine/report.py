@@ -111,7 +111,7 @@ def plan_info(setup: Setup) -> dict[str, Any]:
         "sensor_attenuation_per_m": sampling.attenuation_per_m,
         "wavelength_m": as_float(wavelength_m(inputs)),
         "fluence_photons_per_m2": photons,
-        "water_background": as_float(water_background(inputs, photons)),
+        "water_background": as_float(water_background(setup, inputs, photons)),
         "warnings": _warnings(setup),
     }
     return info
