@@ -30,7 +30,6 @@ from .sampling import Sampling, sampling_of
 from .scalars import Scalar, as_float, quotient, radians
 from .scene import Choices
 from .source_grid import SourceGrid, source_count, source_grid
-from .support import require_supported
 from .vectors import Vector
 
 
@@ -64,12 +63,11 @@ class Setup:
 def set_up(experiment: Experiment, structure_factors: StructureFactors, quirks: Quirks) -> Setup:
     """Decides everything that model 2 to 5 leave open.
 
-    Raises `ConfigError` and `UnsupportedError`.
+    Raises `ConfigError`.
     """
-    require_supported(quirks)
-    inputs = Inputs(experiment, structure_factors)
+    inputs = Inputs(experiment, structure_factors, quirks)
     sampling = sampling_of(experiment, quirks)
-    _require_something(experiment, sampling, quirks)
+    _require_something(inputs, sampling)
     geometry = detector_geometry(inputs)
     shuffle = Shuffle()
     misset = misset_angles(inputs, shuffle)
@@ -110,9 +108,9 @@ def set_up(experiment: Experiment, structure_factors: StructureFactors, quirks: 
     )
 
 
-def _require_something(experiment: Experiment, sampling: Sampling, quirks: Quirks) -> None:
+def _require_something(inputs: Inputs, sampling: Sampling) -> None:
     """Raises `ConfigError` where the rules leave no phi step, no weight or no finite fluence."""
-    goniometer, beam = experiment.goniometer, experiment.beam
+    goniometer, beam = inputs.experiment.goniometer, inputs.experiment.beam
     if sampling.phi.count < 1:
         raise ConfigError(
             "goniometer.phi_step_deg",
@@ -121,9 +119,9 @@ def _require_something(experiment: Experiment, sampling: Sampling, quirks: Quirk
             "deg",
         )
     weights = [source.weight for source in beam.sources or ()]
-    if weights and not quirks.source_weights_ignored and not sum(weights) > 0.0:
+    if weights and not inputs.quirks.source_weights_ignored and not sum(weights) > 0.0:
         raise ConfigError("beam.sources", beam.sources, "a sum > 0")
-    if not math.isfinite(as_float(fluence(Inputs(experiment, StructureFactors.constant(0.0))))):
+    if not math.isfinite(as_float(fluence(inputs))):
         raise ConfigError(
             "beam.beam_size_mm", beam.beam_size_mm, "a size that gives a finite fluence", "mm"
         )
