@@ -66,6 +66,8 @@ if TYPE_CHECKING:
     from .result import Geometry, SimulationResult, Statistics
     from .simulation import simulate
     from .structure_factors import StructureFactors
+    from .trace_record import StepTrace, Trace
+    from .tracing import Tracer, trace, trace_phi, tracer
     from .versions import build_info, show_versions
 
 __all__ = [
@@ -94,7 +96,10 @@ __all__ = [
     "SimulationResult",
     "Source",
     "Statistics",
+    "StepTrace",
     "StructureFactors",
+    "Trace",
+    "Tracer",
     "UnsupportedError",
     "__version__",
     "available_backends",
@@ -114,6 +119,9 @@ __all__ = [
     "read_trace",
     "show_versions",
     "simulate",
+    "trace",
+    "trace_phi",
+    "tracer",
     "write_dump",
     "write_hkl",
     "write_matrix",
@@ -146,6 +154,8 @@ __getattr__, __dir__ = lazy_names(
         ".result": "Geometry SimulationResult Statistics",
         ".simulation": "simulate",
         ".structure_factors": "StructureFactors",
+        ".trace_record": "StepTrace Trace",
+        ".tracing": "Tracer trace trace_phi tracer",
         ".torch_engine": "ForwardModel",
         ".versions": "build_info show_versions",
     },

@@ -27,7 +27,7 @@ SETTINGS = VOCABULARY | {"units", "quirks"}
 CONFIG = SETTINGS | {"config"}
 DATA = CONFIG | {"structure_factors", "result", "plan_warnings"}
 ENGINE = DATA | {"quirk_effects", "backends", "c_engine"}
-DOOR = ENGINE | {"simulation", "images"}
+DOOR = ENGINE | {"simulation", "images", "tracing"}
 ARGS = DOOR | {"io", "nanobragg_args"}
 
 # What a unit (a module or sub-package directly below the package) may import.
@@ -54,6 +54,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "reference": DATA | {"backends", "c_engine", "io"},
     "simulation": ENGINE,
     "images": ENGINE,
+    "tracing": ENGINE | {"simulation"},
     "io": CONFIG | {"structure_factors", "c_engine.hkl_text"},
     "nanobragg_args": DOOR | {"io"},
     "parity": ARGS,

@@ -51,8 +51,7 @@ class ForwardModel:
     >>> cell = torch.tensor([70.0, 80.0, 90.0], requires_grad=True)   # doctest: +SKIP
     >>> model({"crystal.cell_angstrom": cell}).sum().backward()       # doctest: +SKIP
 
-    Raises `ConfigError` and `UnsupportedError` as `simulate`, and `BackendError` for a device that
-    is not there.
+    Raises `ConfigError` as `simulate`, and `BackendError` for a device that is not there.
     """
 
     def __init__(
@@ -153,7 +152,7 @@ class ForwardModel:
 
     def _scene(self, values: dict[str, Tensor]) -> Scene:
         setup = self._setup
-        inputs = Inputs(setup.experiment, setup.structure_factors, values)
+        inputs = Inputs(setup.experiment, setup.structure_factors, setup.quirks, values)
         return scene_of(setup, self._tables, inputs, self.dtype)
 
     @staticmethod

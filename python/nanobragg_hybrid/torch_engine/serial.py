@@ -9,7 +9,8 @@ from itertools import pairwise
 
 import torch
 
-from .kernel import Block, Tile, steps_outside_table, uncut_rows
+from .blocks import Block, Tile
+from .kernel import steps_outside_table, uncut_rows
 from .pixels import LitPixels
 from .scene import Choices, Scene
 
@@ -115,7 +116,7 @@ def _start(
 def _latch(
     scene: Scene, choices: Choices, lit: LitPixels, tiling: Tiling, device: torch.device
 ) -> tuple[int, int] | None:
-    if not choices.interpolate:
+    if not (choices.interpolate and choices.latches):
         return None
     # Nothing is interpolated while looking, so that the tiles may be large.
     looking = dataclasses.replace(choices, interpolate=False)
