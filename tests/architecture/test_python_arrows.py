@@ -58,7 +58,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "io": CONFIG | {"structure_factors", "c_engine.hkl_text"},
     "nanobragg_args": DOOR | {"io"},
     "parity": ARGS,
-    "cli": ARGS | {"parity", "versions"},
+    "cli": ARGS | {"parity", "reference", "versions"},
     "versions": VOCABULARY,
     "__init__": ARGS | {"versions"},
 }

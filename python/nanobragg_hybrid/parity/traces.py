@@ -7,7 +7,7 @@ A trace is a record that an engine has filled (`nanobragg_hybrid.trace_record.Tr
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -103,8 +103,8 @@ class Comparison:
 class StepDeltas(NamedTuple):
     """One step of both traces.
 
-    phi_rad: spindle angle, of `a` if it has one.  deltas: absolute differences by the names of
-    `DELTAS`.  agrees: in every quantity.
+    phi_rad: spindle angle, of `a`.  deltas: absolute differences by the names of `DELTAS`.
+    agrees: in every quantity but the running sum, which carries differences of earlier steps along.
     """
 
     place: Place | None
@@ -147,7 +147,7 @@ def _step_deltas(place: Place | None, items: Sequence[Difference]) -> StepDeltas
         place,
         phi.a[0] if phi is not None else None,
         found,
-        all(item.agrees for item in items),
+        all(item.agrees for item in items if item.quantity != "I_running_sum"),
     )
 
 
@@ -161,7 +161,7 @@ def compare_traces(
     """Compares two traces of the same pixel.
 
     rtol: see `Comparison`.  names: what to call the two sides.  A file that does not say which step
-    it holds is taken to hold the usual one (`recorded_step`), and only that is compared.  Raises
+    it holds is taken to hold the first of the other's, and only that is compared.  Raises
     `ConfigError` for a tolerance that is no finite number >= 0, for traces of different pixels or
     that have no quantity in common, and for a file with several pixels or with a step twice.
     """
@@ -171,7 +171,7 @@ def compare_traces(
     if left.pixel != right.pixel:
         raise ConfigError(f"{names[1]}: (fast, slow)", right.pixel, f"{left.pixel} as {names[0]}")
     if None in left.steps or None in right.steps:
-        left, right = left.of_recorded_step(), right.of_recorded_step()
+        left, right = left.of_first_step(), right.of_first_step()
     differences = tuple(_differences(left, right, rtol))
     if not differences:
         raise ConfigError("traces", " and ".join(names), "a quantity that both have")
@@ -184,12 +184,6 @@ def compare_traces(
         tuple(name for name in have if name not in others),
         tuple(name for name in others if name not in have),
     )
-
-
-def recorded_step(places: Iterable[Place]) -> Place | None:
-    """The step of files that do not say which: the last sub-pixel's first source, phi step and
-    domain; None if there are no steps."""
-    return max(places, key=lambda at: (at[:3], *(-n for n in at[3:])), default=None)
 
 
 _IS_LIT: Final = Quantity("is_lit", "pixel", "is_lit", "detector", kind="switch")
@@ -218,10 +212,10 @@ class _Chain:
     whole: Mapping[str, Values]
     steps: Mapping[Place | None, Mapping[str, Values]]
 
-    def of_recorded_step(self) -> _Chain:
+    def of_first_step(self) -> _Chain:
         """With one step only, whose place is not told."""
-        place = recorded_step(at for at in self.steps if at is not None)
-        return _Chain(self.pixel, self.whole, {None: self.steps.get(place, {})})
+        first = min((place for place in self.steps if place is not None), default=None)
+        return _Chain(self.pixel, self.whole, {None: self.steps.get(first, {})})
 
     def names(self) -> list[str]:
         """Every quantity of which there is a value, once."""
