@@ -142,6 +142,11 @@ def tracer(*_: object, **_options: object) -> NoReturn:
     )
 
 
+def structure_factors_at(*_: object, **_options: object) -> NoReturn:
+    """An executable cannot be asked for single amplitudes."""
+    raise UnsupportedError("the backend 'reference' cannot be asked for structure factors")
+
+
 def trace_text(
     experiment: Experiment,
     structure_factors: StructureFactors,

@@ -198,7 +198,7 @@ _NAMES_OF_STEPS: Final = {
     _IS_EVALUATED.recorded,
     *(quantity.recorded for quantity in QUANTITIES if quantity.of == "step"),
 }
-_NAMES: Final = (_IS_LIT.recorded, *(quantity.recorded for quantity in QUANTITIES))
+_NAMES: Final = tuple(quantity.recorded for quantity in QUANTITIES)
 
 
 @dataclass(frozen=True, slots=True)
