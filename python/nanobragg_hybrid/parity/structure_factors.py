@@ -26,7 +26,8 @@ class TableSide:
     """One table.
 
     hkl_min, hkl_max: bounds, None without a table.  listed: reflections in its file (in a dump, all
-    within the bounds), 0 if that is not known.  filled: entries inside the bounds that are not default_f.
+    within the bounds), 0 if that is not known.  filled: entries within the bounds that are not
+    default_f.
     """
 
     name: str
