@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from nanobragg_hybrid._version import __version__
+from nanobragg_hybrid.cli.inputs import Warn
 from nanobragg_hybrid.cli.json_text import json_text
 from nanobragg_hybrid.cli.tool import (
     AGREE,
@@ -72,8 +73,16 @@ def _dispatch(asked: argparse.Namespace, args: Sequence[str], command: str) -> i
     return _compare(asked, args, command)
 
 
-def _warn(text: str) -> None:
-    say(PROG, f"warning: {text}")
+def _warner() -> Warn:
+    """Says each warning once, however many backends read the same words."""
+    said: set[str] = set()
+
+    def warn(text: str) -> None:
+        if text not in said:
+            said.add(text)
+            say(PROG, f"warning: {text}")
+
+    return warn
 
 
 # ---- printing ---------------------------------------------------------------------------------
@@ -83,7 +92,8 @@ def _print_traces(asked: argparse.Namespace, args: Sequence[str], command: str) 
     quirks = Quirks.parse(asked.quirks or "nanobragg")
     wanted, now_s = Wanted.of(asked), time.time()
     backends = list(dict.fromkeys(asked.backends or ["c"]))
-    runners = [Runner(name, quirks, args, now_s, asked.c_bin, _warn) for name in backends]
+    warn = _warner()
+    runners = [Runner(name, quirks, args, now_s, asked.c_bin, warn) for name in backends]
     documents: list[dict[str, Any]] = []
     for pixel in _pixels(asked):
         for runner in runners:
@@ -191,13 +201,14 @@ def _traces(
 ) -> list[Found]:
     """Of both sides; an engine beside a file or an executable traces the steps that these have."""
     wanted, now_s = Wanted.of(asked), time.time()
+    warn = _warner()
     texts: dict[int, list[TraceText]] = {}
     runners: dict[int, Runner] = {}
     for n, (side, own) in enumerate(zip(asked.compare, quirks, strict=True)):
         if own is None:
             texts[n] = read_side(side, pixel)
         else:
-            runners[n] = Runner(side, own, args, now_s, asked.c_bin, _warn)
+            runners[n] = Runner(side, own, args, now_s, asked.c_bin, warn)
     assert pixel is not None or not runners
     found: dict[int, Found] = {}
     for n, runner in runners.items():
