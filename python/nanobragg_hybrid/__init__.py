@@ -27,7 +27,9 @@ if TYPE_CHECKING:
         Mask,
         Output,
         Sampling,
+        SavedRun,
         Source,
+        load_run,
     )
     from .errors import (
         BackendError,
@@ -91,6 +93,7 @@ __all__ = [
     "RenderCancelled",
     "ResourceError",
     "Sampling",
+    "SavedRun",
     "SimulationResult",
     "Source",
     "Statistics",
@@ -105,6 +108,7 @@ __all__ = [
     "get_include",
     "get_library",
     "integer_image",
+    "load_run",
     "noise_image",
     "pgm_image",
     "read_dump",
@@ -136,7 +140,10 @@ __getattr__, __dir__ = lazy_names(
     {
         ".backends": "available_backends",
         ".c_engine.library": "get_include get_library",
-        ".config": "Beam Crystal Detector Experiment Goniometer Mask Output Sampling Source",
+        ".config": (
+            "Beam Crystal Detector Experiment Goniometer Mask Output Sampling SavedRun Source "
+            "load_run"
+        ),
         ".errors": (
             "BackendError CommandLineError ConfigError FileAccessError FileFormatError "
             "NanobraggError NanobraggWarning RenderCancelled ResourceError UnsupportedError"
