@@ -27,7 +27,9 @@ if TYPE_CHECKING:
         Mask,
         Output,
         Sampling,
+        SavedRun,
         Source,
+        load_run,
     )
     from .errors import (
         BackendError,
@@ -93,6 +95,7 @@ __all__ = [
     "RenderCancelled",
     "ResourceError",
     "Sampling",
+    "SavedRun",
     "SimulationResult",
     "Source",
     "Statistics",
@@ -107,6 +110,7 @@ __all__ = [
     "get_include",
     "get_library",
     "integer_image",
+    "load_run",
     "noise_image",
     "pgm_image",
     "read_dump",
@@ -138,7 +142,10 @@ __getattr__, __dir__ = lazy_names(
     {
         ".backends": "available_backends",
         ".c_engine.library": "get_include get_library",
-        ".config": "Beam Crystal Detector Experiment Goniometer Mask Output Sampling Source",
+        ".config": (
+            "Beam Crystal Detector Experiment Goniometer Mask Output Sampling SavedRun Source "
+            "load_run"
+        ),
         ".errors": (
             "BackendError CommandLineError ConfigError ExecutableError FileAccessError "
             "FileFormatError NanobraggError NanobraggWarning RenderCancelled ResourceError "
