@@ -324,6 +324,15 @@ def test_help_has_examples_and_the_exit_status(capsys: Out) -> None:
     assert "3 they differ" in text
 
 
+def test_the_example_of_the_documentation(capsys: Out) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "tracing.md").read_text()
+    command, *shown = page.split("$ nb-trace ")[1].split("\n```")[0].splitlines()
+    assert main(shlex.split(command)) == 3
+    printed = iter(capsys.readouterr().out.splitlines())
+    for line in shown:
+        assert line == "..." or line in printed  # in this order
+
+
 def test_warnings_of_the_command_line_go_to_standard_error(capsys: Out) -> None:
     need = "nb-trace: warning: '-colour' is no known option\n"
     assert main([*PIXEL, "--", *ARGS, "-colour"]) == 0
