@@ -237,6 +237,8 @@ def test_an_executable(capsys: Out) -> None:
         (["--compare", "WORDS", "c", *PIXEL], ARGS, 5, "words: has no line like 'TRACE_C: name"),
         (["--compare", "NUMBERS", "c", *PIXEL], ARGS, 5, "numbers:3: hkl_frac: got '1 x 3', need"),
         (["--compare", "JSON", "c", *PIXEL], ARGS, 5, "json: is no JSON of the format"),
+        (["--compare", "EMPTY", "c", *PIXEL], ARGS, 5, "empty: layer: got '', need one whole"),
+        (["--compare", "NAN", "c", *PIXEL], ARGS, 5, "nan: phi_step: got 'nan', need one whole"),
         (["--compare", "c", "NOTHING", *PIXEL], ARGS, 5, "need a quantity that both have"),
         (["--compare", "LOG", "LOG"], [], 1, "has 2 pixels: say which with --pixel F S"),
         (["--compare", "c", "c", "--pixel", "64", "0"], ARGS, 1, "pixel: got (64, 0), need"),
@@ -265,6 +267,9 @@ def test_failures(
         "WORDS": b"nothing to see\n",
         "NUMBERS": b"TRACE_C: fast 10\nTRACE_C: slow 20\nTRACE_C: hkl_frac 1 x 3\n",
         "JSON": b'{"format": "nanobragg-hybrid traces", "schema_version": 1, "traces": [[]]}',
+        "EMPTY": b'{"format": "nanobragg-hybrid traces", "schema_version": 1, "traces": '
+        b'[{"tag": "C", "records": [{"fast": [10], "slow": [20], "layer": []}]}]}',
+        "NAN": b"TRACE_C: fast 10\nTRACE_C: slow 20\nTRACE_C: phi_step nan\n",
         "NOTHING": b"TRACE_C: fast 10\nTRACE_C: slow 20\n",
     }
     files = {"LOG": str(recorded_file(tmp_path / "log"))}

@@ -150,6 +150,7 @@ def read_side(side: str, pixel: tuple[int, int] | None) -> list[TraceText]:
             path, wanted = side, ""
     text = read_text(path)
     texts = _from_json(text, path) if text.lstrip().startswith("{") else parse_trace(text, path)
+    _require_whole(texts, path)
     tags = list(dict.fromkeys(item.tag for item in texts))
     if wanted:
         texts = [item for item in texts if item.tag == wanted]
@@ -169,6 +170,16 @@ def read_side(side: str, pixel: tuple[int, int] | None) -> list[TraceText]:
             path, None, f"has no pixel {pixel[0]} {pixel[1]} (fast slow), but {shown}"
         )
     return found
+
+
+def _require_whole(texts: Sequence[TraceText], path: str) -> None:
+    """Raises `FileFormatError` for a place that is none."""
+    for text in texts:
+        for name in (*PIXEL_PLACE, *STEP_PLACE):
+            values = text.values.get(name)
+            if values is not None and not (len(values) == 1 and values[0].is_integer()):
+                shown = " ".join(f"{x:g}" for x in values)
+                raise FileFormatError(path, None, f"{name}: got {shown!r}, need one whole number")
 
 
 def _pixel_of(text: TraceText) -> tuple[float, ...]:
