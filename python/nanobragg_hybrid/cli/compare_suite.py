@@ -13,6 +13,7 @@ from nanobragg_hybrid.errors import (
     ConfigError,
     FileAccessError,
     FileFormatError,
+    NanobraggError,
 )
 from nanobragg_hybrid.io.any_image import read_archived_image
 from nanobragg_hybrid.parity.comparison import Comparison, Criteria, compared
@@ -57,6 +58,8 @@ def run_suite(
         except (CommandLineError, ConfigError) as error:
             status = PASS if case.fails else USAGE
             yield CaseResult(case, status, problem=str(error))
+        except (NanobraggError, MemoryError) as error:
+            yield CaseResult(case, RUNNER, problem=str(error) or "out of memory")
 
 
 def _run_case(case: SuiteCase, sides: Sequence[Side], criteria: Criteria) -> CaseResult:

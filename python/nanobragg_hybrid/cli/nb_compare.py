@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import shlex
 import signal
@@ -44,6 +45,7 @@ from nanobragg_hybrid.cli.log import silence_stdout
 from nanobragg_hybrid.errors import (
     CommandLineError,
     ConfigError,
+    FileAccessError,
     FileFormatError,
     NanobraggError,
 )
@@ -115,15 +117,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (CommandLineError, ConfigError) as error:
         _say(f"error: {error}")
         return BAD_USAGE
-    except (NanobraggError, OSError, MemoryError) as error:
+    except (FileAccessError, FileFormatError) as error:
         _say(f"error: {error}")
         return FILE_ERROR
+    except (NanobraggError, MemoryError) as error:
+        _say(f"error: {error or 'out of memory'}")
+        return RUNNER_FAILED
     return status
 
 
 def console() -> NoReturn:
     """The console script: being asked to end counts as Ctrl-C, so that no program is left
-    running."""
+    running, and any file name can be printed."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) == signal.SIG_DFL:
             signal.signal(number, signal.default_int_handler)

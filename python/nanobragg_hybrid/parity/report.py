@@ -239,4 +239,5 @@ def _notes(summary: Document) -> list[str]:
 
 
 def _text(value: object) -> str:
-    return html.escape(str(value))
+    text = str(value).encode("utf-8", errors="backslashreplace")  # names of files may be any bytes
+    return html.escape(text.decode("utf-8"))
