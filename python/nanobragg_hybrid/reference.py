@@ -20,7 +20,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,7 @@ FLOAT_NAME: Final = "floatimage.bin"
 _INT_NAME: Final = "intimage.img"
 _DUMP_NAME: Final = "structure_factors.bin"
 _HKL_NAME: Final = "structure_factors.hkl"
+_TRACE_LINE: Final = "TRACE_"
 _OWN_NAME: Final = "nanobragg-hybrid"
 _OWN_SHAPES: Final = ("gauss_hkl", "tophat_hkl")
 _LOOK_EVERY_S: Final = 0.2
@@ -108,13 +109,7 @@ def render(
     plan = Plan(experiment, structure_factors, quirks)
     with tempfile.TemporaryDirectory(prefix="nanobragg-") as name:
         folder = Path(name).resolve()
-        words = [
-            *plan.experiment.to_nanobragg_args(folder),
-            *_structure_factor_words(structure_factors, folder),
-            *("-floatfile", FLOAT_NAME, "-intfile", _INT_NAME),
-            *("-nopgm", "-nonoise", "-noprogress"),
-            *_own_words(executable, plan.experiment, quirks, folder),
-        ]
+        words = _words(executable, plan.experiment, structure_factors, quirks, folder)
         shape = experiment.detector.shape
         output = _run(executable, words, folder, progress, shape[0])
         image = _image(executable, output, folder / FLOAT_NAME, shape)
@@ -138,6 +133,68 @@ def render(
         experiment=plan.experiment,
         quirks=quirks,
     )
+
+
+def tracer(*_: object, **_options: object) -> NoReturn:
+    """An executable fills no record; `trace_text` is what it can say."""
+    raise UnsupportedError(
+        "the backend 'reference' fills no record of a trace; nb-trace reads the lines it prints"
+    )
+
+
+def structure_factors_at(*_: object, **_options: object) -> NoReturn:
+    """An executable cannot be asked for single amplitudes."""
+    raise UnsupportedError("the backend 'reference' cannot be asked for structure factors")
+
+
+def trace_text(
+    experiment: Experiment,
+    structure_factors: StructureFactors,
+    *,
+    pixel: tuple[int, int],
+    quirks: Quirks | None = None,
+    c_bin: str | os.PathLike[str] | None = None,
+) -> str:
+    """What the executable prints when it renders the image with ``-trace_pixel``.
+
+    pixel: (fast, slow).  Only development builds of nanoBragg have that option; others pass over
+    it.  Raises as `render`, and `UnsupportedError` if there is no line of a trace.
+    """
+    executable = find_executable(c_bin)
+    quirks = Quirks() if quirks is None else quirks
+    fast, slow = pixel
+    with tempfile.TemporaryDirectory(prefix="nanobragg-") as name:
+        folder = Path(name).resolve()
+        words = [
+            *_words(executable, experiment, structure_factors, quirks, folder),
+            *("-trace_pixel", str(slow), str(fast)),
+        ]
+        output = _run(executable, words, folder)
+    if output.status != 0:
+        raise _error(executable, output, _status_text(output.status), blame=True)
+    if _TRACE_LINE not in output.stdout:
+        raise UnsupportedError(
+            f"{executable} prints no trace: that needs a development build of nanoBragg, which has "
+            "-trace_pixel"
+        )
+    return output.stdout
+
+
+def _words(
+    executable: Path,
+    experiment: Experiment,
+    structure_factors: StructureFactors,
+    quirks: Quirks,
+    folder: Path,
+) -> list[str]:
+    """The words that render an experiment; the files they name are written into `folder`."""
+    return [
+        *experiment.to_nanobragg_args(folder),
+        *_structure_factor_words(structure_factors, folder),
+        *("-floatfile", FLOAT_NAME, "-intfile", _INT_NAME),
+        *("-nopgm", "-nonoise", "-noprogress"),
+        *_own_words(executable, experiment, quirks, folder),
+    ]
 
 
 def _structure_factor_words(table: StructureFactors, folder: Path) -> list[str]:

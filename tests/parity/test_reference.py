@@ -19,7 +19,10 @@ from recorded import INPUTS, image, program, table
 
 import nanobragg_hybrid as nb
 from agreement import experiment_of
-from nanobragg_hybrid.reference import find_executable
+from nanobragg_hybrid.errors import ExecutableError
+from nanobragg_hybrid.parity.traces import compare_traces
+from nanobragg_hybrid.reference import find_executable, trace_text
+from nanobragg_hybrid.trace_text import parse_trace
 
 CASES = """
     triclinic hkl_mat hkl_sparse hkl_offset dump_read mat_and_cell conv_xds custom_vectors curved
@@ -231,3 +234,20 @@ def test_ctrl_c_ends_it(tmp_path: Path) -> None:
         thread.join()
         signal.signal(signal.SIGINT, previous)
     assert _ends(int(note.read_text()))
+
+
+def test_trace_of_the_executable(drop_in: Path) -> None:
+    text = trace_text(SMALL, TABLE, pixel=(3, 7))
+    (lines,) = parse_trace(text, "stdout")
+    assert (lines.values["fast"], lines.values["slow"]) == ((3.0,), (7.0,))
+    assert lines.values["I_pixel_final"][0] > 0.0
+    assert compare_traces(nb.trace(SMALL, TABLE, pixel=(3, 7)), [lines]).first_divergence is None
+
+
+def test_an_executable_that_cannot_trace(tmp_path: Path) -> None:
+    with pytest.raises(nb.UnsupportedError, match="prints no trace: that needs a development"):
+        trace_text(SMALL, TABLE, pixel=(3, 7), c_bin=script(tmp_path, "echo rendered"))
+    with pytest.raises(ExecutableError, match=r"failed with exit status 9; its last words: no"):
+        trace_text(SMALL, TABLE, pixel=(3, 7), c_bin=script(tmp_path, "echo no; exit 9"))
+    with pytest.raises(nb.UnsupportedError, match="fills no record of a trace"):
+        nb.trace(SMALL, TABLE, pixel=(3, 7), backend="reference")
