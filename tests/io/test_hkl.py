@@ -118,7 +118,7 @@ def _decimal_word(rng: random.Random) -> str:
     without strtod."""
     digits = "0" * rng.choice([0, 0, 1, 30]) + str(rng.randrange(10 ** rng.randint(1, 25)))
     cut = rng.randint(0, len(digits))
-    exponent = rng.choice(["", f"e{rng.randint(-32, 32)}", f"E{rng.randint(-350, 290)}"])
+    exponent = rng.choice(["", f"e{rng.randint(-32, 32)}", f"E{rng.randint(-350, 280)}"])
     return rng.choice(["", "-", "+"]) + digits[:cut] + "." + digits[cut:] + exponent
 
 
