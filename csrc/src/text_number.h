@@ -130,7 +130,7 @@ static inline double text_convert_digits(const text_digits *digits)
  * matters whether it is 0; the first 64 bits, with that in the last, then round once to 53. Returns
  * 0 where that does not hold; digits > 0. */
 #ifdef __SIZEOF_INT128__
-__extension__ typedef unsigned __int128 text_uint128;
+typedef unsigned text_uint128 __attribute__((mode(TI))); /* 128 bits */
 
 static inline int text_leading_zeros(uint64_t value)
 {
