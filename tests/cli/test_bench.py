@@ -67,11 +67,12 @@ def test_short_renderings_are_repeated(one_kernel: None) -> None:
 def test_threads_up_to_the_cores(cores: int, counts: list[int]) -> None:
     said: list[str] = []
     seconds = [8.0 / count for count in counts]
-    figures = thread_figures([TINY], cores, 2, said.append, clock(*seconds))
+    figures = thread_figures([TINY], cores, 2, said.append, clock(*seconds), clock(9.0))
     assert [figure["threads"] for figure in figures] == counts
     assert [figure["seconds"] for figure in figures] == pytest.approx(seconds)
     assert [figure["times_faster"] for figure in figures] == pytest.approx(counts)
     assert all(figure["spread"] == pytest.approx(0.0) for figure in figures)
+    assert all(figure["cpu_seconds"] == pytest.approx(9.0) for figure in figures)
     assert said[1].split()[1:] == [str(count) for count in counts]
 
 
@@ -122,7 +123,9 @@ def test_the_document(
     assert kernels["kernel_chosen"] == available_kernels()[-1]
     assert kernels["ns_per_step"].keys() == set(available_kernels())
     figures = [*kernels["ns_per_step"].values(), growing["ns_per_step"]]
-    figures += [figure[key] for figure in threads for key in ("seconds", "times_faster")]
+    figures += [
+        figure[key] for figure in threads for key in ("seconds", "cpu_seconds", "times_faster")
+    ]
     assert all(math.isfinite(figure) and figure > 0.0 for figure in figures)
     assert all(figure["steps"] == 256 for figure in (kernels, growing))
     out = capsys.readouterr().out

@@ -65,7 +65,9 @@ def bench(
         "quick": quick,
         "runs": runs,
         "kernels": kernel_figures(chosen, runs, say, cpu_clock),
-        "threads": thread_figures([w for w in chosen if w.long], cores, runs, say, wall_clock),
+        "threads": thread_figures(
+            [w for w in chosen if w.long], cores, runs, say, wall_clock, cpu_clock
+        ),
         "series": series_figures(quick, runs, say, cpu_clock),
         "reference": [] if reference is None else compare(reference, quick, runs, say),
     }
@@ -110,31 +112,39 @@ def thread_figures(
     cores: int,
     runs: int,
     say: Callable[[str], None],
-    clock: Clock,
+    wall_clock: Clock = time.perf_counter,
+    cpu_clock: Clock = time.process_time,
 ) -> list[dict[str, Any]]:
-    """Wall seconds with 1, 2, 4... threads up to the usable cores."""
+    """Wall and CPU seconds with 1, 2, 4... threads up to the usable cores."""
     counts = [1]
     while counts[-1] * 2 <= cores:
         counts.append(counts[-1] * 2)
     if counts[-1] != cores:
         counts.append(cores)
-    say("\nwall seconds by threads (times faster than one)")
+    say("\nseconds by threads (times faster than one), and the CPU seconds of all threads together")
     say(f"{'workload':32}" + "".join(f"{count:>16}" for count in counts))
     figures = []
     for workload in chosen:
         plan = _plan(workload, "auto")
         times: dict[int, list[float]] = {count: [] for count in counts}
+        cpu: dict[int, list[float]] = {count: [] for count in counts}
         for _ in range(runs):
             for count in counts:
-                times[count].append(_seconds(plan, count, clock))
+                cpu_start = cpu_clock()
+                times[count].append(_seconds(plan, count, wall_clock))
+                cpu[count].append(cpu_clock() - cpu_start)
         medians = {count: statistics.median(each) for count, each in times.items()}
+        cpu_medians = {count: statistics.median(each) for count, each in cpu.items()}
         columns = [f"{s:8.3f} ({medians[1] / s:4.2f})" for s in medians.values()]
         say(f"{workload.name:32}" + "".join(f"{column:>16}" for column in columns))
+        columns = [f"{s:8.3f} CPU  " for s in cpu_medians.values()]
+        say(" " * 32 + "".join(f"{column:>16}" for column in columns))
         figures += [
             {
                 "workload": workload.name,
                 "threads": count,
                 "seconds": medians[count],
+                "cpu_seconds": cpu_medians[count],
                 "spread": _spread(times[count]),
                 "times_faster": medians[1] / medians[count],
             }
