@@ -12,12 +12,22 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[2] / "python" / "nanobragg_hybrid"
 NAME = "nanobragg_hybrid"
 
-VOCABULARY = {"_version", "_lazy", "record", "constants", "errors", "conventions", "memory"}
+VOCABULARY = {
+    "_version",
+    "_lazy",
+    "record",
+    "trace_record",
+    "trace_text",
+    "constants",
+    "errors",
+    "conventions",
+    "memory",
+}
 SETTINGS = VOCABULARY | {"units", "quirks"}
 CONFIG = SETTINGS | {"config"}
 DATA = CONFIG | {"structure_factors", "result", "plan_warnings"}
 ENGINE = DATA | {"quirk_effects", "backends", "c_engine"}
-DOOR = ENGINE | {"simulation", "images"}
+DOOR = ENGINE | {"simulation", "images", "tracing"}
 ARGS = DOOR | {"io", "nanobragg_args"}
 
 # What a unit (a module or sub-package directly below the package) may import.
@@ -25,6 +35,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_version": set(),
     "_lazy": set(),
     "record": set(),
+    "trace_record": {"record"},
+    "trace_text": {"record", "trace_record", "errors"},
     "constants": {"_version"},
     "errors": set(),
     "conventions": set(),
@@ -41,6 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "torch_engine": DATA | {"backends"},
     "simulation": ENGINE,
     "images": ENGINE,
+    "tracing": ENGINE | {"simulation"},
     "io": CONFIG | {"structure_factors", "c_engine.hkl_text"},
     "nanobragg_args": DOOR | {"io"},
     "cli": ARGS | {"versions"},
