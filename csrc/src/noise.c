@@ -79,10 +79,13 @@ static inline float poisson_by_product(nbh_random *state, int32_t *seed, float l
 {
     float count = -1.0F;
     float product = 1.0F;
+    int32_t y = state->y, s = *seed;
     do {
         count += 1.0F;
-        product *= random_uniform(state, seed);
+        product *= random_draw(state, &y, &s);
     } while (product > limit);
+    state->y = y;
+    *seed = s;
     return count;
 }
 

@@ -23,17 +23,32 @@ static inline int32_t random_step(int64_t s)
 /* Fills the shuffle table from a seed that is not positive, or from 1. */
 void random_fill_shuffle(nbh_random *state, int32_t *seed);
 
-static inline float random_uniform(nbh_random *state, int32_t *seed)
+/* One deviate.  *y and *seed stand for state->y and the seed: in a loop the caller can keep them in
+ * registers, and put y back when it is done. */
+static inline float random_draw(nbh_random *state, int32_t *y, int32_t *seed)
 {
     const double largest = 1.0 - 1.2e-7;
-    if (*seed <= 0 || state->y <= 0)
-        random_fill_shuffle(state, seed);
+    if (*seed <= 0 || *y <= 0) {
+        int32_t filled_from = *seed;
+        random_fill_shuffle(state, &filled_from);
+        *seed = filled_from;
+        *y = state->y;
+    }
     *seed = random_step(*seed);
-    const uint32_t place = (uint32_t)state->y / RANDOM_SHUFFLE_DIVISOR;
-    state->y = state->shuffle[place];
+    const uint32_t place = (uint32_t)*y / RANDOM_SHUFFLE_DIVISOR;
+    *y = state->shuffle[place];
     state->shuffle[place] = *seed;
-    const float value = (float)((1.0 / RANDOM_MODULUS) * state->y);
+    const float value = (float)((1.0 / RANDOM_MODULUS) * *y);
     return (double)value > largest ? (float)largest : value;
+}
+
+static inline float random_uniform(nbh_random *state, int32_t *seed)
+{
+    int32_t y = state->y, s = *seed;
+    const float value = random_draw(state, &y, &s);
+    state->y = y;
+    *seed = s;
+    return value;
 }
 
 #endif
