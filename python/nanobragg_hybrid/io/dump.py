@@ -46,8 +46,9 @@ def read_dump(
 
     With the quirk fdump_whitespace on (default), bytes at the start of the data that look like
     white space are taken for the end of the header: the table is shifted by them, and ends with 0
-    where data is missing.  A warning says so, and says if values are not finite.  The file is mapped
-    into memory while it is read; nobody may cut it short in that time.
+    where data is missing.  A warning says so, and says if values are not finite.
+
+    The file is mapped into memory while it is read; nobody may cut it short in that time.
 
     Raises `FileAccessError`; `FileFormatError` if there are no bounds or the file is too short for
     them; `ResourceError`, before allocating anything, if the table does not fit into memory.
