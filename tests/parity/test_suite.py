@@ -39,7 +39,9 @@ def test_text(tmp_path: Path) -> None:
 
 def test_json(tmp_path: Path) -> None:
     path = tmp_path / "suite.json"
-    path.write_text(json.dumps(["-N 1", {"args": "-N 2", "name": "two"}, {"args": "nanoBragg -N 3"}]))
+    path.write_text(
+        json.dumps(["-N 1", {"args": "-N 2", "name": "two"}, {"args": "nanoBragg -N 3"}])
+    )
     assert [(case.name, case.args) for case in read_suite(path)] == [
         ("case 1", "-N 1"),
         ("two", "-N 2"),

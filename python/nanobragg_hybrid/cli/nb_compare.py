@@ -121,7 +121,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _say(f"error: {error}")
         return FILE_ERROR
     except (NanobraggError, MemoryError) as error:
-        _say(f"error: {error or 'out of memory'}")
+        _say(f"error: {str(error) or 'out of memory'}")
         return RUNNER_FAILED
     return status
 
