@@ -21,7 +21,7 @@ from .inputs import Inputs
 from .kernel import block_value, solid_angle_sum
 from .paths import Path, differentiable_paths, known_names, value_of
 from .pixels import LitPixels, lit_pixels
-from .quantities import scene_of
+from .quantities import GRID, scene_of
 from .recompute import recomputed
 from .scene import Scene
 from .serial import Serial, Tiling, serial_places, tiles
@@ -72,7 +72,7 @@ class ForwardModel:
             raise ConfigError("tile_steps", tile_steps, "an integer >= 1")
         self._tiling = Tiling(tile_steps)
         self._setup = set_up(config, structure_factors, Quirks() if quirks is None else quirks)
-        self._tables = tables_of(self._setup, self.device)
+        self._tables = tables_of(self._setup, self.device, self.dtype)
         self._lit = lit_pixels(config, self.device)
         self._paths = {path.name: path for path in differentiable_paths(self._setup)}
 
@@ -153,12 +153,18 @@ class ForwardModel:
     def _scene(self, values: dict[str, Tensor]) -> Scene:
         setup = self._setup
         inputs = Inputs(setup.experiment, setup.structure_factors, setup.quirks, values)
-        return scene_of(setup, self._tables, inputs, self.dtype)
+        return scene_of(setup, self._tables, inputs)
 
-    @staticmethod
-    def _tied(image: Tensor, values: dict[str, Tensor]) -> Tensor:
-        """The image, with a derivative of 0 for values that it does not depend on."""
-        wanted = [value for value in values.values() if value.requires_grad]
+    def _tied(self, image: Tensor, values: dict[str, Tensor]) -> Tensor:
+        """The image, with a derivative of 0 for values that it does not depend on.
+
+        Every lit pixel depends on the table, for which 0 would be one more copy of it.
+        """
+        wanted = [
+            value
+            for name, value in values.items()
+            if value.requires_grad and (name != GRID or self._lit.count == 0)
+        ]
         tied: Tensor = applied(_Tie, image, *wanted) if wanted else image
         return tied
 
