@@ -17,9 +17,10 @@ from nanobragg_hybrid.structure_factors import StructureFactors
 
 from .autograd import applied
 from .devices import device_of, dtype_of
+from .initial_values import value_of
 from .inputs import Inputs
 from .kernel import block_value, solid_angle_sum
-from .paths import Path, differentiable_paths, known_names, value_of
+from .paths import Path, differentiable_paths, obstacle
 from .pixels import LitPixels, lit_pixels
 from .quantities import GRID, scene_of
 from .recompute import recomputed
@@ -93,13 +94,10 @@ class ForwardModel:
     def initial(self, name: str) -> Tensor:
         """The value of a path where none is given, a float64 tensor on the model's device.
 
-        Raises `ConfigError` for an unknown path, and where there is no such number: a close
-        distance that is not in the configuration, sources of which one leaves something open.
+        Raises `ConfigError` for a name that `paths` does not list.
         """
         path = self._path(name)
         value = value_of(name, self._setup)
-        if value is None:
-            raise ConfigError(f"values[{name}]", None, "a value in the configuration")
         return torch.tensor(value, dtype=torch.float64, device=self.device).reshape(path.shape)
 
     def __call__(self, values: Values | None = None, *, progress: Progress | None = None) -> Tensor:
@@ -171,11 +169,12 @@ class ForwardModel:
     def _path(self, name: str) -> Path:
         if name in self._paths:
             return self._paths[name]
-        if name in known_names():
+        why = obstacle(name, self._setup)
+        if why is not None:
             raise ConfigError(
                 f"values[{name}]",
                 Description("a tensor"),
-                "a configuration in which this value is given and has an effect",
+                f"a value that has an effect ({why})",
             )
         close = difflib.get_close_matches(name, list(self._paths), n=1)
         hint = f" (did you mean {close[0]}?)" if close else ""
