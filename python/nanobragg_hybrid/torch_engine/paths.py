@@ -126,8 +126,10 @@ _RULES: Final = (
         "deg",
         note="the domains' random rotations stay, their angles are in proportion",
         obstacle=obstacles.unless(
-            lambda setup: setup.sampling.mosaic_spread_rad > 0.0,
-            "the configuration has no mosaic spread: give one there",
+            lambda setup: (
+                setup.sampling.mosaic_spread_rad > 0.0 and setup.sampling.mosaic_domains > 1
+            ),
+            "the configuration has no mosaic spread and domains: give them there",
         ),
     ),
     _Rule("crystal.water_um", "um"),
