@@ -27,7 +27,9 @@ if TYPE_CHECKING:
         Mask,
         Output,
         Sampling,
+        SavedRun,
         Source,
+        load_run,
     )
     from .errors import (
         BackendError,
@@ -87,6 +89,7 @@ __all__ = [
     "RenderCancelled",
     "ResourceError",
     "Sampling",
+    "SavedRun",
     "SimulationResult",
     "Source",
     "Statistics",
@@ -98,6 +101,7 @@ __all__ = [
     "get_include",
     "get_library",
     "integer_image",
+    "load_run",
     "noise_image",
     "pgm_image",
     "read_dump",
@@ -124,7 +128,10 @@ __getattr__, __dir__ = lazy_names(
     {
         ".backends": "available_backends",
         ".c_engine.library": "get_include get_library",
-        ".config": "Beam Crystal Detector Experiment Goniometer Mask Output Sampling Source",
+        ".config": (
+            "Beam Crystal Detector Experiment Goniometer Mask Output Sampling SavedRun Source "
+            "load_run"
+        ),
         ".errors": (
             "BackendError CommandLineError ConfigError FileAccessError FileFormatError "
             "NanobraggError NanobraggWarning RenderCancelled ResourceError UnsupportedError"

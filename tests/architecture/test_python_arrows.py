@@ -12,7 +12,16 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[2] / "python" / "nanobragg_hybrid"
 NAME = "nanobragg_hybrid"
 
-VOCABULARY = {"_version", "_lazy", "record", "constants", "errors", "conventions", "memory"}
+VOCABULARY = {
+    "_version",
+    "_lazy",
+    "record",
+    "trace_record",
+    "constants",
+    "errors",
+    "conventions",
+    "memory",
+}
 SETTINGS = VOCABULARY | {"units", "quirks"}
 CONFIG = SETTINGS | {"config"}
 DATA = CONFIG | {"structure_factors", "result", "plan_warnings"}
@@ -25,6 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_version": set(),
     "_lazy": set(),
     "record": set(),
+    "trace_record": {"record"},
     "constants": {"_version"},
     "errors": set(),
     "conventions": set(),
