@@ -64,8 +64,8 @@ def pixel_factors(scene: Scene, choices: Choices, tile: Tile, first: Rays) -> li
 def background(scene: Scene, choices: Choices, tile: Tile, first: Rays) -> Scalar:
     """I_bg, which starts a pixel's sum (quirk water_background).
 
-    It has the last layer's capture fraction and the first polarization factor even where the
-    reflections have those of their rows.
+    It has the last layer's capture fraction and the first source's polarization factor even where
+    the reflections have those of their rows.
     """
     total: Scalar = scene.background
     if isinstance(total, float) and total == 0.0:
@@ -73,7 +73,7 @@ def background(scene: Scene, choices: Choices, tile: Tile, first: Rays) -> Scala
     if choices.capture_per_layer:
         total = total * _last_layer_capture(scene, choices, tile)
     if choices.polar_per_source:
-        total = total * _pixel_polarization(scene, choices, tile, first)
+        total = total * _polarization(scene, first, range(1))[:, 0, 0]
     return total
 
 
