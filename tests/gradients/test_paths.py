@@ -28,6 +28,8 @@ WITHOUT_EFFECT = {
     ("spherical", "crystal.water_um"): "there is no water, and the background goes with its cube",
     ("by_beam", "crystal.water_um"): "there is no water, and the background goes with its cube",
     ("by_near_point", "crystal.water_um"): "there is no water",
+    ("sphere", "structure_factors.default_f"): "all reflections are inside the table",
+    ("weighted", "structure_factors.default_f"): "all reflections are inside the table",
 }
 
 

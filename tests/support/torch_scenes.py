@@ -328,6 +328,38 @@ def by_near_point() -> Scene:
     return experiment, nb.StructureFactors.constant(100.0), nb.Quirks()
 
 
+CORRECTED = nb.Quirks.parse(
+    "nanobragg,-phi_carryover,-oversample_running_product,-thick_last_layer,-polar_first_source,"
+    "-interpolation_latch,-water_background,-layer_overshoot,-curved_detector_axes,"
+    "-source_weights_ignored,-phi_left_edge"
+)
+"""Everything that acts in the kernel, and the steps of phi and of the sensor, corrected."""
+
+
+def sphere() -> Scene:
+    """`bent` without its quirks: a spherical detector, weighted sources, little water."""
+    experiment, factors, _ = bent()
+    changes = {"crystal.water_um": 0.006, "detector.beam_x_mm": -16.0}
+    return experiment.replace(changes), factors, CORRECTED
+
+
+def weighted() -> Scene:
+    """`sources` without its quirks and options, with water.  Of its two phi steps one is
+    interpolated, the other is outside of what can be."""
+    experiment, _, _ = sources()
+    changes = {
+        "crystal.misset_deg": (-18.0, 51.0, -37.0),
+        "crystal.water_um": 0.006,
+        "goniometer.phi_deg": -4.0,
+        "goniometer.osc_deg": 30.0,
+        "detector.pixel_size_mm": 0.05,
+        "sampling.oversample_thick": False,
+        "sampling.oversample_polar": False,
+        "sampling.oversample_omega": False,
+    }
+    return experiment.replace(changes), _table((12, 12, 12), seed=2), CORRECTED
+
+
 SCENES = {
     "still": still,
     "rotation": rotation,
@@ -338,6 +370,8 @@ SCENES = {
     "spherical": spherical,
     "by_beam": by_beam,
     "by_near_point": by_near_point,
+    "sphere": sphere,
+    "weighted": weighted,
 }
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from torch_scenes import CORRECTED
 from with_torch import torch
 
 import nanobragg_hybrid as nb
@@ -35,8 +36,8 @@ StorageWeakRef = torch.multiprocessing.reductions.StorageWeakRef
 PIXELS = 24 * 24
 
 
-def _model(phi_steps: int, domains: int, tile_steps: int = TILE_STEPS) -> ForwardModel:
-    experiment = nb.Experiment(
+def _experiment(phi_steps: int, domains: int) -> nb.Experiment:
+    return nb.Experiment(
         beam=nb.Beam(polarization_kahn=0.5),
         crystal=nb.Crystal(
             cell_angstrom=(30, 35, 40),
@@ -49,6 +50,10 @@ def _model(phi_steps: int, domains: int, tile_steps: int = TILE_STEPS) -> Forwar
         detector=nb.Detector(pixel_size_mm=0.5, n_fast=24, n_slow=24),
         sampling=nb.Sampling(oversample=1),
     )
+
+
+def _model(phi_steps: int, domains: int, tile_steps: int = TILE_STEPS) -> ForwardModel:
+    experiment = _experiment(phi_steps, domains)
     return ForwardModel(experiment, nb.StructureFactors.constant(100.0), tile_steps=tile_steps)
 
 
@@ -147,6 +152,26 @@ def test_largest_tensor(phi_steps: int, domains: int) -> None:
     model = _model(phi_steps, domains)
     assert model.setup.choices.orientations == phi_steps * domains
     assert _largest_tensor(model) <= max(TILE_STEPS, PIXELS)
+
+
+def test_largest_tensor_with_corrected_quirks() -> None:
+    """Factors of layers and sources are no larger than what they multiply."""
+    sources = tuple(nb.Source((-10.0, 0.01 * n, 0.0), 1.0 + n) for n in range(30))
+    changes = {
+        "beam.sources": sources,
+        "crystal.water_um": 1.0,
+        "detector.curved": True,
+        "detector.sensor_thickness_um": 300.0,
+        "detector.sensor_layers": 20,
+        "sampling.oversample": 3,
+    }
+    experiment = _experiment(2, 2).replace(changes)
+    factors = nb.StructureFactors.constant(100.0)
+    model = ForwardModel(experiment, factors, CORRECTED, tile_steps=TILE_STEPS)
+    value = model.initial("beam.sources.weight").requires_grad_()
+    with _Watch() as watch:
+        model({"beam.sources.weight": value}).square().sum().backward()
+    assert watch.largest <= max(TILE_STEPS, PIXELS)
 
 
 def test_larger_tiles_are_seen() -> None:
