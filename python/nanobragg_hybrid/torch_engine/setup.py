@@ -40,7 +40,7 @@ class Setup:
     phi_place: the place whose vectors each phi step uses (model 6.4), in steps from the start of
     the range, shape (phi steps,).
     first_loop_differs: the first phi loop of the run does not have the vectors its first step uses
-    in all others.
+    in all others.  phi_rad: the angle of each phi step, whatever vectors it uses.
     """
 
     experiment: Experiment
@@ -54,6 +54,7 @@ class Setup:
     misset: Vector
     phi_place: NDArray[np.float64]
     first_loop_differs: bool
+    phi_rad: NDArray[np.float64]
     recommended_oversample: int
     geometry: DetectorGeometry
     cell: Lattice
@@ -83,7 +84,7 @@ def set_up(experiment: Experiment, structure_factors: StructureFactors, quirks: 
     given_oversample = experiment.sampling.oversample
     oversample = recommended if given_oversample is None else given_oversample
     grid = source_grid(experiment, sampling)
-    phi_place, first_loop_differs = _phi_places(experiment, sampling, quirks)
+    phi_place, first_loop_differs, phi_rad = _phi_places(experiment, sampling, quirks)
     choices = _choices(
         experiment, structure_factors, quirks, sampling, oversample, source_count(experiment, grid)
     )
@@ -99,6 +100,7 @@ def set_up(experiment: Experiment, structure_factors: StructureFactors, quirks: 
         misset=misset,
         phi_place=phi_place,
         first_loop_differs=first_loop_differs,
+        phi_rad=phi_rad,
         recommended_oversample=recommended,
         geometry=geometry,
         cell=cell,
@@ -189,10 +191,14 @@ def _choices(
         oversample_polar=settings.oversample_polar,
         oversample_omega=settings.oversample_omega,
         capture_per_layer=(
-            has_sensor and not settings.oversample_thick and not quirks.thick_last_layer
+            has_sensor
+            and sampling.layers.count > 1
+            and not settings.oversample_thick
+            and not quirks.thick_last_layer
         ),
         polar_per_source=(
             beam.polarization_correction
+            and (n_sources > 1 or settings.dmin_angstrom > 0.0)
             and not settings.oversample_polar
             and not quirks.polar_first_source
         ),
@@ -217,15 +223,15 @@ def _wants_interpolation(experiment: Experiment) -> bool:
 
 def _phi_places(
     experiment: Experiment, sampling: Sampling, quirks: Quirks
-) -> tuple[NDArray[np.float64], bool]:
-    """For every phi step the place whose vectors it uses, and whether the first loop differs."""
+) -> tuple[NDArray[np.float64], bool, NDArray[np.float64]]:
+    """The places whose vectors the phi steps use, whether the first loop differs, their angles."""
     places = np.arange(sampling.phi.count, dtype=np.float64)
     if sampling.phi.range > 0.0 and not quirks.phi_left_edge:
         places += 0.5
     angles = as_float(radians(experiment.goniometer.phi_deg)) + sampling.phi.step * places
     turns = np.flatnonzero(angles != 0.0)
     if not quirks.phi_carryover or len(turns) in (0, len(angles)):
-        return places, False
+        return places, False, angles
     # The last turning step at or before each step, the loop being closed to a ring.
     before = np.searchsorted(turns, np.arange(len(angles)), side="right") - 1
-    return places[turns[before]], bool(angles[0] == 0.0)
+    return places[turns[before]], bool(angles[0] == 0.0), angles
