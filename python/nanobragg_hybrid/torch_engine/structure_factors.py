@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+from nanobragg_hybrid.structure_factors import StructureFactors
 
 from .scalars import Scalar
 
@@ -34,6 +39,13 @@ class Table:
         return h, k, l
 
 
+def shared_tensor(array: NDArray[np.float64]) -> Tensor:
+    """A tensor in the memory of an array that is read-only, and that nobody may write to."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # says that it could be written to
+        return torch.from_numpy(array)
+
+
 def nearest(table: Table, h0: Tensor, k0: Tensor, l0: Tensor) -> Tensor:
     """The amplitude at whole indices; default_F outside the table and for NaN."""
     flat: Tensor | None = None
@@ -49,6 +61,22 @@ def nearest(table: Table, h0: Tensor, k0: Tensor, l0: Tensor) -> Tensor:
     # A NaN becomes the smallest integer, and then any element: it is outside.
     whole = flat.to(torch.int64).clamp_(min=0)
     return torch.where(is_inside, _take(table.grid, whole), table.default_f)
+
+
+def amplitudes_at(
+    structure_factors: StructureFactors, hkl: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """What the engine takes, without interpolation, at whole indices (model 6.5).
+
+    hkl: float64, shape (n, 3).  The result has shape (n,).
+    """
+    default_f = structure_factors.default_f
+    if structure_factors.grid is None:
+        return np.full(len(hkl), default_f)
+    table = Table(shared_tensor(structure_factors.grid), structure_factors.hkl_min, default_f)
+    h, k, l = (torch.from_numpy(np.array(column)) for column in hkl.T)
+    amplitudes: NDArray[np.float64] = nearest(table, h, k, l).numpy()
+    return amplitudes
 
 
 def leaves_table(table: Table, h: Tensor, k: Tensor, l: Tensor) -> Tensor:

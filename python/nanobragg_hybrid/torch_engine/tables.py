@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .setup import Setup
+from .structure_factors import shared_tensor
 from .vectors import Vector
 
 
@@ -44,7 +44,7 @@ def tables_of(setup: Setup, device: torch.device, dtype: torch.dtype = torch.flo
     grid = setup.structure_factors.grid
     index = setup.grid.wavelength_index
     return Tables(
-        grid=None if grid is None else _shared(grid).to(device, dtype),
+        grid=None if grid is None else shared_tensor(grid).to(device, dtype),
         phi_place=on_device(setup.phi_place),
         domain_axes=(x, y, z),
         domain_angles=on_device(angles),
@@ -52,10 +52,3 @@ def tables_of(setup: Setup, device: torch.device, dtype: torch.dtype = torch.flo
         source_vertical=on_device(setup.grid.vertical),
         source_wavelength=on_device(1.0 + dispersion.step * index - dispersion.range / 2.0),
     )
-
-
-def _shared(array: NDArray[np.float64]) -> Tensor:
-    """A tensor in the memory of an array that is read-only, and that nobody may write to."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # says that it could be written to
-        return torch.from_numpy(array)
