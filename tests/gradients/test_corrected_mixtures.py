@@ -24,7 +24,7 @@ NAMES = (
     "detector.sensor_thickness_um",
     "detector.sensor_attenuation_depth_um",
 )
-# The same detector, 7 times further away: with solid angles of about 1 not only the last steps count.
+# The same detector, 7 times further away: with solid angles of about 1 all steps count.
 RUNNING = {
     "sampling.oversample_polar": True,
     "sampling.oversample_omega": True,

@@ -139,6 +139,7 @@ def test_largest_tensor_with_corrected_quirks() -> None:
         "detector.sensor_thickness_um": 300.0,
         "detector.sensor_layers": 20,
         "sampling.oversample": 3,
+        "sampling.roi": (3, 4, 5, 5),
     }
     experiment = _experiment(2, 2).replace(changes)
     factors = nb.StructureFactors.constant(100.0)
