@@ -122,6 +122,8 @@ py::dict to_dict(const nbh_step_trace &from)
     PUT(domain);
     PUT(pixel_pos_m);
     PUT(airpath_m);
+    PUT(solid_angle_sr);
+    PUT(obliquity);
     PUT(diffracted);
     PUT(incident);
     PUT(wavelength_m);
@@ -138,6 +140,8 @@ py::dict to_dict(const nbh_step_trace &from)
     PUT(f_latt_c);
     PUT(f_latt);
     PUT(f_cell);
+    PUT(term);
+    PUT(running_sum);
     return to;
 }
 

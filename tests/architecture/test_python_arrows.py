@@ -12,12 +12,22 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[2] / "python" / "nanobragg_hybrid"
 NAME = "nanobragg_hybrid"
 
-VOCABULARY = {"_version", "_lazy", "record", "constants", "errors", "conventions", "memory"}
+VOCABULARY = {
+    "_version",
+    "_lazy",
+    "record",
+    "trace_record",
+    "trace_text",
+    "constants",
+    "errors",
+    "conventions",
+    "memory",
+}
 SETTINGS = VOCABULARY | {"units", "quirks"}
 CONFIG = SETTINGS | {"config"}
 DATA = CONFIG | {"structure_factors", "result", "plan_warnings"}
 ENGINE = DATA | {"quirk_effects", "backends", "c_engine"}
-DOOR = ENGINE | {"simulation", "images"}
+DOOR = ENGINE | {"simulation", "images", "tracing"}
 ARGS = DOOR | {"io", "nanobragg_args"}
 
 # What a unit (a module or sub-package directly below the package) may import.
@@ -25,6 +35,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_version": set(),
     "_lazy": set(),
     "record": set(),
+    "trace_record": {"record"},
+    "trace_text": {"record", "trace_record", "errors"},
     "constants": {"_version"},
     "errors": set(),
     "conventions": set(),
@@ -39,18 +51,21 @@ MAY_IMPORT: dict[str, set[str]] = {
     "backends": DATA,
     "c_engine": DATA | {"backends"},
     "torch_engine": DATA | {"backends"},
+    "reference": DATA | {"backends", "c_engine", "io"},
     "simulation": ENGINE,
     "images": ENGINE,
+    "tracing": ENGINE | {"simulation"},
     "io": CONFIG | {"structure_factors", "c_engine.hkl_text"},
     "nanobragg_args": DOOR | {"io"},
-    "cli": ARGS | {"versions"},
+    "parity": ARGS,
+    "cli": ARGS | {"parity", "reference", "versions"},
     "versions": VOCABULARY,
     "__init__": ARGS | {"versions"},
 }
 # Imports inside functions (or for type checkers only) that may point the other way.
 DOORS: dict[str, set[str]] = {
     "config": {"io", "nanobragg_args", "c_engine", "structure_factors", "result"},
-    "backends": {"c_engine", "torch_engine"},
+    "backends": {"c_engine", "torch_engine", "reference"},
     "versions": {"c_engine"},
 }
 HEAVY = {"torch", "matplotlib", "PIL", "cffi"}

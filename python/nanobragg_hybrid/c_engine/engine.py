@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from .. import _core
 from ..backends import ProgressCallback
-from ..config import Experiment
+from ..config import Crystal, Detector, Experiment
 from ..config.resolved import resolved_from_info
 from ..config.seeds import with_clock_seeds
 from ..conventions import kernel_name
@@ -20,8 +21,12 @@ from ..plan_warnings import plan_warnings
 from ..quirks import Quirks
 from ..result import Geometry, SimulationResult, Statistics
 from ..structure_factors import StructureFactors
+from ..trace_record import STEP_PLACE, StepChoice, Trace
 from .bridge import to_core, translated_errors
 from .library import available_kernels, build_info
+from .traces import trace_of
+
+_ANY_STEP = (-1,) * len(STEP_PLACE)
 
 
 class Plan:
@@ -84,7 +89,22 @@ class Plan:
         Raises `ConfigError` (``pixel``) outside the image.
         """
         with translated_errors(self.experiment):
-            return self._plan.trace(fast, slow, _thread_count(threads))
+            return self._plan.trace(fast, slow, _ANY_STEP, 0, _thread_count(threads))[0]
+
+    def steps(
+        self, fast: int, slow: int, choice: StepChoice, limit: int, threads: int | None = None
+    ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """The same and, by the members of `nbh_step_trace`, the first `limit` steps of a choice.
+
+        Raises `ConfigError` (``pixel``, ``choice.phi_step``) for a pixel or step that is not there.
+        """
+        chosen = [
+            -1 if index is None else index
+            for index in (getattr(choice, name) for name in STEP_PLACE)
+        ]
+        with translated_errors(self.experiment):
+            trace, steps, _ = self._plan.trace(fast, slow, chosen, limit, _thread_count(threads))
+        return trace, steps
 
     def sources(self) -> NDArray[np.float64]:
         """Shape (n, 5): unit vector to the source x, y, z, its weight, its wavelength in metres."""
@@ -97,6 +117,11 @@ class Plan:
     def mosaic_matrices(self) -> NDArray[np.float64]:
         """Shape (n, 3, 3): the rotations of the mosaic domains, the first the identity."""
         return self._plan.mosaic_matrices()
+
+    def structure_factors(self, hkl: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The amplitudes, shape (n,), at whole indices, float64 of shape (n, 3) (model 6.5)."""
+        with translated_errors(self.experiment):
+            return self._plan.structure_factors(hkl)
 
     def random_state(self) -> object:
         """The random generator after set-up, for `images.noise_image` (model 7.4)."""
@@ -139,6 +164,31 @@ def render(
     )
 
 
+class Tracer:
+    """The traces of a plan's pixels; see `backends.PixelTracer`."""
+
+    def __init__(self, plan: Plan, threads: int | None = None) -> None:
+        self._plan = plan
+        self._threads = threads
+        self.info: Mapping[str, Any] = plan.info()
+
+    def trace(self, fast: int, slow: int, choice: StepChoice, limit: int) -> Trace:
+        """One pixel's chain with the first `limit` steps of a choice."""
+        trace, steps = self._plan.steps(fast, slow, choice, limit, self._threads)
+        return trace_of(trace, steps, self.info, self._plan.experiment.sampling)
+
+
+def tracer(
+    experiment: Experiment,
+    structure_factors: StructureFactors,
+    *,
+    quirks: Quirks,
+    kernel: str = "auto",
+) -> Tracer:
+    """Sets up an experiment for traces of its pixels, which are always of the exact kernel."""
+    return Tracer(Plan(experiment, structure_factors, quirks, kernel))
+
+
 def trace(
     experiment: Experiment,
     structure_factors: StructureFactors,
@@ -148,6 +198,15 @@ def trace(
 ) -> dict[str, Any]:
     """The chain of numbers behind one pixel; see `Plan.trace`."""
     return plan_for(experiment, structure_factors, quirks).trace(fast, slow)
+
+
+def structure_factors_at(
+    structure_factors: StructureFactors, hkl: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """What the engine takes, without interpolation, at whole indices; see `Backend`."""
+    crystal = Crystal(cell_angstrom=(100.0, 100.0, 100.0))  # any will do
+    experiment = Experiment(crystal=crystal, detector=Detector(n_fast=1, n_slow=1))
+    return Plan(experiment, structure_factors, Quirks()).structure_factors(hkl)
 
 
 def resolve(experiment: Experiment, quirks: Quirks) -> Experiment:

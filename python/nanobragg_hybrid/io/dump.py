@@ -22,6 +22,7 @@ from .atomic import Destination, atomic_write
 from .text import file_size, open_binary
 
 _BLANK: Final = b" \t\n\v\f\r"
+_BLANKS: Final = frozenset(_BLANK[n : n + 1] for n in range(len(_BLANK)))
 _BOUNDS: Final = re.compile(rb"[ \t-\r]*" + rb"[ \t-\r]+".join([rb"([+-]?\d{1,11})"] * 6))
 _HEADER_END: Final = b"\n\f"
 
@@ -88,6 +89,12 @@ def write_dump(path: Destination, structure_factors: StructureFactors) -> None:
             file.write(padded.data)
         padded[...] = 0.0
         file.write(padded.data)
+
+
+def dump_is_read_shifted(structure_factors: StructureFactors) -> bool:
+    """Whether the dump of a table starts with a byte that the quirk fdump_whitespace skips."""
+    grid = structure_factors.grid
+    return grid is not None and grid[:1, :1, :1].astype("<f8").tobytes()[:1] in _BLANKS
 
 
 def _read_header(path: str | os.PathLike[str], file: BinaryIO, quirks: Quirks) -> _Header:

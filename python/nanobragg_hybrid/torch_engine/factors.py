@@ -7,16 +7,18 @@ to rows has the shape (pixels, visits, sources), with a length of 1 where it doe
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
 from .blocks import Block, Tile
 from .polarization import polarization_factor
-from .rays import Rays, captured, layer_capture, rays_to, solid_angle
+from .rays import Rays, captured, first_rays, layer_capture, rays_to, solid_angle
 from .scalars import Scalar
 from .scattering import rows_of
 from .scene import Choices, Scene
-from .vectors import as_tensor
+from .vectors import as_tensor, dot
 
 
 def step_weight(scene: Scene, choices: Choices, rays: Rays, sources: range) -> Tensor | None:
@@ -25,7 +27,7 @@ def step_weight(scene: Scene, choices: Choices, rays: Rays, sources: range) -> T
     if choices.oversample_thick:
         factors.append(layer_capture(scene, rays).unsqueeze(-1))
     if choices.oversample_polar:
-        factors.append(_polarization(scene, rays, sources))
+        factors.append(row_polarization(scene, rays, sources))
     if choices.oversample_omega:
         factors.append(solid_angle(scene, choices, rays).unsqueeze(-1))
     return _product(factors)
@@ -43,7 +45,7 @@ def row_share(
     if choices.capture_per_layer:
         factors.append(_own_capture(scene, choices, tile, block.visits))
     if choices.polar_per_source:
-        factors.append(_polarization(scene, first, block.sources))
+        factors.append(row_polarization(scene, first, block.sources))
     if scene.sources.share is not None:
         factors.append(scene.sources.share[block.sources.start : block.sources.stop])
     return _product(factors)
@@ -53,12 +55,64 @@ def pixel_factors(scene: Scene, choices: Choices, tile: Tile, first: Rays) -> li
     """The factors that a pixel has as a whole, each of shape (pixels,) (model 6.8)."""
     factors = []
     if choices.has_pixel_capture and not choices.capture_per_layer:
-        factors.append(_last_layer_capture(scene, choices, tile))
+        factors.append(last_layer_capture(scene, choices, tile))
     if choices.has_pixel_polarization and not choices.polar_per_source:
-        factors.append(_pixel_polarization(scene, choices, tile, first))
+        factors.append(pixel_polarization(scene, choices, tile, first))
     if not choices.oversample_omega:
         factors.append(solid_angle(scene, choices, first)[:, 0])
     return factors
+
+
+def final_factors(
+    scene: Scene, choices: Choices, tile: Tile
+) -> tuple[Scalar, Scalar, Scalar, Scalar]:
+    """Capture fraction, polarization factor and solid angle as they stand when a pixel is finished,
+    and the cosine of the last scattering angle (0 and NaN if dmin cuts everything).
+    """
+    first = first_rays(scene, choices, tile.slow, tile.fast)
+    last_visit = torch.full((1,), choices.visits - 1, device=tile.fast.device)
+    last = rays_to(scene, choices, tile.slow, tile.fast, last_visit)
+    capture: Scalar = 1.0
+    if choices.oversample_thick:
+        capture = layer_capture(scene, last)[:, 0]
+    elif choices.has_sensor:
+        capture = last_layer_capture(scene, choices, tile)
+    polar: Scalar = 0.0 if choices.has_polarization else 1.0
+    cosine: Scalar = math.nan
+    row = _last_uncut(scene, choices, tile)
+    if row is not None:
+        visit, source = row
+        rays = rays_to(
+            scene, choices, tile.slow, tile.fast, torch.full((1,), visit, device=tile.fast.device)
+        )
+        incident = [as_tensor(i)[source] for i in scene.sources.incident]
+        cosine = dot((incident[0], incident[1], incident[2]), rays.direction)
+        own = range(source, source + 1)
+        if choices.oversample_polar:
+            polar = row_polarization(scene, rays, own)
+        elif choices.polar_per_source:
+            polar = row_polarization(scene, first, own)
+        elif choices.has_polarization:
+            polar = pixel_polarization(scene, choices, tile, first)
+    seen = last if choices.oversample_omega else first
+    return capture, polar, solid_angle(scene, choices, seen), cosine
+
+
+def _last_uncut(scene: Scene, choices: Choices, tile: Tile) -> tuple[int, int] | None:
+    """Visit and source of a single pixel's last row that dmin does not cut."""
+    sources = range(choices.source_count)
+    for visit in reversed(range(choices.visits)):
+        if choices.dmin_m <= 0.0:
+            return visit, sources[-1]
+        place = torch.full((1,), visit, device=tile.fast.device)
+        cut = rows_of(
+            scene, choices, rays_to(scene, choices, tile.slow, tile.fast, place), sources
+        ).cut
+        assert cut is not None
+        uncut = (~cut).flatten().nonzero()
+        if len(uncut) > 0:
+            return visit, int(uncut[-1])
+    return None
 
 
 def background(scene: Scene, choices: Choices, tile: Tile, first: Rays) -> Scalar:
@@ -71,9 +125,9 @@ def background(scene: Scene, choices: Choices, tile: Tile, first: Rays) -> Scala
     if isinstance(total, float) and total == 0.0:
         return total
     if choices.capture_per_layer:
-        total = total * _last_layer_capture(scene, choices, tile)
+        total = total * last_layer_capture(scene, choices, tile)
     if choices.polar_per_source:
-        total = total * _polarization(scene, first, range(1))[:, 0, 0]
+        total = total * row_polarization(scene, first, range(1))[:, 0, 0]
     return total
 
 
@@ -96,7 +150,7 @@ def _product(factors: list[Tensor]) -> Tensor | None:
     return product
 
 
-def _polarization(scene: Scene, rays: Rays, sources: range) -> Tensor:
+def row_polarization(scene: Scene, rays: Rays, sources: range) -> Tensor:
     """Factors of shape (pixels, visits, sources)."""
     ix, iy, iz = (as_tensor(i)[sources.start : sources.stop] for i in scene.sources.incident)
     dx, dy, dz = (as_tensor(d).unsqueeze(-1) for d in rays.direction)
@@ -106,8 +160,8 @@ def _polarization(scene: Scene, rays: Rays, sources: range) -> Tensor:
 def _water_polarization(scene: Scene, choices: Choices, first: Rays) -> Tensor:
     """The first source's factor, or with polar_first_source off the mean over all sources."""
     if not choices.water_sees_all_sources:
-        return _polarization(scene, first, range(1))[:, 0, 0]
-    factors = _polarization(scene, first, range(choices.source_count))[:, 0]
+        return row_polarization(scene, first, range(1))[:, 0, 0]
+    factors = row_polarization(scene, first, range(choices.source_count))[:, 0]
     share = scene.sources.share
     return (factors if share is None else factors * share).mean(-1)
 
@@ -122,7 +176,7 @@ def _own_capture(scene: Scene, choices: Choices, tile: Tile, visits: range) -> T
     return layer_capture(scene, rays)[:, layer - begin].unsqueeze(-1)
 
 
-def _last_layer_capture(scene: Scene, choices: Choices, tile: Tile) -> Tensor:
+def last_layer_capture(scene: Scene, choices: Choices, tile: Tile) -> Tensor:
     """The last layer's capture fraction at its first sub-pixel (quirk thick_last_layer)."""
     per_layer = choices.oversample * choices.oversample
     begin = (choices.layers - 1) * per_layer
@@ -132,14 +186,14 @@ def _last_layer_capture(scene: Scene, choices: Choices, tile: Tile) -> Tensor:
     return _first_nonzero(layer_capture(scene, rays))
 
 
-def _pixel_polarization(scene: Scene, choices: Choices, tile: Tile, first: Rays) -> Tensor:
+def pixel_polarization(scene: Scene, choices: Choices, tile: Tile, first: Rays) -> Tensor:
     """The first factor, in serial order, that is not cut and not 0 (quirk polar_first_source)."""
     if not choices.searches_polarization:
-        return _polarization(scene, first, range(1))[:, 0, 0]
+        return row_polarization(scene, first, range(1))[:, 0, 0]
     visit = torch.arange(choices.visits, device=tile.fast.device)
     rays = rays_to(scene, choices, tile.slow, tile.fast, visit)
     sources = range(choices.source_count)
-    factor = _polarization(scene, rays, sources)
+    factor = row_polarization(scene, rays, sources)
     cut = rows_of(scene, choices, rays, sources).cut
     if cut is not None:
         factor = torch.where(cut, 0.0, factor)

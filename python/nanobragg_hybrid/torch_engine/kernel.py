@@ -11,13 +11,14 @@ from .autograd import applied
 from .blocks import Block, Tile
 from .derivatives import FractionalIndices
 from .factors import background, pixel_factors, row_share, step_weight, water
-from .rays import first_rays, rays_to, solid_angle
-from .scalars import Scalar
+from .rays import Rays, first_rays, rays_to, solid_angle
+from .scalars import Scalar, as_float
 from .scattering import rows_of
 from .scene import Cells, Choices, Scene
 from .shapes import (
     gauss_amplitude,
     round_amplitude,
+    sincg,
     sincg_squared,
     tophat_amplitude,
 )
@@ -34,19 +35,47 @@ def block_value(
     running product of model 6.5.  The first block brings the background with it, or the last one
     the water (quirk water_background on or off).
     """
-    device = tile.fast.device
-    visit = torch.arange(block.visits.start, block.visits.stop, device=device)
+    rays, first = _rays_of(scene, choices, tile, block)
+    total, product = _sum(scene, choices, tile, block, rays, first, dtype)
+    value = scene.strength * total / choices.steps
+    for factor in pixel_factors(scene, choices, tile, first):
+        value = value * factor
+    if _is_last(choices, block):
+        value = value + water(scene, choices, first)
+    return value, product
+
+
+def block_sum(
+    scene: Scene, choices: Choices, tile: Tile, block: Block, dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    """The same before scaling and without the factors that a pixel has as a whole (model 6.5)."""
+    rays, first = _rays_of(scene, choices, tile, block)
+    return _sum(scene, choices, tile, block, rays, first, dtype)
+
+
+def _rays_of(scene: Scene, choices: Choices, tile: Tile, block: Block) -> tuple[Rays, Rays]:
+    """The rays to a block's visits, and to the pixels' first visit."""
+    visit = torch.arange(block.visits.start, block.visits.stop, device=tile.fast.device)
     rays = rays_to(scene, choices, tile.slow, tile.fast, visit)
-    first = (
-        rays.first()
-        if block.visits.start == 0
-        else first_rays(scene, choices, tile.slow, tile.fast)
-    )
+    if block.visits.start == 0:
+        return rays, rays.first()
+    return rays, first_rays(scene, choices, tile.slow, tile.fast)
+
+
+def _sum(
+    scene: Scene,
+    choices: Choices,
+    tile: Tile,
+    block: Block,
+    rays: Rays,
+    first: Rays,
+    dtype: torch.dtype,
+) -> tuple[Tensor, Tensor]:
     rows = rows_of(scene, choices, rays, block.sources)
-    h, k, l = fractional_indices(_cells_of(scene, choices, tile, block), rows.q)
-    whole = _whole((h, k, l))
+    h, k, l = fractional_indices(cells_of(scene, choices, tile, block), rows.q)
+    whole = nearest_indices((h, k, l))
     intensity = lattice_intensity(scene, choices, (h, k, l), whole, dtype)
-    f = _structure_factor(scene, choices, tile, block, (h, k, l), whole)
+    f = structure_factor(scene, choices, tile, block, (h, k, l), whole)
     terms = intensity * (f * f)
     is_skipped = None
     if rows.cut is not None:
@@ -61,12 +90,12 @@ def block_value(
     start: Scalar = background(scene, choices, tile, first) if is_first else 0.0
     weight = step_weight(scene, choices, rays, block.sources)
     share = row_share(scene, choices, tile, block, first)
-    product = torch.ones((), dtype=torch.float64, device=device)
+    product = torch.ones((), dtype=torch.float64, device=tile.fast.device)
     if choices.running_product and weight is not None:
         own = terms.to(torch.float64)
         own = own if share is None else own * share.unsqueeze(-1)
         total, product = _running_sum(own, weight.expand(terms.shape[:3]), is_skipped)
-        start = _grown(torch.as_tensor(start, dtype=torch.float64, device=device), product)
+        start = _grown(torch.as_tensor(start, dtype=torch.float64, device=product.device), product)
     elif weight is None and share is None:
         total = terms.sum(dim=(1, 2, 3), dtype=torch.float64)
     else:
@@ -74,12 +103,7 @@ def block_value(
         for factor in (share, weight):
             row_sums = row_sums if factor is None else row_sums * factor
         total = row_sums.sum(dim=(1, 2))
-    value = scene.strength * (start + total) / choices.steps
-    for factor in pixel_factors(scene, choices, tile, first):
-        value = value * factor
-    if _is_last(choices, block):
-        value = value + water(scene, choices, first)
-    return value, product
+    return start + total, product
 
 
 def _is_last(choices: Choices, block: Block) -> bool:
@@ -121,6 +145,39 @@ def lattice_intensity(
                 squared = sincg_squared(x, x0, n, dtype)
                 intensity = squared if intensity is None else intensity * squared
         return torch.ones_like(hkl[0], dtype=dtype) if intensity is None else intensity
+    amplitude = _amplitude(scene, choices, hkl, whole, counts, dtype)
+    return amplitude * amplitude
+
+
+def lattice_factors(
+    scene: Scene,
+    choices: Choices,
+    hkl: tuple[Tensor, Tensor, Tensor],
+    whole: tuple[Tensor, Tensor, Tensor],
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The amplitudes along a, b, c and their product (model 6.5), without derivatives.
+
+    A shape other than square has one amplitude, which is all four.
+    """
+    if choices.shape == "square":
+        fa, fb, fc = (
+            sincg(x, n) if as_float(n) > 1.0 else torch.ones_like(x)
+            for x, n in zip(hkl, scene.n_cells, strict=True)
+        )
+        return fa, fb, fc, fa * fb * fc
+    f = _amplitude(scene, choices, hkl, whole, list(scene.n_cells), torch.float64)
+    return f, f, f, f
+
+
+def _amplitude(
+    scene: Scene,
+    choices: Choices,
+    hkl: tuple[Tensor, Tensor, Tensor],
+    whole: tuple[Tensor, Tensor, Tensor],
+    counts: list[Scalar],
+    dtype: torch.dtype,
+) -> Tensor:
+    """The amplitude of a crystal of any shape but square."""
     dh, dk, dl = ((x - x0).to(dtype) for x, x0 in zip(hkl, whole, strict=True))
     na, nb, nc = counts
     cells = na * nb * nc
@@ -132,8 +189,7 @@ def lattice_intensity(
         square = (x * x + y * y + z * z) * na * na * nb * nb * nc * nc
     else:
         square = dh * dh * na * na + dk * dk * nb * nb + dl * dl * nc * nc
-    amplitude = _AMPLITUDES[choices.shape](square, cells, scene.fudge)
-    return amplitude * amplitude
+    return _AMPLITUDES[choices.shape](square, cells, scene.fudge)
 
 
 def solid_angle_sum(scene: Scene, choices: Choices, tile: Tile) -> Tensor:
@@ -162,12 +218,12 @@ def steps_outside_table(scene: Scene, choices: Choices, tile: Tile, block: Block
     visit = torch.arange(block.visits.start, block.visits.stop, device=tile.fast.device)
     rays = rays_to(scene, choices, tile.slow, tile.fast, visit)
     rows = rows_of(scene, choices, rays, block.sources)
-    hkl = fractional_indices(_cells_of(scene, choices, tile, block), rows.q)
+    hkl = fractional_indices(cells_of(scene, choices, tile, block), rows.q)
     is_out = leaves_table(scene.table, *hkl)
     if rows.cut is not None:
         is_out = is_out & ~rows.cut.unsqueeze(-1)
     if choices.skips_zero:
-        intensity = lattice_intensity(scene, choices, hkl, _whole(hkl), torch.float64)
+        intensity = lattice_intensity(scene, choices, hkl, nearest_indices(hkl), torch.float64)
         is_out = is_out & (intensity != 0.0)
     return is_out
 
@@ -181,7 +237,7 @@ _AMPLITUDES: Final = {
 }
 
 
-def _cells_of(scene: Scene, choices: Choices, tile: Tile, block: Block) -> Cells:
+def cells_of(scene: Scene, choices: Choices, tile: Tile, block: Block) -> Cells:
     """The block's orientations; for the first phi loop of the run with its own first phi step."""
     begin, end = block.orientations.start, block.orientations.stop
     a, b, c = (
@@ -225,13 +281,13 @@ def _started(vector: Vector, start: Vector, is_start: Tensor, begin: int) -> Vec
     return x, y, z
 
 
-def _whole(hkl: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+def nearest_indices(hkl: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
     """The nearest whole indices, half down (model 6.5), as constants."""
     h, k, l = ((x.detach() - 0.5).ceil_() for x in hkl)
     return h, k, l
 
 
-def _structure_factor(
+def structure_factor(
     scene: Scene,
     choices: Choices,
     tile: Tile,

@@ -37,11 +37,19 @@ def rays_to(scene: Scene, choices: Choices, slow: Tensor, fast: Tensor, visit: T
     slow, fast: pixel numbers, shape (pixels, 1).  visit: serial number of the sub-pixel, layers
     outermost, int64, shape (visits,).
     """
+    position = positions(scene, choices, slow, fast, visit)
+    length, x, y, z = applied(LengthAndDirection, *position)
+    return Rays(length, (x, y, z), _layer(choices, visit))
+
+
+def positions(scene: Scene, choices: Choices, slow: Tensor, fast: Tensor, visit: Tensor) -> Vector:
+    """Where these sub-pixels are, metres from the sample, components (pixels, visits)."""
     per_edge = choices.oversample
     sub_fast = visit % per_edge
     sub_slow = visit // per_edge % per_edge
-    layer = (visit // (per_edge * per_edge)).to(torch.float64)
+    layer = _layer(choices, visit)
     along_fast, along_slow = fast * per_edge + sub_fast, slow * per_edge + sub_slow
+    position: Vector
     if choices.is_sphere:
         position = _on_sphere(scene, scene.pixel / per_edge, along_fast, along_slow, layer)
     else:
@@ -62,8 +70,12 @@ def rays_to(scene: Scene, choices: Choices, slow: Tensor, fast: Tensor, visit: T
         far = scale(scene.beam, scene.distance)
         turned = rot_axis(far, scene.slow, y / scene.distance)
         position = rot_axis(turned, scene.fast, z / scene.distance)
-    length, x, y, z = applied(LengthAndDirection, *position)
-    return Rays(length, (x, y, z), layer)
+    return position
+
+
+def _layer(choices: Choices, visit: Tensor) -> Tensor:
+    """Number of the layer that a visit belongs to, float64."""
+    return (visit // (choices.oversample * choices.oversample)).to(torch.float64)
 
 
 def first_rays(scene: Scene, choices: Choices, slow: Tensor, fast: Tensor) -> Rays:

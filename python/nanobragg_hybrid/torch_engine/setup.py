@@ -30,7 +30,6 @@ from .sampling import Sampling, sampling_of
 from .scalars import Scalar, as_float, quotient, radians
 from .scene import Choices
 from .source_grid import SourceGrid, source_count, source_grid
-from .support import require_supported
 from .vectors import Vector
 
 
@@ -41,7 +40,7 @@ class Setup:
     phi_place: the place whose vectors each phi step uses (model 6.4), in steps from the start of
     the range, shape (phi steps,).
     first_loop_differs: the first phi loop of the run does not have the vectors its first step uses
-    in all others.
+    in all others.  phi_rad: the angle of each phi step, whatever vectors it uses.
     """
 
     experiment: Experiment
@@ -55,6 +54,7 @@ class Setup:
     misset: Vector
     phi_place: NDArray[np.float64]
     first_loop_differs: bool
+    phi_rad: NDArray[np.float64]
     recommended_oversample: int
     geometry: DetectorGeometry
     cell: Lattice
@@ -64,12 +64,11 @@ class Setup:
 def set_up(experiment: Experiment, structure_factors: StructureFactors, quirks: Quirks) -> Setup:
     """Decides everything that model 2 to 5 leave open.
 
-    Raises `ConfigError` and `UnsupportedError`.
+    Raises `ConfigError`.
     """
-    require_supported(quirks)
-    inputs = Inputs(experiment, structure_factors)
+    inputs = Inputs(experiment, structure_factors, quirks)
     sampling = sampling_of(experiment, quirks)
-    _require_something(experiment, sampling, quirks)
+    _require_something(inputs, sampling)
     geometry = detector_geometry(inputs)
     shuffle = Shuffle()
     misset = misset_angles(inputs, shuffle)
@@ -85,7 +84,7 @@ def set_up(experiment: Experiment, structure_factors: StructureFactors, quirks: 
     given_oversample = experiment.sampling.oversample
     oversample = recommended if given_oversample is None else given_oversample
     grid = source_grid(experiment, sampling)
-    phi_place, first_loop_differs = _phi_places(experiment, sampling, quirks)
+    phi_place, first_loop_differs, phi_rad = _phi_places(experiment, sampling, quirks)
     choices = _choices(
         experiment, structure_factors, quirks, sampling, oversample, source_count(experiment, grid)
     )
@@ -101,6 +100,7 @@ def set_up(experiment: Experiment, structure_factors: StructureFactors, quirks: 
         misset=misset,
         phi_place=phi_place,
         first_loop_differs=first_loop_differs,
+        phi_rad=phi_rad,
         recommended_oversample=recommended,
         geometry=geometry,
         cell=cell,
@@ -110,9 +110,9 @@ def set_up(experiment: Experiment, structure_factors: StructureFactors, quirks: 
     )
 
 
-def _require_something(experiment: Experiment, sampling: Sampling, quirks: Quirks) -> None:
+def _require_something(inputs: Inputs, sampling: Sampling) -> None:
     """Raises `ConfigError` where the rules leave no phi step, no weight or no finite fluence."""
-    goniometer, beam = experiment.goniometer, experiment.beam
+    goniometer, beam = inputs.experiment.goniometer, inputs.experiment.beam
     if sampling.phi.count < 1:
         raise ConfigError(
             "goniometer.phi_step_deg",
@@ -121,9 +121,9 @@ def _require_something(experiment: Experiment, sampling: Sampling, quirks: Quirk
             "deg",
         )
     weights = [source.weight for source in beam.sources or ()]
-    if weights and not quirks.source_weights_ignored and not sum(weights) > 0.0:
+    if weights and not inputs.quirks.source_weights_ignored and not sum(weights) > 0.0:
         raise ConfigError("beam.sources", beam.sources, "a sum > 0")
-    if not math.isfinite(as_float(fluence(Inputs(experiment, StructureFactors.constant(0.0))))):
+    if not math.isfinite(as_float(fluence(inputs))):
         raise ConfigError(
             "beam.beam_size_mm", beam.beam_size_mm, "a size that gives a finite fluence", "mm"
         )
@@ -224,15 +224,15 @@ def _wants_interpolation(experiment: Experiment) -> bool:
 
 def _phi_places(
     experiment: Experiment, sampling: Sampling, quirks: Quirks
-) -> tuple[NDArray[np.float64], bool]:
-    """For every phi step the place whose vectors it uses, and whether the first loop differs."""
+) -> tuple[NDArray[np.float64], bool, NDArray[np.float64]]:
+    """The places whose vectors the phi steps use, whether the first loop differs, their angles."""
     places = np.arange(sampling.phi.count, dtype=np.float64)
     if sampling.phi.range > 0.0 and not quirks.phi_left_edge:
         places += 0.5
     angles = as_float(radians(experiment.goniometer.phi_deg)) + sampling.phi.step * places
     turns = np.flatnonzero(angles != 0.0)
     if not quirks.phi_carryover or len(turns) in (0, len(angles)):
-        return places, False
+        return places, False, angles
     # The last turning step at or before each step, the loop being closed to a ring.
     before = np.searchsorted(turns, np.arange(len(angles)), side="right") - 1
-    return places[turns[before]], bool(angles[0] == 0.0)
+    return places[turns[before]], bool(angles[0] == 0.0), angles
