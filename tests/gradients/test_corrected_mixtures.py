@@ -24,7 +24,8 @@ NAMES = (
     "detector.sensor_thickness_um",
     "detector.sensor_attenuation_depth_um",
 )
-# The same detector, 7 times further away: with solid angles of about 1 all steps count.
+# The same detector, 7 times further away: with solid angles of about 1 not only the last steps
+# count.
 RUNNING = {
     "sampling.oversample_polar": True,
     "sampling.oversample_omega": True,
@@ -49,8 +50,15 @@ MIXTURES = {
 }
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("mixture", MIXTURES)
+CASES = [
+    (mixture, name)
+    for mixture in MIXTURES
+    for name in NAMES
+    if (mixture, name) != ("shared weights", "beam.sources.weight")  # which is no path then
+]
+
+
+@pytest.mark.parametrize(("mixture", "name"), CASES)
 def test_difference_quotients(mixture: str, name: str) -> None:
     """All elements of a value are changed together, each in proportion to itself."""
     changes, quirk = MIXTURES[mixture]
@@ -68,9 +76,6 @@ def test_difference_quotients(mixture: str, name: str) -> None:
     leaf = start.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(projected(leaf), leaf)
     derivative = float((gradient * direction).sum())
-    if (mixture, name) == ("shared weights", "beam.sources.weight"):
-        assert derivative == 0.0
-        return
     assert derivative != 0.0
 
     def along(step: float) -> float:

@@ -25,7 +25,7 @@ def test_region_has_both_ends() -> None:
 
 @pytest.mark.parametrize("region", [(0, 5, 0, 3), (0, 4, 0, 4), (-1, 2, 0, 3), (3, 2, 0, 3)])
 def test_region_outside_is_refused(region: tuple[int, int, int, int]) -> None:
-    with pytest.raises(ConfigError, match="roi: got fast .*, need fast within 0 to 4 and slow"):
+    with pytest.raises(ConfigError, match=r"roi: got fast .*, need fast within 0 to 4 and slow"):
         Region(*region).of(PIXELS)
 
 

@@ -95,7 +95,7 @@ def _sum(
         own = terms.to(torch.float64)
         own = own if share is None else own * share.unsqueeze(-1)
         total, product = _running_sum(own, weight.expand(terms.shape[:3]), is_skipped)
-        start = _grown(torch.as_tensor(start, dtype=torch.float64, device=product.device), product)
+        start = _grown(torch.as_tensor(start, dtype=torch.float64, device=terms.device), product)
     elif weight is None and share is None:
         total = terms.sum(dim=(1, 2, 3), dtype=torch.float64)
     else:
