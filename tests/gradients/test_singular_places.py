@@ -80,6 +80,28 @@ def test_pixel_on_the_beam(shape: str, dtype: str, monkeypatch: pytest.MonkeyPat
     assert gradients["structure_factors.default_f"] > 0.0
 
 
+def test_beam_centre_of_a_sphere() -> None:
+    """The arcs to the pixel on the beam have length 0 and no direction; still the pixel moves with
+    the beam centre, as in difference quotients."""
+    experiment = _still(detector__curved=True, crystal__misset_deg=(20, 30, 40))
+    source = nb.Source((-10.0, 0.1, 0.2), 1.0, 1e-10)  # from aside, so that the pixel has a slope
+    model = ForwardModel(
+        experiment.replace({"beam.sources": (source,)}),
+        nb.StructureFactors.constant(10.0),
+        nb.Quirks.parse("nanobragg,-curved_detector_axes"),
+    )
+    gradients = _check_finite(model)
+    assert gradients["detector.beam_x_mm"] != 0.0
+    start = model.initial("detector.beam_x_mm").requires_grad_()
+    (derivative,) = torch.autograd.grad(model({"detector.beam_x_mm": start})[4, 4], start)
+    step = 1e-5
+    with torch.no_grad():
+        after, before = (
+            model({"detector.beam_x_mm": start + sign * step})[4, 4] for sign in (1, -1)
+        )
+    assert float((after - before) / (2 * step)) == pytest.approx(float(derivative), rel=1e-6)
+
+
 @pytest.mark.parametrize("kahn", [0.0, 1.0, -1.0])
 def test_polarization_on_the_beam(kahn: float) -> None:
     """Where the azimuth is undefined; also K = 0, of which the derivative is not 0."""

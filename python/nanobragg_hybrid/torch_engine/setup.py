@@ -171,6 +171,10 @@ def _choices(
     has_sensor = sampling.layers.range > 0.0
     is_curved = experiment.detector.curved
     absorbed = sampling.layers.step * max(sampling.attenuation_per_m, 0.0)
+    # A factor of exactly 0 needs complete polarization; a capture fraction of exactly 0 a sensor
+    # that absorbs next to nothing, or all.
+    searches_polarization = settings.dmin_angstrom > 0.0 or abs(beam.polarization_kahn) >= 1.0
+    searches_capture = not 1e-12 < absorbed < 100.0
     weighs = settings.oversample_thick or settings.oversample_polar or settings.oversample_omega
     return Choices(
         oversample=oversample,
@@ -190,17 +194,16 @@ def _choices(
         oversample_thick=settings.oversample_thick,
         oversample_polar=settings.oversample_polar,
         oversample_omega=settings.oversample_omega,
+        # One layer, or one source, has the same factor in both positions if none is searched for.
         capture_per_layer=(
             has_sensor
-            and sampling.layers.count > 1
-            and not settings.oversample_thick
-            and not quirks.thick_last_layer
+            and not (settings.oversample_thick or quirks.thick_last_layer)
+            and (sampling.layers.count > 1 or searches_capture)
         ),
         polar_per_source=(
             beam.polarization_correction
-            and (n_sources > 1 or settings.dmin_angstrom > 0.0)
-            and not settings.oversample_polar
-            and not quirks.polar_first_source
+            and not (settings.oversample_polar or quirks.polar_first_source)
+            and (n_sources > 1 or searches_polarization)
         ),
         water_sees_all_sources=not quirks.polar_first_source,
         running_product=weighs and quirks.oversample_running_product,
@@ -209,10 +212,8 @@ def _choices(
             structure_factors.grid is None or bool(np.isfinite(structure_factors.grid).all())
         ),
         dmin_m=dmin_angstrom_to_m(settings.dmin_angstrom),
-        # A factor of exactly 0 needs complete polarization.
-        searches_polarization=settings.dmin_angstrom > 0.0 or abs(beam.polarization_kahn) >= 1.0,
-        # A capture fraction of exactly 0 needs a sensor that absorbs next to nothing, or all.
-        searches_capture=not 1e-12 < absorbed < 100.0,
+        searches_polarization=searches_polarization,
+        searches_capture=searches_capture,
     )
 
 
