@@ -1,5 +1,6 @@
 #include "sources.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "error.h"
@@ -96,10 +97,10 @@ nbh_status sources_make(const nbh_experiment *experiment, nbh_plan_info *info,
     double sum = 0.0;
     for (int64_t n = 0; n < count; n++)
         sum += list[n].weight;
-    if (!has_quirk(experiment, NBH_QUIRK_SOURCE_WEIGHTS_IGNORED) && !(sum > 0.0)) {
+    if (!has_quirk(experiment, NBH_QUIRK_SOURCE_WEIGHTS_IGNORED) && !(sum > 0.0 && isfinite(sum))) {
         free(list);
         return nbh_fail(error, NBH_INVALID, "beam.sources",
-                        "got weights whose sum is %g, need a sum > 0", sum);
+                        "got weights whose sum is %g, need a finite sum > 0", sum);
     }
     for (int64_t n = 0; n < count; n++)
         list[n].relative_weight = list[n].weight * (double)count / sum;

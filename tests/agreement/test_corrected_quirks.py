@@ -178,13 +178,15 @@ def test_statistics(changes: dict[str, object], name: str) -> None:
     assert {key for key in need if changed[0][key] != changed[1][key]} == {figure}
 
 
-def test_weights_need_a_sum() -> None:
+@pytest.mark.parametrize("weights", [(1.0, -1.0), (1e308, 1.5e308)])
+def test_weights_need_a_sum(weights: tuple[float, float]) -> None:
     """The same words from both engines; with the quirk on they are not looked at."""
-    dark = (nb.Source((-1.0, 0.0, 0.0), 1.0), nb.Source((-1.0, 0.1, 0.0), -1.0))
-    experiment = SMALL.replace({"beam.sources": dark})
+    sources = tuple(nb.Source((-1.0, 0.1 * n, 0.0), weight) for n, weight in enumerate(weights))
+    experiment = SMALL.replace({"beam.sources": sources})
+    rule = r"beam\.sources: .* need a finite sum > 0"
     messages = []
     for backend in ("c", "torch"):
-        with pytest.raises(nb.ConfigError, match=r"beam\.sources: .* need a sum > 0") as caught:
+        with pytest.raises(nb.ConfigError, match=rule) as caught:
             nb.simulate(experiment, FACTORS, quirks=off("source_weights_ignored"), backend=backend)
         messages.append(str(caught.value))
         nb.simulate(experiment, FACTORS, backend=backend)

@@ -121,8 +121,9 @@ def _require_something(inputs: Inputs, sampling: Sampling) -> None:
             "deg",
         )
     weights = [source.weight for source in beam.sources or ()]
-    if weights and not inputs.quirks.source_weights_ignored and not sum(weights) > 0.0:
-        raise ConfigError("beam.sources", beam.sources, "a sum > 0")
+    has_sum = 0.0 < sum(weights) < math.inf
+    if weights and not inputs.quirks.source_weights_ignored and not has_sum:
+        raise ConfigError("beam.sources", beam.sources, "a finite sum > 0")
     if not math.isfinite(as_float(fluence(inputs))):
         raise ConfigError(
             "beam.beam_size_mm", beam.beam_size_mm, "a size that gives a finite fluence", "mm"

@@ -7,12 +7,11 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from nanobragg_hybrid.errors import ConfigError
 from nanobragg_hybrid.quirks import Quirks
 
 from .detector import DetectorGeometry
 from .inputs import Inputs
-from .scalars import Scalar, as_float
+from .scalars import Scalar
 from .scene import Sources
 from .tables import Tables
 from .vectors import Vector, negative, rot_axis, scale, unit
@@ -67,9 +66,9 @@ def _shares(inputs: Inputs, quirks: Quirks, ones: Tensor) -> Tensor | None:
         live = torch.tensor(weights, dtype=torch.float64, device=ones.device)
     else:
         live = inputs.values[WEIGHTS]
-        if not as_float(live.sum()) > 0.0:
-            raise ConfigError(f"values[{WEIGHTS}]", live.tolist(), "a sum > 0")
-    return live * len(listed) / live.sum()
+    total = live.sum()
+    # Values are on a device and are not looked at from here: a NaN says that they are wrong.
+    return torch.where(total > 0.0, live * len(listed) / total, torch.nan)
 
 
 def _listed(
