@@ -41,6 +41,9 @@ LAYERS: tuple[frozenset[str], ...] = (
     ),
     frozenset({"plan"}),
     frozenset({"fast", "pixel"}),
+    frozenset({"fast_lanes"}),
+    frozenset({"fast_factors", "fast_lattice"}),
+    frozenset({"fast_steps"}),
     frozenset({"fast_kernel", "render", "serial", "statistics", "trace"}),
 )
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.MULTILINE)
