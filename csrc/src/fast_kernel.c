@@ -16,6 +16,8 @@ typedef struct block_state {
     lanes polar, omega, capture, omega_sum, first_omega;
     double first_d[LANES][3]; /* see plan->needs_first_d */
     int polar_is_pending;
+    int interpolates;
+    int scans; /* only looks where the interpolation latch may fall */
 } block_state;
 
 /* Lane j as the exact kernel's functions want it. */
@@ -179,6 +181,7 @@ static inline int add_subpixel(const nbh_plan *plan, const lanes fast_m, double 
 
     fast_view view;
     view.step_count = 0;
+    view.interpolates = s->interpolates;
     if (plan->oversample_thick)
         view.steps[view.step_count++] = s->capture;
     if (plan->oversample_polar)
@@ -210,6 +213,11 @@ static inline int add_subpixel(const nbh_plan *plan, const lanes fast_m, double 
         }
         if (s->polar_is_pending)
             polarize(plan, from, view.active, dx, dy, dz, s);
+        if (s->scans) {
+            if (!scan_steps(plan, &view, cancel, &s->sums))
+                return 0;
+            continue;
+        }
         source_factors(plan, source, s, view.factor);
         if (!add_steps(plan, &view, cancel, &s->sums))
             return 0;
@@ -221,6 +229,9 @@ static inline int add_subpixel(const nbh_plan *plan, const lanes fast_m, double 
 static inline void start_block(const nbh_plan *plan, const int32_t *fast, int32_t slow,
                                block_state *s)
 {
+    const int64_t pixel = (int64_t)slow * plan->info.n_fast + fast[0];
+    s->interpolates =
+        plan->info.interpolate && (plan->latch_pixel < 0 || pixel < plan->latch_pixel);
     s->polar_is_pending =
         !plan->polar_per_source && (!plan->polarization_off || plan->oversample_polar);
     EACH_LANE {
@@ -308,12 +319,13 @@ static inline void finish_block(const nbh_plan *plan, const block_state *s, fast
     out->cancelled = 0;
 }
 
-void NBH_FAST_KERNEL(const nbh_plan *plan, const int32_t *fast, int32_t slow,
+void NBH_FAST_KERNEL(const nbh_plan *plan, const int32_t *fast, int32_t slow, int scans,
                      const volatile int32_t *cancel, fast_block *out)
 {
     const nbh_plan_info *info = &plan->info;
     const int32_t oversample = info->oversample;
     block_state s;
+    s.scans = scans;
     start_block(plan, fast, slow, &s);
     block_place at = {.layer = 0, .is_first = 1};
     for (; at.layer < info->sensor_layers; at.layer++) {
@@ -333,6 +345,11 @@ void NBH_FAST_KERNEL(const nbh_plan *plan, const int32_t *fast, int32_t slow,
                 at.is_first = at.is_first_of_layer = 0;
             }
         }
+    }
+    if (scans) {
+        memcpy(out->low, s.sums.exact, sizeof out->low);
+        out->cancelled = 0;
+        return;
     }
     finish_block(plan, &s, out);
 }

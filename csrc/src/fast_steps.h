@@ -18,9 +18,11 @@ typedef struct fast_view {
     lanes qx, qy, qz;
     lanes active; /* 0: cut by dmin; else 1 */
     lanes factor; /* of every term (C-PARITY-003, 004, 009 off); 1 if there is none */
-    const double
-        *steps[3];  /* the factors of the oversample options: of every term, or of the ... */
-    int step_count; /* ... whole sum at every step (C-PARITY-002) */
+    /* the factors of the oversample options: of every term, or of the whole sum at every step
+     * (C-PARITY-002) */
+    const double *steps[3];
+    int step_count;
+    int interpolates;
 } fast_view;
 
 /* The sums of a block; each differs from the exact kernel's by less than a relative error that
@@ -196,6 +198,46 @@ SPECIALISED void add_terms(const nbh_plan *plan, const fast_view *view, const in
     }
 }
 
+/* In a pixel where the latch does not fall it can be outside only where the lattice factor is
+ * exactly 0; where this kernel does not know that, the pixel is the exact kernel's. */
+SPECIALISED void leave_falls(const fast_view *view, const int shape, const lattice_factors *latt,
+                             const lanes falls, fast_sums *s)
+{
+    EACH_LANE {
+        const double is_zero = shape == NBH_SHAPE_SQUARE ? 0.0 : latt->is_zero[j];
+        s->exact[j] =
+            (falls[j] != 0.0) & (view->active[j] != 0.0) & (is_zero == 0.0) ? NAN : s->exact[j];
+    }
+}
+
+/* Instead of adding anything: `exact` becomes NaN where the interpolation latch may fall.  Returns
+ * 0 if cancelled. */
+static inline int scan_steps(const nbh_plan *plan, const fast_view *view,
+                             const volatile int32_t *cancel, fast_sums *s)
+{
+    const nbh_plan_info *info = &plan->info;
+    const double *qx = view->qx, *qy = view->qy, *qz = view->qz;
+    for (int32_t phi_step = 0; phi_step < info->phi_steps; phi_step++) {
+        for (int32_t domain = 0; domain < info->mosaic_domains; domain++) {
+            if (plan_is_cancelled(cancel, domain))
+                return 0;
+            double scratch[9];
+            const double *cell = pixel_cell(plan, 0, phi_step, domain, scratch);
+            lanes h, k, l, falls;
+            EACH_LANE {
+                h[j] = cell[0] * qx[j] + cell[1] * qy[j] + cell[2] * qz[j];
+                k[j] = cell[3] * qx[j] + cell[4] * qy[j] + cell[5] * qz[j];
+                l[j] = cell[6] * qx[j] + cell[7] * qy[j] + cell[8] * qz[j];
+            }
+            if (latch_falls(plan, h, k, l, falls) == 0)
+                continue;
+            EACH_LANE
+                s->exact[j] = (falls[j] != 0.0) & (view->active[j] != 0.0) ? NAN : s->exact[j];
+        }
+    }
+    return 1;
+}
+
 /* Every shape, and what add_square does not do.  `shape` is a constant where this is inlined.
  * Returns 0 if cancelled. */
 SPECIALISED int add_any_steps(const nbh_plan *plan, const fast_view *view, const int shape,
@@ -205,6 +247,7 @@ SPECIALISED int add_any_steps(const nbh_plan *plan, const fast_view *view, const
     const double *qx = view->qx, *qy = view->qy, *qz = view->qz;
     const int of_sum = multiplies_sum(plan);
     const int no_water = plan->water_size_m == 0.0;
+    const int latches = view->interpolates && (plan->quirks & NBH_QUIRK_INTERPOLATION_LATCH) != 0;
     const int by_reciprocal_cell =
         plan->shape.shape == NBH_SHAPE_GAUSS || plan->shape.shape == NBH_SHAPE_TOPHAT;
     lanes largest;
@@ -225,7 +268,7 @@ SPECIALISED int add_any_steps(const nbh_plan *plan, const fast_view *view, const
                 l[j] = cell[6] * qx[j] + cell[7] * qy[j] + cell[8] * qz[j];
             }
             /* what is quick to know comes first: a step without light changes no sum */
-            const int f_first = shape != NBH_SHAPE_TOPHAT;
+            const int f_first = shape != NBH_SHAPE_TOPHAT && !view->interpolates;
             if (f_first) {
                 const int any_f = nearest_f(plan, h, k, l, f);
                 if (!any_f && !of_sum)
@@ -248,7 +291,11 @@ SPECIALISED int add_any_steps(const nbh_plan *plan, const fast_view *view, const
                     continue;
             }
             if (!f_first) {
-                const int any_f = nearest_f(plan, h, k, l, f);
+                lanes falls = {0};
+                const int any_f = view->interpolates ? interpolated_f(plan, h, k, l, falls, f)
+                                                     : nearest_f(plan, h, k, l, f);
+                if (latches)
+                    leave_falls(view, shape, &latt, falls, s);
                 if (!any_f && !of_sum)
                     continue;
             }
@@ -272,8 +319,8 @@ static inline int add_steps(const nbh_plan *plan, const fast_view *view,
     int done;
     switch (plan->shape.shape) {
     case NBH_SHAPE_SQUARE:
-        done = of_sum ? add_any_steps(plan, view, NBH_SHAPE_SQUARE, cancel, s)
-                      : add_square(plan, view, has_factors, cancel, s);
+        done = of_sum || view->interpolates ? add_any_steps(plan, view, NBH_SHAPE_SQUARE, cancel, s)
+                                            : add_square(plan, view, has_factors, cancel, s);
         break;
     case NBH_SHAPE_ROUND:
         done = add_any_steps(plan, view, NBH_SHAPE_ROUND, cancel, s);
