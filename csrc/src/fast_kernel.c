@@ -255,7 +255,6 @@ static inline void finish_block(const nbh_plan *plan, const block_state *s, fast
 {
     const nbh_plan_info *info = &plan->info;
     const fast_sums *sums = &s->sums;
-    /* the bits are the exact kernel's: nothing to allow for */
     const int is_tophat =
         plan->shape.shape == NBH_SHAPE_TOPHAT || plan->shape.shape == NBH_SHAPE_TOPHAT_HKL;
     /* Adding n terms, and multiplying n times, rounds as often here and in the exact kernel. */
@@ -263,30 +262,29 @@ static inline void finish_block(const nbh_plan *plan, const block_state *s, fast
     if (multiplies_sum(plan))
         operations += (plan->oversample_thick != 0) + (plan->oversample_polar != 0) +
                       (plan->oversample_omega != 0);
-    const double error =
-        is_tophat ? 0.0 : TERM_ERROR + STEP_ERROR * operations * info->steps * info->sensor_layers;
+    const double error = TERM_ERROR + STEP_ERROR * operations * info->steps * info->sensor_layers;
     const double lattice_sqr = largest_lattice_sqr(plan), steps = info->steps;
-    lanes middle, slack, factor;
+    lanes low, high, factor;
     EACH_LANE {
         const double f = sums->brightest_f[j];
         const int in_range = (sums->intensity[j] < LARGEST_SUM) &
                              (f * f * lattice_sqr < LARGEST_SUM) & (sums->intensity[j] >= 0.0) &
                              (sums->smallest_product[j] >= SMALLEST_PRODUCT);
-        middle[j] = in_range ? sums->intensity[j] : NAN;
-        slack[j] = 1.01 * sums->slack[j];
+        const double middle = in_range ? sums->intensity[j] : NAN;
+        const double slack = 1.01 * sums->slack[j];
+        low[j] = middle * (1.0 - error) - slack;
+        low[j] = low[j] < 0.0 ? 0.0 : low[j]; /* no term is below 0 */
+        high[j] = middle * (1.0 + error) + slack;
     }
-    if (is_tophat) {
-        EACH_LANE {
-            middle[j] = sums->intensity[j];
-            slack[j] = 0.0;
-        }
+    if (is_tophat) { /* the bits are the exact kernel's: nothing to allow for */
+        memcpy(low, sums->intensity, sizeof low);
+        memcpy(high, sums->intensity, sizeof high);
     }
     /* what follows rises (or falls) with the sum in every IEEE operation, so low and high bracket
      * the exact value */
     EACH_LANE {
-        const double known = middle[j] + sums->exact[j];
-        out->low[j] = plan->scale * (known * (1.0 - error) - slack[j]) / steps;
-        out->high[j] = plan->scale * (known * (1.0 + error) + slack[j]) / steps;
+        out->low[j] = plan->scale * (low[j] + sums->exact[j]) / steps;
+        out->high[j] = plan->scale * (high[j] + sums->exact[j]) / steps;
         out->omega_sum[j] = s->omega_sum[j];
     }
     const double *factors[3];

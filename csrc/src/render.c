@@ -90,7 +90,8 @@ static int render_row(const nbh_plan *plan, int32_t slow, const volatile int32_t
             if (use_fast) {
                 const float low = (float)block.low[fast - fast0];
                 const float high = (float)block.high[fast - fast0];
-                if (low == high) { /* not for NaN */
+                /* not for NaN; a sum of nothing may be 0 or, rounded, -0 */
+                if (low == high && signbit(low) == signbit(high)) {
                     image[fast] = high;
                     *omega_sum += block.omega_sum[fast - fast0];
                     continue;

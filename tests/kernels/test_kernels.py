@@ -38,6 +38,8 @@ def used(experiment: nb.Experiment, kernel: str) -> str:
     return name
 
 
+FEW_EVALUATIONS = 3_000_000
+"""Larger recorded images are rendered with the best kernel only."""
 RECORDED = [name for name, case in table("cases").items() if case["exit"] == 0]
 
 
@@ -47,7 +49,10 @@ def test_recorded_images(case: str) -> None:
     args = table("cases")[case]["args"]
     experiment = parse_command(args, INPUTS).experiment
     factors = structure_factors_of(args, INPUTS)
-    for kernel in available_kernels():
+    info = engine.Plan(experiment, factors, QUIRKS).info()
+    evaluations = info["n_fast"] * info["n_slow"] * info["steps"] * info["sensor_layers"]
+    kernels = available_kernels() if evaluations < FEW_EVALUATIONS else available_kernels()[-1:]
+    for kernel in kernels:
         found = image(experiment, factors, kernel)
         assert np.array_equal(found, recorded_image("images", case), equal_nan=True), kernel
 
@@ -109,10 +114,11 @@ def test_intervals_hold_the_exact_values(seed: int, kernel: str) -> None:
     if experiment.crystal.shape in EXACT_SHAPES:
         assert np.array_equal(low[known], high[known])
         return
-    half = (high - low)[known] / 2
-    error = np.abs((low + high)[known] / 2 - exact[known])
+    whole = known & (low > 0.0)  # at 0 the interval is cut off
+    half = (high - low)[whole] / 2
+    error = np.abs((low + high)[whole] / 2 - exact[whole])
     # water alone may round by more than a faint reflection's whole interval
-    rounding = 2 * np.spacing(np.abs(exact[known]))
+    rounding = 2 * np.spacing(exact[whole])
     assert np.all(error <= 0.2 * half + rounding)
 
 

@@ -10,6 +10,7 @@ import nanobragg_hybrid as nb
 from nanobragg_hybrid.c_engine import engine
 from nanobragg_hybrid.c_engine.library import available_kernels
 
+
 def combination(seed: int) -> tuple[nb.Experiment, nb.StructureFactors, nb.Quirks]:
     random = np.random.default_rng(2000 + seed)
     experiment, factors = random_experiment(random), random_table(random)
