@@ -123,6 +123,8 @@ py::dict to_dict(const nbh_step_trace &from)
     PUT(domain);
     PUT(pixel_pos_m);
     PUT(airpath_m);
+    PUT(solid_angle_sr);
+    PUT(obliquity);
     PUT(diffracted);
     PUT(incident);
     PUT(wavelength_m);
@@ -139,6 +141,8 @@ py::dict to_dict(const nbh_step_trace &from)
     PUT(f_latt_c);
     PUT(f_latt);
     PUT(f_cell);
+    PUT(term);
+    PUT(running_sum);
     return to;
 }
 

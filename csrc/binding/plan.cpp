@@ -1,5 +1,6 @@
 // plan.cpp - nbh_plan as a Python object that owns what it borrows and renders on threads.
 #include <algorithm>
+#include <array>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -141,15 +142,31 @@ class Plan
         return py::make_tuple(low, high);
     }
 
-    nbh_trace trace(std::int32_t fast, std::int32_t slow, int threads)
+    // The pixel's trace, the first `limit` of its steps that are of the choice (layer, sub_slow,
+    // sub_fast, source, phi_step, domain; -1: any), and how many those are.
+    py::tuple trace(std::int32_t fast, std::int32_t slow, const std::array<std::int32_t, 6> &chosen,
+                    std::int64_t limit, int threads)
     {
         check_threads(threads);
-        settle(threads, info(), std::nullopt);
-        const DefaultFloatEnvironment environment;
+        const nbh_plan_info size = info();
+        settle(threads, size, std::nullopt);
+        const nbh_step_choice choice = {chosen[0], chosen[1], chosen[2],
+                                        chosen[3], chosen[4], chosen[5]};
+        const auto all = std::int64_t{size.steps} * size.sensor_layers;
+        std::vector<nbh_step_trace> steps(
+            static_cast<std::size_t>(std::clamp(limit, std::int64_t{0}, all)));
         nbh_trace trace{};
-        nbh_error error{};
-        check(nbh_plan_trace(plan_, fast, slow, &trace, &error), error);
-        return trace;
+        std::int64_t count = 0;
+        const auto work = [&](std::int32_t /*row*/, CancelFlag cancel, nbh_error *error) {
+            return nbh_plan_trace_steps(plan_, fast, slow, &choice,
+                                        static_cast<std::int64_t>(steps.size()), steps.data(),
+                                        &count, cancel, &trace, error);
+        };
+        parallel_rows(1, 1, work, [](std::int32_t /*done*/) { return true; });
+        py::list recorded;
+        for (std::size_t i = 0; i < steps.size() && static_cast<std::int64_t>(i) < count; i++)
+            recorded.append(to_dict(steps[i]));
+        return py::make_tuple(to_dict(trace), recorded, count);
     }
 
     nbh_statistics statistics(const CArray<float> &image, double omega_sum) const
@@ -275,12 +292,8 @@ void register_plan(py::module_ &m)
         .def("info", [](const Plan &self) { return to_dict(self.info()); })
         .def("render", &Plan::render, py::arg("threads"), py::arg("progress"), py::arg("unrounded"))
         .def("intervals", &Plan::intervals)
-        .def(
-            "trace",
-            [](Plan &self, std::int32_t fast, std::int32_t slow, int threads) {
-                return to_dict(self.trace(fast, slow, threads));
-            },
-            py::arg("fast"), py::arg("slow"), py::arg("threads"))
+        .def("trace", &Plan::trace, py::arg("fast"), py::arg("slow"), py::arg("choice"),
+             py::arg("limit"), py::arg("threads"))
         .def(
             "statistics",
             [](const Plan &self, const CArray<float> &image, double omega_sum) {

@@ -15,7 +15,7 @@
 
 typedef enum pixel_mode {
     PIXEL_RENDER, /* the pixel's value */
-    PIXEL_TRACE,  /* the same, recording the first and last step */
+    PIXEL_TRACE,  /* the same, recording steps */
     PIXEL_SETTLE, /* only what changes the serial state: is any source used, the polarization axis
                    */
     PIXEL_SCAN    /* only whether the interpolation latch falls */
@@ -159,12 +159,20 @@ static inline double pixel_interpolated_f(const nbh_structure_factors *t, const 
     return interpolate_tricubic(hkl[0], hkl[1], hkl[2], hf, kf, lf, at, k_count * l_count, l_count);
 }
 
+/* What PIXEL_TRACE records. */
+typedef struct pixel_record {
+    nbh_trace *trace; /* the first and last step */
+    nbh_step_choice choice;
+    nbh_step_trace *steps; /* the first `capacity` of those of the choice */
+    int64_t capacity, count;
+} pixel_record;
+
 /* Where a pass over a pixel stands. */
 typedef struct pixel_pass {
     const nbh_plan *plan;
     const serial_state *start;      /* what the pixel inherits */
     const volatile int32_t *cancel; /* may be NULL */
-    nbh_trace *trace;               /* may be NULL unless the mode is PIXEL_TRACE */
+    pixel_record *record;           /* may be NULL unless the mode is PIXEL_TRACE */
     pixel_result *out;
 
     double intensity, polar, omega, capture, omega_sum;
@@ -183,12 +191,25 @@ static inline double pixel_coordinate(const nbh_plan *plan, int32_t pixel, int32
            plan->subpixel_m / 2.0;
 }
 
+static inline int pixel_is_chosen(const nbh_step_choice *choice, const nbh_step_trace *step)
+{
+    return (choice->layer < 0 || choice->layer == step->layer) &&
+           (choice->sub_slow < 0 || choice->sub_slow == step->sub_slow) &&
+           (choice->sub_fast < 0 || choice->sub_fast == step->sub_fast) &&
+           (choice->source < 0 || choice->source == step->source) &&
+           (choice->phi_step < 0 || choice->phi_step == step->phi_step) &&
+           (choice->domain < 0 || choice->domain == step->domain);
+}
+
+/* `step` has the factors, the structure factor, the term and the sum; the rest is filled here.
+ * is_skipped: there was no structure factor; step has the one before. */
 static inline void pixel_record_step(pixel_pass *pass, const double d[3], const double q[3],
                                      const double *cell, const double hkl[3], const double hkl0[3],
-                                     const double factors[3], double f_latt, double f_cell)
+                                     nbh_step_trace step, int is_skipped)
 {
-    const plan_source *from = &pass->plan->sources[pass->source];
-    nbh_step_trace step = {0};
+    const nbh_plan *plan = pass->plan;
+    const plan_source *from = &plan->sources[pass->source];
+    pixel_record *record = pass->record;
     step.layer = pass->layer;
     step.sub_slow = pass->sub_slow;
     step.sub_fast = pass->sub_fast;
@@ -197,50 +218,43 @@ static inline void pixel_record_step(pixel_pass *pass, const double d[3], const 
     step.domain = pass->domain;
     vec3_copy(pass->position, step.pixel_pos_m);
     step.airpath_m = pass->airpath_m;
+    step.solid_angle_sr = pixel_solid_angle(plan, pass->airpath_m);
+    step.obliquity = plan->info.close_distance_m / pass->airpath_m;
     vec3_copy(d, step.diffracted);
     vec3_copy(from->incident, step.incident);
     step.wavelength_m = from->wavelength_m;
     vec3_copy(q, step.q_per_m);
     step.stol_per_m = 0.5 * vec3_mag(q);
-    step.phi_rad = pass->plan->phi[pass->phi_step];
+    step.phi_rad = plan->phi[pass->phi_step];
     vec3_copy(cell, step.a_m);
     vec3_copy(cell + 3, step.b_m);
     vec3_copy(cell + 6, step.c_m);
     vec3_copy(hkl, step.hkl);
     vec3_copy(hkl0, step.hkl_rounded);
-    step.f_latt_a = factors[0];
-    step.f_latt_b = factors[1];
-    step.f_latt_c = factors[2];
-    step.f_latt = f_latt;
-    step.f_cell = f_cell;
-    if (!pass->trace->evaluated)
-        pass->trace->first = step;
-    pass->trace->last = step;
-    pass->trace->evaluated = 1;
+    record->trace->last = step;
+    if (is_skipped)
+        step.f_cell = 0.0;
+    if (!record->trace->evaluated)
+        record->trace->first = step;
+    record->trace->evaluated = 1;
+    if (pixel_is_chosen(&record->choice, &step)) {
+        if (record->count < record->capacity)
+            record->steps[record->count] = step;
+        record->count++;
+    }
 }
 
-/* The sum with one more term, and the factors that an oversample option applies at every step
- * (model 6.5). */
-static inline double pixel_add_term(const pixel_pass *pass, double intensity, double term)
+/* A term or a sum times the factors that the oversample options apply at every step (model 6.5). */
+static inline double pixel_step_factors(const pixel_pass *pass, double value)
 {
     const nbh_plan *plan = pass->plan;
-    if (plan->quirks & NBH_QUIRK_OVERSAMPLE_RUNNING_PRODUCT) { /* C-PARITY-002 */
-        intensity += term;
-        if (plan->oversample_thick)
-            intensity *= pass->capture;
-        if (plan->oversample_polar)
-            intensity *= pass->polar;
-        if (plan->oversample_omega)
-            intensity *= pass->omega;
-        return intensity;
-    }
     if (plan->oversample_thick)
-        term *= pass->capture;
+        value *= pass->capture;
     if (plan->oversample_polar)
-        term *= pass->polar;
+        value *= pass->polar;
     if (plan->oversample_omega)
-        term *= pass->omega;
-    return intensity + term;
+        value *= pass->omega;
+    return value;
 }
 
 /* Structure factor at hkl; may switch interpolation off for the rest of the run (model 6.5). */
@@ -268,6 +282,8 @@ static inline int pixel_add_steps(pixel_pass *pass, const pixel_mode mode, const
     const int may_vanish = plan->shape.shape != NBH_SHAPE_SQUARE;
     const int has_step_factors =
         plan->oversample_thick || plan->oversample_polar || plan->oversample_omega;
+    const int is_running_product = /* C-PARITY-002 */
+        (plan->quirks & NBH_QUIRK_OVERSAMPLE_RUNNING_PRODUCT) != 0;
     const int may_skip_dark = mode == PIXEL_RENDER && !has_step_factors;
     const int32_t phi_steps = plan->info.phi_steps, domains = plan->info.mosaic_domains;
     double intensity = pass->intensity;
@@ -294,26 +310,36 @@ static inline int pixel_add_steps(pixel_pass *pass, const pixel_mode mode, const
             }
             /* a dark reflection adds nothing: skip its sines */
             const int f_is_known = may_skip_dark && !pass->interpolate;
-            double f_cell = mode == PIXEL_TRACE ? pass->trace->last.f_cell : 0.0;
+            double f_cell = mode == PIXEL_TRACE ? pass->record->trace->last.f_cell : 0.0;
             if (f_is_known) {
                 f_cell = pixel_nearest_f(&plan->table, hkl0);
                 if (f_cell == 0.0 && isfinite(hkl[0] + hkl[1] + hkl[2]))
                     continue;
             }
             const double f_latt = shape_lattice_factor(&plan->shape, hkl, hkl0, factors);
-            if (f_latt != 0.0 || !no_water) {
+            const int is_skipped = f_latt == 0.0 && no_water;
+            double term = 0.0;
+            if (!is_skipped) {
                 if (!f_is_known)
                     f_cell = pixel_f_cell(pass, hkl, hkl0);
-                const double term = f_cell * f_cell * f_latt * f_latt * factor;
-                if (has_step_factors)
-                    intensity = pixel_add_term(pass, intensity, term);
-                else
-                    intensity += term;
+                term = f_cell * f_cell * f_latt * f_latt * factor;
+                if (has_step_factors && !is_running_product)
+                    term = pixel_step_factors(pass, term);
+                intensity += term;
+                if (has_step_factors && is_running_product)
+                    intensity = pixel_step_factors(pass, intensity);
             }
             if (mode == PIXEL_TRACE) {
+                const nbh_step_trace step = {.f_latt_a = factors[0],
+                                             .f_latt_b = factors[1],
+                                             .f_latt_c = factors[2],
+                                             .f_latt = f_latt,
+                                             .f_cell = f_cell,
+                                             .term = term,
+                                             .running_sum = intensity};
                 pass->phi_step = phi_step;
                 pass->domain = domain;
-                pixel_record_step(pass, d, q, cell, hkl, hkl0, factors, f_latt, f_cell);
+                pixel_record_step(pass, d, q, cell, hkl, hkl0, step, is_skipped);
             }
         }
     }
@@ -449,17 +475,17 @@ static inline double pixel_water_background(const pixel_pass *pass, int32_t fast
     return background;
 }
 
-/* One pass over the pixel.  `start` is the serial state it inherits; for cancel and trace see
+/* One pass over the pixel.  `start` is the serial state it inherits; for cancel and record see
  * pixel_pass. */
 static inline void pixel_compute(const nbh_plan *plan, const serial_state *start, int32_t fast,
                                  int32_t slow, pixel_mode mode, const volatile int32_t *cancel,
-                                 pixel_result *out, nbh_trace *trace)
+                                 pixel_result *out, pixel_record *record)
 {
     const nbh_plan_info *info = &plan->info;
     pixel_pass pass = {.plan = plan,
                        .start = start,
                        .cancel = cancel,
-                       .trace = trace,
+                       .record = record,
                        .out = out,
                        .intensity = info->water_background,
                        .polar = plan->polarization_off ? 1.0 : 0.0,

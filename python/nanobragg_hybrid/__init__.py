@@ -27,7 +27,9 @@ if TYPE_CHECKING:
         Mask,
         Output,
         Sampling,
+        SavedRun,
         Source,
+        load_run,
     )
     from .errors import (
         BackendError,
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
         read_raw,
         read_smv,
         read_source_file,
+        read_trace,
         write_dump,
         write_hkl,
         write_matrix,
@@ -58,11 +61,14 @@ if TYPE_CHECKING:
         write_raw,
         write_smv,
         write_source_file,
+        write_trace,
     )
     from .quirks import LEDGER, Quirk, Quirks
     from .result import Geometry, SimulationResult, Statistics
     from .simulation import simulate
     from .structure_factors import StructureFactors
+    from .trace_record import StepTrace, Trace
+    from .tracing import Tracer, trace, trace_phi, tracer
     from .versions import build_info, show_versions
 
 __all__ = [
@@ -87,10 +93,14 @@ __all__ = [
     "RenderCancelled",
     "ResourceError",
     "Sampling",
+    "SavedRun",
     "SimulationResult",
     "Source",
     "Statistics",
+    "StepTrace",
     "StructureFactors",
+    "Trace",
+    "Tracer",
     "UnsupportedError",
     "__version__",
     "available_backends",
@@ -98,6 +108,7 @@ __all__ = [
     "get_include",
     "get_library",
     "integer_image",
+    "load_run",
     "noise_image",
     "pgm_image",
     "read_dump",
@@ -107,8 +118,12 @@ __all__ = [
     "read_raw",
     "read_smv",
     "read_source_file",
+    "read_trace",
     "show_versions",
     "simulate",
+    "trace",
+    "trace_phi",
+    "tracer",
     "write_dump",
     "write_hkl",
     "write_matrix",
@@ -117,6 +132,7 @@ __all__ = [
     "write_raw",
     "write_smv",
     "write_source_file",
+    "write_trace",
 ]
 
 __getattr__, __dir__ = lazy_names(
@@ -124,21 +140,26 @@ __getattr__, __dir__ = lazy_names(
     {
         ".backends": "available_backends",
         ".c_engine.library": "get_include get_library",
-        ".config": "Beam Crystal Detector Experiment Goniometer Mask Output Sampling Source",
+        ".config": (
+            "Beam Crystal Detector Experiment Goniometer Mask Output Sampling SavedRun Source "
+            "load_run"
+        ),
         ".errors": (
             "BackendError CommandLineError ConfigError FileAccessError FileFormatError "
             "NanobraggError NanobraggWarning RenderCancelled ResourceError UnsupportedError"
         ),
         ".images": "integer_image noise_image pgm_image",
         ".io": (
-            "read_dump read_hkl read_matrix read_pgm read_raw read_smv read_source_file "
+            "read_dump read_hkl read_matrix read_pgm read_raw read_smv read_source_file read_trace "
             "write_dump write_hkl write_matrix write_pgm write_png write_raw write_smv "
-            "write_source_file"
+            "write_source_file write_trace"
         ),
         ".quirks": "LEDGER Quirk Quirks",
         ".result": "Geometry SimulationResult Statistics",
         ".simulation": "simulate",
         ".structure_factors": "StructureFactors",
+        ".trace_record": "StepTrace Trace",
+        ".tracing": "Tracer trace trace_phi tracer",
         ".torch_engine": "ForwardModel",
         ".versions": "build_info show_versions",
     },

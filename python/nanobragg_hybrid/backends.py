@@ -4,19 +4,36 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, Protocol, cast
 
 from .config import Experiment
-from .errors import BackendError
+from .errors import BackendError, ConfigError
 from .quirks import Quirks
 from .result import SimulationResult
 from .structure_factors import StructureFactors
+from .trace_record import StepChoice, Trace
 
 ProgressCallback = Callable[[int, int], object]
 """Called now and then with the rows done and the rows in all; returning False stops."""
+
+
+class PixelTracer(Protocol):
+    """Traces pixels of one experiment, for which everything is set up once."""
+
+    @property
+    def info(self) -> Mapping[str, Any]:
+        """What was chosen and derived, as `SimulationResult.info`."""
+        ...
+
+    def trace(self, fast: int, slow: int, choice: StepChoice, limit: int) -> Trace:
+        """One pixel's chain with the first `limit` steps of a choice.
+
+        Pixel and indices are inside the image and the experiment's loops.
+        """
+        ...
 
 
 class Backend(Protocol):
@@ -34,6 +51,17 @@ class Backend(Protocol):
         **options: Any,
     ) -> SimulationResult:
         """Renders one image; see `simulate`.  `options`: those of `backend_options`."""
+        ...
+
+    def tracer(
+        self,
+        experiment: Experiment,
+        structure_factors: StructureFactors,
+        *,
+        quirks: Quirks,
+        **options: Any,
+    ) -> PixelTracer:
+        """Sets up an experiment for traces of its pixels; see `tracing.tracer`."""
         ...
 
 
@@ -67,6 +95,15 @@ def backend_options(name: str) -> tuple[str, ...]:
     """Names of the options that an engine takes beyond those that all take; BackendError as
     `get_backend`."""
     return _entry(name).options
+
+
+def own_options(backend: str, given: dict[str, object]) -> dict[str, object]:
+    """The options that are not None, if the backend takes them; else ConfigError."""
+    options = {name: value for name, value in given.items() if value is not None}
+    for name, value in options.items():
+        if name not in backend_options(backend):
+            raise ConfigError(name, value, f"None: the backend {backend!r} does not take it")
+    return options
 
 
 def get_backend(name: str) -> Backend:

@@ -66,12 +66,14 @@ def _image_effects(
         "custom_convention_switch": is_custom and detector.convention != "custom",
         "pivot_flag_ignored": detector.pivot not in (None, pivot),
         "pix0_ignored": detector.pix0_m is not None,
-        "near_point_ignored": _a_centre_is_ignored(experiment, is_custom, pivot),
+        "near_point_ignored": _a_centre_is_ignored(experiment, info, is_custom, pivot),
         "phi_left_edge": info["osc_rad"] > 0.0,
     }
 
 
-def _a_centre_is_ignored(experiment: Experiment, is_custom: bool, pivot: str) -> bool:
+def _a_centre_is_ignored(
+    experiment: Experiment, info: Mapping[str, Any], is_custom: bool, pivot: str
+) -> bool:
     """Whether a beam centre or near point was given that model 3 does not use."""
     detector = experiment.detector
 
@@ -82,7 +84,10 @@ def _a_centre_is_ignored(experiment: Experiment, is_custom: bool, pivot: str) ->
     close_given = given("close_x_mm", "close_y_mm")
     near_given = close_given or given("org_x_px", "org_y_px")
     if is_custom:
-        return beam_given and near_given
+        # Takes one for the other, which is another point unless the beam is along the normal.
+        is_tilted = info["beam_direction"] != info["normal_axis"]
+        is_other = near_given if pivot == "beam" else beam_given
+        return (beam_given and near_given) or (is_tilted and is_other)
     if pivot == "beam":
         return near_given
     return beam_given or close_given

@@ -9,10 +9,10 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from ._version import __version__
-from .backends import ProgressCallback, backend_options, get_backend
+from .backends import ProgressCallback, get_backend, own_options
 from .config import Beam, Experiment
 from .config.seeds import with_clock_seeds
-from .config.validate import Integer
+from .config.validate import Integer, require_class
 from .errors import ConfigError
 from .memory import require_memory
 from .quirk_effects import quirks_that_mattered
@@ -68,18 +68,18 @@ def simulate(
     version lacks, `BackendError` for a backend that is not there, and `RenderCancelled` if
     `progress` asked to stop.
     """
-    _require_class("experiment", experiment, Experiment)
-    _require_class("structure_factors", structure_factors, StructureFactors)
+    require_class("experiment", experiment, Experiment)
+    require_class("structure_factors", structure_factors, StructureFactors)
     if quirks is None:
         quirks = Quirks()
-    _require_class("quirks", quirks, Quirks)
+    require_class("quirks", quirks, Quirks)
     threads = _thread_count(threads)
     if progress is not None and not callable(progress):
         raise ConfigError("progress", progress, "a function of two numbers, or None")
     if not isinstance(unrounded, bool):
         raise ConfigError("unrounded", unrounded, "True or False")
     engine = get_backend(backend)
-    options = _own_options(backend, {"kernel": kernel, "device": device, "dtype": dtype})
+    options = own_options(backend, {"kernel": kernel, "device": device, "dtype": dtype})
     require_memory(memory_needed(experiment, structure_factors, unrounded=unrounded))
     started = time.time()
     seeded = with_clock_seeds(experiment, started, quirks)
@@ -156,17 +156,3 @@ def _thread_count(threads: int | None) -> int:
         return _THREADS.normalise(threads)
     except ValueError:
         raise ConfigError("threads", threads, f"{_THREADS.text}, or None") from None
-
-
-def _own_options(backend: str, given: dict[str, object]) -> dict[str, object]:
-    """The options that were given, if the backend takes them; else ConfigError."""
-    options = {name: value for name, value in given.items() if value is not None}
-    for name, value in options.items():
-        if name not in backend_options(backend):
-            raise ConfigError(name, value, f"None: the backend {backend!r} does not take it")
-    return options
-
-
-def _require_class(name: str, value: object, cls: type) -> None:
-    if not isinstance(value, cls):
-        raise ConfigError(name, value, f"an object of class {cls.__name__}")

@@ -7,6 +7,7 @@ the model makes it.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -34,8 +35,10 @@ class StepTrace(Record):
     layer ... domain: which one, counted from 0.  pixel_pos_m: P; airpath_m: R.  solid_angle_sr and
     obliquity (close distance / R): of this sub-pixel.  incident, diffracted: unit vectors.
     q_per_m: scattering vector.  a_m, b_m, c_m: cell vectors turned with phi and the domain.
-    f_latt_a, f_latt_b, f_latt_c, f_latt: lattice factors and their product (model 6.5).  term: what
-    the step adds to the sum; running_sum: the sum before scaling once it has been added.
+    f_latt_a, f_latt_b, f_latt_c, f_latt: lattice factors and their product (model 6.5); a shape
+    other than square has one factor, which is in all four.  f_cell: 0 where a lattice factor of 0
+    ends the step before it is looked up.  term: what the step adds to the sum; running_sum: the sum
+    before scaling after that (and after the factors of the quirk oversample_running_product).
     """
 
     layer: int
@@ -73,9 +76,10 @@ class Trace(Record):
 
     steps: those asked for, in serial order (none if dmin cuts them or the pixel is not lit; then
     only fast, slow and is_lit mean anything).  a_star_per_angstrom ...: reciprocal axes before any
-    rotation with phi.  i_before_scaling: the sum over all steps.  capture_fraction, polarization,
-    omega_sr: the factors as they stand when the pixel is finished (model 6.8).  cos_2theta: of the
-    last step.  pixel_value: before rounding to float32, pixel_float after.
+    rotation with phi.  i_before_scaling: the sum over all steps; step_count: what divides it.
+    capture_fraction, polarization, omega_sr: the factors as they stand when the pixel is finished
+    (model 6.8).  cos_2theta: of the last step, NaN if dmin cuts them all.  pixel_value: before
+    rounding to float32, pixel_float after.
     """
 
     backend: str
@@ -104,6 +108,18 @@ class Trace(Record):
     pixel_value: float
     pixel_float: float
     steps: tuple[StepTrace, ...]
+
+    @property
+    def r_e_m(self) -> float:
+        """Classical electron radius, which trace files have beside its square."""
+        return math.sqrt(self.r_e_sqr_m2)
+
+
+PIXEL_PLACE: Final = ("fast", "slow")
+"""Fields of `Trace` that say which pixel, and their names in trace files."""
+
+STEP_PLACE: Final = ("layer", "sub_slow", "sub_fast", "source", "phi_step", "domain")
+"""Fields of `StepTrace` and `StepChoice` that say which step, and their names in trace files."""
 
 
 Stage = Literal[
@@ -173,6 +189,7 @@ QUANTITIES: Final[tuple[Quantity, ...]] = (
     Quantity("term", "step", "term", "sum over steps"),
     Quantity("running_sum", "step", "I_running_sum", "sum over steps"),
     Quantity("i_before_scaling", "pixel", "I_before_scaling", "sum over steps"),
+    Quantity("r_e_m", "pixel", "r_e_meters", "constants"),
     Quantity("r_e_sqr_m2", "pixel", "r_e_sqr", "constants"),
     Quantity("fluence_photons_per_m2", "pixel", "fluence_photons_per_m2", "constants"),
     Quantity("step_count", "pixel", "steps", "constants", kind="int"),

@@ -1,19 +1,95 @@
-"""docs/quirks.md says what the code says, and its status column what the code does."""
+"""docs/quirks.md is what its table, its figures and the code say, and the figures are measured."""
 
 from __future__ import annotations
 
+import ast
+import copy
+import json
 import re
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
+from quirk_page import ROOT, ledger_table, script
+from recorded import table
 
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.nanobragg_args.parse import parse_command
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "quirks.md").read_text()
-ROWS = re.findall(r"^\| (C-PARITY-\d{3}) \| (\w+) \|.*\| (on|on, off) \|$", PAGE, re.MULTILINE)
+PAGE = script().PAGE.read_text()
+RESULTS = json.loads(script().RESULTS.read_text())
+ROWS = re.findall(r"^\| (C-PARITY-\d{3}) \| \[(\w+)\]\(.*\| (on|on, off) \|$", PAGE, re.MULTILINE)
 SECTIONS = {"kernel": "## Kernel quirks", "setup": "## Set-up quirks"}
 ARGS = "-cell 70 80 90 90 90 90 -default_F 1 -detpixels 4 -pixel 1 -oversample 1"
+READERS = {
+    "cli_substring",
+    "smv_header_search",
+    "hkl_stream",
+    "source_file_comments",
+    "fdump_whitespace",
+    "curved_needs_argument",
+}
+"""Quirks that act before there is an experiment, which a run cannot name."""
+
+
+def changed(change: str, value: Any) -> dict[str, Any]:
+    """The table with another value at a path like ``quirk/0/what``; ``...`` takes it away."""
+    changed_table: dict[str, Any] = copy.deepcopy(ledger_table())
+    kind, number, *keys = change.split("/")
+    inner = changed_table[kind]
+    *parents, last = [int(number), *keys]
+    for parent in parents:
+        inner = inner[parent]
+    if value is ...:
+        del inner[last]
+    else:
+        inner[last] = value
+    return changed_table
+
+
+# --- the page says what the table and the figures say
+
+
+def test_page_is_up_to_date() -> None:
+    need = script().page_text(ledger_table(), RESULTS)
+    assert need == PAGE, "stale: run docs/ledger/make_page.py"
+
+
+@pytest.mark.parametrize("key", ["what", "corrected", "bites", "args", "sure"])
+@pytest.mark.parametrize("row", range(len(nb.LEDGER)))
+def test_a_changed_row_makes_the_page_stale(row: int, key: str) -> None:
+    assert script().page_text(changed(f"quirk/{row}/{key}", "something else"), RESULTS) != PAGE
+
+
+@pytest.mark.parametrize("key", ["what", "should", "args", "sure"])
+def test_a_changed_candidate_makes_the_page_stale(key: str) -> None:
+    for row in range(len(ledger_table()["candidate"])):
+        changed_table = changed(f"candidate/{row}/{key}", "something else")
+        assert script().page_text(changed_table, RESULTS) != PAGE
+
+
+def test_a_changed_figure_makes_the_page_stale() -> None:
+    def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        if isinstance(value, dict):
+            return [p for key, item in value.items() for p in places(item, (*path, key))]
+        if isinstance(value, list):
+            return [p for n, item in enumerate(value) for p in places(item, (*path, n))]
+        return [path]
+
+    found = places(RESULTS)
+    assert len(found) > 200
+    for path in found:
+        results = copy.deepcopy(RESULTS)
+        inner = results
+        for key in path[:-1]:
+            inner = inner[key]
+        inner[path[-1]] = not inner[path[-1]] if path[-1] == "same_image" else "17.5"
+        assert script().page_text(ledger_table(), results) != PAGE, path
+
+
+# --- the table has the rows of the ledger
 
 
 def test_page_lists_the_ledger_in_order() -> None:
@@ -22,9 +98,29 @@ def test_page_lists_the_ledger_in_order() -> None:
 
 @pytest.mark.parametrize("quirk", nb.LEDGER, ids=lambda quirk: quirk.name)
 def test_row_stands_where_the_quirk_acts(quirk: nb.Quirk) -> None:
-    above = PAGE[: PAGE.index(f"| {quirk.id} |")]
+    above = PAGE[: PAGE.index(f"### {quirk.id} ")]
     headings = [line for line in above.splitlines() if line.startswith("## ")]
     assert headings[-1] == SECTIONS[quirk.kind]
+
+
+@pytest.mark.parametrize(
+    ("change", "value", "message"),
+    [
+        ("quirk/3", ..., "need those of LEDGER"),
+        ("quirk/3/id", "C-PARITY-099", "need those of LEDGER"),
+        ("quirk/3/id", "C-PARITY-005", "need those of LEDGER"),
+        ("quirk/3/bites", ..., "C-PARITY-004: has no bites"),
+        ("quirk/3/argument", "", "C-PARITY-004: argument is no key"),
+        ("candidate/1/sure", ..., "has no sure"),
+        ("candidate/1/against", ..., "needs one of against and special"),
+        ("candidate/1/name", "first_deviate", "candidate first_deviate: the name is taken"),
+        ("candidate/1/name", "phi_carryover", "candidate phi_carryover: the name is taken"),
+    ],
+)
+def test_a_table_that_is_not_the_ledgers_is_refused(change: str, value: Any, message: str) -> None:
+    script().check_table(ledger_table())
+    with pytest.raises(ValueError, match=message):
+        script().check_table(changed(change, value))
 
 
 @pytest.mark.parametrize(("number", "name", "status"), ROWS, ids=lambda value: value)
@@ -36,3 +132,95 @@ def test_both_positions_are_implemented(number: str, name: str, status: str) -> 
         factors = nb.StructureFactors.constant(command.default_f)
         result = nb.simulate(command.experiment, factors, quirks=command.quirks)
         assert result.image.max() > 0.0
+
+
+@pytest.mark.parametrize("entry", ledger_table()["quirk"], ids=lambda entry: entry["id"])
+def test_what_a_row_refers_to_is_there(entry: dict[str, Any]) -> None:
+    assert entry["proof"] != []
+    for proof in entry["proof"]:
+        assert has_function(proof), proof
+    if "recorded" in entry:
+        assert entry["recorded"]["file"] in table("cases")[entry["recorded"]["case"]]["files"]
+    for case in re.findall(r"case[s]? `(\w+)`", entry["what"] + entry["sure"]):
+        assert case in table("cases")
+
+
+def has_function(proof: str) -> bool:
+    """Whether ``file::function`` is there."""
+    path, _, name = proof.partition("::")
+    if not (ROOT / path).is_file():
+        return False
+    body = ast.parse((ROOT / path).read_text()).body
+    return name in {node.name for node in body if isinstance(node, ast.FunctionDef)}
+
+
+def test_functions_that_are_not_there_are_seen() -> None:
+    here = Path(__file__).relative_to(ROOT).as_posix()
+    assert has_function(f"{here}::has_function")
+    assert not has_function(f"{here}::has_functions")
+    assert not has_function("tests/quirks/test_nothing.py::test_nothing")
+
+
+# --- the figures and the pictures are what the command lines give
+
+
+@pytest.fixture(scope="module")
+def measured() -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Every command line of the page, run again."""
+    results, pictures = script().measure_all(ledger_table())
+    return json.loads(script().results_text(results)), pictures
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_figures_are_those_of_the_command_lines(name: str, measured: Any) -> None:
+    assert measured[0][name] == RESULTS[name]
+
+
+def test_every_row_has_figures(measured: Any) -> None:
+    assert list(measured[0]) == list(RESULTS)
+
+
+def test_another_command_line_gives_other_figures() -> None:
+    entry = dict(ledger_table()["quirk"][0])
+    entry["args"] = entry["args"].replace("-osc 2", "-osc 3")
+    figures, _ = script().measure_quirk(entry, "phi_carryover")
+    need = RESULTS["C-PARITY-001"]
+    assert figures.keys() == need.keys()
+    assert figures["relative_l2"] != need["relative_l2"]
+    assert figures["total"][1] != need["total"][1]
+
+
+@pytest.mark.parametrize("quirk", nb.LEDGER, ids=lambda quirk: quirk.name)
+def test_a_row_shows_its_quirk(quirk: nb.Quirk) -> None:
+    """The image changes or a reported number does; the run names what could change its image."""
+    figures = RESULTS[quirk.id]
+    on_off = [figures.get("total"), *figures["facts"].values()]
+    assert any(pair is not None and pair[0] != pair[1] for pair in on_off)
+    changes_the_image = "relative_l2" in figures
+    is_named = changes_the_image and quirk.name not in READERS
+    assert figures["named"] == ["yes" if is_named else "no", "no"]
+
+
+def test_pictures_are_those_of_the_command_lines(measured: Any) -> None:
+    folder = script().PICTURES
+    pictures = measured[1]
+    assert {path.name for path in folder.iterdir()} == pictures.keys()
+    assert len(pictures) == len(nb.LEDGER) - 1  # no pixel shows solid_angle_over_steps
+    for name, pixels in pictures.items():
+        assert is_picture(folder / name, pixels), name
+        assert (folder / name).stat().st_size < 20_000
+        other = pixels.copy()
+        other[5, 7, 1] ^= 1
+        assert not is_picture(folder / name, other)
+
+
+def is_picture(path: Path, pixels: np.ndarray) -> bool:
+    """Whether a file holds these pixels."""
+    with Image.open(path) as image:
+        return np.array_equal(np.asarray(image), pixels)
+
+
+def test_a_command_that_fails_is_told() -> None:
+    entry = {"args": "-default_F 1"}
+    with pytest.raises(RuntimeError, match=r"exit status 9\n.*there is no crystal"):
+        script().measure_quirk(entry, "phi_carryover")

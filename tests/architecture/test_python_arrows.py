@@ -17,6 +17,7 @@ VOCABULARY = {
     "_lazy",
     "record",
     "trace_record",
+    "trace_text",
     "constants",
     "errors",
     "conventions",
@@ -26,7 +27,7 @@ SETTINGS = VOCABULARY | {"units", "quirks"}
 CONFIG = SETTINGS | {"config"}
 DATA = CONFIG | {"structure_factors", "result", "plan_warnings"}
 ENGINE = DATA | {"quirk_effects", "backends", "c_engine"}
-DOOR = ENGINE | {"simulation", "images"}
+DOOR = ENGINE | {"simulation", "images", "tracing"}
 ARGS = DOOR | {"io", "nanobragg_args"}
 
 # What a unit (a module or sub-package directly below the package) may import.
@@ -35,6 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_lazy": set(),
     "record": set(),
     "trace_record": {"record"},
+    "trace_text": {"record", "trace_record", "errors"},
     "constants": {"_version"},
     "errors": set(),
     "conventions": set(),
@@ -51,6 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "torch_engine": DATA | {"backends"},
     "simulation": ENGINE,
     "images": ENGINE,
+    "tracing": ENGINE | {"simulation"},
     "io": CONFIG | {"structure_factors", "c_engine.hkl_text"},
     "nanobragg_args": DOOR | {"io"},
     "cli": ARGS | {"versions"},

@@ -15,6 +15,7 @@ from nanobragg_hybrid.c_engine import bridge
 from nanobragg_hybrid.config import Experiment
 from nanobragg_hybrid.plan_warnings import SENTENCES
 from nanobragg_hybrid.quirks import LEDGER, Quirks
+from nanobragg_hybrid.trace_record import STEP_PLACE, StepChoice, StepTrace
 
 PARTS = ("beam", "crystal", "goniometer", "detector", "sampling")
 NOT_IN_THE_PLAN = "output"  # the integer images' settings
@@ -59,11 +60,13 @@ def test_experiment_has_the_parts_of_the_header(ffi: Any) -> None:
 
 def test_dicts_have_the_members_of_the_header(ffi: Any, small_plan: _core.Plan) -> None:
     image, _, omega_sum = small_plan.render(1, None, False)
-    trace = small_plan.trace(0, 0, 1)
+    trace, steps, count = small_plan.trace(0, 0, [-1] * 6, 1, 1)
+    assert (count, len(steps)) == (1, 1)
     assert list(small_plan.info()) == _members(ffi, "nbh_plan_info")
     assert list(small_plan.statistics(image, omega_sum)) == _members(ffi, "nbh_statistics")
     assert list(trace) == _members(ffi, "nbh_trace")
     assert list(trace["first"]) == list(trace["last"]) == _members(ffi, "nbh_step_trace")
+    assert list(steps[0]) == list(trace["first"])
     assert list(_core.hkl_scan(b"1 2 3 4\n", True)) == _members(ffi, "nbh_hkl_bounds")
 
 
@@ -128,3 +131,11 @@ def test_stub_names_what_the_extension_has() -> None:
         if isinstance(node, ast.AnnAssign | ast.FunctionDef | ast.ClassDef)
     }
     assert names == {name for name in vars(_core) if not name.startswith("_")}
+
+
+def test_step_choices_have_the_members_of_the_header(ffi: Any) -> None:
+    names = [field.name for field in dataclasses.fields(StepChoice)]
+    assert names == list(STEP_PLACE) == _members(ffi, "nbh_step_choice")
+    assert set(names) | {field.name for field in dataclasses.fields(StepTrace)} == {
+        *_members(ffi, "nbh_step_trace")
+    } - {"stol_per_m"}

@@ -166,12 +166,15 @@ def test_exceptions_of_the_callback_arrive() -> None:
         engine.plan_for(CARRYOVER, CONSTANT, Quirks()).render(2, progress, False)
 
 
-def test_ctrl_c_stops() -> None:
-    plan = engine.plan_for(ENDLESS, CONSTANT, Quirks())
+@pytest.mark.parametrize("what", ["render", "trace"])
+def test_ctrl_c_stops(what: str) -> None:
+    experiment = ENDLESS.replace({"sampling.oversample": 1000 if what == "trace" else 30})
+    plan = engine.plan_for(experiment, CONSTANT, Quirks())
     timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
+    work = {"render": lambda: plan.render(2, None, False), "trace": lambda: plan.trace(3, 4)}
     timer.start()
     with pytest.raises(KeyboardInterrupt):
-        plan.render(2, None, False)
+        work[what]()
     timer.join()
 
 

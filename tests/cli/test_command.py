@@ -142,8 +142,22 @@ def test_trace_pixel_prints_the_recorded_numbers(
             for line in capsys.readouterr().out.splitlines()
             if line.startswith("TRACE_C: ")
         ]
-        assert {name: [float(word) for word in words] for name, *words in lines} == {
-            name: value if isinstance(value, list) else [value] for name, value in pixel.items()
+        got = {name: [float(word) for word in words] for name, *words in lines}
+        assert len(got) == len(lines)
+        assert [got[name] for name in pixel] == [
+            value if isinstance(value, list) else [value] for value in pixel.values()
+        ]
+        assert got.keys() - pixel.keys() == {
+            "layer",
+            "sub_slow",
+            "sub_fast",
+            "source",
+            "phi_step",
+            "domain",
+            "odet_vec",
+            "phi_rad",
+            "term",
+            "I_running_sum",
         }
 
 

@@ -110,6 +110,26 @@ def test_own_options_of_the_command_line(tmp_path: Path) -> None:
     assert found["command"].startswith("nanoBragg --quirks none,+phi_carryover")
 
 
+def test_table_says_which_are_on(capsys: pytest.CaptureFixture[str]) -> None:
+    quirks = nb.Quirks.parse("none,+phi_carryover")
+    assert main(["quirks", "--quirks", str(quirks)]) == 0
+    printed = capsys.readouterr().out
+    assert printed.splitlines() == list(ledger_lines(quirks))
+    words = " ".join(printed.split())
+    for quirk in nb.LEDGER:
+        position = "on" if quirk.name == "phi_carryover" else "off"
+        assert f"{quirk.name} {quirk.section} {quirk.kind} {position} " in words
+    assert max(map(len, printed.splitlines())) <= 118
+
+
+def test_quirks_may_stand_before_the_command_line(tmp_path: Path) -> None:
+    args = f"--threads 1 {SMALL} -osc 2 -phi -0.5"
+    found = explained(args, tmp_path, "--quirks", "none,+phi_carryover")
+    assert found["quirks"] == "none,+phi_carryover"
+    later = explained(f"--quirks none {args}", tmp_path, "--quirks", "none,+phi_carryover")
+    assert later["quirks"] == "none"
+
+
 def test_image_that_cannot_be_rendered_without_a_quirk(tmp_path: Path) -> None:
     """Or that has another size then: the row says so, and the others are there."""
     dimensions = "-cell 70 80 90 90 90 90 -default_F 1 -N 2 -img donor_dimensions.img -pixel 0.3"

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import nanobragg_hybrid as nb
+from nanobragg_hybrid.cli import umbrella
 from nanobragg_hybrid.cli.pictures import grey
 from nanobragg_hybrid.cli.umbrella import DEMO_FILE, demo_experiment, main
 
@@ -24,6 +25,21 @@ def test_demo_writes_a_picture_and_says_where(
     assert main(["demo", "--out", str(out)]) == 0
     assert out.read_bytes().startswith(PNG_START)
     assert f"picture: {out}" in capsys.readouterr().out
+
+
+def test_demo_takes_quirks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = demo_experiment().replace(
+        {"goniometer.phi_steps": 2, "crystal.mosaic_domains": 1, "detector.n_fast": 50}
+    )
+    small = small.replace({"detector.n_slow": 40, "detector.distance_mm": 20.0})
+    monkeypatch.setattr(umbrella, "demo_experiment", lambda: small)
+    for text in ("nanobragg", "none"):
+        assert main(["demo", "--out", str(tmp_path / "a.png"), "--quirks", text]) == 0
+        quirks = nb.Quirks.parse(text)
+        result = nb.simulate(small, nb.read_hkl(DEMO_FILE), quirks=quirks)
+        nb.write_png(tmp_path / f"{text}.png", grey(result.image))
+        assert (tmp_path / "a.png").read_bytes() == (tmp_path / f"{text}.png").read_bytes()
+    assert (tmp_path / "a.png").read_bytes() != (tmp_path / "nanobragg.png").read_bytes()
 
 
 def test_demo_has_spots_on_an_empty_background() -> None:
@@ -68,6 +84,9 @@ def test_info_prints_versions(capsys: pytest.CaptureFixture[str]) -> None:
 def test_failures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["demo", "--out", str(tmp_path), "--backend", "fortran"]) == 1
     assert "nanobragg-hybrid: error: no backend 'fortran'" in capsys.readouterr().err
+    for command in ("demo", "quirks"):
+        assert main([command, "--quirks", "cubist"]) == 1
+        assert "error: quirks: got 'cubist', need one of nanobragg" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [[], ["dance"], ["demo", "--colour"]])

@@ -97,7 +97,10 @@ def test_what_the_quirks_do(pilatus_folder: Path, tmp_path: Path) -> None:
     with contextlib.chdir(pilatus_folder):
         assert main(["quirks", "--explain", *words, "--", *PILATUS_ARGS.split()]) == 0
     rows = {row["id"]: row for row in json.loads(found.read_text())["rows"]}
-    assert list(rows) == ["C-PARITY-001", "C-PARITY-013", "C-PARITY-015", "C-PARITY-025"]
+    # 016: with the pivot at the sample the given beam centre is taken for the near point, and the
+    # beam is not along the normal; switched off, the corner is where the given pix0 says, to 3 um.
+    numbers = [row_id.removeprefix("C-PARITY-") for row_id in rows]
+    assert numbers == ["001", "013", "015", "016", "025"]
     row, fixed = rows["C-PARITY-001"], EXPECTED["fixed"]
     assert row["relative_l2"] == pytest.approx(fixed["relative_L2_change"], rel=1e-12)
     assert row["total"]["before"] == pytest.approx(EXPECTED["sum"], rel=1e-12)

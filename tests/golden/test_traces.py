@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,56 +13,23 @@ from structure_factor_files import structure_factors_of
 
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.c_engine import engine
+from nanobragg_hybrid.trace_record import STEP_PLACE
+from nanobragg_hybrid.trace_text import trace_texts
 
 CASES = table("cases")
 TRACES = table("traces")
 
-# Recorded name -> where our trace has the same quantity, and the factor to the recorded unit.  The
-# first step is that of the first source, phi step and domain in the last sub-pixel.
-TRACED: dict[str, tuple[str, float]] = {
-    "fast": ("fast", 1.0),
-    "slow": ("slow", 1.0),
-    "pix0_vector_meters": ("pix0_m", 1.0),
-    "fdet_vec": ("fast_axis", 1.0),
-    "sdet_vec": ("slow_axis", 1.0),
-    "pixel_pos_meters": ("first.pixel_pos_m", 1.0),
-    "R_distance_meters": ("first.airpath_m", 1.0),
-    "omega_pixel_sr": ("omega_sr", 1.0),
-    "close_distance_meters": ("close_distance_m", 1.0),
-    "obliquity_factor": ("obliquity", 1.0),
-    "diffracted_vec": ("first.diffracted", 1.0),
-    "incident_vec": ("first.incident", 1.0),
-    "lambda_meters": ("first.wavelength_m", 1.0),
-    "lambda_angstroms": ("first.wavelength_m", 1e10),
-    "scattering_vec_A_inv": ("first.q_per_m", 1.0),
-    "rot_a_angstroms": ("first.a_m", 1e10),
-    "rot_b_angstroms": ("first.b_m", 1e10),
-    "rot_c_angstroms": ("first.c_m", 1e10),
-    "rot_a_star_A_inv": ("info.a_star_per_angstrom", 1.0),
-    "rot_b_star_A_inv": ("info.b_star_per_angstrom", 1.0),
-    "rot_c_star_A_inv": ("info.c_star_per_angstrom", 1.0),
-    "hkl_frac": ("first.hkl", 1.0),
-    "hkl_rounded": ("first.hkl_rounded", 1.0),
-    "F_latt_a": ("first.f_latt_a", 1.0),
-    "F_latt_b": ("first.f_latt_b", 1.0),
-    "F_latt_c": ("first.f_latt_c", 1.0),
-    "F_latt": ("first.f_latt", 1.0),
-    "F_cell": ("first.f_cell", 1.0),
-    "I_before_scaling": ("i_before_scaling", 1.0),
-    "r_e_sqr": ("r_e_sqr_m2", 1.0),
-    "fluence_photons_per_m2": ("fluence_photons_per_m2", 1.0),
-    "steps": ("steps", 1.0),
-    "capture_fraction": ("capture_fraction", 1.0),
-    "polar": ("polarization", 1.0),
-    "omega_pixel": ("omega_sr", 1.0),
-    "cos_2theta": ("cos_2theta", 1.0),
-    "I_pixel_final": ("pixel_value", 1.0),
-    "floatimage_accumulated": ("pixel_float", 1.0),
+# Integers: there is no -0.
+WHOLE = {
+    "fast",
+    "slow",
+    "hkl_rounded",
+    "steps",
+    "oversample_thick",
+    "oversample_polar",
+    "oversample_omega",
 }
-WHOLE = {"fast", "slow", "hkl_rounded", "steps"}  # integers: there is no -0
-# Switches of the experiment, recorded as 0 or 1.
-SWITCHES = {"oversample_thick", "oversample_polar", "oversample_omega"}
-R_E_METRES = 2.81794117756025e-15  # recorded beside its square
+TORCH = 1e-12  # relative; of a vector, to its length
 
 # Recorded name -> format it was printed in, where our trace has it, and the factor to its unit; of
 # the last step.
@@ -99,37 +67,69 @@ def _text(format_: str, values: list[float]) -> list[str]:
     return [format_ % (int(x) if format_ == "%d" else float(x)) for x in values]
 
 
-def _trace_differences(args: str, folder: Path, recorded: list[dict[str, Any]]) -> list[str]:
+def _traces(args: str, folder: Path, backend: str) -> nb.Tracer:
     experiment = nb.Experiment.from_nanobragg_args(args, folder)
-    factors = structure_factors_of(args, folder)
-    info = engine.plan_for(experiment, factors, nb.Quirks()).info()
+    return nb.tracer(experiment, structure_factors_of(args, folder), backend=backend)
+
+
+def _values(tracer: nb.Tracer, pixel: dict[str, Any]) -> dict[str, tuple[float, ...]]:
+    """Our numbers of a recorded pixel, whose step is the first one: of the first sub-pixel, source,
+    phi step and domain."""
+    (text,) = trace_texts(tracer.trace((int(pixel["fast"]), int(pixel["slow"]))))
+    assert pixel.keys() <= text.values.keys()
+    assert [text.values[name] for name in STEP_PLACE] == [(0.0,)] * len(STEP_PLACE)
+    return text.values
+
+
+def _check_digits(args: str, folder: Path, recorded: list[dict[str, Any]]) -> None:
+    tracer = _traces(args, folder, "c")
     differ = []
     for pixel in recorded:
-        assert pixel.keys() == TRACED.keys() | SWITCHES | {"r_e_meters"}
-        fast, slow = int(pixel["fast"]), int(pixel["slow"])
-        trace = {**engine.trace(experiment, factors, nb.Quirks(), fast, slow), "info": info}
-        for name, (path, factor) in TRACED.items():
+        values = _values(tracer, pixel)
+        for name, numbers in pixel.items():
             format_ = "%d" if name in WHOLE else "%.15g"
-            got = _text(format_, _at(trace, path, factor))
-            need = _text(format_, np.atleast_1d(pixel[name]).tolist())
+            got = _text(format_, list(values[name]))
+            need = _text(format_, np.atleast_1d(numbers).tolist())
             if got != need:
-                differ.append(f"({fast}, {slow}) {name}: got {got}, need {need}")
-        for name in SWITCHES:
-            assert getattr(experiment.sampling, name) == pixel[name]
-        assert pixel["r_e_meters"] == R_E_METRES
-    return differ
+                differ.append(f"{name}: got {got}, need {need}")
+    assert differ == []
+
+
+def _check_torch(args: str, folder: Path, recorded: list[dict[str, Any]]) -> None:
+    """The recorded numbers, and those of the C engine, which has a few more of them."""
+    tracer, other = _traces(args, folder, "torch"), _traces(args, folder, "c")
+    differ = []
+    for pixel in recorded:
+        values, exact = _values(tracer, pixel), _values(other, pixel)
+        assert values.keys() == exact.keys()
+        for name, numbers in [*pixel.items(), *exact.items()]:
+            need, got = np.atleast_1d(numbers), np.array(values[name])
+            if np.linalg.norm(got - need) > TORCH * np.linalg.norm(need):
+                differ.append(f"{name}: got {got}, need {need}")
+    assert differ == []
+
+
+CHECKS = {"c": _check_digits, "torch": _check_torch}
+
+
+@pytest.fixture(params=CHECKS)
+def check(request: pytest.FixtureRequest) -> Callable[[str, Path, list[dict[str, Any]]], None]:
+    """Checks the recorded pixels of a command line with one of the engines."""
+    if request.param == "torch":
+        pytest.importorskip("torch", reason="PyTorch is not installed (extra: torch)")
+    return CHECKS[request.param]
 
 
 @pytest.mark.parametrize("case", [name for name in TRACES if name != "pilatus"])
-def test_trace(case: str, input_folder: Path) -> None:
+def test_trace(case: str, input_folder: Path, check: Callable[..., None]) -> None:
     recorded = TRACES[case]
-    assert _trace_differences(recorded["args"], input_folder, recorded["pixels"]) == []
+    check(recorded["args"], input_folder, recorded["pixels"])
 
 
-def test_trace_of_the_pilatus_frame(pilatus_folder: Path) -> None:
+def test_trace_of_the_pilatus_frame(pilatus_folder: Path, check: Callable[..., None]) -> None:
     recorded = TRACES["pilatus"]
     assert recorded["args"].split() == PILATUS_ARGS.split()
-    assert _trace_differences(PILATUS_ARGS, pilatus_folder, recorded["pixels"]) == []
+    check(PILATUS_ARGS, pilatus_folder, recorded["pixels"])
 
 
 @pytest.mark.parametrize("case", [name for name in CASES if "printout" in CASES[name]])

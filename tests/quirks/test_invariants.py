@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,12 @@ RICH = nb.Experiment(
 )
 
 
+SOURCES = (
+    nb.Source((-10.0, 0.5, 0.1), 0.5, 1.0e-10),
+    nb.Source((-10.0, -0.2, 0.3), 3.0, 1.02e-10),
+)
+
+
 def euler_deg(matrix: np.ndarray) -> tuple[float, ...]:
     """Turns about x, then y, then z."""
     x = np.arctan2(matrix[2, 1], matrix[2, 2])
@@ -81,6 +88,11 @@ def turned(experiment: nb.Experiment, turn: np.ndarray) -> nb.Experiment:
         vector = getattr(getattr(experiment, part), name)
         if vector is not None:
             changes[path] = tuple(turn @ np.array(vector))
+    if experiment.beam.sources is not None:
+        changes["beam.sources"] = tuple(
+            dataclasses.replace(source, position=tuple(turn @ np.array(source.position)))
+            for source in experiment.beam.sources
+        )
     angles = np.radians(experiment.crystal.misset_deg)
     changes["crystal.misset_deg"] = euler_deg(turn @ rotation_xyz(angles))
     changes["detector.normal_axis"] = (0, 0, 0)  # fast x slow
@@ -101,13 +113,14 @@ def turned(experiment: nb.Experiment, turn: np.ndarray) -> nb.Experiment:
             "detector.org_y_px": 8.5,
         },
         {"crystal.shape": "gauss", "crystal.shape_fudge": 1e-4},
+        {"beam.sources": SOURCES},
         {
             "sampling.oversample_thick": True,
             "sampling.oversample_polar": True,
             "sampling.oversample_omega": True,
         },
     ],
-    ids=["plain", "sample", "curved", "pix0", "origin", "gauss", "oversampled"],
+    ids=["plain", "sample", "curved", "pix0", "origin", "gauss", "sources", "oversampled"],
 )
 @pytest.mark.parametrize("seed", range(3))
 def test_turning_everything_together(seed: int, changes: dict[str, Any]) -> None:
@@ -144,6 +157,33 @@ def test_phi_steps_add_up() -> None:
         for a in angles
     ]
     assert_same(picture(RICH, NONE, FACTORS), np.mean(pictures, axis=0))
+
+
+@pytest.mark.filterwarnings("ignore::nanobragg_hybrid.NanobraggWarning")
+@pytest.mark.parametrize("seed", [0, 1, 2, 4, 6, 7, 8, 9, 14, 15])  # the others are dark
+def test_sources_and_phi_steps_of_random_experiments_add_up(seed: int) -> None:
+    """Each source at each φ by itself, weighted: whatever else the experiment has."""
+    random = np.random.default_rng(300 + seed)
+    experiment, factors = random_experiment(random), random_table(random)
+    plan = engine.plan_for(experiment, factors, NONE)
+    oversample = plan.info()["oversample"]  # some of them would choose another one alone
+    rows, angles = plan.sources(), np.degrees(plan.phi())
+    shares = rows[:, 3] / rows[:, 3].sum() / len(angles)
+    need = 0.0
+    for row, share in zip(rows, shares, strict=True):
+        for angle in angles:
+            alone = experiment.replace(
+                {
+                    "beam.sources": (nb.Source(tuple(row[:3]), 1.0, row[4]),),
+                    "goniometer.phi_deg": float(angle),
+                    "goniometer.osc_deg": None,
+                    "goniometer.phi_steps": None,
+                    "goniometer.phi_step_deg": None,
+                    "sampling.oversample": oversample,
+                }
+            )
+            need = need + share * picture(alone, NONE, factors)
+    assert_same(picture(experiment, NONE, factors), need)
 
 
 def test_two_scans_add_up_to_one() -> None:
@@ -211,6 +251,18 @@ def test_oversampling_converges(options: bool) -> None:
         assert errors[2] < 1e-3
     else:  # the first sub-pixel's factors belong to a corner of the pixel
         assert errors[0] > 1.5 * errors[1] > 2.2 * errors[2]
+
+
+def test_on_oversampling_does_not_converge() -> None:
+    """The other side: the running product of the options goes to 0 with more sub-pixels."""
+    still = STILL.replace({"sampling.oversample_omega": True})
+    on, corrected = (
+        [picture(still.replace({"sampling.oversample": n}), quirks).sum() for n in (4, 16, 32)]
+        for quirks in (nb.Quirks(), NONE)
+    )
+    assert on[0] > 3 * on[1] > 9 * on[2]
+    assert corrected[2] == pytest.approx(corrected[1], rel=0.01)
+    assert on[2] < 0.01 * corrected[2]
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -5,38 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from quirk_page import ledger_table
 from recorded import arguments, differing_files, image, link_inputs, run_in_process, table
 
 import nanobragg_hybrid as nb
 
 CASES = table("cases")
-FLOATS, INTEGERS, PICTURE = "floatimage.bin", "intimage.img", "image.pgm"
+FLOATS = "floatimage.bin"
 
 # quirk -> the recorded case that shows it, and a file that changes without it
 SHOWN_BY = {
-    "phi_carryover": ("phi0_carryover", FLOATS),
-    "oversample_running_product": ("os_polar", FLOATS),
-    "thick_last_layer": ("thick", FLOATS),
-    "polar_first_source": ("div_polar", FLOATS),
-    "interpolation_latch": ("interp_latch", FLOATS),
-    "water_background": ("water", FLOATS),
-    "layer_overshoot": ("thick", FLOATS),
-    "curved_detector_axes": ("curved", FLOATS),
-    "source_weights_ignored": ("sourcefile_weighted", FLOATS),
-    "triclinic_cell": ("triclinic", FLOATS),
-    "misset_random_radians": ("misset_random_1", FLOATS),
-    "custom_convention_switch": ("spindle", FLOATS),
-    "pivot_flag_ignored": ("pivot_sample_rot", FLOATS),
-    "pix0_ignored": ("pix0_sample", FLOATS),
-    "near_point_ignored": ("beam_xds", FLOATS),
-    "cli_substring": ("misset_seed_eats_args", FLOATS),
-    "smv_header_search": ("img", FLOATS),
-    "hkl_stream": ("hkl_fivecol", FLOATS),
-    "source_file_comments": ("sourcefile_comment", FLOATS),
-    "fdump_whitespace": ("dump_whitespace", FLOATS),
-    "rmsd_counts_masked": ("mask", PICTURE),
-    "phi_left_edge": ("phi_osc", FLOATS),
-    "header_overflow": ("header_overflow", INTEGERS),
+    quirk.name: (entry["recorded"]["case"], entry["recorded"]["file"])
+    for quirk, entry in zip(nb.LEDGER, ledger_table()["quirk"], strict=True)
+    if "recorded" in entry
 }
 # misset_seed_default needs the clock, curved_needs_argument the last word, and
 # solid_angle_over_steps changes no file: see below.

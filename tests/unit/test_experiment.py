@@ -21,9 +21,12 @@ from nanobragg_hybrid import (
     FileFormatError,
     Goniometer,
     Mask,
+    NanobraggWarning,
     Output,
+    Quirks,
     Sampling,
     Source,
+    load_run,
 )
 
 FULL = Experiment(
@@ -140,7 +143,11 @@ def _changed(path: str, value: Any) -> dict[str, Any]:
         ("schema_version", True, "schema_version"),
         ("schema_version", 1.0, "schema_version"),
         ("schema_version", "1", "schema_version"),
-        ("quirks", {}, "experiment"),
+        ("quirks", {}, "quirks"),
+        ("quirks", None, "quirks"),
+        ("quirks", "cubist", "quirks"),
+        ("quirks", "none,+cubist", "quirks"),
+        ("quirk", "none", "experiment"),
         ("beam", [], "beam"),
         ("beam", None, "beam"),
         ("beam/wavelength", 1.0, "beam"),
@@ -201,6 +208,59 @@ def test_load_names_the_file(tmp_path: Path) -> None:
         Experiment.load(tmp_path / "missing.json")
     with pytest.raises(FileAccessError):
         FULL.save(tmp_path / "no folder" / "full.json")
+
+
+QUIRKS = [Quirks(), Quirks.none(), Quirks.nanobragg_fixed(), Quirks(phi_carryover=False)]
+
+
+@pytest.mark.parametrize("quirks", QUIRKS, ids=str)
+def test_a_file_keeps_the_quirks(quirks: Quirks, tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    FULL.save(path, quirks)
+    assert load_run(path) == (FULL, quirks)
+    assert load_run(path).quirks == quirks
+    assert json.loads(path.read_text())["quirks"] == str(quirks)
+    assert path.read_text(encoding="utf-8") == FULL.to_json(quirks)
+    assert json.loads(FULL.to_json(quirks)) == json.loads(json.dumps(FULL.to_dict(quirks)))
+
+
+def test_a_file_without_quirks_means_all_on(tmp_path: Path) -> None:
+    """So does every file written before files could say it."""
+    path = tmp_path / "run.json"
+    FULL.save(path)
+    assert "quirks" not in json.loads(path.read_text())
+    experiment, quirks = load_run(path)
+    assert (experiment, quirks) == (FULL, Quirks())
+
+
+def test_quirks_that_an_experiment_cannot_hold_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    FULL.save(path, Quirks.none())
+    for load in (
+        lambda: Experiment.load(path),
+        lambda: Experiment.from_json(path.read_text()),
+        lambda: Experiment.from_dict(FULL.to_dict(Quirks.none())),
+    ):
+        with pytest.warns(NanobraggWarning, match="the quirks 'none' are no part") as told:
+            assert load() == FULL
+        assert [warning.filename for warning in told] == [__file__]
+    FULL.save(path, Quirks())  # what it would be rendered with anyway
+    assert Experiment.load(path) == FULL
+
+
+@pytest.mark.parametrize("text", ["cubist", "none,+cubist", "phi_carryover", 5, None])
+def test_unknown_quirks_name_file_and_field(text: object, tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps({**FULL.to_dict(), "quirks": text}))
+    for load in (load_run, Experiment.load):
+        with pytest.raises(FileFormatError, match=r"run\.json: quirks: got .*, need"):
+            load(path)
+
+
+def test_only_quirks_are_saved_as_quirks(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="quirks: got 'none', need an object of class Quirks"):
+        FULL.save(tmp_path / "run.json", "none")  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_experiments_are_hashable() -> None:

@@ -103,6 +103,32 @@ def test_nothing_matters_in_a_plain_still() -> None:
             {
                 "detector.convention": "custom",
                 "detector.org_x_px": 1,
+                "detector.rotation_deg": (0, 5, 0),
+            },
+            ("near_point_ignored",),
+        ),
+        (
+            {
+                "detector.convention": "custom",
+                "detector.pivot": "sample",
+                "detector.beam_x_mm": 1,
+                "detector.twotheta_deg": 5,
+            },
+            ("near_point_ignored",),
+        ),
+        (
+            {
+                "detector.convention": "custom",
+                "detector.pivot": "sample",
+                "detector.org_x_px": 1,
+                "detector.twotheta_deg": 5,
+            },
+            (),
+        ),
+        (
+            {
+                "detector.convention": "custom",
+                "detector.org_x_px": 1,
                 "detector.beam_x_mm": 1,
             },
             ("near_point_ignored",),

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,14 +12,6 @@ from nanobragg_hybrid import LEDGER, ConfigError, Quirks
 
 NAMES = [quirk.name for quirk in LEDGER]
 FIXED = {"phi_carryover", "oversample_running_product", "curved_needs_argument"}
-DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "quirks.md"
-
-
-def test_ledger_is_the_document() -> None:
-    rows = re.findall(
-        r"^\| (C-PARITY-\d+) \| (\w+) \|", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE
-    )
-    assert [(quirk.id, quirk.name) for quirk in LEDGER] == rows
 
 
 def test_kernel_quirks_are_the_first_nine() -> None:

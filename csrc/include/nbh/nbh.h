@@ -411,6 +411,8 @@ typedef struct nbh_step_trace {
     int32_t domain;
     double pixel_pos_m[3]; /* P */
     double airpath_m;      /* R */
+    double solid_angle_sr; /* of this sub-pixel */
+    double obliquity;      /* close_distance / R */
     double diffracted[3];  /* d */
     double incident[3];
     double wavelength_m;
@@ -426,8 +428,20 @@ typedef struct nbh_step_trace {
     double f_latt_b;
     double f_latt_c;
     double f_latt;
-    double f_cell;
+    double f_cell;      /* 0 where f_latt = 0 ends the step before it is looked up */
+    double term;        /* what the step adds to the sum */
+    double running_sum; /* the sum before scaling once the step is done */
 } nbh_step_trace;
+
+/* Which steps of a pixel to record; -1: any. */
+typedef struct nbh_step_choice {
+    int32_t layer;
+    int32_t sub_slow;
+    int32_t sub_fast;
+    int32_t source;
+    int32_t phi_step;
+    int32_t domain;
+} nbh_step_choice;
 
 /* The whole chain of one pixel (model 6). */
 typedef struct nbh_trace {
@@ -436,7 +450,7 @@ typedef struct nbh_trace {
     int32_t masked;       /* 1: outside the ROI or masked; nothing else is set */
     int32_t evaluated;    /* 0: dmin cut every source; the steps are not set */
     nbh_step_trace first; /* the first step that dmin does not cut */
-    nbh_step_trace last;  /* the loop state when the pixel was finished */
+    nbh_step_trace last;  /* the last one; its f_cell is the last that was looked up */
     double pix0_m[3];
     double fast_axis[3];
     double slow_axis[3];
@@ -510,6 +524,14 @@ NBH_API nbh_status nbh_plan_pixel_interval(const nbh_plan *plan, int32_t fast, i
 /* The whole chain of one pixel; the plan must be settled. */
 NBH_API nbh_status nbh_plan_trace(const nbh_plan *plan, int32_t fast, int32_t slow,
                                   nbh_trace *trace, nbh_error *error);
+/* The same with more of its steps: those of the choice (NULL: all), in serial order, of which the
+ * first `capacity` go to steps.  *count is how many there are; dmin leaves out steps, and a pixel
+ * that is not lit has none.  Non-zero *cancel (may be NULL) stops. */
+NBH_API nbh_status nbh_plan_trace_steps(const nbh_plan *plan, int32_t fast, int32_t slow,
+                                        const nbh_step_choice *choice, int64_t capacity,
+                                        nbh_step_trace *steps, int64_t *count,
+                                        const volatile int32_t *cancel, nbh_trace *trace,
+                                        nbh_error *error);
 /* Statistics of a rendered image (n_slow * n_fast); omega_sum_sr is the total over all rows. */
 NBH_API nbh_status nbh_plan_statistics(const nbh_plan *plan, const float *image,
                                        double omega_sum_sr, nbh_statistics *statistics,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,12 @@ from ..plan_warnings import plan_warnings
 from ..quirks import Quirks
 from ..result import Geometry, SimulationResult, Statistics
 from ..structure_factors import StructureFactors
+from ..trace_record import STEP_PLACE, StepChoice, Trace
 from .bridge import to_core, translated_errors
 from .library import available_kernels, build_info
+from .traces import trace_of
+
+_ANY_STEP = (-1,) * len(STEP_PLACE)
 
 
 class Plan:
@@ -84,7 +89,22 @@ class Plan:
         Raises `ConfigError` (``pixel``) outside the image.
         """
         with translated_errors(self.experiment):
-            return self._plan.trace(fast, slow, _thread_count(threads))
+            return self._plan.trace(fast, slow, _ANY_STEP, 0, _thread_count(threads))[0]
+
+    def steps(
+        self, fast: int, slow: int, choice: StepChoice, limit: int, threads: int | None = None
+    ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """The same and, by the members of `nbh_step_trace`, the first `limit` steps of a choice.
+
+        Raises `ConfigError` (``pixel``, ``choice.phi_step``) for a pixel or step that is not there.
+        """
+        chosen = [
+            -1 if index is None else index
+            for index in (getattr(choice, name) for name in STEP_PLACE)
+        ]
+        with translated_errors(self.experiment):
+            trace, steps, _ = self._plan.trace(fast, slow, chosen, limit, _thread_count(threads))
+        return trace, steps
 
     def sources(self) -> NDArray[np.float64]:
         """Shape (n, 5): unit vector to the source x, y, z, its weight, its wavelength in metres."""
@@ -145,6 +165,31 @@ def render(
         experiment=plan.experiment,
         quirks=quirks,
     )
+
+
+class Tracer:
+    """The traces of a plan's pixels; see `backends.PixelTracer`."""
+
+    def __init__(self, plan: Plan, threads: int | None = None) -> None:
+        self._plan = plan
+        self._threads = threads
+        self.info: Mapping[str, Any] = plan.info()
+
+    def trace(self, fast: int, slow: int, choice: StepChoice, limit: int) -> Trace:
+        """One pixel's chain with the first `limit` steps of a choice."""
+        trace, steps = self._plan.steps(fast, slow, choice, limit, self._threads)
+        return trace_of(trace, steps, self.info, self._plan.experiment.sampling)
+
+
+def tracer(
+    experiment: Experiment,
+    structure_factors: StructureFactors,
+    *,
+    quirks: Quirks,
+    kernel: str = "auto",
+) -> Tracer:
+    """Sets up an experiment for traces of its pixels, which are always of the exact kernel."""
+    return Tracer(Plan(experiment, structure_factors, quirks, kernel))
 
 
 def trace(

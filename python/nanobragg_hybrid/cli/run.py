@@ -13,7 +13,7 @@ from nanobragg_hybrid.cli.facts import Images, facts, plan_facts
 from nanobragg_hybrid.cli.inputs import Warn, read_input
 from nanobragg_hybrid.cli.json_text import json_text
 from nanobragg_hybrid.cli.outputs import check_outputs, named_files, output_files, write_outputs
-from nanobragg_hybrid.cli.pixels import printout_lines, trace_lines
+from nanobragg_hybrid.cli.pixels import printout_lines
 from nanobragg_hybrid.cli.progress import Progress
 from nanobragg_hybrid.cli.report import log_files, log_image, log_kernel, log_setup
 from nanobragg_hybrid.config.seeds import with_clock_seeds
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.nanobragg_args.command import Command
     from nanobragg_hybrid.result import SimulationResult
     from nanobragg_hybrid.structure_factors import StructureFactors
+from nanobragg_hybrid.trace_record import StepChoice
+from nanobragg_hybrid.trace_text import format_trace
 
 
 def run(options: Options, command_line: Sequence[str], log: Log, say: Warn) -> None:
@@ -147,8 +149,10 @@ def _print_pixels(
     log: Log, command: Command, plan: Plan, info: Mapping[str, Any], threads: int | None
 ) -> None:
     if command.trace_pixel is not None:
-        trace = plan.trace(*command.trace_pixel, threads)
-        for line in trace_lines(trace, info, command.experiment.sampling):
+        from nanobragg_hybrid.c_engine.engine import Tracer
+
+        trace = Tracer(plan, threads).trace(*command.trace_pixel, StepChoice(), 1)
+        for line in format_trace(trace):
             log.line(line)
     pixels: Iterable[tuple[int, int]] = ()
     if command.printout_pixel is not None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from nanobragg_hybrid._version import __version__
 from nanobragg_hybrid.cli.log import silence_stdout
 from nanobragg_hybrid.errors import NanobraggError
+from nanobragg_hybrid.quirks import Quirks
 
 if TYPE_CHECKING:
     from nanobragg_hybrid.config import Experiment
@@ -31,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("only quirks --explain takes a command line after --")
     try:
         if arguments.command == "demo":
-            _demo(Path(arguments.out), arguments.backend)
+            _demo(Path(arguments.out), arguments.backend, Quirks.parse(arguments.quirks))
         elif arguments.command == "quirks":
             _quirks(parser, arguments, command_line)
         else:
@@ -58,15 +59,24 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="render a picture of an invented crystal")
     demo.add_argument("--out", default="demo.png", help="PNG file to write (default: %(default)s)")
     demo.add_argument("--backend", default="c", help="what renders it (default: %(default)s)")
+    demo.add_argument(
+        "--quirks", default="nanobragg", metavar="LIST", help="preset and toggles (default: all on)"
+    )
     commands.add_parser("info", help="print versions and how the compiled core was built")
     quirks = commands.add_parser(
         "quirks",
         help="list nanoBragg's quirks, or show what they do to an image",
-        usage="%(prog)s [--explain [--pixel FAST SLOW] [--json FILE] [--out FILE] -- ARGS]",
+        usage="%(prog)s [--quirks LIST] "
+        "[--explain [--pixel FAST SLOW] [--json FILE] [--out FILE] -- ARGS]",
         description="List nanoBragg's quirks.  With --explain, render the nanoBragg command line "
         "ARGS, and again for each quirk that could have changed its image, with that quirk off.",
     )
     quirks.add_argument("--explain", action="store_true", help="render ARGS, which follow --")
+    quirks.add_argument(
+        "--quirks",
+        metavar="LIST",
+        help="preset and toggles: which are on; with --explain, the same as among ARGS",
+    )
     quirks.add_argument(
         "--pixel",
         nargs=2,
@@ -86,13 +96,16 @@ def _quirks(
     if arguments.explain:
         if not command_line:
             parser.error("quirks --explain needs a nanoBragg command line after --")
+        if arguments.quirks is not None:
+            command_line = ["--quirks", arguments.quirks, *command_line]
         _explain(arguments, command_line)
         return
     if arguments.pixel or arguments.json or arguments.out:
         parser.error("--pixel, --json and --out belong to quirks --explain")
     from nanobragg_hybrid.cli.ledger import ledger_lines
 
-    for line in ledger_lines():
+    quirks = None if arguments.quirks is None else Quirks.parse(arguments.quirks)
+    for line in ledger_lines(quirks):
         print(line)
 
 
@@ -152,12 +165,12 @@ def demo_experiment() -> Experiment:
     )
 
 
-def _demo(out: Path, backend: str) -> None:
+def _demo(out: Path, backend: str, quirks: Quirks) -> None:
     import nanobragg_hybrid as nb
     from nanobragg_hybrid.cli.pictures import grey
 
     table = nb.read_hkl(DEMO_FILE)
-    result = nb.simulate(demo_experiment(), table, backend=backend)
+    result = nb.simulate(demo_experiment(), table, backend=backend, quirks=quirks)
     nb.write_png(out, grey(result.image))
     geometry = result.geometry
     print(f"{table.reflections} structure factors of an invented crystal from {DEMO_FILE}")

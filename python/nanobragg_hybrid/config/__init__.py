@@ -5,11 +5,12 @@ from __future__ import annotations
 from .beam import Beam, Source
 from .crystal import Crystal
 from .detector import Detector
-from .experiment import Experiment
+from .experiment import Experiment, load_run
 from .goniometer import Goniometer
 from .mask import Mask
 from .output import Output
 from .sampling import Sampling
+from .serialize import SavedRun
 
 __all__ = [
     "Beam",
@@ -20,5 +21,7 @@ __all__ = [
     "Mask",
     "Output",
     "Sampling",
+    "SavedRun",
     "Source",
+    "load_run",
 ]

@@ -19,10 +19,12 @@ from .goniometer import Goniometer
 from .output import Output
 from .sampling import Sampling
 from .serialize import (
+    SavedRun,
     experiment_from_dict,
     experiment_from_json,
     experiment_to_dict,
     experiment_to_json,
+    run_from_json,
 )
 from .validate import Instance, check_fields, meta
 
@@ -90,36 +92,44 @@ class Experiment(Record):
         resolved: Experiment = resolve(self, Quirks() if quirks is None else quirks)
         return resolved
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data: the inverse of `from_dict`."""
-        return experiment_to_dict(self)
+    def to_dict(self, quirks: Quirks | None = None) -> dict[str, Any]:
+        """Plain data: the inverse of `from_dict`; with an entry for `quirks` if they are given."""
+        return experiment_to_dict(self, quirks)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Experiment:
-        """From plain data with a schema version; unknown keys are errors (`ConfigError`)."""
+        """From plain data with a schema version; unknown keys are errors (`ConfigError`).
+
+        Warns if the data names quirks that are not all on, because they are no part of it.
+        """
         return experiment_from_dict(data)
 
-    def to_json(self) -> str:
-        """JSON text: the inverse of `from_json`, to the last bit."""
-        return experiment_to_json(self)
+    def to_json(self, quirks: Quirks | None = None) -> str:
+        """JSON text: the inverse of `from_json`, to the last bit; with an entry for `quirks`."""
+        return experiment_to_json(self, quirks)
 
     @classmethod
     def from_json(cls, text: str) -> Experiment:
-        """From JSON text; `FileFormatError` if it is no JSON, `ConfigError` as `from_dict`."""
+        """From JSON text; `FileFormatError` if it is no JSON, else as `from_dict`."""
         return experiment_from_json(text)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the JSON text to a file; `FileAccessError` if that fails."""
+    def save(self, path: str | os.PathLike[str], quirks: Quirks | None = None) -> None:
+        """Writes the JSON text to a file, with the quirks to render it with if they are given.
+
+        Raises `FileAccessError` if it cannot be written.
+        """
         from nanobragg_hybrid.io.atomic import atomic_write
 
+        text = self.to_json(quirks)
         with atomic_write(path) as file:
-            file.write(self.to_json().encode("utf-8"))
+            file.write(text.encode("utf-8"))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Experiment:
-        """Reads a file written by `save`.
+        """Reads the experiment of a file written by `save`; `load_run` reads its quirks as well.
 
-        Raises `FileAccessError`, `FileFormatError`, or `ConfigError` for the values in it.
+        Warns if the file names quirks that are not all on.  Raises `FileAccessError`,
+        `FileFormatError`, or `ConfigError` for the values in it.
         """
         from nanobragg_hybrid.io.text import read_text
 
@@ -154,6 +164,17 @@ class Experiment(Record):
 
         words: list[str] = emit_args(self, folder)
         return words
+
+
+def load_run(path: str | os.PathLike[str]) -> SavedRun:
+    """Reads a file written by `Experiment.save`: the experiment, and the quirks to render it with.
+
+    All quirks are on if the file says nothing about them.  Raises `FileAccessError`,
+    `FileFormatError`, also for quirks that there are not, or `ConfigError` for other values.
+    """
+    from nanobragg_hybrid.io.text import read_text
+
+    return run_from_json(read_text(path), os.fspath(path))
 
 
 _PARTS = {

@@ -1,17 +1,20 @@
 """Experiments as plain data and as JSON text.
 
 The format is stable within a schema version: a file written by one release is read by every later
-one.  Numbers are written with as many digits as give back the same bits.
+one.  Numbers are written with as many digits as give back the same bits.  A file may say with which
+quirks its experiment is to be rendered; without that entry it is with all of them on.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
+import warnings
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 
-from nanobragg_hybrid.errors import ConfigError, FileFormatError
+from nanobragg_hybrid.errors import ConfigError, FileFormatError, NanobraggWarning
+from nanobragg_hybrid.quirks import Quirks
 
 from .beam import Beam, Source
 from .crystal import Crystal
@@ -37,15 +40,35 @@ _SECTIONS: Final[Mapping[str, type]] = {
 }
 
 
-def experiment_to_dict(experiment: Experiment) -> dict[str, Any]:
-    """Plain data (dict, list, str, int, float, bool, None) with format and schema version."""
+class SavedRun(NamedTuple):
+    """What a file says: the experiment, and the quirks to render it with (all on if it says
+    nothing about them)."""
+
+    experiment: Experiment
+    quirks: Quirks
+
+
+def experiment_to_dict(experiment: Experiment, quirks: Quirks | None = None) -> dict[str, Any]:
+    """Plain data (dict, list, str, int, float, bool, None) with format and schema version.
+
+    `quirks`, if given, are written as the text that `Quirks.parse` reads.
+    """
     data: dict[str, Any] = {"format": FORMAT, "schema_version": SCHEMA_VERSION}
+    if quirks is not None:
+        if not isinstance(quirks, Quirks):
+            raise ConfigError("quirks", quirks, "an object of class Quirks, or None")
+        data["quirks"] = str(quirks)
     for name in _SECTIONS:
         data[name] = _plain(getattr(experiment, name))
     return data
 
 
 def experiment_from_dict(data: Mapping[str, Any]) -> Experiment:
+    """The experiment of `run_from_dict`; warns if the data has quirks that are not all on."""
+    return _experiment(run_from_dict(data))
+
+
+def run_from_dict(data: Mapping[str, Any]) -> SavedRun:
     """The inverse of `experiment_to_dict`.
 
     Fields and sections left out get their defaults.  Raises `ConfigError` for another format or
@@ -60,34 +83,45 @@ def experiment_from_dict(data: Mapping[str, Any]) -> Experiment:
     version = data.get("schema_version")
     if type(version) is not int or version != SCHEMA_VERSION:
         raise ConfigError("schema_version", version, f"{SCHEMA_VERSION}, which this version reads")
+    quirks = _quirks(data["quirks"]) if "quirks" in data else Quirks()
     sections: dict[str, Any] = {}
     for name, value in data.items():
-        if name in ("format", "schema_version"):
+        if name in ("format", "schema_version", "quirks"):
             continue
         if name not in _SECTIONS:
-            raise ConfigError("experiment", name, "only the keys " + ", ".join(_SECTIONS))
+            raise ConfigError("experiment", name, "only the keys quirks, " + ", ".join(_SECTIONS))
         fields = _fields(_SECTIONS[name], value, name)
         if name == "beam" and fields.get("sources") is not None:
             fields["sources"] = _sources(fields["sources"])
         if name == "detector" and fields.get("mask") is not None:
             fields["mask"] = Mask.from_dict(fields["mask"])
         sections[name] = _SECTIONS[name](**fields)
-    return Experiment(**sections)
+    return SavedRun(Experiment(**sections), quirks)
 
 
-def experiment_to_json(experiment: Experiment) -> str:
+def experiment_to_json(experiment: Experiment, quirks: Quirks | None = None) -> str:
     """JSON text, indented, with a newline at its end."""
     import json
 
-    return json.dumps(experiment_to_dict(experiment), indent=2, allow_nan=False) + "\n"
+    return json.dumps(experiment_to_dict(experiment, quirks), indent=2, allow_nan=False) + "\n"
 
 
 def experiment_from_json(text: str, name: str = "experiment") -> Experiment:
+    """The experiment of `run_from_json`; warns if the text has quirks that are not all on."""
+    return _experiment(run_from_json(text, name))
+
+
+def run_from_json(text: str, name: str = "experiment") -> SavedRun:
     """The inverse of `experiment_to_json`; `name` is what messages call the text.
 
-    Raises `FileFormatError` for text that is no JSON or has a key twice, and what
-    `experiment_from_dict` raises.
+    Raises `FileFormatError` for text that is no JSON, has a key twice or names no quirks that there
+    are, and what `run_from_dict` raises.
     """
+    return run_from_dict(_json(text, name))
+
+
+def _json(text: str, name: str) -> Any:
+    """The data of JSON text whose quirks, if it has any, are known."""
     import json
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -108,7 +142,25 @@ def experiment_from_json(text: str, name: str = "experiment") -> Experiment:
         raise
     except (ValueError, RecursionError) as error:  # a number too long, brackets too deep
         raise FileFormatError(name, 0, f"no JSON of an experiment: {error}") from None
-    return experiment_from_dict(data)
+    if isinstance(data, dict) and "quirks" in data:
+        try:
+            _quirks(data["quirks"])
+        except ConfigError as error:
+            raise FileFormatError(name, 0, str(error)) from None
+    return data
+
+
+def _experiment(run: SavedRun) -> Experiment:
+    if run.quirks != Quirks():
+        text = f"the quirks {str(run.quirks)!r} are no part of an Experiment: load_run reads both"
+        warnings.warn(text, NanobraggWarning, stacklevel=4)
+    return run.experiment
+
+
+def _quirks(text: object) -> Quirks:
+    if not isinstance(text, str):
+        raise ConfigError("quirks", text, "a text like 'none,+phi_carryover'")
+    return Quirks.parse(text)
 
 
 def _plain(value: Any) -> Any:

@@ -256,3 +256,9 @@ def check_fields(config: Any, path: str) -> None:
             name = f"{path}.{field.name}" if path else field.name
             raise ConfigError(name, value, rule.text, field.metadata["unit"]) from None
         object.__setattr__(config, field.name, normal)
+
+
+def require_class(name: str, value: object, cls: type) -> None:
+    """Raises ConfigError if an argument is of another class."""
+    if not isinstance(value, cls):
+        raise ConfigError(name, value, f"an object of class {cls.__name__}")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .smv import SmvHeader, SmvImage, header_number, read_smv, write_mask, write_smv
     from .source_file import read_source_file, write_source_file
     from .text import read_bytes, read_text, write_text
+    from .trace import read_trace, write_trace
 
 __all__ = [
     "AtomicFiles",
@@ -40,6 +41,7 @@ __all__ = [
     "read_smv",
     "read_source_file",
     "read_text",
+    "read_trace",
     "write_dump",
     "write_hkl",
     "write_mask",
@@ -50,6 +52,7 @@ __all__ = [
     "write_smv",
     "write_source_file",
     "write_text",
+    "write_trace",
 ]
 
 __getattr__, __dir__ = lazy_names(
@@ -65,5 +68,6 @@ __getattr__, __dir__ = lazy_names(
         ".smv": "SmvHeader SmvImage header_number read_smv write_mask write_smv",
         ".source_file": "read_source_file write_source_file",
         ".text": "read_bytes read_text write_text",
+        ".trace": "read_trace write_trace",
     },
 )

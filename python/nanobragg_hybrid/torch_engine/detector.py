@@ -3,64 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Final
 
-from nanobragg_hybrid.config import Experiment
-from nanobragg_hybrid.conventions import Convention, Pivot
+from nanobragg_hybrid.conventions import Convention
 
 from .inputs import Inputs
-from .scalars import SMALLEST_NORMAL, Scalar, as_float, magnitude_of, radians
-from .vectors import Vector, cross, dot, mag, minus, rot_axis, rot_xyz, scale, unit
+from .placement import (
+    BEAM_CENTRE,
+    FRAMES,
+    NEAR_POINT,
+    XDS_ORIGIN,
+    Axes,
+    Placement,
+    normal_is_recomputed,
+)
+from .scalars import SMALLEST_NORMAL, Scalar, magnitude_of, radians
+from .vectors import Vector, cross, dot, minus, rot_axis, rot_xyz, scale, unit
 
 ORIGIN: Final = "detector.origin_m"
 """Name of the value that replaces the corner of the detector, whatever the rest of model 3 says."""
-
-_GIVEN_VECTORS: Final = (
-    "beam.direction",
-    "beam.polarization_axis",
-    "goniometer.spindle_axis",
-    "detector.fast_axis",
-    "detector.slow_axis",
-    "detector.normal_axis",
-    "detector.twotheta_axis",
-    "detector.pix0_m",
-)
-
-_Axes = tuple[float, float, float]
-
-
-@dataclass(frozen=True, slots=True)
-class _Frame:
-    """The directions of a convention, in the order of model 3's table."""
-
-    beam: _Axes
-    fast: _Axes
-    slow: _Axes
-    normal: _Axes
-    twotheta: _Axes
-    polarization: _Axes
-    spindle: _Axes
-    pivot: Pivot
-
-
-_X: Final = (1.0, 0.0, 0.0)
-_Y: Final = (0.0, 1.0, 0.0)
-_Z: Final = (0.0, 0.0, 1.0)
-_MINUS_X: Final = (-1.0, 0.0, 0.0)
-_MINUS_Y: Final = (0.0, -1.0, 0.0)
-_MINUS_Z: Final = (0.0, 0.0, -1.0)
-
-_FRAMES: Final = MappingProxyType(
-    {
-        "adxv": _Frame(_Z, _X, _MINUS_Y, _Z, _MINUS_X, _X, _X, "beam"),
-        "mosflm": _Frame(_X, _Z, _MINUS_Y, _X, _MINUS_Z, _Z, _Z, "beam"),
-        "denzo": _Frame(_X, _Z, _MINUS_Y, _X, _MINUS_Z, _Z, _Z, "beam"),
-        "xds": _Frame(_Z, _X, _Y, _Z, _X, _X, _X, "sample"),
-        "dials": _Frame(_Z, _X, _Y, _Z, _Y, _Y, _Y, "sample"),
-        "custom": _Frame(_X, _Z, _MINUS_Y, _X, _Y, _Z, _Z, "beam"),
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +29,12 @@ class DetectorGeometry:
     """Where detector and beam are; metres, unit vectors.
 
     fast, slow, normal are the detector's directions after its rotations, pix0 the outer corner of
-    pixel (0, 0), close the distance to the nearest point of the plane.  beam_x, beam_y are as image
-    headers report them; beam_fast to close_slow as model 3 leaves them.
+    pixel (0, 0), close the distance to the nearest point of the plane, asked_close the same as in
+    step 2 of model 3, before two-theta.  beam_x, beam_y are as image headers report
+    them; beam_fast to close_slow as model 3 leaves them.
     """
 
+    placement: Placement
     beam: Vector
     fast: Vector
     slow: Vector
@@ -84,6 +47,7 @@ class DetectorGeometry:
     pixel: Scalar
     distance: Scalar
     close: Scalar
+    asked_close: Scalar
     beam_x: Scalar
     beam_y: Scalar
     beam_fast: Scalar
@@ -95,42 +59,24 @@ class DetectorGeometry:
     twotheta: Scalar
 
 
-def convention_of(experiment: Experiment) -> Convention:
-    """The convention that counts: any given vector selects "custom" (model 3)."""
-    for path in _GIVEN_VECTORS:
-        part, name = path.split(".")
-        if getattr(getattr(experiment, part), name) is not None:
-            return "custom"
-    return experiment.detector.convention
-
-
-def pivot_of(experiment: Experiment) -> Pivot:
-    """The pivot that counts: a named convention's own (model 3)."""
-    convention = convention_of(experiment)
-    given = experiment.detector.pivot
-    if convention == "custom" and given is not None:
-        return given
-    return _FRAMES[convention].pivot
-
-
-def normal_is_recomputed(experiment: Experiment) -> bool:
-    """Whether the normal is replaced by fast x slow, because it is no unit vector (model 3)."""
-    normal = experiment.detector.normal_axis
-    return normal is not None and as_float(mag(normal)) != 1.0
-
-
 def detector_geometry(inputs: Inputs) -> DetectorGeometry:
-    """Model 3 from beginning to end."""
+    """Model 3 from beginning to end.
+
+    Raises `ConfigError` for more than one centre while near_point_ignored is off.
+    """
     experiment = inputs.experiment
-    convention = convention_of(experiment)
+    placement = Placement.of(experiment, inputs.quirks)
+    convention = placement.convention
     pixel, size_fast, size_slow = _sizes(inputs)
     close_fast, close_slow, close_x, close_y = _near_point(inputs, pixel, size_fast, size_slow)
     beam_x, beam_y = _beam_centre(inputs, convention, pixel, size_fast, size_slow, close_x, close_y)
     beam_fast, beam_slow = _beam_on_detector(convention, pixel, size_slow, beam_x, beam_y)
-    if convention == "custom":
+    if not inputs.quirks.near_point_ignored:
+        close_fast, close_slow = close_x, close_y
+    elif convention == "custom":
         close_fast, close_slow = beam_x, beam_y
 
-    frame = _FRAMES[convention]
+    frame = FRAMES[convention]
     beam = unit(_direction(inputs, "beam.direction", frame.beam))
     fast = unit(_direction(inputs, "detector.fast_axis", frame.fast))
     slow = unit(_direction(inputs, "detector.slow_axis", frame.slow))
@@ -147,30 +93,36 @@ def detector_geometry(inputs: Inputs) -> DetectorGeometry:
     def turned(v: Vector) -> Vector:
         return rot_axis(rot_xyz(v, rotation), twotheta_axis, twotheta)
 
-    ratio = dot(beam, rot_xyz(normal, rotation))
-    if isinstance(ratio, float) and ratio == 0.0:
-        ratio = SMALLEST_NORMAL
+    ratio = _not_zero(dot(beam, rot_xyz(normal, rotation)))
     close_mm = inputs.optional("detector.close_distance_mm")
     if close_mm is None:
         close = magnitude_of(ratio * (inputs.number("detector.distance_mm") / 1000.0))
     else:
         close = close_mm / 1000.0
-    distance = close / ratio
+    asked_close, distance = close, close / ratio
 
-    pivot = pivot_of(experiment)
-    if pivot == "sample":
+    is_near, is_sample = placement.point == "near", placement.pivot == "sample"
+    if is_sample and is_near:
         pix0 = turned(_corner(fast, slow, normal, close_fast, close_slow, close))
+    elif is_sample:
+        upright = close / _not_zero(dot(beam, normal))
+        pix0 = turned(_corner(fast, slow, beam, beam_fast, beam_slow, upright))
     fast, slow, normal = turned(fast), turned(slow), turned(normal)
-    if pivot == "beam":
+    if is_near and not is_sample:  # which turning the detector about the beam would move
+        pix0 = _corner(fast, slow, normal, close_fast, close_slow, close)
+    elif not is_sample:
         pix0 = _corner(fast, slow, beam, beam_fast, beam_slow, distance)
     if inputs.is_live(ORIGIN):
         x, y, z = inputs.values[ORIGIN].unbind()
         pix0 = (x, y, z)
+    elif placement.point == "corner":
+        pix0 = inputs.vector("detector.pix0_m")
 
     close_fast, close_slow = -dot(pix0, fast), -dot(pix0, slow)
     close = dot(pix0, normal)
     centre = minus(scale(beam, close / ratio), pix0)
     return DetectorGeometry(
+        placement=placement,
         beam=beam,
         fast=fast,
         slow=slow,
@@ -183,6 +135,7 @@ def detector_geometry(inputs: Inputs) -> DetectorGeometry:
         pixel=pixel,
         distance=close / ratio,
         close=close,
+        asked_close=asked_close,
         beam_x=beam_x,
         beam_y=beam_y,
         beam_fast=dot(fast, centre),
@@ -195,8 +148,12 @@ def detector_geometry(inputs: Inputs) -> DetectorGeometry:
     )
 
 
-def _direction(inputs: Inputs, path: str, otherwise: _Axes) -> Vector:
+def _direction(inputs: Inputs, path: str, otherwise: Axes) -> Vector:
     return inputs.vector(path) if inputs.is_given(path) else otherwise
+
+
+def _not_zero(ratio: Scalar) -> Scalar:
+    return SMALLEST_NORMAL if isinstance(ratio, float) and ratio == 0.0 else ratio
 
 
 def _sizes(inputs: Inputs) -> tuple[Scalar, Scalar, Scalar]:
@@ -216,14 +173,15 @@ def _near_point(
     inputs: Inputs, pixel: Scalar, size_fast: Scalar, size_slow: Scalar
 ) -> tuple[Scalar, Scalar, Scalar, Scalar]:
     """Fclose, Sclose, Xclose, Yclose before the conventions (model 3)."""
-    detector = inputs.experiment.detector
     fast, slow = size_fast / 2.0, size_slow / 2.0
-    if detector.org_x_px is not None:
-        fast = (detector.org_x_px - 0.5) * pixel
-    if detector.org_y_px is not None:
-        slow = (detector.org_y_px - 0.5) * pixel
-    x = fast if detector.close_x_mm is None else detector.close_x_mm / 1000.0
-    y = slow if detector.close_y_mm is None else detector.close_y_mm / 1000.0
+    org_x, org_y = (inputs.optional(path) for path in XDS_ORIGIN)
+    if org_x is not None:
+        fast = (org_x - 0.5) * pixel
+    if org_y is not None:
+        slow = (org_y - 0.5) * pixel
+    x_mm, y_mm = (inputs.optional(path) for path in NEAR_POINT)
+    x = fast if x_mm is None else x_mm / 1000.0
+    y = slow if y_mm is None else y_mm / 1000.0
     return fast, slow, x, y
 
 
@@ -243,7 +201,7 @@ def _beam_centre(
         x, y = (size_slow + pixel) / 2.0, (size_fast + pixel) / 2.0
     else:
         x, y = close_x, close_y
-    x_mm, y_mm = inputs.optional("detector.beam_x_mm"), inputs.optional("detector.beam_y_mm")
+    x_mm, y_mm = (inputs.optional(path) for path in BEAM_CENTRE)
     return x if x_mm is None else x_mm / 1000.0, y if y_mm is None else y_mm / 1000.0
 
 

@@ -20,6 +20,7 @@ from .devices import device_of, dtype_of
 from .model import ForwardModel
 from .report import plan_info
 from .statistics import image_statistics
+from .traces import Tracer
 
 _THREADS_LOCK = threading.Lock()
 
@@ -62,6 +63,19 @@ def render(
         experiment=experiment,
         quirks=quirks,
     )
+
+
+def tracer(
+    experiment: Experiment,
+    structure_factors: StructureFactors,
+    *,
+    quirks: Quirks,
+    device: str | torch.device | None = None,
+    dtype: str | torch.dtype | None = None,
+) -> Tracer:
+    """Sets up an experiment for traces of its pixels; device and dtype as for `render`."""
+    model = ForwardModel(experiment, structure_factors, quirks, dtype_of(dtype), device_of(device))
+    return Tracer(model)
 
 
 def _row_progress(

@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from nanobragg_hybrid.config import Experiment
+from nanobragg_hybrid.quirks import Quirks
 from nanobragg_hybrid.structure_factors import StructureFactors
 
 from .scalars import Scalar
@@ -17,14 +18,15 @@ from .vectors import Vector
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """An experiment and its structure factors, with float64 tensors in place of some values.
+    """An experiment, its structure factors and the quirks, with float64 tensors for some values.
 
-    `values` maps the names of `paths.PATHS` to tensors in the configuration's units.  Everything
+    `values` maps the names of `paths` to tensors in the configuration's units.  Everything
     discrete is read from `experiment` and `structure_factors` directly.
     """
 
     experiment: Experiment
     structure_factors: StructureFactors
+    quirks: Quirks
     values: Mapping[str, Tensor] = field(default_factory=dict)
 
     def is_live(self, path: str) -> bool:

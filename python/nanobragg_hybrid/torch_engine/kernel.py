@@ -2,61 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 import torch
 from torch import Tensor
 
 from .autograd import applied
-from .derivatives import FractionalIndices, ScatteringVectors
-from .polarization import polarization_factor
-from .rays import Rays, capture_fraction, rays_to, solid_angle
-from .scalars import Scalar
+from .blocks import Block, Tile
+from .derivatives import FractionalIndices
+from .factors import background, pixel_factors, row_share, step_weight, water
+from .rays import Rays, first_rays, rays_to, solid_angle
+from .scalars import Scalar, as_float
+from .scattering import rows_of
 from .scene import Cells, Choices, Scene
 from .shapes import (
     gauss_amplitude,
     round_amplitude,
+    sincg,
     sincg_squared,
     tophat_amplitude,
 )
 from .structure_factors import leaves_table, nearest, tricubic
-from .vectors import Vector, dot, mag
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Some of a pixel's steps: ranges of visits, sources and orientations, in serial order."""
-
-    visits: range
-    sources: range
-    orientations: range
-
-
-@dataclass(frozen=True, slots=True)
-class Tile:
-    """Some pixels that are treated alike.
-
-    slow, fast: pixel numbers, float64, shape (pixels, 1).  interpolated_steps: so many of each
-    pixel's first steps are interpolated, the others take the nearest structure factor.  start:
-    visit and source whose phi loop is the first of the run (model 6.4); None: not in this tile.
-    """
-
-    slow: Tensor
-    fast: Tensor
-    interpolated_steps: int
-    start: tuple[int, int] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """Scattering vectors of a block: shapes (pixels, visits, sources).
-
-    cut: beyond the resolution limit, or None if there is no limit.
-    """
-
-    q: Vector
-    cut: Tensor | None
+from .vectors import Vector, as_tensor, dot
 
 
 def block_value(
@@ -65,17 +32,50 @@ def block_value(
     """What a block of steps adds to the pixels' values (model 6.8), float64, shape (pixels,).
 
     The second tensor is what it multiplies the sum of the blocks before it with; 1 but for the
-    running product of model 6.5.  The first block brings the background with it.
+    running product of model 6.5.  The first block brings the background with it, or the last one
+    the water (quirk water_background on or off).
     """
-    device = tile.fast.device
-    visit = torch.arange(block.visits.start, block.visits.stop, device=device)
+    rays, first = _rays_of(scene, choices, tile, block)
+    total, product = _sum(scene, choices, tile, block, rays, first, dtype)
+    value = scene.strength * total / choices.steps
+    for factor in pixel_factors(scene, choices, tile, first):
+        value = value * factor
+    if _is_last(choices, block):
+        value = value + water(scene, choices, first)
+    return value, product
+
+
+def block_sum(
+    scene: Scene, choices: Choices, tile: Tile, block: Block, dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    """The same before scaling and without the factors that a pixel has as a whole (model 6.5)."""
+    rays, first = _rays_of(scene, choices, tile, block)
+    return _sum(scene, choices, tile, block, rays, first, dtype)
+
+
+def _rays_of(scene: Scene, choices: Choices, tile: Tile, block: Block) -> tuple[Rays, Rays]:
+    """The rays to a block's visits, and to the pixels' first visit."""
+    visit = torch.arange(block.visits.start, block.visits.stop, device=tile.fast.device)
     rays = rays_to(scene, choices, tile.slow, tile.fast, visit)
-    first = rays.first() if block.visits.start == 0 else _first_rays(scene, choices, tile)
-    rows = _rows(scene, choices, rays, block.sources)
-    h, k, l = fractional_indices(_cells_of(scene, choices, tile, block), rows.q)
-    whole = _whole((h, k, l))
+    if block.visits.start == 0:
+        return rays, rays.first()
+    return rays, first_rays(scene, choices, tile.slow, tile.fast)
+
+
+def _sum(
+    scene: Scene,
+    choices: Choices,
+    tile: Tile,
+    block: Block,
+    rays: Rays,
+    first: Rays,
+    dtype: torch.dtype,
+) -> tuple[Tensor, Tensor]:
+    rows = rows_of(scene, choices, rays, block.sources)
+    h, k, l = fractional_indices(cells_of(scene, choices, tile, block), rows.q)
+    whole = nearest_indices((h, k, l))
     intensity = lattice_intensity(scene, choices, (h, k, l), whole, dtype)
-    f = _structure_factor(scene, choices, tile, block, (h, k, l), whole)
+    f = structure_factor(scene, choices, tile, block, (h, k, l), whole)
     terms = intensity * (f * f)
     is_skipped = None
     if rows.cut is not None:
@@ -86,31 +86,40 @@ def block_value(
     if is_skipped is not None:
         terms = torch.where(is_skipped, 0.0, terms)
 
-    weight = _step_weight(scene, choices, rays, block.sources)
-    rest = _pixel_factor(scene, choices, tile, first)
     is_first = block.visits.start == block.sources.start == block.orientations.start == 0
-    background: Scalar = scene.background if is_first else 0.0
-    one = torch.ones((), dtype=torch.float64, device=device)
-    if weight is None:
-        total, product = terms.sum(dim=(1, 2, 3), dtype=torch.float64), one
-        total = background + total
-    elif choices.running_product:
-        total, product = _running_sum(terms.to(torch.float64), weight, is_skipped)
-        total = background * product + total
+    start: Scalar = background(scene, choices, tile, first) if is_first else 0.0
+    weight = step_weight(scene, choices, rays, block.sources)
+    share = row_share(scene, choices, tile, block, first)
+    product = torch.ones((), dtype=torch.float64, device=tile.fast.device)
+    if choices.running_product and weight is not None:
+        own = terms.to(torch.float64)
+        own = own if share is None else own * share.unsqueeze(-1)
+        total, product = _running_sum(own, weight.expand(terms.shape[:3]), is_skipped)
+        start = start * product
+    elif weight is None and share is None:
+        total = terms.sum(dim=(1, 2, 3), dtype=torch.float64)
     else:
-        total = (terms.to(torch.float64) * weight.unsqueeze(-1)).sum(dim=(1, 2, 3))
-        total, product = background + total, one
-    value = scene.strength * total / choices.steps
-    for factor in rest:
-        value = value * factor
-    return value, product
+        row_sums = terms.sum(-1, dtype=torch.float64)
+        for factor in (share, weight):
+            row_sums = row_sums if factor is None else row_sums * factor
+        total = row_sums.sum(dim=(1, 2))
+    return start + total, product
+
+
+def _is_last(choices: Choices, block: Block) -> bool:
+    """Whether a pixel's last step is in a block."""
+    return (block.visits.stop, block.sources.stop, block.orientations.stop) == (
+        choices.visits,
+        choices.source_count,
+        choices.orientations,
+    )
 
 
 def fractional_indices(cells: Cells, q: Vector) -> tuple[Tensor, Tensor, Tensor]:
     """h, k, l: cell vectors (orientations,) and q (pixels, visits, sources) to all of these."""
-    if _tensor(cells.a[0]).dim() > 1:
-        qx, qy, qz = (_tensor(component).unsqueeze(-1) for component in q)
-        h, k, l = (_tensor(dot(vector, (qx, qy, qz))) for vector in (cells.a, cells.b, cells.c))
+    if as_tensor(cells.a[0]).dim() > 1:
+        qx, qy, qz = (as_tensor(component).unsqueeze(-1) for component in q)
+        h, k, l = (as_tensor(dot(vector, (qx, qy, qz))) for vector in (cells.a, cells.b, cells.c))
         return h, k, l
     indices: tuple[Tensor, Tensor, Tensor] = applied(
         FractionalIndices, *cells.a, *cells.b, *cells.c, *q
@@ -136,6 +145,39 @@ def lattice_intensity(
                 squared = sincg_squared(x, x0, n, dtype)
                 intensity = squared if intensity is None else intensity * squared
         return torch.ones_like(hkl[0], dtype=dtype) if intensity is None else intensity
+    amplitude = _amplitude(scene, choices, hkl, whole, counts, dtype)
+    return amplitude * amplitude
+
+
+def lattice_factors(
+    scene: Scene,
+    choices: Choices,
+    hkl: tuple[Tensor, Tensor, Tensor],
+    whole: tuple[Tensor, Tensor, Tensor],
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The amplitudes along a, b, c and their product (model 6.5), without derivatives.
+
+    A shape other than square has one amplitude, which is all four.
+    """
+    if choices.shape == "square":
+        fa, fb, fc = (
+            sincg(x, n) if as_float(n) > 1.0 else torch.ones_like(x)
+            for x, n in zip(hkl, scene.n_cells, strict=True)
+        )
+        return fa, fb, fc, fa * fb * fc
+    f = _amplitude(scene, choices, hkl, whole, list(scene.n_cells), torch.float64)
+    return f, f, f, f
+
+
+def _amplitude(
+    scene: Scene,
+    choices: Choices,
+    hkl: tuple[Tensor, Tensor, Tensor],
+    whole: tuple[Tensor, Tensor, Tensor],
+    counts: list[Scalar],
+    dtype: torch.dtype,
+) -> Tensor:
+    """The amplitude of a crystal of any shape but square."""
     dh, dk, dl = ((x - x0).to(dtype) for x, x0 in zip(hkl, whole, strict=True))
     na, nb, nc = counts
     cells = na * nb * nc
@@ -147,14 +189,13 @@ def lattice_intensity(
         square = (x * x + y * y + z * z) * na * na * nb * nb * nc * nc
     else:
         square = dh * dh * na * na + dk * dk * nb * nb + dl * dl * nc * nc
-    amplitude = _AMPLITUDES[choices.shape](square, cells, scene.fudge)
-    return amplitude * amplitude
+    return _AMPLITUDES[choices.shape](square, cells, scene.fudge)
 
 
 def solid_angle_sum(scene: Scene, choices: Choices, tile: Tile) -> Tensor:
     """The solid angle summed over every visit of every pixel of a tile (model 6.9), shape ()."""
     if not choices.oversample_omega:
-        first = _first_rays(scene, choices, tile)
+        first = first_rays(scene, choices, tile.slow, tile.fast)
         return solid_angle(scene, choices, first).sum() * choices.visits
     visit = torch.arange(choices.visits, device=tile.fast.device)
     rays = rays_to(scene, choices, tile.slow, tile.fast, visit)
@@ -165,9 +206,9 @@ def uncut_rows(scene: Scene, choices: Choices, tile: Tile) -> Tensor:
     """Which visits and sources the resolution limit leaves, shape (pixels, visits, sources)."""
     visit = torch.arange(choices.visits, device=tile.fast.device)
     rays = rays_to(scene, choices, tile.slow, tile.fast, visit)
-    rows = _rows(scene, choices, rays, range(choices.source_count))
+    rows = rows_of(scene, choices, rays, range(choices.source_count))
     if rows.cut is None:
-        return torch.ones_like(_tensor(rows.q[0]), dtype=torch.bool)
+        return torch.ones_like(as_tensor(rows.q[0]), dtype=torch.bool)
     return ~rows.cut
 
 
@@ -176,13 +217,13 @@ def steps_outside_table(scene: Scene, choices: Choices, tile: Tile, block: Block
     assert scene.table is not None
     visit = torch.arange(block.visits.start, block.visits.stop, device=tile.fast.device)
     rays = rays_to(scene, choices, tile.slow, tile.fast, visit)
-    rows = _rows(scene, choices, rays, block.sources)
-    hkl = fractional_indices(_cells_of(scene, choices, tile, block), rows.q)
+    rows = rows_of(scene, choices, rays, block.sources)
+    hkl = fractional_indices(cells_of(scene, choices, tile, block), rows.q)
     is_out = leaves_table(scene.table, *hkl)
     if rows.cut is not None:
         is_out = is_out & ~rows.cut.unsqueeze(-1)
     if choices.skips_zero:
-        intensity = lattice_intensity(scene, choices, hkl, _whole(hkl), torch.float64)
+        intensity = lattice_intensity(scene, choices, hkl, nearest_indices(hkl), torch.float64)
         is_out = is_out & (intensity != 0.0)
     return is_out
 
@@ -196,27 +237,7 @@ _AMPLITUDES: Final = {
 }
 
 
-def _first_rays(scene: Scene, choices: Choices, tile: Tile) -> Rays:
-    visit = torch.zeros(1, dtype=torch.int64, device=tile.fast.device)
-    return rays_to(scene, choices, tile.slow, tile.fast, visit)
-
-
-def _rows(scene: Scene, choices: Choices, rays: Rays, sources: range) -> _Rows:
-    """Scattering vectors for a range of sources, and which of them are cut (model 6.3)."""
-    wavelength = scene.sources.wavelength[sources.start : sources.stop]
-    incident = (
-        _tensor(component)[sources.start : sources.stop] for component in scene.sources.incident
-    )
-    x, y, z = applied(ScatteringVectors, *rays.direction, *incident, wavelength)
-    cut = None
-    if choices.dmin_m > 0.0:
-        with torch.no_grad():
-            stol = 0.5 * _tensor(mag((x, y, z)))
-            cut = (stol > 0.0) & (choices.dmin_m > 0.5 / stol)
-    return _Rows((x, y, z), cut)
-
-
-def _cells_of(scene: Scene, choices: Choices, tile: Tile, block: Block) -> Cells:
+def cells_of(scene: Scene, choices: Choices, tile: Tile, block: Block) -> Cells:
     """The block's orientations; for the first phi loop of the run with its own first phi step."""
     begin, end = block.orientations.start, block.orientations.stop
     a, b, c = (
@@ -244,7 +265,7 @@ def _cells_of(scene: Scene, choices: Choices, tile: Tile, block: Block) -> Cells
 
 
 def _slice(vector: Vector, begin: int, end: int) -> Vector:
-    x, y, z = (_tensor(component)[begin:end] for component in vector)
+    x, y, z = (as_tensor(component)[begin:end] for component in vector)
     return x, y, z
 
 
@@ -252,21 +273,21 @@ def _started(vector: Vector, start: Vector, is_start: Tensor, begin: int) -> Vec
     """`vector` with its first domains from `start` where `is_start`."""
     components = []
     for usual, special in zip(vector, start, strict=True):
-        others = _tensor(usual)
-        own = _tensor(special)[begin : begin + others.shape[0]]
+        others = as_tensor(usual)
+        own = as_tensor(special)[begin : begin + others.shape[0]]
         full = torch.cat([own, others[own.shape[0] :]])
         components.append(torch.where(is_start, full, others))
     x, y, z = components
     return x, y, z
 
 
-def _whole(hkl: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+def nearest_indices(hkl: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
     """The nearest whole indices, half down (model 6.5), as constants."""
     h, k, l = ((x.detach() - 0.5).ceil_() for x in hkl)
     return h, k, l
 
 
-def _structure_factor(
+def structure_factor(
     scene: Scene,
     choices: Choices,
     tile: Tile,
@@ -280,7 +301,10 @@ def _structure_factor(
     if tile.interpolated_steps == 0:
         return nearest(table, *whole)
     if tile.interpolated_steps >= choices.steps_per_pixel:
-        return tricubic(table, *hkl)
+        inside = tricubic(table, *hkl)
+        if choices.latches:
+            return inside
+        return torch.where(leaves_table(table, *hkl), nearest(table, *whole), inside)
     device = tile.fast.device
     visit = torch.arange(block.visits.start, block.visits.stop, device=device)
     source = torch.arange(block.sources.start, block.sources.stop, device=device)
@@ -290,72 +314,6 @@ def _structure_factor(
     return torch.where(
         step < tile.interpolated_steps, tricubic(table, *hkl), nearest(table, *whole)
     )
-
-
-def _step_weight(scene: Scene, choices: Choices, rays: Rays, sources: range) -> Tensor | None:
-    """The factors that the oversample options apply to every step: (pixels, visits, sources)."""
-    weight: Tensor | None = None
-    if choices.oversample_thick:
-        weight = capture_fraction(scene, rays).unsqueeze(-1).expand(-1, -1, len(sources))
-    if choices.oversample_polar:
-        polar = _polarization(scene, rays, sources)
-        weight = polar if weight is None else weight * polar
-    if choices.oversample_omega:
-        omega = solid_angle(scene, choices, rays).unsqueeze(-1).expand(-1, -1, len(sources))
-        weight = omega if weight is None else weight * omega
-    return weight
-
-
-def _pixel_factor(scene: Scene, choices: Choices, tile: Tile, first: Rays) -> list[Tensor]:
-    """The factors that a pixel has as a whole, each of shape (pixels,) (model 6.8)."""
-    factors = []
-    if not choices.oversample_thick and choices.has_sensor:
-        factors.append(_last_layer_capture(scene, choices, tile))
-    if not choices.oversample_polar and choices.has_polarization:
-        if choices.searches_polarization:
-            factors.append(_found_polarization(scene, choices, tile))
-        else:
-            factors.append(_polarization(scene, first, range(1))[:, 0, 0])
-    if not choices.oversample_omega:
-        factors.append(solid_angle(scene, choices, first)[:, 0])
-    return factors
-
-
-def _polarization(scene: Scene, rays: Rays, sources: range) -> Tensor:
-    """Factors of shape (pixels, visits, sources)."""
-    ix, iy, iz = (_tensor(i)[sources.start : sources.stop] for i in scene.sources.incident)
-    dx, dy, dz = (_tensor(d).unsqueeze(-1) for d in rays.direction)
-    return polarization_factor(scene.kahn, (ix, iy, iz), (dx, dy, dz), scene.polarization)
-
-
-def _last_layer_capture(scene: Scene, choices: Choices, tile: Tile) -> Tensor:
-    """The last layer's capture fraction at its first sub-pixel (quirk thick_last_layer)."""
-    per_layer = choices.oversample * choices.oversample
-    begin = (choices.layers - 1) * per_layer
-    end = begin + (per_layer if choices.searches_capture else 1)
-    visit = torch.arange(begin, end, device=tile.fast.device)
-    rays = rays_to(scene, choices, tile.slow, tile.fast, visit)
-    return _first_nonzero(capture_fraction(scene, rays))
-
-
-def _found_polarization(scene: Scene, choices: Choices, tile: Tile) -> Tensor:
-    """The first factor, in serial order, that is not cut and not 0 (model 6.3)."""
-    visit = torch.arange(choices.visits, device=tile.fast.device)
-    rays = rays_to(scene, choices, tile.slow, tile.fast, visit)
-    sources = range(choices.source_count)
-    factor = _polarization(scene, rays, sources)
-    cut = _rows(scene, choices, rays, sources).cut
-    if cut is not None:
-        factor = torch.where(cut, 0.0, factor)
-    return _first_nonzero(factor.flatten(1))
-
-
-def _first_nonzero(candidates: Tensor) -> Tensor:
-    """The first of each row's candidates (pixels, n) that is not 0; 0 if all are."""
-    if candidates.shape[1] == 1:
-        return candidates[:, 0]
-    place = (candidates.detach() != 0.0).to(torch.int8).argmax(dim=1, keepdim=True)
-    return candidates.gather(1, place)[:, 0]
 
 
 def _running_sum(terms: Tensor, weight: Tensor, is_skipped: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -374,8 +332,3 @@ def _running_sum(terms: Tensor, weight: Tensor, is_skipped: Tensor | None) -> tu
     up_to_end = row_products.flip(-1).cumprod(-1).flip(-1)
     after = torch.cat([up_to_end[:, 1:], torch.ones_like(up_to_end[:, :1])], dim=1)
     return (row_sums * after).sum(-1), up_to_end[:, 0]
-
-
-def _tensor(value: Scalar) -> Tensor:
-    assert isinstance(value, Tensor)
-    return value

@@ -14,7 +14,7 @@ from nanobragg_hybrid.constants import INT32_MAX
 from nanobragg_hybrid.errors import ConfigError
 
 from .inputs import Inputs
-from .random_rotations import Shuffle, Stream, random_rotations, rotation_angles
+from .random_rotations import Shuffle, Stream, random_rotations, rotation_angles, uniform_rotation
 from .scalars import (
     SMALLEST_NORMAL,
     Scalar,
@@ -127,7 +127,10 @@ def misset_angles(inputs: Inputs, shuffle: Shuffle) -> Vector:
         return radians(x), radians(y), radians(z)
     if crystal.misset_seed is None:
         raise ConfigError("crystal.misset_seed", None, "a seed for a random missetting")
-    rotations = random_rotations(Stream(shuffle, crystal.misset_seed), 1)
+    stream = Stream(shuffle, crystal.misset_seed)
+    if not inputs.quirks.misset_random_radians:
+        return rotation_angles(uniform_rotation(stream))
+    rotations = random_rotations(stream, 1)
     x, y, z = (float(component) for component in rotations.axes[0])
     angle = float(rotations.angles(_RANDOM_MISSET_SPREAD)[0])
     return rotation_angles(rotation_about((x, y, z), angle))
@@ -219,14 +222,17 @@ class _Cell:
         cos_alpha_star = _cosine((cos(beta) * cos(gamma) - cos(alpha)) / (sin(beta) * sin(gamma)))
         cos_beta_star = _cosine((cos(gamma) * cos(alpha) - cos(beta)) / (sin(gamma) * sin(alpha)))
         cos_gamma_star = _cosine((cos(alpha) * cos(beta) - cos(gamma)) / (sin(alpha) * sin(beta)))
+        if inputs.quirks.triclinic_cell:  # right only if two angles are 90 degrees
+            along_z = c_star * volume / (a * b * c * sin_gamma_star)
+        else:
+            along_z = 1.0 / c
         star = (
             (a_star, 0.0, 0.0),
             (b_star * cos_gamma_star, b_star * sin_gamma_star, 0.0),
             (
                 c_star * cos_beta_star,
                 c_star * (cos_alpha_star - cos_beta_star * cos_gamma_star) / sin_gamma_star,
-                # Right only if two angles are 90 degrees: the quirk triclinic_cell.
-                c_star * volume / (a * b * c * sin_gamma_star),
+                along_z,
             ),
         )
         return cls((a, b, c), volume, star, impossible_volume, negative_lengths)

@@ -16,6 +16,7 @@ from nanobragg_hybrid.quirks import Quirks
 from nanobragg_hybrid.structure_factors import StructureFactors
 
 from .autograd import applied
+from .blocks import Block, Tile
 from .devices import device_of, dtype_of
 from .inputs import Inputs
 from .kernel import block_value, solid_angle_sum
@@ -51,8 +52,7 @@ class ForwardModel:
     >>> cell = torch.tensor([70.0, 80.0, 90.0], requires_grad=True)   # doctest: +SKIP
     >>> model({"crystal.cell_angstrom": cell}).sum().backward()       # doctest: +SKIP
 
-    Raises `ConfigError` and `UnsupportedError` as `simulate`, and `BackendError` for a device that
-    is not there.
+    Raises `ConfigError` as `simulate`, and `BackendError` for a device that is not there.
     """
 
     def __init__(
@@ -86,6 +86,11 @@ class ForwardModel:
     def lit(self) -> LitPixels:
         """The pixels that are computed."""
         return self._lit
+
+    @property
+    def tiling(self) -> Tiling:
+        """How the work is cut."""
+        return self._tiling
 
     def paths(self) -> tuple[Path, ...]:
         """The values that the model takes: name, unit, shape, and whether all is smooth."""
@@ -125,7 +130,7 @@ class ForwardModel:
     def solid_angle_sum(self) -> Tensor:
         """The solid angle summed over every sub-pixel visit (model 6.9), steradian, shape ()."""
         with torch.no_grad():
-            scene = self._scene({})
+            scene = self.scene({})
             total = torch.zeros((), dtype=torch.float64, device=self.device)
             choices = self._setup.choices
             for _, tile in tiles(choices, self._lit, self._tiling, Serial(None, None), self.device):
@@ -133,27 +138,31 @@ class ForwardModel:
         return total
 
     def _image(self, values: dict[str, Tensor], progress: Progress | None) -> Tensor:
-        scene, choices = self._scene(values), self._setup.choices
+        scene, choices = self.scene(values), self._setup.choices
         serial = serial_places(scene, choices, self._lit, self._tiling, self.device)
         parts = [torch.zeros(0, dtype=torch.float64, device=self.device)]
         for pixels, tile in tiles(choices, self._lit, self._tiling, serial, self.device):
-            total: Tensor | None = None
-            for block in self._tiling.blocks(choices, interpolating=tile.interpolated_steps > 0):
-                evaluate = partial(
-                    block_value, choices=choices, tile=tile, block=block, dtype=self.dtype
-                )
-                value, product = recomputed(evaluate, scene)
-                total = value if total is None else total * product + value
-            assert total is not None
-            parts.append(total)
+            parts.append(self.tile_value(scene, tile))
             if progress is not None:
                 progress(pixels.stop)
         image = self._lit.image(torch.cat(parts))
         return self._tied(image, values).to(self.dtype)
 
-    def _scene(self, values: dict[str, Tensor]) -> Scene:
+    def tile_value(self, scene: Scene, tile: Tile) -> Tensor:
+        """The values of a tile's pixels before rounding, float64, shape (pixels,)."""
+        choices = self._setup.choices
+
+        def evaluate(block: Block) -> tuple[Tensor, Tensor]:
+            own = partial(block_value, choices=choices, tile=tile, block=block, dtype=self.dtype)
+            value, product = recomputed(own, scene)
+            return value, product
+
+        return self._tiling.total(choices, tile, evaluate)
+
+    def scene(self, values: Values) -> Scene:
+        """Everything continuous, for some values of the right names, types and shapes."""
         setup = self._setup
-        inputs = Inputs(setup.experiment, setup.structure_factors, values)
+        inputs = Inputs(setup.experiment, setup.structure_factors, setup.quirks, values)
         return scene_of(setup, self._tables, inputs, self.dtype)
 
     @staticmethod

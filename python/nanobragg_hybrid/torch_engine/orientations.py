@@ -25,11 +25,11 @@ def orientations(
     step: Scalar = sampling.phi.step
     if inputs.is_live("goniometer.osc_deg") and sampling.phi.range_given:
         step = sampling.phi.step_of(radians(inputs.number("goniometer.osc_deg")))
-    angles = phi0 + step * tables.phi_index
+    angles = phi0 + step * tables.phi_place
     real = (cell.a0, cell.b0, cell.c0)
     turned = [rot_axis(vector, spindle, angles.unsqueeze(-1)) for vector in real]
     resting: list[Vector] = [
-        _each(vector, lambda x: x * torch.ones_like(tables.phi_index[:1])) for vector in real
+        _each(vector, lambda x: x * torch.ones_like(tables.phi_place[:1])) for vector in real
     ]
     if sampling.mosaic_domains > 1:
         rows = _domain_rotations(setup, tables, inputs)
@@ -38,7 +38,7 @@ def orientations(
     zeros = torch.zeros(
         (sampling.phi.count, sampling.mosaic_domains),
         dtype=torch.float64,
-        device=tables.phi_index.device,
+        device=tables.phi_place.device,
     )
     a, b, c = (_each(vector, lambda x: (x + zeros).flatten()) for vector in turned)
     if not setup.first_loop_differs:

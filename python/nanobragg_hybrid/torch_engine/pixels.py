@@ -60,6 +60,18 @@ class LitPixels:
             slow, fast = number // self.shape[1], number % self.shape[1]
         return slow.to(torch.float64).unsqueeze(-1), fast.to(torch.float64).unsqueeze(-1)
 
+    def number_of(self, slow: int, fast: int) -> int | None:
+        """The number of a pixel, None if it is not lit."""
+        fast_min, fast_max, slow_min, slow_max = self.roi
+        if not (fast_min <= fast <= fast_max and slow_min <= slow <= slow_max):
+            return None
+        if self.raster is None:
+            return (slow - slow_min) * (fast_max - fast_min + 1) + fast - fast_min
+        place = torch.tensor(slow * self.shape[1] + fast, device=self.raster.device)
+        number = int(torch.searchsorted(self.raster, place))
+        is_lit = number < self.count and bool(self.raster[number] == place)
+        return number if is_lit else None
+
     def row_of(self, number: int) -> int:
         """The image row of a lit pixel."""
         if self.raster is not None:

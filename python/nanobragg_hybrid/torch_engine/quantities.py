@@ -57,9 +57,11 @@ def scene_of(setup: Setup, tables: Tables, inputs: Inputs, dtype: torch.dtype) -
         pix0=geometry.pix0,
         distance=geometry.distance,
         close=geometry.close,
+        beam_fast=geometry.beam_fast,
+        beam_slow=geometry.beam_slow,
         layer_step=layer_step,
         attenuation=attenuation,
-        sources=sources(inputs, tables, geometry, wavelength),
+        sources=sources(inputs, setup.quirks, tables, geometry, wavelength),
         kahn=inputs.number("beam.polarization_kahn"),
         polarization=geometry.polarization,
         cells=cells,
@@ -72,7 +74,8 @@ def scene_of(setup: Setup, tables: Tables, inputs: Inputs, dtype: torch.dtype) -
         table=table,
         default_f=default_f,
         strength=R_E_SQR_M2 * photons,
-        background=water_background(inputs, photons),
+        background=water_background(setup, inputs, photons),
+        water=0.0 if setup.quirks.water_background else _water(inputs),
     )
 
 
@@ -91,8 +94,13 @@ def _sensor(setup: Setup, inputs: Inputs) -> tuple[Scalar, Scalar]:
     return layer_step, attenuation
 
 
-def water_background(inputs: Inputs, photons: Scalar) -> Scalar:
-    """I_bg (model 6), with the strength inside that it is multiplied with once more."""
+def water_background(setup: Setup, inputs: Inputs, photons: Scalar) -> Scalar:
+    """I_bg (model 6), with the strength inside that it is multiplied with once more.
+
+    0 where the quirk water_background is off.
+    """
+    if not setup.quirks.water_background:
+        return 0.0
     w = inputs.number("crystal.water_um") / 1e6
     return (
         WATER_F
@@ -106,6 +114,12 @@ def water_background(inputs: Inputs, photons: Scalar) -> Scalar:
         * AVOGADRO_PER_MOL
         / WATER_MOLECULAR_WEIGHT
     )
+
+
+def _water(inputs: Inputs) -> Scalar:
+    """F^2 of all molecules of the water (model 6, without r_e^2 and fluence), electrons^2."""
+    w = inputs.number("crystal.water_um") / 1e6
+    return WATER_F * WATER_F * w * w * w * 1e6 * AVOGADRO_PER_MOL / WATER_MOLECULAR_WEIGHT
 
 
 def _table(inputs: Inputs, tables: Tables, dtype: torch.dtype) -> tuple[Table | None, Scalar]:

@@ -89,6 +89,19 @@ def random_rotations(stream: Stream, count: int) -> RandomRotations:
     return RandomRotations(axes, power.astype(np.float32))
 
 
+def uniform_rotation(stream: Stream) -> Matrix:
+    """A rotation from the next three deviates, all rotations being equally likely (Shoemake)."""
+    u1, u2, u3 = (float(u) for u in stream.uniform(3))
+    across, along = math.sqrt(1.0 - u1), math.sqrt(u1)
+    x, y = across * math.sin(2.0 * math.pi * u2), across * math.cos(2.0 * math.pi * u2)
+    z, w = along * math.sin(2.0 * math.pi * u3), along * math.cos(2.0 * math.pi * u3)
+    return (
+        (1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y - z * w), 2.0 * (x * z + y * w)),
+        (2.0 * (x * y + z * w), 1.0 - 2.0 * (x * x + z * z), 2.0 * (y * z - x * w)),
+        (2.0 * (x * z - y * w), 2.0 * (y * z + x * w), 1.0 - 2.0 * (x * x + y * y)),
+    )
+
+
 def rotation_angles(matrix: Matrix) -> tuple[float, float, float]:
     """Angles about x, y, z, radians, of a rotation matrix of floats (model 7.3)."""
     rows = [[as_float(x) for x in row] for row in matrix]

@@ -8,9 +8,9 @@ from typing import Any
 
 from nanobragg_hybrid.conventions import CONVENTION_NUMBERS, PIVOT_NUMBERS
 
-from .detector import convention_of, normal_is_recomputed, pivot_of
 from .inputs import Inputs
 from .pixels import region_of_interest
+from .placement import normal_is_recomputed
 from .quantities import water_background
 from .scalars import Scalar, as_float, radians
 from .setup import Setup, fluence, wavelength_m
@@ -24,7 +24,7 @@ def plan_info(setup: Setup) -> dict[str, Any]:
     """What was chosen and derived, by the names of the C header's `nbh_plan_info`, SI units."""
     experiment, sampling, choices = setup.experiment, setup.sampling, setup.choices
     geometry, cell, size = setup.geometry, setup.cell, setup.size
-    inputs = Inputs(experiment, setup.structure_factors)
+    inputs = Inputs(experiment, setup.structure_factors, setup.quirks)
     photons = as_float(fluence(inputs))
     n_slow, n_fast = experiment.detector.shape
     roi = region_of_interest(experiment)
@@ -33,8 +33,8 @@ def plan_info(setup: Setup) -> dict[str, Any]:
     star = (cell.a_star, cell.b_star, cell.c_star)
     lengths = _lengths(real)
     info: dict[str, Any] = {
-        "convention": CONVENTION_NUMBERS[convention_of(experiment)],
-        "pivot": PIVOT_NUMBERS[pivot_of(experiment)],
+        "convention": CONVENTION_NUMBERS[geometry.placement.convention],
+        "pivot": PIVOT_NUMBERS[geometry.placement.pivot],
         "beam_direction": _floats(geometry.beam),
         "polarization_axis": _floats(geometry.polarization),
         "vertical_axis": _floats(geometry.vertical),
@@ -111,7 +111,7 @@ def plan_info(setup: Setup) -> dict[str, Any]:
         "sensor_attenuation_per_m": sampling.attenuation_per_m,
         "wavelength_m": as_float(wavelength_m(inputs)),
         "fluence_photons_per_m2": photons,
-        "water_background": as_float(water_background(inputs, photons)),
+        "water_background": as_float(water_background(setup, inputs, photons)),
         "warnings": _warnings(setup),
     }
     return info

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from nanobragg_hybrid.config import Experiment
+from nanobragg_hybrid.quirks import Quirks
 from nanobragg_hybrid.units import (
     RTD,
     attenuation_depth_um_to_per_m,
@@ -77,14 +78,20 @@ def beam_steps(count: int | None, span: float, step: float) -> Steps:
     return _reset(_beam_steps(count, span, step))
 
 
-def layer_steps(count: int | None, thickness: float) -> Steps:
-    """The rules for the layers of the sensor, whose step cannot be given."""
+def layer_steps(count: int | None, thickness: float, *, overshoots: bool) -> Steps:
+    """The rules for the layers of the sensor, whose step cannot be given.
+
+    overshoots: n layers have the thickness/(n-1) each (quirk layer_overshoot).
+    """
     if count is None:
         if thickness < 0.0:
             return NONE
         return _reset(Steps(2, thickness, thickness / 2, "range/count", True))
     if thickness < 0.0:
         return _reset(Steps(count, 0.5e-6, 0.5e-6 / count, "range/count"))
+    if not overshoots:
+        count = max(count, 1)
+        return _reset(Steps(count, thickness, thickness / count, "range/count", True))
     count = max(count, 2)
     return _reset(Steps(count, thickness, thickness / (count - 1), "range/(count-1)", True))
 
@@ -132,11 +139,15 @@ class Sampling:
     domains_chosen: bool
 
 
-def sampling_of(experiment: Experiment) -> Sampling:
+def sampling_of(experiment: Experiment, quirks: Quirks) -> Sampling:
     """Model 5.1 for an experiment."""
     beam, crystal, goniometer = experiment.beam, experiment.crystal, experiment.goniometer
     detector = experiment.detector
-    layers = layer_steps(detector.sensor_layers, _or_not(detector.sensor_thickness_um, um_to_m))
+    layers = layer_steps(
+        detector.sensor_layers,
+        _or_not(detector.sensor_thickness_um, um_to_m),
+        overshoots=quirks.layer_overshoot,
+    )
     attenuation = _or_not(detector.sensor_attenuation_depth_um, attenuation_depth_um_to_per_m)
     attenuation_given = attenuation >= 0.0
     if layers.range > 0.0 and not attenuation_given:

@@ -24,6 +24,12 @@ class Choices:
     sub-pixels.  orientations: phi steps x domains.  skips_zero: a lattice factor of 0 ends a step
     (model 6.5).  searches_polarization, searches_capture: the factor of the first sub-pixel may be
     0 or cut away, and then a later one counts (model 6.2, 6.3).
+
+    is_curved, is_sphere: a curved detector with the quirk curved_detector_axes on, off.  latches:
+    the first step outside the table ends interpolation (interpolation_latch).  capture_per_layer,
+    polar_per_source: without the option each layer, each source has a factor (thick_last_layer,
+    polar_first_source off).  water_sees_all_sources: the water's polarization factor, where it is
+    the water's own, is the mean over the sources (polar_first_source off).
     """
 
     oversample: int
@@ -34,19 +40,34 @@ class Choices:
     steps: int
     shape: Shape
     interpolate: bool
+    latches: bool
     has_polarization: bool
     has_sensor: bool
     is_curved: bool
+    is_sphere: bool
     is_point_pixel: bool
     oversample_thick: bool
     oversample_polar: bool
     oversample_omega: bool
+    capture_per_layer: bool
+    polar_per_source: bool
+    water_sees_all_sources: bool
     running_product: bool
     skips_zero: bool
     is_table_finite: bool
     dmin_m: float
     searches_polarization: bool
     searches_capture: bool
+
+    @property
+    def has_pixel_capture(self) -> bool:
+        """A capture fraction that is not computed for every sub-pixel."""
+        return self.has_sensor and not self.oversample_thick
+
+    @property
+    def has_pixel_polarization(self) -> bool:
+        """A polarization factor that is not computed for every sub-pixel."""
+        return self.has_polarization and not self.oversample_polar
 
     @property
     def visits(self) -> int:
@@ -61,10 +82,14 @@ class Choices:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """incident: unit vectors of travel, components of shape (n,); wavelength: m, shape (n,)."""
+    """incident: unit vectors of travel, components of shape (n,); wavelength: m, shape (n,).
+
+    share: weights, 1 on average, shape (n,); None: all are 1 (quirk source_weights_ignored).
+    """
 
     incident: Vector
     wavelength: Tensor
+    share: Tensor | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +107,7 @@ class Scene:
 
     cells: for each phi step and domain, domain fastest.  start: for each domain without any spindle
     rotation, where the first phi step of the run needs it (model 6.4).  strength: r_e^2 fluence.
-    background: I_bg.
+    background: I_bg, or with the quirk water_background off water: electrons^2.
     """
 
     pixel: Scalar
@@ -93,6 +118,8 @@ class Scene:
     pix0: Vector
     distance: Scalar
     close: Scalar
+    beam_fast: Scalar
+    beam_slow: Scalar
     layer_step: Scalar
     attenuation: Scalar
     sources: Sources
@@ -109,6 +136,7 @@ class Scene:
     default_f: Scalar
     strength: Scalar
     background: Scalar
+    water: Scalar
 
 
 T = TypeVar("T")

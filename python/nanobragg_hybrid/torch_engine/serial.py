@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
+from torch import Tensor
 
-from .kernel import Block, Tile, steps_outside_table, uncut_rows
+from .blocks import Block, Tile
+from .kernel import steps_outside_table, uncut_rows
 from .pixels import LitPixels
 from .scene import Choices, Scene
 
@@ -50,6 +52,20 @@ class Tiling:
                 for orientation in _ranges(0, orientations, by_orientation):
                     yield Block(visit, source, orientation)
 
+    def total(
+        self,
+        choices: Choices,
+        tile: Tile,
+        evaluate: Callable[[Block], tuple[Tensor, Tensor]],
+    ) -> Tensor:
+        """What all blocks of a tile make together; see `block_value`."""
+        total: Tensor | None = None
+        for block in self.blocks(choices, interpolating=tile.interpolated_steps > 0):
+            value, product = evaluate(block)
+            total = value if total is None else total * product + value
+        assert total is not None
+        return total
+
     def _limit(self, interpolating: bool) -> int:
         # Tricubic interpolation holds 64 amplitudes for every step.
         return max(1, self.tile_steps // 32 if interpolating else self.tile_steps)
@@ -70,20 +86,61 @@ def tiles(
     choices: Choices, lit: LitPixels, tiling: Tiling, serial: Serial, device: torch.device
 ) -> Iterator[tuple[range, Tile]]:
     """All lit pixels in order, cut where something changes."""
+    for stretch in _stretches(lit, serial):
+        length = _tile_length(choices, tiling, serial, stretch)
+        for pixels in _ranges(stretch.start, stretch.stop, length):
+            yield pixels, _tile(choices, lit, serial, stretch, pixels, device)
+
+
+def tile_with(
+    number: int,
+    choices: Choices,
+    lit: LitPixels,
+    tiling: Tiling,
+    serial: Serial,
+    device: torch.device,
+) -> tuple[range, Tile]:
+    """Which of these tiles has the lit pixel of this number, and that tile."""
+    stretch = next(stretch for stretch in _stretches(lit, serial) if number in stretch)
+    length = _tile_length(choices, tiling, serial, stretch)
+    start = number - (number - stretch.start) % length
+    pixels = range(start, min(start + length, stretch.stop))
+    return pixels, _tile(choices, lit, serial, stretch, pixels, device)
+
+
+def single_tile(tile: Tile, n: int) -> Tile:
+    """One pixel of a tile."""
+    return dataclasses.replace(tile, slow=tile.slow[n : n + 1], fast=tile.fast[n : n + 1])
+
+
+def _stretches(lit: LitPixels, serial: Serial) -> list[range]:
+    """Lit pixels between the places where something changes."""
     cuts = {0, lit.count}
     if serial.start is not None:
         cuts |= {serial.start[0], serial.start[0] + 1}
     if serial.latch is not None:
         cuts |= {serial.latch[0], serial.latch[0] + 1}
-    borders = sorted(cuts)
-    for begin, end in pairwise(borders):
-        steps = _interpolated_steps(choices, serial, begin)
-        for pixels in _ranges(begin, end, tiling.pixels(choices, interpolating=steps > 0)):
-            start = None
-            if serial.start is not None and serial.start[0] == begin:
-                start = serial.start[1:]
-            slow, fast = lit.places(pixels.start, pixels.stop, device)
-            yield pixels, Tile(slow, fast, steps, start)
+    return [range(begin, end) for begin, end in pairwise(sorted(cuts))]
+
+
+def _tile_length(choices: Choices, tiling: Tiling, serial: Serial, stretch: range) -> int:
+    steps = _interpolated_steps(choices, serial, stretch.start)
+    return tiling.pixels(choices, interpolating=steps > 0)
+
+
+def _tile(
+    choices: Choices,
+    lit: LitPixels,
+    serial: Serial,
+    stretch: range,
+    pixels: range,
+    device: torch.device,
+) -> Tile:
+    start = None
+    if serial.start is not None and serial.start[0] == stretch.start:
+        start = serial.start[1:]
+    slow, fast = lit.places(pixels.start, pixels.stop, device)
+    return Tile(slow, fast, _interpolated_steps(choices, serial, stretch.start), start)
 
 
 def _interpolated_steps(choices: Choices, serial: Serial, pixel: int) -> int:
@@ -115,7 +172,7 @@ def _start(
 def _latch(
     scene: Scene, choices: Choices, lit: LitPixels, tiling: Tiling, device: torch.device
 ) -> tuple[int, int] | None:
-    if not choices.interpolate:
+    if not (choices.interpolate and choices.latches):
         return None
     # Nothing is interpolated while looking, so that the tiles may be large.
     looking = dataclasses.replace(choices, interpolate=False)

@@ -30,7 +30,6 @@ from .sampling import Sampling, sampling_of
 from .scalars import Scalar, as_float, quotient, radians
 from .scene import Choices
 from .source_grid import SourceGrid, source_count, source_grid
-from .support import require_supported
 from .vectors import Vector
 
 
@@ -38,9 +37,10 @@ from .vectors import Vector
 class Setup:
     """An experiment with everything discrete decided.
 
-    phi_source: which phi step's vectors each phi step uses (model 6.4), shape (phi steps,).
+    phi_place: the place whose vectors each phi step uses (model 6.4), in steps from the start of
+    the range, shape (phi steps,).
     first_loop_differs: the first phi loop of the run does not have the vectors its first step uses
-    in all others.
+    in all others.  phi_rad: the angle of each phi step, whatever vectors it uses.
     """
 
     experiment: Experiment
@@ -52,8 +52,9 @@ class Setup:
     grid: SourceGrid
     rotations: RandomRotations
     misset: Vector
-    phi_source: NDArray[np.int64]
+    phi_place: NDArray[np.float64]
     first_loop_differs: bool
+    phi_rad: NDArray[np.float64]
     recommended_oversample: int
     geometry: DetectorGeometry
     cell: Lattice
@@ -63,12 +64,11 @@ class Setup:
 def set_up(experiment: Experiment, structure_factors: StructureFactors, quirks: Quirks) -> Setup:
     """Decides everything that model 2 to 5 leave open.
 
-    Raises `ConfigError` and `UnsupportedError`.
+    Raises `ConfigError`.
     """
-    require_supported(quirks)
-    inputs = Inputs(experiment, structure_factors)
-    sampling = sampling_of(experiment)
-    _require_something(experiment, sampling)
+    inputs = Inputs(experiment, structure_factors, quirks)
+    sampling = sampling_of(experiment, quirks)
+    _require_something(inputs, sampling)
     geometry = detector_geometry(inputs)
     shuffle = Shuffle()
     misset = misset_angles(inputs, shuffle)
@@ -84,7 +84,7 @@ def set_up(experiment: Experiment, structure_factors: StructureFactors, quirks: 
     given_oversample = experiment.sampling.oversample
     oversample = recommended if given_oversample is None else given_oversample
     grid = source_grid(experiment, sampling)
-    phi_source, first_loop_differs = _phi_sources(experiment, sampling, quirks)
+    phi_place, first_loop_differs, phi_rad = _phi_places(experiment, sampling, quirks)
     choices = _choices(
         experiment, structure_factors, quirks, sampling, oversample, source_count(experiment, grid)
     )
@@ -98,8 +98,9 @@ def set_up(experiment: Experiment, structure_factors: StructureFactors, quirks: 
         grid=grid,
         rotations=rotations,
         misset=misset,
-        phi_source=phi_source,
+        phi_place=phi_place,
         first_loop_differs=first_loop_differs,
+        phi_rad=phi_rad,
         recommended_oversample=recommended,
         geometry=geometry,
         cell=cell,
@@ -109,9 +110,9 @@ def set_up(experiment: Experiment, structure_factors: StructureFactors, quirks: 
     )
 
 
-def _require_something(experiment: Experiment, sampling: Sampling) -> None:
-    """Raises `ConfigError` where the rules leave no phi step or no finite fluence."""
-    goniometer, beam = experiment.goniometer, experiment.beam
+def _require_something(inputs: Inputs, sampling: Sampling) -> None:
+    """Raises `ConfigError` where the rules leave no phi step, no weight or no finite fluence."""
+    goniometer, beam = inputs.experiment.goniometer, inputs.experiment.beam
     if sampling.phi.count < 1:
         raise ConfigError(
             "goniometer.phi_step_deg",
@@ -119,7 +120,10 @@ def _require_something(experiment: Experiment, sampling: Sampling) -> None:
             f"at least one step (an oscillation of {goniometer.osc_deg} deg has none)",
             "deg",
         )
-    if not math.isfinite(as_float(fluence(Inputs(experiment, StructureFactors.constant(0.0))))):
+    weights = [source.weight for source in beam.sources or ()]
+    if weights and not inputs.quirks.source_weights_ignored and not sum(weights) > 0.0:
+        raise ConfigError("beam.sources", beam.sources, "a sum > 0")
+    if not math.isfinite(as_float(fluence(inputs))):
         raise ConfigError(
             "beam.beam_size_mm", beam.beam_size_mm, "a size that gives a finite fluence", "mm"
         )
@@ -164,6 +168,8 @@ def _choices(
             f"{oversample} * {oversample} sub-pixels)",
         )
     has_table = structure_factors.grid is not None
+    has_sensor = sampling.layers.range > 0.0
+    is_curved = experiment.detector.curved
     absorbed = sampling.layers.step * max(sampling.attenuation_per_m, 0.0)
     weighs = settings.oversample_thick or settings.oversample_polar or settings.oversample_omega
     return Choices(
@@ -175,13 +181,28 @@ def _choices(
         steps=steps,
         shape=experiment.crystal.shape,
         interpolate=has_table and _wants_interpolation(experiment),
+        latches=quirks.interpolation_latch,
         has_polarization=beam.polarization_correction,
-        has_sensor=sampling.layers.range > 0.0,
-        is_curved=experiment.detector.curved,
+        has_sensor=has_sensor,
+        is_curved=is_curved and quirks.curved_detector_axes,
+        is_sphere=is_curved and not quirks.curved_detector_axes,
         is_point_pixel=experiment.detector.point_pixel,
         oversample_thick=settings.oversample_thick,
         oversample_polar=settings.oversample_polar,
         oversample_omega=settings.oversample_omega,
+        capture_per_layer=(
+            has_sensor
+            and sampling.layers.count > 1
+            and not settings.oversample_thick
+            and not quirks.thick_last_layer
+        ),
+        polar_per_source=(
+            beam.polarization_correction
+            and (n_sources > 1 or settings.dmin_angstrom > 0.0)
+            and not settings.oversample_polar
+            and not quirks.polar_first_source
+        ),
+        water_sees_all_sources=not quirks.polar_first_source,
         running_product=weighs and quirks.oversample_running_product,
         skips_zero=experiment.crystal.water_um == 0.0,
         is_table_finite=(
@@ -200,19 +221,17 @@ def _wants_interpolation(experiment: Experiment) -> bool:
     return min(experiment.crystal.n_cells) <= 2.0 if asked is None else asked
 
 
-def _phi_angles(sampling: Sampling, phi_rad: float) -> NDArray[np.float64]:
-    return phi_rad + sampling.phi.step * np.arange(sampling.phi.count, dtype=np.float64)
-
-
-def _phi_sources(
+def _phi_places(
     experiment: Experiment, sampling: Sampling, quirks: Quirks
-) -> tuple[NDArray[np.int64], bool]:
-    """Which phi step's vectors every phi step uses, and whether the first loop differs."""
-    angles = _phi_angles(sampling, as_float(radians(experiment.goniometer.phi_deg)))
-    own = np.arange(len(angles))
+) -> tuple[NDArray[np.float64], bool, NDArray[np.float64]]:
+    """The places whose vectors the phi steps use, whether the first loop differs, their angles."""
+    places = np.arange(sampling.phi.count, dtype=np.float64)
+    if sampling.phi.range > 0.0 and not quirks.phi_left_edge:
+        places += 0.5
+    angles = as_float(radians(experiment.goniometer.phi_deg)) + sampling.phi.step * places
     turns = np.flatnonzero(angles != 0.0)
     if not quirks.phi_carryover or len(turns) in (0, len(angles)):
-        return own, False
+        return places, False, angles
     # The last turning step at or before each step, the loop being closed to a ring.
-    before = np.searchsorted(turns, own, side="right") - 1
-    return turns[before], bool(angles[0] == 0.0)
+    before = np.searchsorted(turns, np.arange(len(angles)), side="right") - 1
+    return places[turns[before]], bool(angles[0] == 0.0), angles

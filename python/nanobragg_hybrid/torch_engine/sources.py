@@ -7,9 +7,12 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from nanobragg_hybrid.errors import ConfigError
+from nanobragg_hybrid.quirks import Quirks
+
 from .detector import DetectorGeometry
 from .inputs import Inputs
-from .scalars import Scalar
+from .scalars import Scalar, as_float
 from .scene import Sources
 from .tables import Tables
 from .vectors import Vector, negative, rot_axis, scale, unit
@@ -23,16 +26,23 @@ _DISTANCE_M: Final = -10.0
 
 
 def sources(
-    inputs: Inputs, tables: Tables, geometry: DetectorGeometry, wavelength_m: Scalar
+    inputs: Inputs,
+    quirks: Quirks,
+    tables: Tables,
+    geometry: DetectorGeometry,
+    wavelength_m: Scalar,
 ) -> Sources:
-    """Directions and wavelengths of all sources."""
+    """Directions, wavelengths and weights of all sources.
+
+    Raises `ConfigError` for given weights without a positive sum, where they count.
+    """
     upstream = scale(geometry.beam, _DISTANCE_M)
     position: Vector
     if inputs.experiment.beam.sources is not None:
         ones = torch.ones(
             len(inputs.experiment.beam.sources),
             dtype=torch.float64,
-            device=tables.phi_index.device,
+            device=tables.phi_place.device,
         )
         position, wavelength = _listed(inputs, upstream, wavelength_m, ones)
     else:
@@ -41,7 +51,24 @@ def sources(
         position = rot_axis(position, geometry.vertical, tables.source_horizontal)
         wavelength = wavelength_m * tables.source_wavelength
     x, y, z = (component * ones for component in negative(unit(position)))
-    return Sources((x, y, z), wavelength * ones)
+    return Sources((x, y, z), wavelength * ones, _shares(inputs, quirks, ones))
+
+
+def _shares(inputs: Inputs, quirks: Quirks, ones: Tensor) -> Tensor | None:
+    """Weights of listed sources over their mean; None if they are ignored or cannot differ."""
+    listed = inputs.experiment.beam.sources
+    if quirks.source_weights_ignored or listed is None:
+        return None
+    if not inputs.is_live(WEIGHTS):
+        weights = [source.weight for source in listed]
+        if len(set(weights)) == 1:
+            return None
+        live = torch.tensor(weights, dtype=torch.float64, device=ones.device)
+    else:
+        live = inputs.values[WEIGHTS]
+        if not as_float(live.sum()) > 0.0:
+            raise ConfigError(f"values[{WEIGHTS}]", live.tolist(), "a sum > 0")
+    return live * len(listed) / live.sum()
 
 
 def _listed(

@@ -32,11 +32,14 @@ def image_statistics(setup: Setup, image: NDArray[np.float32], omega_sum: float)
         brightest = float(region[row, column])
         fast, slow = int(column) + fast_min, int(row) + slow_min
         fast_m, slow_m = _last_subpixel(setup, fast), _last_subpixel(setup, slow)
+    choices = setup.choices
+    visits = choices.steps if setup.quirks.solid_angle_over_steps else choices.visits
     with np.errstate(over="ignore", invalid="ignore"):
         total = float(lit.sum(dtype=np.float64))
         mean = _ratio(total, lit.size) if lit.size > 0 else 0.0
         squares = float((lit * lit).sum(dtype=np.float64))
-        deviation = region.astype(np.float64) - mean
+        counted = region if setup.quirks.rmsd_counts_masked else lit
+        deviation = counted.astype(np.float64) - mean
         deviations = float((deviation * deviation).sum())
     return Statistics(
         max=brightest,
@@ -47,8 +50,8 @@ def image_statistics(setup: Setup, image: NDArray[np.float32], omega_sum: float)
         sum=total,
         mean=mean,
         rms=_root(_ratio(squares, lit.size - 1)),
-        rmsd=_root(_ratio(deviations, region.size - 1)),
-        solid_angle_sr=omega_sum / setup.choices.steps,
+        rmsd=_root(_ratio(deviations, counted.size - 1)),
+        solid_angle_sr=omega_sum / visits,
         pixels=lit.size,
         pixels_in_roi=region.size,
     )

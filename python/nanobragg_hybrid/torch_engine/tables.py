@@ -15,14 +15,14 @@ from .vectors import Vector
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """grid: the structure factors, float64, or None.  phi_index: for every phi step the number of
-    the step whose vectors it uses (model 6.4), float64.  domain_axes, domain_angles: the domains'
-    rotations, the first by 0.  source_horizontal, source_vertical, source_wavelength: angles from
-    the beam, radians, and wavelengths over lambda0 of generated sources.
+    """grid: the structure factors, float64, or None.  phi_place: as in `Setup`, float64.
+    domain_axes, domain_angles: the domains' rotations, the first by 0.  source_horizontal,
+    source_vertical, source_wavelength: angles from the beam, radians, and wavelengths over lambda0
+    of generated sources.
     """
 
     grid: Tensor | None
-    phi_index: Tensor
+    phi_place: Tensor
     domain_axes: Vector
     domain_angles: Tensor
     source_horizontal: Tensor
@@ -44,7 +44,7 @@ def tables_of(setup: Setup, device: torch.device) -> Tables:
     index = setup.grid.wavelength_index
     return Tables(
         grid=None if grid is None else on_device(grid),
-        phi_index=on_device(setup.phi_source.astype(np.float64)),
+        phi_place=on_device(setup.phi_place),
         domain_axes=(x, y, z),
         domain_angles=on_device(angles),
         source_horizontal=on_device(setup.grid.horizontal),

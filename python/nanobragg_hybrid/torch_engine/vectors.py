@@ -118,3 +118,9 @@ def rotation_about(axis: Vector, angle: Scalar) -> Matrix:
         (t7 + t9, t1 + t2 * (v2 * v2), t19 - t20),
         (t11 - t12, t19 + t20, t1 + t2 * (v3 * v3)),
     )
+
+
+def as_tensor(component: Scalar) -> Tensor:
+    """A component of a vector that has tensors."""
+    assert isinstance(component, Tensor)
+    return component
