@@ -49,7 +49,7 @@ def random_words(random: np.random.Generator) -> list[str]:
     words.append(str(random.choice(SHAPES)))
     add("-fudge", pick(0.01, 2.0), chance=0.3)
     for axis in "abc":
-        add(f"-N{axis}", random.choice([1, 2, 3, pick(1, 20)]))
+        add(f"-N{axis}", random.choice([1, 2, 3, random.integers(1, 21)]))
     add("-mosaic", pick(0, 2), chance=0.4)
     add("-mosaic_dom", random.integers(1, 5), chance=0.4)
     add("-water", pick(0, 50), chance=0.25)
@@ -66,8 +66,8 @@ def random_words(random: np.random.Generator) -> list[str]:
     words.append(str(random.choice(CONVENTIONS)))
     add("-distance", pick(30, 200))
     add("-pixel", pick(0.1, 2))
-    add("-detpixels_x", random.integers(1, 45))
-    add("-detpixels_y", random.integers(1, 9))
+    add("-detpixels_x", random.integers(1, 60))
+    add("-detpixels_y", random.integers(1, 13))
     add("-detector_rotx", pick(-20, 20), chance=0.5)
     add("-detector_roty", pick(-20, 20), chance=0.5)
     add("-twotheta", pick(-30, 30), chance=0.3)
@@ -115,7 +115,7 @@ def main() -> None:
         quirks = nb.Quirks() if bits is None else nb.Quirks.from_bits(bits)
         lines.append(shlex.join(["nanoBragg", *words, "--quirks", str(quirks)]))
         try:
-            experiment = parse_command(words, Path(), quirks).experiment
+            experiment = parse_command(words, quirks=quirks, strict=True).experiment
         except nb.NanobraggError as error:
             refused += 1
             print(f"seed {seed}: {error}")

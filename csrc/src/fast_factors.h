@@ -38,7 +38,8 @@ static inline int nearest_f(const nbh_plan *plan, const lanes h, const lanes k, 
     return any;
 }
 
-/* Where the interpolation latch falls (model 6.5): 1, else 0.  Returns the number of lanes. */
+/* Where the interpolation latch falls (model 6.5), or an index is NaN: 1, else 0.  Returns the
+ * number of such lanes. */
 static inline int latch_falls(const nbh_plan *plan, const lanes h, const lanes k, const lanes l,
                               lanes falls)
 {
@@ -47,10 +48,10 @@ static inline int latch_falls(const nbh_plan *plan, const lanes h, const lanes k
     const double h_range = plan->h_range, k_range = plan->k_range, l_range = plan->l_range;
     double count = 0.0;
     EACH_LANE {
-        const int outside = (h[j] - h_min + 3 > h_range) | (h[j] - 2 < h_min) |
-                            (k[j] - k_min + 3 > k_range) | (k[j] - 2 < k_min) |
-                            (l[j] - l_min + 3 > l_range) | (l[j] - 2 < l_min);
-        falls[j] = outside ? 1.0 : 0.0;
+        const int inside = (h[j] - h_min + 3 <= h_range) & (h[j] - 2 >= h_min) &
+                           (k[j] - k_min + 3 <= k_range) & (k[j] - 2 >= k_min) &
+                           (l[j] - l_min + 3 <= l_range) & (l[j] - 2 >= l_min);
+        falls[j] = inside ? 0.0 : 1.0;
         count += falls[j];
     }
     return (int)count;
