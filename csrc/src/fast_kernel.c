@@ -5,10 +5,14 @@
  * pixel.h's order. */
 #include <math.h>
 
+#include "fast_polarization.h"
 #include "fast_steps.h"
 
 #define STEP_ERROR 2.5e-16
 #define LARGEST_SUM 1e250
+/* Where the running product has more factors, their errors would leave too many pixels undecided.
+ */
+#define MOST_QUICK_POLARIZATIONS 500.0
 
 /* What a block carries from sub-pixel to sub-pixel; see pixel_compute for the meaning. */
 typedef struct block_state {
@@ -28,6 +32,32 @@ static inline pixel_pass lane_pass(const nbh_plan *plan, const block_state *s, i
     return pass;
 }
 
+/* The shape for which nothing is approximated. */
+static inline int is_tophat(const nbh_plan *plan)
+{
+    return plan->shape.shape == NBH_SHAPE_TOPHAT || plan->shape.shape == NBH_SHAPE_TOPHAT_HKL;
+}
+
+/* How often a term is multiplied by a polarization factor. */
+static inline double polarization_count(const nbh_plan *plan)
+{
+    if (plan->oversample_polar && multiplies_sum(plan))
+        return (double)plan->info.steps * plan->info.sensor_layers;
+    return 1.0;
+}
+
+/* Polarization factors; exact where the bound has no room for an error. */
+static inline void polarization_of(const nbh_plan *plan, const double incident[3], const lanes dx,
+                                   const lanes dy, const lanes dz, lanes factor)
+{
+    double axis[3];
+    vec3_unit(plan->breaks[plan->break_count - 1].state.polar_axis, axis); /* a fixed point */
+    if (is_tophat(plan) || polarization_count(plan) > MOST_QUICK_POLARIZATIONS)
+        exact_polarization(plan->polarization_kahn, incident, axis, dx, dy, dz, factor);
+    else
+        quick_polarization(plan->polarization_kahn, incident, axis, dx, dy, dz, factor);
+}
+
 /* Polarization factor of the lanes that are active and have none yet, or of all that are active
  * (model 6.3, 6.6). */
 static inline void polarize(const nbh_plan *plan, const plan_source *from, const lanes active,
@@ -40,19 +70,7 @@ static inline void polarize(const nbh_plan *plan, const plan_source *from, const
         uy[j] = dy[j] / m;
         uz[j] = dz[j] / m;
     }
-    const double *incident = from->incident_unit;
-    if (plan->polarization_kahn == 0.0) {
-        EACH_LANE {
-            const double c = incident[0] * ux[j] + incident[1] * uy[j] + incident[2] * uz[j];
-            factor[j] = 0.5 * (1.0 + c * c);
-        }
-    } else {
-        const double *axis = plan->breaks[plan->break_count - 1].state.polar_axis;
-        EACH_LANE {
-            const double d[3] = {ux[j], uy[j], uz[j]};
-            factor[j] = polarization_factor(plan->polarization_kahn, incident, d, axis);
-        }
-    }
+    polarization_of(plan, from->incident_unit, ux, uy, uz, factor);
     /* whole loops in doubles: mixed with integers they would not be vectorised */
     const double again = plan->oversample_polar ? 1.0 : 0.0;
     double pending = again;
@@ -74,10 +92,13 @@ static inline void source_factors(const nbh_plan *plan, int32_t source, const bl
     EACH_LANE
         factor[j] = 1.0;
     if (plan->polar_per_source) {
+        lanes dx, dy, dz;
         EACH_LANE {
-            const pixel_pass pass = lane_pass(plan, s, j);
-            factor[j] *= pixel_source_polarization(&pass, source);
+            dx[j] = s->first_d[j][0];
+            dy[j] = s->first_d[j][1];
+            dz[j] = s->first_d[j][2];
         }
+        polarization_of(plan, plan->sources[source].incident_unit, dx, dy, dz, factor);
     }
     if (plan->use_source_weights) {
         const double weight = plan->sources[source].relative_weight;
@@ -255,14 +276,15 @@ static inline void finish_block(const nbh_plan *plan, const block_state *s, fast
 {
     const nbh_plan_info *info = &plan->info;
     const fast_sums *sums = &s->sums;
-    const int is_tophat =
-        plan->shape.shape == NBH_SHAPE_TOPHAT || plan->shape.shape == NBH_SHAPE_TOPHAT_HKL;
     /* Adding n terms, and multiplying n times, rounds as often here and in the exact kernel. */
     int operations = 1;
     if (multiplies_sum(plan))
         operations += (plan->oversample_thick != 0) + (plan->oversample_polar != 0) +
                       (plan->oversample_omega != 0);
-    const double error = TERM_ERROR + STEP_ERROR * operations * info->steps * info->sensor_layers;
+    const double polarizations = polarization_count(plan);
+    double error = TERM_ERROR + STEP_ERROR * operations * info->steps * info->sensor_layers;
+    if (polarizations > 1.0 && polarizations <= MOST_QUICK_POLARIZATIONS)
+        error += POLARIZATION_ERROR * polarizations;
     const double lattice_sqr = largest_lattice_sqr(plan), steps = info->steps;
     lanes low, high, factor;
     EACH_LANE {
@@ -276,7 +298,7 @@ static inline void finish_block(const nbh_plan *plan, const block_state *s, fast
         low[j] = low[j] < 0.0 ? 0.0 : low[j]; /* no term is below 0 */
         high[j] = middle * (1.0 + error) + slack;
     }
-    if (is_tophat) { /* the bits are the exact kernel's: nothing to allow for */
+    if (is_tophat(plan)) { /* the bits are the exact kernel's: nothing to allow for */
         memcpy(low, sums->intensity, sizeof low);
         memcpy(high, sums->intensity, sizeof high);
     }
