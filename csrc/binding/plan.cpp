@@ -223,6 +223,19 @@ class Plan
         return matrices;
     }
 
+    // What the kernel takes at whole indices of shape (n, 3).
+    CArray<double> structure_factors(const CArray<double> &hkl) const
+    {
+        if (hkl.ndim() != 2 || hkl.shape(1) != 3)
+            raise_error(NBH_INVALID, "hkl", "got another shape, need (n, 3)");
+        CArray<double> f(hkl.shape(0));
+        nbh_error error{};
+        check(nbh_plan_get_structure_factors(plan_, hkl.data(), hkl.shape(0), f.mutable_data(),
+                                             &error),
+              error);
+        return f;
+    }
+
     nbh_random random_state() const
     {
         nbh_random state{};
@@ -303,5 +316,6 @@ void register_plan(py::module_ &m)
         .def("sources", &Plan::sources)
         .def("phi", &Plan::phi)
         .def("mosaic_matrices", &Plan::mosaic_matrices)
+        .def("structure_factors", &Plan::structure_factors, py::arg("hkl").noconvert())
         .def("random_state", &Plan::random_state);
 }

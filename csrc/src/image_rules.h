@@ -13,7 +13,8 @@ nbh_status image_check_roi(const nbh_roi *roi, int32_t n_fast, int32_t n_slow, n
 
 nbh_status image_check_finite(const char *field, double value, nbh_error *error);
 
-void image_clear(uint16_t *out, int32_t n_fast, int32_t n_slow);
+/* Sets every pixel to 0, unless the region covers them all. */
+void image_clear(uint16_t *out, int32_t n_fast, int32_t n_slow, const nbh_roi *roi);
 
 /* A pixel as a C program on x86-64 makes it an int: towards zero; NaN and what does not fit become
  * INT32_MIN, whose low 8 and 16 bits are 0. */

@@ -43,9 +43,37 @@ nbh_status image_check_finite(const char *field, double value, nbh_error *error)
     return NBH_OK;
 }
 
-void image_clear(uint16_t *out, int32_t n_fast, int32_t n_slow)
+void image_clear(uint16_t *out, int32_t n_fast, int32_t n_slow, const nbh_roi *roi)
 {
-    memset(out, 0, (size_t)n_fast * (size_t)n_slow * sizeof *out);
+    if (roi->fast_min > 0 || roi->fast_max < n_fast - 1 || roi->slow_min > 0 ||
+        roi->slow_max < n_slow - 1)
+        memset(out, 0, (size_t)n_fast * (size_t)n_slow * sizeof *out);
+}
+
+/* Pixels first to last of one row.  The comparisons make NaN 0; below 65536 the float's floor is
+ * its integer part.  Nothing branches, so that compilers vectorise the loop. */
+static void integer_pixels(const float *restrict row, int32_t first, int32_t last, double scale,
+                           double adc_offset, uint16_t *restrict out)
+{
+    for (int32_t fast = first; fast <= last; fast++) {
+        double x = row[fast] * scale + adc_offset;
+        x = x > 65535.0 ? 65535.0 : x;
+        x = x > 0.0 ? x : 0.0;
+        out[fast] = (uint16_t)(int32_t)(float)(x + 0.5);
+    }
+}
+
+/* `pixels` of them.  Negative ones keep the low bits of their integer part; NaN and what no int
+ * holds become INT32_MIN, whose low bits are 0 (see image_truncate). */
+static void pgm_pixels(const float *restrict image, size_t pixels, double scale,
+                       uint8_t *restrict out)
+{
+    for (size_t i = 0; i < pixels; i++) {
+        double x = image[i] * scale;
+        x = x > 255.0 ? 255.0 : x;
+        x = x > -2147483648.0 ? x : -2147483648.0;
+        out[i] = (uint8_t)(int32_t)x;
+    }
 }
 
 nbh_status nbh_integer_image(const float *image, int32_t n_fast, int32_t n_slow, const nbh_roi *roi,
@@ -66,17 +94,10 @@ nbh_status nbh_integer_image(const float *image, int32_t n_fast, int32_t n_slow,
         scale = max > 0.0 ? 55000.0 / max : 1.0;
     if (scale_used != NULL)
         *scale_used = scale;
-    image_clear(out, n_fast, n_slow);
+    image_clear(out, n_fast, n_slow, roi);
     for (int32_t slow = roi->slow_min; slow <= roi->slow_max; slow++) {
-        for (int32_t fast = roi->fast_min; fast <= roi->fast_max; fast++) {
-            size_t i = (size_t)slow * (size_t)n_fast + (size_t)fast;
-            double x = image[i] * scale + adc_offset;
-            if (x > 65535.0) /* NaN passes both */
-                x = 65535.0;
-            if (x < 0.0)
-                x = 0.0;
-            out[i] = (uint16_t)image_truncate((double)floorf((float)(x + 0.5)));
-        }
+        const size_t row = (size_t)slow * (size_t)n_fast;
+        integer_pixels(image + row, roi->fast_min, roi->fast_max, scale, adc_offset, out + row);
     }
     return NBH_OK;
 }
@@ -95,12 +116,6 @@ nbh_status nbh_pgm_image(const float *image, int32_t n_fast, int32_t n_slow, dou
         scale = rmsd > 0.0 ? 250.0 / (5.0 * rmsd) : integer_scale;
     if (scale_used != NULL)
         *scale_used = scale;
-    size_t pixels = (size_t)n_fast * (size_t)n_slow;
-    for (size_t i = 0; i < pixels; i++) {
-        double x = image[i] * scale;
-        if (x > 255.0)
-            x = 255.0;
-        out[i] = (uint8_t)image_truncate(x);
-    }
+    pgm_pixels(image, (size_t)n_fast * (size_t)n_slow, scale, out);
     return NBH_OK;
 }

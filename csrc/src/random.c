@@ -5,36 +5,21 @@
 #include <string.h>
 
 #include "constants.h"
+#include "random_stream.h"
 
-/* Park-Miller: s -> 16807 s mod (2^31 - 1), by Schrage's division. */
-#define MULTIPLIER 16807
-#define MODULUS 2147483647
-#define QUOTIENT 127773
-#define REMAINDER 2836
-#define SHUFFLE_SIZE 32
-#define SHUFFLE_DIVISOR (1 + (MODULUS - 1) / SHUFFLE_SIZE)
 #define WARM_UP_STEPS 40
-
-/* One step of the minimal generator, s in 0 .. 2^31; the result is in 0 .. 2^31 - 2. */
-static int32_t step(int64_t s)
-{
-    int64_t quotient = s / QUOTIENT;
-    int64_t next = MULTIPLIER * (s - quotient * QUOTIENT) - REMAINDER * quotient;
-    return (int32_t)(next < 0 ? next + MODULUS : next);
-}
 
 void nbh_random_init(nbh_random *state)
 {
     memset(state, 0, sizeof *state);
 }
 
-/* Fills the shuffle table from a seed that is not positive, or from 1. */
-static void fill_shuffle(nbh_random *state, int32_t *seed)
+void random_fill_shuffle(nbh_random *state, int32_t *seed)
 {
     int64_t s = *seed < 0 ? -(int64_t)*seed : 1;
     for (int i = WARM_UP_STEPS - 1; i >= 0; i--) {
-        s = step(s);
-        if (i < SHUFFLE_SIZE)
+        s = random_step(s);
+        if (i < RANDOM_SHUFFLE_SIZE)
             state->shuffle[i] = (int32_t)s;
     }
     *seed = (int32_t)s;
@@ -43,15 +28,7 @@ static void fill_shuffle(nbh_random *state, int32_t *seed)
 
 float nbh_uniform_deviate(nbh_random *state, int32_t *seed)
 {
-    const double largest = 1.0 - 1.2e-7;
-    if (*seed <= 0 || state->y <= 0)
-        fill_shuffle(state, seed);
-    *seed = step(*seed);
-    int32_t j = state->y / SHUFFLE_DIVISOR;
-    state->y = state->shuffle[j];
-    state->shuffle[j] = *seed;
-    float value = (float)((1.0 / MODULUS) * state->y);
-    return (double)value > largest ? (float)largest : value;
+    return random_uniform(state, seed);
 }
 
 void nbh_random_rotation(nbh_random *state, int32_t *seed, float spread_rad, double matrix[9])

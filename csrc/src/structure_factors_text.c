@@ -40,6 +40,12 @@ static quoted quote(const char *begin, const char *end)
     return result;
 }
 
+/* trunc(value), without a call for the values that occur. */
+static double whole_part(double value)
+{
+    return fabs(value) < 1e15 ? (double)(int64_t)value : trunc(value);
+}
+
 /* ---- the two ways to cut a text into reflections -------------------------------------------- */
 
 /* Four numbers, whatever the lines.  Returns the place after them; NULL at the end of the text or
@@ -93,7 +99,7 @@ static const char *read_line(const char *text, const char *at, const char *end, 
             return NULL;
         }
         r->word_end[i] = at;
-        if (i < 3 && isfinite(r->value[i]) && r->value[i] != trunc(r->value[i])) {
+        if (i < 3 && isfinite(r->value[i]) && r->value[i] != whole_part(r->value[i])) {
             *status = nbh_fail_line(error, NBH_FILE_FORMAT, line_of(text, r->word[i]),
                                     "%s: got %s, need a whole number", column_name[i],
                                     quote(r->word[i], at).text);
@@ -143,7 +149,7 @@ static nbh_status admit(const char *text, const reflection *r, nbh_hkl_bounds *b
                                  quote(r->word[i], r->word_end[i]).text);
     }
     for (int i = 0; i < 3; ++i) {
-        double whole = trunc(r->value[i]);
+        double whole = whole_part(r->value[i]);
         if (whole < (double)INT32_MIN || whole > (double)INT32_MAX)
             return nbh_fail_line(error, NBH_TOO_LARGE, line_of(text, r->word[i]),
                                  "%s: got %s, need an index that fits 32 bits", column_name[i],

@@ -125,8 +125,80 @@ static inline double text_convert_digits(const text_digits *digits)
     return strtod(buffer, NULL);
 }
 
-/* A decimal number whose digits and power of ten are both exact doubles needs one rounding only.
- * Returns 0 where that does not hold. */
+/* digits * 10^exponent, correctly rounded, for powers of ten that 64 bits can hold the odd part of:
+ * the product or quotient with 5^|exponent| is exact in 128 bits but for a remainder, of which only
+ * matters whether it is 0; the first 64 bits, with that in the last, then round once to 53. Returns
+ * 0 where that does not hold; digits > 0. */
+#ifdef __SIZEOF_INT128__
+typedef unsigned text_uint128 __attribute__((mode(TI))); /* 128 bits */
+
+static inline int text_leading_zeros(uint64_t value)
+{
+    return __builtin_clzll(value);
+}
+
+static inline int text_convert_wide(uint64_t digits, int64_t exponent, double *value)
+{
+    static const uint64_t five[] = {UINT64_C(1),
+                                    UINT64_C(5),
+                                    UINT64_C(25),
+                                    UINT64_C(125),
+                                    UINT64_C(625),
+                                    UINT64_C(3125),
+                                    UINT64_C(15625),
+                                    UINT64_C(78125),
+                                    UINT64_C(390625),
+                                    UINT64_C(1953125),
+                                    UINT64_C(9765625),
+                                    UINT64_C(48828125),
+                                    UINT64_C(244140625),
+                                    UINT64_C(1220703125),
+                                    UINT64_C(6103515625),
+                                    UINT64_C(30517578125),
+                                    UINT64_C(152587890625),
+                                    UINT64_C(762939453125),
+                                    UINT64_C(3814697265625),
+                                    UINT64_C(19073486328125),
+                                    UINT64_C(95367431640625),
+                                    UINT64_C(476837158203125),
+                                    UINT64_C(2384185791015625),
+                                    UINT64_C(11920928955078125),
+                                    UINT64_C(59604644775390625),
+                                    UINT64_C(298023223876953125),
+                                    UINT64_C(1490116119384765625),
+                                    UINT64_C(7450580596923828125)};
+    uint64_t leading; /* its first bit or the one after it is set; the last is "not exact" */
+    int shift;        /* the value is leading * 2^shift */
+    if (FLT_EVAL_METHOD != 0 || exponent < -27 || exponent > 27)
+        return 0;
+    shift = text_leading_zeros(digits);
+    digits <<= shift;
+    if (exponent < 0) {
+        const int divisor_shift = text_leading_zeros(five[-exponent]);
+        const uint64_t divisor = five[-exponent] << divisor_shift;
+        const text_uint128 dividend = (text_uint128)digits << 63;
+        leading = (uint64_t)(dividend / divisor);
+        leading |= dividend != (text_uint128)leading * divisor;
+        shift = (int)exponent - shift - 63 + divisor_shift;
+    } else {
+        const int factor_shift = text_leading_zeros(five[exponent]);
+        const text_uint128 product = (text_uint128)digits * (five[exponent] << factor_shift);
+        leading = (uint64_t)(product >> 64) | ((uint64_t)product != 0);
+        shift = (int)exponent - shift + 64 - factor_shift;
+    }
+    *value = ldexp((double)leading, shift);
+    return 1;
+}
+#else
+static inline int text_convert_wide(uint64_t digits, int64_t exponent, double *value)
+{
+    (void)digits, (void)exponent, (void)value;
+    return 0;
+}
+#endif
+
+/* A decimal number whose digits and power of ten are both exact doubles needs one rounding only,
+ * one with at most 19 digits 128 bits.  Returns 0 where neither will do. */
 static inline int text_convert_short(uint64_t digits, int64_t exponent, double *value)
 {
     static const double ten[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
@@ -134,37 +206,50 @@ static inline int text_convert_short(uint64_t digits, int64_t exponent, double *
                                  1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
     if (FLT_EVAL_METHOD != 0 || digits > UINT64_C(9007199254740992) || exponent < -22 ||
         exponent > 22)
-        return 0;
+        return digits > 0 && text_convert_wide(digits, exponent, value);
     *value = exponent < 0 ? (double)digits / ten[-exponent] : (double)digits * ten[exponent];
     return 1;
+}
+
+/* Adds the digits at `at` to *digits, which wraps around where they are too many. */
+static inline const char *text_read_digits(const char *at, const char *end, uint64_t *digits)
+{
+    for (; at < end && text_is_digit(*at); ++at)
+        *digits = *digits * 10 + (uint64_t)(*at - '0');
+    return at;
+}
+
+/* How many digits stand between the first that is not 0 and `end`. */
+static inline int64_t text_significant_digits(const char *at, const char *end)
+{
+    int64_t count = 0;
+    for (; at < end; ++at)
+        count += *at != '.' && (count > 0 || *at != '0');
+    return count;
 }
 
 static inline const char *text_read_decimal(const char *at, const char *end, double *value,
                                             int *complete)
 {
+    enum { SURELY_FIT = 19 };
     text_digits digits = {at, NULL, 0, 0};
-    uint64_t leading = 0; /* the first digits, as many as surely fit */
-    int significant = 0, point = 0, any = 0;
+    uint64_t all = 0;
     int64_t fraction = 0;
-    for (; at < end; ++at) {
-        if (text_is_digit(*at)) {
-            any = 1;
-            fraction += point;
-            if (significant < 19)
-                leading = leading * 10 + (uint64_t)(*at - '0');
-            significant += significant > 0 || *at != '0';
-        } else if (*at == '.' && !point) {
-            point = 1;
-        } else {
-            break;
-        }
+    at = text_read_digits(at, end, &all);
+    int64_t count = at - digits.begin;
+    if (at < end && *at == '.') {
+        const char *const point = at;
+        at = text_read_digits(at + 1, end, &all);
+        fraction = at - point - 1;
+        count += fraction;
     }
-    if (!any)
+    if (count == 0)
         return NULL;
     digits.end = at;
     if (at < end && text_lower(*at) == 'e')
         at = text_read_exponent(at + 1, end, &digits.exponent, complete);
-    if (significant > 19 || !text_convert_short(leading, digits.exponent - fraction, value))
+    if ((count > SURELY_FIT && text_significant_digits(digits.begin, digits.end) > SURELY_FIT) ||
+        !text_convert_short(all, digits.exponent - fraction, value))
         *value = text_convert_digits(&digits);
     return at;
 }

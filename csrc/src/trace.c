@@ -104,3 +104,14 @@ nbh_status nbh_plan_trace(const nbh_plan *plan, int32_t fast, int32_t slow, nbh_
     int64_t count;
     return nbh_plan_trace_steps(plan, fast, slow, NULL, 0, NULL, &count, NULL, trace, error);
 }
+
+nbh_status nbh_plan_get_structure_factors(const nbh_plan *plan, const double *hkl, int64_t count,
+                                          double *f, nbh_error *error)
+{
+    if (count < 0)
+        return nbh_fail(error, NBH_INVALID, "count", "got %lld, need a number >= 0",
+                        (long long)count);
+    for (int64_t n = 0; n < count; n++)
+        f[n] = pixel_nearest_f(&plan->table, hkl + 3 * n);
+    return NBH_OK;
+}

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         BackendError,
         CommandLineError,
         ConfigError,
+        ExecutableError,
         FileAccessError,
         FileFormatError,
         NanobraggError,
@@ -79,6 +80,7 @@ __all__ = [
     "ConfigError",
     "Crystal",
     "Detector",
+    "ExecutableError",
     "Experiment",
     "FileAccessError",
     "FileFormatError",
@@ -145,8 +147,9 @@ __getattr__, __dir__ = lazy_names(
             "load_run"
         ),
         ".errors": (
-            "BackendError CommandLineError ConfigError FileAccessError FileFormatError "
-            "NanobraggError NanobraggWarning RenderCancelled ResourceError UnsupportedError"
+            "BackendError CommandLineError ConfigError ExecutableError FileAccessError "
+            "FileFormatError NanobraggError NanobraggWarning RenderCancelled ResourceError "
+            "UnsupportedError"
         ),
         ".images": "integer_image noise_image pgm_image",
         ".io": (

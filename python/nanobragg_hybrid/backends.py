@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, Protocol, cast
 
+import numpy as np
+from numpy.typing import NDArray
+
 from .config import Experiment
 from .errors import BackendError, ConfigError
 from .quirks import Quirks
@@ -64,6 +67,15 @@ class Backend(Protocol):
         """Sets up an experiment for traces of its pixels; see `tracing.tracer`."""
         ...
 
+    def structure_factors_at(
+        self, structure_factors: StructureFactors, hkl: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """What the engine takes, without interpolation, at whole indices (model 6.5).
+
+        hkl: float64, shape (n, 3).  The result has shape (n,).
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
@@ -82,6 +94,7 @@ _BACKENDS: Final = MappingProxyType(
     {
         "c": _Entry("nanobragg_hybrid.c_engine.engine", ("kernel",)),
         "torch": _Entry("nanobragg_hybrid.torch_engine.engine", ("device", "dtype"), "torch"),
+        "reference": _Entry("nanobragg_hybrid.reference", ("c_bin",)),
     }
 )
 

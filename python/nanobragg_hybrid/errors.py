@@ -92,6 +92,22 @@ class BackendError(NanobraggError, RuntimeError):
     """A backend is unknown, not installed or failed."""
 
 
+class ExecutableError(BackendError):
+    """An external program failed, or did not write what it should.
+
+    Attributes: `status` (its exit status; negative: the signal that ended it), `stdout`, `stderr`.
+    """
+
+    def __init__(self, message: str, status: int, stdout: str, stderr: str) -> None:
+        self.status = status
+        self.stdout = stdout
+        self.stderr = stderr
+        super().__init__(message)
+
+    def __reduce__(self) -> tuple[type[ExecutableError], tuple[str, int, str, str]]:
+        return type(self), (str(self), self.status, self.stdout, self.stderr)
+
+
 class RenderCancelled(NanobraggError):  # noqa: N818 - it is the user's wish, not an error
     """The progress callback asked to stop; there is no image."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,17 @@ class PgmImage(NamedTuple):
 
     pixels: NDArray[np.uint8]
     scale_used: float
+
+
+class ImageParts(NamedTuple):
+    """An integer or PGM image that is never whole in memory.
+
+    scale_used: as in the whole image.  blocks: called, computes the image's rows from the first to
+    the last, in arrays (slow, fast) of some rows each.
+    """
+
+    scale_used: float
+    blocks: Callable[[], Iterator[NDArray[Any]]]
 
 
 class NoiseImage(NamedTuple):
@@ -48,16 +60,13 @@ def integer_image(
     either, the brightest pixel becomes 55000.  Outside the region of interest it is 0.  Raises
     `ConfigError`.
     """
-    from .c_engine import images
-
-    pixels, scale_used = images.integer_image(
-        result.image,
-        result.geometry.roi,
-        scale=_intensity_scale(result, scale),
-        max_value=result.statistics.max,
-        adc_offset=_adc_offset(result, adc_offset),
-    )
+    pixels, scale_used = _integer_rows(result, scale, adc_offset)(0, len(result.image))
     return IntegerImage(pixels, scale_used)
+
+
+def integer_image_parts(result: SimulationResult) -> ImageParts:
+    """The pixels of `integer_image` in parts, for files.  Raises as that does."""
+    return _in_parts(result, _integer_rows(result, None, None))
 
 
 def pgm_image(result: SimulationResult, scale: float | None = None) -> PgmImage:
@@ -66,19 +75,13 @@ def pgm_image(result: SimulationResult, scale: float | None = None) -> PgmImage:
     `scale` (> 0) is that of `Output` where None; without one there either, it follows from the rmsd
     of the image.  Raises `ConfigError`.
     """
-    from .c_engine import images
-
-    brightest = result.statistics.max
-    integer_scale = _intensity_scale(result, None)
-    if integer_scale <= 0.0:
-        integer_scale = 55000.0 / brightest if brightest > 0.0 else 1.0
-    pixels, scale_used = images.pgm_image(
-        result.image,
-        scale=_checked("scale", scale, POSITIVE, result.experiment.output.pgm_scale, 0.0),
-        rmsd=result.statistics.rmsd,
-        integer_scale=integer_scale,
-    )
+    pixels, scale_used = _pgm_rows(result, scale)(0, len(result.image))
     return PgmImage(pixels, scale_used)
+
+
+def pgm_image_parts(result: SimulationResult) -> ImageParts:
+    """The pixels of `pgm_image` in parts, for files.  Raises as that does."""
+    return _in_parts(result, _pgm_rows(result, None))
 
 
 def noise_image(
@@ -103,6 +106,61 @@ def noise_image(
         seed=used,
     )
     return NoiseImage(pixels, photons, overloads, used)
+
+
+_Rows = Callable[[int, int], tuple[NDArray[Any], float]]
+"""Makes the pixels of the rows from the first number up to the second, and says the scale used."""
+
+_PIXELS_AT_A_TIME: Final = 2**18
+
+
+def _in_parts(result: SimulationResult, rows: _Rows) -> ImageParts:
+    n_slow, n_fast = result.image.shape
+    step = max(1, _PIXELS_AT_A_TIME // n_fast)
+
+    def blocks() -> Iterator[NDArray[Any]]:
+        for first in range(0, n_slow, step):
+            yield rows(first, min(first + step, n_slow))[0]
+
+    return ImageParts(rows(0, 1)[1], blocks)
+
+
+def _integer_rows(result: SimulationResult, scale: float | None, adc_offset: float | None) -> _Rows:
+    from .c_engine import images
+
+    scale, adc_offset = _intensity_scale(result, scale), _adc_offset(result, adc_offset)
+    fast_min, fast_max, slow_min, slow_max = result.geometry.roi
+
+    def rows(first: int, end: int) -> tuple[NDArray[np.uint16], float]:
+        return images.integer_image(
+            result.image[first:end],
+            (fast_min, fast_max, max(slow_min, first) - first, min(slow_max + 1, end) - 1 - first),
+            scale=scale,
+            max_value=result.statistics.max,
+            adc_offset=adc_offset,
+        )
+
+    return rows
+
+
+def _pgm_rows(result: SimulationResult, scale: float | None) -> _Rows:
+    from .c_engine import images
+
+    scale = _checked("scale", scale, POSITIVE, result.experiment.output.pgm_scale, 0.0)
+    brightest = result.statistics.max
+    integer_scale = _intensity_scale(result, None)
+    if integer_scale <= 0.0:
+        integer_scale = 55000.0 / brightest if brightest > 0.0 else 1.0
+
+    def rows(first: int, end: int) -> tuple[NDArray[np.uint8], float]:
+        return images.pgm_image(
+            result.image[first:end],
+            scale=scale,
+            rmsd=result.statistics.rmsd,
+            integer_scale=integer_scale,
+        )
+
+    return rows
 
 
 def _random_state(result: SimulationResult) -> object:

@@ -43,6 +43,7 @@ def simulate(
     kernel: str | None = None,
     device: object = None,
     dtype: object = None,
+    c_bin: str | os.PathLike[str] | None = None,
 ) -> SimulationResult:
     """Renders the image of an experiment.
 
@@ -58,6 +59,7 @@ def simulate(
         ("kernel_reason").
     device: where the backend "torch" computes: "cpu" (None too), "cuda", "cuda:1" or "auto".
     dtype: how it computes: "float64" (None too) or "float32", which keeps phases in float64.
+    c_bin: the executable that the backend "reference" runs; None: what NB_C_BIN names.
 
     Seeds that are None come from the clock, once (with the quirk misset_seed_default off, the
     missetting's from the noise seed); the result's `experiment` and `provenance` have them.  The
@@ -65,8 +67,8 @@ def simulate(
 
     Raises `ConfigError` for a value that breaks its rule, `ResourceError` before anything is
     allocated if the image would not fit into memory, `UnsupportedError` for a combination that this
-    version lacks, `BackendError` for a backend that is not there, and `RenderCancelled` if
-    `progress` asked to stop.
+    version lacks, `BackendError` for a backend that is not there, `ExecutableError` for
+    an executable that fails, and `RenderCancelled` if `progress` asked to stop.
     """
     require_class("experiment", experiment, Experiment)
     require_class("structure_factors", structure_factors, StructureFactors)
@@ -79,7 +81,9 @@ def simulate(
     if not isinstance(unrounded, bool):
         raise ConfigError("unrounded", unrounded, "True or False")
     engine = get_backend(backend)
-    options = own_options(backend, {"kernel": kernel, "device": device, "dtype": dtype})
+    options = own_options(
+        backend, {"kernel": kernel, "device": device, "dtype": dtype, "c_bin": c_bin}
+    )
     require_memory(memory_needed(experiment, structure_factors, unrounded=unrounded))
     started = time.time()
     seeded = with_clock_seeds(experiment, started, quirks)

@@ -163,9 +163,10 @@ def _finite(value: object, field: str) -> float:
 
 
 def _require_finite(values: NDArray[np.float64], field: str) -> None:
-    is_bad = ~np.isfinite(values)
-    if is_bad.any():
-        place = np.argwhere(is_bad)[0]
+    flat = values.reshape(-1)
+    parts = (flat[start : start + 2**16] for start in range(0, flat.size, 2**16))
+    if not all(np.isfinite(part).all() for part in parts):
+        place = np.argwhere(~np.isfinite(values))[0]
         index = ", ".join(str(n) for n in place)
         raise ConfigError(f"{field}[{index}]", float(values[tuple(place)]), "a finite value")
 

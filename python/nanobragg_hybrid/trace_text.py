@@ -61,9 +61,14 @@ def trace_texts(trace: Trace, tag: str | None = None) -> list[TraceText]:
 
 def format_trace(trace: Trace, tag: str | None = None) -> list[str]:
     """The lines of `trace_texts`, without line ends; numbers have 15 significant digits."""
+    return format_texts(trace_texts(trace, tag))
+
+
+def format_texts(texts: Iterable[TraceText]) -> list[str]:
+    """The lines of records, without line ends; numbers have 15 significant digits."""
     return [
         f"TRACE_{text.tag}: {name} {_digits(name, values)}"
-        for text in trace_texts(trace, tag)
+        for text in texts
         for name, values in text.values.items()
     ]
 

@@ -20,7 +20,9 @@ HEADER = ROOT / "csrc" / "include" / "nbh" / "nbh.h"
 # Files of csrc/src by name without suffix.  A file may include its own header and files of earlier
 # layers; files of one layer do not include each other.
 LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"constants", "vec3", "error", "given", "image_rules", "text_number"}),
+    frozenset(
+        {"constants", "vec3", "error", "given", "image_rules", "random_stream", "text_number"}
+    ),
     frozenset(
         {
             "crystal",

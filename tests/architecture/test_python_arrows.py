@@ -51,19 +51,21 @@ MAY_IMPORT: dict[str, set[str]] = {
     "backends": DATA,
     "c_engine": DATA | {"backends"},
     "torch_engine": DATA | {"backends"},
+    "reference": DATA | {"backends", "c_engine", "io"},
     "simulation": ENGINE,
     "images": ENGINE,
     "tracing": ENGINE | {"simulation"},
     "io": CONFIG | {"structure_factors", "c_engine.hkl_text"},
     "nanobragg_args": DOOR | {"io"},
-    "cli": ARGS | {"versions"},
+    "parity": ARGS,
+    "cli": ARGS | {"parity", "reference", "versions"},
     "versions": VOCABULARY,
     "__init__": ARGS | {"versions"},
 }
 # Imports inside functions (or for type checkers only) that may point the other way.
 DOORS: dict[str, set[str]] = {
     "config": {"io", "nanobragg_args", "c_engine", "structure_factors", "result"},
-    "backends": {"c_engine", "torch_engine"},
+    "backends": {"c_engine", "torch_engine", "reference"},
     "versions": {"c_engine"},
 }
 HEAVY = {"torch", "matplotlib", "PIL", "cffi"}

@@ -256,6 +256,20 @@ def test_tables_need_room(ffi: Any, lib: Any, cubic: Any, create_plan: Create) -
     assert list(matrices) == [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
 
 
+def test_structure_factors_of_the_plan(ffi: Any, lib: Any, cubic: Any, create_plan: Create) -> None:
+    values = ffi.new("double[2]", [3.0, 4.0])
+    bounds = {"h_min": -1, "h_max": -1, "k_min": 0, "k_max": 0, "l_min": 5, "l_max": 6}
+    table = ffi.new("nbh_structure_factors *", {"amplitude": values, "default_f": 1.0, **bounds})
+    _, plan, error = create_plan(cubic, table)
+    hkl = ffi.new("double[9]", [-1.0, 0.0, 6.0, -1.0, 0.0, 7.0, -1.0, 0.0, 5.0])
+    f = ffi.new("double[3]")
+    assert lib.nbh_plan_get_structure_factors(plan, hkl, 3, f, error) == lib.NBH_OK
+    assert list(f) == [4.0, 1.0, 3.0]
+    assert lib.nbh_plan_get_structure_factors(plan, hkl, 0, f, error) == lib.NBH_OK
+    assert lib.nbh_plan_get_structure_factors(plan, hkl, -1, f, error) == lib.NBH_INVALID
+    assert ffi.string(error.field) == b"count"
+
+
 def test_the_error_may_be_null(ffi: Any, lib: Any, cubic: Any) -> None:
     place = ffi.new("nbh_plan **")
     table = ffi.new("nbh_structure_factors *")

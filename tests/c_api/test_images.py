@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -89,6 +90,58 @@ def test_noise_image_follows_the_stream_in_raster_order() -> None:
     counts = images.noise_image(image, (0, 3, 0, 0), 0.0, _core.Random(), 7).pixels
     assert counts[0].tolist() == [n - 40 for n in noise.pixels[0].tolist()]
     assert not counts[1].any()
+
+
+@pytest.mark.parametrize("width", [1, 255, 256, 257, 600])
+def test_noise_image_draws_pixel_by_pixel(ffi: Any, lib: Any, width: int) -> None:
+    """What is prepared in blocks or remembered gives the deviates of one call after the other."""
+    rng = np.random.default_rng(width)
+    means = (10.0 ** rng.uniform(-2.0, 7.0, size=(3, width))).astype(np.float32)
+    means[0, rng.random(width) < 0.3] = 0.0
+    means[1, rng.random(width) < 0.3] = np.float32(30.0)
+    means[2, -1] = math.nan
+    state, seed = ffi.new("nbh_random *"), ffi.new("int32_t *", -11)
+    lib.nbh_random_init(state)
+    single = [lib.nbh_poisson_deviate(state, seed, mean) for mean in means.ravel().tolist()]
+    assert math.isnan(single.pop())
+    random = _core.Random()
+    pixels, photons, _, last_seed = _core.noise_image(means, (0, width - 1, 0, 2), 0.0, random, -11)
+    assert pixels.ravel().tolist() == [int(min(count, 65535.0)) for count in single] + [0]
+    assert math.isnan(photons)
+    assert last_seed == seed[0]
+    _, _, _, goes_on = _core.noise_image(means, (0, width - 1, 0, 2), 0.0, random, last_seed)
+    for mean in means.ravel().tolist():
+        lib.nbh_poisson_deviate(state, seed, mean)
+    assert goes_on == seed[0]
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 7, 8, 33])
+def test_vectorised_images_follow_the_rule(width: int) -> None:
+    """Widths that fill registers and that leave pixels over; a region that starts anywhere."""
+    rng = np.random.default_rng(width)
+    special = [math.nan, math.inf, -math.inf, -0.0, 0.5, 65535.0, 65534.504, 1e-45, 3e9, -3e9, -3.5]
+    image = rng.uniform(-1e5, 1e5, size=(9, width)).astype(np.float32)
+    image[rng.random(image.shape) < 0.3] = np.float32(rng.choice(special))
+    image.ravel()[: len(special)] = special[: image.size]
+    roi = (width // 3, width - 1, 1, 7)
+
+    def integer(pixel: float) -> int:
+        x = pixel * 0.7 + 40.0
+        x = 65535.0 if x > 65535.0 else x
+        x = 0.0 if x < 0.0 or math.isnan(x) else x
+        return int(np.float32(x + 0.5))
+
+    def level(pixel: float) -> int:
+        x = min(pixel * 0.7, 255.0) if not math.isnan(pixel) else math.nan
+        return int(x) % 256 if x > -2147483649.0 else 0
+
+    pixels, _ = images.integer_image(image, roi, 0.7, 0.0, 40.0)
+    inside = np.zeros(image.shape, dtype=bool)
+    inside[1:8, width // 3 :] = True
+    need = [integer(float(p)) if i else 0 for p, i in zip(image.flat, inside.flat, strict=True)]
+    assert pixels.ravel().tolist() == need
+    levels, _ = images.pgm_image(image, 0.7, 0.0, 0.0)
+    assert levels.ravel().tolist() == [level(float(p)) for p in image.flat]
 
 
 def test_noise_image_is_repeatable_and_depends_on_the_seed() -> None:

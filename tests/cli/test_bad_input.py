@@ -328,8 +328,7 @@ def test_cell_of_zeros(words: str, folder: Path, capsys: pytest.CaptureFixture[s
 
 LARGE: list[tuple[str, str]] = [
     ("-detpixels 1000000", "image of 1000000 x 1000000 pixels 4000000000000 bytes"),
-    ("-detpixels 1000000 -nopgm", "integer image 2000000000000 bytes"),
-    ("-detpixels 1000000 -nonoise", "PGM picture 1000000000000 bytes"),
+    ("-detpixels 1000000 -nopgm", "noise image 2000000000000 bytes"),
     ("-phisteps 2000000000 -osc 1", "2000000000 phi steps 304000000000 bytes"),
     ("-mosaic_dom 2000000000 -mosaic 1", "2000000000 mosaic domains 144000000000 bytes"),
     ("-hdivsteps 100000 -vdivsteps 100000", "10000000000 sources 640000000000 bytes"),
@@ -431,7 +430,7 @@ def test_two_outputs_of_one_name(folder: Path, capsys: pytest.CaptureFixture[str
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
-@pytest.mark.parametrize("step", ["write_raw", "write_smv"])
+@pytest.mark.parametrize("step", ["write_raw", "write_smv_blocks"])
 def test_disk_full_or_ctrl_c_while_writing(
     error: BaseException,
     step: str,
@@ -452,7 +451,7 @@ def test_disk_full_or_ctrl_c_while_writing(
     if isinstance(error, KeyboardInterrupt):
         assert (status, message) == (130, "nanoBragg: interrupted\n")
     else:
-        name = {"write_raw": "floatimage.bin", "write_smv": "intimage.img"}[step]
+        name = {"write_raw": "floatimage.bin", "write_smv_blocks": "intimage.img"}[step]
         assert (status, message) == (9, f"nanoBragg: error: {name}: No space left on device\n")
 
 

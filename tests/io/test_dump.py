@@ -19,6 +19,7 @@ from nanobragg_hybrid.errors import (
     NanobraggWarning,
     ResourceError,
 )
+from nanobragg_hybrid.io import dump
 from nanobragg_hybrid.io.dump import read_dump, write_dump
 from nanobragg_hybrid.io.hkl import read_hkl
 from nanobragg_hybrid.quirks import Quirks
@@ -196,9 +197,35 @@ def test_table_larger_than_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(memory, "physical_memory_bytes", lambda: 8000)
     assert read_dump(path, quirks=OFF).reflections == 1000
     monkeypatch.setattr(memory, "physical_memory_bytes", lambda: 7999)
-    monkeypatch.setattr(np, "zeros", None)  # nothing may be allocated
+    monkeypatch.setattr(np, "empty", None)  # nothing may be allocated
     with pytest.raises(ResourceError, match=r"8000 bytes .* 7999 bytes"):
         read_dump(path, quirks=OFF)
+
+
+@pytest.mark.parametrize("at_a_time", [1, 5000, 2**24])
+@pytest.mark.parametrize("is_mapped", [True, False])
+@pytest.mark.parametrize("lead", range(9))
+def test_planes_across_pages(
+    tmp_path: Path, lead: int, is_mapped: bool, at_a_time: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tables that start anywhere in a page, from a mapping or where files cannot be mapped."""
+    if not is_mapped:
+        monkeypatch.setattr(dump, "_mapped", lambda _: None)
+    monkeypatch.setattr(dump, "_MAPPED_AT_A_TIME", at_a_time)
+    grid = np.random.default_rng(lead).random((9, 13, 17))
+    write_dump(tmp_path / "F.bin", StructureFactors.from_grid(grid, (-1, 0, 5), 0.0))
+    (tmp_path / "F.bin").write_bytes(b" " * lead + (tmp_path / "F.bin").read_bytes())
+    factors = read_dump(tmp_path / "F.bin", quirks=OFF)
+    np.testing.assert_array_equal(factors.grid, grid)
+    assert factors.hkl_min == (-1, 0, 5)
+
+
+def test_the_table_does_not_change_with_the_file(tmp_path: Path) -> None:
+    write_dump(tmp_path / "F.bin", table())
+    factors = read_dump(tmp_path / "F.bin")
+    with (tmp_path / "F.bin").open("r+b") as file:
+        file.truncate(0)
+    assert factors == table()
 
 
 def test_missing_file_and_folder(tmp_path: Path) -> None:

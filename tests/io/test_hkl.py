@@ -105,6 +105,42 @@ def test_amplitudes_are_correctly_rounded(read, word: str, quirks: Quirks) -> No
     assert factors.grid.tobytes() == np.array(float(word)).tobytes()
 
 
+def _halfway_word(rng: random.Random) -> str:
+    """A number half-way between two doubles, or a unit in its last digit beside it."""
+    mantissa = 2 * rng.randint(2**52, 2**53 - 1) + 1
+    digits = str(mantissa * 5 ** (cut := rng.randint(0, 12)))
+    nudged = str(int(digits) + rng.choice([-1, 0, 0, 1]))
+    return f"{nudged}e{rng.randint(-27, 27)}" if rng.random() < 0.5 else f"{nudged}e-{cut}"
+
+
+def _decimal_word(rng: random.Random) -> str:
+    """Up to 25 digits with a point somewhere and an exponent around those that are converted
+    without strtod."""
+    digits = "0" * rng.choice([0, 0, 1, 30]) + str(rng.randrange(10 ** rng.randint(1, 25)))
+    cut = rng.randint(0, len(digits))
+    exponent = rng.choice(["", f"e{rng.randint(-32, 32)}", f"E{rng.randint(-350, 280)}"])
+    return rng.choice(["", "-", "+"]) + digits[:cut] + "." + digits[cut:] + exponent
+
+
+@pytest.mark.parametrize("quirks", [ON, OFF])
+def test_random_amplitudes_are_correctly_rounded(read, quirks: Quirks) -> None:
+    rng = random.Random(6)
+    words = [
+        f"{sign}{digits}e{exponent}"
+        for sign in ("", "-")
+        for digits in (0, 1, 2**53 - 1, 2**53 + 1, 2**63, 2**64 - 1, 2**64, 10**19 - 1, 10**19)
+        for exponent in (-28, -27, -23, -22, -1, 0, 1, 22, 23, 27, 28)
+    ]
+    words += [_halfway_word(rng) for _ in range(15000)]
+    words += [_decimal_word(rng) for _ in range(15000)]
+    words += [repr(rng.uniform(0.0, 1000.0)) for _ in range(5000)]
+    factors = read("".join(f"0 0 {n} {word}\n" for n, word in enumerate(words)), quirks)
+    assert factors.grid is not None
+    need = np.array([float(word) for word in words])
+    different = np.flatnonzero(factors.grid[0, 0].view(np.int64) != need.view(np.int64))
+    assert [words[n] for n in different] == []
+
+
 # ---- four numbers at a time ---------------------------------------------------------------------
 
 

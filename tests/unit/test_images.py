@@ -17,6 +17,7 @@ from nanobragg_hybrid import (
     Sampling,
     SimulationResult,
     StructureFactors,
+    images,
     integer_image,
     noise_image,
     pgm_image,
@@ -64,6 +65,28 @@ def test_integer_image_takes_its_settings_from_the_call() -> None:
     image = integer_image(result, scale=3, adc_offset=0)
     assert image.scale_used == 3.0
     assert np.array_equal(image.pixels, _expected_integers(result, 3.0, 0.0))
+
+
+@pytest.mark.parametrize("pixels_at_a_time", [1, 24, 100, 1000])
+@pytest.mark.parametrize(
+    "roi", [(2, 20, 3, 19), (None, None, None, None), (5, 4, 3, 2), (0, 3, 7, 7)]
+)
+def test_parts_are_the_whole_image(
+    pixels_at_a_time: int, roi: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images, "_PIXELS_AT_A_TIME", pixels_at_a_time)
+    experiment = EXPERIMENT.replace({"sampling.roi": roi})
+    result = simulate(experiment, StructureFactors.constant(100), threads=1)
+    rows = max(1, pixels_at_a_time // 24)
+    for whole, parts in (
+        (integer_image(result), images.integer_image_parts(result)),
+        (pgm_image(result), images.pgm_image_parts(result)),
+    ):
+        assert parts.scale_used == whole.scale_used
+        for _ in range(2):  # as often as one likes
+            blocks = list(parts.blocks())
+            assert [len(block) for block in blocks[:-1]] == [rows] * ((20 - 1) // rows)
+            assert np.concatenate(blocks).tobytes() == whole.pixels.tobytes()
 
 
 def test_pgm_image_scales_by_the_rmsd() -> None:

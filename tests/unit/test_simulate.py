@@ -88,9 +88,9 @@ def test_other_objects_are_refused(name: str) -> None:
 
 
 def test_unknown_backend_is_refused_with_the_known_ones() -> None:
-    assert available_backends() == ("c", "torch")
+    assert available_backends() == ("c", "torch", "reference")
     with pytest.raises(
-        BackendError, match="no backend 'cuda' in this version; available: c, torch"
+        BackendError, match="no backend 'cuda' in this version; available: c, torch, reference"
     ):
         simulate(EXPERIMENT, FACTORS, backend="cuda")
 

@@ -496,6 +496,10 @@ NBH_API nbh_status nbh_plan_get_mosaic_matrices(const nbh_plan *plan, double *ma
                                                 int64_t capacity, nbh_error *error);
 NBH_API nbh_status nbh_plan_get_phi(const nbh_plan *plan, double *phi_rad, int64_t capacity,
                                     nbh_error *error);
+/* The structure factors that the kernel takes at whole indices where it does not interpolate; hkl
+ * has three doubles for each of `count` reflections. */
+NBH_API nbh_status nbh_plan_get_structure_factors(const nbh_plan *plan, const double *hkl,
+                                                  int64_t count, double *f, nbh_error *error);
 /* The generator's state after set-up: noise images go on from it (model 7.4). */
 NBH_API nbh_status nbh_plan_get_random(const nbh_plan *plan, nbh_random *state, nbh_error *error);
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .. import _core
 from ..backends import ProgressCallback
-from ..config import Experiment
+from ..config import Crystal, Detector, Experiment
 from ..config.resolved import resolved_from_info
 from ..config.seeds import with_clock_seeds
 from ..conventions import KERNEL_NUMBERS, KERNEL_REASONS, kernel_name
@@ -118,6 +118,11 @@ class Plan:
         """Shape (n, 3, 3): the rotations of the mosaic domains, the first the identity."""
         return self._plan.mosaic_matrices()
 
+    def structure_factors(self, hkl: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The amplitudes, shape (n,), at whole indices, float64 of shape (n, 3) (model 6.5)."""
+        with translated_errors(self.experiment):
+            return self._plan.structure_factors(hkl)
+
     def random_state(self) -> object:
         """The random generator after set-up, for `images.noise_image` (model 7.4)."""
         return self._plan.random_state()
@@ -201,6 +206,15 @@ def trace(
 ) -> dict[str, Any]:
     """The chain of numbers behind one pixel; see `Plan.trace`."""
     return plan_for(experiment, structure_factors, quirks).trace(fast, slow)
+
+
+def structure_factors_at(
+    structure_factors: StructureFactors, hkl: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """What the engine takes, without interpolation, at whole indices; see `Backend`."""
+    crystal = Crystal(cell_angstrom=(100.0, 100.0, 100.0))  # any will do
+    experiment = Experiment(crystal=crystal, detector=Detector(n_fast=1, n_slow=1))
+    return Plan(experiment, structure_factors, Quirks()).structure_factors(hkl)
 
 
 def resolve(experiment: Experiment, quirks: Quirks) -> Experiment:

@@ -13,7 +13,7 @@ from nanobragg_hybrid.conventions import convention_name, pivot_name
 from nanobragg_hybrid.units import RTD
 
 if TYPE_CHECKING:
-    from nanobragg_hybrid.images import IntegerImage, NoiseImage, PgmImage
+    from nanobragg_hybrid.images import ImageParts, NoiseImage
     from nanobragg_hybrid.nanobragg_args.command import Command
     from nanobragg_hybrid.result import SimulationResult
 
@@ -23,8 +23,8 @@ _PIVOT_WORDS = {"beam": "direct beam spot", "sample": "sample"}
 class Images(NamedTuple):
     """The images made of a result; None if the command did not want one."""
 
-    integer: IntegerImage
-    pgm: PgmImage | None = None
+    integer: ImageParts
+    pgm: ImageParts | None = None
     noise: NoiseImage | None = None
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from nanobragg_hybrid.errors import CommandLineError
 from nanobragg_hybrid.io.atomic import AtomicFiles, atomic_write
 from nanobragg_hybrid.io.raw import write_raw
-from nanobragg_hybrid.io.smv import SmvHeader, write_smv
+from nanobragg_hybrid.io.smv import SmvHeader, write_smv, write_smv_blocks
 
 if TYPE_CHECKING:
     from nanobragg_hybrid.cli.facts import Images
@@ -83,11 +83,15 @@ def write_outputs(
                 if kind == FLOATS:
                     write_raw(file, result.image)
                 elif kind == INTEGERS:
-                    write_smv(file, images.integer.pixels, header, quirks)
+                    write_smv_blocks(
+                        file, images.integer.blocks(), result.image.shape, header, quirks
+                    )
                 elif kind == PGM and images.pgm is not None:
-                    from nanobragg_hybrid.io.pgm import write_pgm
+                    from nanobragg_hybrid.io.pgm import write_pgm_blocks
 
-                    write_pgm(file, images.pgm.pixels, images.pgm.scale_used)
+                    write_pgm_blocks(
+                        file, images.pgm.blocks(), result.image.shape, images.pgm.scale_used
+                    )
                 elif kind == NOISE and images.noise is not None:
                     write_smv(file, images.noise.pixels, header, quirks)
                 elif kind == DUMP:

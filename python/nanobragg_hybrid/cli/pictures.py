@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def white_point(image: NDArray[np.float32]) -> float:
-    """The intensity that is drawn black: the brightest 0.5 % of the pixels that got any light."""
+def white_point(image: NDArray[np.float32], percentile: float = 99.5) -> float:
+    """The intensity that is drawn black: that percentile of the pixels that got any light."""
     lit = image[image > 0.0]
-    return float(np.percentile(lit, 99.5)) if lit.size else 1.0
+    return float(np.percentile(lit, percentile)) if lit.size else 1.0
 
 
 def grey(image: NDArray[np.float32], brightest: float | None = None) -> NDArray[np.uint8]:

@@ -17,7 +17,7 @@ from nanobragg_hybrid.cli.pixels import printout_lines
 from nanobragg_hybrid.cli.progress import Progress
 from nanobragg_hybrid.cli.report import log_files, log_image, log_kernel, log_setup
 from nanobragg_hybrid.config.seeds import with_clock_seeds
-from nanobragg_hybrid.images import integer_image, noise_image, pgm_image
+from nanobragg_hybrid.images import integer_image_parts, noise_image, pgm_image_parts
 from nanobragg_hybrid.memory import require_memory
 from nanobragg_hybrid.quirk_effects import quirks_that_mattered
 from nanobragg_hybrid.quirks import Quirks
@@ -71,8 +71,8 @@ def run(options: Options, command_line: Sequence[str], log: Log, say: Warn) -> N
         warn(text)
     mattered = quirks_that_mattered(asked, quirks, result.info)
     images = Images(
-        integer=integer_image(result),
-        pgm=None if command.pgm_path is None else pgm_image(result),
+        integer=integer_image_parts(result),
+        pgm=None if command.pgm_path is None else pgm_image_parts(result),
         noise=None if command.noise_path is None else noise_image(result),
     )
     log_image(log, result.statistics, images)
@@ -107,16 +107,11 @@ def run(options: Options, command_line: Sequence[str], log: Log, say: Warn) -> N
 
 
 def _memory_needed(command: Command, table: StructureFactors) -> dict[str, int]:
-    """Bytes that rendering and the images made of it need, by what needs them."""
+    """Bytes that rendering and the noise image need; the others are written as they are made."""
     parts = memory_needed(command.experiment, table)
-    n_slow, n_fast = command.experiment.detector.shape
-    for what, wanted, each in (
-        ("integer image", True, 2),
-        ("PGM picture", command.pgm_path is not None, 1),
-        ("noise image", command.noise_path is not None, 2),
-    ):
-        if wanted:
-            parts[what] = each * n_slow * n_fast
+    if command.noise_path is not None:
+        n_slow, n_fast = command.experiment.detector.shape
+        parts["noise image"] = 2 * n_slow * n_fast
     return parts
 
 

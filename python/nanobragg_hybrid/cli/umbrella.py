@@ -1,8 +1,9 @@
-"""The command `nanobragg-hybrid`: a demonstration, what is installed, and the quirk ledger."""
+"""The command `nanobragg-hybrid`: a demonstration, what is installed, the quirk ledger, speed."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,6 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             _demo(Path(arguments.out), arguments.backend, Quirks.parse(arguments.quirks))
         elif arguments.command == "quirks":
             _quirks(parser, arguments, command_line)
+        elif arguments.command == "bench":
+            _bench(parser, arguments)
         else:
             _info()
         sys.stdout.flush()
@@ -87,6 +90,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     quirks.add_argument("--json", metavar="FILE", help="write what was found for scripts")
     quirks.add_argument("--out", metavar="FILE", help="PNG file: which pixels change, and by what")
+    bench = commands.add_parser("bench", help="measure how fast this machine renders")
+    bench.add_argument(
+        "--quick", action="store_true", help="small images and few runs: a few seconds"
+    )
+    bench.add_argument("--runs", type=int, metavar="N", help="runs of each (default: 5; quick: 2)")
+    bench.add_argument("--json", metavar="FILE", help="write the figures for scripts")
+    bench.add_argument(
+        "--c-bin",
+        metavar="FILE",
+        default=os.environ.get("NB_C_BIN"),
+        help="compare whole runs with this executable, in turn (default: the variable NB_C_BIN)",
+    )
     return parser
 
 
@@ -137,6 +152,24 @@ def _explain(arguments: argparse.Namespace, command_line: Sequence[str]) -> None
                 write_png(file, found.picture)
     for line in explanation_lines(found):
         print(line)
+
+
+def _bench(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
+    from nanobragg_hybrid.cli.bench import bench
+    from nanobragg_hybrid.cli.json_text import json_text
+    from nanobragg_hybrid.io.text import write_text
+
+    runs = arguments.runs if arguments.runs is not None else 2 if arguments.quick else 5
+    if runs < 1:
+        parser.error(f"--runs: got {runs}, need at least 1")
+    document = bench(
+        quick=arguments.quick,
+        runs=runs,
+        say=lambda text: print(text, flush=True),
+        reference=None if arguments.c_bin is None else Path(arguments.c_bin).resolve(),
+    )
+    if arguments.json is not None:
+        write_text(Path(arguments.json), json_text(document))
 
 
 def _info() -> None:

@@ -6,12 +6,15 @@ The table in the file has one plane, one row and one value more than the bounds 
 from __future__ import annotations
 
 import math
+import mmap
 import os
 import re
 import warnings
+from collections.abc import Iterator
 from typing import BinaryIO, Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nanobragg_hybrid.errors import ConfigError, FileFormatError, NanobraggWarning
 from nanobragg_hybrid.memory import require_memory
@@ -22,8 +25,10 @@ from .atomic import Destination, atomic_write
 from .text import file_size, open_binary
 
 _BLANK: Final = b" \t\n\v\f\r"
+_BLANKS: Final = frozenset(_BLANK[n : n + 1] for n in range(len(_BLANK)))
 _BOUNDS: Final = re.compile(rb"[ \t-\r]*" + rb"[ \t-\r]+".join([rb"([+-]?\d{1,11})"] * 6))
 _HEADER_END: Final = b"\n\f"
+_MAPPED_AT_A_TIME: Final = 2**24
 
 
 class _Header(NamedTuple):
@@ -31,6 +36,7 @@ class _Header(NamedTuple):
     shape: tuple[int, int, int]  # of the table within the bounds
     data_start: int
     skipped: int  # bytes of data taken for white space
+    is_complete: bool  # False: the data ends before the table does
 
 
 def read_dump(
@@ -42,18 +48,18 @@ def read_dump(
     white space are taken for the end of the header: the table is shifted by them, and ends with 0
     where data is missing.  A warning says so, and says if values are not finite.
 
+    The file is mapped into memory while it is read; nobody may cut it short in that time.
+
     Raises `FileAccessError`; `FileFormatError` if there are no bounds or the file is too short for
     them; `ResourceError`, before allocating anything, if the table does not fit into memory.
     """
     with open_binary(path) as file:
         header = _read_header(path, file, quirks or Quirks())
         require_memory({"structure factor table": 8 * math.prod(header.shape)})
-        grid = np.zeros(header.shape)
+        grid = np.empty(header.shape)
         is_finite = True
-        rows, columns = header.shape[1] + 1, header.shape[2] + 1
-        for plane in grid:
-            data = file.read(rows * columns * 8).ljust(rows * columns * 8, b"\0")
-            plane[...] = np.frombuffer(data, "<f8").reshape(rows, columns)[:-1, :-1]
+        for plane, data in zip(grid, _planes(file, header), strict=True):
+            plane[...] = data
             is_finite = is_finite and bool(np.isfinite(plane).all())
     name = os.fspath(path)
     if header.skipped:
@@ -90,6 +96,12 @@ def write_dump(path: Destination, structure_factors: StructureFactors) -> None:
         file.write(padded.data)
 
 
+def dump_is_read_shifted(structure_factors: StructureFactors) -> bool:
+    """Whether the dump of a table starts with a byte that the quirk fdump_whitespace skips."""
+    grid = structure_factors.grid
+    return grid is not None and grid[:1, :1, :1].astype("<f8").tobytes()[:1] in _BLANKS
+
+
 def _read_header(path: str | os.PathLike[str], file: BinaryIO, quirks: Quirks) -> _Header:
     """Reads the header and leaves `file` where the data is taken to start."""
     size = file_size(file)
@@ -115,14 +127,49 @@ def _read_header(path: str | os.PathLike[str], file: BinaryIO, quirks: Quirks) -
     data_start = match.end() + blanks
     skipped = max(0, blanks - len(_HEADER_END))
     needed = math.prod(count + 1 for count in shape) * 8
-    if size - data_start + skipped < needed:
+    present = size - data_start
+    if present + skipped < needed:
         raise FileFormatError(
             path,
             1,
             f"bounds {shown}: the table needs {needed} bytes, "
-            f"the file has {size - data_start + skipped} after its header",
+            f"the file has {present + skipped} after its header",
         )
-    return _Header((bounds[0], bounds[2], bounds[4]), shape, data_start, skipped)
+    minimum = (bounds[0], bounds[2], bounds[4])
+    return _Header(minimum, shape, data_start, skipped, is_complete=present >= needed)
+
+
+def _planes(file: BinaryIO, header: _Header) -> Iterator[NDArray[np.float64]]:
+    """The planes (k, l) of the table within the bounds, one after the other.
+
+    `file` stands where the data starts.  It is mapped where it holds the whole table; planes that
+    were used do not stay in memory.
+    """
+    shape = (header.shape[1] + 1, header.shape[2] + 1)
+    size = shape[0] * shape[1] * 8
+    mapped = _mapped(file) if header.is_complete else None
+    start, dropped = header.data_start, 0
+    for _ in range(header.shape[0]):
+        if mapped is None:
+            values = np.frombuffer(file.read(size).ljust(size, b"\0"), "<f8")
+        else:
+            values = np.frombuffer(mapped, "<f8", size // 8, start)
+        yield values.reshape(shape)[:-1, :-1]
+        start += size
+        if mapped is not None and start - dropped >= _MAPPED_AT_A_TIME:
+            end = start // mmap.PAGESIZE * mmap.PAGESIZE
+            mapped.madvise(mmap.MADV_DONTNEED, dropped, end - dropped)
+            dropped = end
+
+
+def _mapped(file: BinaryIO) -> mmap.mmap | None:
+    """The file in memory; None where the system cannot do that."""
+    if not hasattr(mmap, "MADV_DONTNEED"):
+        return None
+    try:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except (OSError, ValueError):
+        return None
 
 
 def _skip_blanks(file: BinaryIO) -> int:

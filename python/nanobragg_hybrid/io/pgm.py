@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from nanobragg_hybrid.errors import ConfigError, FileFormatError
 
 from .atomic import Destination, atomic_write
 from .numbers import c_atof
+from .rows import write_rows
 from .text import read_bytes
 
 _GAP = rb"(?:\s|#[^\n]*\n)"
@@ -63,7 +65,17 @@ def write_pgm(path: Destination, pixels: NDArray[np.uint8], scale: float) -> Non
     """
     if pixels.dtype != np.uint8 or pixels.ndim != 2:
         raise ConfigError("pixels", f"{pixels.dtype} {pixels.shape}", "a uint8 image (slow, fast)")
-    height, width = pixels.shape
+    write_pgm_blocks(path, [pixels], pixels.shape, scale)
+
+
+def write_pgm_blocks(
+    path: Destination, blocks: Iterable[NDArray[np.uint8]], shape: tuple[int, ...], scale: float
+) -> None:
+    """Writes as `write_pgm` an image of `shape` (slow, fast) that comes in blocks of whole rows.
+
+    Raises `ConfigError` if they make another image than that, and `FileAccessError`.
+    """
+    height, width = shape
     with atomic_write(path) as file:
         file.write(f"P5\n{width} {height}\n{_SCALE}{scale:g}\n255\n".encode("ascii"))
-        file.write(np.ascontiguousarray(pixels).data)
+        write_rows(file, blocks, np.uint8, shape)

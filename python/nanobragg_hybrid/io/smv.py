@@ -11,7 +11,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -27,6 +27,7 @@ from nanobragg_hybrid.units import RTD
 
 from .atomic import Destination, atomic_write
 from .numbers import c_atof
+from .rows import write_rows
 from .text import file_size, open_binary
 
 BLOCK: Final = 512
@@ -181,10 +182,24 @@ def write_smv(
     """
     if pixels.dtype != np.uint16 or pixels.ndim != 2:
         raise ConfigError("pixels", f"{pixels.dtype} {pixels.shape}", "a uint16 image (slow, fast)")
-    n_slow, n_fast = pixels.shape
+    write_smv_blocks(path, [pixels], pixels.shape, header, quirks)
+
+
+def write_smv_blocks(
+    path: Destination,
+    blocks: Iterable[NDArray[np.uint16]],
+    shape: tuple[int, ...],
+    header: SmvHeader,
+    quirks: Quirks | None = None,
+) -> None:
+    """Writes as `write_smv` an image of `shape` (slow, fast) that comes in blocks of whole rows.
+
+    Raises `ConfigError` if they make another image than that, and `FileAccessError`.
+    """
+    n_slow, n_fast = shape
     with atomic_write(path) as file:
         file.write(header_block(header, n_fast, n_slow, quirks))
-        file.write(np.ascontiguousarray(pixels).data)
+        write_rows(file, blocks, np.uint16, shape)
 
 
 def write_mask(path: Destination, values: NDArray[np.bool_]) -> None:

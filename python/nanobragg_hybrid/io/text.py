@@ -58,6 +58,12 @@ def read_text(path: str | os.PathLike[str], *, encoding: str = "utf-8") -> str:
         raise FileFormatError(path, line, f"is no {encoding} text") from None
 
 
+def write_bytes(path: Destination, data: bytes) -> None:
+    """Writes `data`, complete or not at all.  Raises `FileAccessError`."""
+    with atomic_write(path) as file:
+        file.write(data)
+
+
 def write_text(path: Destination, text: str, *, encoding: str = "utf-8") -> None:
     """Writes `text` as it is, complete or not at all.  Raises `FileAccessError`."""
     with atomic_write(path) as file:

@@ -6,7 +6,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from nanobragg_hybrid.backends import ProgressCallback
 from nanobragg_hybrid.config import Experiment
@@ -20,6 +22,7 @@ from .devices import device_of, dtype_of
 from .model import ForwardModel
 from .report import plan_info
 from .statistics import image_statistics
+from .structure_factors import amplitudes_at
 from .traces import Tracer
 
 _THREADS_LOCK = threading.Lock()
@@ -76,6 +79,13 @@ def tracer(
     """Sets up an experiment for traces of its pixels; device and dtype as for `render`."""
     model = ForwardModel(experiment, structure_factors, quirks, dtype_of(dtype), device_of(device))
     return Tracer(model)
+
+
+def structure_factors_at(
+    structure_factors: StructureFactors, hkl: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """What the engine takes, without interpolation, at whole indices; see `Backend`."""
+    return amplitudes_at(structure_factors, hkl)
 
 
 def _row_progress(

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+from nanobragg_hybrid.structure_factors import StructureFactors
 
 from .scalars import Scalar
 
@@ -51,6 +55,23 @@ def nearest(table: Table, h0: Tensor, k0: Tensor, l0: Tensor) -> Tensor:
     # A NaN becomes the smallest integer, and so element 0, which is border.
     whole = flat.to(torch.int64).clamp_(min=0)
     return _take(table.padded, whole)
+
+
+def amplitudes_at(
+    structure_factors: StructureFactors, hkl: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """What the engine takes, without interpolation, at whole indices (model 6.5).
+
+    hkl: float64, shape (n, 3).  The result has shape (n,).
+    """
+    default_f = structure_factors.default_f
+    if structure_factors.grid is None:
+        return np.full(len(hkl), default_f)
+    grid = torch.from_numpy(np.array(structure_factors.grid))
+    table = Table(padded_table(grid, default_f), structure_factors.hkl_min)
+    h, k, l = (torch.from_numpy(np.array(column)) for column in hkl.T)
+    amplitudes: NDArray[np.float64] = nearest(table, h, k, l).numpy()
+    return amplitudes
 
 
 def leaves_table(table: Table, h: Tensor, k: Tensor, l: Tensor) -> Tensor:

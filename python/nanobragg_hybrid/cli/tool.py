@@ -1,0 +1,77 @@
+"""What the tools `nb-trace` and `nb-compare-hkl` have in common: exit status and errors."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from typing import Final, NoReturn
+
+from nanobragg_hybrid.cli.log import silence_stdout
+from nanobragg_hybrid.errors import (
+    CommandLineError,
+    ConfigError,
+    FileAccessError,
+    FileFormatError,
+    NanobraggError,
+)
+
+AGREE, USAGE, RUNNER_FAILED, DIVERGED, FILE_ERROR = 0, 1, 2, 3, 5
+INTERRUPTED: Final = 130
+EXIT_STATUS: Final = (
+    "exit status: 0 they agree (or there was nothing to compare); 1 usage; 2 a backend failed; "
+    "3 they differ;\n5 a file cannot be read or written, or its content is wrong; 130 interrupted."
+)
+
+
+class ToolParser(argparse.ArgumentParser):
+    """Wrong usage ends with status 1, because 2 is a backend's."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(USAGE, f"{self.prog}: error: {message}\n")
+
+
+def split_words(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """A tool's own words, and those behind ``--``: a nanoBragg command line."""
+    end = words.index("--") if "--" in words else len(words)
+    return list(words[:end]), list(words[end + 1 :])
+
+
+def say(prog: str, text: str) -> None:
+    """One message on standard error."""
+    print(f"{prog}: {text}", file=sys.stderr)
+
+
+def run_tool(prog: str, body: Callable[[], int]) -> int:
+    """Runs a tool to its end: errors become one line on standard error and an exit status."""
+    try:
+        status = body()
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        silence_stdout()
+        return FILE_ERROR
+    except KeyboardInterrupt:
+        say(prog, "interrupted")
+        return INTERRUPTED
+    except (CommandLineError, ConfigError) as error:
+        say(prog, f"error: {error}")
+        return USAGE
+    except (FileAccessError, FileFormatError) as error:
+        say(prog, f"error: {error}")
+        return FILE_ERROR
+    except (NanobraggError, MemoryError) as error:
+        say(prog, f"error: {str(error) or 'out of memory'}")
+        return RUNNER_FAILED
+    except OSError as error:
+        say(prog, f"error: {error}")
+        return FILE_ERROR
+
+
+def end_like_ctrl_c() -> None:
+    """Being asked to end counts as Ctrl-C, so that no program is left running."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)

@@ -1,0 +1,1 @@
+"""The parity workbench: comparing images, traces and structure factors of two engines."""

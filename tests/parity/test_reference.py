@@ -1,0 +1,253 @@
+"""The backend "reference": our own drop-in command stands in for the user's executable, and scripts
+for executables that fail."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import struct
+import sys
+import threading
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from recorded import INPUTS, image, program, table
+
+import nanobragg_hybrid as nb
+from agreement import experiment_of
+from nanobragg_hybrid.errors import ExecutableError
+from nanobragg_hybrid.parity.traces import compare_traces
+from nanobragg_hybrid.reference import find_executable, trace_text
+from nanobragg_hybrid.trace_text import parse_trace
+
+CASES = """
+    triclinic hkl_mat hkl_sparse hkl_offset dump_read mat_and_cell conv_xds custom_vectors curved
+    thick_auto interp_latch gauss tophat phi0_carryover mosaic_phi_hkl div_square
+    sourcefile_weighted mask_roi dmin_polar misset_random_1 kitchen
+""".split()
+SMALL = nb.Experiment(
+    crystal=nb.Crystal(cell_angstrom=(70, 80, 90), cell_deg=(75, 85, 95), n_cells=(5, 5, 5)),
+    goniometer=nb.Goniometer(osc_deg=1, phi_steps=2),
+    detector=nb.Detector(n_fast=12, n_slow=10, pixel_size_mm=2.0),
+)
+TABLE = nb.StructureFactors.constant(100.0)
+IMAGE_BYTES = 12 * 10 * 4
+
+
+@pytest.fixture
+def drop_in(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Our own command in NB_C_BIN."""
+    monkeypatch.setenv("NB_C_BIN", program("nanoBragg"))
+    return Path(program("nanoBragg"))
+
+
+def script(folder: Path, body: str) -> Path:
+    """An executable shell script."""
+    path = folder / "nanoBragg.sh"
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(0o755)
+    return path
+
+
+def render(c_bin: Path, **options: object) -> nb.SimulationResult:
+    return nb.simulate(SMALL, TABLE, backend="reference", c_bin=c_bin, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_recorded_cases_come_back(case: str, drop_in: Path) -> None:
+    """Through words and files and back: the recorded bytes."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", nb.NanobraggWarning)
+        experiment, factors = experiment_of(table("cases")[case]["args"], INPUTS)
+    result = nb.simulate(experiment, factors, backend="reference")
+    need = image("images", case)
+    assert result.image.shape == need.shape
+    assert result.image.tobytes() == need.tobytes()
+
+
+def test_result_is_that_of_the_c_backend(drop_in: Path) -> None:
+    got, need = nb.simulate(SMALL, TABLE, backend="reference"), nb.simulate(SMALL, TABLE)
+    assert np.array_equal(got.image, need.image)
+    assert got.geometry == need.geometry
+    assert got.statistics.max == need.statistics.max
+    assert np.isnan(got.statistics.solid_angle_sr)
+    assert got.quirks_that_mattered == need.quirks_that_mattered
+    assert got.unrounded is None
+    provenance = got.provenance
+    assert provenance["backend"] == "reference"
+    assert provenance["executable"] == str(drop_in)
+    assert len(provenance["executable_sha256"]) == 64
+    assert "-cell 70.0 80.0 90.0 75.0 85.0 95.0" in provenance["command"]
+    assert provenance["stdout"].startswith("nanoBragg (nanobragg-hybrid")
+    assert provenance["seconds"] > 0.0
+
+
+def test_table_that_a_dump_would_shift_goes_as_text(drop_in: Path) -> None:
+    """A first value whose bytes look like white space."""
+    grid = np.full((3, 4, 5), 50.0)
+    grid[0, 0, 0] = struct.unpack("<d", b"\n" + struct.pack("<d", 90.0)[1:])[0]
+    for first, kind in ((grid[0, 0, 0], "-hkl"), (90.0, "-dump structure_factors.bin -float")):
+        grid = grid.copy()
+        grid[0, 0, 0] = first
+        factors = nb.StructureFactors.from_grid(grid, (-1, -2, -2), 7.0)
+        got = nb.simulate(SMALL, factors, backend="reference")
+        assert np.array_equal(got.image, nb.simulate(SMALL, factors).image)
+        assert kind in got.provenance["command"]
+
+
+def test_our_own_command_takes_other_quirks(drop_in: Path) -> None:
+    for text in ("none", "nanobragg-fixed"):
+        quirks = nb.Quirks.parse(text)
+        got = nb.simulate(SMALL, TABLE, backend="reference", quirks=quirks)
+        assert np.array_equal(got.image, nb.simulate(SMALL, TABLE, quirks=quirks).image)
+        assert f"--quirks {text}" in got.provenance["command"]
+    own_shape = SMALL.replace({"crystal.shape": "gauss_hkl"})
+    got = nb.simulate(own_shape, TABLE, backend="reference")
+    assert np.array_equal(got.image, nb.simulate(own_shape, TABLE).image)
+
+
+def test_another_executable_keeps_its_quirks(tmp_path: Path) -> None:
+    path = script(tmp_path, f"head -c {IMAGE_BYTES} /dev/zero > floatimage.bin")
+    assert render(path).image.max() == 0.0
+    with pytest.raises(nb.UnsupportedError, match="cannot be asked for the quirks none"):
+        render(path, quirks=nb.Quirks.none())
+    shape = SMALL.replace({"crystal.shape": "tophat_hkl"})
+    with pytest.raises(nb.UnsupportedError, match=r"asked for crystal.shape 'tophat_hkl'"):
+        nb.simulate(shape, TABLE, backend="reference", c_bin=path)
+    with pytest.raises(nb.UnsupportedError, match="no unrounded values"):
+        render(path, unrounded=True)
+
+
+def test_no_executable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(nb.BackendError, match="needs an executable: set NB_C_BIN"):
+        nb.simulate(SMALL, TABLE, backend="reference")
+    monkeypatch.setenv("NB_C_BIN", str(tmp_path / "nowhere"))
+    with pytest.raises(nb.BackendError, match=r"NB_C_BIN: got '.*nowhere', but there is no such"):
+        nb.simulate(SMALL, TABLE, backend="reference")
+    with pytest.raises(nb.BackendError, match=r"c_bin: got .*, need a file that can be executed"):
+        render(tmp_path)
+    plain = tmp_path / "plain"
+    plain.write_text("text")
+    with pytest.raises(nb.BackendError, match=r"c_bin: got .*, which is not executable"):
+        render(plain)
+    plain.chmod(0o755)
+    with pytest.raises(nb.BackendError, match=r"plain: cannot be run: Exec format error"):
+        render(plain)
+    with pytest.raises(nb.ConfigError, match=r"c_bin: got .*, need None: the backend 'c' does not"):
+        nb.simulate(SMALL, TABLE, c_bin=plain)
+
+
+def test_executable_is_found_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = script(tmp_path, "true")
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("NB_C_BIN", path.name)
+    assert find_executable() == path
+    monkeypatch.chdir(tmp_path.parent)
+    assert find_executable(f"{tmp_path.name}/{path.name}") == path
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "message"),
+    [
+        ("echo one >&2; echo two >&2; exit 9", 9, "exit status 9; its last words: one | two"),
+        ("echo only here; exit 3", 3, "exit status 3; its last words: only here"),
+        ("exit 4", 4, "failed with exit status 4$"),
+        ("kill -SEGV $$", -signal.SIGSEGV, "was ended by SIGSEGV"),
+        ("echo hello", 0, "ended well, but wrote no floatimage.bin; its last words: hello"),
+        (
+            "head -c 12 /dev/zero > floatimage.bin",
+            0,
+            "another shape: floatimage.bin has 12 bytes, 12 x 10 floats need 480",
+        ),
+    ],
+)
+def test_executable_that_fails(body: str, status: int, message: str, tmp_path: Path) -> None:
+    with pytest.raises(nb.ExecutableError, match=message.replace("|", r"\|")) as caught:
+        render(script(tmp_path, body))
+    assert caught.value.status == status
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (str(again), again.stderr) == (str(caught.value), caught.value.stderr)
+
+
+def test_temporary_folder_is_removed(tmp_path: Path) -> None:
+    with pytest.raises(nb.ExecutableError, match="exit status 1") as caught:
+        render(script(tmp_path, "pwd; exit 1"))
+    folder = Path(caught.value.stdout.strip())
+    assert "nanobragg-" in folder.name
+    assert not folder.exists()
+
+
+def _is_running(process_id: int) -> bool:
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    state = Path(f"/proc/{process_id}/stat")
+    return not state.exists() or state.read_text().split()[2] != "Z"
+
+
+def _ends(process_id: int) -> bool:
+    for _ in range(100):
+        if not _is_running(process_id):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_progress_can_stop_it(tmp_path: Path) -> None:
+    note = tmp_path / "id"
+    path = script(tmp_path, f"echo $$ > {note}; sleep 60")
+    calls = []
+
+    def progress(done: int, rows: int) -> bool:
+        calls.append((done, rows))
+        return not note.exists()
+
+    with pytest.raises(nb.RenderCancelled):
+        render(path, progress=progress)
+    assert set(calls) == {(0, 10)}
+    assert _ends(int(note.read_text()))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_ctrl_c_ends_it(tmp_path: Path) -> None:
+    """And what the script has started."""
+    note = tmp_path / "id"
+    path = script(tmp_path, f"sleep 60 & echo $! > {note}; wait")
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def interrupt() -> None:
+        while not (note.exists() and note.read_text().endswith("\n")):
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            render(path)
+    finally:
+        thread.join()
+        signal.signal(signal.SIGINT, previous)
+    assert _ends(int(note.read_text()))
+
+
+def test_trace_of_the_executable(drop_in: Path) -> None:
+    text = trace_text(SMALL, TABLE, pixel=(3, 7))
+    (lines,) = parse_trace(text, "stdout")
+    assert (lines.values["fast"], lines.values["slow"]) == ((3.0,), (7.0,))
+    assert lines.values["I_pixel_final"][0] > 0.0
+    assert compare_traces(nb.trace(SMALL, TABLE, pixel=(3, 7)), [lines]).first_divergence is None
+
+
+def test_an_executable_that_cannot_trace(tmp_path: Path) -> None:
+    with pytest.raises(nb.UnsupportedError, match="prints no trace: that needs a development"):
+        trace_text(SMALL, TABLE, pixel=(3, 7), c_bin=script(tmp_path, "echo rendered"))
+    with pytest.raises(ExecutableError, match=r"failed with exit status 9; its last words: no"):
+        trace_text(SMALL, TABLE, pixel=(3, 7), c_bin=script(tmp_path, "echo no; exit 9"))
+    with pytest.raises(nb.UnsupportedError, match="fills no record of a trace"):
+        nb.trace(SMALL, TABLE, pixel=(3, 7), backend="reference")
