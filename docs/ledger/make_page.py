@@ -134,12 +134,12 @@ def _rows(kind: str, table: Table, results: Mapping[str, Any]) -> Iterator[str]:
         for entry, quirk in zip(table["quirk"], nb.LEDGER, strict=True)
         if quirk.kind == kind
     ]
-    yield "| id | name | what nanoBragg does | change (relative L2) | status |"
-    yield "|---|---|---|---|---|"
+    yield "| id | name | what nanoBragg does | change (relative L2) |"
+    yield "|---|---|---|---|"
     for _, quirk in rows:
         change = _number(results[quirk.id].get("relative_l2", "not of the image"))
         name = f"[{quirk.name}](#{_anchor(quirk)})"
-        yield f"| {quirk.id} | {name} | {quirk.summary} | {change} | on, off |"
+        yield f"| {quirk.id} | {name} | {quirk.summary} | {change} |"
     for entry, quirk in rows:
         yield from _quirk_section(entry, quirk, results[quirk.id])
 

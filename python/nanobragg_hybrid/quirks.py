@@ -1,8 +1,8 @@
 """The quirk ledger: behaviours of nanoBragg that are neither physics nor documented.
 
 docs/quirks.md explains each.  A quirk that is *on* means "as nanoBragg does it"; all are on by
-default, so that the C backend gives nanoBragg's bytes.  A backend that lacks a position raises an
-`UnsupportedError`.
+default, so that the C backend gives nanoBragg's bytes.  The backend `reference` has no other
+position and raises an `UnsupportedError` for it.
 """
 
 from __future__ import annotations

@@ -20,23 +20,16 @@ JUMP_MARGIN = 0.05  # of h, k, l, where structure factors or shapes depend on th
 
 # Values that change no pixel of a scene, and why.
 WITHOUT_EFFECT = {
-    ("still", "crystal.shape_fudge"): "square crystals have no fudge factor",
-    ("outside", "crystal.shape_fudge"): "square crystals have no fudge factor",
-    ("rotation", "detector.distance_mm"): "the close distance decides",
-    ("outside", "detector.distance_mm"): "the close distance decides",
-    ("outside", "detector.beam_x_mm"): "with the pivot at the sample the near point decides",
-    ("outside", "detector.beam_y_mm"): "with the pivot at the sample the near point decides",
     ("outside", "structure_factors.grid"): "all reflections are outside the table",
     ("rotation", "structure_factors.default_f"): "all reflections are inside the table",
     ("sources", "structure_factors.default_f"): "all reflections are inside the table",
     ("bent", "structure_factors.default_f"): "all reflections are inside the table",
-    ("sources", "beam.wavelength_angstrom"): "every source has its own",
-    ("bent", "beam.wavelength_angstrom"): "every source has its own, and the cell its lengths",
-    ("rotation", "beam.wavelength_angstrom"): "the matrix is in proportion to it",
-    ("bent", "crystal.cell_deg"): "the matrix has the angles, and the volume cancels",
     ("sources", "crystal.water_um"): "there is no water, and the background goes with its cube",
-    ("sources", "beam.sources.weight"): "quirk source_weights_ignored",
-    ("bent", "beam.sources.weight"): "quirk source_weights_ignored",
+    ("spherical", "crystal.water_um"): "there is no water, and the background goes with its cube",
+    ("by_beam", "crystal.water_um"): "there is no water, and the background goes with its cube",
+    ("by_near_point", "crystal.water_um"): "there is no water",
+    ("sphere", "structure_factors.default_f"): "all reflections are inside the table",
+    ("weighted", "structure_factors.default_f"): "all reflections are inside the table",
 }
 
 
@@ -88,7 +81,10 @@ def _sweep(scene: str, name: str) -> Sweep:
         with torch.no_grad():
             return float(_projected(scene, {name: value + step * direction}))
 
-    return sweep(along, derivative, first=0.2 / abs(derivative))
+    first = 0.2 / abs(derivative)
+    if name == "beam.sources.weight":  # whose sum has to stay positive
+        first = min(first, float((value / direction.abs()).min()) / 2.0)
+    return sweep(along, derivative, first)
 
 
 @pytest.mark.parametrize(("scene", "name"), [case for case in CASES if case not in WITHOUT_EFFECT])
@@ -113,12 +109,112 @@ def test_values_without_effect(scene: str, name: str) -> None:
 def test_initial_value_is_that_of_the_image(scene: str, name: str) -> None:
     """Giving a path the value it has anyway changes nothing but the last digits."""
     model = _model(scene)
-    if name == "detector.close_distance_mm" and scene not in ("rotation", "outside"):
-        with pytest.raises(nb.ConfigError, match="close_distance_mm"):
-            model.initial(name)  # then the distance decides
-    else:
-        image = model({name: model.initial(name)})
-        assert torch.allclose(image, model({}), rtol=1e-11, atol=0.0)
+    image = model({name: model.initial(name)})
+    assert torch.allclose(image, model({}), rtol=1e-11, atol=0.0)
+
+
+NEEDED_INSTEAD = [
+    ("outside", "detector.beam_x_mm", "detector.org_x_px"),
+    ("outside", "detector.close_y_mm", "detector.org_y_px"),
+    ("outside", "detector.distance_mm", "detector.close_distance_mm"),
+    ("still", "detector.org_x_px", "detector.beam_x_mm"),
+    ("by_beam", "detector.org_x_px", "detector.beam_x_mm"),
+    ("by_near_point", "detector.beam_x_mm", "detector.close_x_mm"),
+    ("corrected", "detector.beam_y_mm", "detector.close_y_mm"),
+    ("bent", "beam.wavelength_angstrom", "beam.sources.wavelength_m"),
+    ("rotation", "beam.wavelength_angstrom", "crystal.orientation_matrix"),
+    ("bent", "crystal.cell_deg", "crystal.orientation_matrix"),
+    ("still", "structure_factors.grid", "structure_factors.default_f"),
+    ("still", "detector.pix0_m", "detector.origin_m"),
+]
+
+
+@pytest.mark.parametrize(("scene", "name", "instead"), NEEDED_INSTEAD)
+def test_what_has_no_effect_says_what_has(scene: str, name: str, instead: str) -> None:
+    model = _model(scene)
+    names = [path.name for path in model.paths()]
+    assert name not in names
+    assert instead in names
+    with pytest.raises(nb.ConfigError, match=f"{name}.*has an effect.*use .*{instead}"):
+        model.initial(name)
+
+
+NO_EFFECT = [
+    ({"beam.polarization_correction": False}, "beam.polarization_kahn", "no polarization"),
+    (
+        {"beam.polarization_correction": False, "beam.divergence_h_mrad": 0.0,
+         "beam.divergence_v_mrad": 0.0, "beam.polarization_axis": (0.0, 0.0, 1.0)},
+        "beam.polarization_axis",
+        "neither",
+    ),
+    ({"beam.flux_photons_per_s": 1e9}, "beam.fluence_photons_per_m2", "flux"),
+    ({"beam.sources": (nb.Source(),)}, "beam.sources.weight", "source_weights_ignored"),
+    ({}, "beam.sources.weight", "no sources"),
+    ({}, "beam.direction", "configuration"),
+    ({}, "crystal.shape_fudge", "square"),
+    ({"crystal.size_mm": (1e-5, 1e-5, 1e-5)}, "crystal.n_cells", "size"),
+    ({}, "crystal.mosaic_spread_deg", "no mosaic spread"),
+    ({"goniometer.osc_deg": 1.0, "goniometer.phi_step_deg": 0.5}, "goniometer.osc_deg", "step"),
+    ({"detector.normal_axis": (2.0, 0.0, 0.0)}, "detector.normal_axis", "fast x slow"),
+    ({}, "detector.sensor_thickness_um", "no sensor"),
+    ({"detector.sensor_thickness_um": None, "detector.sensor_layers": 3},
+     "detector.sensor_thickness_um", "not give it"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "name", "why"), NO_EFFECT)
+def test_what_has_no_effect_says_why(changes: dict[str, object], name: str, why: str) -> None:
+    experiment, factors, quirks = SCENES["still"]()
+    model = ForwardModel(experiment.replace(changes), factors, quirks)
+    with pytest.raises(nb.ConfigError, match=f"{name}.*has an effect.*{why}"):
+        model.initial(name)
+
+
+def test_a_given_corner_is_the_origin() -> None:
+    """With pix0_ignored off no distance and no centre has an effect."""
+    experiment, factors, _ = SCENES["still"]()
+    model = ForwardModel(
+        experiment.replace({"detector.pix0_m": (0.09, 0.01, -0.01)}),
+        factors,
+        nb.Quirks(pix0_ignored=False),
+    )
+    assert model.initial("detector.origin_m").tolist() == [0.09, 0.01, -0.01]
+    for name in ("distance_mm", "close_distance_mm", "beam_x_mm", "close_x_mm", "org_y_px"):
+        with pytest.raises(nb.ConfigError, match=r"has an effect.*use detector\.origin_m"):
+            model.initial(f"detector.{name}")
+
+
+@pytest.mark.parametrize("convention", ["mosflm", "xds", "adxv", "denzo", "dials", "custom"])
+@pytest.mark.parametrize("pivot", ["beam", "sample"])
+@pytest.mark.parametrize("centre", ["", "beam_x_mm", "close_y_mm", "org_x_px"])
+@pytest.mark.parametrize("is_ignored", [True, False])
+def test_the_centre_that_counts(convention: str, pivot: str, centre: str, is_ignored: bool) -> None:
+    """Two numbers of a point are listed, both change the image, and the others are refused."""
+    changes: dict[str, object] = {"detector.convention": convention, "detector.pivot": pivot}
+    if centre:
+        changes[f"detector.{centre}"] = 3.0
+    experiment = SCENES["by_beam"]()[0].replace(
+        {"detector.beam_y_mm": None, "beam.direction": None, **changes}
+    )
+    quirks = nb.Quirks(near_point_ignored=is_ignored, pivot_flag_ignored=False)
+    model = ForwardModel(experiment, nb.StructureFactors.constant(100.0), quirks)
+    centres = ["beam_x_mm", "beam_y_mm", "close_x_mm", "close_y_mm", "org_x_px", "org_y_px"]
+    listed = [path.name.removeprefix("detector.") for path in model.paths()]
+    counting = [name for name in centres if name in listed]
+    assert len(counting) == 2
+    if centre and not is_ignored:
+        assert centre in counting
+    reference = nb.simulate(experiment, nb.StructureFactors.constant(100.0), quirks=quirks).image
+    image = model({f"detector.{name}": model.initial(f"detector.{name}") for name in counting})
+    assert np.allclose(image.numpy(), reference, rtol=1e-5)
+    for name in counting:
+        moved = model({f"detector.{name}": model.initial(f"detector.{name}") + 0.3})
+        configured = {f"detector.{name}": float(model.initial(f"detector.{name}")) + 0.3}
+        need = nb.simulate(
+            experiment.replace(configured), nb.StructureFactors.constant(100.0), quirks=quirks
+        ).image
+        assert np.allclose(moved.numpy(), need, rtol=1e-5)
+        assert not np.allclose(moved.numpy(), reference, rtol=1e-3)
 
 
 def test_initial_value_of_a_random_missetting() -> None:
@@ -133,12 +229,18 @@ def test_initial_value_of_a_random_missetting() -> None:
 def test_every_path_has_a_derivative_in_two_scenes() -> None:
     counts = Counter(name for scene, name in CASES if (scene, name) not in WITHOUT_EFFECT)
     rare = {name for name in known_names() if counts[name] < 2}
-    assert rare == {"beam.sources.weight"}
+    assert rare == set()
 
 
-@pytest.mark.parametrize("scene", [scene for scene in SCENES if scene != "still"])
+def _has_jumps(scene: str) -> bool:
+    """Whether structure factors or shapes depend on the nearest reflection."""
+    experiment, factors, _ = SCENES[scene]()
+    return factors.grid is not None or experiment.crystal.shape != "square"
+
+
+@pytest.mark.parametrize("scene", [scene for scene in SCENES if _has_jumps(scene)])
 def test_no_index_is_near_a_jump(scene: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The scenes are where they have to be for the sweeps; in `still` nothing has a jump."""
+    """The scenes are where they have to be for the sweeps."""
     seen = []
     inner = kernel.fractional_indices
 

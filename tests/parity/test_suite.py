@@ -10,12 +10,12 @@ from recorded import GOLDEN, table
 
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.parity.suite import (
+    BAD_WORDS,
     FAIL,
     FILES,
     PASS,
     RUNNER,
     SHAPES,
-    USAGE,
     CaseResult,
     SuiteCase,
     read_suite,
@@ -111,8 +111,8 @@ def test_selection() -> None:
         ([PASS, PASS], PASS),
         ([PASS, FAIL], FAIL),
         ([FAIL, SHAPES], SHAPES),
-        ([SHAPES, USAGE], USAGE),
-        ([USAGE, FILES], FILES),
+        ([SHAPES, BAD_WORDS], BAD_WORDS),
+        ([BAD_WORDS, FILES], FILES),
         ([FILES, RUNNER, PASS], RUNNER),
     ],
 )

@@ -217,34 +217,167 @@ def outside() -> Scene:
     return experiment, _table((3, 3, 3), seed=4), nb.Quirks()
 
 
+def corrected() -> Scene:
+    """Every quirk off: XDS with a spindle axis, a near point and a pivot of its own; weights."""
+    experiment = nb.Experiment(
+        beam=nb.Beam(
+            wavelength_angstrom=1.3, polarization_kahn=0.5, sources=_listed_sources("z", None)
+        ),
+        crystal=nb.Crystal(
+            cell_angstrom=(18, 21, 25),
+            cell_deg=(83, 97, 101),
+            misset_random=True,
+            misset_seed=3,
+            n_cells=(3, 4, 3),
+            water_um=0.03,
+            mosaic_spread_deg=0.7,
+            mosaic_domains=2,
+        ),
+        goniometer=nb.Goniometer(
+            spindle_axis=(1.0, 0.2, -0.1), phi_deg=2.0, osc_deg=1.0, phi_steps=2
+        ),
+        detector=nb.Detector(
+            convention="xds",
+            pivot="beam",
+            distance_mm=110,
+            pixel_size_mm=0.8,
+            n_fast=6,
+            n_slow=5,
+            close_x_mm=14.0,
+            rotation_deg=(2, 3, -1),
+            twotheta_deg=5,
+            sensor_thickness_um=300,
+            sensor_layers=2,
+        ),
+        sampling=nb.Sampling(oversample=2),
+    )
+    return experiment, nb.StructureFactors.constant(100.0), nb.Quirks.none()
+
+
+def spherical() -> Scene:
+    """Every quirk off: a curved ADXV detector by its XDS origin, turned about the sample."""
+    experiment = nb.Experiment(
+        beam=nb.Beam(
+            wavelength_angstrom=0.95,
+            direction=(0.02, -0.01, 1.0),
+            polarization_axis=(1.0, 0.1, 0.05),
+            polarization_kahn=-0.6,
+            sources=_listed_sources("z", 0.95),
+        ),
+        crystal=nb.Crystal(
+            cell_angstrom=(19, 20, 24),
+            cell_deg=(84, 90, 108),
+            misset_deg=(9, 44, -70),
+            n_cells=(3, 3, 4),
+        ),
+        detector=nb.Detector(
+            convention="adxv",
+            pivot="sample",
+            distance_mm=95,
+            pixel_size_mm=0.7,
+            n_fast=5,
+            n_slow=6,
+            org_x_px=-8.0,
+            org_y_px=17.0,
+            rotation_deg=(-2, 1, 5),
+            twotheta_deg=-3,
+            curved=True,
+        ),
+        sampling=nb.Sampling(oversample=1),
+    )
+    return experiment, nb.StructureFactors.constant(100.0), nb.Quirks.none()
+
+
+def by_beam() -> Scene:
+    """DIALS by a beam centre although it turns about the sample, whose beam is no normal."""
+    experiment = nb.Experiment(
+        beam=nb.Beam(wavelength_angstrom=1.05, direction=(0.03, 0.02, 1.0)),
+        crystal=nb.Crystal(cell_angstrom=(21, 22, 23), misset_deg=(33, -14, 8), n_cells=(3, 4, 3)),
+        detector=nb.Detector(
+            convention="dials",
+            close_distance_mm=100,
+            pixel_size_mm=0.9,
+            n_fast=6,
+            n_slow=5,
+            beam_y_mm=13.0,
+            rotation_deg=(3, -4, 1),
+            twotheta_deg=4,
+        ),
+        sampling=nb.Sampling(oversample=1),
+    )
+    quirks = nb.Quirks.parse("nanobragg,-near_point_ignored,-custom_convention_switch")
+    return experiment, nb.StructureFactors.constant(100.0), quirks
+
+
+def by_near_point() -> Scene:
+    """The custom convention, where a near point stands in for the beam centre; XDS's otherwise."""
+    experiment = nb.Experiment(
+        crystal=nb.Crystal(cell_angstrom=(23, 20, 22), misset_deg=(-13, 24, 51), n_cells=(4, 3, 3)),
+        detector=nb.Detector(
+            convention="custom",
+            distance_mm=105,
+            pixel_size_mm=0.9,
+            n_fast=5,
+            n_slow=6,
+            close_x_mm=15.0,
+            close_y_mm=-6.0,
+            rotation_deg=(-1, 2, 3),
+        ),
+        sampling=nb.Sampling(oversample=1),
+    )
+    return experiment, nb.StructureFactors.constant(100.0), nb.Quirks()
+
+
+CORRECTED = nb.Quirks.parse(
+    "nanobragg,-phi_carryover,-oversample_running_product,-thick_last_layer,-polar_first_source,"
+    "-interpolation_latch,-water_background,-layer_overshoot,-curved_detector_axes,"
+    "-source_weights_ignored,-phi_left_edge"
+)
+"""Everything that acts in the kernel, and the steps of phi and of the sensor, corrected."""
+
+
+def sphere() -> Scene:
+    """`bent` without its quirks: a spherical detector, weighted sources, little water."""
+    experiment, factors, _ = bent()
+    changes = {"crystal.water_um": 0.006, "detector.beam_x_mm": -16.0}
+    return experiment.replace(changes), factors, CORRECTED
+
+
+def weighted() -> Scene:
+    """`sources` without its quirks and options, with water.  Of its two phi steps one is
+    interpolated, the other is outside of what can be."""
+    experiment, _, _ = sources()
+    changes = {
+        "crystal.misset_deg": (-18.0, 51.0, -37.0),
+        "crystal.water_um": 0.006,
+        "goniometer.phi_deg": -4.0,
+        "goniometer.osc_deg": 30.0,
+        "detector.pixel_size_mm": 0.05,
+        "sampling.oversample_thick": False,
+        "sampling.oversample_polar": False,
+        "sampling.oversample_omega": False,
+    }
+    return experiment.replace(changes), _table((12, 12, 12), seed=2), CORRECTED
+
+
 SCENES = {
     "still": still,
     "rotation": rotation,
     "sources": sources,
     "bent": bent,
     "outside": outside,
+    "corrected": corrected,
+    "spherical": spherical,
+    "by_beam": by_beam,
+    "by_near_point": by_near_point,
+    "sphere": sphere,
+    "weighted": weighted,
 }
 
 
 def values_of(model: ForwardModel) -> dict[str, torch.Tensor]:
     """A tensor for every path of the model, at the configured or the derived value."""
-    setup = model.setup
-    derived = {
-        "detector.origin_m": setup.geometry.pix0,
-        "detector.close_distance_mm": 1000.0 * setup.geometry.close,
-        "detector.beam_x_mm": 1000.0 * setup.geometry.beam_x,
-        "detector.beam_y_mm": 1000.0 * setup.geometry.beam_y,
-        "detector.sensor_attenuation_depth_um": 1e6 / max(setup.sampling.attenuation_per_m, 1e-9),
-        "crystal.mosaic_spread_deg": math.degrees(setup.sampling.mosaic_spread_rad),
-        "goniometer.osc_deg": math.degrees(setup.sampling.phi.range),
-    }
-    values = {}
-    for path in model.paths():
-        try:
-            values[path.name] = model.initial(path.name)
-        except nb.ConfigError:
-            values[path.name] = torch.tensor(derived[path.name], dtype=torch.float64)
-    return values
+    return {path.name: model.initial(path.name) for path in model.paths()}
 
 
 def projection(shape: tuple[int, ...], seed: int = 7) -> torch.Tensor:
@@ -260,16 +393,16 @@ def _table(size: tuple[int, int, int], seed: int) -> nb.StructureFactors:
     return nb.StructureFactors.from_grid(amplitudes, first, default_f=30.0)
 
 
-def _listed_sources(along: str, wavelength_angstrom: float) -> tuple[nb.Source, ...]:
-    """Three sources upstream of a beam along x or z."""
+def _listed_sources(along: str, wavelength_angstrom: float | None) -> tuple[nb.Source, ...]:
+    """Three sources upstream of a beam along x or z; without wavelength: one leaves it open."""
     positions = [(-10.0, 0.02, -0.01), (-9.0, -0.03, 0.02), (-11.0, 0.01, 0.03)]
     if along == "z":
         positions = [(y, z, x) for x, y, z in positions]
-    metres = 1e-10 * wavelength_angstrom
+    metres = 1e-10 * (wavelength_angstrom or 1.0)
     return tuple(
-        nb.Source(position, weight, factor * metres)
-        for position, weight, factor in zip(
-            positions, (1.0, 0.5, 2.0), (1.0, 1.004, 0.997), strict=True
+        nb.Source(position, weight, factor * metres if wavelength_angstrom or n else None)
+        for n, (position, weight, factor) in enumerate(
+            zip(positions, (1.0, 0.5, 2.0), (1.0, 1.004, 0.997), strict=True)
         )
     )
 

@@ -10,7 +10,6 @@ from nanobragg_hybrid.torch_engine.structure_factors import (
     Table,
     leaves_table,
     nearest,
-    padded_table,
     tricubic,
 )
 
@@ -32,7 +31,7 @@ def _columns(*points: tuple[float, float, float]) -> tuple[torch.Tensor, ...]:
 
 def test_every_element_and_what_lies_outside() -> None:
     grid = _grid()
-    table = Table(padded_table(grid, 9.0), FIRST)
+    table = Table(grid, FIRST, 9.0)
     assert table.hkl_max == (3, 7, 4)
     indices = np.argwhere(np.ones(SHAPE)) + FIRST
     got = nearest(table, *_double(indices.astype(float)).unbind(-1))
@@ -48,7 +47,7 @@ def test_every_element_and_what_lies_outside() -> None:
 def test_derivatives_count_how_often_an_element_was_used() -> None:
     grid = _grid().requires_grad_()
     default_f = _double(9.0).requires_grad_()
-    table = Table(padded_table(grid, default_f), FIRST)
+    table = Table(grid, FIRST, default_f)
     used = _columns((0.0, 3.0, 1.0), (0.0, 3.0, 1.0), (1.0, 2.0, 0.0), (50.0, 3.0, 1.0))
     nearest(table, *used).sum().backward()
     assert grid.grad is not None
@@ -64,7 +63,7 @@ def test_tricubic_is_exact_for_cubics() -> None:
     h, k, l = np.meshgrid(*(np.arange(n) + first for n, first in zip(SHAPE, FIRST, strict=True)),
                           indexing="ij")  # fmt: skip
     grid = _double((h**3 - h) * (k**2 + 1.0) * (l**3 - 2.0 * l**2))
-    table = Table(padded_table(grid, 0.0), FIRST)
+    table = Table(grid, FIRST, 0.0)
     x, y, z = (
         a.requires_grad_() for a in _columns((0.3, 4.6, 1.7), (-1.0, 4.0, 2.0), (0.9, 5.2, 2.9))
     )
@@ -92,10 +91,10 @@ def test_tricubic_is_exact_for_cubics() -> None:
     ],
 )
 def test_where_interpolation_ends(point: tuple[float, float, float], leaves: bool) -> None:
-    table = Table(padded_table(_grid(), 0.0), FIRST)
+    table = Table(_grid(), FIRST, 0.0)
     assert bool(leaves_table(table, *_columns(point))[0]) is leaves
 
 
 def test_interpolation_far_outside_is_finite() -> None:
-    table = Table(padded_table(_grid(), 0.0), FIRST)
+    table = Table(_grid(), FIRST, 0.0)
     assert torch.isfinite(tricubic(table, *_columns((90.0, -70.0, 1e6)))).all()

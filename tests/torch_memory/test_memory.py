@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+from torch_scenes import CORRECTED
 from with_torch import torch
 
 import nanobragg_hybrid as nb
@@ -29,11 +32,12 @@ NAMES = (
     "structure_factors.default_f",
 )
 TILE_STEPS = 4096
+StorageWeakRef = torch.multiprocessing.reductions.StorageWeakRef
 PIXELS = 24 * 24
 
 
-def _model(phi_steps: int, domains: int, tile_steps: int = TILE_STEPS) -> ForwardModel:
-    experiment = nb.Experiment(
+def _experiment(phi_steps: int, domains: int) -> nb.Experiment:
+    return nb.Experiment(
         beam=nb.Beam(polarization_kahn=0.5),
         crystal=nb.Crystal(
             cell_angstrom=(30, 35, 40),
@@ -46,18 +50,15 @@ def _model(phi_steps: int, domains: int, tile_steps: int = TILE_STEPS) -> Forwar
         detector=nb.Detector(pixel_size_mm=0.5, n_fast=24, n_slow=24),
         sampling=nb.Sampling(oversample=1),
     )
+
+
+def _model(phi_steps: int, domains: int, tile_steps: int = TILE_STEPS) -> ForwardModel:
+    experiment = _experiment(phi_steps, domains)
     return ForwardModel(experiment, nb.StructureFactors.constant(100.0), tile_steps=tile_steps)
 
 
 def _values(model: ForwardModel) -> dict[str, torch.Tensor]:
-    values = {}
-    for name in NAMES:
-        if name == "detector.origin_m":
-            value = torch.tensor(model.setup.geometry.pix0, dtype=torch.float64)
-        else:
-            value = model.initial(name)
-        values[name] = value.requires_grad_()
-    return values
+    return {name: model.initial(name).requires_grad_() for name in NAMES}
 
 
 class _Watch(torch.utils._python_dispatch.TorchDispatchMode):
@@ -75,6 +76,35 @@ class _Watch(torch.utils._python_dispatch.TorchDispatchMode):
                 self.largest = max(self.largest, found.numel())
                 self.storages[found.untyped_storage().data_ptr()] = found  # and keeps it
         return result
+
+
+class _Peak(torch.utils._python_dispatch.TorchDispatchMode):
+    """Bytes of all tensors that are alive at the same time, at most."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bytes = 0
+        self.alive: dict[int, tuple[Any, int]] = {}
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        result = function(*args, **(kwargs or {}))
+        for found in torch.utils._pytree.tree_leaves((args, kwargs, result)):
+            if isinstance(found, torch.Tensor):
+                storage = found.untyped_storage()
+                reference = StorageWeakRef(storage)
+                self.alive[reference.cdata] = (reference, storage.nbytes())
+        if sum(size for _, size in self.alive.values()) > self.bytes:  # or some are no more
+            self.alive = {key: held for key, held in self.alive.items() if not held[0].expired()}
+            self.bytes = max(self.bytes, sum(size for _, size in self.alive.values()))
+        return result
+
+
+def _peak_bytes(model: ForwardModel, values: dict[str, torch.Tensor] | None = None) -> int:
+    """Bytes that a forward and backward pass needs at the same time."""
+    values = _values(model) if values is None else values
+    with _Peak() as peak:
+        model(values).square().sum().backward()
+    return peak.bytes
 
 
 def _saved_bytes(model: ForwardModel) -> int:
@@ -124,21 +154,80 @@ def test_largest_tensor(phi_steps: int, domains: int) -> None:
     assert _largest_tensor(model) <= max(TILE_STEPS, PIXELS)
 
 
+def test_largest_tensor_with_corrected_quirks() -> None:
+    """Factors of layers and sources are no larger than what they multiply."""
+    sources = tuple(nb.Source((-10.0, 0.01 * n, 0.0), 1.0 + n) for n in range(10))
+    changes = {
+        "beam.sources": sources,
+        "crystal.water_um": 1.0,
+        "detector.curved": True,
+        "detector.sensor_thickness_um": 300.0,
+        "detector.sensor_layers": 8,
+        "sampling.oversample": 2,
+    }
+    experiment = _experiment(2, 2).replace(changes)
+    factors = nb.StructureFactors.constant(100.0)
+    model = ForwardModel(experiment, factors, CORRECTED, tile_steps=TILE_STEPS)
+    value = model.initial("beam.sources.weight").requires_grad_()
+    with _Watch() as watch:
+        model({"beam.sources.weight": value}).square().sum().backward()
+    assert watch.largest <= max(TILE_STEPS, PIXELS)
+
+
 def test_larger_tiles_are_seen() -> None:
     """The criterion itself: with a tile of everything the largest tensor has all steps."""
     model = _model(7, 5, tile_steps=10**7)
     assert _largest_tensor(model) >= PIXELS * 7 * 5
 
 
-def test_copies_of_the_table() -> None:
-    """A table of structure factors, which may be larger than the image, is copied twice at most."""
-    table = nb.StructureFactors.from_grid(np.ones((41, 43, 47)), (-20, -20, -20), default_f=2.0)
+@pytest.mark.parametrize(("few", "many"), [((4, 2), (32, 2)), ((2, 4), (2, 32))])
+def test_peak_does_not_grow(few: tuple[int, int], many: tuple[int, int]) -> None:
+    """With eight times the phi steps or domains, by less than a byte for each additional step."""
+    least, most = _peak_bytes(_model(*few)), _peak_bytes(_model(*many))
+    orientations = 56
+    assert most - least < PIXELS * orientations
+    assert least > 8 * TILE_STEPS
+
+
+def test_peak_sees_larger_tiles() -> None:
+    """The criterion itself: with one tile for everything the peak has all steps."""
+    few, many = (_peak_bytes(_model(*n, tile_steps=10**7)) for n in ((4, 2), (32, 2)))
+    assert many - few > 8 * PIXELS * 56
+
+
+TABLE = nb.StructureFactors.from_grid(np.ones((41, 43, 47)), (-20, -20, -20), default_f=2.0)
+
+
+def _with_table(dtype: torch.dtype = torch.float64) -> ForwardModel:
     experiment = nb.Experiment(
         crystal=nb.Crystal(cell_angstrom=(30, 35, 40), n_cells=(5, 6, 7)),
         detector=nb.Detector(n_fast=8, n_slow=8),
     )
+    return ForwardModel(experiment, TABLE, dtype=dtype, tile_steps=16)
+
+
+@pytest.mark.parametrize(("dtype", "copies"), [(torch.float64, 0), (torch.float32, 1)])
+def test_copies_of_the_table(dtype: torch.dtype, copies: int) -> None:
+    """A table of structure factors, which may be larger than the image, is used where it is; for
+    another number type it is converted once, and derivatives of other values need no more."""
+    assert TABLE.grid is not None
     with _Watch() as watch:
-        model = ForwardModel(experiment, table)
-        model({})
-    large = [x for x in watch.storages.values() if x.untyped_storage().nbytes() >= 8 * 41 * 43 * 47]
-    assert 1 <= len(large) <= 2
+        model = _with_table(dtype)
+        for name in ("crystal.misset_deg", "structure_factors.default_f"):
+            model({name: model.initial(name).requires_grad_()}).sum().backward()
+    size = 41 * 43 * 47 * torch.finfo(dtype).bits // 8
+    own = TABLE.grid.ctypes.data
+    large = [
+        place
+        for place, tensor in watch.storages.items()
+        if tensor.untyped_storage().nbytes() >= size and place != own
+    ]
+    assert len(large) == copies
+
+
+def test_derivatives_of_the_table() -> None:
+    """The value, its derivative, and two more while the tiles' shares are added up."""
+    model = _with_table()
+    value = model.initial("structure_factors.grid").requires_grad_()
+    peak = _peak_bytes(model, {"structure_factors.grid": value})
+    assert 2 * TABLE.grid.nbytes < peak < 4.5 * TABLE.grid.nbytes

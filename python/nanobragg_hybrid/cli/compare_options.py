@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import sys
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from nanobragg_hybrid._version import __version__
 from nanobragg_hybrid.backends import available_backends
+from nanobragg_hybrid.cli.tool import ToolParser
 from nanobragg_hybrid.errors import CommandLineError
 
-BAD_USAGE: Final = 1
 _EXAMPLES: Final = """\
 examples:
   nb-compare -- -cell 70 80 90 75 85 95 -default_F 100 -lambda 1 -distance 100 -detpixels 256 -N 5
@@ -26,20 +25,12 @@ met; 4 the shapes differ (and no --resample); 5 a file cannot be read or written
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    """Wrong usage ends with status 1: 2 is a runner's."""
-
-    def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        self.exit(BAD_USAGE, f"{self.prog}: error: {message}\n")
-
-
 class UsageProblemError(CommandLineError):
     """Options that do not go together."""
 
 
 def compare_parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = ToolParser(
         prog="nb-compare",
         usage="nb-compare [options] -- ARGS\n"
         "       nb-compare [options] --files A B\n"

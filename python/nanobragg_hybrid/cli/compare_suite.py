@@ -19,12 +19,12 @@ from nanobragg_hybrid.io.any_image import read_archived_image
 from nanobragg_hybrid.parity.comparison import Comparison, Criteria, compared
 from nanobragg_hybrid.parity.images import Image, Region
 from nanobragg_hybrid.parity.suite import (
+    BAD_WORDS,
     FAIL,
     FILES,
     PASS,
     RUNNER,
     SHAPES,
-    USAGE,
     CaseResult,
     SuiteCase,
 )
@@ -56,7 +56,7 @@ def run_suite(
             status = PASS if case.fails else FILES
             yield CaseResult(case, status, problem=str(error))
         except (CommandLineError, ConfigError) as error:
-            status = PASS if case.fails else USAGE
+            status = PASS if case.fails else BAD_WORDS
             yield CaseResult(case, status, problem=str(error))
         except (NanobraggError, MemoryError) as error:
             yield CaseResult(case, RUNNER, problem=str(error) or "out of memory")

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import io
 import os
 import shlex
-import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -16,7 +14,6 @@ from typing import Any, Final, NoReturn
 import numpy as np
 
 from nanobragg_hybrid.cli.compare_options import (
-    BAD_USAGE,
     UsageProblemError,
     check_usage,
     compare_parser,
@@ -41,13 +38,19 @@ from nanobragg_hybrid.cli.compare_sides import (
 )
 from nanobragg_hybrid.cli.compare_suite import recorded_folder, run_suite, shapes_text
 from nanobragg_hybrid.cli.json_text import json_text
-from nanobragg_hybrid.cli.log import silence_stdout
+from nanobragg_hybrid.cli.tool import (
+    AGREE,
+    DIVERGED,
+    FILE_ERROR,
+    RUNNER_FAILED,
+    USAGE,
+    end_like_ctrl_c,
+    run_tool,
+    say,
+    split_words,
+)
 from nanobragg_hybrid.errors import (
-    CommandLineError,
-    ConfigError,
-    FileAccessError,
     FileFormatError,
-    NanobraggError,
 )
 from nanobragg_hybrid.io.any_image import read_image
 from nanobragg_hybrid.io.raw import write_raw
@@ -65,12 +68,12 @@ from nanobragg_hybrid.parity.images import (
 from nanobragg_hybrid.parity.metrics import resample
 from nanobragg_hybrid.parity.report import comparison_html, suite_html
 from nanobragg_hybrid.parity.suite import (
+    BAD_WORDS,
     FAIL,
     FILES,
     PASS,
     RUNNER,
     SHAPES,
-    USAGE,
     read_suite,
     recorded_suite,
     selected,
@@ -78,15 +81,15 @@ from nanobragg_hybrid.parity.suite import (
     worst,
 )
 
-OK, RUNNER_FAILED, BELOW, OTHER_SHAPE, FILE_ERROR = 0, 2, 3, 4, 5
-INTERRUPTED: Final = 130
+PROG: Final = "nb-compare"
+BELOW, OTHER_SHAPE = DIVERGED, 4
 _SUITE_STATUS: Final = {
-    PASS: OK,
+    PASS: AGREE,
     FAIL: BELOW,
     SHAPES: OTHER_SHAPE,
     FILES: FILE_ERROR,
     RUNNER: RUNNER_FAILED,
-    USAGE: BAD_USAGE,
+    BAD_WORDS: USAGE,
 }
 
 
@@ -97,50 +100,31 @@ class OtherShapeError(Exception):
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; `argv` is without the program's name.  Returns the exit status."""
     words = sys.argv[1:] if argv is None else list(argv)
-    end = words.index("--") if "--" in words else len(words)
-    asked = compare_parser().parse_args(words[:end])
-    try:
-        status = _dispatch(asked, words, words[end + 1 :])
-        sys.stdout.flush()
-    except BrokenPipeError:
-        silence_stdout()
-        return FILE_ERROR
-    except KeyboardInterrupt:
-        _say("interrupted")
-        return INTERRUPTED
-    except OtherShapeError as error:
-        _say(f"error: {error}; --resample brings B to the shape of A")
-        return OTHER_SHAPE
-    except RunnerError as error:
-        _say(f"error: {error}")
-        return RUNNER_FAILED
-    except (CommandLineError, ConfigError) as error:
-        _say(f"error: {error}")
-        return BAD_USAGE
-    except (FileAccessError, FileFormatError) as error:
-        _say(f"error: {error}")
-        return FILE_ERROR
-    except (NanobraggError, MemoryError) as error:
-        _say(f"error: {str(error) or 'out of memory'}")
-        return RUNNER_FAILED
-    return status
+    own, args = split_words(words)
+    asked = compare_parser().parse_args(own)
+
+    def body() -> int:
+        try:
+            return _dispatch(asked, words, args)
+        except OtherShapeError as error:
+            _say(f"error: {error}; --resample brings B to the shape of A")
+            return OTHER_SHAPE
+        except RunnerError as error:
+            _say(f"error: {error}")
+            return RUNNER_FAILED
+
+    return run_tool(PROG, body)
 
 
 def console() -> NoReturn:
-    """The console script: being asked to end counts as Ctrl-C, so that no program is left
-    running, and any file name can be printed."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) == signal.SIG_DFL:
-            signal.signal(number, signal.default_int_handler)
+    """The console script."""
+    end_like_ctrl_c()
     sys.exit(main())
 
 
 def _dispatch(asked: argparse.Namespace, words: Sequence[str], args: Sequence[str]) -> int:
     check_usage(asked, args)
-    command = shlex.join(["nb-compare", *words])
+    command = shlex.join([PROG, *words])
     criteria = Criteria(asked.max_l2, asked.max_ulp, asked.threshold).or_default()
     if asked.suite is not None:
         return _compare_suite(asked, criteria, command)
@@ -281,7 +265,7 @@ def _finish(
     else:
         print_comparison(found, documents)
         print(f"folder        {folder}")
-    return OK if found.is_met else BELOW
+    return AGREE if found.is_met else BELOW
 
 
 def _compare_suite(asked: argparse.Namespace, criteria: Criteria, command: str) -> int:
@@ -330,7 +314,7 @@ def _compare_suite(asked: argparse.Namespace, criteria: Criteria, command: str) 
 
 
 def _say(text: str) -> None:
-    print(f"nb-compare: {text}", file=sys.stderr)
+    say(PROG, text)
 
 
 if __name__ == "__main__":

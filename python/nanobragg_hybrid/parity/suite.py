@@ -20,9 +20,9 @@ FAIL: Final = "fail"
 RUNNER: Final = "runner failed"
 SHAPES: Final = "shapes differ"
 FILES: Final = "file error"
-USAGE: Final = "bad command line"
+BAD_WORDS: Final = "bad command line"
 
-WORST_FIRST: Final = (RUNNER, FILES, USAGE, SHAPES, FAIL, PASS)
+WORST_FIRST: Final = (RUNNER, FILES, BAD_WORDS, SHAPES, FAIL, PASS)
 
 
 class SuiteCase(NamedTuple):

@@ -118,8 +118,8 @@ def _last_uncut(scene: Scene, choices: Choices, tile: Tile) -> tuple[int, int] |
 def background(scene: Scene, choices: Choices, tile: Tile, first: Rays) -> Scalar:
     """I_bg, which starts a pixel's sum (quirk water_background).
 
-    It has the last layer's capture fraction and the first polarization factor even where the
-    reflections have those of their rows.
+    It has the last layer's capture fraction and the first source's polarization factor even where
+    the reflections have those of their rows.
     """
     total: Scalar = scene.background
     if isinstance(total, float) and total == 0.0:
@@ -127,7 +127,7 @@ def background(scene: Scene, choices: Choices, tile: Tile, first: Rays) -> Scala
     if choices.capture_per_layer:
         total = total * last_layer_capture(scene, choices, tile)
     if choices.polar_per_source:
-        total = total * pixel_polarization(scene, choices, tile, first)
+        total = total * row_polarization(scene, first, range(1))[:, 0, 0]
     return total
 
 

@@ -95,7 +95,7 @@ def _sum(
         own = terms.to(torch.float64)
         own = own if share is None else own * share.unsqueeze(-1)
         total, product = _running_sum(own, weight.expand(terms.shape[:3]), is_skipped)
-        start = start * product
+        start = _grown(torch.as_tensor(start, dtype=torch.float64, device=terms.device), product)
     elif weight is None and share is None:
         total = terms.sum(dim=(1, 2, 3), dtype=torch.float64)
     else:
@@ -327,8 +327,13 @@ def _running_sum(terms: Tensor, weight: Tensor, is_skipped: Tensor | None) -> tu
         counted = counted.masked_fill(is_skipped, 0.0)
     from_here_on = counted.flip(-1).cumsum(-1).flip(-1)
     weights = weight.unsqueeze(-1)
-    row_sums = (terms * torch.pow(weights, from_here_on)).sum(-1).flatten(1)
+    row_sums = _grown(terms, torch.pow(weights, from_here_on)).sum(-1).flatten(1)
     row_products = torch.pow(weight, from_here_on[..., 0]).flatten(1)
     up_to_end = row_products.flip(-1).cumprod(-1).flip(-1)
     after = torch.cat([up_to_end[:, 1:], torch.ones_like(up_to_end[:, :1])], dim=1)
-    return (row_sums * after).sum(-1), up_to_end[:, 0]
+    return _grown(row_sums, after).sum(-1), up_to_end[:, 0]
+
+
+def _grown(x: Tensor, product: Tensor) -> Tensor:
+    """x times a product of weights that may have become infinite: 0 stays 0."""
+    return torch.where((x == 0.0) & product.isinf(), 0.0, x * product)

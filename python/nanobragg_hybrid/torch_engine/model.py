@@ -18,11 +18,12 @@ from nanobragg_hybrid.structure_factors import StructureFactors
 from .autograd import applied
 from .blocks import Block, Tile
 from .devices import device_of, dtype_of
+from .initial_values import value_of
 from .inputs import Inputs
 from .kernel import block_value, solid_angle_sum
-from .paths import Path, differentiable_paths, known_names, value_of
+from .paths import Path, differentiable_paths, obstacle
 from .pixels import LitPixels, lit_pixels
-from .quantities import scene_of
+from .quantities import GRID, scene_of
 from .recompute import recomputed
 from .scene import Scene
 from .serial import Serial, Tiling, serial_places, tiles
@@ -73,7 +74,7 @@ class ForwardModel:
             raise ConfigError("tile_steps", tile_steps, "an integer >= 1")
         self._tiling = Tiling(tile_steps)
         self._setup = set_up(config, structure_factors, Quirks() if quirks is None else quirks)
-        self._tables = tables_of(self._setup, self.device)
+        self._tables = tables_of(self._setup, self.device, self.dtype)
         self._lit = lit_pixels(config, self.device)
         self._paths = {path.name: path for path in differentiable_paths(self._setup)}
 
@@ -99,13 +100,10 @@ class ForwardModel:
     def initial(self, name: str) -> Tensor:
         """The value of a path where none is given, a float64 tensor on the model's device.
 
-        Raises `ConfigError` for an unknown path, and where there is no such number: a close
-        distance that is not in the configuration, sources of which one leaves something open.
+        Raises `ConfigError` for a name that `paths` does not list.
         """
         path = self._path(name)
         value = value_of(name, self._setup)
-        if value is None:
-            raise ConfigError(f"values[{name}]", None, "a value in the configuration")
         return torch.tensor(value, dtype=torch.float64, device=self.device).reshape(path.shape)
 
     def __call__(self, values: Values | None = None, *, progress: Progress | None = None) -> Tensor:
@@ -163,23 +161,30 @@ class ForwardModel:
         """Everything continuous, for some values of the right names, types and shapes."""
         setup = self._setup
         inputs = Inputs(setup.experiment, setup.structure_factors, setup.quirks, values)
-        return scene_of(setup, self._tables, inputs, self.dtype)
+        return scene_of(setup, self._tables, inputs)
 
-    @staticmethod
-    def _tied(image: Tensor, values: dict[str, Tensor]) -> Tensor:
-        """The image, with a derivative of 0 for values that it does not depend on."""
-        wanted = [value for value in values.values() if value.requires_grad]
+    def _tied(self, image: Tensor, values: dict[str, Tensor]) -> Tensor:
+        """The image, with a derivative of 0 for values that it does not depend on.
+
+        Every lit pixel depends on the table, for which 0 would be one more copy of it.
+        """
+        wanted = [
+            value
+            for name, value in values.items()
+            if value.requires_grad and (name != GRID or self._lit.count == 0)
+        ]
         tied: Tensor = applied(_Tie, image, *wanted) if wanted else image
         return tied
 
     def _path(self, name: str) -> Path:
         if name in self._paths:
             return self._paths[name]
-        if name in known_names():
+        why = obstacle(name, self._setup)
+        if why is not None:
             raise ConfigError(
                 f"values[{name}]",
                 Description("a tensor"),
-                "a configuration in which this value is given and has an effect",
+                f"a value that has an effect ({why})",
             )
         close = difflib.get_close_matches(name, list(self._paths), n=1)
         hint = f" (did you mean {close[0]}?)" if close else ""

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from nanobragg_hybrid.units import RTD
-
+from . import obstacles
 from .detector import ORIGIN
 from .lattice import ROTATION_MATRIX, ROTATION_VECTOR
+from .obstacles import Obstacle
 from .quantities import DEFAULT_F, GRID
-from .scalars import as_float
 from .setup import Setup, fluence_follows_flux
 from .sources import POSITIONS, WAVELENGTHS, WEIGHTS
 
@@ -38,55 +36,71 @@ class Path:
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """A path before the configuration is known; `applies` says whether it has an effect there."""
+    """A path before the configuration is known.
+
+    obstacle: why the value has no effect in a set-up, and what to use instead; None: it has one.
+    """
 
     name: str
     unit: str
     shape: tuple[int, ...] = ()
     smooth: bool = True
     note: str = ""
-    applies: Callable[[Setup], bool] | None = None
+    obstacle: Obstacle = lambda _: None
 
 
-def _given(name: str) -> Callable[[Setup], bool]:
-    def is_given(setup: Setup) -> bool:
-        part, field = name.split(".")
-        value: Any = getattr(getattr(setup.experiment, part), field)
-        return value is not None
-
-    return is_given
+def _vector(name: str, obstacle: Obstacle | None = None) -> _Rule:
+    return _Rule(name, "", (3,), obstacle=obstacle or obstacles.given(name))
 
 
-def _listed(setup: Setup) -> bool:
-    return setup.experiment.beam.sources is not None
-
-
-def _vector(name: str, note: str = "") -> _Rule:
-    return _Rule(name, "", (3,), note=note, applies=_given(name))
+def _centre(name: str, unit: str) -> _Rule:
+    return _Rule(name, unit, obstacle=obstacles.other_centre(name))
 
 
 _RULES: Final = (
-    _Rule("beam.wavelength_angstrom", "angstrom"),
+    _Rule("beam.wavelength_angstrom", "angstrom", obstacle=obstacles.wavelength),
     _vector("beam.direction"),
-    _vector("beam.polarization_axis"),
-    _Rule("beam.polarization_kahn", ""),
+    _vector("beam.polarization_axis", obstacles.polarization_axis),
+    _Rule(
+        "beam.polarization_kahn",
+        "",
+        obstacle=obstacles.unless(
+            lambda setup: setup.choices.has_polarization, "there is no polarization correction"
+        ),
+    ),
     _Rule(
         "beam.fluence_photons_per_m2",
         "photons/m^2",
-        applies=lambda setup: not fluence_follows_flux(setup.experiment),
+        obstacle=obstacles.unless(
+            lambda setup: not fluence_follows_flux(setup.experiment),
+            "flux, exposure and beam size decide",
+        ),
     ),
-    _Rule(POSITIONS, "", (_SOURCES, 3), note="positions of all listed sources", applies=_listed),
-    _Rule(WAVELENGTHS, "m", (_SOURCES,), note="of all listed sources", applies=_listed),
+    _Rule(
+        POSITIONS,
+        "",
+        (_SOURCES, 3),
+        note="positions of all listed sources",
+        obstacle=obstacles.listed,
+    ),
+    _Rule(WAVELENGTHS, "m", (_SOURCES,), note="of all listed sources", obstacle=obstacles.listed),
     _Rule(
         WEIGHTS,
         "",
         (_SOURCES,),
-        note="of all listed sources; no effect while source_weights_ignored is on",
-        applies=_listed,
+        note="of all listed sources, with the quirk source_weights_ignored off",
+        obstacle=obstacles.weight,
     ),
-    _Rule("crystal.cell_angstrom", "angstrom", (3,), applies=_given("crystal.cell_angstrom")),
-    _Rule("crystal.cell_deg", "deg", (3,), applies=_given("crystal.cell_angstrom")),
-    _Rule("crystal.orientation_matrix", "", (9,), applies=_given("crystal.orientation_matrix")),
+    _Rule(
+        "crystal.cell_angstrom", "angstrom", (3,), obstacle=obstacles.given("crystal.cell_angstrom")
+    ),
+    _Rule("crystal.cell_deg", "deg", (3,), obstacle=obstacles.cell_angle),
+    _Rule(
+        "crystal.orientation_matrix",
+        "",
+        (9,),
+        obstacle=obstacles.given("crystal.orientation_matrix"),
+    ),
     _Rule("crystal.misset_deg", "deg", (3,)),
     _Rule(ROTATION_MATRIX, "", (3, 3), note="multiplies the crystal's vectors after missetting"),
     _Rule(ROTATION_VECTOR, "deg", (3,), note="turns the crystal after missetting: axis x angle"),
@@ -96,14 +110,27 @@ _RULES: Final = (
         (3,),
         smooth=False,
         note="constant below 1; with square crystals, poles at reflections where it is not whole",
-        applies=lambda setup: None in setup.experiment.crystal.size_mm,
+        obstacle=obstacles.unless(
+            lambda setup: None in setup.experiment.crystal.size_mm, "the crystal's size decides"
+        ),
     ),
-    _Rule("crystal.shape_fudge", ""),
+    _Rule(
+        "crystal.shape_fudge",
+        "",
+        obstacle=obstacles.unless(
+            lambda setup: setup.choices.shape != "square", "square crystals have no fudge factor"
+        ),
+    ),
     _Rule(
         "crystal.mosaic_spread_deg",
         "deg",
         note="the domains' random rotations stay, their angles are in proportion",
-        applies=lambda setup: setup.sampling.mosaic_spread_rad > 0.0,
+        obstacle=obstacles.unless(
+            lambda setup: (
+                setup.sampling.mosaic_spread_rad > 0.0 and setup.sampling.mosaic_domains > 1
+            ),
+            "the configuration has no mosaic spread and domains: give them there",
+        ),
     ),
     _Rule("crystal.water_um", "um"),
     _vector("goniometer.spindle_axis"),
@@ -112,36 +139,48 @@ _RULES: Final = (
         "deg",
         note="which phi steps are 0 (quirk phi_carryover) is the configuration's",
     ),
-    _Rule("goniometer.osc_deg", "deg", applies=_given("goniometer.osc_deg")),
+    _Rule("goniometer.osc_deg", "deg", obstacle=obstacles.oscillation),
     _vector("detector.fast_axis"),
     _vector("detector.slow_axis"),
-    _vector("detector.normal_axis", "no effect if it is replaced by fast x slow"),
+    _vector("detector.normal_axis", obstacles.normal),
     _vector("detector.twotheta_axis"),
     _Rule(
         ORIGIN, "m", (3,), note="corner of pixel (0, 0) as it ends up; overrides what else says so"
     ),
-    _Rule("detector.distance_mm", "mm"),
-    _Rule("detector.close_distance_mm", "mm", note="overrides distance_mm"),
-    _Rule("detector.beam_x_mm", "mm"),
-    _Rule("detector.beam_y_mm", "mm"),
+    _Rule("detector.distance_mm", "mm", obstacle=obstacles.distance),
+    _Rule(
+        "detector.close_distance_mm",
+        "mm",
+        note="before the two-theta rotation; overrides distance_mm",
+        obstacle=obstacles.close_distance,
+    ),
+    _centre("detector.beam_x_mm", "mm"),
+    _centre("detector.beam_y_mm", "mm"),
+    _centre("detector.close_x_mm", "mm"),
+    _centre("detector.close_y_mm", "mm"),
+    _centre("detector.org_x_px", "px"),
+    _centre("detector.org_y_px", "px"),
     _Rule("detector.pixel_size_mm", "mm", note="the number of pixels stays"),
     _Rule("detector.rotation_deg", "deg", (3,)),
     _Rule("detector.twotheta_deg", "deg"),
     _Rule(
         "detector.sensor_thickness_um",
         "um",
-        applies=lambda setup: setup.sampling.layers.range_given and setup.choices.has_sensor,
+        obstacle=obstacles.thickness,
     ),
     _Rule(
         "detector.sensor_attenuation_depth_um",
         "um",
-        applies=lambda setup: setup.choices.has_sensor,
+        obstacle=obstacles.unless(lambda setup: setup.choices.has_sensor, "there is no sensor"),
     ),
     _Rule(
         GRID,
         "electrons",
         _GRID_SHAPE,
-        applies=lambda setup: setup.structure_factors.grid is not None,
+        obstacle=obstacles.unless(
+            lambda setup: setup.structure_factors.grid is not None,
+            f"there is no table of structure factors: use {DEFAULT_F}",
+        ),
     ),
     _Rule(DEFAULT_F, "electrons"),
 )
@@ -152,7 +191,7 @@ def differentiable_paths(setup: Setup) -> tuple[Path, ...]:
     return tuple(
         Path(rule.name, rule.unit, _shape(rule, setup), rule.smooth, rule.note)
         for rule in _RULES
-        if rule.applies is None or rule.applies(setup)
+        if rule.obstacle(setup) is None
     )
 
 
@@ -161,39 +200,11 @@ def known_names() -> tuple[str, ...]:
     return tuple(rule.name for rule in _RULES)
 
 
-def value_of(name: str, setup: Setup) -> Any:
-    """What the set-up has for a path: numbers (nested), or None if there is none."""
-    geometry = setup.geometry
-    if name == GRID:
-        return setup.structure_factors.grid
-    if name == DEFAULT_F:
-        return setup.structure_factors.default_f
-    if name == ROTATION_MATRIX:
-        return ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
-    if name == ROTATION_VECTOR:
-        return (0.0, 0.0, 0.0)
-    if name == ORIGIN:
-        return tuple(as_float(component) for component in geometry.pix0)
-    if name in (POSITIONS, WAVELENGTHS, WEIGHTS):
-        listed = setup.experiment.beam.sources or ()
-        values = [getattr(source, name.rpartition(".")[2]) for source in listed]
-        flat = [x for value in values for x in (value if isinstance(value, tuple) else (value,))]
-        return None if None in flat else tuple(values)
-    if name == "crystal.misset_deg" and setup.experiment.crystal.misset_random:
-        return tuple(as_float(angle) * RTD for angle in setup.misset)
-    part, field = name.split(".")
-    configured = getattr(getattr(setup.experiment, part), field)
-    if configured is None and name in _CHOSEN:
-        return _CHOSEN[name](setup)
-    return configured
-
-
-# Values that the set-up chooses where the configuration leaves them open.
-_CHOSEN: Final[dict[str, Callable[[Setup], float]]] = {
-    "detector.beam_x_mm": lambda setup: 1000.0 * as_float(setup.geometry.beam_x),
-    "detector.beam_y_mm": lambda setup: 1000.0 * as_float(setup.geometry.beam_y),
-    "detector.sensor_attenuation_depth_um": lambda setup: 1e6 / setup.sampling.attenuation_per_m,
-}
+def obstacle(name: str, setup: Setup) -> str | None:
+    """Why a known value has no effect in a set-up, and what to use instead; None: unknown."""
+    if name == "detector.pix0_m":
+        return f"it is the corner of the detector as configured: use {ORIGIN}"
+    return next((rule.obstacle(setup) for rule in _RULES if rule.name == name), None)
 
 
 def _shape(rule: _Rule, setup: Setup) -> tuple[int, ...]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-import torch
-
 from nanobragg_hybrid.constants import (
     AVOGADRO_PER_MOL,
     R_E_SQR_M2,
@@ -22,7 +20,7 @@ from .scalars import Scalar
 from .scene import Scene
 from .setup import Setup, fluence, wavelength_m
 from .sources import sources
-from .structure_factors import Table, padded_table
+from .structure_factors import Table
 from .tables import Tables
 
 GRID: Final = "structure_factors.grid"
@@ -30,7 +28,7 @@ DEFAULT_F: Final = "structure_factors.default_f"
 """Names of the values that are no configuration fields."""
 
 
-def scene_of(setup: Setup, tables: Tables, inputs: Inputs, dtype: torch.dtype) -> Scene:
+def scene_of(setup: Setup, tables: Tables, inputs: Inputs) -> Scene:
     """The continuous quantities, differentiable in the tensors of `inputs`."""
     geometry = detector_geometry(inputs)
     wavelength = wavelength_m(inputs)
@@ -47,7 +45,7 @@ def scene_of(setup: Setup, tables: Tables, inputs: Inputs, dtype: torch.dtype) -
             if setup.experiment.crystal.size_mm[axis] is None:
                 counts[axis] = live
     na, nb, nc = counts
-    table, default_f = _table(inputs, tables, dtype)
+    table, default_f = _table(inputs, tables)
     return Scene(
         pixel=geometry.pixel,
         fast=geometry.fast,
@@ -122,10 +120,12 @@ def _water(inputs: Inputs) -> Scalar:
     return WATER_F * WATER_F * w * w * w * 1e6 * AVOGADRO_PER_MOL / WATER_MOLECULAR_WEIGHT
 
 
-def _table(inputs: Inputs, tables: Tables, dtype: torch.dtype) -> tuple[Table | None, Scalar]:
-    table = inputs.structure_factors
-    default_f: Scalar = inputs.values.get(DEFAULT_F, table.default_f)
+def _table(inputs: Inputs, tables: Tables) -> tuple[Table | None, Scalar]:
+    """The structure factors, without a copy where they are no values; and default_F."""
+    factors = inputs.structure_factors
+    default_f: Scalar = inputs.values.get(DEFAULT_F, factors.default_f)
     if tables.grid is None:
         return None, default_f
-    grid = inputs.values.get(GRID, tables.grid)
-    return Table(padded_table(grid, default_f).to(dtype), table.hkl_min), default_f
+    live = inputs.values.get(GRID)
+    grid = tables.grid if live is None else live.to(tables.grid.dtype)
+    return Table(grid, factors.hkl_min, default_f), default_f

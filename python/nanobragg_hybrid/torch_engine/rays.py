@@ -105,9 +105,12 @@ def _on_sphere(
     across = minus(arc, scale(scene.beam, dot(arc, scene.beam)))
     length = as_tensor(mag(across))
     is_tip = length == 0.0
-    stretch = torch.where(is_tip, 1.0, as_tensor(sin(rho)) / torch.where(is_tip, 1.0, length))
+    length = torch.where(is_tip, 1.0, length)
+    aside = torch.where(is_tip, 1.0, as_tensor(sin(rho)))
     radius, ahead = scene.distance + layer * scene.layer_step, cos(rho)
-    x, y, z = (radius * (ahead * b + stretch * e) for b, e in zip(scene.beam, across, strict=True))
+    x, y, z = (
+        radius * (ahead * b + aside * (e / length)) for b, e in zip(scene.beam, across, strict=True)
+    )
     return x, y, z
 
 

@@ -22,7 +22,8 @@ WAVELENGTHS: Final = "beam.sources.wavelength_m"
 WEIGHTS: Final = "beam.sources.weight"
 """Names of the values for all sources together, shapes (n, 3), (n,), (n,)."""
 
-_DISTANCE_M: Final = -10.0
+DISTANCE_M: Final = -10.0
+"""Along the beam, where a source's position is not given."""
 
 
 def sources(
@@ -36,7 +37,7 @@ def sources(
 
     Raises `ConfigError` for given weights without a positive sum, where they count.
     """
-    upstream = scale(geometry.beam, _DISTANCE_M)
+    upstream = scale(geometry.beam, DISTANCE_M)
     position: Vector
     if inputs.experiment.beam.sources is not None:
         ones = torch.ones(

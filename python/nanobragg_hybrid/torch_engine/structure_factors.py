@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,41 +21,46 @@ _DENOMINATORS = (-6.0, 2.0, -2.0, 6.0)
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Amplitudes over h, k, l with a border of default_F around them.
+    """Amplitudes over h, k, l.
 
-    padded: shape (nh + 2, nk + 2, nl + 2); element [0, 0, 0] is the reflection hkl_min - 1.
+    grid: shape (nh, nk, nl); element [0, 0, 0] is the reflection hkl_min.  default_f: all others.
     """
 
-    padded: Tensor
+    grid: Tensor
     hkl_min: tuple[int, int, int]
+    default_f: Scalar
 
     @property
     def hkl_max(self) -> tuple[int, int, int]:
-        """The last reflection inside the border."""
+        """The last reflection."""
         h, k, l = (
-            first + size - 3 for first, size in zip(self.hkl_min, self.padded.shape, strict=True)
+            first + size - 1 for first, size in zip(self.hkl_min, self.grid.shape, strict=True)
         )
         return h, k, l
 
 
-def padded_table(grid: Tensor, default_f: Scalar) -> Tensor:
-    """The grid with a border of default_F, differentiable in both."""
-    outside = torch.as_tensor(default_f, dtype=grid.dtype, device=grid.device)
-    padded = outside.expand([size + 2 for size in grid.shape]).clone()
-    padded[1:-1, 1:-1, 1:-1] = grid
-    return padded
+def shared_tensor(array: NDArray[np.float64]) -> Tensor:
+    """A tensor in the memory of an array that is read-only, and that nobody may write to."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # says that it could be written to
+        return torch.from_numpy(array)
 
 
 def nearest(table: Table, h0: Tensor, k0: Tensor, l0: Tensor) -> Tensor:
     """The amplitude at whole indices; default_F outside the table and for NaN."""
     flat: Tensor | None = None
-    for index, first, size in zip((h0, k0, l0), table.hkl_min, table.padded.shape, strict=True):
-        place = torch.clamp(index, first - 1, first + size - 2) - (first - 1)
-        flat = place if flat is None else flat * size + place
+    is_inside: Tensor | None = None
+    for index, first, last in zip((h0, k0, l0), table.hkl_min, table.hkl_max, strict=True):
+        place = torch.clamp(index, first, last)
+        is_within = place == index
+        is_inside = is_within if is_inside is None else is_inside.logical_and_(is_within)
+        place.sub_(first)
+        flat = place if flat is None else flat.mul_(last - first + 1).add_(place)
     assert flat is not None
-    # A NaN becomes the smallest integer, and so element 0, which is border.
+    assert is_inside is not None
+    # A NaN becomes the smallest integer, and then any element: it is outside.
     whole = flat.to(torch.int64).clamp_(min=0)
-    return _take(table.padded, whole)
+    return torch.where(is_inside, _take(table.grid, whole), table.default_f)
 
 
 def amplitudes_at(
@@ -67,8 +73,7 @@ def amplitudes_at(
     default_f = structure_factors.default_f
     if structure_factors.grid is None:
         return np.full(len(hkl), default_f)
-    grid = torch.from_numpy(np.array(structure_factors.grid))
-    table = Table(padded_table(grid, default_f), structure_factors.hkl_min)
+    table = Table(shared_tensor(structure_factors.grid), structure_factors.hkl_min, default_f)
     h, k, l = (torch.from_numpy(np.array(column)) for column in hkl.T)
     amplitudes: NDArray[np.float64] = nearest(table, h, k, l).numpy()
     return amplitudes
@@ -90,17 +95,17 @@ def tricubic(table: Table, h: Tensor, k: Tensor, l: Tensor) -> Tensor:
 
     Where `leaves_table` holds, the result is finite but means nothing.
     """
-    shape = table.padded.shape
+    shape = table.grid.shape
     weights, places = [], []
     for x, first, size in zip((h, k, l), table.hkl_min, shape, strict=True):
         node = torch.floor(x).detach()
         weights.append(_lagrange(x, node))
-        place = torch.clamp(node - (first - 1), 1, max(size - 3, 1)).nan_to_num(nan=1.0)
+        place = torch.clamp(node - first, 1, max(size - 3, 1)).nan_to_num(nan=1.0)
         steps = torch.arange(-1, 3, device=x.device)
         places.append(torch.clamp(place.to(torch.int64).unsqueeze(-1) + steps, 0, size - 1))
     at_h, at_k, at_l = places
     flat = at_h[..., :, None, None] * shape[1] + at_k[..., None, :, None]
-    values = _take(table.padded, flat * shape[2] + at_l[..., None, None, :])
+    values = _take(table.grid, flat * shape[2] + at_l[..., None, None, :])
     for weight, missing in zip(reversed(weights), (2, 1, 0), strict=True):
         terms = [
             weight[j].reshape(*weight[j].shape, *(1,) * missing) * values[..., j] / _DENOMINATORS[j]
@@ -120,6 +125,6 @@ def _lagrange(x: Tensor, node: Tensor) -> list[Tensor]:
     return numerators
 
 
-def _take(padded: Tensor, flat: Tensor) -> Tensor:
+def _take(grid: Tensor, flat: Tensor) -> Tensor:
     """Elements by their flat index; the derivative adds up what each element gave."""
-    return padded.reshape(-1).index_select(0, flat.reshape(-1)).reshape(flat.shape)
+    return grid.reshape(-1).index_select(0, flat.reshape(-1)).reshape(flat.shape)

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .setup import Setup
+from .structure_factors import shared_tensor
 from .vectors import Vector
 
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """grid: the structure factors, float64, or None.  phi_place: as in `Setup`, float64.
+    """grid: the structure factors, or None; never written to.  phi_place: as in `Setup`, float64.
     domain_axes, domain_angles: the domains' rotations, the first by 0.  source_horizontal,
     source_vertical, source_wavelength: angles from the beam, radians, and wavelengths over lambda0
     of generated sources.
@@ -30,8 +31,8 @@ class Tables:
     source_wavelength: Tensor
 
 
-def tables_of(setup: Setup, device: torch.device) -> Tables:
-    """Copies the arrays to the device."""
+def tables_of(setup: Setup, device: torch.device, dtype: torch.dtype = torch.float64) -> Tables:
+    """The arrays on the device; dtype: that of the structure factors."""
 
     def on_device(array: NDArray[np.float64]) -> Tensor:
         return torch.from_numpy(np.array(array, dtype=np.float64)).to(device)
@@ -43,7 +44,7 @@ def tables_of(setup: Setup, device: torch.device) -> Tables:
     grid = setup.structure_factors.grid
     index = setup.grid.wavelength_index
     return Tables(
-        grid=None if grid is None else on_device(grid),
+        grid=None if grid is None else shared_tensor(grid).to(device, dtype),
         phi_place=on_device(setup.phi_place),
         domain_axes=(x, y, z),
         domain_angles=on_device(angles),
