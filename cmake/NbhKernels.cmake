@@ -1,7 +1,10 @@
 # nbh_fast_kernels(target): builds src/fast_kernel.c once for each instruction set and adds it.
 #
 # The builds differ in compiler flags only; src/fast.c chooses among them when the program runs.
-# -fno-trapping-math changes no result: it lets comparisons be vectorised.
+# -fno-trapping-math changes no result: it lets comparisons be vectorised.  It comes after
+# -fno-fast-math, which would take it back.  -fno-tree-slp-vectorize: GCC 12 makes a multiplication
+# and alternating additions one fused instruction there, whatever -ffp-contract says.  Loops over
+# sixteen lanes must then not be unrolled before they are vectorised.
 function(nbh_fast_kernel target name)
   cmake_parse_arguments(KERNEL "" "" "FLAGS;DEFINITIONS" ${ARGN})
   set(object ${target}_fast_${name})
@@ -10,7 +13,6 @@ function(nbh_fast_kernel target name)
   target_compile_definitions(${object} PRIVATE NBH_BUILDING_LIBRARY
                                                NBH_FAST_KERNEL=fast_kernel_${name}
                                                ${KERNEL_DEFINITIONS})
-  target_compile_options(${object} PRIVATE -fno-trapping-math ${KERNEL_FLAGS})
   set_target_properties(
     ${object}
     PROPERTIES C_STANDARD 99
@@ -19,6 +21,10 @@ function(nbh_fast_kernel target name)
                C_VISIBILITY_PRESET hidden
                POSITION_INDEPENDENT_CODE ON)
   nbh_floating_point(${object})
+  target_compile_options(
+    ${object}
+    PRIVATE -fno-trapping-math -fno-tree-slp-vectorize
+            $<$<C_COMPILER_ID:GNU>:--param=max-completely-peel-times=8> ${KERNEL_FLAGS})
   nbh_warnings(${object})
   nbh_sanitizers(${object})
   target_sources(${target} PRIVATE $<TARGET_OBJECTS:${object}>)

@@ -108,6 +108,7 @@ py::dict to_dict(const nbh_plan_info &from)
     PUT(water_background);
     PUT(warnings);
     PUT(kernel);
+    PUT(kernel_reason);
     return to;
 }
 

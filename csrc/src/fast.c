@@ -7,35 +7,71 @@
 #include "error.h"
 #include "vec3.h"
 
-/* sine_but_sign needs |x| < 2^20 pi; half of that leaves room for rounding. */
+/* remainder_of_pi needs |x| < 2^20 pi; half of that leaves room for rounding. */
 #define LARGEST_PHASE (524288.0 * PI)
+/* nearest_index needs |h| < 2^50. */
+#define LARGEST_INDEX 1e9
 
-/* The largest |pi h N| of the whole image: |h| <= |a| |q|, and |q| <= 2 / wavelength. */
-static double largest_phase(const nbh_plan *plan)
+/* The largest |h|, |k|, |l| of the whole image: |h| <= |a| |q|, and |q| <= 2 / wavelength. */
+static void largest_indices(const nbh_plan *plan, double hkl[3])
 {
     const double *axes[3] = {plan->info.a0_m, plan->info.b0_m, plan->info.c0_m};
-    double largest = 0.0;
-    for (int32_t n = 0; n < plan->info.source_count; n++) {
-        const double q = 2.0 / fabs(plan->sources[n].wavelength_m);
-        for (int i = 0; i < 3; i++) {
-            const double phase = PI * vec3_mag(axes[i]) * q * plan->shape.n_cells[i];
-            if (!(phase <= largest))
-                largest = phase;
+    for (int i = 0; i < 3; i++) {
+        hkl[i] = 0.0;
+        for (int32_t n = 0; n < plan->info.source_count; n++) {
+            const double index = vec3_mag(axes[i]) * (2.0 / fabs(plan->sources[n].wavelength_m));
+            if (!(index <= hkl[i]))
+                hkl[i] = index;
         }
     }
-    return largest;
 }
 
-static int covers(const nbh_plan *plan)
+/* Are all indices, and the sines' arguments, small enough? */
+static int indices_are_small(const nbh_plan *plan)
+{
+    const crystal_shape *s = &plan->shape;
+    double hkl[3], n_sqr = 0.0;
+    largest_indices(plan, hkl);
+    for (int i = 0; i < 3; i++) {
+        n_sqr += s->n_cells[i] * s->n_cells[i];
+        if (!(hkl[i] < LARGEST_INDEX))
+            return 0;
+        if (s->shape == NBH_SHAPE_SQUARE && !(PI * hkl[i] * s->n_cells[i] < LARGEST_PHASE))
+            return 0;
+    }
+    /* the distance from a reflection is at most half an index in each direction */
+    return s->shape != NBH_SHAPE_ROUND || PI * 0.5 * sqrt(n_sqr * s->fudge) < LARGEST_PHASE;
+}
+
+/* Can a sum have terms of either sign, or the shape grow without limit? */
+static int something_is_negative(const nbh_plan *plan)
+{
+    const int32_t shape = plan->shape.shape;
+    if (shape == NBH_SHAPE_TOPHAT || shape == NBH_SHAPE_TOPHAT_HKL)
+        return 0; /* computed exactly */
+    if (plan->use_source_weights)
+        for (int32_t n = 0; n < plan->info.source_count; n++)
+            if (!(plan->sources[n].relative_weight >= 0.0))
+                return 1;
+    return !(plan->info.water_background >= 0.0) ||
+           (shape != NBH_SHAPE_SQUARE && !(plan->shape.fudge >= 0.0));
+}
+
+/* Why the fast kernel does not cover the plan; NBH_KERNEL_REASON_NONE if it does. */
+static int32_t why_not(const nbh_plan *plan)
 {
     const serial_state *settled = &plan->breaks[plan->break_count - 1].state;
     const double entries = plan->h_range * plan->k_range * plan->l_range;
-    const int corrected = plan->polar_per_source || plan->use_source_weights ||
-                          plan->capture_per_layer || plan->water_electrons_sqr > 0.0;
-    return !corrected && plan->shape.shape == NBH_SHAPE_SQUARE && !plan->oversample_thick &&
-           !plan->oversample_polar && !plan->oversample_omega && settled->axis_is_fixed &&
-           plan->info.water_background >= 0.0 && largest_phase(plan) < LARGEST_PHASE &&
-           (plan->table.amplitude == NULL || entries <= INT32_MAX);
+    const int polarizes = !plan->polarization_off || plan->oversample_polar;
+    if (something_is_negative(plan))
+        return NBH_KERNEL_REASON_NEGATIVE;
+    if (!indices_are_small(plan))
+        return NBH_KERNEL_REASON_LARGE_INDICES;
+    if (plan->table.amplitude != NULL && !(entries <= INT32_MAX))
+        return NBH_KERNEL_REASON_LARGE_TABLE;
+    if (polarizes && !settled->axis_is_fixed)
+        return NBH_KERNEL_REASON_POLARIZATION_AXIS;
+    return NBH_KERNEL_REASON_NONE;
 }
 
 typedef struct kernel_build {
@@ -73,7 +109,8 @@ nbh_status plan_choose_kernel(nbh_plan *plan, int32_t kernel, nbh_error *error)
                         "got %d, need an nbh_kernel that this processor runs", kernel);
     plan->kernel = NULL;
     plan->info.kernel = NBH_KERNEL_EXACT;
-    if (chosen != NULL && covers(plan)) {
+    plan->info.kernel_reason = chosen != NULL ? why_not(plan) : NBH_KERNEL_REASON_ASKED;
+    if (plan->info.kernel_reason == NBH_KERNEL_REASON_NONE) {
         plan->kernel = chosen->function;
         plan->info.kernel = chosen->name;
     }

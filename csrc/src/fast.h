@@ -20,20 +20,22 @@ typedef struct fast_block {
     int32_t cancelled;            /* 1: nothing else is set */
 } fast_block;
 
-/* Compute the pixels fast[0..FAST_LANES-1] of a row: builds of fast_kernel.c. */
-void fast_kernel_baseline(const nbh_plan *plan, const int32_t *fast, int32_t slow,
+/* Compute the pixels fast[0..FAST_LANES-1] of a row, which fast_covers_pixels covers: builds of
+ * fast_kernel.c.  If `scans`, only `low` is set: NaN where the interpolation latch may fall. */
+void fast_kernel_baseline(const nbh_plan *plan, const int32_t *fast, int32_t slow, int scans,
                           const volatile int32_t *cancel, fast_block *out);
-void fast_kernel_avx2(const nbh_plan *plan, const int32_t *fast, int32_t slow,
+void fast_kernel_avx2(const nbh_plan *plan, const int32_t *fast, int32_t slow, int scans,
                       const volatile int32_t *cancel, fast_block *out);
-void fast_kernel_avx512(const nbh_plan *plan, const int32_t *fast, int32_t slow,
+void fast_kernel_avx512(const nbh_plan *plan, const int32_t *fast, int32_t slow, int scans,
                         const volatile int32_t *cancel, fast_block *out);
 
-/* Is pixel `pixel` one that the fast kernel may compute?  Not while the serial order still matters
- * (model 6.3, 6.4) or while structure factors are interpolated. */
-static inline int fast_covers_pixel(const nbh_plan *plan, int64_t pixel)
+/* Are the pixels first .. last all such that the fast kernel may compute them?  Not while the
+ * serial order still matters (model 6.3, 6.4), nor with the one where the interpolation latch
+ * falls. */
+static inline int fast_covers_pixels(const nbh_plan *plan, int64_t first, int64_t last)
 {
-    return pixel >= plan->breaks[plan->break_count - 1].from &&
-           (!plan->info.interpolate || (plan->latch_pixel >= 0 && pixel > plan->latch_pixel));
+    return first >= plan->breaks[plan->break_count - 1].from &&
+           (plan->latch_pixel < first || plan->latch_pixel > last);
 }
 
 #endif

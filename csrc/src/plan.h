@@ -15,7 +15,7 @@ typedef struct serial_state {
 } serial_state;
 
 struct fast_block; /* fast.h */
-typedef void fast_kernel(const struct nbh_plan *plan, const int32_t *fast, int32_t slow,
+typedef void fast_kernel(const struct nbh_plan *plan, const int32_t *fast, int32_t slow, int scans,
                          const volatile int32_t *cancel, struct fast_block *out);
 
 /* The state from pixel `from` (slow * n_fast + fast) on. */

@@ -36,13 +36,26 @@ static int render_exactly(const nbh_plan *plan, int32_t fast, int32_t slow,
 
 /* The pixels fast0 .. fast1 (at most FAST_LANES) by the fast kernel.  Returns 0 if cancelled. */
 static int run_fast_kernel(const nbh_plan *plan, int32_t fast0, int32_t fast1, int32_t slow,
-                           const volatile int32_t *cancel, fast_block *block)
+                           int scans, const volatile int32_t *cancel, fast_block *block)
 {
     int32_t fast[FAST_LANES];
     for (int32_t j = 0; j < FAST_LANES; j++)
         fast[j] = fast0 + j <= fast1 ? fast0 + j : fast1;
-    plan->kernel(plan, fast, slow, cancel, block);
+    plan->kernel(plan, fast, slow, scans, cancel, block);
     return !block->cancelled;
+}
+
+static int covers_pixels(const nbh_plan *plan, int32_t fast0, int32_t fast1, int32_t slow)
+{
+    const int64_t row = (int64_t)slow * plan->info.n_fast;
+    return plan->kernel != NULL && fast_covers_pixels(plan, row + fast0, row + fast1);
+}
+
+/* The last pixel of the ROI in the block that starts at fast0. */
+static int32_t end_of_block(const nbh_plan *plan, int32_t fast0)
+{
+    const int32_t fast1 = fast0 + FAST_LANES - 1;
+    return fast1 < plan->info.roi_fast_max ? fast1 : plan->info.roi_fast_max;
 }
 
 static int any_pixel_is_lit(const nbh_plan *plan, int32_t fast0, int32_t fast1, int32_t slow)
@@ -64,14 +77,12 @@ static int render_row(const nbh_plan *plan, int32_t slow, const volatile int32_t
         memset(unrounded, 0, sizeof *unrounded * (size_t)info->n_fast);
 
     for (int32_t fast0 = info->roi_fast_min; fast0 <= info->roi_fast_max; fast0 += FAST_LANES) {
-        const int32_t fast1 = fast0 + FAST_LANES - 1 < info->roi_fast_max ? fast0 + FAST_LANES - 1
-                                                                          : info->roi_fast_max;
+        const int32_t fast1 = end_of_block(plan, fast0);
         if (!any_pixel_is_lit(plan, fast0, fast1, slow))
             continue;
-        const int use_fast = plan->kernel != NULL && unrounded == NULL &&
-                             fast_covers_pixel(plan, (int64_t)slow * info->n_fast + fast0);
+        const int use_fast = unrounded == NULL && covers_pixels(plan, fast0, fast1, slow);
         fast_block block;
-        if (use_fast && !run_fast_kernel(plan, fast0, fast1, slow, cancel, &block))
+        if (use_fast && !run_fast_kernel(plan, fast0, fast1, slow, 0, cancel, &block))
             return 0;
         for (int32_t fast = fast0; fast <= fast1; fast++) {
             if (!plan_pixel_is_lit(plan, fast, slow))
@@ -79,7 +90,8 @@ static int render_row(const nbh_plan *plan, int32_t slow, const volatile int32_t
             if (use_fast) {
                 const float low = (float)block.low[fast - fast0];
                 const float high = (float)block.high[fast - fast0];
-                if (low == high) { /* not for NaN */
+                /* not for NaN; a sum of nothing may be 0 or, rounded, -0 */
+                if (low == high && signbit(low) == signbit(high)) {
                     image[fast] = high;
                     *omega_sum += block.omega_sum[fast - fast0];
                     continue;
@@ -130,9 +142,9 @@ nbh_status nbh_plan_pixel_interval(const nbh_plan *plan, int32_t fast, int32_t s
         return fail_not_settled(error);
     if (!plan_pixel_is_lit(plan, fast, slow))
         return NBH_OK;
-    if (plan->kernel != NULL && fast_covers_pixel(plan, (int64_t)slow * info->n_fast + fast)) {
+    if (covers_pixels(plan, fast, fast, slow)) {
         fast_block block;
-        run_fast_kernel(plan, fast, fast, slow, NULL, &block);
+        run_fast_kernel(plan, fast, fast, slow, 0, NULL, &block);
         *low = block.low[0];
         *high = block.high[0];
     } else {
@@ -143,6 +155,38 @@ nbh_status nbh_plan_pixel_interval(const nbh_plan *plan, int32_t fast, int32_t s
     return NBH_OK;
 }
 
+/* The first pixel of a row at which the latch falls, -1: none.  Returns 0 if cancelled. */
+static int scan_row(const nbh_plan *plan, int32_t slow, const volatile int32_t *cancel,
+                    int64_t *first_pixel)
+{
+    const nbh_plan_info *info = &plan->info;
+    for (int32_t fast0 = info->roi_fast_min; fast0 <= info->roi_fast_max; fast0 += FAST_LANES) {
+        const int32_t fast1 = end_of_block(plan, fast0);
+        if (!any_pixel_is_lit(plan, fast0, fast1, slow))
+            continue;
+        const int use_fast = covers_pixels(plan, fast0, fast1, slow);
+        fast_block block;
+        if (use_fast && !run_fast_kernel(plan, fast0, fast1, slow, 1, cancel, &block))
+            return 0;
+        for (int32_t fast = fast0; fast <= fast1; fast++) {
+            if (!plan_pixel_is_lit(plan, fast, slow) ||
+                (use_fast && !isnan(block.low[fast - fast0])))
+                continue;
+            const int64_t pixel = (int64_t)slow * info->n_fast + fast;
+            const serial_state state = plan_state_at(plan, pixel);
+            pixel_result result;
+            pixel_compute(plan, &state, fast, slow, PIXEL_SCAN, cancel, &result, NULL);
+            if (result.cancelled)
+                return 0;
+            if (result.latch_fell) {
+                *first_pixel = pixel;
+                return 1;
+            }
+        }
+    }
+    return 1;
+}
+
 nbh_status nbh_plan_scan_rows(const nbh_plan *plan, int32_t row0, int32_t row1,
                               const volatile int32_t *cancel, int64_t *first_pixel,
                               nbh_error *error)
@@ -151,23 +195,9 @@ nbh_status nbh_plan_scan_rows(const nbh_plan *plan, int32_t row0, int32_t row1,
     nbh_status status = check_rows(plan, row0, row1, error);
     if (status != NBH_OK || !plan->info.interpolate)
         return status;
-    const int32_t n_fast = plan->info.n_fast;
-    for (int32_t slow = row0; slow < row1; slow++) {
-        for (int32_t fast = 0; fast < n_fast; fast++) {
-            if (!plan_pixel_is_lit(plan, fast, slow))
-                continue;
-            const int64_t pixel = (int64_t)slow * n_fast + fast;
-            const serial_state state = plan_state_at(plan, pixel);
-            pixel_result result;
-            pixel_compute(plan, &state, fast, slow, PIXEL_SCAN, cancel, &result, NULL);
-            if (result.cancelled)
-                return fail_cancelled(error);
-            if (result.latch_fell) {
-                *first_pixel = pixel;
-                return NBH_OK;
-            }
-        }
-    }
+    for (int32_t slow = row0; slow < row1 && *first_pixel < 0; slow++)
+        if (!scan_row(plan, slow, cancel, first_pixel))
+            return fail_cancelled(error);
     return NBH_OK;
 }
 

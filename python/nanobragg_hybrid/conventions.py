@@ -1,7 +1,8 @@
-"""Names of conventions, pivots, crystal shapes and their numbers in the C header (model 3, 6.5).
+"""Names of conventions, pivots, crystal shapes and kernels and their numbers in the C header (model
+3, 6.5).
 
-The numbers are those of `nbh_convention`, `nbh_pivot` and `nbh_shape` in nbh.h; a test compares
-them with the header's text.
+The numbers are those of `nbh_convention`, `nbh_pivot`, `nbh_shape`, `nbh_kernel` and
+`nbh_kernel_reason` in nbh.h; a test compares them with the header's text.
 """
 
 from __future__ import annotations
@@ -25,6 +26,18 @@ SHAPE_NUMBERS: Final[Mapping[str, int]] = MappingProxyType(
 KERNEL_NUMBERS: Final[Mapping[str, int]] = MappingProxyType(
     {"auto": 0, "exact": 1, "baseline": 2, "avx2": 3, "avx512": 4}
 )
+KERNEL_REASONS: Final[Mapping[int, str]] = MappingProxyType(
+    {
+        0: "",
+        1: "it was asked for",
+        2: "Miller indices or numbers of cells are too large for the others",
+        3: "the table of structure factors is too large for the others",
+        4: "the polarization axis never settles",
+        5: "shape_fudge, a source's weight or the fluence is negative",
+        6: "pixel values before rounding were asked for",
+    }
+)
+"""Why a plan has the exact kernel: the numbers of `nbh_kernel_reason` in words."""
 DIVERGENCE_SHAPES: Final[tuple[str, ...]] = ("round", "square")
 
 

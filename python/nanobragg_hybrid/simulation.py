@@ -54,7 +54,9 @@ def simulate(
         rows; if it returns False the rendering stops.
     unrounded: also keep the pixel values before they are rounded to float32.
     kernel: how the backend "c" computes: "auto" (None too), "exact", "baseline", "avx2", "avx512",
-        as far as this processor has them.  The image does not depend on it.
+        as far as this processor has them.  The image does not depend on it; the result's
+        provenance names the one used ("kernel") and why it is "exact" where it is
+        ("kernel_reason").
     device: where the backend "torch" computes: "cpu" (None too), "cuda", "cuda:1" or "auto".
     dtype: how it computes: "float64" (None too) or "float32", which keeps phases in float64.
     c_bin: the executable that the backend "reference" runs; None: what NB_C_BIN names.

@@ -43,6 +43,9 @@ LAYERS: tuple[frozenset[str], ...] = (
     ),
     frozenset({"plan"}),
     frozenset({"fast", "pixel"}),
+    frozenset({"fast_lanes"}),
+    frozenset({"fast_factors", "fast_lattice", "fast_polarization"}),
+    frozenset({"fast_steps"}),
     frozenset({"fast_kernel", "render", "serial", "statistics", "trace"}),
 )
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.MULTILINE)
@@ -259,6 +262,20 @@ def test_writable_symbol_rule(text: str, symbols: list[str], tmp_path: Path) -> 
     library = tmp_path / "probe.so"
     subprocess.run([compiler, "-shared", "-fPIC", str(source), "-o", str(library)], check=True)
     assert writable_symbols(library) == symbols
+
+
+FUSED = re.compile(r"\bvfm(?:addsub|subadd)\w+")
+
+
+def test_built_library_has_no_instructions_that_contract_by_themselves() -> None:
+    """We ask for fused multiply-add by name; fused with alternating signs is a compiler's own idea,
+    whatever -ffp-contract says."""
+    program = _need("objdump")
+    command = [program, "-d", "--no-show-raw-insn", str(nb.get_library())]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "Disassembly of section .text" in done.stdout
+    assert FUSED.findall(done.stdout) == []
+    assert FUSED.findall("  vfmaddsub132pd %xmm1,%xmm2,%xmm0") == ["vfmaddsub132pd"]
 
 
 # ---- documentation of the public functions ------------------------------------------------------

@@ -55,6 +55,23 @@ def test_writes_four_images_and_says_so(folder: Path, capsys: pytest.CaptureFixt
     assert np.array_equal(image, result.image)
 
 
+def test_log_names_the_kernel_and_why_it_is_slow(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [*SMALL, "-noprogress", "-nopgm", "-nonoise"]
+    assert main([*words, "--kernel", "baseline"]) == 0
+    assert "\n  kernel                     baseline\n" in capsys.readouterr().out
+    assert main([*words, "--kernel", "exact"]) == 0
+    assert "exact, because it was asked for\n" in capsys.readouterr().out
+    huge = ["-N", "10000000", "-oversample", "1", "--json", "run.json"]
+    assert main([*words, *huge]) == 0
+    reason = "Miller indices or numbers of cells are too large for the others"
+    assert f"exact, because {reason}\n" in capsys.readouterr().out
+    run = json.loads((folder / "run.json").read_text())
+    assert run["provenance"]["kernel"] == "exact"
+    assert run["provenance"]["kernel_reason"] == reason
+
+
 def test_named_and_unwanted_files(folder: Path) -> None:
     words = "-floatfile a -intfile b -nopgm -pgmfile c -noisefile d -nonoise -noprogress"
     assert main([*SMALL, *words.split()]) == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from random_experiments import random_experiment, random_table
 from recorded import INPUTS, table
 from recorded import image as recorded_image
 from structure_factor_files import structure_factors_of
@@ -11,7 +12,7 @@ from structure_factor_files import structure_factors_of
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.c_engine import engine
 from nanobragg_hybrid.c_engine.library import available_kernels
-from nanobragg_hybrid.conventions import KERNEL_NUMBERS
+from nanobragg_hybrid.conventions import KERNEL_NUMBERS, KERNEL_REASONS, SHAPE_NUMBERS
 from nanobragg_hybrid.nanobragg_args import parse_command
 
 FAST = [kernel for kernel in KERNEL_NUMBERS if kernel not in ("auto", "exact")]
@@ -37,97 +38,104 @@ def used(experiment: nb.Experiment, kernel: str) -> str:
     return name
 
 
-RECORDED = (
-    "cubic triclinic hkl_mat cubic_N0 cubic_N100 aniso_N mat_and_cell curved point_pixel thick "
-    "thick_rot nopolar polar polar_xds os_omega hkl_sparse_default interp_latch interp_inside "
-    "phi0_carryover phi_cross_zero spindle mosaic_phi_hkl disp div_polar sourcefile_comment water "
-    "dmin_polar mask_roi roi_negative roi_reversed dark kitchen round"
-).split()
+FEW_EVALUATIONS = 3_000_000
+"""Larger recorded images are rendered with the best kernel only."""
+RECORDED = [name for name, case in table("cases").items() if case["exit"] == 0]
 
 
 @pytest.mark.filterwarnings("ignore::nanobragg_hybrid.NanobraggWarning")
 @pytest.mark.parametrize("case", RECORDED)
-def test_recorded_images(case: str, kernel: str) -> None:
+def test_recorded_images(case: str) -> None:
     args = table("cases")[case]["args"]
     experiment = parse_command(args, INPUTS).experiment
-    found = image(experiment, structure_factors_of(args, INPUTS), kernel)
-    assert np.array_equal(found, recorded_image("images", case), equal_nan=True)
+    factors = structure_factors_of(args, INPUTS)
+    info = engine.Plan(experiment, factors, QUIRKS).info()
+    evaluations = info["n_fast"] * info["n_slow"] * info["steps"] * info["sensor_layers"]
+    kernels = available_kernels() if evaluations < FEW_EVALUATIONS else available_kernels()[-1:]
+    for kernel in kernels:
+        found = image(experiment, factors, kernel)
+        assert np.array_equal(found, recorded_image("images", case), equal_nan=True), kernel
 
 
-def random_experiment(random: np.random.Generator) -> nb.Experiment:
-    """A small experiment that the fast kernel covers, with everything it covers at random."""
-    pick = random.uniform
-    maybe = lambda value: value if pick(0, 1) < 0.5 else None  # noqa: E731
-    return nb.Experiment(
-        beam=nb.Beam(
-            wavelength_angstrom=pick(0.5, 3.0),
-            polarization_kahn=random.choice([0.0, pick(-1.0, 1.0)]),
-            polarization_correction=bool(pick(0, 1) < 0.8),
-            divergence_h_mrad=maybe(pick(0.0, 5.0)),
-            divergence_h_steps=maybe(int(random.integers(1, 4))),
-            dispersion_percent=random.choice([0.0, pick(0.0, 2.0)]),
-        ),
-        crystal=nb.Crystal(
-            cell_angstrom=tuple(pick(20.0, 150.0, 3)),
-            cell_deg=tuple(pick(75.0, 105.0, 3)),
-            misset_deg=tuple(pick(-180.0, 180.0, 3)),
-            n_cells=tuple(random.choice([1.0, 2.0, pick(1.0, 60.0)], 3)),
-            mosaic_spread_deg=maybe(pick(0.0, 2.0)),
-            mosaic_domains=maybe(int(random.integers(1, 4))),
-            water_um=random.choice([0.0, pick(0.0, 50.0)]),
-        ),
-        goniometer=nb.Goniometer(
-            phi_deg=random.choice([0.0, pick(-90.0, 90.0)]),
-            osc_deg=maybe(pick(0.0, 2.0)),
-            phi_steps=maybe(int(random.integers(1, 5))),
-        ),
-        detector=nb.Detector(
-            convention=random.choice(["mosflm", "xds", "adxv", "denzo", "dials"]),
-            distance_mm=pick(30.0, 300.0),
-            pixel_size_mm=pick(0.1, 2.0),
-            n_fast=int(random.integers(1, 40)),
-            n_slow=int(random.integers(1, 8)),
-            rotation_deg=tuple(pick(-20.0, 20.0, 3)),
-            twotheta_deg=random.choice([0.0, pick(-30.0, 30.0)]),
-            curved=bool(pick(0, 1) < 0.2),
-            point_pixel=bool(pick(0, 1) < 0.2),
-            sensor_thickness_um=random.choice([0.0, pick(10.0, 500.0)]),
-            sensor_layers=maybe(int(random.integers(1, 4))),
-        ),
-        sampling=nb.Sampling(
-            oversample=int(random.integers(1, 4)),
-            interpolate=False,
-            dmin_angstrom=random.choice([0.0, pick(1.0, 6.0)]),
-        ),
-    )
+SHAPES = tuple(SHAPE_NUMBERS)
+EXACT_SHAPES = ("tophat", "tophat_hkl")
+"""Shapes whose pixels the fast kernel computes without any error."""
 
 
-@pytest.mark.parametrize("seed", range(40))
-def test_random_experiments(seed: int, kernel: str) -> None:
+def random_case(seed: int) -> tuple[nb.Experiment, nb.StructureFactors, nb.Quirks]:
+    """A small experiment in which everything can happen, with several blocks of pixels a row."""
     random = np.random.default_rng(seed)
-    experiment = random_experiment(random)
-    grid = random.uniform(0.0, 300.0, (9, 11, 13)) * (random.uniform(size=(9, 11, 13)) < 0.7)
-    factors = nb.StructureFactors.from_grid(grid, (-4, -5, -6), default_f=float(seed % 3))
-    exact = image(experiment, factors, "exact")
-    fast = image(experiment, factors, kernel)
-    assert exact.tobytes() == fast.tobytes()
+    experiment, factors = random_experiment(random), random_table(random)
+    often = lambda: bool(random.uniform() < 0.25)  # noqa: E731
+    quirks = nb.Quirks.from_bits(int(random.integers(0, 2 ** len(nb.LEDGER))))
+    experiment = experiment.replace(
+        {
+            "crystal.shape": SHAPES[seed % len(SHAPES)],
+            "crystal.shape_fudge": random.choice([1.0, 0.02, random.uniform(0.0, 2.0)]),
+            "sampling.oversample_thick": often(),
+            "sampling.oversample_polar": often(),
+            "sampling.oversample_omega": often(),
+            "sampling.roi": None,
+            "detector.n_fast": int(random.integers(1, 40)),
+            "detector.mask": None,
+        }
+    )
+    return experiment, factors, quirks if random.uniform() < 0.7 else QUIRKS
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.filterwarnings("ignore::nanobragg_hybrid.NanobraggWarning")
+@pytest.mark.parametrize("seeds", [range(n, n + 30) for n in range(0, 300, 30)], ids=str)
+def test_random_experiments(seeds: range) -> None:
+    for seed in seeds:
+        experiment, factors, quirks = random_case(seed)
+        images = {
+            kernel: engine.render(
+                experiment, factors, quirks=quirks, threads=1, kernel=kernel
+            ).image.tobytes()
+            for kernel in available_kernels()
+        }
+        assert {kernel for kernel, it in images.items() if it != images["exact"]} == set(), seed
+
+
+@pytest.mark.filterwarnings("ignore::nanobragg_hybrid.NanobraggWarning")
+@pytest.mark.parametrize("seed", range(1000, 1060))
 def test_intervals_hold_the_exact_values(seed: int, kernel: str) -> None:
     """The bound of docs/accuracy.md, against the exact kernel's doubles: the largest error that is
     seen, over the bound, stays far below 1."""
-    experiment = random_experiment(np.random.default_rng(1000 + seed))
-    plan = engine.Plan(experiment, CONSTANT, QUIRKS, kernel)
-    low, high = plan.intervals()
-    exact, _ = engine.Plan(experiment, CONSTANT, QUIRKS, "exact").intervals()
+    experiment, factors, quirks = random_case(seed)
+    plan = engine.Plan(experiment, factors, quirks, kernel)
+    assert plan.info()["kernel"] == KERNEL_NUMBERS[kernel]
+    ends = plan.intervals()
+    low, high = np.minimum(*ends), np.maximum(*ends)
+    exact, _ = engine.Plan(experiment, factors, quirks, "exact").intervals()
     known = ~np.isnan(low)
-    assert known.mean() > 0.99
     assert np.all((low <= exact)[known])
     assert np.all((exact <= high)[known])
-    half = (high - low)[known] / 2
-    error = np.abs((low + high)[known] / 2 - exact[known])
-    assert np.all(error <= 0.2 * half)
+    if experiment.crystal.shape in EXACT_SHAPES:
+        assert np.array_equal(low[known], high[known])
+        return
+    whole = known & (low > 0.0)  # at 0 the interval is cut off
+    half = (high - low)[whole] / 2
+    error = np.abs((low + high)[whole] / 2 - exact[whole])
+    # water alone may round by more than a faint reflection's whole interval
+    rounding = 2 * np.spacing(exact[whole])
+    assert np.all(error <= 0.2 * half + rounding)
+
+
+@pytest.mark.filterwarnings("ignore::nanobragg_hybrid.NanobraggWarning")
+@pytest.mark.parametrize("shape", SHAPES)
+def test_few_pixels_are_left_to_the_exact_kernel(shape: str, kernel: str) -> None:
+    """Without the options that make sums of tiny factors, nearly every interval rounds to one
+    float."""
+    left, pixels = 0, 0
+    for seed in range(2000, 2010):
+        experiment, factors, quirks = random_case(seed)
+        off = {f"sampling.oversample_{what}": False for what in ("thick", "polar", "omega")}
+        experiment = experiment.replace({**off, "crystal.shape": shape})
+        low, high = engine.Plan(experiment, factors, quirks, kernel).intervals()
+        left += int(np.sum(low.astype(np.float32) != high.astype(np.float32)))
+        pixels += low.size
+    assert left <= 0.01 * pixels
 
 
 def test_zero_index_is_not_left_to_the_exact_kernel(kernel: str) -> None:
@@ -146,22 +154,53 @@ def test_zero_index_is_not_left_to_the_exact_kernel(kernel: str) -> None:
     assert low[16, 3] <= trace["pixel_value"] <= high[16, 3]
 
 
+BASE = nb.Experiment(
+    crystal=nb.Crystal(cell_angstrom=(50, 60, 70), n_cells=(5, 5, 5)),
+    detector=nb.Detector(n_fast=4, n_slow=4),
+    sampling=nb.Sampling(oversample=1),
+)
+NEGATIVE_WEIGHT = {
+    "beam.sources": (
+        nb.Source(position=(-10, 0, 0), weight=-1),
+        nb.Source(position=(-10, 1, 0), weight=3),
+    )
+}
+
+
 @pytest.mark.parametrize(
-    ("changes", "expected"),
+    ("changes", "reason"),
     [
-        ({}, None),
-        ({"crystal.shape": "round"}, "exact"),
-        ({"sampling.oversample_omega": True}, "exact"),
-        ({"crystal.n_cells": (1e7, 1.0, 1.0)}, "exact"),  # the sines' arguments would be too large
+        ({}, 0),
+        ({"crystal.shape": "round"}, 0),
+        ({"crystal.shape": "round", "crystal.shape_fudge": -1.0}, 5),
+        ({"crystal.shape": "tophat", "crystal.shape_fudge": -1.0}, 0),
+        ({"crystal.shape": "gauss", "crystal.shape_fudge": -1e-9}, 5),
+        ({"sampling.oversample_omega": True}, 0),
+        (NEGATIVE_WEIGHT, 5),
+        ({**NEGATIVE_WEIGHT, "crystal.shape": "tophat"}, 0),
+        ({"crystal.n_cells": (1e7, 1.0, 1.0)}, 2),  # the sines' arguments would be too large
+        ({"crystal.n_cells": (1e7, 1.0, 1.0), "crystal.shape": "round"}, 2),
+        ({"crystal.n_cells": (1e5, 1.0, 1.0), "crystal.shape": "round"}, 0),
+        ({"crystal.n_cells": (1e7, 1.0, 1.0), "crystal.shape": "gauss"}, 0),
+        ({"beam.wavelength_angstrom": 1e-8, "crystal.shape": "gauss"}, 2),
     ],
 )
-def test_what_is_covered(changes: dict[str, object], expected: str | None, kernel: str) -> None:
-    base = nb.Experiment(
-        crystal=nb.Crystal(cell_angstrom=(50, 60, 70), n_cells=(5, 5, 5)),
-        detector=nb.Detector(n_fast=4, n_slow=4),
-        sampling=nb.Sampling(oversample=1),
+def test_what_is_covered(changes: dict[str, object], reason: int, kernel: str) -> None:
+    result = engine.render(
+        BASE.replace(changes), CONSTANT, quirks=nb.Quirks.parse("none"), threads=1, kernel=kernel
     )
-    assert used(base.replace(changes), kernel) == (expected or kernel)
+    assert result.info["kernel_reason"] == reason
+    assert result.provenance["kernel"] == ("exact" if reason else kernel)
+    assert result.provenance["kernel_reason"] == KERNEL_REASONS[reason]
+
+
+def test_why_the_exact_kernel_was_used(kernel: str) -> None:
+    for unrounded, asked, reason in ((True, kernel, 6), (False, "exact", 1), (True, "exact", 1)):
+        result = engine.render(
+            BASE, CONSTANT, quirks=QUIRKS, threads=1, kernel=asked, unrounded=unrounded
+        )
+        assert result.provenance["kernel"] == "exact"
+        assert result.provenance["kernel_reason"] == KERNEL_REASONS[reason]
 
 
 def test_auto_takes_the_last_available_kernel() -> None:

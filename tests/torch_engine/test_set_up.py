@@ -84,7 +84,7 @@ def test_info_has_the_members_of_the_c_plan() -> None:
     own = plan_info(set_up(SMALL, FACTORS, nb.Quirks()))
     need = plan_for(SMALL, FACTORS, nb.Quirks()).info()
     # The C engine also says which of its kernels it uses.
-    assert set(need) - set(own) <= {"kernel", "reserved", "reserved2"}
+    assert set(need) - set(own) <= {"kernel", "kernel_reason", "reserved", "reserved2"}
     assert set(own) <= set(need)
 
 

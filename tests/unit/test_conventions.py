@@ -34,5 +34,13 @@ def test_numbers_are_those_of_the_header(
         name_of(99)
 
 
+def test_kernels_are_those_of_the_header() -> None:
+    numbers = enumerators("NBH_KERNEL_")
+    reasons = {name: numbers.pop(name) for name in list(numbers) if name.startswith("reason_")}
+    assert dict(conventions.KERNEL_NUMBERS) == numbers
+    assert list(conventions.KERNEL_REASONS) == list(reasons.values())
+    assert [name for name, text in conventions.KERNEL_REASONS.items() if not text] == [0]
+
+
 def test_divergence_shapes_are_those_of_the_annotation() -> None:
     assert get_args(conventions.DivergenceShape) == conventions.DIVERGENCE_SHAPES

@@ -95,6 +95,17 @@ typedef enum nbh_kernel {
     NBH_KERNEL_AVX512 = 4
 } nbh_kernel;
 
+/* Why a plan has the exact kernel (docs/accuracy.md). */
+typedef enum nbh_kernel_reason {
+    NBH_KERNEL_REASON_NONE = 0,              /* it has another one */
+    NBH_KERNEL_REASON_ASKED = 1,             /* it was asked for */
+    NBH_KERNEL_REASON_LARGE_INDICES = 2,     /* |h N| may be above half a million, or |h| 10^9 */
+    NBH_KERNEL_REASON_LARGE_TABLE = 3,       /* 2^31 structure factors or more */
+    NBH_KERNEL_REASON_POLARIZATION_AXIS = 4, /* it never becomes a fixed point of its unit vector */
+    NBH_KERNEL_REASON_NEGATIVE = 5,          /* shape_fudge, a weight or the fluence is below 0 */
+    NBH_KERNEL_REASON_UNROUNDED = 6          /* unrounded pixel values are the exact kernel's */
+} nbh_kernel_reason;
+
 /* The quirk ledger (docs/quirks.md): bit n-1 is C-PARITY-00n; a set bit is nanoBragg's behaviour.
  */
 typedef enum nbh_quirk {
@@ -347,7 +358,9 @@ typedef struct nbh_plan_info {
     double water_background; /* I_bg of model 6 */
     /* warnings: bits of nbh_plan_warning */
     uint32_t warnings;
-    int32_t kernel; /* the nbh_kernel in use */
+    int32_t kernel; /* the nbh_kernel in use; rows with unrounded values have the exact one */
+    int32_t kernel_reason; /* nbh_kernel_reason */
+    int32_t reserved2;
 } nbh_plan_info;
 
 typedef enum nbh_plan_warning {

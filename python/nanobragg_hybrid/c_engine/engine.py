@@ -15,7 +15,7 @@ from ..backends import ProgressCallback
 from ..config import Crystal, Detector, Experiment
 from ..config.resolved import resolved_from_info
 from ..config.seeds import with_clock_seeds
-from ..conventions import kernel_name
+from ..conventions import KERNEL_NUMBERS, KERNEL_REASONS, kernel_name
 from ..errors import ConfigError
 from ..plan_warnings import plan_warnings
 from ..quirks import Quirks
@@ -146,17 +146,25 @@ def render(
     """Renders one image; see `simulate`, which also checks memory and fills in seeds.
 
     kernel: "auto", or one of `available_kernels`; the image is the same bits with each of them.
+    ``provenance["kernel"]`` names the one that computed the image, ``provenance["kernel_reason"]``
+    says why that is "exact", if it is.
     """
     plan = Plan(experiment, structure_factors, quirks, kernel)
     image, doubles, omega_sum = plan.render(_thread_count(threads), progress, unrounded)
     info = plan.info()
+    if unrounded and info["kernel"] != KERNEL_NUMBERS["exact"]:
+        info |= {"kernel": KERNEL_NUMBERS["exact"], "kernel_reason": 6}
     return SimulationResult(
         image=image,
         unrounded=doubles,
         statistics=plan.statistics(image, omega_sum),
         geometry=Geometry.from_info(info),
         info=info,
-        provenance={"libnbh": build_info(), "kernel": kernel_name(info["kernel"])},
+        provenance={
+            "libnbh": build_info(),
+            "kernel": kernel_name(info["kernel"]),
+            "kernel_reason": KERNEL_REASONS[info["kernel_reason"]],
+        },
         warnings=plan_warnings(info),
         random_state=plan.random_state(),
         experiment=plan.experiment,

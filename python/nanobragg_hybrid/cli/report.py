@@ -52,6 +52,15 @@ def log_image(log: Log, statistics: Statistics, images: Images) -> None:
         log.fact("seed of noise image", images.noise.seed)
 
 
+def log_kernel(log: Log, provenance: Mapping[str, Any]) -> None:
+    """Which of its kernels the C engine used, and why the slow one, if it did."""
+    if "kernel" not in provenance:
+        return
+    reason = provenance["kernel_reason"]
+    log.group("computed by")
+    log.fact("kernel", provenance["kernel"] + (f", because {reason}" if reason else ""))
+
+
 def log_files(log: Log, files: Mapping[str, str]) -> None:
     """The files written: kind -> path."""
     log.group("files written")

@@ -15,7 +15,7 @@ from nanobragg_hybrid.cli.json_text import json_text
 from nanobragg_hybrid.cli.outputs import check_outputs, named_files, output_files, write_outputs
 from nanobragg_hybrid.cli.pixels import printout_lines
 from nanobragg_hybrid.cli.progress import Progress
-from nanobragg_hybrid.cli.report import log_files, log_image, log_setup
+from nanobragg_hybrid.cli.report import log_files, log_image, log_kernel, log_setup
 from nanobragg_hybrid.config.seeds import with_clock_seeds
 from nanobragg_hybrid.images import integer_image_parts, noise_image, pgm_image_parts
 from nanobragg_hybrid.memory import require_memory
@@ -76,6 +76,7 @@ def run(options: Options, command_line: Sequence[str], log: Log, say: Warn) -> N
         noise=None if command.noise_path is None else noise_image(result),
     )
     log_image(log, result.statistics, images)
+    log_kernel(log, result.provenance)
 
     def document() -> str:
         import shlex

@@ -1,0 +1,161 @@
+/* fast_factors.h - structure factors of several pixels at a time (model 6.5, 6.7), the exact
+ * kernel's to the last bit. */
+#ifndef NBH_FAST_FACTORS_H
+#define NBH_FAST_FACTORS_H
+
+#include "fast_lanes.h"
+
+/* Structure factors of the nearest reflections.  Returns 0 if all of them are 0. */
+static inline int nearest_f(const nbh_plan *plan, const lanes h, const lanes k, const lanes l,
+                            lanes f)
+{
+    const nbh_structure_factors *t = &plan->table;
+    const double h_min = t->h_min, h_max = t->h_max, k_min = t->k_min, k_max = t->k_max,
+                 l_min = t->l_min, l_max = t->l_max;
+    const double k_count = plan->k_range, l_count = plan->l_range, default_f = t->default_f;
+    if (t->amplitude == NULL) {
+        EACH_LANE
+            f[j] = default_f;
+        return default_f != 0.0;
+    }
+    int32_t index[LANES];
+    lanes inside;
+    EACH_LANE {
+        const double h0 = nearest_index(h[j]), k0 = nearest_index(k[j]), l0 = nearest_index(l[j]);
+        const int in = (h0 >= h_min) & (h0 <= h_max) & (k0 >= k_min) & (k0 <= k_max) &
+                       (l0 >= l_min) & (l0 <= l_max);
+        const double place = ((h0 - h_min) * k_count + (k0 - k_min)) * l_count + (l0 - l_min);
+        inside[j] = in ? 1.0 : 0.0;
+        index[j] = (int32_t)(in ? place : 0.0);
+    }
+    EACH_LANE
+        f[j] = t->amplitude[index[j]];
+    int any = 0;
+    EACH_LANE {
+        f[j] = inside[j] != 0.0 ? f[j] : default_f;
+        any |= f[j] != 0.0;
+    }
+    return any;
+}
+
+/* Where the interpolation latch falls (model 6.5), or an index is NaN: 1, else 0.  Returns the
+ * number of such lanes. */
+static inline int latch_falls(const nbh_plan *plan, const lanes h, const lanes k, const lanes l,
+                              lanes falls)
+{
+    const nbh_structure_factors *t = &plan->table;
+    const double h_min = t->h_min, k_min = t->k_min, l_min = t->l_min;
+    const double h_range = plan->h_range, k_range = plan->k_range, l_range = plan->l_range;
+    double count = 0.0;
+    EACH_LANE {
+        const int inside = (h[j] - h_min + 3 <= h_range) & (h[j] - 2 >= h_min) &
+                           (k[j] - k_min + 3 <= k_range) & (k[j] - 2 >= k_min) &
+                           (l[j] - l_min + 3 <= l_range) & (l[j] - 2 >= l_min);
+        falls[j] = inside ? 0.0 : 1.0;
+        count += falls[j];
+    }
+    return (int)count;
+}
+
+/* a / 6, rounded as IEEE division rounds it.  One correction of the product with the rounded 1/6
+ * is enough (docs/accuracy.md), and quicker than the divider. */
+static inline double sixth(double a)
+{
+#if defined(NBH_FAST_FMA)
+    const double quotient = a * (1.0 / 6.0);
+    return __builtin_fma(__builtin_fma(-6.0, quotient, a), 1.0 / 6.0, quotient);
+#else
+    return a / 6.0;
+#endif
+}
+
+/* Products of the differences to three of four nodes, the first of which is floor_x - 1. */
+static inline void node_products(const lanes x, const lanes floor_x, lanes products[4])
+{
+    EACH_LANE {
+        const double d0 = x[j] - (floor_x[j] - 1.0), d1 = x[j] - floor_x[j],
+                     d2 = x[j] - (floor_x[j] + 1.0), d3 = x[j] - (floor_x[j] + 2.0);
+        products[0][j] = d1 * d2 * d3;
+        products[1][j] = d0 * d2 * d3;
+        products[2][j] = d0 * d1 * d3;
+        products[3][j] = d0 * d1 * d2;
+    }
+}
+
+/* The cubic through four values (model 6.7); the divisors are exactly -6, 2, -2 and 6. */
+static inline void cubic(lanes products[4], lanes y[4], lanes out)
+{
+    EACH_LANE {
+        const double t0 = -sixth(products[0][j] * y[0][j]), t1 = products[1][j] * y[1][j] * 0.5,
+                     t2 = products[2][j] * y[2][j] * -0.5, t3 = sixth(products[3][j] * y[3][j]);
+        out[j] = t0 + t1 + t2 + t3;
+    }
+}
+
+/* Interpolated structure factors where the latch does not fall; that is at least one lane. */
+static inline void tricubic_f(const nbh_plan *plan, const lanes h, const lanes k, const lanes l,
+                              const lanes falls, lanes f)
+{
+    const nbh_structure_factors *t = &plan->table;
+    const double h_min = t->h_min, k_min = t->k_min, l_min = t->l_min;
+    const double k_count = plan->k_range, l_count = plan->l_range;
+    const int32_t k_stride = (int32_t)l_count, h_stride = (int32_t)(k_count * l_count);
+    lanes h_floor, k_floor, l_floor, h_products[4], k_products[4], l_products[4];
+    int32_t index[LANES]; /* of the first node */
+    EACH_LANE {
+        h_floor[j] = floor_index(h[j]);
+        k_floor[j] = floor_index(k[j]);
+        l_floor[j] = floor_index(l[j]);
+        const double place =
+            ((h_floor[j] - 1.0 - h_min) * k_count + (k_floor[j] - 1.0 - k_min)) * l_count +
+            (l_floor[j] - 1.0 - l_min);
+        index[j] = (int32_t)(falls[j] != 0.0 ? 0.0 : place);
+    }
+    node_products(h, h_floor, h_products);
+    node_products(k, k_floor, k_products);
+    node_products(l, l_floor, l_products);
+    lanes planes[4];
+    for (int ih = 0; ih < 4; ih++) {
+        lanes rows[4];
+        for (int ik = 0; ik < 4; ik++) {
+            const double *at = t->amplitude + (ih * h_stride + ik * k_stride);
+            lanes y[4];
+            EACH_LANE
+                y[0][j] = at[index[j]];
+            EACH_LANE
+                y[1][j] = at[index[j] + 1];
+            EACH_LANE
+                y[2][j] = at[index[j] + 2];
+            EACH_LANE
+                y[3][j] = at[index[j] + 3];
+            cubic(l_products, y, rows[ik]);
+        }
+        cubic(k_products, rows, planes[ih]);
+    }
+    cubic(h_products, planes, f);
+}
+
+/* Structure factors, interpolated where the latch does not fall.  Returns 0 if all of them are
+ * 0. */
+static inline int interpolated_f(const nbh_plan *plan, const lanes h, const lanes k, const lanes l,
+                                 lanes falls, lanes f)
+{
+    const int count = latch_falls(plan, h, k, l, falls);
+    if (count == LANES)
+        return nearest_f(plan, h, k, l, f);
+    if (count == 0) {
+        tricubic_f(plan, h, k, l, falls, f);
+    } else {
+        lanes inside;
+        nearest_f(plan, h, k, l, f);
+        tricubic_f(plan, h, k, l, falls, inside);
+        EACH_LANE
+            f[j] = falls[j] != 0.0 ? f[j] : inside[j];
+    }
+    double any = 0.0;
+    EACH_LANE
+        any += f[j] != 0.0 ? 1.0 : 0.0;
+    return any != 0.0;
+}
+
+#endif

@@ -1,0 +1,144 @@
+/* fast_lanes.h - arithmetic on several pixels at a time, for the fast kernel.
+ *
+ * Every loop over lanes has a fixed length and no branches, for the compiler to vectorise.  IEEE
+ * add, multiply, divide and square root give the same bits in vectors of any width.  The errors of
+ * the functions here are those of docs/accuracy.md. */
+#ifndef NBH_FAST_LANES_H
+#define NBH_FAST_LANES_H
+
+#include <stdint.h>
+#include <string.h>
+
+#include "constants.h"
+#include "fast.h"
+
+#define LANES FAST_LANES
+/* A loop over the lanes, whose number is j. */
+#define EACH_LANE for (int j = 0; j < LANES; j++)
+
+typedef double lanes[LANES];
+
+/* A function that is compiled anew for the constant arguments of each call. */
+#if defined(__GNUC__)
+#define SPECIALISED static inline __attribute__((always_inline))
+#else
+#define SPECIALISED static inline
+#endif
+
+/* Only where docs/accuracy.md allows for either rounding. */
+#if defined(NBH_FAST_FMA)
+#define MULTIPLY_ADD(a, b, c) __builtin_fma(a, b, c)
+#else
+#define MULTIPLY_ADD(a, b, c) ((a) * (b) + (c))
+#endif
+
+/* Adding and subtracting it rounds a double below 2^51 to a whole number; the low bits of the sum
+ * are that number. */
+#define ROUNDING_MAGIC 6755399441055744.0
+#define ROUNDING_MAGIC_BITS INT64_C(0x4338000000000000)
+
+/* pi in three parts; whole numbers below 2^20 times the first two are exact. */
+#define PI_HIGH 0x1.921fb54400000p+1
+#define PI_MIDDLE 0x1.0b4611a600000p-33
+#define PI_LOW 0x1.3198a2e037073p-68
+
+/* ln 2 in two parts; whole numbers below 2^20 times the first are exact. */
+#define LN2_HIGH 0x1.62e42fee00000p-1
+#define LN2_LOW 0x1.a39ef35793c76p-33
+#define INVERSE_LN2 0x1.71547652b82fep+0
+
+static inline double smaller(double a, double b)
+{
+    return a < b ? a : b;
+}
+
+static inline double larger(double a, double b)
+{
+    return a > b ? a : b;
+}
+
+/* What is left of x, |x| < 2^20 pi, after whole multiples of pi. */
+static inline double remainder_of_pi(double x)
+{
+    const double n = (x * INVERSE_PI + ROUNDING_MAGIC) - ROUNDING_MAGIC;
+    return ((x - n * PI_HIGH) - n * PI_MIDDLE) - n * PI_LOW;
+}
+
+/* sin(r) for |r| <= pi/2. */
+static inline double sine(double r)
+{
+    const double t = r * r;
+    double p = -0x1.9f240c034152ep-41;
+    p = MULTIPLY_ADD(p, t, 0x1.60e72755aab43p-33);
+    p = MULTIPLY_ADD(p, t, -0x1.ae635788ed28ep-26);
+    p = MULTIPLY_ADD(p, t, 0x1.71de38088d0bbp-19);
+    p = MULTIPLY_ADD(p, t, -0x1.a01a019a53f69p-13);
+    p = MULTIPLY_ADD(p, t, 0x1.1111111109f29p-7);
+    p = MULTIPLY_ADD(p, t, -0x1.555555555547fp-3);
+    p = MULTIPLY_ADD(p, t, 0x1.fffffffffffffp-1);
+    return r * p;
+}
+
+/* cos(r) for |r| <= pi/2. */
+static inline double cosine(double r)
+{
+    const double t = r * r;
+    double p = 0x1.9f23b25c89980p-45;
+    p = MULTIPLY_ADD(p, t, -0x1.9350a3800c5b3p-37);
+    p = MULTIPLY_ADD(p, t, 0x1.1eecdf36d35c2p-29);
+    p = MULTIPLY_ADD(p, t, -0x1.27e4f979285a1p-22);
+    p = MULTIPLY_ADD(p, t, 0x1.a01a01994c07ap-16);
+    p = MULTIPLY_ADD(p, t, -0x1.6c16c16c09b47p-10);
+    p = MULTIPLY_ADD(p, t, 0x1.55555555553c4p-5);
+    p = MULTIPLY_ADD(p, t, -0x1.ffffffffffffbp-2);
+    return MULTIPLY_ADD(p, t, 1.0);
+}
+
+/* +-sin(x) for |x| < 2^20 pi. */
+static inline double sine_but_sign(double x)
+{
+    return sine(remainder_of_pi(x));
+}
+
+/* exp(x) for -700 < x < 700. */
+static inline double exponential(double x)
+{
+    const double shifted = x * INVERSE_LN2 + ROUNDING_MAGIC;
+    const double n = shifted - ROUNDING_MAGIC;
+    const double r = (x - n * LN2_HIGH) - n * LN2_LOW;
+    double p = 0x1.af631d21c7c3ap-26;
+    p = MULTIPLY_ADD(p, r, 0x1.28b4059a6fc39p-22);
+    p = MULTIPLY_ADD(p, r, 0x1.71ddf5748b00cp-19);
+    p = MULTIPLY_ADD(p, r, 0x1.a01991ac69d18p-16);
+    p = MULTIPLY_ADD(p, r, 0x1.a01a01b1437fbp-13);
+    p = MULTIPLY_ADD(p, r, 0x1.6c16c187fbeb1p-10);
+    p = MULTIPLY_ADD(p, r, 0x1.111111110f225p-7);
+    p = MULTIPLY_ADD(p, r, 0x1.555555554f0cep-5);
+    p = MULTIPLY_ADD(p, r, 0x1.555555555555ap-3);
+    p = MULTIPLY_ADD(p, r, 0x1.0000000000011p-1);
+    p = MULTIPLY_ADD(p, r, 1.0);
+    p = MULTIPLY_ADD(p, r, 1.0);
+    uint64_t bits;
+    double power; /* 2^n */
+    memcpy(&bits, &shifted, sizeof bits);
+    bits = (bits - (uint64_t)ROUNDING_MAGIC_BITS + 1023) << 52;
+    memcpy(&power, &bits, sizeof power);
+    return p * power;
+}
+
+/* ceil(x - 0.5) for |x| < 2^50, up to the sign of zero. */
+static inline double nearest_index(double x)
+{
+    const double y = x - 0.5;
+    const double rounded = (y + ROUNDING_MAGIC) - ROUNDING_MAGIC;
+    return rounded < y ? rounded + 1.0 : rounded;
+}
+
+/* floor(x) for |x| < 2^50, up to the sign of zero. */
+static inline double floor_index(double x)
+{
+    const double rounded = (x + ROUNDING_MAGIC) - ROUNDING_MAGIC;
+    return rounded > x ? rounded - 1.0 : rounded;
+}
+
+#endif

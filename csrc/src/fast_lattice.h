@@ -1,0 +1,131 @@
+/* fast_lattice.h - lattice factors of several pixels at a time (model 6.5).
+ *
+ * Each differs from the exact kernel's by less than a relative TERM_ERROR / 4 plus what `error`
+ * says; see docs/accuracy.md.  Signs do not matter: only squares are used. */
+#ifndef NBH_FAST_LATTICE_H
+#define NBH_FAST_LATTICE_H
+
+#include <math.h>
+
+#include "fast_lanes.h"
+
+/* What the bound allows for (docs/accuracy.md): the relative error of a term; what the smallest
+ * |product of sines| must be for that; the absolute error of sin(x)/x - cos(x); the exponent below
+ * which a Gaussian counts as 0, and exp of it, squared. */
+#define TERM_ERROR 1e-12
+#define SMALLEST_PRODUCT 0x1p-50
+#define SPHERE_ERROR 4e-15
+#define SMALLEST_EXPONENT (-345.0)
+#define SMALLEST_GAUSSIAN_SQR 3e-300
+
+/* exp of less is exactly 0, of more it is not, and between the two the C library decides. */
+#define SURE_ZERO_EXPONENT (-745.2)
+#define SURE_POSITIVE_EXPONENT (-745.0)
+
+typedef struct lattice_factors {
+    lanes f;
+    lanes error;            /* of ROUND; otherwise not set */
+    lanes is_zero;          /* 1: the exact kernel's is exactly 0; else 0.  Not set for SQUARE */
+    lanes exact;            /* NaN: whether it is 0 is not known; else 0.  Not set for SQUARE */
+    lanes smallest_product; /* of sines, over all calls; SQUARE only */
+} lattice_factors;
+
+/* The products of sin(pi h N) and of sin(pi h) over the axes with N > 1. */
+static inline void parallelepiped_sines(const nbh_plan *plan, const lanes h, const lanes k,
+                                        const lanes l, lanes numerator, lanes denominator)
+{
+    const double *indices[3] = {h, k, l};
+    EACH_LANE
+        numerator[j] = denominator[j] = 1.0;
+    for (int axis = 0; axis < 3; axis++) {
+        const double n = plan->shape.n_cells[axis];
+        const double *index = indices[axis];
+        if (!(n > 1.0))
+            continue;
+        EACH_LANE {
+            const double x = PI * index[j];
+            const double at_zero = x == 0.0 ? 1.0 : 0.0; /* there 0/0 means n */
+            numerator[j] *= sine_but_sign(x * n) + at_zero * n;
+            denominator[j] *= sine_but_sign(x) + at_zero;
+        }
+    }
+}
+
+static inline void lattice_square(const nbh_plan *plan, const lanes h, const lanes k, const lanes l,
+                                  lattice_factors *out)
+{
+    lanes numerator, denominator;
+    parallelepiped_sines(plan, h, k, l, numerator, denominator);
+    EACH_LANE {
+        out->f[j] = numerator[j] / denominator[j];
+        out->smallest_product[j] =
+            smaller(out->smallest_product[j], smaller(fabs(numerator[j]), fabs(denominator[j])));
+    }
+}
+
+/* The squared distance from the reflection, in the measure of the shape, with the model's
+ * operations: the bits are the exact kernel's. */
+static inline void distance_sqr(const crystal_shape *s, int by_reciprocal_cell, const lanes h,
+                                const lanes k, const lanes l, lanes r_sqr)
+{
+    const double na = s->n_cells[0], nb = s->n_cells[1], nc = s->n_cells[2];
+    if (by_reciprocal_cell) {
+        const double *a = s->a_star, *b = s->b_star, *c = s->c_star;
+        EACH_LANE {
+            const double dh = h[j] - nearest_index(h[j]), dk = k[j] - nearest_index(k[j]),
+                         dl = l[j] - nearest_index(l[j]);
+            const double x = dh * a[0] + dk * b[0] + dl * c[0];
+            const double y = dh * a[1] + dk * b[1] + dl * c[1];
+            const double z = dh * a[2] + dk * b[2] + dl * c[2];
+            r_sqr[j] = (x * x + y * y + z * z) * na * na * nb * nb * nc * nc;
+        }
+    } else {
+        EACH_LANE {
+            const double dh = h[j] - nearest_index(h[j]), dk = k[j] - nearest_index(k[j]),
+                         dl = l[j] - nearest_index(l[j]);
+            r_sqr[j] = dh * dh * na * na + dk * dk * nb * nb + dl * dl * nc * nc;
+        }
+    }
+}
+
+static inline void lattice_round(const crystal_shape *s, const lanes r_sqr, lattice_factors *out)
+{
+    const double scale = s->n_cells[0] * s->n_cells[1] * s->n_cells[2] * 0.723601254558268;
+    EACH_LANE {
+        const double x = PI * sqrt(r_sqr[j] * s->fudge);
+        const double r = remainder_of_pi(x);
+        const double per_x_sqr = 3.0 * scale / (x * x);
+        const double f = per_x_sqr * (sine(r) / x - cosine(r));
+        const double error = per_x_sqr * SPHERE_ERROR;
+        out->f[j] = x == 0.0 ? scale : f;
+        out->error[j] = x == 0.0 ? 0.0 : error;
+        out->is_zero[j] = 0.0;
+        out->exact[j] = fabs(out->f[j]) <= out->error[j] ? NAN : 0.0;
+    }
+}
+
+static inline void lattice_gauss(const crystal_shape *s, const lanes r_sqr, lattice_factors *out)
+{
+    const double scale = s->n_cells[0] * s->n_cells[1] * s->n_cells[2];
+    EACH_LANE {
+        const double y = -(r_sqr[j] / 0.63 * s->fudge);
+        const double e = exponential(y < SMALLEST_EXPONENT ? SMALLEST_EXPONENT : y);
+        out->f[j] = scale * (y < SMALLEST_EXPONENT ? 0.0 : e);
+        out->is_zero[j] = y <= SURE_ZERO_EXPONENT ? 1.0 : 0.0;
+        out->exact[j] = (y > SURE_ZERO_EXPONENT) & (y < SURE_POSITIVE_EXPONENT) ? NAN : 0.0;
+    }
+}
+
+/* The bits are the exact kernel's. */
+static inline void lattice_tophat(const crystal_shape *s, const lanes r_sqr, lattice_factors *out)
+{
+    const double scale = s->n_cells[0] * s->n_cells[1] * s->n_cells[2];
+    EACH_LANE {
+        const int inside = r_sqr[j] * s->fudge < 0.3969;
+        out->f[j] = scale * (inside ? 1.0 : 0.0);
+        out->is_zero[j] = inside ? 0.0 : 1.0;
+        out->exact[j] = 0.0;
+    }
+}
+
+#endif

@@ -1,0 +1,358 @@
+/* fast_steps.h - the phi steps and mosaic domains of one source seen from one sub-pixel, for
+ * several pixels at a time (model 6.4, 6.5): the hot loops of the fast kernel. */
+#ifndef NBH_FAST_STEPS_H
+#define NBH_FAST_STEPS_H
+
+#include <math.h>
+
+#include "fast_factors.h"
+#include "fast_lattice.h"
+#include "pixel.h"
+
+/* More than what an operation loses below the smallest normal double, and a normal double itself:
+ * arithmetic with others is slow. */
+#define UNDERFLOW 1e-305
+
+/* One source as a sub-pixel sees it. */
+typedef struct fast_view {
+    lanes qx, qy, qz;
+    lanes active; /* 0: cut by dmin; else 1 */
+    lanes factor; /* of every term (C-PARITY-003, 004, 009 off); 1 if there is none */
+    /* the factors of the oversample options: of every term, or of the whole sum at every step
+     * (C-PARITY-002) */
+    const double *steps[3];
+    int step_count;
+    int interpolates;
+} fast_view;
+
+/* The sums of a block; each differs from the exact kernel's by less than a relative error that
+ * depends on the number of operations alone, plus `slack`. */
+typedef struct fast_sums {
+    lanes intensity;
+    lanes slack;
+    lanes exact;            /* NaN: only the exact kernel can do this pixel; else 0 */
+    lanes brightest_f;      /* largest |F| so far */
+    lanes smallest_product; /* of sines, so far */
+} fast_sums;
+
+/* Do the oversample options multiply the whole sum at every step? */
+static inline int multiplies_sum(const nbh_plan *plan)
+{
+    return (plan->quirks & NBH_QUIRK_OVERSAMPLE_RUNNING_PRODUCT) != 0 &&
+           (plan->oversample_thick || plan->oversample_polar || plan->oversample_omega);
+}
+
+/* A square bound of the lattice factor. */
+static inline double largest_lattice_sqr(const nbh_plan *plan)
+{
+    const double *n = plan->shape.n_cells;
+    const int is_square = plan->shape.shape == NBH_SHAPE_SQUARE;
+    const double largest = (is_square ? 1.01 / SMALLEST_PRODUCT : 1.01) * n[0] * n[1] * n[2];
+    return largest * largest;
+}
+
+/* What one step can lose besides relative errors, before factors: for underflow, and as a multiple
+ * of F^2 for a Gaussian that counts as 0. */
+typedef struct step_loss {
+    double underflow;
+    double per_f_sqr;
+} step_loss;
+
+static inline step_loss loss_of_step(const nbh_plan *plan)
+{
+    const double *n = plan->shape.n_cells;
+    const double peak = n[0] * n[1] * n[2];
+    const int is_gauss =
+        plan->shape.shape == NBH_SHAPE_GAUSS || plan->shape.shape == NBH_SHAPE_GAUSS_HKL;
+    const step_loss loss = {8.0 * UNDERFLOW * largest_lattice_sqr(plan),
+                            is_gauss ? SMALLEST_GAUSSIAN_SQR * peak * peak : 0.0};
+    return loss;
+}
+
+/* The largest that the factors make of something that one step can lose. */
+static inline void largest_factors(const fast_view *view, lanes largest)
+{
+    EACH_LANE
+        largest[j] = larger(view->factor[j], 1.0);
+    for (int n = 0; n < view->step_count; n++)
+        EACH_LANE
+            largest[j] *= larger(view->steps[n][j], 1.0);
+}
+
+/* SQUARE with nearest structure factors, added up without any factors.  Returns 0 if cancelled. */
+static inline int add_square_steps(const nbh_plan *plan, const fast_view *view,
+                                   const volatile int32_t *cancel, fast_sums *s)
+{
+    const nbh_plan_info *info = &plan->info;
+    const double *qx = view->qx, *qy = view->qy, *qz = view->qz, *active = view->active;
+    for (int32_t phi_step = 0; phi_step < info->phi_steps; phi_step++) {
+        for (int32_t domain = 0; domain < info->mosaic_domains; domain++) {
+            if (plan_is_cancelled(cancel, domain))
+                return 0;
+            double scratch[9];
+            const double *cell = pixel_cell(plan, 0, phi_step, domain, scratch);
+            lanes h, k, l, f, numerator, denominator;
+            EACH_LANE {
+                h[j] = cell[0] * qx[j] + cell[1] * qy[j] + cell[2] * qz[j];
+                k[j] = cell[3] * qx[j] + cell[4] * qy[j] + cell[5] * qz[j];
+                l[j] = cell[6] * qx[j] + cell[7] * qy[j] + cell[8] * qz[j];
+            }
+            if (!nearest_f(plan, h, k, l, f))
+                continue;
+            parallelepiped_sines(plan, h, k, l, numerator, denominator);
+            EACH_LANE {
+                const double ratio = f[j] * numerator[j] / denominator[j];
+                const double term = ratio * ratio;
+                s->intensity[j] += active[j] != 0.0 ? term : 0.0;
+                s->brightest_f[j] = larger(s->brightest_f[j], fabs(f[j]) * active[j]);
+                s->smallest_product[j] = smaller(s->smallest_product[j],
+                                                 smaller(fabs(numerator[j]), fabs(denominator[j])));
+            }
+        }
+    }
+    return 1;
+}
+
+/* The same with the factors of the view, which may not be those of the whole sum. */
+static inline int add_square(const nbh_plan *plan, const fast_view *view, int has_factors,
+                             const volatile int32_t *cancel, fast_sums *s)
+{
+    lanes before;
+    if (!has_factors)
+        return add_square_steps(plan, view, cancel, s);
+    EACH_LANE {
+        before[j] = s->intensity[j];
+        s->intensity[j] = 0.0;
+    }
+    if (!add_square_steps(plan, view, cancel, s))
+        return 0;
+    EACH_LANE
+        s->intensity[j] *= view->factor[j];
+    for (int n = 0; n < view->step_count; n++)
+        EACH_LANE
+            s->intensity[j] *= view->steps[n][j];
+    EACH_LANE
+        s->intensity[j] += before[j];
+    return 1;
+}
+
+/* Add one step's terms with the exact kernel's operations in its order. */
+SPECIALISED void add_terms(const nbh_plan *plan, const fast_view *view, const int shape, int of_sum,
+                           int no_water, const lanes f, const lattice_factors *latt,
+                           const lanes largest, fast_sums *s)
+{
+    lanes term, error, use;
+    EACH_LANE {
+        term[j] = f[j] * f[j] * latt->f[j] * latt->f[j] * view->factor[j];
+        s->brightest_f[j] = larger(s->brightest_f[j], fabs(f[j]) * view->active[j]);
+    }
+    if (shape == NBH_SHAPE_SQUARE || !no_water) {
+        EACH_LANE
+            use[j] = view->active[j];
+    } else { /* where the lattice factor is 0 the exact kernel skips the step */
+        EACH_LANE
+            use[j] = view->active[j] * (1.0 - latt->is_zero[j]);
+    }
+    if (shape == NBH_SHAPE_ROUND) {
+        EACH_LANE
+            error[j] = f[j] * f[j] * latt->error[j] * (2.0 * fabs(latt->f[j]) + latt->error[j]) *
+                       view->factor[j];
+    }
+    if (of_sum) {
+        const step_loss loss = loss_of_step(plan);
+        lanes sum, slack;
+        EACH_LANE {
+            sum[j] = s->intensity[j] + term[j];
+            slack[j] = s->slack[j] + (shape == NBH_SHAPE_ROUND ? error[j] : 0.0);
+        }
+        for (int n = 0; n < view->step_count; n++) {
+            const double *factor = view->steps[n];
+            EACH_LANE {
+                sum[j] *= factor[j];
+                slack[j] *= factor[j];
+            }
+        }
+        EACH_LANE {
+            const double lost =
+                (loss.underflow + loss.per_f_sqr * s->brightest_f[j] * s->brightest_f[j]) *
+                largest[j];
+            s->intensity[j] = use[j] != 0.0 ? sum[j] : s->intensity[j];
+            s->slack[j] = use[j] != 0.0 ? slack[j] + lost : s->slack[j];
+            if (shape != NBH_SHAPE_SQUARE)
+                s->exact[j] += no_water ? latt->exact[j] : 0.0;
+        }
+        return;
+    }
+    for (int n = 0; n < view->step_count; n++) {
+        const double *factor = view->steps[n];
+        EACH_LANE
+            term[j] *= factor[j];
+        if (shape == NBH_SHAPE_ROUND)
+            EACH_LANE
+                error[j] *= factor[j];
+    }
+    EACH_LANE {
+        s->intensity[j] += use[j] != 0.0 ? term[j] : 0.0;
+        if (shape == NBH_SHAPE_ROUND)
+            s->slack[j] += use[j] != 0.0 ? error[j] : 0.0;
+    }
+}
+
+/* In a pixel where the latch does not fall it can be outside only where the lattice factor is
+ * exactly 0; where this kernel does not know that, the pixel is the exact kernel's. */
+SPECIALISED void leave_falls(const fast_view *view, const int shape, const lattice_factors *latt,
+                             const lanes falls, fast_sums *s)
+{
+    EACH_LANE {
+        const double is_zero = shape == NBH_SHAPE_SQUARE ? 0.0 : latt->is_zero[j];
+        s->exact[j] =
+            (falls[j] != 0.0) & (view->active[j] != 0.0) & (is_zero == 0.0) ? NAN : s->exact[j];
+    }
+}
+
+/* Instead of adding anything: `exact` becomes NaN where the interpolation latch may fall.  Returns
+ * 0 if cancelled. */
+static inline int scan_steps(const nbh_plan *plan, const fast_view *view,
+                             const volatile int32_t *cancel, fast_sums *s)
+{
+    const nbh_plan_info *info = &plan->info;
+    const double *qx = view->qx, *qy = view->qy, *qz = view->qz;
+    for (int32_t phi_step = 0; phi_step < info->phi_steps; phi_step++) {
+        for (int32_t domain = 0; domain < info->mosaic_domains; domain++) {
+            if (plan_is_cancelled(cancel, domain))
+                return 0;
+            double scratch[9];
+            const double *cell = pixel_cell(plan, 0, phi_step, domain, scratch);
+            lanes h, k, l, falls;
+            EACH_LANE {
+                h[j] = cell[0] * qx[j] + cell[1] * qy[j] + cell[2] * qz[j];
+                k[j] = cell[3] * qx[j] + cell[4] * qy[j] + cell[5] * qz[j];
+                l[j] = cell[6] * qx[j] + cell[7] * qy[j] + cell[8] * qz[j];
+            }
+            if (latch_falls(plan, h, k, l, falls) == 0)
+                continue;
+            EACH_LANE
+                s->exact[j] = (falls[j] != 0.0) & (view->active[j] != 0.0) ? NAN : s->exact[j];
+        }
+    }
+    return 1;
+}
+
+/* Every shape, and what add_square does not do.  `shape` is a constant where this is inlined.
+ * Returns 0 if cancelled. */
+SPECIALISED int add_any_steps(const nbh_plan *plan, const fast_view *view, const int shape,
+                              const volatile int32_t *cancel, fast_sums *s)
+{
+    const nbh_plan_info *info = &plan->info;
+    const double *qx = view->qx, *qy = view->qy, *qz = view->qz;
+    const int of_sum = multiplies_sum(plan);
+    const int no_water = plan->water_size_m == 0.0;
+    const int latches = view->interpolates && (plan->quirks & NBH_QUIRK_INTERPOLATION_LATCH) != 0;
+    const int by_reciprocal_cell =
+        plan->shape.shape == NBH_SHAPE_GAUSS || plan->shape.shape == NBH_SHAPE_TOPHAT;
+    lanes largest;
+    largest_factors(view, largest);
+    lattice_factors latt;
+    EACH_LANE
+        latt.smallest_product[j] = s->smallest_product[j];
+    for (int32_t phi_step = 0; phi_step < info->phi_steps; phi_step++) {
+        for (int32_t domain = 0; domain < info->mosaic_domains; domain++) {
+            if (plan_is_cancelled(cancel, domain))
+                return 0;
+            double scratch[9];
+            const double *cell = pixel_cell(plan, 0, phi_step, domain, scratch);
+            lanes h, k, l, f, r_sqr;
+            EACH_LANE {
+                h[j] = cell[0] * qx[j] + cell[1] * qy[j] + cell[2] * qz[j];
+                k[j] = cell[3] * qx[j] + cell[4] * qy[j] + cell[5] * qz[j];
+                l[j] = cell[6] * qx[j] + cell[7] * qy[j] + cell[8] * qz[j];
+            }
+            /* what is quick to know comes first: a step without light changes no sum */
+            const int f_first = shape != NBH_SHAPE_TOPHAT && !view->interpolates;
+            if (f_first) {
+                const int any_f = nearest_f(plan, h, k, l, f);
+                if (!any_f && !of_sum)
+                    continue;
+            }
+            if (shape == NBH_SHAPE_SQUARE) {
+                lattice_square(plan, h, k, l, &latt);
+            } else {
+                distance_sqr(&plan->shape, by_reciprocal_cell, h, k, l, r_sqr);
+                if (shape == NBH_SHAPE_ROUND)
+                    lattice_round(&plan->shape, r_sqr, &latt);
+                else if (shape == NBH_SHAPE_GAUSS)
+                    lattice_gauss(&plan->shape, r_sqr, &latt);
+                else
+                    lattice_tophat(&plan->shape, r_sqr, &latt);
+                double zeros = 0.0;
+                EACH_LANE
+                    zeros += latt.is_zero[j];
+                if (zeros == LANES && !(of_sum && !no_water))
+                    continue;
+            }
+            if (!f_first) {
+                lanes falls = {0};
+                const int any_f = view->interpolates ? interpolated_f(plan, h, k, l, falls, f)
+                                                     : nearest_f(plan, h, k, l, f);
+                if (latches)
+                    leave_falls(view, shape, &latt, falls, s);
+                if (!any_f && !of_sum)
+                    continue;
+            }
+            add_terms(plan, view, shape, of_sum, no_water, f, &latt, largest, s);
+        }
+    }
+    if (shape == NBH_SHAPE_SQUARE)
+        EACH_LANE
+            s->smallest_product[j] = latt.smallest_product[j];
+    return 1;
+}
+
+/* All phi steps and domains of one view.  Returns 0 if cancelled. */
+static inline int add_steps(const nbh_plan *plan, const fast_view *view,
+                            const volatile int32_t *cancel, fast_sums *s)
+{
+    const nbh_plan_info *info = &plan->info;
+    const int of_sum = multiplies_sum(plan);
+    const int has_factors = plan->polar_per_source || plan->use_source_weights ||
+                            plan->capture_per_layer || view->step_count > 0;
+    int done;
+    switch (plan->shape.shape) {
+    case NBH_SHAPE_SQUARE:
+        done = of_sum || view->interpolates ? add_any_steps(plan, view, NBH_SHAPE_SQUARE, cancel, s)
+                                            : add_square(plan, view, has_factors, cancel, s);
+        break;
+    case NBH_SHAPE_ROUND:
+        done = add_any_steps(plan, view, NBH_SHAPE_ROUND, cancel, s);
+        break;
+    case NBH_SHAPE_GAUSS:
+    case NBH_SHAPE_GAUSS_HKL:
+        done = add_any_steps(plan, view, NBH_SHAPE_GAUSS, cancel, s);
+        break;
+    default:
+        done = add_any_steps(plan, view, NBH_SHAPE_TOPHAT, cancel, s);
+        break;
+    }
+    if (!done)
+        return 0;
+    if (!of_sum) {
+        const step_loss loss = loss_of_step(plan);
+        const double steps = (double)info->phi_steps * info->mosaic_domains;
+        lanes largest;
+        largest_factors(view, largest);
+        EACH_LANE {
+            const double lost =
+                loss.underflow + loss.per_f_sqr * s->brightest_f[j] * s->brightest_f[j];
+            s->slack[j] += steps * lost * largest[j];
+        }
+    }
+    /* factors below 0 would make terms of either sign; their bound is not this one */
+    EACH_LANE
+        s->exact[j] = view->factor[j] < 0.0 ? NAN : s->exact[j];
+    for (int n = 0; n < view->step_count; n++)
+        EACH_LANE
+            s->exact[j] = view->steps[n][j] < 0.0 ? NAN : s->exact[j];
+    return 1;
+}
+
+#endif
