@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from with_torch import torch
 from recorded import link_inputs
+from with_torch import torch
 
 from nanobragg_hybrid.cli.nanobragg import main
 from nanobragg_hybrid.nanobragg_args.flags import FLAGS
