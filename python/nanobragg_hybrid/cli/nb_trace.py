@@ -94,6 +94,8 @@ def _print_traces(asked: argparse.Namespace, args: Sequence[str], command: str) 
     backends = list(dict.fromkeys(asked.backends or ["c"]))
     warn = _warner()
     runners = [Runner(name, quirks, args, now_s, asked.c_bin, warn) for name in backends]
+    if asked.scan is not None:
+        _check_scan(asked.scan, runners[0].shape)
     documents: list[dict[str, Any]] = []
     for pixel in _pixels(asked):
         for runner in runners:
@@ -122,6 +124,14 @@ def _pixels(asked: argparse.Namespace) -> Iterator[tuple[int, int]]:
     fast_0, fast_1, slow_0, slow_1 = asked.scan
     for slow, fast in itertools.product(range(slow_0, slow_1 + 1), range(fast_0, fast_1 + 1)):
         yield fast, slow
+
+
+def _check_scan(scan: Sequence[int], shape: tuple[int, int]) -> None:
+    """Before the first line is printed."""
+    fast_0, fast_1, slow_0, slow_1 = scan
+    if fast_0 < 0 or slow_0 < 0 or fast_1 >= shape[1] or slow_1 >= shape[0]:
+        rule = f"F within 0 to {shape[1] - 1} and S within 0 to {shape[0] - 1}"
+        raise ConfigError("--scan", list(scan), rule)
 
 
 def _lines(found: Found, *, phi: bool) -> Iterator[str]:
