@@ -44,7 +44,7 @@ from nanobragg_hybrid.cli.tool import (
     FILE_ERROR,
     RUNNER_FAILED,
     USAGE,
-    end_like_ctrl_c,
+    prepare_process,
     run_tool,
     say,
     split_words,
@@ -118,7 +118,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def console() -> NoReturn:
     """The console script."""
-    end_like_ctrl_c()
+    prepare_process()
     sys.exit(main())
 
 

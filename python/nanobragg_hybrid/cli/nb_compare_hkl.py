@@ -20,7 +20,7 @@ from nanobragg_hybrid.cli.tool import (
     DIVERGED,
     EXIT_STATUS,
     ToolParser,
-    end_like_ctrl_c,
+    prepare_process,
     run_tool,
     say,
 )
@@ -28,7 +28,7 @@ from nanobragg_hybrid.errors import NanobraggWarning
 from nanobragg_hybrid.io.atomic import AtomicFiles
 from nanobragg_hybrid.io.dump import read_dump
 from nanobragg_hybrid.io.hkl import read_hkl
-from nanobragg_hybrid.io.text import read_bytes
+from nanobragg_hybrid.io.text import read_bytes, write_text
 from nanobragg_hybrid.parity.structure_factors import (
     Lookup,
     TableComparison,
@@ -72,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def console() -> NoReturn:
     """The console script."""
-    end_like_ctrl_c()
+    prepare_process()
     sys.exit(main())
 
 
@@ -186,7 +186,7 @@ def _write(asked: argparse.Namespace, report: str, document: dict[str, Any]) -> 
     with AtomicFiles() as files:
         for kind, path in _outputs(asked).items():
             with files.write(path) as file:
-                file.write(texts[kind].encode("utf-8"))
+                write_text(file, texts[kind])
 
 
 if __name__ == "__main__":

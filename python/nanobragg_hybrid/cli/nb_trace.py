@@ -18,7 +18,7 @@ from nanobragg_hybrid.cli.json_text import json_text
 from nanobragg_hybrid.cli.tool import (
     AGREE,
     DIVERGED,
-    end_like_ctrl_c,
+    prepare_process,
     run_tool,
     say,
     split_words,
@@ -36,6 +36,7 @@ from nanobragg_hybrid.cli.trace_sides import (
 )
 from nanobragg_hybrid.errors import ConfigError, FileFormatError
 from nanobragg_hybrid.io.atomic import AtomicFiles, access_errors
+from nanobragg_hybrid.io.text import write_text
 from nanobragg_hybrid.parity.trace_report import (
     comparison_document,
     comparison_lines,
@@ -63,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def console() -> NoReturn:
     """The console script."""
-    end_like_ctrl_c()
+    prepare_process()
     sys.exit(main())
 
 
@@ -241,9 +242,9 @@ def _write(folder: Path, comparison: Comparison, document: dict[str, Any]) -> No
         folder.mkdir(parents=True, exist_ok=True)
     with AtomicFiles() as files:
         with files.write(folder / "metrics.json") as file:
-            file.write(json_text(document).encode("utf-8"))
+            write_text(file, json_text(document))
         with files.write(folder / "summary.md") as file:
-            file.write(comparison_markdown(comparison).encode("utf-8"))
+            write_text(file, comparison_markdown(comparison))
 
 
 if __name__ == "__main__":

@@ -7,10 +7,11 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from nanobragg_hybrid._version import __version__
 from nanobragg_hybrid.cli.log import silence_stdout
+from nanobragg_hybrid.cli.tool import os_problem, prepare_process
 from nanobragg_hybrid.errors import CommandLineError, NanobraggError
 from nanobragg_hybrid.quirks import Quirks
 
@@ -47,10 +48,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("nanobragg-hybrid: interrupted", file=sys.stderr)
         return INTERRUPTED
-    except (NanobraggError, OSError, MemoryError) as error:
+    except (NanobraggError, MemoryError) as error:
         print(f"nanobragg-hybrid: error: {error}", file=sys.stderr)
         return FAILED
+    except OSError as error:
+        print(f"nanobragg-hybrid: error: {os_problem(error)}", file=sys.stderr)
+        return FAILED
     return 0
+
+
+def console() -> NoReturn:
+    """The console script."""
+    prepare_process()
+    sys.exit(main())
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -222,4 +232,4 @@ def _demo(out: Path, backend: str, quirks: Quirks) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    console()
