@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ctrl_c import ctrl_c_raises
 from recorded import INPUTS, image, program, table
 
 import nanobragg_hybrid as nb
@@ -218,7 +219,6 @@ def test_ctrl_c_ends_it(tmp_path: Path) -> None:
     """And what the script has started."""
     note = tmp_path / "id"
     path = script(tmp_path, f"sleep 60 & echo $! > {note}; wait")
-    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def interrupt() -> None:
         while not (note.exists() and note.read_text().endswith("\n")):
@@ -226,13 +226,11 @@ def test_ctrl_c_ends_it(tmp_path: Path) -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
     thread = threading.Thread(target=interrupt)
-    thread.start()
-    try:
+    with ctrl_c_raises():
+        thread.start()
         with pytest.raises(KeyboardInterrupt):
             render(path)
-    finally:
         thread.join()
-        signal.signal(signal.SIGINT, previous)
     assert _ends(int(note.read_text()))
 
 
