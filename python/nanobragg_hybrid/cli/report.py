@@ -53,12 +53,15 @@ def log_image(log: Log, statistics: Statistics, images: Images) -> None:
 
 
 def log_kernel(log: Log, provenance: Mapping[str, Any]) -> None:
-    """Which of its kernels the C engine used, and why the slow one, if it did."""
-    if "kernel" not in provenance:
-        return
-    reason = provenance["kernel_reason"]
+    """Which of its kernels the C engine used, and why the slow one, if it did; or which device and
+    number type the torch engine used."""
     log.group("computed by")
-    log.fact("kernel", provenance["kernel"] + (f", because {reason}" if reason else ""))
+    if "kernel" in provenance:
+        reason = provenance["kernel_reason"]
+        log.fact("kernel", provenance["kernel"] + (f", because {reason}" if reason else ""))
+    else:
+        log.fact("device", provenance["device"])
+        log.fact("number type", provenance["dtype"])
 
 
 def log_files(log: Log, files: Mapping[str, str]) -> None:
