@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 from recorded import link_inputs
-from with_torch import torch
+from with_torch import torch  # noqa: F401 (skips where it is not)
 
 from nanobragg_hybrid.cli.nanobragg import main
 from nanobragg_hybrid.nanobragg_args.flags import FLAGS
@@ -215,7 +215,6 @@ def test_log_says_where_and_how_torch_computed(
     )
     assert found == {
         "computed": "by",
-        "torch": torch.__version__,
         "device": "cpu",
         "type": number_type,
     }

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from json_schema import problems, schema
+from PIL import Image
 from recorded import GOLDEN, INPUTS, image, program
 
 import nanobragg_hybrid as nb
@@ -146,6 +147,30 @@ def test_other_quirks_do_not_pass(tmp_path: Path, capsys: pytest.CaptureFixture[
     written = nb.read_raw(made / "difference.bin", (31, 36))
     assert np.array_equal(written, change.astype(np.float32))
     assert "fail          relative_l2" in capsys.readouterr().out
+
+
+def test_quirks_of_both_sides(tmp_path: Path) -> None:
+    """--quirks is for both, --quirks-b for B alone."""
+    found = document(compare(tmp_path, "--a c --b c --quirks none --no-pictures", SMALL))
+    assert (found["a"]["quirks"], found["b"]["quirks"]) == ("none", "none")
+    words = "--a c --b c --quirks none --quirks-b none,+phi_carryover --no-pictures"
+    found = document(compare(tmp_path, f"{words} --max-l2 9", SMALL))
+    assert (found["a"]["quirks"], found["b"]["quirks"]) == ("none", "none,+phi_carryover")
+
+
+def test_the_percentile_that_is_drawn_black(tmp_path: Path) -> None:
+    """Of A's lit pixels; darkness goes with the root of the photons."""
+    first = _save(tmp_path / "one.bin", image("images", "triclinic"))
+    for percentile in (100.0, 60.0):
+        made = compare(tmp_path, f"--files {first} {first} --png-scale {percentile}")
+        pixels = image("images", "triclinic")
+        level = np.percentile(pixels[pixels > 0.0], percentile)
+        need = 255.0 * (1.0 - np.sqrt(np.minimum(pixels / level, 1.0)))
+        for name in ("a.png", "b.png"):
+            with Image.open(made / name) as picture:
+                drawn = np.asarray(picture).astype(float)
+            assert np.abs(drawn - need).max() <= 1.0
+            assert (drawn == 0.0).mean() == pytest.approx((need < 0.5).mean())
 
 
 @pytest.mark.parametrize(
@@ -288,14 +313,15 @@ def test_pixels_that_are_not_finite(tmp_path: Path) -> None:
         ["--files", "one"],
         ["--files", "a", "b", "--", "-N", "1"],
         ["--files", "a", "b", "--a", "c"],
+        ["--files", "a", "b", "--quirks", "none"],
         ["--files", "a", "b", "--limit", "3"],
         ["--shape", "0", "5", "--files", "a", "b"],
         ["--suite", "golden", "--a", "c"],
         ["--suite", "x", "--golden", "y"],
         ["--suite", "x", "--roi", "1", "2", "3", "4"],
         ["--suite", "golden", "--limit", "0"],
-        ["--suite", "golden", "--select", "nothing"],
-        ["--suite", "golden", "--quirks-b", "none"],
+        ["--suite", "golden", "--golden", str(GOLDEN), "--select", "nothing"],
+        ["--suite", "golden", "--golden", str(GOLDEN), "--quirks-b", "none"],
         ["--roi", "1", "2", "--", "-N", "1"],
         ["--roi", "0", "48", "0", "3", "--a", "c", "--b", "c", "--", *SMALL.split()],
         ["--quirks-a", "nonsense", "--", *SMALL.split()],
@@ -309,7 +335,7 @@ def test_pixels_that_are_not_finite(tmp_path: Path) -> None:
         ["--a", "c", "--b", "c", "--", "-N", "1"],
         ["--a", "c", "--b", "c", "--", *SMALL.split(), "-pixel", "-1"],
     ],
-    ids=" ".join,
+    ids=lambda words: " ".join(words).replace(str(GOLDEN), "DIR"),
 )
 def test_status_1_usage(
     words: list[str],

@@ -8,6 +8,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from json_schema import problems, schema
 from recorded import program, table
@@ -127,6 +128,40 @@ def test_a_region_up_to_the_last_pixel(capsys: Out) -> None:
     assert (record.values["fast"], record.values["slow"]) == ((63.0,), (63.0,))
 
 
+def test_a_region_by_two_engines_as_json(capsys: Out) -> None:
+    """A trace for every pixel from each engine, its numbers those of the pixel alone."""
+    needs_torch()
+    words = ["--scan", "3", "4", "7", "8", "--backends", "c", "torch", "--format", "json"]
+    assert main([*words, "--", *ARGS]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert problems(document, schema("traces")) == []
+    found = [
+        (trace["backend"], *(int(trace["records"][0][name][0]) for name in ("fast", "slow")))
+        for trace in document["traces"]
+    ]
+    pixels = [(fast, slow) for slow in (7, 8) for fast in (3, 4)]
+    assert sorted(found) == sorted((name, *pixel) for name in ("c", "torch") for pixel in pixels)
+    assert main(["--pixel", "4", "8", "--format", "json", "--", *ARGS]) == 0
+    (alone,) = json.loads(capsys.readouterr().out)["traces"]
+    assert alone["records"] == document["traces"][found.index(("c", 4, 8))]["records"]
+
+
+def test_names_are_those_that_were_recorded(capsys: Out) -> None:
+    """The text has every name of the recorded traces, in their number of words."""
+    recorded = table("traces")["triclinic"]["pixels"][0]
+    for backend in ("c", "torch"):
+        if backend == "torch":
+            needs_torch()
+        tag = {"c": "TRACE_C", "torch": "TRACE_PY"}[backend]
+        assert main([*PIXEL, "--backends", backend, "--", *ARGS]) == 0
+        lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+        assert {line[0] for line in lines} == {f"{tag}:"}
+        sizes = {line[1]: len(line) - 2 for line in lines}
+        assert {name: sizes[name] for name in recorded} == {
+            name: np.atleast_1d(value).size for name, value in recorded.items()
+        }
+
+
 def test_a_chosen_step(capsys: Out) -> None:
     args = [*PHI_ARGS, "-mosaic", "0.3", "-mosaic_dom", "4", "-oversample", "3"]
     words = ["--phi-step", "2", "--domain", "3", "--subpixel", "1", "2", "--source", "0"]
@@ -180,6 +215,15 @@ def test_the_first_divergence_is_named(tmp_path: Path, capsys: Out) -> None:
     out = capsys.readouterr().out
     assert "\n=>                     rot_a_angstroms " in out
     assert "first divergence: cell rotation, rot_a_angstroms at phi step 0: " in out
+
+
+def test_quirks_of_both_sides(tmp_path: Path) -> None:
+    """--quirks is for both, --quirks-b for B alone."""
+    words = ["--compare", "c", "c", *PIXEL, "--outdir", str(tmp_path), "--quirks", "none"]
+    assert main([*words, "--", *PHI_ARGS]) == 0
+    assert (_metrics(tmp_path)["quirks_a"], _metrics(tmp_path)["quirks_b"]) == ("none", "none")
+    assert main([*words, "--quirks-b", "none,+phi_carryover", "--", *PHI_ARGS]) in (0, 3)
+    assert _metrics(tmp_path)["quirks_b"] == "none,+phi_carryover"
 
 
 def test_a_tolerance_lets_pass(capsys: Out) -> None:
@@ -329,6 +373,7 @@ def test_an_engine_that_raises_has_failed(monkeypatch: pytest.MonkeyPatch, capsy
         (["--compare", "c", "torch", "--", *ARGS], "need --pixel F S"),
         (["--compare", "a", "b", "--", *ARGS], "two files need no command line"),
         (["--compare", "a", "b", "--phi"], "--phi does not go with two files"),
+        (["--compare", "a", "b", "--quirks", "none"], "--quirks does not go with two files"),
         (["--compare", "a", "c", "--quirks-a", "none", *PIXEL, "--", *ARGS], "go with a file"),
         (["--compare", "c", "c", "--backends", "c", *PIXEL, "--", *ARGS], "go with --compare"),
         ([*PIXEL, "--backends", "fortran", "--", *ARGS], "invalid choice: 'fortran'"),

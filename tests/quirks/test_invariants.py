@@ -1,9 +1,11 @@
-"""With every quirk off, an image is physics: it does not care how it was computed."""
+"""With every quirk off, an image is physics: it does not care how it was computed, nor by which
+engine."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 import numpy as np
 import pytest
@@ -60,6 +62,25 @@ SOURCES = (
     nb.Source((-10.0, 0.5, 0.1), 0.5, 1.0e-10),
     nb.Source((-10.0, -0.2, 0.3), 3.0, 1.02e-10),
 )
+
+
+class Renders(Protocol):
+    """`pictures.picture` with an engine chosen."""
+
+    def __call__(
+        self,
+        experiment: nb.Experiment,
+        quirks: nb.Quirks | None = None,
+        factors: nb.StructureFactors = CONSTANT,
+    ) -> np.ndarray: ...
+
+
+@pytest.fixture(params=["c", "torch"])
+def rendered(request: pytest.FixtureRequest) -> Renders:
+    """Pixel values of one engine."""
+    if request.param == "torch":
+        pytest.importorskip("torch", reason="PyTorch is not installed (extra: torch)")
+    return partial(picture, backend=request.param)
 
 
 def euler_deg(matrix: np.ndarray) -> tuple[float, ...]:
@@ -123,45 +144,45 @@ def turned(experiment: nb.Experiment, turn: np.ndarray) -> nb.Experiment:
     ids=["plain", "sample", "curved", "pix0", "origin", "gauss", "sources", "oversampled"],
 )
 @pytest.mark.parametrize("seed", range(3))
-def test_turning_everything_together(seed: int, changes: dict[str, Any]) -> None:
+def test_turning_everything_together(rendered: Renders, seed: int, changes: dict[str, Any]) -> None:
     random = np.random.default_rng(seed)
     turn = rotation(unit(random.normal(size=3)), random.uniform(0.2, 3.0))
     experiment = RICH.replace(changes)
-    need = picture(experiment, NONE, FACTORS)
-    assert_same(picture(turned(experiment, turn), NONE, FACTORS), need)
+    need = rendered(experiment, NONE, FACTORS)
+    assert_same(rendered(turned(experiment, turn), NONE, FACTORS), need)
 
 
-def test_turning_only_a_part_is_seen() -> None:
+def test_turning_only_a_part_is_seen(rendered: Renders) -> None:
     turn = rotation(unit(np.array([1.0, 2.0, -1.0])), 0.7)
-    need, together = picture(RICH, NONE, FACTORS), turned(RICH, turn)
+    need, together = rendered(RICH, NONE, FACTORS), turned(RICH, turn)
     for path in ("crystal.misset_deg", "beam.polarization_axis", "goniometer.spindle_axis"):
         part, name = path.split(".")
         left_behind = together.replace({path: getattr(getattr(RICH, part), name)})
-        assert_differs(picture(left_behind, NONE, FACTORS), need, 1e-3)
+        assert_differs(rendered(left_behind, NONE, FACTORS), need, 1e-3)
 
 
-def test_sources_add_up() -> None:
+def test_sources_add_up(rendered: Renders) -> None:
     rows = engine.plan_for(RICH, FACTORS, NONE).sources()
     assert len(rows) == 4
     alone = [(nb.Source(tuple(row[:3]), 1.0, row[4]),) for row in rows]
-    pictures = [picture(RICH.replace({"beam.sources": one}), NONE, FACTORS) for one in alone]
-    assert_same(picture(RICH, NONE, FACTORS), np.mean(pictures, axis=0))
+    pictures = [rendered(RICH.replace({"beam.sources": one}), NONE, FACTORS) for one in alone]
+    assert_same(rendered(RICH, NONE, FACTORS), np.mean(pictures, axis=0))
 
 
-def test_phi_steps_add_up() -> None:
+def test_phi_steps_add_up(rendered: Renders) -> None:
     angles = np.degrees(engine.plan_for(RICH, FACTORS, NONE).phi())
     assert angles == pytest.approx([1 / 3, 1.0, 5 / 3])
     still = {"goniometer.osc_deg": None, "goniometer.phi_steps": None}
     pictures = [
-        picture(RICH.replace({**still, "goniometer.phi_deg": float(a)}), NONE, FACTORS)
+        rendered(RICH.replace({**still, "goniometer.phi_deg": float(a)}), NONE, FACTORS)
         for a in angles
     ]
-    assert_same(picture(RICH, NONE, FACTORS), np.mean(pictures, axis=0))
+    assert_same(rendered(RICH, NONE, FACTORS), np.mean(pictures, axis=0))
 
 
 @pytest.mark.filterwarnings("ignore::nanobragg_hybrid.NanobraggWarning")
 @pytest.mark.parametrize("seed", [0, 1, 2, 4, 6, 7, 8, 9, 14, 15])  # the others are dark
-def test_sources_and_phi_steps_of_random_experiments_add_up(seed: int) -> None:
+def test_sources_and_phi_steps_of_random_experiments_add_up(rendered: Renders, seed: int) -> None:
     """Each source at each φ by itself, weighted: whatever else the experiment has."""
     random = np.random.default_rng(300 + seed)
     experiment, factors = random_experiment(random), random_table(random)
@@ -182,20 +203,20 @@ def test_sources_and_phi_steps_of_random_experiments_add_up(seed: int) -> None:
                     "sampling.oversample": oversample,
                 }
             )
-            need = need + share * picture(alone, NONE, factors)
-    assert_same(picture(experiment, NONE, factors), need)
+            need = need + share * rendered(alone, NONE, factors)
+    assert_same(rendered(experiment, NONE, factors), need)
 
 
-def test_two_scans_add_up_to_one() -> None:
+def test_two_scans_add_up_to_one(rendered: Renders) -> None:
     """Steps in the middle of their intervals: half the range twice is the whole range."""
     whole = RICH.replace({"goniometer.osc_deg": 2.0, "goniometer.phi_steps": 4})
     half = {"goniometer.osc_deg": 1.0, "goniometer.phi_steps": 2}
-    first = picture(whole.replace(half), NONE, FACTORS)
-    second = picture(whole.replace({**half, "goniometer.phi_deg": 1.0}), NONE, FACTORS)
-    assert_same(picture(whole, NONE, FACTORS), (first + second) / 2)
+    first = rendered(whole.replace(half), NONE, FACTORS)
+    second = rendered(whole.replace({**half, "goniometer.phi_deg": 1.0}), NONE, FACTORS)
+    assert_same(rendered(whole, NONE, FACTORS), (first + second) / 2)
 
 
-def test_layers_add_up() -> None:
+def test_layers_add_up(rendered: Renders) -> None:
     """A sensor is its layers, each rendered as a sensor of its own in the shadow of those above."""
     step_mm, depth_mm, distance_mm, layers = 0.5, 0.8, 60.0, 4
     sensor = STILL.replace(
@@ -219,14 +240,14 @@ def test_layers_add_up() -> None:
         z_mm = distance_mm + layer * step_mm
         path = np.sqrt(fast**2 + slow[:, None] ** 2 + z_mm**2) / z_mm
         shadow = np.exp(-layer * step_mm * path / depth_mm)
-        alone = picture(sensor.replace({**one, "detector.distance_mm": z_mm}), NONE)
+        alone = rendered(sensor.replace({**one, "detector.distance_mm": z_mm}), NONE)
         # the obliquity of a layer is taken with the surface's distance (model 6.2)
         total += alone * shadow * distance_mm / z_mm
-    assert_same(picture(sensor, NONE), total)
+    assert_same(rendered(sensor, NONE), total)
 
 
 @pytest.mark.parametrize("options", [False, True])
-def test_oversampling_converges(options: bool) -> None:
+def test_oversampling_converges(rendered: Renders, options: bool) -> None:
     """The error of a midpoint sum falls with the square of the number of sub-pixels."""
     smooth = RICH.replace(
         {
@@ -243,7 +264,7 @@ def test_oversampling_converges(options: bool) -> None:
         }
     )
     fine, *coarse = (
-        picture(smooth.replace({"sampling.oversample": n}), NONE) for n in (64, 4, 8, 16)
+        rendered(smooth.replace({"sampling.oversample": n}), NONE) for n in (64, 4, 8, 16)
     )
     errors = [relative_l2(image, fine) for image in coarse]
     if options:
@@ -280,6 +301,22 @@ def test_pixels_do_not_know_each_other(seed: int) -> None:
     assert pixels.tobytes() == whole.tobytes()
 
 
+@pytest.mark.parametrize("seed", [0, 3, 5])
+def test_pixels_of_torch_do_not_know_each_other(seed: int) -> None:
+    """The same to rounding: a tile's place decides which instructions take a pixel's sines."""
+    pytest.importorskip("torch", reason="PyTorch is not installed (extra: torch)")
+    random = np.random.default_rng(100 + seed)
+    experiment = random_experiment(random).replace({"sampling.roi": None})
+    factors = random_table(random)
+    whole = picture(experiment, NONE, factors, "torch")
+    pixels = np.zeros_like(whole)
+    for slow, fast in np.ndindex(*whole.shape):
+        one = experiment.replace({"sampling.roi": (fast, fast, slow, slow)})
+        pixels[slow, fast] = picture(one, NONE, factors, "torch")[slow, fast]
+    assert np.count_nonzero(whole) > 0
+    assert np.allclose(pixels, whole, rtol=1e-11, atol=0.0)
+
+
 def test_on_pixels_know_each_other() -> None:
     """The other side: with every quirk on, the first pixel of a region is special."""
     scan = STILL.replace({"goniometer.osc_deg": 1.0, "goniometer.phi_steps": 3})
@@ -300,7 +337,7 @@ def test_threads(threads: int) -> None:
     assert one.unrounded.tobytes() == many.unrounded.tobytes()
 
 
-def test_constant_is_a_table_without_a_table() -> None:
+def test_constant_is_a_table_without_a_table(rendered: Renders) -> None:
     """A table of one value and a default of that value are the same crystal."""
     table = nb.StructureFactors.from_grid(np.full((5, 5, 5), 100.0), (-2, -2, -2), default_f=100.0)
-    assert_same(picture(STILL, NONE, table), picture(STILL, NONE, CONSTANT), 1e-14)
+    assert_same(rendered(STILL, NONE, table), rendered(STILL, NONE, CONSTANT), 1e-14)

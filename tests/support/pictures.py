@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import nanobragg_hybrid as nb
+from nanobragg_hybrid.backends import get_backend
 from nanobragg_hybrid.c_engine import engine
 
 CONSTANT = nb.StructureFactors.constant(100.0)
@@ -30,9 +31,10 @@ def picture(
     experiment: nb.Experiment,
     quirks: nb.Quirks | None = None,
     factors: nb.StructureFactors = CONSTANT,
+    backend: str = "c",
 ) -> NDArray[np.float64]:
     """Pixel values before rounding to float32, shape (slow, fast)."""
-    result = engine.render(
+    result = get_backend(backend).render(
         experiment, factors, quirks=quirks or nb.Quirks(), threads=1, unrounded=True
     )
     assert result.unrounded is not None

@@ -19,6 +19,8 @@ from nanobragg_hybrid.cli.nanobragg import main
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 INPUTS = GOLDEN / "inputs"
 FACTS = "run.json"  # what the command is told to write with --json
+# How the numbers of a log were formatted when they were recorded; %g where nothing is said.
+FORMATS = {"misset_deg": "%f", "photons_overloads": "%.0f", "hkls": "%d"}
 PILATUS_ARGS = (GOLDEN / "pilatus_args.txt").read_text().strip()
 
 
@@ -118,3 +120,25 @@ def program(name: str) -> str:
     path = Path(sys.executable).parent / name
     assert os.access(path, os.X_OK), f"{path} is not installed"
     return str(path)
+
+
+def printed(name: str, value: Any) -> Any:
+    """Numbers as text in the recorded format, lists item by item, text as it is."""
+    if isinstance(value, list):
+        return [printed(name, item) for item in value]
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return "nan"
+    return FORMATS.get(name, "%g") % value
+
+
+def differing_facts(run: Run, recorded: dict[str, Any]) -> list[str]:
+    """One line for each recorded number of the log that the JSON file of `run` does not have."""
+    facts, differ = run.facts(), []
+    for name, need in recorded["facts"].items():
+        got = printed(name, facts[name])
+        pairs = zip(got, need, strict=True) if isinstance(need, list) else [(got, need)]
+        if not all(same_text(a, b) for a, b in pairs):
+            differ.append(f"{name}: got {got}, need {need}")
+    return differ

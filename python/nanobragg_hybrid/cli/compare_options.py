@@ -48,8 +48,9 @@ def compare_parser() -> argparse.ArgumentParser:
         "--a", choices=backends, help="default: reference if NB_C_BIN is set, else c"
     )
     sides.add_argument("--b", choices=backends, help="default: torch; for --suite golden: c")
-    sides.add_argument("--quirks-a", metavar="Q", help="like none,+phi_carryover (all on)")
-    sides.add_argument("--quirks-b", metavar="Q", help="the same for B")
+    sides.add_argument("--quirks", metavar="Q", help="like none,+phi_carryover (all on)")
+    sides.add_argument("--quirks-a", metavar="Q", help="the same for A alone")
+    sides.add_argument("--quirks-b", metavar="Q", help="the same for B alone")
     sides.add_argument(
         "--c-bin", metavar="PATH", help="executable of the side 'reference', instead of NB_C_BIN"
     )
@@ -113,7 +114,7 @@ def check_usage(asked: argparse.Namespace, args: Sequence[str]) -> None:
     ways = [bool(args), asked.files is not None, asked.suite is not None]
     if sum(ways) != 1:
         raise UsageProblemError("need one of: -- and a nanoBragg command line, --files, --suite")
-    rendering = ("a", "b", "quirks_a", "quirks_b", "c_bin", "device", "dtype", "threads")
+    rendering = ("a", "b", "quirks", "quirks_a", "quirks_b", "c_bin", "device", "dtype", "threads")
     suite_only, files_only = ("golden", "limit", "select"), ("shape",)
     one_only = ("roi", "resample", "save_diff")
     if asked.files is not None:

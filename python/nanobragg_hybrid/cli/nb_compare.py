@@ -149,7 +149,8 @@ def _sides(asked: argparse.Namespace) -> list[Side]:
     for option, backend in (("c_bin", "reference"), ("device", "torch"), ("dtype", "torch")):
         if wanted[option] is not None and backend not in backends.values():
             raise UsageProblemError(f"{option_name(option)}: neither side is {backend!r}")
-    quirks = {"a": asked.quirks_a or "nanobragg", "b": asked.quirks_b or "nanobragg"}
+    both = asked.quirks or "nanobragg"
+    quirks = {"a": asked.quirks_a or both, "b": asked.quirks_b or both}
     return [
         make_side(label, backend, quirks[label], wanted, asked.threads)
         for label, backend in backends.items()

@@ -167,7 +167,7 @@ def _trace_document(runner: Runner, found: Found) -> dict[str, Any]:
 def _compare(asked: argparse.Namespace, args: Sequence[str], command: str) -> int:
     pixel = None if asked.pixel is None else (asked.pixel[0], asked.pixel[1])
     quirks = [
-        None if is_file(side) else Quirks.parse(text or "nanobragg")
+        None if is_file(side) else Quirks.parse(text or asked.quirks or "nanobragg")
         for side, text in zip(asked.compare, (asked.quirks_a, asked.quirks_b), strict=True)
     ]
     names = [

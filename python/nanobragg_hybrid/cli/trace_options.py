@@ -74,8 +74,8 @@ def trace_parser() -> argparse.ArgumentParser:
     )
     compare = parser.add_argument_group("comparison")
     compare.add_argument("--compare", nargs=2, metavar=("A", "B"), help="backends or files")
-    compare.add_argument("--quirks-a", metavar="Q", help="quirks of A")
-    compare.add_argument("--quirks-b", metavar="Q", help="quirks of B")
+    compare.add_argument("--quirks-a", metavar="Q", help="quirks of A alone")
+    compare.add_argument("--quirks-b", metavar="Q", help="quirks of B alone")
     compare.add_argument(
         "--rtol", type=float, metavar="R", help=f"relative difference that is let pass ({RTOL:g})"
     )
@@ -109,14 +109,14 @@ def check_trace_usage(
         ):
             parser.error(f"--scan: got {asked.scan}, need F0 <= F1 and S0 <= S1")
         return
-    refuse(("scan", "backends", "quirks"), "--compare")
+    refuse(("scan", "backends"), "--compare")
     renders = [side in available_backends() for side in asked.compare]
     if any(renders) and not args:
         parser.error("need a nanoBragg command line after --")
     if any(renders) and asked.pixel is None:
         parser.error("need --pixel F S")
     if not any(renders):
-        steps = ("phi", "source", "phi_step", "domain", "layer", "subpixel", "c_bin")
+        steps = ("phi", "source", "phi_step", "domain", "layer", "subpixel", "c_bin", "quirks")
         refuse(steps, "two files")
         if args:
             parser.error("two files need no command line after --")

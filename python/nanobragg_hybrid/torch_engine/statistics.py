@@ -73,4 +73,4 @@ def _ratio(value: float, count: int) -> float:
 
 
 def _root(value: float) -> float:
-    return math.sqrt(value) if value >= 0.0 else math.nan
+    return abs(math.sqrt(value)) if value >= 0.0 else math.nan  # an empty region has 0, not -0
