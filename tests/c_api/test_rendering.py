@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ctrl_c import ctrl_c_raises
 
 from nanobragg_hybrid import _core
 from nanobragg_hybrid.c_engine import engine, images
@@ -172,10 +173,11 @@ def test_ctrl_c_stops(what: str) -> None:
     plan = engine.plan_for(experiment, CONSTANT, Quirks())
     timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
     work = {"render": lambda: plan.render(2, None, False), "trace": lambda: plan.trace(3, 4)}
-    timer.start()
-    with pytest.raises(KeyboardInterrupt):
-        work[what]()
-    timer.join()
+    with ctrl_c_raises():
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            work[what]()
+        timer.join()
 
 
 def test_random_state_copies_and_pickles() -> None:

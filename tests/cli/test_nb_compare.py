@@ -320,8 +320,8 @@ def test_pixels_that_are_not_finite(tmp_path: Path) -> None:
         ["--suite", "x", "--golden", "y"],
         ["--suite", "x", "--roi", "1", "2", "3", "4"],
         ["--suite", "golden", "--limit", "0"],
-        ["--suite", "golden", "--select", "nothing"],
-        ["--suite", "golden", "--quirks-b", "none"],
+        ["--suite", "golden", "--golden", str(GOLDEN), "--select", "nothing"],
+        ["--suite", "golden", "--golden", str(GOLDEN), "--quirks-b", "none"],
         ["--roi", "1", "2", "--", "-N", "1"],
         ["--roi", "0", "48", "0", "3", "--a", "c", "--b", "c", "--", *SMALL.split()],
         ["--quirks-a", "nonsense", "--", *SMALL.split()],
@@ -335,7 +335,7 @@ def test_pixels_that_are_not_finite(tmp_path: Path) -> None:
         ["--a", "c", "--b", "c", "--", "-N", "1"],
         ["--a", "c", "--b", "c", "--", *SMALL.split(), "-pixel", "-1"],
     ],
-    ids=" ".join,
+    ids=lambda words: " ".join(words).replace(str(GOLDEN), "DIR"),
 )
 def test_status_1_usage(
     words: list[str],

@@ -15,10 +15,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ctrl_c import ctrl_c_raises
 from recorded import INPUTS, image, program, table
 
 import nanobragg_hybrid as nb
 from agreement import experiment_of
+from nanobragg_hybrid.cli.nanobragg import main as nanobragg
 from nanobragg_hybrid.errors import ExecutableError
 from nanobragg_hybrid.parity.traces import compare_traces
 from nanobragg_hybrid.reference import find_executable, trace_text
@@ -218,7 +220,6 @@ def test_ctrl_c_ends_it(tmp_path: Path) -> None:
     """And what the script has started."""
     note = tmp_path / "id"
     path = script(tmp_path, f"sleep 60 & echo $! > {note}; wait")
-    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def interrupt() -> None:
         while not (note.exists() and note.read_text().endswith("\n")):
@@ -226,13 +227,11 @@ def test_ctrl_c_ends_it(tmp_path: Path) -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
     thread = threading.Thread(target=interrupt)
-    thread.start()
-    try:
+    with ctrl_c_raises():
+        thread.start()
         with pytest.raises(KeyboardInterrupt):
             render(path)
-    finally:
         thread.join()
-        signal.signal(signal.SIGINT, previous)
     assert _ends(int(note.read_text()))
 
 
@@ -251,3 +250,20 @@ def test_an_executable_that_cannot_trace(tmp_path: Path) -> None:
         trace_text(SMALL, TABLE, pixel=(3, 7), c_bin=script(tmp_path, "echo no; exit 9"))
     with pytest.raises(nb.UnsupportedError, match="fills no record of a trace"):
         nb.trace(SMALL, TABLE, pixel=(3, 7), backend="reference")
+
+
+def test_the_command_renders_with_an_executable(
+    drop_in: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = "-cell 70 80 90 75 85 95 -default_F 100 -detpixels 24 -N 5 -nonoise -nopgm".split()
+    images = []
+    for backend in ("c", "reference"):
+        assert nanobragg(["--backend", backend, *words, "-floatfile", f"{backend}.bin"]) == 0
+        images.append(Path(f"{backend}.bin").read_bytes())
+        log = capsys.readouterr().out
+        assert ("  executable " in log, "  kernel " in log) == (backend != "c", backend == "c")
+    assert images[0] == images[1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from nanobragg_hybrid.units import RTD
 
@@ -52,16 +52,22 @@ def log_image(log: Log, statistics: Statistics, images: Images) -> None:
         log.fact("seed of noise image", images.noise.seed)
 
 
+_COMPUTED_BY: Final = {
+    "kernel": "kernel",
+    "device": "device",
+    "dtype": "number type",
+    "executable": "executable",
+}
+"""What an engine's provenance says about the computation -> the words of the log."""
+
+
 def log_kernel(log: Log, provenance: Mapping[str, Any]) -> None:
-    """Which of its kernels the C engine used, and why the slow one, if it did; or which device and
-    number type the torch engine used."""
+    """Which kernel, device or executable rendered the image; and why the slow kernel, if it did."""
     log.group("computed by")
-    if "kernel" in provenance:
-        reason = provenance["kernel_reason"]
-        log.fact("kernel", provenance["kernel"] + (f", because {reason}" if reason else ""))
-    else:
-        log.fact("device", provenance["device"])
-        log.fact("number type", provenance["dtype"])
+    for key, words in _COMPUTED_BY.items():
+        if key in provenance:
+            reason = provenance.get("kernel_reason") if key == "kernel" else None
+            log.fact(words, provenance[key] + (f", because {reason}" if reason else ""))
 
 
 def log_files(log: Log, files: Mapping[str, str]) -> None:
