@@ -282,11 +282,14 @@ class Quirks(Record):
 
         A preset (``nanobragg``, ``nanobragg-fixed`` or ``none``; nanobragg if left out) and then
         ``+name`` or ``-name`` for each quirk that differs from it, separated by commas.  Raises
-        `ConfigError` for an unknown preset or name, a name without sign or a name given twice.
+        `ConfigError` for what is no text, an unknown preset or name, a name without sign or a name
+        given twice.
         """
+        if not isinstance(text, str):
+            raise ConfigError("quirks", text, "a text like none,+phi_carryover")
         words = [word.strip() for word in text.split(",")]
         quirks = cls()
-        if words[0] and words[0][0] not in "+-":
+        if words[0][:1] not in ("+", "-"):
             if words[0] not in _PRESETS:
                 raise ConfigError("quirks", words[0], "one of " + ", ".join(_PRESETS))
             quirks = cls.from_bits(_PRESETS[words[0]])

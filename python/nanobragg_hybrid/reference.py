@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from .backends import ProgressCallback
 from .c_engine.engine import Plan
 from .config import Experiment
-from .errors import BackendError, ExecutableError, RenderCancelled, UnsupportedError
+from .errors import BackendError, ConfigError, ExecutableError, RenderCancelled, UnsupportedError
 from .io.dump import dump_is_read_shifted, write_dump
 from .io.hkl import write_hkl
 from .io.raw import read_raw
@@ -60,6 +60,8 @@ class _Output(NamedTuple):
 def find_executable(c_bin: str | os.PathLike[str] | None = None) -> Path:
     """The reference executable: `c_bin`, else what NB_C_BIN names; a bare name is looked for in
     PATH.  Raises `BackendError` if there is none, or if it cannot be run."""
+    if c_bin is not None and not isinstance(c_bin, str | os.PathLike):
+        raise ConfigError("c_bin", c_bin, "a path, or None")
     given = os.fspath(c_bin) if c_bin is not None else os.environ.get(VARIABLE, "")
     if not given:
         raise BackendError(

@@ -149,6 +149,15 @@ def test_runs_must_be_positive(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--runs: got 0, need at least 1" in capsys.readouterr().err
 
 
+def test_a_file_that_cannot_be_written_is_known_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("nanobragg_hybrid.cli.bench.bench", lambda **_: pytest.fail("measured"))
+    path = tmp_path / "nowhere" / "figures.json"
+    assert main(["bench", "--json", str(path)]) == 1
+    assert f"{path}: No such file or directory" in capsys.readouterr().err
+
+
 # ---- whole runs beside another executable ------------------------------------------------------
 
 
@@ -192,7 +201,7 @@ def test_without_a_reference_only_our_own_runs(own: None) -> None:
 
 @pytest.mark.parametrize(
     ("script", "message"),
-    [("exit 3", "ended with status 3 on still 256"), (None, "cannot be run: ")],
+    [("exit 3", "ended with status 3 on still 256$"), (None, "cannot be run: ")],
 )
 def test_a_program_that_fails(own: None, tmp_path: Path, script: str | None, message: str) -> None:
     other = tmp_path / "other" if script is None else _program(tmp_path / "other", script)

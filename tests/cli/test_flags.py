@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,9 @@ from nanobragg_hybrid.nanobragg_args.fields import Fields
 from nanobragg_hybrid.nanobragg_args.flags import FLAGS, OWN_OPTIONS, STEMS, SUBJECTS, Flag
 
 SPELLINGS = [spelling for flag in FLAGS for spelling in flag.spellings]
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "files_and_command_line.md"
+PAGE_WORDS = set(re.findall(r"--?\w+", PAGE.read_text()))
 
 # Words that fire more than the row they name (quirk cli_substring).
 ALSO = {
@@ -75,3 +79,12 @@ def test_help_states_units_under_every_subject_and_fits_a_page() -> None:
     for flag in FLAGS:
         assert flag.unit == "" or f"[{flag.unit}]" in " ".join(text.split())
     assert max(map(len, lines)) <= 100
+
+
+@pytest.mark.parametrize("spelling", [*SPELLINGS, *(option.spelling for option in OWN_OPTIONS)])
+def test_the_page_mentions_every_spelling(spelling: str) -> None:
+    assert spelling in PAGE_WORDS
+
+
+def test_half_a_word_is_not_a_spelling() -> None:
+    assert "-gauss_hkl" not in PAGE_WORDS

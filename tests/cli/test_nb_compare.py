@@ -372,6 +372,7 @@ def test_status_2_executable_that_fails(tmp_path: Path, capsys: pytest.CaptureFi
     message = capsys.readouterr().err
     assert "B (reference): " in message
     assert "failed with exit status 7; its last words: broken" in message
+    assert f"what there is so far: {made}\n" in message
     assert (made / "b.stdout.txt").read_text() == "printed\n"
     assert (made / "b.stderr.txt").read_text() == "broken\n"
     assert (made / "a.bin").is_file()

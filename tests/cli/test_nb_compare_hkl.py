@@ -86,6 +86,13 @@ def test_another_amplitude(tmp_path: Path) -> None:
         (["--hkl", HKL, "--fdump", "DUMP", "--tolerance", "-1"], 1, "tolerance: got -1.0, need"),
         (["--hkl", HKL, "--fdump", "DUMP", "--quirks", "colour"], 1, "quirks: got 'colour', need"),
         (["--hkl", HKL, "--fdump", "DUMP", "--out", "/nowhere/x.md"], 5, "/nowhere/x.md: No such"),
+        (["--hkl", HKL, "--fdump", "DUMP", "--out", "DUMP"], 1, "named for the report, but it is"),
+        (["--hkl", HKL, "--fdump", "DUMP", "--metrics", HKL], 1, "but it is a file that is read"),
+        (
+            ["--hkl", HKL, "--fdump", "DUMP", "--out", "NEW", "--metrics", "NEW"],
+            1,
+            "named for the metrics, but it is also named for the report",
+        ),
     ],
 )
 def test_failures(
@@ -93,11 +100,14 @@ def test_failures(
 ) -> None:
     garbage = dump.with_name("garbage")
     garbage.write_bytes(b"\x89\x00\xff\n\xfe garbage")
-    files = {"DUMP": str(dump), "GARBAGE": str(garbage)}
+    files = {"DUMP": str(dump), "GARBAGE": str(garbage), "NEW": str(dump.with_name("new"))}
+    before = dump.read_bytes()
     assert main([files.get(word, word) for word in words]) == status
     error = capsys.readouterr().err
     assert message in error
     assert len([line for line in error.splitlines() if " error: " in line]) == 1
+    assert dump.read_bytes() == before
+    assert not dump.with_name("new").exists()
 
 
 @pytest.mark.parametrize(

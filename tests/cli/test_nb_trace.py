@@ -105,6 +105,29 @@ def test_a_region_pixel_by_pixel(capsys: Out) -> None:
     assert pixels == [((f,), (s,)) for s in (7.0, 8.0) for f in (3.0, 4.0)]
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--scan", "0", "0", "0", "64", "--", *ARGS], "--scan: got [0, 0, 0, 64], need F within"),
+        (["--scan", "-1", "0", "0", "0", "--", *ARGS], "--scan: got [-1, 0, 0, 0], need F within"),
+        ([*PIXEL, "--", *ARGS, "--threads", "2"], "--threads: is no option of nanoBragg"),
+    ],
+)
+def test_nothing_is_printed_of_what_cannot_be_done(
+    words: list[str], message: str, capsys: Out
+) -> None:
+    assert main(words) == 1
+    printed = capsys.readouterr()
+    assert message in printed.err
+    assert printed.out == ""
+
+
+def test_a_region_up_to_the_last_pixel(capsys: Out) -> None:
+    assert main(["--scan", "63", "63", "63", "63", "--", *ARGS]) == 0
+    (record,) = parse_trace(capsys.readouterr().out, "out")
+    assert (record.values["fast"], record.values["slow"]) == ((63.0,), (63.0,))
+
+
 def test_a_region_by_two_engines_as_json(capsys: Out) -> None:
     """A trace for every pixel from each engine, its numbers those of the pixel alone."""
     needs_torch()

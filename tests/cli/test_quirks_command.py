@@ -194,13 +194,26 @@ def test_wrong_words(words: list[str], message: str, capsys: pytest.CaptureFixtu
         (["--pixel", "24", "0"], SMALL, "pixel: got fast 24, slow 0, need fast 0 to 23"),
         (["--json", "nosuch/x.json"], SMALL, "No such file"),
         (["--out", "nosuch/x.png"], SMALL, "No such file"),
+        (["--out", "x", "--json", "x"], SMALL, "named for the picture, but it is also named for"),
+        (["--json", "a.hkl"], f"{SMALL} -hkl a.hkl", "a.hkl: named for the JSON, but it is a file"),
+        ([], f"{SMALL} --json x", "--json x: has its place before the --"),
+        ([], f"{SMALL} --dtype float32", "dtype: got 'float32', need None: the backend 'c'"),
     ],
 )
 def test_failures(
-    own: list[str], args: str, message: str, capsys: pytest.CaptureFixture[str]
+    own: list[str],
+    args: str,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.hkl").write_text("1 0 0 5\n")
     assert main(["quirks", "--explain", *own, "--", *args.split()]) == 1
     assert message in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["a.hkl"]
+    assert (tmp_path / "a.hkl").read_text() == "1 0 0 5\n"
 
 
 def test_change_of_dark_images() -> None:

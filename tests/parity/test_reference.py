@@ -139,6 +139,8 @@ def test_no_executable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain.chmod(0o755)
     with pytest.raises(nb.BackendError, match=r"plain: cannot be run: Exec format error"):
         render(plain)
+    with pytest.raises(nb.ConfigError, match="c_bin: got 3, need a path, or None"):
+        nb.simulate(SMALL, TABLE, backend="reference", c_bin=3)
     with pytest.raises(nb.ConfigError, match=r"c_bin: got .*, need None: the backend 'c' does not"):
         nb.simulate(SMALL, TABLE, c_bin=plain)
 

@@ -132,10 +132,22 @@ def test_what_cannot_be_rendered(changes: dict[str, object], words: str) -> None
             nb.simulate(SMALL.replace(changes), FACTORS, backend=backend)
 
 
-@pytest.mark.parametrize(("name", "value"), [("tile_steps", 0), ("dtype", "float16")])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("tile_steps", 0),
+        ("tile_steps", "many"),
+        ("dtype", "float16"),
+        ("quirks", "none"),
+        ("config", None),
+        ("structure_factors", 100.0),
+    ],
+)
 def test_model_options_are_checked(name: str, value: object) -> None:
-    with pytest.raises(nb.ConfigError, match=name):
-        ForwardModel(SMALL, FACTORS, **{name: value})
+    good = {"config": SMALL, "structure_factors": FACTORS, "quirks": nb.Quirks.none()}
+    ForwardModel(**good)
+    with pytest.raises(nb.ConfigError, match=f"{name}: got {value!r}, need "):
+        ForwardModel(**(good | {name: value}))
 
 
 def test_progress_can_stop_the_rendering() -> None:

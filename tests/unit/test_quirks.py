@@ -72,7 +72,9 @@ def test_parse(text: str, names_off: set[str]) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "got '', need"),
+        ("", "got '', need one of nanobragg, nanobragg-fixed, none"),
+        (None, r"got None, need a text like none,\+phi_carryover"),
+        (Quirks.none(), "need a text like"),
         ("all", "one of nanobragg, nanobragg-fixed, none"),
         ("none,phi_carryover", r"\+name or -name"),
         ("none,none", r"\+name or -name"),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from nanobragg_hybrid.backends import backend_options, get_backend
 from nanobragg_hybrid.cli.inputs import Input, Warn, read_input
 from nanobragg_hybrid.cli.log import Log
-from nanobragg_hybrid.cli.options import Options
+from nanobragg_hybrid.cli.options import nanobragg_words
 from nanobragg_hybrid.config.seeds import with_clock_seeds
 from nanobragg_hybrid.errors import CommandLineError, ExecutableError, NanobraggError
 from nanobragg_hybrid.quirk_effects import quirks_that_mattered
@@ -75,11 +75,7 @@ def read_sides(
 
     folder: of the files that they name; None: the current one.  Raises what the reading raises.
     """
-    options = Options()
-    options.words = _split(words) if isinstance(words, str) else list(words)
-    own = [word for word in options.words if word.startswith("--")]
-    if own:
-        raise CommandLineError(f"{own[0]}: is no option of nanoBragg")
+    options = nanobragg_words(_split(words) if isinstance(words, str) else words)
     inputs: dict[Quirks, Input] = {}
     with contextlib.chdir(folder or Path.cwd()):
         for side in sides:

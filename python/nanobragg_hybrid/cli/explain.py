@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 
 from nanobragg_hybrid.backends import get_backend
 from nanobragg_hybrid.cli.inputs import Input, Warn, read_command, read_input
+from nanobragg_hybrid.cli.outputs import check_outputs
 from nanobragg_hybrid.cli.pictures import grey, painted, white_point
 from nanobragg_hybrid.errors import ConfigError, Description, NanobraggError
 from nanobragg_hybrid.quirks import LEDGER, Quirk, Quirks
@@ -104,17 +107,24 @@ class Explanation(NamedTuple):
     picture: NDArray[np.uint8]
 
 
-def explain(options: Options, pixels: Sequence[tuple[int, int]], warn: Warn) -> Explanation:
+def explain(
+    options: Options,
+    pixels: Sequence[tuple[int, int]],
+    warn: Warn,
+    outputs: Mapping[str, Path] = MappingProxyType({}),
+) -> Explanation:
     """Renders a command line, and again for each quirk that could have changed its image, with that
     quirk off.
 
     These are the quirks that the simulation names, and those without which words and files mean
-    another experiment or other structure factors.  `pixels` to look at are (fast, slow).  Raises
-    errors of the package for the command line as asked for.
+    another experiment or other structure factors.  `pixels` to look at are (fast, slow).  `outputs`
+    are the files that will be written, by what they hold.  Raises errors of the package for the
+    command line as asked for, and for a file that should not be written.
     """
     get_backend(options.backend)
     quirks = Quirks.parse(options.quirks)
     asked = read_input(options, quirks, warn)
+    check_outputs(outputs, asked.files())
     for pixel in pixels:
         _require_pixel(pixel, asked.command.experiment.detector.shape)
     base = _simulate(options, asked, None)
@@ -167,6 +177,9 @@ def _simulate(options: Options, given: Input, seeds: Experiment | None) -> Simul
         backend=options.backend,
         quirks=given.command.quirks,
         threads=options.threads,
+        kernel=options.kernel,
+        device=options.device,
+        dtype=options.dtype,
     )
 
 

@@ -8,7 +8,6 @@ that an image is wanted.
 from __future__ import annotations
 
 import gc
-import io
 import os
 import signal
 import sys
@@ -16,7 +15,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from nanobragg_hybrid._version import __version__
-from nanobragg_hybrid.cli.log import Log
+from nanobragg_hybrid.cli.log import Log, prepare_streams
 from nanobragg_hybrid.cli.options import Options, split_options
 from nanobragg_hybrid.errors import FileAccessError, NanobraggError
 
@@ -34,7 +33,7 @@ def console() -> NoReturn:
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     gc.disable()
-    _prepare_streams()
+    prepare_streams()
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) == signal.SIG_DFL:
             signal.signal(number, signal.default_int_handler)
@@ -62,15 +61,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         _say(f"error: {error}")
         status = FAILED
     return status
-
-
-def _prepare_streams() -> None:
-    """Streams that were closed lead nowhere, and any file name can be printed."""
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _dispatch(words: Sequence[str], log: Log) -> int:

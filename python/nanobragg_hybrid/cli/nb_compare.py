@@ -44,7 +44,7 @@ from nanobragg_hybrid.cli.tool import (
     FILE_ERROR,
     RUNNER_FAILED,
     USAGE,
-    end_like_ctrl_c,
+    prepare_process,
     run_tool,
     say,
     split_words,
@@ -107,10 +107,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             return _dispatch(asked, words, args)
         except OtherShapeError as error:
-            _say(f"error: {error}; --resample brings B to the shape of A")
+            _say_error(f"{error}; --resample brings B to the shape of A", error)
             return OTHER_SHAPE
         except RunnerError as error:
-            _say(f"error: {error}")
+            _say_error(str(error), error)
             return RUNNER_FAILED
 
     return run_tool(PROG, body)
@@ -118,7 +118,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def console() -> NoReturn:
     """The console script."""
-    end_like_ctrl_c()
+    prepare_process()
     sys.exit(main())
 
 
@@ -179,6 +179,7 @@ def _compare_runs(
             run = run_side(side, given, now_s)
         except RunnerError as error:
             write_texts(folder, side.label, error.stdout, error.stderr)
+            error.add_note(f"what there is so far: {folder}")
             raise
         write_texts(folder, side.label, run.stdout, run.stderr)
         write_raw(folder / f"{side.label}.bin", run.result.image)
@@ -232,7 +233,9 @@ def _finish(
     is_resampled = a.shape != b.shape
     if is_resampled:
         if not asked.resample:
-            raise OtherShapeError(shapes_text(a, b))
+            other = OtherShapeError(shapes_text(a, b))
+            other.add_note(f"what there is so far: {folder}")
+            raise other
         b = resample(b, a.shape)
     region = Region.whole(a.shape) if asked.roi is None else Region(*asked.roi)
     found = compared(a, b, region, criteria)
@@ -312,6 +315,13 @@ def _compare_suite(asked: argparse.Namespace, criteria: Criteria, command: str) 
         counts = ", ".join(f"{count} {status}" for status, count in document["counts"].items())
         print(f"{len(results)} cases: {counts}\nfolder {folder}")
     return _SUITE_STATUS[worst(results)]
+
+
+def _say_error(text: str, error: Exception) -> None:
+    """The message, then the notes that the error has."""
+    _say(f"error: {text}")
+    for note in getattr(error, "__notes__", ()):
+        _say(note)
 
 
 def _say(text: str) -> None:

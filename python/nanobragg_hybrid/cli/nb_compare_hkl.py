@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from nanobragg_hybrid._version import __version__
 from nanobragg_hybrid.backends import get_backend
 from nanobragg_hybrid.cli.json_text import json_text
+from nanobragg_hybrid.cli.outputs import check_outputs
 from nanobragg_hybrid.cli.tool import (
     AGREE,
     DIVERGED,
     EXIT_STATUS,
     ToolParser,
-    end_like_ctrl_c,
+    prepare_process,
     run_tool,
     say,
 )
@@ -27,7 +28,7 @@ from nanobragg_hybrid.errors import NanobraggWarning
 from nanobragg_hybrid.io.atomic import AtomicFiles
 from nanobragg_hybrid.io.dump import read_dump
 from nanobragg_hybrid.io.hkl import read_hkl
-from nanobragg_hybrid.io.text import read_bytes
+from nanobragg_hybrid.io.text import read_bytes, write_text
 from nanobragg_hybrid.parity.structure_factors import (
     Lookup,
     TableComparison,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.structure_factors import StructureFactors
 
 PROG: Final = "nb-compare-hkl"
+_REPORT, _METRICS = "report", "metrics"
 _ENGINES: Final = ("c", "torch")
 _EPILOG: Final = f"""\
 examples:
@@ -70,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def console() -> NoReturn:
     """The console script."""
-    end_like_ctrl_c()
+    prepare_process()
     sys.exit(main())
 
 
@@ -112,6 +114,7 @@ def _parser() -> argparse.ArgumentParser:
 def _compare(asked: argparse.Namespace, command: str) -> int:
     quirks = Quirks.parse(asked.quirks)
     tables = _read(asked, quirks)
+    check_outputs(_outputs(asked), [Path(path) for path in (asked.hkl, asked.fdump) if path])
     hashes = {
         f"{name}_sha256": None if path is None else hashlib.sha256(read_bytes(path)).hexdigest()
         for name, path in (("hkl", asked.hkl), ("fdump", asked.fdump))
@@ -172,12 +175,18 @@ def _lookup(engine: str, table: StructureFactors) -> Lookup:
     return lambda hkl: backend.structure_factors_at(table, hkl)
 
 
+def _outputs(asked: argparse.Namespace) -> dict[str, Path]:
+    """The files to be written, by what they hold."""
+    named = {_REPORT: asked.out, _METRICS: asked.metrics}
+    return {kind: Path(path) for kind, path in named.items() if path is not None}
+
+
 def _write(asked: argparse.Namespace, report: str, document: dict[str, Any]) -> None:
+    texts = {_REPORT: report, _METRICS: json_text(document)}
     with AtomicFiles() as files:
-        for path, text in ((asked.out, report), (asked.metrics, json_text(document))):
-            if path is not None:
-                with files.write(Path(path)) as file:
-                    file.write(text.encode("utf-8"))
+        for kind, path in _outputs(asked).items():
+            with files.write(path) as file:
+                write_text(file, texts[kind])
 
 
 if __name__ == "__main__":

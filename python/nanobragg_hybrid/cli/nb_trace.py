@@ -18,7 +18,7 @@ from nanobragg_hybrid.cli.json_text import json_text
 from nanobragg_hybrid.cli.tool import (
     AGREE,
     DIVERGED,
-    end_like_ctrl_c,
+    prepare_process,
     run_tool,
     say,
     split_words,
@@ -36,6 +36,7 @@ from nanobragg_hybrid.cli.trace_sides import (
 )
 from nanobragg_hybrid.errors import ConfigError, FileFormatError
 from nanobragg_hybrid.io.atomic import AtomicFiles, access_errors
+from nanobragg_hybrid.io.text import write_text
 from nanobragg_hybrid.parity.trace_report import (
     comparison_document,
     comparison_lines,
@@ -63,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def console() -> NoReturn:
     """The console script."""
-    end_like_ctrl_c()
+    prepare_process()
     sys.exit(main())
 
 
@@ -94,6 +95,8 @@ def _print_traces(asked: argparse.Namespace, args: Sequence[str], command: str) 
     backends = list(dict.fromkeys(asked.backends or ["c"]))
     warn = _warner()
     runners = [Runner(name, quirks, args, now_s, asked.c_bin, warn) for name in backends]
+    if asked.scan is not None:
+        _check_scan(asked.scan, runners[0].shape)
     documents: list[dict[str, Any]] = []
     for pixel in _pixels(asked):
         for runner in runners:
@@ -122,6 +125,14 @@ def _pixels(asked: argparse.Namespace) -> Iterator[tuple[int, int]]:
     fast_0, fast_1, slow_0, slow_1 = asked.scan
     for slow, fast in itertools.product(range(slow_0, slow_1 + 1), range(fast_0, fast_1 + 1)):
         yield fast, slow
+
+
+def _check_scan(scan: Sequence[int], shape: tuple[int, int]) -> None:
+    """Before the first line is printed."""
+    fast_0, fast_1, slow_0, slow_1 = scan
+    if fast_0 < 0 or slow_0 < 0 or fast_1 >= shape[1] or slow_1 >= shape[0]:
+        rule = f"F within 0 to {shape[1] - 1} and S within 0 to {shape[0] - 1}"
+        raise ConfigError("--scan", list(scan), rule)
 
 
 def _lines(found: Found, *, phi: bool) -> Iterator[str]:
@@ -231,9 +242,9 @@ def _write(folder: Path, comparison: Comparison, document: dict[str, Any]) -> No
         folder.mkdir(parents=True, exist_ok=True)
     with AtomicFiles() as files:
         with files.write(folder / "metrics.json") as file:
-            file.write(json_text(document).encode("utf-8"))
+            write_text(file, json_text(document))
         with files.write(folder / "summary.md") as file:
-            file.write(comparison_markdown(comparison).encode("utf-8"))
+            write_text(file, comparison_markdown(comparison))
 
 
 if __name__ == "__main__":

@@ -64,6 +64,19 @@ def split_options(words: Sequence[str]) -> Options:
     return options
 
 
+def nanobragg_words(words: Sequence[str]) -> Options:
+    """Options without any of ours: `words` are what follows ``--`` of a tool.
+
+    Raises `CommandLineError` for a word that begins with two dashes.
+    """
+    own = next((word for word in words if word.startswith("--")), None)
+    if own is not None:
+        raise CommandLineError(f"{own}: is no option of nanoBragg")
+    options = Options()
+    options.words = list(words)
+    return options
+
+
 def _thread_count(word: str) -> int:
     if not (word.isascii() and word.isdigit() and len(word) < 10 and int(word) >= 1):
         raise CommandLineError(f"--threads: got {quoted(word)}, need a whole number >= 1")

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Final, NoReturn
 
-from nanobragg_hybrid.cli.log import silence_stdout
+from nanobragg_hybrid.cli.log import prepare_streams, silence_stdout
 from nanobragg_hybrid.errors import (
     CommandLineError,
     ConfigError,
@@ -66,12 +66,22 @@ def run_tool(prog: str, body: Callable[[], int]) -> int:
         say(prog, f"error: {str(error) or 'out of memory'}")
         return RUNNER_FAILED
     except OSError as error:
-        say(prog, f"error: {error}")
+        say(prog, f"error: {os_problem(error)}")
         return FILE_ERROR
 
 
-def end_like_ctrl_c() -> None:
-    """Being asked to end counts as Ctrl-C, so that no program is left running."""
+def os_problem(error: OSError) -> str:
+    """What went wrong; where no file is named it was the printing, and nothing more is printed."""
+    if error.filename is not None:
+        return str(error)
+    silence_stdout()
+    return f"standard output: {error.strerror or error}"
+
+
+def prepare_process() -> None:
+    """For a process of its own: any stream may be closed, and being asked to end counts as Ctrl-C,
+    so that no program is left running."""
+    prepare_streams()
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) == signal.SIG_DFL:
             signal.signal(number, signal.default_int_handler)

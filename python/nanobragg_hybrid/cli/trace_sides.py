@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from nanobragg_hybrid.backends import available_backends
 from nanobragg_hybrid.cli.inputs import Warn, read_input
-from nanobragg_hybrid.cli.options import Options
+from nanobragg_hybrid.cli.options import nanobragg_words
 from nanobragg_hybrid.config.seeds import with_clock_seeds
 from nanobragg_hybrid.errors import (
     BackendError,
@@ -69,14 +69,17 @@ class Runner:
         self.backend = backend
         self.quirks = quirks
         self._c_bin = c_bin
-        options = Options()
-        options.words = list(words)
-        command, self._table = read_input(options, quirks, warn)
+        command, self._table = read_input(nanobragg_words(words), quirks, warn)
         self._experiment = with_clock_seeds(command.experiment, now_s, quirks)
         self._tracer: Tracer | None = None
         if backend != REFERENCE:
             with _engine_errors(backend):
                 self._tracer = tracer(self._experiment, self._table, backend=backend, quirks=quirks)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Pixels of the detector (slow, fast)."""
+        return self._experiment.detector.shape
 
     def trace(self, pixel: tuple[int, int], wanted: Wanted) -> Found:
         """The trace of a pixel (fast, slow) with the steps that were asked for."""

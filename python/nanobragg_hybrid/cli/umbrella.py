@@ -7,11 +7,12 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from nanobragg_hybrid._version import __version__
 from nanobragg_hybrid.cli.log import silence_stdout
-from nanobragg_hybrid.errors import NanobraggError
+from nanobragg_hybrid.cli.tool import os_problem, prepare_process
+from nanobragg_hybrid.errors import CommandLineError, NanobraggError
 from nanobragg_hybrid.quirks import Quirks
 
 if TYPE_CHECKING:
@@ -47,10 +48,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("nanobragg-hybrid: interrupted", file=sys.stderr)
         return INTERRUPTED
-    except (NanobraggError, OSError, MemoryError) as error:
+    except (NanobraggError, MemoryError) as error:
         print(f"nanobragg-hybrid: error: {error}", file=sys.stderr)
         return FAILED
+    except OSError as error:
+        print(f"nanobragg-hybrid: error: {os_problem(error)}", file=sys.stderr)
+        return FAILED
     return 0
+
+
+def console() -> NoReturn:
+    """The console script."""
+    prepare_process()
+    sys.exit(main())
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -138,7 +148,12 @@ def _explain(arguments: argparse.Namespace, command_line: Sequence[str]) -> None
         print(f"nanobragg-hybrid: warning: {text}", file=sys.stderr)
 
     pixels = [(fast, slow) for fast, slow in arguments.pixel or ()]
-    found = explain(split_options(command_line), pixels, warn)
+    named = {"JSON": arguments.json, "picture": arguments.out}
+    outputs = {kind: Path(path) for kind, path in named.items() if path is not None}
+    options = split_options(command_line)
+    if options.json is not None:
+        raise CommandLineError(f"--json {options.json}: has its place before the --")
+    found = explain(options, pixels, warn, outputs)
     with AtomicFiles() as files:
         if arguments.json is not None:
             document = {
@@ -158,11 +173,14 @@ def _explain(arguments: argparse.Namespace, command_line: Sequence[str]) -> None
 def _bench(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
     from nanobragg_hybrid.cli.bench import bench
     from nanobragg_hybrid.cli.json_text import json_text
+    from nanobragg_hybrid.cli.outputs import check_outputs
     from nanobragg_hybrid.io.text import write_text
 
     runs = arguments.runs if arguments.runs is not None else 2 if arguments.quick else 5
     if runs < 1:
         parser.error(f"--runs: got {runs}, need at least 1")
+    if arguments.json is not None:
+        check_outputs({"figures": Path(arguments.json)}, [])
     document = bench(
         quick=arguments.quick,
         runs=runs,
@@ -215,4 +233,4 @@ def _demo(out: Path, backend: str, quirks: Quirks) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    console()

@@ -151,7 +151,8 @@ def run_once(
             raise BackendError(f"{program} cannot be run: {reason}")
         status, wall, peak, message = json.loads(done.stdout)
         if status != 0:
-            raise BackendError(f"{program} ended with status {status} on {line.name}: {message}")
+            last_words = f": {message}" if message else ""
+            raise BackendError(f"{program} ended with status {status} on {line.name}{last_words}")
         to.wall_s.append(wall)
         to.peak_bytes = max(to.peak_bytes, peak)
         to.image_sha256 = _sha256(folder / "floatimage.bin")

@@ -65,6 +65,9 @@ def write_bytes(path: Destination, data: bytes) -> None:
 
 
 def write_text(path: Destination, text: str, *, encoding: str = "utf-8") -> None:
-    """Writes `text` as it is, complete or not at all.  Raises `FileAccessError`."""
+    """Writes `text` as it is, complete or not at all.  Raises `FileAccessError`.
+
+    What the encoding lacks, like a byte of a file name that is no UTF-8, is written as an escape.
+    """
     with atomic_write(path) as file:
-        file.write(text.encode(encoding))
+        file.write(text.encode(encoding, errors="backslashreplace"))

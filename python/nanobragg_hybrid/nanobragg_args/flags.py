@@ -655,7 +655,11 @@ class OwnOption(NamedTuple):
 OWN_OPTIONS: tuple[OwnOption, ...] = (
     OwnOption("--help", "", "print this text"),
     OwnOption("--version", "", "print the version"),
-    OwnOption("--backend", "NAME", "what renders the image: c, or torch where it is installed"),
+    OwnOption(
+        "--backend",
+        "NAME",
+        "what renders the image: c, torch where it is installed, reference (NB_C_BIN)",
+    ),
     OwnOption("--kernel", "NAME", "c: auto, exact, baseline, avx2, avx512; the bytes are the same"),
     OwnOption("--device", "NAME", "torch: cpu, cuda, cuda:1, auto"),
     OwnOption("--dtype", "NAME", "torch: float64, or float32 with phases in float64"),

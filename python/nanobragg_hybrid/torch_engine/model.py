@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from nanobragg_hybrid.config import Experiment
+from nanobragg_hybrid.config.validate import Integer, require_class
 from nanobragg_hybrid.errors import ConfigError, Description
 from nanobragg_hybrid.quirks import Quirks
 from nanobragg_hybrid.structure_factors import StructureFactors
@@ -32,6 +33,7 @@ from .tables import tables_of
 
 _CPU_TILE_STEPS = 2**16
 _GPU_TILE_STEPS = 2**22
+_TILE_STEPS = Integer(at_least=1)
 
 Values = Mapping[str, Tensor]
 Progress = Callable[[int], None]
@@ -66,14 +68,19 @@ class ForwardModel:
         *,
         tile_steps: int | None = None,
     ) -> None:
+        quirks = Quirks() if quirks is None else quirks
+        require_class("config", config, Experiment)
+        require_class("structure_factors", structure_factors, StructureFactors)
+        require_class("quirks", quirks, Quirks)
         self.dtype = dtype_of(dtype)
         self.device = device_of(device)
         if tile_steps is None:
             tile_steps = _CPU_TILE_STEPS if self.device.type == "cpu" else _GPU_TILE_STEPS
-        if tile_steps < 1:
-            raise ConfigError("tile_steps", tile_steps, "an integer >= 1")
-        self._tiling = Tiling(tile_steps)
-        self._setup = set_up(config, structure_factors, Quirks() if quirks is None else quirks)
+        try:
+            self._tiling = Tiling(_TILE_STEPS.normalise(tile_steps))
+        except ValueError:
+            raise ConfigError("tile_steps", tile_steps, _TILE_STEPS.text) from None
+        self._setup = set_up(config, structure_factors, quirks)
         self._tables = tables_of(self._setup, self.device, self.dtype)
         self._lit = lit_pixels(config, self.device)
         self._paths = {path.name: path for path in differentiable_paths(self._setup)}
