@@ -6,10 +6,11 @@ usage: python benchmarks/agreement_table.py [--dtype float64|float32|both] [--de
 Columns: share of the pixels that are identical as float32; largest difference in units in the last
 place (ULP); relative L2 norm of the difference to the recorded image; for ordinary cases also that
 to the C engine's values before rounding.  A row that misses its bound (float64: 99.99% identical,
-no more than 1 ULP; float32: relative L2 of 1e-5) is marked with `*`, the worst row of each column
-with `<`.  --pilatus also renders the real frame in DIR (which holds A.mat and scaled.hkl): the
-three recorded crops, or with --whole the whole frame, against the C engine's image of it, whose
-hash has to be the recorded one.
+no more than 1 ULP, 1e-13 before rounding; float32: relative L2 of 1e-5; NaN and infinities at the
+same pixels) is marked with `*`, the worst row of each column with `<`; the exit status is 1 if
+there is such a row, or no row at all.  --pilatus also renders the real frame in DIR (which holds
+A.mat and scaled.hkl): the three recorded crops, or with --whole the whole frame, against the C
+engine's image of it, whose hash has to be the recorded one.
 """
 
 from __future__ import annotations
@@ -51,8 +52,12 @@ class Row:
     @property
     def misses(self) -> bool:
         """Whether the bound of its number type is not met."""
+        if not self.figures.same_non_finite:
+            return True
         if self.dtype == "float32":
             return not self.figures.relative_l2 <= 1e-5
+        if self.before_rounding is not None and not self.before_rounding <= 1e-13:
+            return True
         return self.figures.identical < 0.9999 or self.figures.max_ulp > 1
 
 
@@ -164,7 +169,8 @@ def worst_of(rows: list[Row]) -> dict[str, float]:
     }
 
 
-def main() -> None:
+def main() -> int:
+    """Prints the table; the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dtype", choices=["float64", "float32", "both"], default="both")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, auto")
@@ -198,7 +204,8 @@ def main() -> None:
     if options.json is not None:
         facts = [dataclasses.asdict(row) for row in rows]
         options.json.write_text(json.dumps(facts, indent=1) + "\n")
+    return int(not rows or any(row.misses for row in rows))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -14,20 +14,10 @@ from recorded import INPUTS, image, table
 from with_torch import torch
 
 import nanobragg_hybrid as nb
+from agreement import CHOSEN as CASES
 from agreement import Figures, compare, experiment_of, relative_l2
 from nanobragg_hybrid.torch_engine import ForwardModel
 
-CASES = """
-    triclinic hkl_mat cubic_N1 cubic_N100 cubic_N2 long_wave cell_hex mat_tric mat_and_cell
-    misset_xyz misset_mat misset_random_1 conv_xds conv_adxv conv_denzo conv_dials orgxy_xds
-    close_distance pivot_sample_rot rot_large twotheta_xds twotheta_pivot_beam xclose_twotheta
-    custom_vectors custom_nonunit_odet pix0_sample rect_fs point_pixel curved_rot thick_auto
-    thick_rot thick_os polar_neg polar_xds nopolar oversample3 os_all os_polar_mosaic hkl_sparse
-    hkl_offset dump_read dump_whitespace interp interp_auto interp_latch interp_saxs round
-    round_fudge gauss gauss_mosaic_phi tophat tophat_fudge xtal_thick phi0_carryover phi_cross_zero
-    phi_dials phi0_masked mosaic_phi_hkl disp_auto div_even div_square sourcefile_weighted
-    sourcefile_comment flux water_phi dmin_polar roi_phi0 mask_roi img_and_mask roi_reversed kitchen
-""".split()
 FIXED = ["phi0_carryover", "roi_phi0", "os_all", "kitchen"]
 
 # Measured over all cases: float64 all pixels identical, 4e-14 before rounding; float32 3e-7.

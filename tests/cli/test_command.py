@@ -145,6 +145,19 @@ def test_quirks_are_honoured(folder: Path) -> None:
 # Single pixels
 
 
+def test_log_names_the_quirks_that_mattered(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [*SMALL, "-noprogress", "-osc", "1", "-phisteps", "3", "--json", "run.json"]
+    title = "\nquirks that could have changed this image\n"
+    assert main(words) == 0
+    listed = capsys.readouterr().out.split(title)[1].split()
+    assert listed == json.loads((folder / "run.json").read_text())["quirks_that_mattered"]
+    assert listed[0] == "phi_carryover"
+    assert main([*words, "--quirks", "none"]) == 0
+    assert title not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("case", ["triclinic", "hkl_mat", "mosaic_phi", "thick", "div_disp"])
 def test_trace_pixel_prints_the_recorded_numbers(
     case: str, folder: Path, capsys: pytest.CaptureFixture[str]

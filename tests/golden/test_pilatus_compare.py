@@ -7,9 +7,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from recorded import PILATUS_ARGS, table
+from structure_factor_files import structure_factors_of
 
+import nanobragg_hybrid as nb
+from agreement import compare, relative_l2
 from nanobragg_hybrid.cli.nb_compare import main
 
 EXPECTED = table("pilatus_expected")
@@ -37,6 +41,8 @@ def test_torch_against_c(pilatus_folder: Path, tmp_path: Path) -> None:
     _is_the_same_image(found["metrics"])
     assert found["metrics"]["sum_a"] == pytest.approx(EXPECTED["sum"], rel=1e-12)
     assert found["metrics"]["relative_l2"] < 1e-9
+    assert found["metrics"]["identical"] >= 0.9999
+    assert found["metrics"]["max_ulp"] <= 1
     assert found["a"]["sha256"] == EXPECTED["floatimage_sha256"]
     peaks = found["peaks"]
     assert peaks["matched"] == peaks["a"] == peaks["b"] == 100
@@ -44,6 +50,28 @@ def test_torch_against_c(pilatus_folder: Path, tmp_path: Path) -> None:
     _, found = _summary(tmp_path, f"{files} --roi 100 156 100 156", 0, pilatus_folder)
     assert found["metrics"]["pixels"] == 57 * 57
     _is_the_same_image(found["metrics"])
+
+
+@pytest.mark.parametrize(("fast", "slow"), [(100, 100), (660, 1010), (1200, 1240)])
+def test_torch_in_both_number_types(fast: int, slow: int, pilatus_folder: Path) -> None:
+    """Three regions of the frame (dark, the brightest pixel, the beam): before rounding in float64,
+    and in float32."""
+    pytest.importorskip("torch", reason="PyTorch is not installed (extra: torch)")
+    experiment = nb.Experiment.from_nanobragg_args(PILATUS_ARGS, pilatus_folder)
+    part = experiment.replace({"sampling.roi": (fast, fast + 56, slow, slow + 56)})
+    factors = structure_factors_of(PILATUS_ARGS, pilatus_folder)
+    need, double, single = (
+        nb.simulate(part, factors, unrounded=True, threads=1, **options)
+        for options in ({}, {"backend": "torch"}, {"backend": "torch", "dtype": "float32"})
+    )
+    assert need.unrounded is not None
+    assert double.unrounded is not None
+    assert np.count_nonzero(need.image) > 500
+    assert relative_l2(double.unrounded, need.unrounded) <= 1e-13
+    figures = compare(double.unrounded, need.image)
+    assert figures.identical >= 0.9999
+    assert figures.max_ulp <= 1
+    assert relative_l2(single.image, need.image) <= 1e-5
 
 
 def test_what_carried_over_vectors_do(pilatus_folder: Path, tmp_path: Path) -> None:

@@ -21,13 +21,15 @@ from recorded import (
 )
 from recorded import run_in_process as run_command
 
-from agreement import compare
+from agreement import CHOSEN, compare
 from nanobragg_hybrid.c_engine.library import available_kernels
 
 CASES = table("cases")
 # Left to benchmarks/agreement_table.py: many steps, or a table of many million reflections.
 LARGE = {"img_spaced", "samplesize_xyz", "xtalsize", "hkl_fivecol"}
-SUCCEED = [name for name, case in CASES.items() if case["exit"] == 0 and name not in LARGE]
+# All others but those of tests/agreement/test_recorded_images.py.
+SUCCEED = [name for name, case in CASES.items() if case["exit"] == 0]
+OTHERS = [name for name in SUCCEED if name not in {*LARGE, *CHOSEN}]
 FLOATS = "floatimage.bin"
 KERNELS = [f" kernel {name}" for name in available_kernels()]
 SAID_ALIKE = """
@@ -43,7 +45,7 @@ def _run(case: str, folder: Path, *extra: str) -> Run:
 
 
 @pytest.mark.filterwarnings("ignore::nanobragg_hybrid.NanobraggWarning")
-@pytest.mark.parametrize("case", SUCCEED)
+@pytest.mark.parametrize("case", OTHERS)
 def test_files(case: str, tmp_path: Path) -> None:
     """The numbers of the log and the bytes of every file; or, where another processor's sine is
     another one, float pixels that are neighbours."""
@@ -66,6 +68,11 @@ def test_files(case: str, tmp_path: Path) -> None:
         assert lines == []
 
 
+def test_every_case_is_somewhere() -> None:
+    assert len(LARGE) == 4
+    assert {*OTHERS, *CHOSEN, *LARGE} == set(SUCCEED)
+
+
 @pytest.mark.parametrize("case", ["hkl_commented"])
 def test_failures_leave_nothing_behind(case: str, tmp_path: Path) -> None:
     run = _run(case, tmp_path, "--backend", "torch")
@@ -85,6 +92,7 @@ def test_log_and_json(case: str, tmp_path: Path, capsys: pytest.CaptureFixture[s
         logs[backend] = (_without_engine(captured.out), captured.err)
         documents[backend] = json.loads((run.folder / FACTS).read_text())
     assert logs["torch"] == logs["c"]
+    assert _files(tmp_path / "torch") == _files(tmp_path / "c")
     ours, theirs = documents["torch"], documents["c"]
     assert ours.keys() == theirs.keys()
     for name in ("facts", "info", "statistics"):
@@ -94,6 +102,12 @@ def test_log_and_json(case: str, tmp_path: Path, capsys: pytest.CaptureFixture[s
     for name in ("quirks_that_mattered", "files", "warnings", "version"):
         assert ours[name] == theirs[name]
     assert (theirs["provenance"]["backend"], ours["provenance"]["backend"]) == ("c", "torch")
+
+
+def _files(folder: Path) -> dict[str, int]:
+    """The sizes of what a run wrote."""
+    paths = [path for path in folder.iterdir() if not path.is_symlink() and path.name != FACTS]
+    return {path.name: path.stat().st_size for path in paths}
 
 
 def _without_engine(log: str) -> list[str]:

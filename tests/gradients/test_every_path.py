@@ -151,6 +151,55 @@ class _Looks(torch.utils._python_dispatch.TorchDispatchMode):
         return function(*args, **(kwargs or {}))
 
 
+class _Operations(torch.utils._python_dispatch.TorchDispatchMode):
+    """Counts operations on tensors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        self.count += 1
+        return function(*args, **(kwargs or {}))
+
+
+def _operations(changes: dict[str, Any]) -> int:
+    experiment, factors, quirks = SCENES["still"]()
+    many = {
+        "goniometer.phi_deg": 1.0,
+        "goniometer.osc_deg": 1.0,
+        "goniometer.phi_steps": 2,
+        "crystal.mosaic_spread_deg": 0.5,
+        "crystal.mosaic_domains": 2,
+        "detector.sensor_thickness_um": 300.0,
+        "detector.sensor_layers": 2,
+    }
+    experiment = experiment.replace(many | changes)
+    model = ForwardModel(experiment, factors, quirks, tile_steps=10**7)
+    values = {name: value.requires_grad_() for name, value in values_of(model).items()}
+    with _Operations() as operations:
+        model(values).sum().backward()
+    return operations.count
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"detector.n_fast": 13, "detector.n_slow": 9},
+        {"goniometer.phi_steps": 11},
+        {"crystal.mosaic_domains": 9},
+        {"beam.divergence_h_steps": 7, "beam.dispersion_steps": 3},
+        {"sampling.oversample": 5},
+        {"detector.sensor_layers": 6},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_no_loop_in_python(changes: dict[str, Any]) -> None:
+    """With a tile for everything, forward and backward take as many operations for more pixels,
+    phi steps, domains, sources, sub-pixels and layers."""
+    assert _operations(changes) == _operations({})
+
+
 def _looks(model: ForwardModel) -> int:
     values = {name: value.requires_grad_() for name, value in values_of(model).items()}
     with _Looks() as looks:

@@ -189,6 +189,23 @@ def test_peak_does_not_grow(few: tuple[int, int], many: tuple[int, int]) -> None
     assert least > 8 * TILE_STEPS
 
 
+def test_4096_pixels_squared_fit_into_4_gb() -> None:
+    """What each additional pixel needs, with 30 numbers: a few float64 images, no steps."""
+    small, large = (
+        _peak_bytes(
+            ForwardModel(
+                _experiment(2, 2).replace({"detector.n_fast": n, "detector.n_slow": n}),
+                nb.StructureFactors.constant(100.0),
+                tile_steps=TILE_STEPS,
+            )
+        )
+        for n in (32, 96)
+    )
+    per_pixel = (large - small) / (96**2 - 32**2)
+    assert 4096**2 * per_pixel < 0.5 * 4e9  # of the rest one tile is the most
+    assert per_pixel > 8.0
+
+
 def test_peak_sees_larger_tiles() -> None:
     """The criterion itself: with one tile for everything the peak has all steps."""
     few, many = (_peak_bytes(_model(*n, tile_steps=10**7)) for n in ((4, 2), (32, 2)))

@@ -83,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
         "[--explain [--pixel FAST SLOW] [--json FILE] [--out FILE] -- ARGS]",
         description="List nanoBragg's quirks.  With --explain, render the nanoBragg command line "
         "ARGS, and again for each quirk that could have changed its image, with that quirk off.",
+        epilog="example: nanobragg-hybrid quirks --explain -- -mat A.mat -hkl P1.hkl -osc 1 -N 5",
     )
     quirks.add_argument("--explain", action="store_true", help="render ARGS, which follow --")
     quirks.add_argument(
