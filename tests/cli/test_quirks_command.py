@@ -247,3 +247,13 @@ def test_the_example_of_the_page_changes_in_every_row(tmp_path: Path) -> None:
     found = rows(explained(f"{args} -detpixels 32", tmp_path))
     assert list(found) == ["phi_carryover", "triclinic_cell", "phi_left_edge"]
     assert all(row["relative_l2"] > 0.001 for row in found.values())
+
+
+def test_colours_are_named_where_there_is_a_picture(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--", *SMALL.split(), "-osc", "2"]
+    assert main(["quirks", "--explain", *words]) == 0
+    assert "in the picture" not in capsys.readouterr().out
+    assert main(["quirks", "--explain", "--out", str(tmp_path / "a.png"), *words]) == 0
+    assert "in the picture      red\n" in capsys.readouterr().out
