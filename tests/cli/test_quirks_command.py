@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -238,3 +239,21 @@ def test_structure_factors_that_are_read_in_another_way(tmp_path: Path) -> None:
     found = rows(explained(f"{SMALL} -hkl {hkl}", tmp_path))
     assert list(found) == ["hkl_stream"]
     assert found["hkl_stream"]["relative_l2"] > 0.05
+
+
+def test_the_example_of_the_page_changes_in_every_row(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "quirks.md").read_text()
+    (args,) = re.findall(r"^    nanobragg-hybrid quirks --explain --out \S+ -- (.*)$", page, re.M)
+    found = rows(explained(f"{args} -detpixels 32", tmp_path))
+    assert list(found) == ["phi_carryover", "triclinic_cell", "phi_left_edge"]
+    assert all(row["relative_l2"] > 0.001 for row in found.values())
+
+
+def test_colours_are_named_where_there_is_a_picture(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--", *SMALL.split(), "-osc", "2"]
+    assert main(["quirks", "--explain", *words]) == 0
+    assert "in the picture" not in capsys.readouterr().out
+    assert main(["quirks", "--explain", "--out", str(tmp_path / "a.png"), *words]) == 0
+    assert "in the picture      red\n" in capsys.readouterr().out

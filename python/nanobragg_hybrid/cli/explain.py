@@ -213,8 +213,8 @@ def _require_pixel(pixel: tuple[int, int], shape: tuple[int, int]) -> None:
         raise ConfigError("pixel", Description(f"fast {pixel[0]}, slow {pixel[1]}"), rule)
 
 
-def explanation_lines(explanation: Explanation) -> Iterator[str]:
-    """The explanation as text."""
+def explanation_lines(explanation: Explanation, *, has_picture: bool) -> Iterator[str]:
+    """The explanation as text; has_picture: the colours of its picture, too."""
     image, rows = explanation.image, explanation.rows
     slow, fast = np.unravel_index(int(image.argmax()), image.shape)
     yield f"quirks: {explanation.quirks}"
@@ -244,7 +244,8 @@ def explanation_lines(explanation: Explanation) -> Iterator[str]:
         for look in row.looks:
             values = _arrow(look.before, look.after)
             yield f"  pixel asked about   fast {look.fast}, slow {look.slow}: {values}"
-        yield f"  in the picture      {row.colour}"
+        if has_picture:
+            yield f"  in the picture      {row.colour}"
 
 
 def _arrow(before: float, after: float) -> str:

@@ -166,7 +166,7 @@ def _explain(arguments: argparse.Namespace, command_line: Sequence[str]) -> None
         if arguments.out is not None:
             with files.write(Path(arguments.out)) as file:
                 write_png(file, found.picture)
-    for line in explanation_lines(found):
+    for line in explanation_lines(found, has_picture=arguments.out is not None):
         print(line)
 
 
