@@ -115,7 +115,7 @@ def own_options(backend: str, given: dict[str, object]) -> dict[str, object]:
     options = {name: value for name, value in given.items() if value is not None}
     for name, value in options.items():
         if name not in backend_options(backend):
-            raise ConfigError(name, value, f"None: the backend {backend!r} does not take it")
+            raise ConfigError(name, value, f"no value: the backend {backend!r} does not take it")
     return options
 
 

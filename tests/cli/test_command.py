@@ -359,7 +359,7 @@ FAILURES: list[tuple[str, str]] = [
     ("--json nosuch/run.json", "error: nosuch/run.json: No such file or directory"),
     ("--strict -nosuch", "error: '-nosuch' is no known option"),
     ("--backend fortran", "error: no backend 'fortran' in this version; available: c, torch"),
-    ("--device cpu", "error: device: got 'cpu', need None: the backend 'c' does not take it"),
+    ("--device cpu", "error: device: got 'cpu', need no value: the backend 'c' does not take it"),
     ("--kernel sse9", "error: kernel: got 'sse9', need one of auto, exact, baseline"),
     ("--quirks cubist", "error: quirks: got 'cubist', need one of"),
     ("--threads x", "error: --threads: got 'x'"),

@@ -270,7 +270,7 @@ def test_more_steps_than_memory_are_refused() -> None:
 
 def test_options_belong_to_their_backend() -> None:
     assert nb.trace(ALL, FACTORS, pixel=(0, 0), kernel="exact").is_lit
-    with pytest.raises(nb.ConfigError, match=r"^device: got 'cpu', need None: the backend 'c'"):
+    with pytest.raises(nb.ConfigError, match=r"^device: got 'cpu', need no value: the backend 'c'"):
         nb.tracer(ALL, FACTORS, device="cpu")
     with pytest.raises(nb.BackendError, match="no backend 'd'"):
         nb.trace_phi(ALL, FACTORS, pixel=(0, 0), backend="d")

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nanobragg_hybrid._version import __version__
-from nanobragg_hybrid.backends import get_backend
+from nanobragg_hybrid.backends import get_backend, own_options
 from nanobragg_hybrid.cli.facts import Images, facts, plan_facts
 from nanobragg_hybrid.cli.inputs import Warn, read_input
 from nanobragg_hybrid.cli.json_text import json_text
@@ -48,6 +48,10 @@ def run(options: Options, command_line: Sequence[str], log: Log, say: Warn) -> N
         say(f"warning: {text}")
 
     get_backend(options.backend)
+    own_options(
+        options.backend,
+        {"kernel": options.kernel, "device": options.device, "dtype": options.dtype},
+    )
     quirks = Quirks.parse(options.quirks)
     command, table = read = read_input(options, quirks, warn)
     asked = command.experiment

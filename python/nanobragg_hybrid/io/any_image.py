@@ -69,6 +69,8 @@ def _guessed_shape(
     side = math.isqrt(size // 4)
     if size == 0 or side * side * 4 != size:
         raise FileFormatError(
-            path, 0, f"{size} bytes are no square image of 32-bit floats: say the shape"
+            path,
+            0,
+            f"{size} bytes are no square image of 32-bit floats: say the shape (nb-compare: --shape FAST SLOW)",
         )
     return side, side

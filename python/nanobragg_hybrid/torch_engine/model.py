@@ -188,11 +188,7 @@ class ForwardModel:
             return self._paths[name]
         why = obstacle(name, self._setup)
         if why is not None:
-            raise ConfigError(
-                f"values[{name}]",
-                Description("a tensor"),
-                f"a value that has an effect ({why})",
-            )
+            raise ConfigError("path", name, f"one that has an effect ({why})")
         close = difflib.get_close_matches(name, list(self._paths), n=1)
         hint = f" (did you mean {close[0]}?)" if close else ""
         raise ConfigError("values", name, f"a name that paths() lists{hint}")
