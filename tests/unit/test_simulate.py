@@ -104,9 +104,7 @@ def test_backend_that_is_not_installed_says_what_to_install(
 
 
 def test_option_of_another_backend_is_refused() -> None:
-    with pytest.raises(
-        ConfigError, match="device: got 'cpu', need no value: the backend 'c' does not"
-    ):
+    with pytest.raises(ConfigError, match="device: got 'cpu', need no value: the backend 'c'"):
         simulate(EXPERIMENT, FACTORS, device="cpu")
     image = simulate(EXPERIMENT, FACTORS).image
     assert np.array_equal(simulate(EXPERIMENT, FACTORS, kernel="exact").image, image)

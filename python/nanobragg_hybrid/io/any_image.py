@@ -71,6 +71,7 @@ def _guessed_shape(
         raise FileFormatError(
             path,
             0,
-            f"{size} bytes are no square image of 32-bit floats: say the shape (nb-compare: --shape FAST SLOW)",
+            f"{size} bytes are no square image of 32-bit floats, "
+            "so say the shape (nb-compare: --shape FAST SLOW)",
         )
     return side, side
