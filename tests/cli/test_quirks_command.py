@@ -198,7 +198,7 @@ def test_wrong_words(words: list[str], message: str, capsys: pytest.CaptureFixtu
         (["--out", "x", "--json", "x"], SMALL, "named for the picture, but it is also named for"),
         (["--json", "a.hkl"], f"{SMALL} -hkl a.hkl", "a.hkl: named for the JSON, but it is a file"),
         ([], f"{SMALL} --json x", "--json x: has its place before the --"),
-        ([], f"{SMALL} --dtype float32", "dtype: got 'float32', need None: the backend 'c'"),
+        ([], f"{SMALL} --dtype float32", "dtype: got 'float32', need no value: the backend 'c'"),
     ],
 )
 def test_failures(
