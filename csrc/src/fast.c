@@ -11,6 +11,8 @@
 #define LARGEST_PHASE (524288.0 * PI)
 /* nearest_index needs |h| < 2^50. */
 #define LARGEST_INDEX 1e9
+/* How far the vectors of the polarization may be from orthonormal (docs/accuracy.md). */
+#define FRAME_ERROR 1e-15
 
 /* The largest |h|, |k|, |l| of the whole image: |h| <= |a| |q|, and |q| <= 2 / wavelength. */
 static void largest_indices(const nbh_plan *plan, double hkl[3])
@@ -53,8 +55,47 @@ static int something_is_negative(const nbh_plan *plan)
         for (int32_t n = 0; n < plan->info.source_count; n++)
             if (!(plan->sources[n].relative_weight >= 0.0))
                 return 1;
-    return !(plan->info.water_background >= 0.0) ||
+    return !(plan->info.water_background >= 0.0) || !(plan->scale >= 0.0) ||
            (shape != NBH_SHAPE_SQUARE && !(plan->shape.fudge >= 0.0));
+}
+
+/* Zero, or far enough from the ends of the range of doubles that `quotient` is exact? */
+static int is_ordinary(double x)
+{
+    return x == 0.0 || (fabs(x) >= SMALLEST_ORDINARY && fabs(x) <= LARGEST_ORDINARY);
+}
+
+/* All that divides, or is divided, and that the kernel does not look at itself. */
+static int quotients_are_ordinary(const nbh_plan *plan)
+{
+    int ordinary =
+        is_ordinary(plan->info.pixel_size_m) && is_ordinary(plan->info.close_distance_m);
+    for (int32_t n = 0; n < plan->info.source_count; n++) {
+        const plan_source *source = &plan->sources[n];
+        ordinary &= is_ordinary(source->wavelength_m);
+        for (int i = 0; i < 3; i++)
+            ordinary &= is_ordinary(source->incident[i]);
+    }
+    return ordinary;
+}
+
+/* The vectors b and e of the polarization (model 6.6) with the axis as it settled. */
+static void set_polarization_frame(const nbh_plan *plan, plan_source *source)
+{
+    double axis[3], gram[6];
+    vec3_unit(plan->breaks[plan->break_count - 1].state.polar_axis, axis);
+    vec3_cross(axis, source->incident_unit, source->b);
+    vec3_unit(source->b, source->b);
+    vec3_cross(source->incident_unit, source->b, source->e);
+    vec3_unit(source->e, source->e);
+    const double *vectors[3] = {source->incident_unit, source->b, source->e};
+    for (int i = 0; i < 3; i++) {
+        gram[i] = vec3_dot(vectors[i], vectors[i]) - 1.0;
+        gram[i + 3] = vec3_dot(vectors[i], vectors[(i + 1) % 3]);
+    }
+    source->frame_is_good = 1;
+    for (int i = 0; i < 6; i++)
+        source->frame_is_good &= fabs(gram[i]) < FRAME_ERROR;
 }
 
 /* Why the fast kernel does not cover the plan; NBH_KERNEL_REASON_NONE if it does. */
@@ -67,6 +108,8 @@ static int32_t why_not(const nbh_plan *plan)
         return NBH_KERNEL_REASON_NEGATIVE;
     if (!indices_are_small(plan))
         return NBH_KERNEL_REASON_LARGE_INDICES;
+    if (!quotients_are_ordinary(plan))
+        return NBH_KERNEL_REASON_EXTREME_LENGTHS;
     if (plan->table.amplitude != NULL && !(entries <= INT32_MAX))
         return NBH_KERNEL_REASON_LARGE_TABLE;
     if (polarizes && !settled->axis_is_fixed)
@@ -111,6 +154,8 @@ nbh_status plan_choose_kernel(nbh_plan *plan, int32_t kernel, nbh_error *error)
     plan->info.kernel = NBH_KERNEL_EXACT;
     plan->info.kernel_reason = chosen != NULL ? why_not(plan) : NBH_KERNEL_REASON_ASKED;
     if (plan->info.kernel_reason == NBH_KERNEL_REASON_NONE) {
+        for (int32_t n = 0; n < plan->info.source_count; n++)
+            set_polarization_frame(plan, &plan->sources[n]);
         plan->kernel = chosen->function;
         plan->info.kernel = chosen->name;
     }

@@ -12,6 +12,11 @@
 
 #define FAST_LANES 16 /* pixels of a row that are computed together */
 
+/* What is divided, and what divides, is 0 or between these: then the quotients of the model have
+ * neither overflow nor underflow (docs/accuracy.md). */
+#define SMALLEST_ORDINARY 0x1p-150
+#define LARGEST_ORDINARY 0x1p150
+
 /* Of one block: the exact pixel value lies in [low, high]; NaN where that is not known. */
 typedef struct fast_block {
     double low[FAST_LANES];

@@ -57,18 +57,6 @@ static inline int latch_falls(const nbh_plan *plan, const lanes h, const lanes k
     return (int)count;
 }
 
-/* a / 6, rounded as IEEE division rounds it.  One correction of the product with the rounded 1/6
- * is enough (docs/accuracy.md), and quicker than the divider. */
-static inline double sixth(double a)
-{
-#if defined(NBH_FAST_FMA)
-    const double quotient = a * (1.0 / 6.0);
-    return __builtin_fma(__builtin_fma(-6.0, quotient, a), 1.0 / 6.0, quotient);
-#else
-    return a / 6.0;
-#endif
-}
-
 /* Products of the differences to three of four nodes, the first of which is floor_x - 1. */
 static inline void node_products(const lanes x, const lanes floor_x, lanes products[4])
 {
@@ -86,8 +74,9 @@ static inline void node_products(const lanes x, const lanes floor_x, lanes produ
 static inline void cubic(lanes products[4], lanes y[4], lanes out)
 {
     EACH_LANE {
-        const double t0 = -sixth(products[0][j] * y[0][j]), t1 = products[1][j] * y[1][j] * 0.5,
-                     t2 = products[2][j] * y[2][j] * -0.5, t3 = sixth(products[3][j] * y[3][j]);
+        const double t0 = -quotient(products[0][j] * y[0][j], 6.0, 1.0 / 6.0),
+                     t1 = products[1][j] * y[1][j] * 0.5, t2 = products[2][j] * y[2][j] * -0.5,
+                     t3 = quotient(products[3][j] * y[3][j], 6.0, 1.0 / 6.0);
         out[j] = t0 + t1 + t2 + t3;
     }
 }

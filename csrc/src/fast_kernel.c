@@ -46,31 +46,48 @@ static inline double polarization_count(const nbh_plan *plan)
     return 1.0;
 }
 
-/* Polarization factors; exact where the bound has no room for an error. */
-static inline void polarization_of(const nbh_plan *plan, const double incident[3], const lanes dx,
+/* May the polarization factors have an error?  Not where the bound has no room for it. */
+static inline int polarizes_quickly(const nbh_plan *plan, const plan_source *from)
+{
+    return from->frame_is_good && !is_tophat(plan) &&
+           polarization_count(plan) <= MOST_QUICK_POLARIZATIONS;
+}
+
+/* Polarization factors of the directions d, which are unit vectors if they have to be exact. */
+static inline void polarization_of(const nbh_plan *plan, const plan_source *from, const lanes dx,
                                    const lanes dy, const lanes dz, lanes factor)
 {
+    if (polarizes_quickly(plan, from)) {
+        quick_polarization(plan->polarization_kahn, from, dx, dy, dz, factor);
+        return;
+    }
     double axis[3];
     vec3_unit(plan->breaks[plan->break_count - 1].state.polar_axis, axis); /* a fixed point */
-    if (is_tophat(plan) || polarization_count(plan) > MOST_QUICK_POLARIZATIONS)
-        exact_polarization(plan->polarization_kahn, incident, axis, dx, dy, dz, factor);
-    else
-        quick_polarization(plan->polarization_kahn, incident, axis, dx, dy, dz, factor);
+    exact_polarization(plan->polarization_kahn, from->incident_unit, axis, dx, dy, dz, factor);
 }
 
 /* Polarization factor of the lanes that are active and have none yet, or of all that are active
- * (model 6.3, 6.6). */
-static inline void polarize(const nbh_plan *plan, const plan_source *from, const lanes active,
-                            lanes dx, lanes dy, lanes dz, block_state *s)
+ * (model 6.3, 6.6).  is_last: nobody looks at the directions any more. */
+static inline void polarize(const nbh_plan *plan, const plan_source *from, int is_last,
+                            const lanes active, lanes dx, lanes dy, lanes dz, block_state *s)
 {
     lanes ux, uy, uz, factor;
-    EACH_LANE {
-        const double m = sqrt(dx[j] * dx[j] + dy[j] * dy[j] + dz[j] * dz[j]);
-        ux[j] = dx[j] / m;
-        uy[j] = dy[j] / m;
-        uz[j] = dz[j] / m;
+    if (is_last && polarizes_quickly(plan, from)) {
+        EACH_LANE {
+            ux[j] = dx[j];
+            uy[j] = dy[j];
+            uz[j] = dz[j];
+        }
+    } else {
+        EACH_LANE {
+            const double m = sqrt(dx[j] * dx[j] + dy[j] * dy[j] + dz[j] * dz[j]);
+            const double per_m = 1.0 / m;
+            ux[j] = quotient(dx[j], m, per_m);
+            uy[j] = quotient(dy[j], m, per_m);
+            uz[j] = quotient(dz[j], m, per_m);
+        }
     }
-    polarization_of(plan, from->incident_unit, ux, uy, uz, factor);
+    polarization_of(plan, from, ux, uy, uz, factor);
     /* whole loops in doubles: mixed with integers they would not be vectorised */
     const double again = plan->oversample_polar ? 1.0 : 0.0;
     double pending = again;
@@ -98,7 +115,7 @@ static inline void source_factors(const nbh_plan *plan, int32_t source, const bl
             dy[j] = s->first_d[j][1];
             dz[j] = s->first_d[j][2];
         }
-        polarization_of(plan, plan->sources[source].incident_unit, dx, dy, dz, factor);
+        polarization_of(plan, &plan->sources[source], dx, dy, dz, factor);
     }
     if (plan->use_source_weights) {
         const double weight = plan->sources[source].relative_weight;
@@ -135,16 +152,25 @@ static inline void positions(const nbh_plan *plan, const lanes fast_m, double sl
 }
 
 /* Solid angle at the distances r (model 6.2). */
-static inline void solid_angles(const nbh_plan *plan, const lanes r, lanes omega)
+static inline void solid_angles(const nbh_plan *plan, const lanes r, const lanes per_r, lanes omega)
 {
     const double pixel = plan->info.pixel_size_m, close = plan->info.close_distance_m;
     if (plan->point_pixel) {
         EACH_LANE
-            omega[j] = 1.0 / r[j] / r[j];
+            omega[j] = quotient(per_r[j], r[j], per_r[j]);
     } else {
-        EACH_LANE
-            omega[j] = pixel * pixel / r[j] / r[j] * close / r[j];
+        EACH_LANE {
+            const double over_r = quotient(pixel * pixel, r[j], per_r[j]);
+            const double over_r_sqr = quotient(over_r, r[j], per_r[j]);
+            omega[j] = quotient(over_r_sqr * close, r[j], per_r[j]);
+        }
     }
+}
+
+/* Is x between 0 and what `quotient` may divide? */
+static inline int is_too_small(double x)
+{
+    return (fabs(x) < SMALLEST_ORDINARY) & (x != 0.0);
 }
 
 /* Where a block stands among its sub-pixels. */
@@ -156,11 +182,12 @@ typedef struct block_place {
 
 /* Solid angle and capture fraction of a sub-pixel, where they change (model 6.2). */
 static inline void subpixel_factors(const nbh_plan *plan, const block_place *at, const lanes r,
-                                    const lanes dx, const lanes dy, const lanes dz, block_state *s)
+                                    const lanes per_r, const lanes dx, const lanes dy,
+                                    const lanes dz, block_state *s)
 {
     /* a factor of exactly 0 is computed again at the next sub-pixel: leave that to pixel.h */
     if (at->is_first || plan->oversample_omega) {
-        solid_angles(plan, r, s->omega);
+        solid_angles(plan, r, per_r, s->omega);
         if (at->is_first)
             EACH_LANE {
                 s->first_omega[j] = s->omega[j];
@@ -190,15 +217,21 @@ static inline int add_subpixel(const nbh_plan *plan, const lanes fast_m, double 
                                block_state *s)
 {
     const nbh_plan_info *info = &plan->info;
-    lanes px, py, pz, r, dx, dy, dz;
+    lanes px, py, pz, r, per_r, dx, dy, dz;
     positions(plan, fast_m, slow_m, at->layer * info->sensor_layer_step_m, px, py, pz);
     EACH_LANE {
         r[j] = sqrt(px[j] * px[j] + py[j] * py[j] + pz[j] * pz[j]);
-        dx[j] = px[j] / r[j];
-        dy[j] = py[j] / r[j];
-        dz[j] = pz[j] / r[j];
+        per_r[j] = 1.0 / r[j];
+        dx[j] = quotient(px[j], r[j], per_r[j]);
+        dy[j] = quotient(py[j], r[j], per_r[j]);
+        dz[j] = quotient(pz[j], r[j], per_r[j]);
     }
-    subpixel_factors(plan, at, r, dx, dy, dz, s);
+    EACH_LANE {
+        const int far = is_too_small(px[j]) | is_too_small(py[j]) | is_too_small(pz[j]) |
+                        (r[j] > LARGEST_ORDINARY);
+        s->sums.exact[j] = far ? NAN : s->sums.exact[j];
+    }
+    subpixel_factors(plan, at, r, per_r, dx, dy, dz, s);
 
     fast_view view;
     view.step_count = 0;
@@ -211,10 +244,12 @@ static inline int add_subpixel(const nbh_plan *plan, const lanes fast_m, double 
         view.steps[view.step_count++] = s->omega;
     for (int32_t source = 0; source < info->source_count; source++) {
         const plan_source *from = &plan->sources[source];
+        const int is_last = source == info->source_count - 1;
+        const double wavelength_m = from->wavelength_m, per_wavelength = 1.0 / wavelength_m;
         EACH_LANE {
-            view.qx[j] = (dx[j] - from->incident[0]) / from->wavelength_m;
-            view.qy[j] = (dy[j] - from->incident[1]) / from->wavelength_m;
-            view.qz[j] = (dz[j] - from->incident[2]) / from->wavelength_m;
+            view.qx[j] = quotient(dx[j] - from->incident[0], wavelength_m, per_wavelength);
+            view.qy[j] = quotient(dy[j] - from->incident[1], wavelength_m, per_wavelength);
+            view.qz[j] = quotient(dz[j] - from->incident[2], wavelength_m, per_wavelength);
             view.active[j] = 1.0;
             /* NaN where q is not finite */
             s->sums.exact[j] += (view.qx[j] + view.qy[j] + view.qz[j]) * 0.0;
@@ -233,7 +268,7 @@ static inline int add_subpixel(const nbh_plan *plan, const lanes fast_m, double 
                 continue;
         }
         if (s->polar_is_pending)
-            polarize(plan, from, view.active, dx, dy, dz, s);
+            polarize(plan, from, is_last, view.active, dx, dy, dz, s);
         if (s->scans) {
             if (!scan_steps(plan, &view, cancel, &s->sums))
                 return 0;
@@ -298,17 +333,22 @@ static inline void finish_block(const nbh_plan *plan, const block_state *s, fast
         low[j] = low[j] < 0.0 ? 0.0 : low[j]; /* no term is below 0 */
         high[j] = middle * (1.0 + error) + slack;
     }
-    if (is_tophat(plan)) { /* the bits are the exact kernel's: nothing to allow for */
-        memcpy(low, sums->intensity, sizeof low);
-        memcpy(high, sums->intensity, sizeof high);
-    }
     /* what follows rises (or falls) with the sum in every IEEE operation, so low and high bracket
      * the exact value */
-    EACH_LANE {
-        out->low[j] = plan->scale * (low[j] + sums->exact[j]) / steps;
-        out->high[j] = plan->scale * (high[j] + sums->exact[j]) / steps;
-        out->omega_sum[j] = s->omega_sum[j];
+    if (is_tophat(plan)) { /* the bits are the exact kernel's: nothing to allow for */
+        EACH_LANE {
+            const double sum = sums->intensity[j] + sums->exact[j];
+            out->low[j] = out->high[j] = plan->scale * sum / steps;
+        }
+    } else {
+        const double per_step = 1.0 / steps; /* off by less than the interval is wide */
+        EACH_LANE {
+            const double least = plan->scale * (low[j] + sums->exact[j]) * per_step - UNDERFLOW;
+            out->low[j] = least < 0.0 ? 0.0 : least;
+            out->high[j] = plan->scale * (high[j] + sums->exact[j]) * per_step + UNDERFLOW;
+        }
     }
+    memcpy(out->omega_sum, s->omega_sum, sizeof out->omega_sum);
     const double *factors[3];
     int count = 0;
     if (!plan->oversample_thick && !plan->capture_per_layer)

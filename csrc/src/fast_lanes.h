@@ -57,6 +57,21 @@ static inline double larger(double a, double b)
     return a > b ? a : b;
 }
 
+/* a / b, rounded as IEEE division rounds it, where per_b is 1 / b rounded: one correction of the
+ * product is enough (docs/accuracy.md), and many quotients have one divisor.  a is 0 or, like b,
+ * far from the ends of the range of doubles. */
+static inline double quotient(double a, double b, double per_b)
+{
+#if defined(NBH_FAST_FMA)
+    const double q = a * per_b;
+    const double too_much = __builtin_fma(q, b, -a);
+    return __builtin_fma(-too_much, per_b, q); /* keeps the sign of 0 */
+#else
+    (void)per_b;
+    return a / b;
+#endif
+}
+
 /* What is left of x, |x| < 2^20 pi, after whole multiples of pi. */
 static inline double remainder_of_pi(double x)
 {

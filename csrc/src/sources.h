@@ -11,6 +11,10 @@ typedef struct plan_source {
     double wavelength_m;
     double weight;
     double relative_weight; /* over the mean of all */
+    /* Of the polarization, for the fast kernel: the electric field's plane is spanned by b and e.
+     * frame_is_good: b, e and incident_unit are orthonormal up to rounding. */
+    double b[3], e[3];
+    int32_t frame_is_good;
 } plan_source;
 
 /* Number of candidates: file sources, or grid points before the round beam drops any. */

@@ -35,6 +35,7 @@ KERNEL_REASONS: Final[Mapping[int, str]] = MappingProxyType(
         4: "the polarization axis never settles",
         5: "shape_fudge, a source's weight or the fluence is negative",
         6: "pixel values before rounding were asked for",
+        7: "a wavelength, pixel size, distance or source direction is extremely small or large",
     }
 )
 """Why a plan has the exact kernel: the numbers of `nbh_kernel_reason` in words."""

@@ -103,7 +103,8 @@ typedef enum nbh_kernel_reason {
     NBH_KERNEL_REASON_LARGE_TABLE = 3,       /* 2^31 structure factors or more */
     NBH_KERNEL_REASON_POLARIZATION_AXIS = 4, /* it never becomes a fixed point of its unit vector */
     NBH_KERNEL_REASON_NEGATIVE = 5,          /* shape_fudge, a weight or the fluence is below 0 */
-    NBH_KERNEL_REASON_UNROUNDED = 6          /* unrounded pixel values are the exact kernel's */
+    NBH_KERNEL_REASON_UNROUNDED = 6,         /* unrounded pixel values are the exact kernel's */
+    NBH_KERNEL_REASON_EXTREME_LENGTHS = 7    /* beyond 2^150 m, or below 2^-150 m but not 0 */
 } nbh_kernel_reason;
 
 /* The quirk ledger (docs/quirks.md): bit n-1 is C-PARITY-00n; a set bit is nanoBragg's behaviour.
