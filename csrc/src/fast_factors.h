@@ -30,31 +30,24 @@ static inline int nearest_f(const nbh_plan *plan, const lanes h, const lanes k, 
     }
     EACH_LANE
         f[j] = t->amplitude[index[j]];
-    int any = 0;
-    EACH_LANE {
+    EACH_LANE
         f[j] = inside[j] != 0.0 ? f[j] : default_f;
-        any |= f[j] != 0.0;
-    }
-    return any;
+    return any_is_set(f);
 }
 
-/* Where the interpolation latch falls (model 6.5), or an index is NaN: 1, else 0.  Returns the
- * number of such lanes. */
-static inline int latch_falls(const nbh_plan *plan, const lanes h, const lanes k, const lanes l,
+/* Where the interpolation latch falls (model 6.5), or an index is NaN: 1, else 0. */
+static inline void latch_falls(const nbh_plan *plan, const lanes h, const lanes k, const lanes l,
                               lanes falls)
 {
     const nbh_structure_factors *t = &plan->table;
     const double h_min = t->h_min, k_min = t->k_min, l_min = t->l_min;
     const double h_range = plan->h_range, k_range = plan->k_range, l_range = plan->l_range;
-    double count = 0.0;
     EACH_LANE {
         const int inside = (h[j] - h_min + 3 <= h_range) & (h[j] - 2 >= h_min) &
                            (k[j] - k_min + 3 <= k_range) & (k[j] - 2 >= k_min) &
                            (l[j] - l_min + 3 <= l_range) & (l[j] - 2 >= l_min);
         falls[j] = inside ? 0.0 : 1.0;
-        count += falls[j];
     }
-    return (int)count;
 }
 
 /* Products of the differences to three of four nodes, the first of which is floor_x - 1. */
@@ -129,10 +122,10 @@ static inline void tricubic_f(const nbh_plan *plan, const lanes h, const lanes k
 static inline int interpolated_f(const nbh_plan *plan, const lanes h, const lanes k, const lanes l,
                                  lanes falls, lanes f)
 {
-    const int count = latch_falls(plan, h, k, l, falls);
-    if (count == LANES)
+    latch_falls(plan, h, k, l, falls);
+    if (all_are_set(falls))
         return nearest_f(plan, h, k, l, f);
-    if (count == 0) {
+    if (!any_is_set(falls)) {
         tricubic_f(plan, h, k, l, falls, f);
     } else {
         lanes inside;
@@ -141,10 +134,7 @@ static inline int interpolated_f(const nbh_plan *plan, const lanes h, const lane
         EACH_LANE
             f[j] = falls[j] != 0.0 ? f[j] : inside[j];
     }
-    double any = 0.0;
-    EACH_LANE
-        any += f[j] != 0.0 ? 1.0 : 0.0;
-    return any != 0.0;
+    return any_is_set(f);
 }
 
 #endif

@@ -90,16 +90,16 @@ static inline void polarize(const nbh_plan *plan, const plan_source *from, int i
     polarization_of(plan, from, ux, uy, uz, factor);
     /* whole loops in doubles: mixed with integers they would not be vectorised */
     const double again = plan->oversample_polar ? 1.0 : 0.0;
-    double pending = again;
+    lanes pending;
     EACH_LANE {
         const int now = (active[j] != 0.0) & ((s->polar[j] == 0.0) | (again != 0.0));
         dx[j] = now ? ux[j] : dx[j];
         dy[j] = now ? uy[j] : dy[j];
         dz[j] = now ? uz[j] : dz[j];
         s->polar[j] = now ? factor[j] : s->polar[j];
-        pending += s->polar[j] == 0.0 ? 1.0 : 0.0;
+        pending[j] = s->polar[j] == 0.0 ? 1.0 : again;
     }
-    s->polar_is_pending = pending != 0.0;
+    s->polar_is_pending = any_is_set(pending);
 }
 
 /* The factors of a source's terms that are in no sum of the exact nanoBragg (model 6.3). */
@@ -261,10 +261,7 @@ static inline int add_subpixel(const nbh_plan *plan, const lanes fast_m, double 
                 const int cut = (stol > 0.0) & (plan->dmin_m > 0.5 / stol);
                 view.active[j] = cut ? 0.0 : 1.0;
             }
-            double any_active = 0.0;
-            EACH_LANE
-                any_active += view.active[j];
-            if (any_active == 0.0)
+            if (!any_is_set(view.active))
                 continue;
         }
         if (s->polar_is_pending)

@@ -72,6 +72,26 @@ static inline double quotient(double a, double b, double per_b)
 #endif
 }
 
+/* Is any of them not 0?  (Sums of doubles would be added one after the other.) */
+static inline int any_is_set(const lanes x)
+{
+    uint64_t bits[LANES], all = 0;
+    memcpy(bits, x, sizeof bits);
+    EACH_LANE
+        all |= bits[j] << 1; /* without the sign of 0 */
+    return all != 0;
+}
+
+/* Are all of them 1?  They are 0 or 1. */
+static inline int all_are_set(const lanes x)
+{
+    uint64_t bits[LANES], all = UINT64_MAX;
+    memcpy(bits, x, sizeof bits);
+    EACH_LANE
+        all &= bits[j];
+    return all != 0;
+}
+
 /* What is left of x, |x| < 2^20 pi, after whole multiples of pi. */
 static inline double remainder_of_pi(double x)
 {

@@ -229,7 +229,8 @@ static inline int scan_steps(const nbh_plan *plan, const fast_view *view,
                 k[j] = cell[3] * qx[j] + cell[4] * qy[j] + cell[5] * qz[j];
                 l[j] = cell[6] * qx[j] + cell[7] * qy[j] + cell[8] * qz[j];
             }
-            if (latch_falls(plan, h, k, l, falls) == 0)
+            latch_falls(plan, h, k, l, falls);
+            if (!any_is_set(falls))
                 continue;
             EACH_LANE
                 s->exact[j] = (falls[j] != 0.0) & (view->active[j] != 0.0) ? NAN : s->exact[j];
@@ -284,10 +285,7 @@ SPECIALISED int add_any_steps(const nbh_plan *plan, const fast_view *view, const
                     lattice_gauss(&plan->shape, r_sqr, &latt);
                 else
                     lattice_tophat(&plan->shape, r_sqr, &latt);
-                double zeros = 0.0;
-                EACH_LANE
-                    zeros += latt.is_zero[j];
-                if (zeros == LANES && !(of_sum && !no_water))
+                if (all_are_set(latt.is_zero) && !(of_sum && !no_water))
                     continue;
             }
             if (!f_first) {
