@@ -13,6 +13,7 @@ static inline int nearest_f(const nbh_plan *plan, const lanes h, const lanes k, 
     const double h_min = t->h_min, h_max = t->h_max, k_min = t->k_min, k_max = t->k_max,
                  l_min = t->l_min, l_max = t->l_max;
     const double k_count = plan->k_range, l_count = plan->l_range, default_f = t->default_f;
+    const double first = (h_min * k_count + k_min) * l_count + l_min;
     if (t->amplitude == NULL) {
         EACH_LANE
             f[j] = default_f;
@@ -24,7 +25,8 @@ static inline int nearest_f(const nbh_plan *plan, const lanes h, const lanes k, 
         const double h0 = nearest_index(h[j]), k0 = nearest_index(k[j]), l0 = nearest_index(l[j]);
         const int in = (h0 >= h_min) & (h0 <= h_max) & (k0 >= k_min) & (k0 <= k_max) &
                        (l0 >= l_min) & (l0 <= l_max);
-        const double place = ((h0 - h_min) * k_count + (k0 - k_min)) * l_count + (l0 - l_min);
+        const double place = /* whole numbers: exact, fused or not */
+            MULTIPLY_ADD(MULTIPLY_ADD(h0, k_count, k0), l_count, l0) - first;
         inside[j] = in ? 1.0 : 0.0;
         index[j] = (int32_t)(in ? place : 0.0);
     }

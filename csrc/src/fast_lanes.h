@@ -6,6 +6,7 @@
 #ifndef NBH_FAST_LANES_H
 #define NBH_FAST_LANES_H
 
+#include <math.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -92,11 +93,23 @@ static inline int all_are_set(const lanes x)
     return all != 0;
 }
 
+/* The whole number nearest to x, |x| < 2^51. */
+static inline double nearest_whole(double x)
+{
+    return (x + ROUNDING_MAGIC) - ROUNDING_MAGIC;
+}
+
+/* x - n pi for a whole n, |n| < 2^20, near x / pi. */
+static inline double less_multiple_of_pi(double x, double n)
+{
+    const double r = MULTIPLY_ADD(-n, PI_HIGH, x);
+    return MULTIPLY_ADD(-n, PI_LOW, MULTIPLY_ADD(-n, PI_MIDDLE, r));
+}
+
 /* What is left of x, |x| < 2^20 pi, after whole multiples of pi. */
 static inline double remainder_of_pi(double x)
 {
-    const double n = (x * INVERSE_PI + ROUNDING_MAGIC) - ROUNDING_MAGIC;
-    return ((x - n * PI_HIGH) - n * PI_MIDDLE) - n * PI_LOW;
+    return less_multiple_of_pi(x, nearest_whole(x * INVERSE_PI));
 }
 
 /* sin(r) for |r| <= pi/2. */
@@ -129,18 +142,12 @@ static inline double cosine(double r)
     return MULTIPLY_ADD(p, t, 1.0);
 }
 
-/* +-sin(x) for |x| < 2^20 pi. */
-static inline double sine_but_sign(double x)
-{
-    return sine(remainder_of_pi(x));
-}
-
 /* exp(x) for -700 < x < 700. */
 static inline double exponential(double x)
 {
     const double shifted = x * INVERSE_LN2 + ROUNDING_MAGIC;
     const double n = shifted - ROUNDING_MAGIC;
-    const double r = (x - n * LN2_HIGH) - n * LN2_LOW;
+    const double r = MULTIPLY_ADD(-n, LN2_LOW, MULTIPLY_ADD(-n, LN2_HIGH, x));
     double p = 0x1.af631d21c7c3ap-26;
     p = MULTIPLY_ADD(p, r, 0x1.28b4059a6fc39p-22);
     p = MULTIPLY_ADD(p, r, 0x1.71ddf5748b00cp-19);
@@ -165,14 +172,18 @@ static inline double exponential(double x)
 static inline double nearest_index(double x)
 {
     const double y = x - 0.5;
-    const double rounded = (y + ROUNDING_MAGIC) - ROUNDING_MAGIC;
+#if defined(NBH_FAST_FMA) /* then there is an instruction for it, too */
+    return ceil(y);
+#else
+    const double rounded = nearest_whole(y);
     return rounded < y ? rounded + 1.0 : rounded;
+#endif
 }
 
 /* floor(x) for |x| < 2^50, up to the sign of zero. */
 static inline double floor_index(double x)
 {
-    const double rounded = (x + ROUNDING_MAGIC) - ROUNDING_MAGIC;
+    const double rounded = nearest_whole(x);
     return rounded > x ? rounded - 1.0 : rounded;
 }
 

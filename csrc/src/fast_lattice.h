@@ -15,6 +15,8 @@
 #define TERM_ERROR 1e-12
 #define SMALLEST_PRODUCT 0x1p-50
 #define SPHERE_ERROR 4e-15
+/* pi h N that stands for 0: sin(x) / x is 1 to within 1e-14 of it. */
+#define ARGUMENT_FOR_ZERO 0x1p-22
 #define SMALLEST_EXPONENT (-345.0)
 #define SMALLEST_GAUSSIAN_SQR 3e-300
 
@@ -30,25 +32,30 @@ typedef struct lattice_factors {
     lanes smallest_product; /* of sines, over all calls; SQUARE only */
 } lattice_factors;
 
+/* Multiply by sin(pi h N) and sin(pi h), but for the signs, if N > 1. */
+SPECIALISED void multiply_sines(double n, const lanes h, lanes numerator, lanes denominator)
+{
+    if (!(n > 1.0))
+        return;
+    const double nearly_zero = ARGUMENT_FOR_ZERO / n;
+    EACH_LANE {
+        double x = PI * h[j];
+        x = x == 0.0 ? nearly_zero : x; /* 0/0 means N */
+        numerator[j] *= sine(remainder_of_pi(x * n));
+        denominator[j] *= sine(less_multiple_of_pi(x, nearest_whole(h[j])));
+    }
+}
+
 /* The products of sin(pi h N) and of sin(pi h) over the axes with N > 1. */
 static inline void parallelepiped_sines(const nbh_plan *plan, const lanes h, const lanes k,
                                         const lanes l, lanes numerator, lanes denominator)
 {
-    const double *indices[3] = {h, k, l};
+    const double *n_cells = plan->shape.n_cells;
     EACH_LANE
         numerator[j] = denominator[j] = 1.0;
-    for (int axis = 0; axis < 3; axis++) {
-        const double n = plan->shape.n_cells[axis];
-        const double *index = indices[axis];
-        if (!(n > 1.0))
-            continue;
-        EACH_LANE {
-            const double x = PI * index[j];
-            const double at_zero = x == 0.0 ? 1.0 : 0.0; /* there 0/0 means n */
-            numerator[j] *= sine_but_sign(x * n) + at_zero * n;
-            denominator[j] *= sine_but_sign(x) + at_zero;
-        }
-    }
+    multiply_sines(n_cells[0], h, numerator, denominator);
+    multiply_sines(n_cells[1], k, numerator, denominator);
+    multiply_sines(n_cells[2], l, numerator, denominator);
 }
 
 static inline void lattice_square(const nbh_plan *plan, const lanes h, const lanes k, const lanes l,

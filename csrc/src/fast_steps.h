@@ -79,12 +79,13 @@ static inline void largest_factors(const fast_view *view, lanes largest)
             largest[j] *= larger(view->steps[n][j], 1.0);
 }
 
-/* SQUARE with nearest structure factors, added up without any factors.  Returns 0 if cancelled. */
+/* SQUARE with nearest structure factors, added up without any factors, in all lanes.  Returns 0 if
+ * cancelled. */
 static inline int add_square_steps(const nbh_plan *plan, const fast_view *view,
                                    const volatile int32_t *cancel, fast_sums *s)
 {
     const nbh_plan_info *info = &plan->info;
-    const double *qx = view->qx, *qy = view->qy, *qz = view->qz, *active = view->active;
+    const double *qx = view->qx, *qy = view->qy, *qz = view->qz;
     for (int32_t phi_step = 0; phi_step < info->phi_steps; phi_step++) {
         for (int32_t domain = 0; domain < info->mosaic_domains; domain++) {
             if (plan_is_cancelled(cancel, domain))
@@ -102,9 +103,8 @@ static inline int add_square_steps(const nbh_plan *plan, const fast_view *view,
             parallelepiped_sines(plan, h, k, l, numerator, denominator);
             EACH_LANE {
                 const double ratio = f[j] * numerator[j] / denominator[j];
-                const double term = ratio * ratio;
-                s->intensity[j] += active[j] != 0.0 ? term : 0.0;
-                s->brightest_f[j] = larger(s->brightest_f[j], fabs(f[j]) * active[j]);
+                s->intensity[j] += ratio * ratio;
+                s->brightest_f[j] = larger(s->brightest_f[j], fabs(f[j]));
                 s->smallest_product[j] = smaller(s->smallest_product[j],
                                                  smaller(fabs(numerator[j]), fabs(denominator[j])));
             }
@@ -118,21 +118,24 @@ static inline int add_square(const nbh_plan *plan, const fast_view *view, int ha
                              const volatile int32_t *cancel, fast_sums *s)
 {
     lanes before;
-    if (!has_factors)
-        return add_square_steps(plan, view, cancel, s);
-    EACH_LANE {
+    EACH_LANE
         before[j] = s->intensity[j];
-        s->intensity[j] = 0.0;
-    }
+    if (has_factors)
+        EACH_LANE
+            s->intensity[j] = 0.0;
     if (!add_square_steps(plan, view, cancel, s))
         return 0;
-    EACH_LANE
-        s->intensity[j] *= view->factor[j];
-    for (int n = 0; n < view->step_count; n++)
+    if (has_factors) {
         EACH_LANE
-            s->intensity[j] *= view->steps[n][j];
+            s->intensity[j] *= view->factor[j];
+        for (int n = 0; n < view->step_count; n++)
+            EACH_LANE
+                s->intensity[j] *= view->steps[n][j];
+        EACH_LANE
+            s->intensity[j] += before[j];
+    }
     EACH_LANE
-        s->intensity[j] += before[j];
+        s->intensity[j] = view->active[j] != 0.0 ? s->intensity[j] : before[j];
     return 1;
 }
 
