@@ -39,7 +39,7 @@ static inline int nearest_f(const nbh_plan *plan, const lanes h, const lanes k, 
 
 /* Where the interpolation latch falls (model 6.5), or an index is NaN: 1, else 0. */
 static inline void latch_falls(const nbh_plan *plan, const lanes h, const lanes k, const lanes l,
-                              lanes falls)
+                               lanes falls)
 {
     const nbh_structure_factors *t = &plan->table;
     const double h_min = t->h_min, k_min = t->k_min, l_min = t->l_min;
