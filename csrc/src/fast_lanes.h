@@ -66,7 +66,7 @@ static inline double quotient(double a, double b, double per_b)
 #if defined(NBH_FAST_FMA)
     const double q = a * per_b;
     const double too_much = __builtin_fma(q, b, -a);
-    return __builtin_fma(-too_much, per_b, q); /* keeps the sign of 0 */
+    return __builtin_fma(-too_much, per_b, q); /* but for the sign of 0 */
 #else
     (void)per_b;
     return a / b;
