@@ -21,7 +21,7 @@ import numpy as np
 
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.c_engine import engine
-from nanobragg_hybrid.c_engine.library import available_kernels
+from nanobragg_hybrid.c_engine.libnbh import available_kernels
 from nanobragg_hybrid.nanobragg_args.parse import parse_command
 
 SHAPES = (

@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-from nanobragg_hybrid.c_engine.library import available_kernels
+from nanobragg_hybrid.c_engine.libnbh import available_kernels
 from nanobragg_hybrid.cli.bench import kernel_figures
 from nanobragg_hybrid.cli.bench_workloads import Workload, scaled
 from nanobragg_hybrid.structure_factors import StructureFactors

@@ -26,7 +26,7 @@ static py::dict build_info()
 }
 
 // The file that this process took libnbh from, as the dynamic loader says.
-static std::string library_path()
+static std::string libnbh_path()
 {
     Dl_info found{};
     if (dladdr(reinterpret_cast<const void *>(&nbh_version), &found) == 0 ||
@@ -44,5 +44,5 @@ void register_build(py::module_ &m)
     m.def("build_info", &build_info, "How the loaded libnbh was built, by key.");
     m.def("kernel_is_available", &nbh_kernel_is_available, py::arg("kernel"),
           "1 if this build and this processor have the nbh_kernel.");
-    m.def("library_path", &library_path, "Path of the loaded libnbh.");
+    m.def("libnbh_path", &libnbh_path, "Path of the loaded libnbh.");
 }

@@ -69,6 +69,18 @@ static inline step_loss loss_of_step(const nbh_plan *plan)
     return loss;
 }
 
+/* h, k, l for the cell a, b, c (model 6.5). */
+SPECIALISED void miller_indices(const double cell[9], const fast_view *view, lanes h, lanes k,
+                                lanes l)
+{
+    const double *qx = view->qx, *qy = view->qy, *qz = view->qz;
+    EACH_LANE {
+        h[j] = cell[0] * qx[j] + cell[1] * qy[j] + cell[2] * qz[j];
+        k[j] = cell[3] * qx[j] + cell[4] * qy[j] + cell[5] * qz[j];
+        l[j] = cell[6] * qx[j] + cell[7] * qy[j] + cell[8] * qz[j];
+    }
+}
+
 /* The largest that the factors make of something that one step can lose. */
 static inline void largest_factors(const fast_view *view, lanes largest)
 {
@@ -85,7 +97,6 @@ static inline int add_square_steps(const nbh_plan *plan, const fast_view *view,
                                    const volatile int32_t *cancel, fast_sums *s)
 {
     const nbh_plan_info *info = &plan->info;
-    const double *qx = view->qx, *qy = view->qy, *qz = view->qz;
     for (int32_t phi_step = 0; phi_step < info->phi_steps; phi_step++) {
         for (int32_t domain = 0; domain < info->mosaic_domains; domain++) {
             if (plan_is_cancelled(cancel, domain))
@@ -93,11 +104,7 @@ static inline int add_square_steps(const nbh_plan *plan, const fast_view *view,
             double scratch[9];
             const double *cell = pixel_cell(plan, 0, phi_step, domain, scratch);
             lanes h, k, l, f, numerator, denominator;
-            EACH_LANE {
-                h[j] = cell[0] * qx[j] + cell[1] * qy[j] + cell[2] * qz[j];
-                k[j] = cell[3] * qx[j] + cell[4] * qy[j] + cell[5] * qz[j];
-                l[j] = cell[6] * qx[j] + cell[7] * qy[j] + cell[8] * qz[j];
-            }
+            miller_indices(cell, view, h, k, l);
             if (!nearest_f(plan, h, k, l, f))
                 continue;
             parallelepiped_sines(plan, h, k, l, numerator, denominator);
@@ -219,7 +226,6 @@ static inline int scan_steps(const nbh_plan *plan, const fast_view *view,
                              const volatile int32_t *cancel, fast_sums *s)
 {
     const nbh_plan_info *info = &plan->info;
-    const double *qx = view->qx, *qy = view->qy, *qz = view->qz;
     for (int32_t phi_step = 0; phi_step < info->phi_steps; phi_step++) {
         for (int32_t domain = 0; domain < info->mosaic_domains; domain++) {
             if (plan_is_cancelled(cancel, domain))
@@ -227,11 +233,7 @@ static inline int scan_steps(const nbh_plan *plan, const fast_view *view,
             double scratch[9];
             const double *cell = pixel_cell(plan, 0, phi_step, domain, scratch);
             lanes h, k, l, falls;
-            EACH_LANE {
-                h[j] = cell[0] * qx[j] + cell[1] * qy[j] + cell[2] * qz[j];
-                k[j] = cell[3] * qx[j] + cell[4] * qy[j] + cell[5] * qz[j];
-                l[j] = cell[6] * qx[j] + cell[7] * qy[j] + cell[8] * qz[j];
-            }
+            miller_indices(cell, view, h, k, l);
             latch_falls(plan, h, k, l, falls);
             if (!any_is_set(falls))
                 continue;
@@ -248,7 +250,6 @@ SPECIALISED int add_any_steps(const nbh_plan *plan, const fast_view *view, const
                               const volatile int32_t *cancel, fast_sums *s)
 {
     const nbh_plan_info *info = &plan->info;
-    const double *qx = view->qx, *qy = view->qy, *qz = view->qz;
     const int of_sum = multiplies_sum(plan);
     const int no_water = plan->water_size_m == 0.0;
     const int latches = view->interpolates && (plan->quirks & NBH_QUIRK_INTERPOLATION_LATCH) != 0;
@@ -266,11 +267,7 @@ SPECIALISED int add_any_steps(const nbh_plan *plan, const fast_view *view, const
             double scratch[9];
             const double *cell = pixel_cell(plan, 0, phi_step, domain, scratch);
             lanes h, k, l, f, r_sqr;
-            EACH_LANE {
-                h[j] = cell[0] * qx[j] + cell[1] * qy[j] + cell[2] * qz[j];
-                k[j] = cell[3] * qx[j] + cell[4] * qy[j] + cell[5] * qz[j];
-                l[j] = cell[6] * qx[j] + cell[7] * qy[j] + cell[8] * qz[j];
-            }
+            miller_indices(cell, view, h, k, l);
             /* what is quick to know comes first: a step without light changes no sum */
             const int f_first = shape != NBH_SHAPE_TOPHAT && !view->interpolates;
             if (f_first) {

@@ -17,7 +17,7 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from .backends import available_backends
-    from .c_engine.library import get_include, get_library
+    from .c_engine.libnbh import get_include, get_library
     from .config import (
         Beam,
         Crystal,
@@ -141,7 +141,7 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         ".backends": "available_backends",
-        ".c_engine.library": "get_include get_library",
+        ".c_engine.libnbh": "get_include get_library",
         ".config": (
             "Beam Crystal Detector Experiment Goniometer Mask Output Sampling SavedRun Source "
             "load_run"

@@ -18,9 +18,9 @@ def build_info() -> dict[str, str]:
     Raises `BackendError` if the compiled module cannot be imported.
     """
     try:
-        from .c_engine import library
+        from .c_engine import libnbh
 
-        info: dict[str, str] = dict(library.build_info())
+        info: dict[str, str] = dict(libnbh.build_info())
     except ImportError as error:
         raise BackendError(
             f"the compiled module cannot be imported ({error}); was the package built?"

@@ -13,7 +13,7 @@ import pytest
 
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.c_engine import engine
-from nanobragg_hybrid.c_engine.library import build_info
+from nanobragg_hybrid.c_engine.libnbh import build_info
 
 SOURCES = Path(__file__).parents[2] / "csrc" / "tests"
 CC = shutil.which("cc")

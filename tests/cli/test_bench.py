@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from nanobragg_hybrid.c_engine.library import available_kernels
+from nanobragg_hybrid.c_engine.libnbh import available_kernels
 from nanobragg_hybrid.cli import bench as bench_module
 from nanobragg_hybrid.cli import bench_workloads, whole_process
 from nanobragg_hybrid.cli.bench import kernel_figures, share_redone, thread_figures

@@ -11,7 +11,7 @@ from structure_factor_files import structure_factors_of
 
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.c_engine import engine
-from nanobragg_hybrid.c_engine.library import available_kernels
+from nanobragg_hybrid.c_engine.libnbh import available_kernels
 from nanobragg_hybrid.conventions import KERNEL_NUMBERS, KERNEL_REASONS, SHAPE_NUMBERS
 from nanobragg_hybrid.nanobragg_args import parse_command
 

@@ -13,7 +13,7 @@ import re
 from typing import Any
 
 from .. import _core
-from .library import get_library
+from .libnbh import get_library
 
 _MARKERS = re.compile(
     r"/\* cffi reads from here[ -]*\*/(.*)/\* cffi reads to here[ -]*\*/", re.DOTALL

@@ -23,7 +23,7 @@ from ..result import Geometry, SimulationResult, Statistics
 from ..structure_factors import StructureFactors
 from ..trace_record import STEP_PLACE, StepChoice, Trace
 from .bridge import to_core, translated_errors
-from .library import available_kernels, build_info
+from .libnbh import available_kernels, build_info
 from .traces import trace_of
 
 _ANY_STEP = (-1,) * len(STEP_PLACE)

@@ -19,7 +19,7 @@ import numpy as np
 
 from nanobragg_hybrid._version import __version__
 from nanobragg_hybrid.c_engine.engine import Plan
-from nanobragg_hybrid.c_engine.library import available_kernels, build_info
+from nanobragg_hybrid.c_engine.libnbh import available_kernels, build_info
 from nanobragg_hybrid.cli.bench_workloads import Workload, series, workloads
 from nanobragg_hybrid.cli.whole_process import compare
 from nanobragg_hybrid.conventions import kernel_name

@@ -1,4 +1,4 @@
-"""What the tools `nb-trace` and `nb-compare-hkl` have in common: exit status and errors."""
+"""What `nb-compare`, `nb-trace` and `nb-compare-hkl` have in common: exit status and errors."""
 
 from __future__ import annotations
 

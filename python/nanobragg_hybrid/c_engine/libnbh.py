@@ -10,7 +10,7 @@ from ..conventions import KERNEL_NUMBERS
 
 def get_library() -> Path:
     """Path of the shared library libnbh that this process uses."""
-    return Path(_core.library_path())
+    return Path(_core.libnbh_path())
 
 
 def get_include() -> Path:
