@@ -22,8 +22,10 @@ typedef double lanes[LANES];
 /* A function that is compiled anew for the constant arguments of each call. */
 #if defined(__GNUC__)
 #define SPECIALISED static inline __attribute__((always_inline))
+#define OUT_OF_LINE static __attribute__((noinline))
 #else
 #define SPECIALISED static inline
+#define OUT_OF_LINE static
 #endif
 
 /* Only where docs/accuracy.md allows for either rounding. */

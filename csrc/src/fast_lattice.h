@@ -32,34 +32,41 @@ typedef struct lattice_factors {
     lanes smallest_product; /* of sines, over all calls; SQUARE only */
 } lattice_factors;
 
-/* Multiply by sin(pi h N) and sin(pi h), but for the signs, if N > 1. */
-SPECIALISED void multiply_sines(double n, const lanes h, lanes numerator, lanes denominator)
+/* Multiply by sin(pi h N) and sin(pi h), but for the signs. */
+SPECIALISED void multiply_sines(double n, double h, double *numerator, double *denominator)
 {
-    if (!(n > 1.0))
-        return;
-    const double nearly_zero = ARGUMENT_FOR_ZERO / n;
-    EACH_LANE {
-        double x = PI * h[j];
-        x = x == 0.0 ? nearly_zero : x; /* 0/0 means N */
-        numerator[j] *= sine(remainder_of_pi(x * n));
-        denominator[j] *= sine(less_multiple_of_pi(x, nearest_whole(h[j])));
-    }
+    double x = PI * h;
+    x = x == 0.0 ? ARGUMENT_FOR_ZERO / n : x; /* 0/0 means N */
+    *numerator *= sine(remainder_of_pi(x * n));
+    *denominator *= sine(less_multiple_of_pi(x, nearest_whole(h)));
 }
 
 /* The products of sin(pi h N) and of sin(pi h) over the axes with N > 1. */
-static inline void parallelepiped_sines(const nbh_plan *plan, const lanes h, const lanes k,
-                                        const lanes l, lanes numerator, lanes denominator)
+SPECIALISED void parallelepiped_sines(const nbh_plan *plan, const lanes h, const lanes k,
+                                      const lanes l, lanes numerator, lanes denominator)
 {
-    const double *n_cells = plan->shape.n_cells;
+    const double *n = plan->shape.n_cells;
+    if ((n[0] > 1.0) & (n[1] > 1.0) & (n[2] > 1.0)) { /* one loop keeps more in registers */
+        EACH_LANE {
+            numerator[j] = denominator[j] = 1.0;
+            multiply_sines(n[0], h[j], &numerator[j], &denominator[j]);
+            multiply_sines(n[1], k[j], &numerator[j], &denominator[j]);
+            multiply_sines(n[2], l[j], &numerator[j], &denominator[j]);
+        }
+        return;
+    }
+    const double *indices[3] = {h, k, l};
     EACH_LANE
         numerator[j] = denominator[j] = 1.0;
-    multiply_sines(n_cells[0], h, numerator, denominator);
-    multiply_sines(n_cells[1], k, numerator, denominator);
-    multiply_sines(n_cells[2], l, numerator, denominator);
+    for (int axis = 0; axis < 3; axis++)
+        if (n[axis] > 1.0)
+            EACH_LANE
+                multiply_sines(n[axis], indices[axis][j], &numerator[j], &denominator[j]);
 }
 
-static inline void lattice_square(const nbh_plan *plan, const lanes h, const lanes k, const lanes l,
-                                  lattice_factors *out)
+/* Inlined into the loop over steps, it would not be vectorised. */
+OUT_OF_LINE void lattice_square(const nbh_plan *plan, const lanes h, const lanes k, const lanes l,
+                                lattice_factors *out)
 {
     lanes numerator, denominator;
     parallelepiped_sines(plan, h, k, l, numerator, denominator);
