@@ -7,7 +7,7 @@ import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,9 @@ from .errors import BackendError, ConfigError
 from .quirks import Quirks
 from .result import SimulationResult
 from .structure_factors import StructureFactors
-from .trace_record import StepChoice, Trace
+
+if TYPE_CHECKING:
+    from .trace_record import StepChoice, Trace
 
 ProgressCallback = Callable[[int, int], object]
 """Called now and then with the rows done and the rows in all; returning False stops."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,12 +21,14 @@ from ..plan_warnings import plan_warnings
 from ..quirks import Quirks
 from ..result import Geometry, SimulationResult, Statistics
 from ..structure_factors import StructureFactors
-from ..trace_record import STEP_PLACE, StepChoice, Trace
 from .bridge import to_core, translated_errors
 from .libnbh import available_kernels, build_info
-from .traces import trace_of
 
-_ANY_STEP = (-1,) * len(STEP_PLACE)
+if TYPE_CHECKING:
+    from ..trace_record import StepChoice, Trace
+
+_ANY_STEP = (-1,) * 6
+"""For `_core`'s choice of a step: layer, sub_slow, sub_fast, source, phi_step, domain."""
 
 
 class Plan:
@@ -98,6 +100,8 @@ class Plan:
 
         Raises `ConfigError` (``pixel``, ``choice.phi_step``) for a pixel or step that is not there.
         """
+        from ..trace_record import STEP_PLACE
+
         chosen = [
             -1 if index is None else index
             for index in (getattr(choice, name) for name in STEP_PLACE)
@@ -182,6 +186,8 @@ class Tracer:
 
     def trace(self, fast: int, slow: int, choice: StepChoice, limit: int) -> Trace:
         """One pixel's chain with the first `limit` steps of a choice."""
+        from .traces import trace_of
+
         trace, steps = self._plan.steps(fast, slow, choice, limit, self._threads)
         return trace_of(trace, steps, self.info, self._plan.experiment.sampling)
 

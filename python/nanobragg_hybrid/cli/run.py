@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.nanobragg_args.command import Command
     from nanobragg_hybrid.result import SimulationResult
     from nanobragg_hybrid.structure_factors import StructureFactors
-from nanobragg_hybrid.trace_record import StepChoice
-from nanobragg_hybrid.trace_text import format_trace
 
 
 def run(options: Options, command_line: Sequence[str], log: Log, say: Warn) -> None:
@@ -149,6 +147,8 @@ def _print_pixels(
 ) -> None:
     if command.trace_pixel is not None:
         from nanobragg_hybrid.c_engine.engine import Tracer
+        from nanobragg_hybrid.trace_record import StepChoice
+        from nanobragg_hybrid.trace_text import format_trace
 
         trace = Tracer(plan, threads).trace(*command.trace_pixel, StepChoice(), 1)
         for line in format_trace(trace):
