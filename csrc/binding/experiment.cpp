@@ -10,8 +10,8 @@
 
 namespace py = pybind11;
 
-using Array64 = py::array_t<double, py::array::c_style>;
-using Array8 = py::array_t<std::uint8_t, py::array::c_style>;
+using Array64 = CArray<double>;
+using Array8 = CArray<std::uint8_t>;
 
 namespace
 {
@@ -151,11 +151,11 @@ void set_sources(Experiment &self, const Array64 &rows)
 {
     if (rows.ndim() != 2 || rows.shape(1) != 5)
         throw py::value_error("sources need the shape (n, 5): x, y, z, weight, wavelength");
-    const auto values = rows.unchecked<2>();
     std::vector<nbh_source> sources;
     sources.reserve(static_cast<std::size_t>(rows.shape(0)));
-    for (py::ssize_t i = 0; i < rows.shape(0); i++)
-        sources.push_back({{values(i, 0), values(i, 1), values(i, 2)}, values(i, 3), values(i, 4)});
+    const double *value = rows.data();
+    for (py::ssize_t i = 0; i < rows.shape(0); i++, value += 5)
+        sources.push_back({{value[0], value[1], value[2]}, value[3], value[4]});
     self.sources = std::move(sources);
     self.c.beam.sources = self.sources.data();
     self.c.beam.source_count = static_cast<std::int64_t>(self.sources.size());

@@ -3,14 +3,13 @@
 
 #include <vector>
 
-#include <pybind11/numpy.h>
-
+#include "arrays.h"
 #include "nbh/nbh.h"
 
 struct Experiment {
     nbh_experiment c{};
     std::vector<nbh_source> sources;
-    pybind11::array_t<std::uint8_t> mask;
+    CArray<std::uint8_t> mask;
 
     Experiment()
     {

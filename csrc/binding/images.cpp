@@ -2,7 +2,6 @@
 #include <array>
 #include <tuple>
 
-#include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
 #include "arrays.h"

@@ -5,10 +5,12 @@ PYBIND11_MODULE(_core, m)
 {
     m.doc() = "Private binding of libnbh; nanobragg_hybrid.c_engine is its only user.";
     register_errors(m);
+    register_arrays(m);
     register_build(m);
     register_experiment(m);
     register_random(m);
     register_plan(m);
     register_images(m);
     register_structure_factors_text(m);
+    register_structure_factors_dump(m);
 }

@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
 #include "arrays.h"
@@ -102,7 +101,7 @@ class Plan
         if (want_unrounded) {
             auto doubles = new_image<double>(size.n_slow, size.n_fast);
             unrounded = doubles.mutable_data();
-            unrounded_image = std::move(doubles);
+            unrounded_image = doubles.view();
         }
         std::vector<double> omega_row_sums(static_cast<std::size_t>(size.n_slow), 0.0);
 
@@ -208,7 +207,7 @@ class Plan
 
     CArray<double> phi() const
     {
-        CArray<double> phi(info().phi_steps);
+        CArray<double> phi({py::ssize_t{info().phi_steps}});
         nbh_error error{};
         check(nbh_plan_get_phi(plan_, phi.mutable_data(), phi.size(), &error), error);
         return phi;
@@ -228,7 +227,7 @@ class Plan
     {
         if (hkl.ndim() != 2 || hkl.shape(1) != 3)
             raise_error(NBH_INVALID, "hkl", "got another shape, need (n, 3)");
-        CArray<double> f(hkl.shape(0));
+        CArray<double> f({hkl.shape(0)});
         nbh_error error{};
         check(nbh_plan_get_structure_factors(plan_, hkl.data(), hkl.shape(0), f.mutable_data(),
                                              &error),

@@ -3,6 +3,7 @@
 
 #include <pybind11/pybind11.h>
 
+void register_arrays(pybind11::module_ &m);
 void register_errors(pybind11::module_ &m);
 void register_build(pybind11::module_ &m);
 void register_experiment(pybind11::module_ &m);
@@ -10,3 +11,4 @@ void register_random(pybind11::module_ &m);
 void register_plan(pybind11::module_ &m);
 void register_images(pybind11::module_ &m);
 void register_structure_factors_text(pybind11::module_ &m);
+void register_structure_factors_dump(pybind11::module_ &m);

@@ -1,5 +1,4 @@
 // structure_factors_text.cpp - the two passes over a text of h k l F.
-#include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
 #include "arrays.h"
@@ -60,7 +59,7 @@ py::tuple hkl_fill(const py::bytes &bytes, bool stream, const py::dict &scanned,
 {
     const Text text = view(bytes);
     const nbh_hkl_bounds bounds = from_dict(scanned);
-    // The differences of two int32_t fit; the product is numpy's to check.
+    // The differences of two int32_t fit; the product is checked where memory is allocated.
     CArray<double> table({py::ssize_t{bounds.h_max} - bounds.h_min + 1,
                           py::ssize_t{bounds.k_max} - bounds.k_min + 1,
                           py::ssize_t{bounds.l_max} - bounds.l_min + 1});

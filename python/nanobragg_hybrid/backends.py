@@ -9,9 +9,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
-import numpy as np
-from numpy.typing import NDArray
-
 from .config import Experiment
 from .errors import BackendError, ConfigError
 from .quirks import Quirks
@@ -19,6 +16,9 @@ from .result import SimulationResult
 from .structure_factors import StructureFactors
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from .trace_record import StepChoice, Trace
 
 ProgressCallback = Callable[[int, int], object]

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
+from .arrays import as_ndarray
 from .config.validate import FINITE, INT32, POSITIVE, Rule
 from .errors import ConfigError
 from .result import SimulationResult
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from .arrays import Buffer
+
+    _Rows = Callable[[int, int], tuple[Buffer, float]]
+    """Makes the pixels of rows, from the first number up to the second, and says the scale used."""
 
 
 class IntegerImage(NamedTuple):
@@ -31,11 +38,11 @@ class ImageParts(NamedTuple):
     """An integer or PGM image that is never whole in memory.
 
     scale_used: as in the whole image.  blocks: called, computes the image's rows from the first to
-    the last, in arrays (slow, fast) of some rows each.
+    the last, in blocks (slow, fast) of some rows each.
     """
 
     scale_used: float
-    blocks: Callable[[], Iterator[NDArray[Any]]]
+    blocks: Callable[[], Iterator[Buffer]]
 
 
 class NoiseImage(NamedTuple):
@@ -51,6 +58,15 @@ class NoiseImage(NamedTuple):
     seed: int
 
 
+class NoiseParts(NamedTuple):
+    """The same with its pixels as plain memory."""
+
+    pixels: Buffer
+    photons: float
+    overloads: int
+    seed: int
+
+
 def integer_image(
     result: SimulationResult, scale: float | None = None, adc_offset: float | None = None
 ) -> IntegerImage:
@@ -60,8 +76,8 @@ def integer_image(
     either, the brightest pixel becomes 55000.  Outside the region of interest it is 0.  Raises
     `ConfigError`.
     """
-    pixels, scale_used = _integer_rows(result, scale, adc_offset)(0, len(result.image))
-    return IntegerImage(pixels, scale_used)
+    pixels, scale_used = _integer_rows(result, scale, adc_offset)(0, len(result.image_buffer))
+    return IntegerImage(as_ndarray(pixels), scale_used)
 
 
 def integer_image_parts(result: SimulationResult) -> ImageParts:
@@ -75,8 +91,8 @@ def pgm_image(result: SimulationResult, scale: float | None = None) -> PgmImage:
     `scale` (> 0) is that of `Output` where None; without one there either, it follows from the rmsd
     of the image.  Raises `ConfigError`.
     """
-    pixels, scale_used = _pgm_rows(result, scale)(0, len(result.image))
-    return PgmImage(pixels, scale_used)
+    pixels, scale_used = _pgm_rows(result, scale)(0, len(result.image_buffer))
+    return PgmImage(as_ndarray(pixels), scale_used)
 
 
 def pgm_image_parts(result: SimulationResult) -> ImageParts:
@@ -92,6 +108,14 @@ def noise_image(
     `seed` (32 bits) and `adc_offset` (counts) are those of `Output` where None.  The same result
     and seed give the same image, however often it is drawn.  Raises `ConfigError`.
     """
+    pixels, photons, overloads, used = noise_image_parts(result, seed, adc_offset)
+    return NoiseImage(as_ndarray(pixels), photons, overloads, used)
+
+
+def noise_image_parts(
+    result: SimulationResult, seed: int | None = None, adc_offset: float | None = None
+) -> NoiseParts:
+    """`noise_image` as plain memory, for files.  Raises as that does."""
     from .c_engine import images
 
     own_seed = result.experiment.output.noise_seed
@@ -99,26 +123,23 @@ def noise_image(
     if used is None:
         raise ConfigError("seed", None, "a seed here or in output.noise_seed")
     pixels, photons, overloads = images.noise_image(
-        result.image,
+        result.image_buffer,
         result.geometry.roi,
         adc_offset=_adc_offset(result, adc_offset),
         random_state=_random_state(result),
         seed=used,
     )
-    return NoiseImage(pixels, photons, overloads, used)
+    return NoiseParts(pixels, photons, overloads, used)
 
-
-_Rows = Callable[[int, int], tuple[NDArray[Any], float]]
-"""Makes the pixels of the rows from the first number up to the second, and says the scale used."""
 
 _PIXELS_AT_A_TIME: Final = 2**18
 
 
 def _in_parts(result: SimulationResult, rows: _Rows) -> ImageParts:
-    n_slow, n_fast = result.image.shape
+    n_slow, n_fast = result.image_buffer.shape
     step = max(1, _PIXELS_AT_A_TIME // n_fast)
 
-    def blocks() -> Iterator[NDArray[Any]]:
+    def blocks() -> Iterator[Buffer]:
         for first in range(0, n_slow, step):
             yield rows(first, min(first + step, n_slow))[0]
 
@@ -130,10 +151,11 @@ def _integer_rows(result: SimulationResult, scale: float | None, adc_offset: flo
 
     scale, adc_offset = _intensity_scale(result, scale), _adc_offset(result, adc_offset)
     fast_min, fast_max, slow_min, slow_max = result.geometry.roi
+    image = result.image_buffer
 
-    def rows(first: int, end: int) -> tuple[NDArray[np.uint16], float]:
+    def rows(first: int, end: int) -> tuple[Buffer, float]:
         return images.integer_image(
-            result.image[first:end],
+            image[first:end],
             (fast_min, fast_max, max(slow_min, first) - first, min(slow_max + 1, end) - 1 - first),
             scale=scale,
             max_value=result.statistics.max,
@@ -147,14 +169,14 @@ def _pgm_rows(result: SimulationResult, scale: float | None) -> _Rows:
     from .c_engine import images
 
     scale = _checked("scale", scale, POSITIVE, result.experiment.output.pgm_scale, 0.0)
-    brightest = result.statistics.max
+    image, brightest = result.image_buffer, result.statistics.max
     integer_scale = _intensity_scale(result, None)
     if integer_scale <= 0.0:
         integer_scale = 55000.0 / brightest if brightest > 0.0 else 1.0
 
-    def rows(first: int, end: int) -> tuple[NDArray[np.uint8], float]:
+    def rows(first: int, end: int) -> tuple[Buffer, float]:
         return images.pgm_image(
-            result.image[first:end],
+            image[first:end],
             scale=scale,
             rmsd=result.statistics.rmsd,
             integer_scale=integer_scale,

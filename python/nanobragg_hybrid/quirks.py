@@ -11,8 +11,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
-import numpy as np
-
+from .arrays import is_boolean
 from .errors import ConfigError
 from .record import Record
 
@@ -255,7 +254,7 @@ class Quirks(Record):
     def __post_init__(self) -> None:
         for quirk in LEDGER:
             value = getattr(self, quirk.name)
-            if not isinstance(value, bool | np.bool_):
+            if not is_boolean(value):
                 raise ConfigError(f"quirks.{quirk.name}", value, "True or False")
             object.__setattr__(self, quirk.name, bool(value))
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from .arrays import array_fields, as_buffer, stored
 from .config import Experiment
 from .conventions import convention_name, pivot_name
 from .quirks import Quirks
 from .record import Record
 from .units import RTD
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from .arrays import Buffer
 
 Vector = tuple[float, float, float]
 
@@ -132,6 +136,7 @@ class Geometry(Record):
         return cls(**values)
 
 
+@array_fields("image", "unrounded")
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SimulationResult:
     """One rendered image and what belongs to it.
@@ -162,8 +167,20 @@ class SimulationResult:
     quirks: Quirks = field(default_factory=Quirks)
     quirks_that_mattered: tuple[str, ...] = ()
 
+    @property
+    def image_buffer(self) -> Buffer:
+        """The memory of `image`, which needs no numpy: float32, shape (slow, fast)."""
+        return as_buffer(stored(self, "image"))
+
+    def replaced(self, **changes: Any) -> SimulationResult:
+        """A copy with other values for some fields, and the same memory."""
+        names = (f.name for f in dataclasses.fields(self))
+        arrays = {name: stored(self, name) for name in ("image", "unrounded")}
+        others = {name: getattr(self, name) for name in names if name not in arrays}
+        return SimulationResult(**{**arrays, **others, **changes})
+
     def __repr__(self) -> str:
-        n_slow, n_fast = self.image.shape
+        n_slow, n_fast = self.image_buffer.shape
         return f"SimulationResult({n_fast} x {n_slow} pixels, {self.statistics!r})"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import os
 import time
@@ -106,8 +105,7 @@ def simulate(
         "mosaic_seed": seeded.crystal.mosaic_seed,
         "noise_seed": seeded.output.noise_seed,
     }
-    return dataclasses.replace(
-        result,
+    return result.replaced(
         provenance={**result.provenance, **provenance},
         experiment=seeded,
         quirks=quirks,
@@ -126,8 +124,9 @@ def memory_needed(
         parts["unrounded image"] = 8 * pixels
     if experiment.detector.mask is not None:
         parts["mask"] = pixels
-    if structure_factors.grid is not None:
-        parts["structure factor table"] = structure_factors.grid.nbytes
+    table = structure_factors.grid_buffer
+    if table is not None:
+        parts["structure factor table"] = table.nbytes
     for what, count, each in (
         ("phi steps", experiment.goniometer.phi_steps, _PHI_STEP_BYTES),
         ("mosaic domains", experiment.crystal.mosaic_domains, _DOMAIN_BYTES),

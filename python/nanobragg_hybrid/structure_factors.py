@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
-
+from .arrays import array_fields, as_buffer, as_ndarray, stored
 from .config.validate import FINITE
 from .constants import INT32_MAX, INT32_MIN
 from .errors import ConfigError, Description
 from .memory import require_memory
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
 
+    from .arrays import Buffer
+
+
+@array_fields("grid")
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class StructureFactors:
     """Amplitudes |F| in electrons, any sign.
@@ -44,8 +51,9 @@ class StructureFactors:
         object.__setattr__(self, "hkl_min", tuple(int(n) for n in first))
         if not _is_int(self.reflections) or self.reflections < 0:
             raise ConfigError("structure_factors.reflections", self.reflections, "an integer >= 0")
-        if self.grid is not None:
-            object.__setattr__(self, "grid", self._checked_grid(self.grid))
+        given = stored(self, "grid")
+        if given is not None:
+            object.__setattr__(self, "grid", self._checked_grid(given))
 
     @classmethod
     def constant(cls, f: float) -> StructureFactors:
@@ -63,6 +71,8 @@ class StructureFactors:
         are `default_f`.  Raises `ConfigError` naming the entry that is wrong, and `ResourceError`
         if the table would not fit into memory.
         """
+        import numpy as np
+
         hkl = _whole_indices(indices)
         values = np.asarray(amplitudes)
         if values.dtype.kind not in "iuf" or values.shape != hkl.shape[:1]:
@@ -95,14 +105,38 @@ class StructureFactors:
 
         A read-only float64 array in C order is kept; any other is copied.
         """
-        return cls(np.asarray(grid), hkl_min, default_f, reflections, allow_non_finite)
+        return cls(as_ndarray(grid), hkl_min, default_f, reflections, allow_non_finite)
+
+    @classmethod
+    def from_reader(
+        cls,
+        grid: Buffer,
+        hkl_min: tuple[int, int, int],
+        default_f: float,
+        *,
+        reflections: int,
+        allow_non_finite: bool = False,
+    ) -> StructureFactors:
+        """From memory that only a reader of files has seen: float64 in C order, which it has looked
+        through for values that are not finite.  Nothing is copied and numpy stays away."""
+        table = cls(None, hkl_min, default_f, reflections, allow_non_finite)
+        table._check_last(grid.shape)
+        object.__setattr__(table, "grid", grid.toreadonly())
+        return table
+
+    @property
+    def grid_buffer(self) -> Buffer | None:
+        """The memory of `grid`, which needs no numpy; None: no table."""
+        grid = stored(self, "grid")
+        return None if grid is None else as_buffer(grid)
 
     @property
     def hkl_max(self) -> tuple[int, int, int]:
         """The indices of the last element of the table; `hkl_min` if there is no table."""
-        if self.grid is None:
+        grid = stored(self, "grid")
+        if grid is None:
             return self.hkl_min
-        last = [n + size - 1 for n, size in zip(self.hkl_min, self.grid.shape, strict=True)]
+        last = [n + size - 1 for n, size in zip(self.hkl_min, grid.shape, strict=True)]
         return last[0], last[1], last[2]
 
     def __eq__(self, other: object) -> bool:
@@ -112,6 +146,8 @@ class StructureFactors:
             return False
         if self.grid is None or other.grid is None:
             return self.grid is other.grid
+        import numpy as np
+
         return np.array_equal(self.grid, other.grid, equal_nan=True)
 
     def __hash__(self) -> int:
@@ -119,7 +155,7 @@ class StructureFactors:
         return hash((shape, self.hkl_min, self.default_f))
 
     def __repr__(self) -> str:
-        if self.grid is None:
+        if stored(self, "grid") is None:
             return f"StructureFactors.constant({self.default_f})"
         return (
             f"StructureFactors({self.hkl_min} to {self.hkl_max}, "
@@ -131,6 +167,8 @@ class StructureFactors:
         return StructureFactors, state
 
     def _checked_grid(self, grid: object) -> NDArray[np.float64]:
+        import numpy as np
+
         array = np.asarray(grid)
         if array.ndim != 3 or array.size == 0 or array.dtype.kind not in "iuf":
             raise ConfigError(
@@ -142,17 +180,20 @@ class StructureFactors:
         if not is_kept or array.flags.writeable:
             array = np.array(array, dtype=np.float64, order="C")
             array.setflags(write=False)
-        if any(n + size - 1 > INT32_MAX for n, size in zip(self.hkl_min, array.shape, strict=True)):
-            raise ConfigError(
-                "structure_factors.hkl_min", self.hkl_min, "a table that ends inside 32 bits"
-            )
+        self._check_last(array.shape)
         if not self.allow_non_finite:
             _require_finite(array, "structure_factors.grid")
         return array
 
+    def _check_last(self, shape: tuple[int, ...]) -> None:
+        if any(n + size - 1 > INT32_MAX for n, size in zip(self.hkl_min, shape, strict=True)):
+            raise ConfigError(
+                "structure_factors.hkl_min", self.hkl_min, "a table that ends inside 32 bits"
+            )
+
 
 def _is_int(value: object) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def _finite(value: object, field: str) -> float:
@@ -163,6 +204,8 @@ def _finite(value: object, field: str) -> float:
 
 
 def _require_finite(values: NDArray[np.float64], field: str) -> None:
+    import numpy as np
+
     flat = values.reshape(-1)
     parts = (flat[start : start + 2**16] for start in range(0, flat.size, 2**16))
     if not all(np.isfinite(part).all() for part in parts):
@@ -173,6 +216,8 @@ def _require_finite(values: NDArray[np.float64], field: str) -> None:
 
 def _whole_indices(indices: ArrayLike) -> NDArray[np.int64]:
     """The indices as integers; ConfigError names the first entry that is none of 32 bits."""
+    import numpy as np
+
     hkl = np.asarray(indices)
     if hkl.dtype.kind not in "iuf" or hkl.ndim != 2 or hkl.shape[1] != 3 or len(hkl) == 0:
         raise ConfigError(

@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "python" / "nanobragg_hybrid"
 NAME = "nanobragg_hybrid"
 
 VOCABULARY = {
+    "arrays",
     "_version",
     "_lazy",
     "record",
@@ -34,6 +35,7 @@ ARGS = DOOR | {"io", "nanobragg_args"}
 MAY_IMPORT: dict[str, set[str]] = {
     "_version": set(),
     "_lazy": set(),
+    "arrays": set(),
     "record": set(),
     "trace_record": {"record"},
     "trace_text": {"record", "trace_record", "errors"},
@@ -55,7 +57,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "simulation": ENGINE,
     "images": ENGINE,
     "tracing": ENGINE | {"simulation"},
-    "io": CONFIG | {"structure_factors", "c_engine.hkl_text"},
+    "io": CONFIG | {"structure_factors", "c_engine.dump_planes", "c_engine.hkl_text"},
     "nanobragg_args": DOOR | {"io"},
     "parity": ARGS,
     "cli": ARGS | {"parity", "reference", "versions"},

@@ -17,13 +17,13 @@ PIXELS = np.arange(35, dtype=np.uint16).reshape(7, 5)
 @pytest.mark.parametrize("cuts", [[], [1], [3, 3], [1, 2, 3, 4, 5, 6]])
 def test_blocks_make_the_bytes_of_the_whole(cuts: list[int]) -> None:
     file = io.BytesIO()
-    write_rows(file, np.split(PIXELS, cuts), np.uint16, (7, 5))
+    write_rows(file, np.split(PIXELS, cuts), "uint16", (7, 5))
     assert file.getvalue() == PIXELS.tobytes()
 
 
 def test_rows_that_are_not_contiguous() -> None:
     file = io.BytesIO()
-    write_rows(file, [PIXELS[:, ::2]], np.uint16, (7, 3))
+    write_rows(file, [PIXELS[:, ::2]], "uint16", (7, 3))
     assert file.getvalue() == PIXELS[:, ::2].tobytes()
 
 
@@ -39,7 +39,7 @@ def test_rows_that_are_not_contiguous() -> None:
 )
 def test_blocks_that_make_another_image(blocks: list[np.ndarray], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        write_rows(io.BytesIO(), blocks, np.uint16, (7, 5))
+        write_rows(io.BytesIO(), blocks, "uint16", (7, 5))
 
 
 def test_pgm_in_blocks() -> None:

@@ -40,7 +40,8 @@ def test_import_loads_nothing_else() -> None:
 
 def test_a_name_loads_its_module_and_no_engine() -> None:
     names = loaded_by("import nanobragg_hybrid as nb; nb.Experiment()")
-    assert {"numpy", "nanobragg_hybrid.config.beam"} <= names
+    assert "nanobragg_hybrid.config.beam" in names
+    assert "numpy" not in names
     for part in ("c_engine", "_core", "io", "nanobragg_args", "cli", "versions"):
         assert not any(name.startswith(f"nanobragg_hybrid.{part}") for name in names)
 

@@ -10,12 +10,10 @@ import dataclasses
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final, NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .. import _core, units
+from ..arrays import as_buffer
 from ..config import Experiment, Mask, Source
 from ..conventions import CONVENTION_NUMBERS, KERNEL_NUMBERS, PIVOT_NUMBERS, SHAPE_NUMBERS
 from ..errors import (
@@ -27,6 +25,9 @@ from ..errors import (
     UnsupportedError,
 )
 from ..quirks import Quirks
+
+if TYPE_CHECKING:
+    from ..arrays import Buffer
 
 NOT_GIVEN: Final = -1
 """What the C structs hold for "not given" where the default counts as given (model 5.1)."""
@@ -68,17 +69,19 @@ def _bound(index: int) -> Callable[[Sequence[int | None]], int]:
     return pick
 
 
-def _source_rows(sources: Sequence[Source]) -> NDArray[np.float64]:
-    """Rows of x, y, z, weight, wavelength in metres; None becomes "not given"."""
-    rows = [[*source.position, source.weight, source.wavelength_m] for source in sources]
-    return np.array(
-        [[_core.UNSET if value is None else value for value in row] for row in rows],
-        dtype=np.float64,
-    )
+def _source_rows(sources: Sequence[Source]) -> Buffer:
+    """Rows of x, y, z, weight, wavelength in metres, float64; None becomes "not given"."""
+    from array import array
+
+    values = array("d")
+    for source in sources:
+        row = (*source.position, source.weight, source.wavelength_m)
+        values.extend(_core.UNSET if value is None else value for value in row)
+    return as_buffer(memoryview(values).cast("B").cast("d", (len(sources), 5)))
 
 
-def _mask_bytes(mask: Mask) -> NDArray[np.uint8]:
-    return mask.values.view(np.uint8)
+def _mask_bytes(mask: Mask) -> Buffer:
+    return as_buffer(mask.values.data.cast("B"))
 
 
 def _divergence_square(shape: str) -> int:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, cast
 
 from .. import _core
+from ..arrays import as_ndarray
 from ..backends import ProgressCallback
 from ..config import Crystal, Detector, Experiment
 from ..config.resolved import resolved_from_info
@@ -25,6 +23,10 @@ from .bridge import to_core, translated_errors
 from .libnbh import available_kernels, build_info
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ..arrays import Array, Buffer
     from ..trace_record import StepChoice, Trace
 
 _ANY_STEP = (-1,) * 6
@@ -54,7 +56,7 @@ class Plan:
         with translated_errors(experiment):
             self._plan = _core.Plan(
                 to_core(experiment, quirks, kernel),
-                structure_factors.grid,
+                structure_factors.grid_buffer,
                 *structure_factors.hkl_min,
                 structure_factors.default_f,
             )
@@ -67,21 +69,29 @@ class Plan:
         """Lower and upper bound, shape (slow, fast), of each pixel before rounding to float32, as
         the plan's kernel proves them (docs/accuracy.md); NaN: left to the exact kernel."""
         with translated_errors(self.experiment):
-            return self._plan.intervals()
+            low, high = self._plan.intervals()
+        return as_ndarray(low), as_ndarray(high)
 
     def render(
         self, threads: int, progress: ProgressCallback | None, unrounded: bool
     ) -> tuple[NDArray[np.float32], NDArray[np.float64] | None, float]:
-        """The image (slow, fast), the same before rounding if asked for, and the solid angle
-        summed over every sub-pixel visit (model 6.9).
+        """`render_buffers` with arrays of the same memory."""
+        image, doubles, omega_sum = self.render_buffers(threads, progress, unrounded)
+        return as_ndarray(image), None if doubles is None else as_ndarray(doubles), omega_sum
+
+    def render_buffers(
+        self, threads: int, progress: ProgressCallback | None, unrounded: bool
+    ) -> tuple[Buffer, Buffer | None, float]:
+        """The image (slow, fast) in float32, the same in float64 before rounding if asked for,
+        and the solid angle summed over every sub-pixel visit (model 6.9).
 
         `threads`: 1 to 1024.  The result has the same bits for any number of them.
         """
         with translated_errors(self.experiment):
             return self._plan.render(threads, progress, unrounded)
 
-    def statistics(self, image: NDArray[np.float32], omega_sum: float) -> Statistics:
-        """Statistics of a rendered image (model 6.9)."""
+    def statistics(self, image: Array, omega_sum: float) -> Statistics:
+        """Statistics of a rendered image, float32 (model 6.9)."""
         with translated_errors(self.experiment):
             return Statistics.from_dict(self._plan.statistics(image, omega_sum))
 
@@ -112,20 +122,20 @@ class Plan:
 
     def sources(self) -> NDArray[np.float64]:
         """Shape (n, 5): unit vector to the source x, y, z, its weight, its wavelength in metres."""
-        return self._plan.sources()
+        return as_ndarray(self._plan.sources())
 
     def phi(self) -> NDArray[np.float64]:
         """Shape (n,): the spindle angles, radians (model 5.3)."""
-        return self._plan.phi()
+        return as_ndarray(self._plan.phi())
 
     def mosaic_matrices(self) -> NDArray[np.float64]:
         """Shape (n, 3, 3): the rotations of the mosaic domains, the first the identity."""
-        return self._plan.mosaic_matrices()
+        return as_ndarray(self._plan.mosaic_matrices())
 
     def structure_factors(self, hkl: NDArray[np.float64]) -> NDArray[np.float64]:
         """The amplitudes, shape (n,), at whole indices, float64 of shape (n, 3) (model 6.5)."""
         with translated_errors(self.experiment):
-            return self._plan.structure_factors(hkl)
+            return as_ndarray(self._plan.structure_factors(hkl))
 
     def random_state(self) -> object:
         """The random generator after set-up, for `images.noise_image` (model 7.4)."""
@@ -154,13 +164,13 @@ def render(
     says why that is "exact", if it is.
     """
     plan = Plan(experiment, structure_factors, quirks, kernel)
-    image, doubles, omega_sum = plan.render(_thread_count(threads), progress, unrounded)
+    image, doubles, omega_sum = plan.render_buffers(_thread_count(threads), progress, unrounded)
     info = plan.info()
     if unrounded and info["kernel"] != KERNEL_NUMBERS["exact"]:
         info |= {"kernel": KERNEL_NUMBERS["exact"], "kernel_reason": 6}
     return SimulationResult(
-        image=image,
-        unrounded=doubles,
+        image=cast("NDArray[np.float32]", image),
+        unrounded=cast("NDArray[np.float64] | None", doubles),
         statistics=plan.statistics(image, omega_sum),
         geometry=Geometry.from_info(info),
         info=info,

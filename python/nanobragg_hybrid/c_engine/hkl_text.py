@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import os
-from typing import NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, NamedTuple
 
 from nanobragg_hybrid import _core
 from nanobragg_hybrid.errors import ConfigError, FileFormatError
 from nanobragg_hybrid.memory import require_memory
+
+if TYPE_CHECKING:
+    from nanobragg_hybrid.arrays import Buffer
 
 
 class HklText(NamedTuple):
@@ -21,7 +21,7 @@ class HklText(NamedTuple):
     `reflections` are those in the text, as the first of its two passes counts them.
     """
 
-    grid: NDArray[np.float64]
+    grid: Buffer
     hkl_min: tuple[int, int, int]
     reflections: int
     warnings: tuple[str, ...]
@@ -61,6 +61,5 @@ def parse_hkl_text(
             f"{place}: only {filled} of {bounds['reflections']} reflections could be used: "
             "an index is not written as an integer"
         )
-    grid.setflags(write=False)
     hkl_min = (bounds["h_min"], bounds["k_min"], bounds["l_min"])
-    return HklText(grid, hkl_min, bounds["reflections"], tuple(warnings))
+    return HklText(grid.toreadonly(), hkl_min, bounds["reflections"], tuple(warnings))

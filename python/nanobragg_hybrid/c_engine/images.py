@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, NamedTuple
 
 from .. import _core
 from ..config import Experiment
@@ -13,21 +10,24 @@ from ..quirks import Quirks
 from ..structure_factors import StructureFactors
 from .bridge import to_core, translated_errors
 
+if TYPE_CHECKING:
+    from ..arrays import Array, Buffer
+
 Roi = tuple[int, int, int, int]
 """Inclusive bounds fast_min, fast_max, slow_min, slow_max; a reversed range is empty."""
 
 
 class NoiseImage(NamedTuple):
-    """`pixels` (slow, fast); `photons` before clipping; `overloads` pixels were clipped."""
+    """`pixels` uint16 (slow, fast); `photons` before clipping; `overloads` pixels were clipped."""
 
-    pixels: NDArray[np.uint16]
+    pixels: Buffer
     photons: float
     overloads: int
 
 
 def integer_image(
-    image: NDArray[np.float32], roi: Roi, scale: float, max_value: float, adc_offset: float
-) -> tuple[NDArray[np.uint16], float]:
+    image: Array, roi: Roi, scale: float, max_value: float, adc_offset: float
+) -> tuple[Buffer, float]:
     """The 16-bit image, shape (slow, fast), and the scale used.
 
     A `scale` <= 0 becomes 55000/`max_value`, or 1 if that is not positive.  Pixels outside `roi`
@@ -38,8 +38,8 @@ def integer_image(
 
 
 def pgm_image(
-    image: NDArray[np.float32], scale: float, rmsd: float, integer_scale: float
-) -> tuple[NDArray[np.uint8], float]:
+    image: Array, scale: float, rmsd: float, integer_scale: float
+) -> tuple[Buffer, float]:
     """The 8-bit image, shape (slow, fast), and the scale used.
 
     A `scale` <= 0 becomes 250/(5 `rmsd`), or `integer_scale` if the rmsd is not positive.  Raises
@@ -50,7 +50,7 @@ def pgm_image(
 
 
 def noise_image(
-    image: NDArray[np.float32], roi: Roi, adc_offset: float, random_state: object, seed: int
+    image: Array, roi: Roi, adc_offset: float, random_state: object, seed: int
 ) -> NoiseImage:
     """The 16-bit image with photon-counting noise (model 7.5), shape (slow, fast).
 
@@ -76,5 +76,5 @@ def random_state(experiment: Experiment, quirks: Quirks) -> object:
     """
     table = StructureFactors.constant(0.0)
     with translated_errors(experiment):
-        plan = _core.Plan(to_core(experiment, quirks), table.grid, *table.hkl_min, table.default_f)
+        plan = _core.Plan(to_core(experiment, quirks), None, *table.hkl_min, table.default_f)
         return plan.random_state()

@@ -13,7 +13,7 @@ from nanobragg_hybrid.conventions import convention_name, pivot_name
 from nanobragg_hybrid.units import RTD
 
 if TYPE_CHECKING:
-    from nanobragg_hybrid.images import ImageParts, NoiseImage
+    from nanobragg_hybrid.images import ImageParts, NoiseParts
     from nanobragg_hybrid.nanobragg_args.command import Command
     from nanobragg_hybrid.result import SimulationResult
 
@@ -25,7 +25,7 @@ class Images(NamedTuple):
 
     integer: ImageParts
     pgm: ImageParts | None = None
-    noise: NoiseImage | None = None
+    noise: NoiseParts | None = None
 
 
 def facts(

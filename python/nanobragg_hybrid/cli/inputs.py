@@ -35,7 +35,7 @@ class Input(NamedTuple):
         paths = list(self.command.inputs)
         if self.command.hkl_path is not None:
             paths.append(self.command.hkl_path)
-        elif self.table.grid is not None:
+        elif self.table.grid_buffer is not None:
             paths.append(self.command.dump_path)
         return paths
 

@@ -81,16 +81,16 @@ def write_outputs(
         for kind, path in outputs.items():
             with files.write(path) as file:
                 if kind == FLOATS:
-                    write_raw(file, result.image)
+                    write_raw(file, result.image_buffer)
                 elif kind == INTEGERS:
                     write_smv_blocks(
-                        file, images.integer.blocks(), result.image.shape, header, quirks
+                        file, images.integer.blocks(), result.image_buffer.shape, header, quirks
                     )
                 elif kind == PGM and images.pgm is not None:
                     from nanobragg_hybrid.io.pgm import write_pgm_blocks
 
                     write_pgm_blocks(
-                        file, images.pgm.blocks(), result.image.shape, images.pgm.scale_used
+                        file, images.pgm.blocks(), result.image_buffer.shape, images.pgm.scale_used
                     )
                 elif kind == NOISE and images.noise is not None:
                     write_smv(file, images.noise.pixels, header, quirks)

@@ -104,7 +104,7 @@ def _crystal(log: Log, experiment: Experiment, known: Facts, info: Info) -> None
 
 def _structure_factors(log: Log, command: Command, table: StructureFactors) -> None:
     log.group("structure factors")
-    if table.grid is not None:
+    if table.grid_buffer is not None:
         source = command.dump_path if command.hkl_path is None else command.hkl_path
         log.fact("read from", str(source))
         log.fact("reflections", table.reflections)

@@ -17,7 +17,7 @@ from nanobragg_hybrid.cli.pixels import printout_lines
 from nanobragg_hybrid.cli.progress import Progress
 from nanobragg_hybrid.cli.report import log_files, log_image, log_kernel, log_setup
 from nanobragg_hybrid.config.seeds import with_clock_seeds
-from nanobragg_hybrid.images import integer_image_parts, noise_image, pgm_image_parts
+from nanobragg_hybrid.images import integer_image_parts, noise_image_parts, pgm_image_parts
 from nanobragg_hybrid.memory import require_memory
 from nanobragg_hybrid.quirk_effects import quirks_that_mattered
 from nanobragg_hybrid.quirks import Quirks
@@ -75,7 +75,7 @@ def run(options: Options, command_line: Sequence[str], log: Log, say: Warn) -> N
     images = Images(
         integer=integer_image_parts(result),
         pgm=None if command.pgm_path is None else pgm_image_parts(result),
-        noise=None if command.noise_path is None else noise_image(result),
+        noise=None if command.noise_path is None else noise_image_parts(result),
     )
     log_image(log, result.statistics, images)
     log_kernel(log, result.provenance)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from typing import TYPE_CHECKING, Any
 
 from nanobragg_hybrid.constants import INT32_MAX
 from nanobragg_hybrid.errors import ConfigError, Description
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -26,6 +27,8 @@ class Mask:
     values: NDArray[np.bool_]
 
     def __init__(self, values: ArrayLike) -> None:
+        import numpy as np
+
         array = np.asarray(values)
         if array.ndim != 2 or array.size == 0 or array.dtype.kind not in "bui":
             raise ConfigError(
@@ -65,12 +68,16 @@ class Mask:
         import base64
         import zlib
 
+        import numpy as np
+
         packed = zlib.compress(np.packbits(self.values).tobytes(), 9)
         return {"shape": list(self.shape), "bits": base64.b64encode(packed).decode("ascii")}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Mask:
         """The inverse of `to_dict`; ConfigError if `data` is no such thing."""
+        import numpy as np
+
         is_mapping: bool = isinstance(data, Mapping)
         if not is_mapping or set(data) != {"shape", "bits"}:
             raise ConfigError("detector.mask", data, "a mapping with the keys shape and bits")
@@ -89,13 +96,17 @@ class Mask:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Mask):
             return NotImplemented
+        import numpy as np
+
         return np.array_equal(self.values, other.values)
 
     def __hash__(self) -> int:
+        import numpy as np
+
         return hash((self.shape, np.packbits(self.values).tobytes()))
 
     def __repr__(self) -> str:
-        skipped = self.values.size - int(np.count_nonzero(self.values))
+        skipped = self.values.size - int(self.values.sum())
         return f"Mask({self.shape[1]} x {self.shape[0]} pixels, {skipped} skipped)"
 
     def __reduce__(self) -> tuple[type[Mask], tuple[NDArray[np.bool_]]]:

@@ -14,8 +14,7 @@ from collections import abc
 from numbers import Integral, Real
 from typing import Any, NamedTuple, Protocol
 
-import numpy as np
-
+from nanobragg_hybrid.arrays import is_boolean, is_ndarray
 from nanobragg_hybrid.constants import INT32_MAX, INT32_MIN
 from nanobragg_hybrid.errors import ConfigError
 
@@ -109,7 +108,7 @@ class Flag:
 
     def normalise(self, value: object) -> bool:
         """The value as a bool."""
-        if not isinstance(value, bool | np.bool_):
+        if not is_boolean(value):
             raise ValueError
         return bool(value)
 
@@ -146,8 +145,9 @@ class Items(NamedTuple):
 
     def normalise(self, value: object) -> tuple[Any, ...]:
         """The values as a tuple; arrays are taken in C order."""
-        if isinstance(value, np.ndarray):
-            value = value.ravel().tolist()
+        if is_ndarray(value):
+            array: Any = value
+            value = array.ravel().tolist()
         if isinstance(value, str | bytes) or not isinstance(value, abc.Sequence):
             raise ValueError
         items = tuple(self.item.normalise(item) for item in value)

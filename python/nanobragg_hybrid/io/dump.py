@@ -9,13 +9,12 @@ import math
 import mmap
 import os
 import re
+import struct
 import warnings
 from collections.abc import Iterator
 from typing import BinaryIO, Final, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
+from nanobragg_hybrid.c_engine.dump_planes import new_table, read_plane, write_plane
 from nanobragg_hybrid.errors import ConfigError, FileFormatError, NanobraggWarning
 from nanobragg_hybrid.memory import require_memory
 from nanobragg_hybrid.quirks import Quirks
@@ -56,22 +55,20 @@ def read_dump(
     with open_binary(path) as file:
         header = _read_header(path, file, quirks or Quirks())
         require_memory({"structure factor table": 8 * math.prod(header.shape)})
-        grid = np.empty(header.shape)
+        grid = new_table(header.shape)
         is_finite = True
-        for plane, data in zip(grid, _planes(file, header), strict=True):
-            plane[...] = data
-            is_finite = is_finite and bool(np.isfinite(plane).all())
+        for h, data in enumerate(_planes(file, header)):
+            is_finite = read_plane(data, grid, h) and is_finite
     name = os.fspath(path)
     if header.skipped:
         _warn(f"{name}: {header.skipped} byte(s) of data taken for white space: all is shifted")
     if not is_finite:
         _warn(f"{name}: some structure factors are not finite")
-    grid.setflags(write=False)
-    return StructureFactors.from_grid(
+    return StructureFactors.from_reader(
         grid,
         header.minimum,
         default_f,
-        reflections=grid.size,
+        reflections=math.prod(header.shape),
         allow_non_finite=not is_finite,
     )
 
@@ -81,25 +78,24 @@ def write_dump(path: Destination, structure_factors: StructureFactors) -> None:
 
     Raises `ConfigError` if there is no table (only a constant), and `FileAccessError`.
     """
-    grid = structure_factors.grid
+    grid = structure_factors.grid_buffer
     if grid is None:
         raise ConfigError("structure_factors.grid", None, "a table to write")
     pairs = zip(structure_factors.hkl_min, structure_factors.hkl_max, strict=True)
     bounds = " ".join(f"{low} {high}" for low, high in pairs)
-    padded = np.zeros((grid.shape[1] + 1, grid.shape[2] + 1), dtype="<f8")
+    padded = bytearray(_plane_bytes(grid.shape))
     with atomic_write(path) as file:
         file.write(bounds.encode("ascii") + _HEADER_END)
-        for plane in grid:
-            padded[:-1, :-1] = plane
-            file.write(padded.data)
-        padded[...] = 0.0
-        file.write(padded.data)
+        for h in range(grid.shape[0]):
+            write_plane(grid, h, padded)
+            file.write(padded)
+        file.write(bytes(len(padded)))
 
 
 def dump_is_read_shifted(structure_factors: StructureFactors) -> bool:
     """Whether the dump of a table starts with a byte that the quirk fdump_whitespace skips."""
-    grid = structure_factors.grid
-    return grid is not None and grid[:1, :1, :1].astype("<f8").tobytes()[:1] in _BLANKS
+    grid = structure_factors.grid_buffer
+    return grid is not None and struct.pack("<d", grid[0, 0, 0])[:1] in _BLANKS
 
 
 def _read_header(path: str | os.PathLike[str], file: BinaryIO, quirks: Quirks) -> _Header:
@@ -139,27 +135,30 @@ def _read_header(path: str | os.PathLike[str], file: BinaryIO, quirks: Quirks) -
     return _Header(minimum, shape, data_start, skipped, is_complete=present >= needed)
 
 
-def _planes(file: BinaryIO, header: _Header) -> Iterator[NDArray[np.float64]]:
-    """The planes (k, l) of the table within the bounds, one after the other.
+def _planes(file: BinaryIO, header: _Header) -> Iterator[bytes | memoryview]:
+    """The bytes of the planes (k, l) of the table, padding and all, one after the other.
 
     `file` stands where the data starts.  It is mapped where it holds the whole table; planes that
     were used do not stay in memory.
     """
-    shape = (header.shape[1] + 1, header.shape[2] + 1)
-    size = shape[0] * shape[1] * 8
+    size = _plane_bytes(header.shape)
     mapped = _mapped(file) if header.is_complete else None
     start, dropped = header.data_start, 0
     for _ in range(header.shape[0]):
         if mapped is None:
-            values = np.frombuffer(file.read(size).ljust(size, b"\0"), "<f8")
+            yield file.read(size).ljust(size, b"\0")
         else:
-            values = np.frombuffer(mapped, "<f8", size // 8, start)
-        yield values.reshape(shape)[:-1, :-1]
+            yield memoryview(mapped)[start : start + size]
         start += size
         if mapped is not None and start - dropped >= _MAPPED_AT_A_TIME:
             end = start // mmap.PAGESIZE * mmap.PAGESIZE
             mapped.madvise(mmap.MADV_DONTNEED, dropped, end - dropped)
             dropped = end
+
+
+def _plane_bytes(shape: tuple[int, ...]) -> int:
+    """What a plane of a table of this shape takes in a file."""
+    return 8 * (shape[1] + 1) * (shape[2] + 1)
 
 
 def _mapped(file: BinaryIO) -> mmap.mmap | None:

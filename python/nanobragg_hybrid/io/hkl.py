@@ -6,8 +6,6 @@ import os
 import warnings
 from typing import Final
 
-import numpy as np
-
 from nanobragg_hybrid.c_engine.hkl_text import parse_hkl_text
 from nanobragg_hybrid.errors import ConfigError, NanobraggWarning
 from nanobragg_hybrid.quirks import Quirks
@@ -38,9 +36,7 @@ def read_hkl(
     )
     for message in messages:
         warnings.warn(message, NanobraggWarning, stacklevel=2)
-    return StructureFactors(
-        grid=grid, hkl_min=hkl_min, default_f=float(default_f), reflections=count
-    )
+    return StructureFactors.from_reader(grid, hkl_min, float(default_f), reflections=count)
 
 
 def write_hkl(path: Destination, structure_factors: StructureFactors) -> None:
@@ -50,6 +46,8 @@ def write_hkl(path: Destination, structure_factors: StructureFactors) -> None:
     Raises `ConfigError` if there is no table (only a constant) or a value that is not finite, and
     `FileAccessError`.
     """
+    import numpy as np
+
     grid = structure_factors.grid
     if grid is None:
         raise ConfigError("structure_factors.grid", None, "a table to write")

@@ -5,17 +5,20 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
-from nanobragg_hybrid.errors import ConfigError, FileFormatError
+from nanobragg_hybrid.errors import FileFormatError
 
 from .atomic import Destination, atomic_write
 from .numbers import c_atof
-from .rows import write_rows
+from .rows import image_buffer, write_rows
 from .text import read_bytes
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from nanobragg_hybrid.arrays import Array
 
 _GAP = rb"(?:\s|#[^\n]*\n)"
 _HEADER: Final = rb"P5" + _GAP + rb"+(\d{1,9})" + _GAP + rb"+(\d{1,9})" + _GAP + rb"+(\d{1,9})\s"
@@ -34,6 +37,8 @@ def read_pgm(path: str | os.PathLike[str]) -> PgmImage:
 
     Raises `FileAccessError`, and `FileFormatError` for another format or a file that is too short.
     """
+    import numpy as np
+
     data = read_bytes(path)
     header = re.match(_HEADER, data)
     if header is None:
@@ -58,18 +63,17 @@ def read_pgm(path: str | os.PathLike[str]) -> PgmImage:
     return PgmImage(pixels.reshape(height, width), scale)
 
 
-def write_pgm(path: Destination, pixels: NDArray[np.uint8], scale: float) -> None:
+def write_pgm(path: Destination, pixels: Array, scale: float) -> None:
     """Writes a uint8 image (slow, fast); `scale` (photons to grey) goes into a comment.
 
     Raises `ConfigError` for another type of pixels, and `FileAccessError`.
     """
-    if pixels.dtype != np.uint8 or pixels.ndim != 2:
-        raise ConfigError("pixels", f"{pixels.dtype} {pixels.shape}", "a uint8 image (slow, fast)")
-    write_pgm_blocks(path, [pixels], pixels.shape, scale)
+    image = image_buffer(pixels, "uint8")
+    write_pgm_blocks(path, [image], image.shape, scale)
 
 
 def write_pgm_blocks(
-    path: Destination, blocks: Iterable[NDArray[np.uint8]], shape: tuple[int, ...], scale: float
+    path: Destination, blocks: Iterable[Array], shape: tuple[int, ...], scale: float
 ) -> None:
     """Writes as `write_pgm` an image of `shape` (slow, fast) that comes in blocks of whole rows.
 
@@ -78,4 +82,4 @@ def write_pgm_blocks(
     height, width = shape
     with atomic_write(path) as file:
         file.write(f"P5\n{width} {height}\n{_SCALE}{scale:g}\n255\n".encode("ascii"))
-        write_rows(file, blocks, np.uint8, shape)
+        write_rows(file, blocks, "uint8", shape)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-from nanobragg_hybrid.errors import ConfigError, FileFormatError
+from nanobragg_hybrid.errors import FileFormatError
 
 from .atomic import Destination, atomic_write
+from .rows import image_buffer
 from .text import file_size, open_binary
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from nanobragg_hybrid.arrays import Array
 
 
 def read_raw(path: str | os.PathLike[str], shape: tuple[int, int]) -> NDArray[np.float32]:
@@ -18,6 +23,8 @@ def read_raw(path: str | os.PathLike[str], shape: tuple[int, int]) -> NDArray[np
 
     Raises `FileAccessError`, and `FileFormatError` with both sizes if the file's does not fit.
     """
+    import numpy as np
+
     n_slow, n_fast = shape
     needed = n_slow * n_fast * 4
     with open_binary(path) as file:
@@ -30,12 +37,9 @@ def read_raw(path: str | os.PathLike[str], shape: tuple[int, int]) -> NDArray[np
     return image.reshape(n_slow, n_fast)
 
 
-def write_raw(path: Destination, pixels: NDArray[np.float32]) -> None:
+def write_raw(path: Destination, pixels: Array) -> None:
     """Writes a float32 image (slow, fast).  Raises `ConfigError` for another type, and
     `FileAccessError`."""
-    if pixels.dtype != np.float32 or pixels.ndim != 2:
-        raise ConfigError(
-            "pixels", f"{pixels.dtype} {pixels.shape}", "a float32 image (slow, fast)"
-        )
+    image = image_buffer(pixels, "float32")
     with atomic_write(path) as file:
-        file.write(np.ascontiguousarray(pixels).data)
+        file.write(image)

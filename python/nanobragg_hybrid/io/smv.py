@@ -13,10 +13,7 @@ import sys
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from nanobragg_hybrid.constants import INT32_MAX
 from nanobragg_hybrid.errors import ConfigError, FileFormatError, NanobraggWarning
@@ -27,8 +24,14 @@ from nanobragg_hybrid.units import RTD
 
 from .atomic import Destination, atomic_write
 from .numbers import c_atof
-from .rows import write_rows
+from .rows import image_buffer, write_rows
 from .text import file_size, open_binary
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from nanobragg_hybrid.arrays import Array
 
 BLOCK: Final = 512
 _START: Final = rb"\{\nHEADER_BYTES[ \t]*=[ \t]*(\d{1,9})"
@@ -103,6 +106,8 @@ def read_smv(path: str | os.PathLike[str], *, quirks: Quirks | None = None) -> S
     Raises `FileAccessError`, and `FileFormatError` if the file is no SMV image, or is shorter than
     its header says.  Warns if TYPE is another one than unsigned_short.
     """
+    import numpy as np
+
     quirks = quirks or Quirks()
     with open_binary(path) as file:
         size = file_size(file)
@@ -168,7 +173,7 @@ def header_number(header_text: str, keyword: str, quirks: Quirks | None = None) 
 
 def write_smv(
     path: Destination,
-    pixels: NDArray[np.uint16],
+    pixels: Array,
     header: SmvHeader,
     quirks: Quirks | None = None,
 ) -> None:
@@ -180,14 +185,13 @@ def write_smv(
 
     Raises `ConfigError` for another type of pixels, and `FileAccessError`.
     """
-    if pixels.dtype != np.uint16 or pixels.ndim != 2:
-        raise ConfigError("pixels", f"{pixels.dtype} {pixels.shape}", "a uint16 image (slow, fast)")
-    write_smv_blocks(path, [pixels], pixels.shape, header, quirks)
+    image = image_buffer(pixels, "uint16")
+    write_smv_blocks(path, [image], image.shape, header, quirks)
 
 
 def write_smv_blocks(
     path: Destination,
-    blocks: Iterable[NDArray[np.uint16]],
+    blocks: Iterable[Array],
     shape: tuple[int, ...],
     header: SmvHeader,
     quirks: Quirks | None = None,
@@ -199,7 +203,7 @@ def write_smv_blocks(
     n_slow, n_fast = shape
     with atomic_write(path) as file:
         file.write(header_block(header, n_fast, n_slow, quirks))
-        write_rows(file, blocks, np.uint16, shape)
+        write_rows(file, blocks, "uint16", shape)
 
 
 def write_mask(path: Destination, values: NDArray[np.bool_]) -> None:
@@ -208,6 +212,8 @@ def write_mask(path: Destination, values: NDArray[np.bool_]) -> None:
     Its header states the size and nothing else, so that reading it sets no other parameter.
     Raises `ConfigError` for another type, and `FileAccessError`.
     """
+    import numpy as np
+
     if values.dtype != np.bool_ or values.ndim != 2:
         raise ConfigError("mask.values", f"{values.dtype} {values.shape}", "booleans (slow, fast)")
     n_slow, n_fast = values.shape
