@@ -8,7 +8,6 @@ the model makes it.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Final, Literal
 
 from .record import Record
@@ -16,7 +15,6 @@ from .record import Record
 Vector = tuple[float, float, float]
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class StepChoice(Record):
     """Which evaluations of the innermost loop to record; None: any."""
 
@@ -28,7 +26,6 @@ class StepChoice(Record):
     domain: int | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class StepTrace(Record):
     """One evaluation of the innermost loop (model 6.2 to 6.5).
 
@@ -70,7 +67,6 @@ class StepTrace(Record):
     running_sum: float
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Trace(Record):
     """The whole chain of one pixel and some of its steps.
 
@@ -141,8 +137,7 @@ Stage = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Quantity:
+class Quantity(Record):
     """One number or vector of a trace.
 
     name: the attribute; of: of which record; recorded: its name in trace files; factor: from our

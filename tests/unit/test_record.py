@@ -5,19 +5,17 @@ from __future__ import annotations
 import copy
 import dataclasses
 import pickle
-from dataclasses import dataclass, field
 
 import pytest
 
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.io import SmvHeader
-from nanobragg_hybrid.record import Record
+from nanobragg_hybrid.record import Record, field
 
 RECORDS = [nb.Beam, nb.Crystal, nb.Detector, nb.Experiment, nb.Goniometer, nb.Output, nb.Quirks]
 RECORDS += [nb.Sampling, nb.Source, nb.Statistics, nb.Geometry, SmvHeader]
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Spot(Record):
     """An example."""
 
@@ -25,7 +23,6 @@ class Spot(Record):
     name: str = field(default="a")
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class OtherSpot(Record):
     """The same fields in another class."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import io
 import platform
@@ -23,6 +22,7 @@ from nanobragg_hybrid.io.text import write_text
 from nanobragg_hybrid.parity.comparison import Comparison
 from nanobragg_hybrid.parity.images import Image, difference_picture, reduced
 from nanobragg_hybrid.parity.report import number_text
+from nanobragg_hybrid.record import items
 
 
 def new_folder(parent: str) -> Path:
@@ -78,7 +78,7 @@ def side_document(side: Side, run: SideRun) -> dict[str, Any]:
         quirks_that_mattered=list(run.quirks_that_mattered),
         seconds=run.seconds,
         provenance={name: value for name, value in provenance.items() if name not in hidden},
-        statistics=dataclasses.asdict(run.result.statistics),
+        statistics=dict(items(run.result.statistics)),
     )
 
 

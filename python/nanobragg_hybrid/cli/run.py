@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from nanobragg_hybrid.images import integer_image_parts, noise_image_parts, pgm_
 from nanobragg_hybrid.memory import require_memory
 from nanobragg_hybrid.quirk_effects import quirks_that_mattered
 from nanobragg_hybrid.quirks import Quirks
+from nanobragg_hybrid.record import items
 from nanobragg_hybrid.simulation import memory_needed, simulate
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def run(options: Options, command_line: Sequence[str], log: Log, say: Warn) -> N
                 "version": __version__,
                 "command": shlex.join(["nanoBragg", *command_line]),
                 "facts": facts(result, command, images, table.reflections),
-                "statistics": dataclasses.asdict(result.statistics),
+                "statistics": dict(items(result.statistics)),
                 "info": dict(result.info),
                 "provenance": dict(result.provenance),
                 "quirks_that_mattered": list(mattered),

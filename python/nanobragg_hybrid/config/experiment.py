@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from nanobragg_hybrid.errors import ConfigError, NanobraggWarning
-from nanobragg_hybrid.record import Record
+from nanobragg_hybrid.record import Record, field, names, replaced, said_of
 
 from .beam import Beam
 from .crystal import Crystal
@@ -32,7 +30,6 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.quirks import Quirks
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Experiment(Record):
     """One experiment: frozen, comparable, hashable, savable.
 
@@ -70,13 +67,10 @@ class Experiment(Record):
                 by_part.setdefault(part, {})[name] = value
             else:
                 parts[part] = value
-        whole = dataclasses.replace(self, **parts)
-        return dataclasses.replace(
+        whole = replaced(self, **parts)
+        return replaced(
             whole,
-            **{
-                part: dataclasses.replace(getattr(whole, part), **values)
-                for part, values in by_part.items()
-            },
+            **{part: replaced(getattr(whole, part), **values) for part, values in by_part.items()},
         )
 
     def resolved(self, quirks: Quirks | None = None) -> Experiment:
@@ -177,7 +171,4 @@ def load_run(path: str | os.PathLike[str]) -> SavedRun:
     return run_from_json(read_text(path), os.fspath(path))
 
 
-_PARTS = {
-    part.name: {f.name for f in dataclasses.fields(part.metadata["rule"].of)}
-    for part in dataclasses.fields(Experiment)
-}
+_PARTS = {part: set(names(said_of(Experiment, part)["rule"].of)) for part in names(Experiment)}

@@ -1,13 +1,12 @@
 """Rules for the values of config fields.
 
-Each field carries its rule and its unit in the metadata of its `dataclasses.field`; `check_fields`
+Each field carries its rule and its unit in the metadata of its `record.field`; `check_fields`
 applies them when an object is made.  Error messages, documentation and tests are made from the same
 rules, so none of them can say something else.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import sys
 from collections import abc
@@ -17,6 +16,7 @@ from typing import Any, NamedTuple, Protocol
 from nanobragg_hybrid.arrays import is_boolean, is_ndarray
 from nanobragg_hybrid.constants import INT32_MAX, INT32_MIN
 from nanobragg_hybrid.errors import ConfigError
+from nanobragg_hybrid.record import Record, items, said_of
 
 
 class Rule(Protocol):
@@ -241,21 +241,21 @@ def meta(rule: Rule, unit: str = "") -> dict[str, Any]:
     return {"rule": rule, "unit": unit}
 
 
-def check_fields(config: Any, path: str) -> None:
-    """Replaces every field of a frozen dataclass by its normalised value.
+def check_fields(config: Record, path: str) -> None:
+    """Replaces every field of a frozen record by its normalised value.
 
     Raises `ConfigError` with the field's path (`path` and the field's name) for the first value
     that breaks its rule.
     """
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        rule: Rule = field.metadata["rule"]
+    for field, value in items(config):
+        said = said_of(config, field)
+        rule: Rule = said["rule"]
         try:
             normal = rule.normalise(value)
         except ValueError:
-            name = f"{path}.{field.name}" if path else field.name
-            raise ConfigError(name, value, rule.text, field.metadata["unit"]) from None
-        object.__setattr__(config, field.name, normal)
+            name = f"{path}.{field}" if path else field
+            raise ConfigError(name, value, rule.text, said["unit"]) from None
+        object.__setattr__(config, field, normal)
 
 
 def require_class(name: str, value: object, cls: type) -> None:

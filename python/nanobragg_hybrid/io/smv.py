@@ -12,7 +12,6 @@ import re
 import sys
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from nanobragg_hybrid.constants import INT32_MAX
@@ -50,8 +49,7 @@ class SmvImage(NamedTuple):
     pixels: NDArray[np.uint16]
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False, kw_only=True)
-class SmvHeader(Record):
+class SmvHeader(Record, kw_only=True):
     """The numbers of a written header; lengths in metres, as the renderer has them.
 
     `beam_x_m`, `beam_y_m` are Xbeam and Ybeam before the geometry moves the beam centre (model 3);

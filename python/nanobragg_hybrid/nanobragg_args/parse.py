@@ -6,7 +6,6 @@ took are scanned as options again, as nanoBragg does.  -mask and -img come befor
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import os
 from collections.abc import Callable, Sequence
@@ -27,6 +26,7 @@ from nanobragg_hybrid.io.smv import read_smv
 from nanobragg_hybrid.io.source_file import read_source_file
 from nanobragg_hybrid.io.text import read_bytes
 from nanobragg_hybrid.quirks import Quirks
+from nanobragg_hybrid.record import replaced
 from nanobragg_hybrid.units import energy_ev_to_wavelength_angstrom, mm_to_m
 
 from .command import Command
@@ -279,8 +279,8 @@ class _Parser:
         if self.mask is None:
             return experiment
         mask = Mask(self.mask).reindexed(experiment.detector.shape)
-        detector = dataclasses.replace(experiment.detector, mask=mask)
-        return dataclasses.replace(experiment, detector=detector)
+        detector = replaced(experiment.detector, mask=mask)
+        return replaced(experiment, detector=detector)
 
     def set_cell(self) -> None:
         """Model 4.1: missing or non-positive lengths are a, missing or non-positive angles 90."""
