@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from .arrays import as_ndarray
-from .config.validate import FINITE, INT32, POSITIVE, Rule
-from .errors import ConfigError
+from .image_parts import integer_rows, noise_image_parts, pgm_rows
 from .result import SimulationResult
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-    from .arrays import Buffer
-
-    _Rows = Callable[[int, int], tuple[Buffer, float]]
-    """Makes the pixels of rows, from the first number up to the second, and says the scale used."""
 
 
 class IntegerImage(NamedTuple):
@@ -34,17 +27,6 @@ class PgmImage(NamedTuple):
     scale_used: float
 
 
-class ImageParts(NamedTuple):
-    """An integer or PGM image that is never whole in memory.
-
-    scale_used: as in the whole image.  blocks: called, computes the image's rows from the first to
-    the last, in blocks (slow, fast) of some rows each.
-    """
-
-    scale_used: float
-    blocks: Callable[[], Iterator[Buffer]]
-
-
 class NoiseImage(NamedTuple):
     """pixels: uint16, shape (slow, fast), with Poisson noise.
 
@@ -53,15 +35,6 @@ class NoiseImage(NamedTuple):
     """
 
     pixels: NDArray[np.uint16]
-    photons: float
-    overloads: int
-    seed: int
-
-
-class NoiseParts(NamedTuple):
-    """The same with its pixels as plain memory."""
-
-    pixels: Buffer
     photons: float
     overloads: int
     seed: int
@@ -76,13 +49,8 @@ def integer_image(
     either, the brightest pixel becomes 55000.  Outside the region of interest it is 0.  Raises
     `ConfigError`.
     """
-    pixels, scale_used = _integer_rows(result, scale, adc_offset)(0, len(result.image_buffer))
+    pixels, scale_used = integer_rows(result, scale, adc_offset)(0, len(result.image_buffer))
     return IntegerImage(as_ndarray(pixels), scale_used)
-
-
-def integer_image_parts(result: SimulationResult) -> ImageParts:
-    """The pixels of `integer_image` in parts, for files.  Raises as that does."""
-    return _in_parts(result, _integer_rows(result, None, None))
 
 
 def pgm_image(result: SimulationResult, scale: float | None = None) -> PgmImage:
@@ -91,13 +59,8 @@ def pgm_image(result: SimulationResult, scale: float | None = None) -> PgmImage:
     `scale` (> 0) is that of `Output` where None; without one there either, it follows from the rmsd
     of the image.  Raises `ConfigError`.
     """
-    pixels, scale_used = _pgm_rows(result, scale)(0, len(result.image_buffer))
+    pixels, scale_used = pgm_rows(result, scale)(0, len(result.image_buffer))
     return PgmImage(as_ndarray(pixels), scale_used)
-
-
-def pgm_image_parts(result: SimulationResult) -> ImageParts:
-    """The pixels of `pgm_image` in parts, for files.  Raises as that does."""
-    return _in_parts(result, _pgm_rows(result, None))
 
 
 def noise_image(
@@ -108,108 +71,5 @@ def noise_image(
     `seed` (32 bits) and `adc_offset` (counts) are those of `Output` where None.  The same result
     and seed give the same image, however often it is drawn.  Raises `ConfigError`.
     """
-    pixels, photons, overloads, used = noise_image_parts(result, seed, adc_offset)
-    return NoiseImage(as_ndarray(pixels), photons, overloads, used)
-
-
-def noise_image_parts(
-    result: SimulationResult, seed: int | None = None, adc_offset: float | None = None
-) -> NoiseParts:
-    """`noise_image` as plain memory, for files.  Raises as that does."""
-    from .c_engine import images
-
-    own_seed = result.experiment.output.noise_seed
-    used = _checked("seed", seed, INT32, own_seed, None)
-    if used is None:
-        raise ConfigError("seed", None, "a seed here or in output.noise_seed")
-    pixels, photons, overloads = images.noise_image(
-        result.image_buffer,
-        result.geometry.roi,
-        adc_offset=_adc_offset(result, adc_offset),
-        random_state=_random_state(result),
-        seed=used,
-    )
-    return NoiseParts(pixels, photons, overloads, used)
-
-
-_PIXELS_AT_A_TIME: Final = 2**18
-
-
-def _in_parts(result: SimulationResult, rows: _Rows) -> ImageParts:
-    n_slow, n_fast = result.image_buffer.shape
-    step = max(1, _PIXELS_AT_A_TIME // n_fast)
-
-    def blocks() -> Iterator[Buffer]:
-        for first in range(0, n_slow, step):
-            yield rows(first, min(first + step, n_slow))[0]
-
-    return ImageParts(rows(0, 1)[1], blocks)
-
-
-def _integer_rows(result: SimulationResult, scale: float | None, adc_offset: float | None) -> _Rows:
-    from .c_engine import images
-
-    scale, adc_offset = _intensity_scale(result, scale), _adc_offset(result, adc_offset)
-    fast_min, fast_max, slow_min, slow_max = result.geometry.roi
-    image = result.image_buffer
-
-    def rows(first: int, end: int) -> tuple[Buffer, float]:
-        return images.integer_image(
-            image[first:end],
-            (fast_min, fast_max, max(slow_min, first) - first, min(slow_max + 1, end) - 1 - first),
-            scale=scale,
-            max_value=result.statistics.max,
-            adc_offset=adc_offset,
-        )
-
-    return rows
-
-
-def _pgm_rows(result: SimulationResult, scale: float | None) -> _Rows:
-    from .c_engine import images
-
-    scale = _checked("scale", scale, POSITIVE, result.experiment.output.pgm_scale, 0.0)
-    image, brightest = result.image_buffer, result.statistics.max
-    integer_scale = _intensity_scale(result, None)
-    if integer_scale <= 0.0:
-        integer_scale = 55000.0 / brightest if brightest > 0.0 else 1.0
-
-    def rows(first: int, end: int) -> tuple[Buffer, float]:
-        return images.pgm_image(
-            image[first:end],
-            scale=scale,
-            rmsd=result.statistics.rmsd,
-            integer_scale=integer_scale,
-        )
-
-    return rows
-
-
-def _random_state(result: SimulationResult) -> object:
-    """The random generator after set-up; an engine that has none of its own leaves it to ours."""
-    if result.random_state is not None:
-        return result.random_state
-    from .c_engine import images
-
-    return images.random_state(result.experiment, result.quirks)
-
-
-def _intensity_scale(result: SimulationResult, given: float | None) -> float:
-    """The scale of the integer image; 0: by the brightest pixel."""
-    scale: float = _checked("scale", given, POSITIVE, result.experiment.output.intensity_scale, 0.0)
-    return scale
-
-
-def _adc_offset(result: SimulationResult, given: float | None) -> float:
-    offset: float = _checked("adc_offset", given, FINITE, result.experiment.output.adc_offset, 0.0)
-    return offset
-
-
-def _checked(name: str, given: object, rule: Rule, configured: Any, otherwise: Any) -> Any:
-    """What was given, if it obeys its rule; else what is configured; else the last resort."""
-    if given is None:
-        return otherwise if configured is None else configured
-    try:
-        return rule.normalise(given)
-    except ValueError:
-        raise ConfigError(name, given, rule.text) from None
+    noise = noise_image_parts(result, seed, adc_offset)
+    return NoiseImage(as_ndarray(noise.pixels), noise.photons, noise.overloads, noise.seed)

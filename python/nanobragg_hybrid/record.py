@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, NoReturn, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar, dataclass_transform
 
 if TYPE_CHECKING:
     import dataclasses
@@ -21,12 +21,20 @@ _REQUIRED: Any = object()
 _set = object.__setattr__
 
 
-class Field(NamedTuple):
+class Field:
     """What a class says about one of its fields; its default may be made anew by a function."""
 
-    default: Any = _REQUIRED
-    default_factory: Callable[[], Any] | None = None
-    metadata: Mapping[str, Any] = {}
+    __slots__ = ("default", "default_factory", "metadata")
+
+    def __init__(
+        self,
+        default: Any,
+        default_factory: Callable[[], Any] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.default = default
+        self.default_factory = default_factory
+        self.metadata = metadata or {}
 
 
 def field(
@@ -36,7 +44,7 @@ def field(
     metadata: Mapping[str, Any] | None = None,
 ) -> Any:
     """A field with more than a default, as `dataclasses.field`."""
-    return Field(default, default_factory, metadata or {})
+    return Field(default, default_factory, metadata)
 
 
 @dataclass_transform(frozen_default=True, eq_default=False, field_specifiers=(field,))

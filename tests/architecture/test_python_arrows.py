@@ -28,7 +28,7 @@ SETTINGS = VOCABULARY | {"units", "quirks"}
 CONFIG = SETTINGS | {"config"}
 DATA = CONFIG | {"structure_factors", "result", "plan_warnings"}
 ENGINE = DATA | {"quirk_effects", "backends", "c_engine"}
-DOOR = ENGINE | {"simulation", "images", "tracing"}
+DOOR = ENGINE | {"simulation", "image_parts", "images", "tracing"}
 ARGS = DOOR | {"io", "nanobragg_args"}
 
 # What a unit (a module or sub-package directly below the package) may import.
@@ -55,7 +55,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "torch_engine": DATA | {"backends"},
     "reference": DATA | {"backends", "c_engine", "io"},
     "simulation": ENGINE,
-    "images": ENGINE,
+    "image_parts": ENGINE,
+    "images": ENGINE | {"image_parts"},
     "tracing": ENGINE | {"simulation"},
     "io": CONFIG | {"structure_factors", "c_engine.dump_planes", "c_engine.hkl_text"},
     "nanobragg_args": DOOR | {"io"},

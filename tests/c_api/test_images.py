@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -25,9 +25,15 @@ def pgm_image(*args: Any) -> tuple[np.ndarray, float]:
     return np.asarray(pixels), scale
 
 
-def noise_image(*args: Any) -> Any:
-    noise = images.noise_image(*args)
-    return noise._replace(pixels=np.asarray(noise.pixels))
+class Noise(NamedTuple):
+    pixels: np.ndarray
+    photons: float
+    overloads: int
+
+
+def noise_image(*args: Any) -> Noise:
+    pixels, photons, overloads = images.noise_image(*args)
+    return Noise(np.asarray(pixels), photons, overloads)
 
 
 def _image(*values: float) -> np.ndarray:

@@ -17,7 +17,6 @@ from nanobragg_hybrid import (
     Sampling,
     SimulationResult,
     StructureFactors,
-    images,
     integer_image,
     noise_image,
     pgm_image,
@@ -74,13 +73,13 @@ def test_integer_image_takes_its_settings_from_the_call() -> None:
 def test_parts_are_the_whole_image(
     pixels_at_a_time: int, roi: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(images, "_PIXELS_AT_A_TIME", pixels_at_a_time)
+    monkeypatch.setattr(image_parts, "_PIXELS_AT_A_TIME", pixels_at_a_time)
     experiment = EXPERIMENT.replace({"sampling.roi": roi})
     result = simulate(experiment, StructureFactors.constant(100), threads=1)
     rows = max(1, pixels_at_a_time // 24)
     for whole, parts in (
-        (integer_image(result), images.integer_image_parts(result)),
-        (pgm_image(result), images.pgm_image_parts(result)),
+        (integer_image(result), image_parts.integer_image_parts(result)),
+        (pgm_image(result), image_parts.pgm_image_parts(result)),
     ):
         assert parts.scale_used == whole.scale_used
         for _ in range(2):  # as often as one likes

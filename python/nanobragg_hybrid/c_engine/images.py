@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from .. import _core
 from ..config import Experiment
@@ -15,14 +15,6 @@ if TYPE_CHECKING:
 
 Roi = tuple[int, int, int, int]
 """Inclusive bounds fast_min, fast_max, slow_min, slow_max; a reversed range is empty."""
-
-
-class NoiseImage(NamedTuple):
-    """`pixels` uint16 (slow, fast); `photons` before clipping; `overloads` pixels were clipped."""
-
-    pixels: Buffer
-    photons: float
-    overloads: int
 
 
 def integer_image(
@@ -51,8 +43,9 @@ def pgm_image(
 
 def noise_image(
     image: Array, roi: Roi, adc_offset: float, random_state: object, seed: int
-) -> NoiseImage:
-    """The 16-bit image with photon-counting noise (model 7.5), shape (slow, fast).
+) -> tuple[Buffer, float, int]:
+    """The 16-bit image with photon-counting noise (model 7.5), shape (slow, fast); the photons
+    before clipping; how many pixels were clipped.
 
     `random_state` is that of the rendered plan and stays as it is; `seed` is the number that the
     user gives, of 32 bits.  The same arguments give the same image.  Raises `ConfigError` for an
@@ -66,7 +59,7 @@ def noise_image(
         pixels, photons, overloads, _ = _core.noise_image(
             image, roi, adc_offset, random_state.copy(), negative
         )
-    return NoiseImage(pixels, photons, overloads)
+    return pixels, photons, overloads
 
 
 def random_state(experiment: Experiment, quirks: Quirks) -> object:

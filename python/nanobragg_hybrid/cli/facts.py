@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from nanobragg_hybrid.conventions import convention_name, pivot_name
+from nanobragg_hybrid.record import Record
 from nanobragg_hybrid.units import RTD
 
 if TYPE_CHECKING:
-    from nanobragg_hybrid.images import ImageParts, NoiseParts
+    from nanobragg_hybrid.image_parts import ImageParts, NoiseParts
     from nanobragg_hybrid.nanobragg_args.command import Command
     from nanobragg_hybrid.result import SimulationResult
 
 _PIVOT_WORDS = {"beam": "direct beam spot", "sample": "sample"}
 
 
-class Images(NamedTuple):
+class Images(Record):
     """The images made of a result; None if the command did not want one."""
 
     integer: ImageParts

@@ -16,7 +16,7 @@ from nanobragg_hybrid.cli.pixels import printout_lines
 from nanobragg_hybrid.cli.progress import Progress
 from nanobragg_hybrid.cli.report import log_files, log_image, log_kernel, log_setup
 from nanobragg_hybrid.config.seeds import with_clock_seeds
-from nanobragg_hybrid.images import integer_image_parts, noise_image_parts, pgm_image_parts
+from nanobragg_hybrid.image_parts import integer_image_parts, noise_image_parts, pgm_image_parts
 from nanobragg_hybrid.memory import require_memory
 from nanobragg_hybrid.quirk_effects import quirks_that_mattered
 from nanobragg_hybrid.quirks import Quirks
@@ -51,7 +51,8 @@ def run(options: Options, command_line: Sequence[str], log: Log, say: Warn) -> N
         {"kernel": options.kernel, "device": options.device, "dtype": options.dtype},
     )
     quirks = Quirks.parse(options.quirks)
-    command, table = read = read_input(options, quirks, warn)
+    read = read_input(options, quirks, warn)
+    command, table = read.command, read.table
     asked = command.experiment
     command = command._replace(experiment=with_clock_seeds(asked, now_s, quirks))
     outputs = output_files(command, options.json)

@@ -69,7 +69,8 @@ class Runner:
         self.backend = backend
         self.quirks = quirks
         self._c_bin = c_bin
-        command, self._table = read_input(nanobragg_words(words), quirks, warn)
+        read = read_input(nanobragg_words(words), quirks, warn)
+        command, self._table = read.command, read.table
         self._experiment = with_clock_seeds(command.experiment, now_s, quirks)
         self._tracer: Tracer | None = None
         if backend != REFERENCE:

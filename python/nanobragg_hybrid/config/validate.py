@@ -11,7 +11,7 @@ import math
 import sys
 from collections import abc
 from numbers import Integral, Real
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from nanobragg_hybrid.arrays import is_boolean, is_ndarray
 from nanobragg_hybrid.constants import INT32_MAX, INT32_MIN
@@ -32,7 +32,7 @@ class Rule(Protocol):
         ...
 
 
-class Number(NamedTuple):
+class Number(Record):
     """A real number, finite unless `infinity`, between open or closed bounds."""
 
     above: float | None = None
@@ -73,7 +73,7 @@ class Number(NamedTuple):
         return number
 
 
-class Integer(NamedTuple):
+class Integer(Record):
     """A whole number of an integer type, between bounds inside the 32 bits of a C int."""
 
     at_least: int = INT32_MIN
@@ -113,7 +113,7 @@ class Flag:
         return bool(value)
 
 
-class Choice(NamedTuple):
+class Choice(Record):
     """One of some words."""
 
     words: tuple[str, ...]
@@ -130,7 +130,7 @@ class Choice(NamedTuple):
         return str(value)
 
 
-class Items(NamedTuple):
+class Items(Record):
     """A fixed number of values, each with the rule `item`; `nonzero`: not all of them 0."""
 
     length: int
@@ -174,7 +174,7 @@ class Matrix:
         return items
 
 
-class Optional(NamedTuple):
+class Optional(Record):
     """None, or what `rule` needs."""
 
     rule: Rule
@@ -189,7 +189,7 @@ class Optional(NamedTuple):
         return None if value is None else self.rule.normalise(value)
 
 
-class Instance(NamedTuple):
+class Instance(Record):
     """An object of a class of this package."""
 
     of: type
@@ -206,7 +206,7 @@ class Instance(NamedTuple):
         return value
 
 
-class Sequence(NamedTuple):
+class Sequence(Record):
     """One or more values, each with the rule `item`."""
 
     item: Rule

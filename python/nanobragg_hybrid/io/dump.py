@@ -25,7 +25,7 @@ from .text import file_size, open_binary
 
 _BLANK: Final = b" \t\n\v\f\r"
 _BLANKS: Final = frozenset(_BLANK[n : n + 1] for n in range(len(_BLANK)))
-_BOUNDS: Final = re.compile(rb"[ \t-\r]*" + rb"[ \t-\r]+".join([rb"([+-]?\d{1,11})"] * 6))
+_BOUNDS: Final = rb"[ \t-\r]*" + rb"[ \t-\r]+".join([rb"([+-]?\d{1,11})"] * 6)
 _HEADER_END: Final = b"\n\f"
 _MAPPED_AT_A_TIME: Final = 2**24
 
@@ -103,7 +103,7 @@ def _read_header(path: str | os.PathLike[str], file: BinaryIO, quirks: Quirks) -
     size = file_size(file)
     if size == 0:
         raise FileFormatError(path, 0, "is empty")
-    match = _BOUNDS.match(file.read(1024))
+    match = re.match(_BOUNDS, file.read(1024))
     if match is None:
         raise FileFormatError(path, 1, "does not begin with six whole numbers hmin hmax ... lmax")
     bounds = [int(number) for number in match.groups()]

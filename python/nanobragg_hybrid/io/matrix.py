@@ -35,16 +35,16 @@ def read_matrix(path: str | os.PathLike[str]) -> tuple[float, ...]:
         line = text.count("\n", 0, at) + 1
         if at == len(text):
             raise FileFormatError(path, 0, f"got {len(values)} numbers, need nine")
-        value, used = c_atof(text, at)
+        end = at
+        while end < len(text) and text[end] not in _BLANK:
+            end += 1
+        word = text[at:end]
+        value, used = c_atof(word)
         if used == 0 or not math.isfinite(value):
-            end = at
-            while end < len(text) and text[end] not in _BLANK:
-                end += 1
-            word = quoted(text[at:end])
             raise FileFormatError(
                 path,
                 line,
-                f"number {len(values) + 1} of nine: got {word}, need a finite number",
+                f"number {len(values) + 1} of nine: got {quoted(word)}, need a finite number",
             )
         values.append(value)
         at += used

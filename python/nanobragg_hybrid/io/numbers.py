@@ -6,6 +6,7 @@ with a number counts as 0, and the number of characters used tells the differenc
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 from typing import Final
@@ -13,10 +14,12 @@ from typing import Final
 _DIGITS = r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 _HEX_DIGITS = r"0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)(?:[pP][+-]?[0-9]+)?"
 _WORDS = r"[iI][nN][fF](?:[iI][nN][iI][tT][yY])?|[nN][aA][nN](?:\([0-9a-zA-Z_]*\))?"
-_DOUBLE: Final = re.compile(
+_DOUBLE: Final = (
     rf"[ \t-\r]*(?P<sign>[+-]?)(?:(?P<hex>{_HEX_DIGITS})|(?P<decimal>{_DIGITS})|(?P<word>{_WORDS}))"
 )
-_INTEGER: Final = re.compile(r"[ \t-\r]*(?P<number>[+-]?[0-9]+)")
+_INTEGER: Final = r"[ \t-\r]*(?P<number>[+-]?[0-9]+)"
+_PLAIN: Final = frozenset("0123456789+-.eE")
+"""Whatever `float` makes a number of that has these characters alone, C reads alike and whole."""
 _LONG_MAX: Final = 2**63 - 1
 
 
@@ -25,7 +28,10 @@ def c_atof(text: str, start: int = 0) -> tuple[float, int]:
 
     Decimal and hexadecimal numbers, ``inf`` and ``nan`` as in C; (0.0, 0) if there is none.
     """
-    match = _DOUBLE.match(text, start)
+    if start == 0 and _PLAIN.issuperset(text):
+        with contextlib.suppress(ValueError):
+            return float(text), len(text)
+    match = re.compile(_DOUBLE).match(text, start)
     if match is None:
         return 0.0, 0
     if match["hex"] is not None:
@@ -46,7 +52,9 @@ def c_atoi(text: str, start: int = 0) -> tuple[int, int]:
     Numbers beyond 32 bits wrap and those beyond 64 bits are clamped before that, as on Linux;
     (0, 0) if there is none.
     """
-    match = _INTEGER.match(text, start)
+    if start == 0 and len(text) < 10 and text.isascii() and text.isdecimal():
+        return int(text), len(text)
+    match = re.compile(_INTEGER).match(text, start)
     if match is None:
         return 0, 0
     # Only the last digits of a longer number could matter, and it is clamped anyway.

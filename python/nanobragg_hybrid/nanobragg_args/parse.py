@@ -10,7 +10,7 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from nanobragg_hybrid.config import Experiment, Mask
 from nanobragg_hybrid.constants import (
@@ -21,18 +21,14 @@ from nanobragg_hybrid.constants import (
     DEFAULT_PGM_FILE,
 )
 from nanobragg_hybrid.errors import CommandLineError, quoted
-from nanobragg_hybrid.io.matrix import read_matrix
-from nanobragg_hybrid.io.smv import read_smv
-from nanobragg_hybrid.io.source_file import read_source_file
 from nanobragg_hybrid.io.text import read_bytes
 from nanobragg_hybrid.quirks import Quirks
-from nanobragg_hybrid.record import replaced
+from nanobragg_hybrid.record import Record, replaced
 from nanobragg_hybrid.units import energy_ev_to_wavelength_angstrom, mm_to_m
 
 from .command import Command
 from .fields import Fields
 from .flags import FLAGS, Flag
-from .header import apply_header
 from .words import WordReader, normalised
 
 if TYPE_CHECKING:
@@ -71,7 +67,7 @@ def _split(text: str) -> list[str]:
         raise CommandLineError(f"{quoted(text)}: {error}") from None
 
 
-class _Option(NamedTuple):
+class _Option(Record):
     """One row that fires: where, and the words behind the option word, six at most."""
 
     flag: Flag
@@ -157,6 +153,10 @@ class _Parser:
 
     def read_first_files(self) -> None:
         """-mask, then -img."""
+        from nanobragg_hybrid.io.smv import read_smv
+
+        from .header import apply_header
+
         for spelling in ("-mask", "-img"):
             for word, name in zip(self.words, self.words[1:], strict=False):
                 if word == spelling or (
@@ -197,7 +197,7 @@ class _Parser:
             if flag.action != "convention":
                 self.implied_pivot = flag.pivot
         if special is not None:
-            special(self, option._replace(words=words))
+            special(self, replaced(option, words=words))
         elif flag.kind == "switch":
             self.set_all(flag, flag.value)
         else:
@@ -238,9 +238,13 @@ class _Parser:
         if self.fields.get("crystal.misset_random"):
             self.fields.set("crystal.misset_deg", (0.0, 0.0, 0.0))
         if self.matrix_path is not None:
+            from nanobragg_hybrid.io.matrix import read_matrix
+
             self.fields.set("crystal.orientation_matrix", read_matrix(self.matrix_path))
             self.inputs.append(self.matrix_path)
         if self.source_path is not None:
+            from nanobragg_hybrid.io.source_file import read_source_file
+
             sources = read_source_file(self.source_path, quirks=self.quirks)
             self.fields.set("beam.sources", sources)
             self.inputs.append(self.source_path)

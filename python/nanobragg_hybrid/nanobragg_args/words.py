@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from nanobragg_hybrid.errors import CommandLineError, quoted
 from nanobragg_hybrid.io.numbers import c_atof, c_atoi
+from nanobragg_hybrid.record import Record
 
 if TYPE_CHECKING:
     from .flags import Flag, Rule
 
 
-class WordReader(NamedTuple):
+class WordReader(Record):
     """Reads the words after the option word `option`, which fires `flag`.
 
     `named` says that the option word names this row; if not, the row fires only because its
