@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from .config import Experiment
 from .errors import BackendError, ConfigError
 from .quirks import Quirks
+from .record import Record
 from .result import SimulationResult
 from .structure_factors import StructureFactors
 
@@ -78,7 +78,7 @@ class Backend(Protocol):
         ...
 
 
-class _Entry(NamedTuple):
+class _Entry(Record):
     """Where an engine is; what else its `render` takes; the library and the extra it needs."""
 
     module: str
@@ -126,8 +126,11 @@ def get_backend(name: str) -> Backend:
     be imported, saying what to install.
     """
     entry = _entry(name)
-    if entry.needs and importlib.util.find_spec(entry.needs) is None:
-        raise BackendError(PYTORCH_IS_MISSING)
+    if entry.needs:
+        from importlib.util import find_spec
+
+        if find_spec(entry.needs) is None:
+            raise BackendError(PYTORCH_IS_MISSING)
     try:
         module = importlib.import_module(entry.module)
     except ImportError as error:

@@ -17,6 +17,7 @@ from nanobragg_hybrid import (
     Sampling,
     SimulationResult,
     StructureFactors,
+    image_parts,
     integer_image,
     noise_image,
     pgm_image,

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from nanobragg_hybrid._lazy import lazy_names
+
 from .beam import Beam, Source
 from .crystal import Crystal
 from .detector import Detector
@@ -10,7 +14,9 @@ from .goniometer import Goniometer
 from .mask import Mask
 from .output import Output
 from .sampling import Sampling
-from .serialize import SavedRun
+
+if TYPE_CHECKING:
+    from .serialize import SavedRun
 
 __all__ = [
     "Beam",
@@ -25,3 +31,5 @@ __all__ = [
     "Source",
     "load_run",
 ]
+
+__getattr__, __dir__ = lazy_names(__name__, {".serialize": "SavedRun"})

@@ -16,18 +16,12 @@ from .detector import Detector
 from .goniometer import Goniometer
 from .output import Output
 from .sampling import Sampling
-from .serialize import (
-    SavedRun,
-    experiment_from_dict,
-    experiment_from_json,
-    experiment_to_dict,
-    experiment_to_json,
-    run_from_json,
-)
 from .validate import Instance, check_fields, meta
 
 if TYPE_CHECKING:
     from nanobragg_hybrid.quirks import Quirks
+
+    from .serialize import SavedRun
 
 
 class Experiment(Record):
@@ -88,6 +82,8 @@ class Experiment(Record):
 
     def to_dict(self, quirks: Quirks | None = None) -> dict[str, Any]:
         """Plain data: the inverse of `from_dict`; with an entry for `quirks` if they are given."""
+        from .serialize import experiment_to_dict
+
         return experiment_to_dict(self, quirks)
 
     @classmethod
@@ -96,15 +92,21 @@ class Experiment(Record):
 
         Warns if the data names quirks that are not all on, because they are no part of it.
         """
+        from .serialize import experiment_from_dict
+
         return experiment_from_dict(data)
 
     def to_json(self, quirks: Quirks | None = None) -> str:
         """JSON text: the inverse of `from_json`, to the last bit; with an entry for `quirks`."""
+        from .serialize import experiment_to_json
+
         return experiment_to_json(self, quirks)
 
     @classmethod
     def from_json(cls, text: str) -> Experiment:
         """From JSON text; `FileFormatError` if it is no JSON, else as `from_dict`."""
+        from .serialize import experiment_from_json
+
         return experiment_from_json(text)
 
     def save(self, path: str | os.PathLike[str], quirks: Quirks | None = None) -> None:
@@ -126,6 +128,8 @@ class Experiment(Record):
         `FileFormatError`, or `ConfigError` for the values in it.
         """
         from nanobragg_hybrid.io.text import read_text
+
+        from .serialize import experiment_from_json
 
         return experiment_from_json(read_text(path), os.fspath(path))
 
@@ -167,6 +171,8 @@ def load_run(path: str | os.PathLike[str]) -> SavedRun:
     `FileFormatError`, also for quirks that there are not, or `ConfigError` for other values.
     """
     from nanobragg_hybrid.io.text import read_text
+
+    from .serialize import run_from_json
 
     return run_from_json(read_text(path), os.fspath(path))
 

@@ -153,15 +153,15 @@ class _Parser:
 
     def read_first_files(self) -> None:
         """-mask, then -img."""
-        from nanobragg_hybrid.io.smv import read_smv
-
-        from .header import apply_header
-
         for spelling in ("-mask", "-img"):
             for word, name in zip(self.words, self.words[1:], strict=False):
                 if word == spelling or (
                     self.quirks.cli_substring and word.startswith("-") and spelling in word
                 ):
+                    from nanobragg_hybrid.io.smv import read_smv
+
+                    from .header import apply_header
+
                     path = self.file(word, name)
                     image = read_smv(path, quirks=self.quirks)
                     is_mask = spelling == "-mask"
