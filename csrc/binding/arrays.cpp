@@ -20,22 +20,13 @@ namespace py = pybind11;
 namespace
 {
 
-constexpr std::align_val_t cache_line{64};
-
-struct Release {
-    void operator()(void *start) const
-    {
-        ::operator delete(start, cache_line);
-    }
-};
-
 // Owns what a memoryview shows.
 class Buffer
 {
   public:
     Buffer(std::string format, py::ssize_t item_size, Shape shape)
         : format_(std::move(format)), item_size_(item_size), shape_(std::move(shape)),
-          start_(::operator new(bytes(), cache_line))
+          start_(new std::byte[bytes()])
     {
         advise();
     }
@@ -75,7 +66,7 @@ class Buffer
     std::string format_;
     py::ssize_t item_size_;
     Shape shape_;
-    std::unique_ptr<void, Release> start_;
+    std::unique_ptr<std::byte[]> start_; // not initialised
 };
 
 } // namespace

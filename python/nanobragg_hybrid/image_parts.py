@@ -67,7 +67,7 @@ def noise_image_parts(
     return NoiseParts(pixels, photons, overloads, used)
 
 
-_PIXELS_AT_A_TIME: Final = 2**18
+_PIXELS_AT_A_TIME: Final = 2**16
 
 
 def _in_parts(result: SimulationResult, rows: _Rows) -> ImageParts:
