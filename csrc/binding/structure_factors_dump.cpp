@@ -43,7 +43,7 @@ std::array<py::ssize_t, 2> check_plane(const CArray<double> &table, py::ssize_t 
         raise_error(NBH_INVALID, "table", "got another shape, need (h, k, l) with this plane");
     const py::ssize_t rows = table.shape(1), columns = table.shape(2);
     if (bytes.size() != width * (rows + 1) * (columns + 1))
-        raise_error(NBH_INVALID, "bytes", "got another size, need that of a padded plane");
+        raise_error(NBH_INVALID, "data", "got another size, need that of a padded plane");
     return {rows, columns};
 }
 

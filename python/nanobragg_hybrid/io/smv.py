@@ -11,9 +11,11 @@ import os
 import re
 import sys
 import warnings
+from array import array
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from nanobragg_hybrid.arrays import as_buffer, as_ndarray
 from nanobragg_hybrid.constants import INT32_MAX
 from nanobragg_hybrid.errors import ConfigError, FileFormatError, NanobraggWarning
 from nanobragg_hybrid.memory import require_memory
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from nanobragg_hybrid.arrays import Array
+    from nanobragg_hybrid.arrays import Array, Buffer
 
 BLOCK: Final = 512
 _START: Final = rb"\{\nHEADER_BYTES[ \t]*=[ \t]*(\d{1,9})"
@@ -104,9 +106,14 @@ def read_smv(path: str | os.PathLike[str], *, quirks: Quirks | None = None) -> S
     Raises `FileAccessError`, and `FileFormatError` if the file is no SMV image, or is shorter than
     its header says.  Warns if TYPE is another one than unsigned_short.
     """
-    import numpy as np
+    header, header_text, pixels = read_smv_buffer(path, quirks or Quirks())
+    return SmvImage(header, header_text, as_ndarray(pixels))
 
-    quirks = quirks or Quirks()
+
+def read_smv_buffer(
+    path: str | os.PathLike[str], quirks: Quirks
+) -> tuple[dict[str, str], str, Buffer]:
+    """The same with its pixels as plain memory: what `SmvImage` has, in its order."""
     with open_binary(path) as file:
         size = file_size(file)
         start = re.match(_START, file.read(64))
@@ -136,19 +143,22 @@ def read_smv(path: str | os.PathLike[str], *, quirks: Quirks | None = None) -> S
         warnings.warn(
             f"{os.fspath(path)}: TYPE is {data_type}, but pixels are read as unsigned_short",
             NanobraggWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
-    order = "="
+    order: str = sys.byteorder
     if not quirks.smv_header_search and "BYTE_ORDER" in header:
-        order = {"little_endian": "<", "big_endian": ">"}.get(header["BYTE_ORDER"], "")
-        if not order:
+        order = header["BYTE_ORDER"].removesuffix("_endian")
+        if header["BYTE_ORDER"] not in ("little_endian", "big_endian"):
             raise FileFormatError(
                 path,
                 0,
                 f"BYTE_ORDER: got {header['BYTE_ORDER']!r}, need little_endian or big_endian",
             )
-    pixels = np.frombuffer(data, dtype=f"{order}u2").astype(np.uint16, copy=False)
-    return SmvImage(header, header_text, pixels.reshape(n_slow, n_fast))
+    if order != sys.byteorder:
+        values = array("H", data)
+        values.byteswap()
+        data = values.tobytes()
+    return header, header_text, as_buffer(memoryview(data).cast("H", (n_slow, n_fast)))
 
 
 def header_number(header_text: str, keyword: str, quirks: Quirks | None = None) -> float | None:

@@ -14,7 +14,6 @@ from nanobragg_hybrid.units import mm_to_m
 from .fields import Fields
 
 if TYPE_CHECKING:
-    from nanobragg_hybrid.io.smv import SmvImage
     from nanobragg_hybrid.quirks import Quirks
 
 _SAME_UNITS = (
@@ -32,14 +31,21 @@ _SAME_UNITS = (
 
 
 def apply_header(
-    path: str | os.PathLike[str], image: SmvImage, fields: Fields, quirks: Quirks, *, is_mask: bool
+    path: str | os.PathLike[str],
+    header_text: str,
+    shape: tuple[int, ...],
+    fields: Fields,
+    quirks: Quirks,
+    *,
+    is_mask: bool,
 ) -> None:
-    """Sets the fields that the header of `image` gives; `path` is for messages.
+    """Sets the fields that the header of an image of `shape` (slow, fast) gives; `path` is for
+    messages.
 
     With the quirk smv_header_search on, TWOTHETA is not applied and the BEAM_CENTER_Y of a mask is
     flipped.  Raises `FileFormatError` for a number that is not finite.
     """
-    n_slow, n_fast = image.pixels.shape
+    n_slow, n_fast = shape
     fields.set("detector.n_fast", n_fast)
     fields.set("detector.n_slow", n_slow)
     as_nanobragg = quirks.smv_header_search
@@ -47,7 +53,7 @@ def apply_header(
     if not as_nanobragg:
         keywords.append(("TWOTHETA", "detector.twotheta_deg"))
     for keyword, field in keywords:
-        value = header_number(image.header_text, keyword, quirks)
+        value = header_number(header_text, keyword, quirks)
         if value is None:
             continue
         if not math.isfinite(value):

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nanobragg_hybrid.arrays import as_ndarray
 from nanobragg_hybrid.config import Experiment, Mask
 from nanobragg_hybrid.constants import (
     DEFAULT_DUMP_FILE,
@@ -158,16 +159,18 @@ class _Parser:
                 if word == spelling or (
                     self.quirks.cli_substring and word.startswith("-") and spelling in word
                 ):
-                    from nanobragg_hybrid.io.smv import read_smv
+                    from nanobragg_hybrid.io.smv import read_smv_buffer
 
                     from .header import apply_header
 
                     path = self.file(word, name)
-                    image = read_smv(path, quirks=self.quirks)
+                    _, text, pixels = read_smv_buffer(path, self.quirks)
                     is_mask = spelling == "-mask"
-                    apply_header(path, image, self.fields, self.quirks, is_mask=is_mask)
+                    apply_header(
+                        path, text, pixels.shape, self.fields, self.quirks, is_mask=is_mask
+                    )
                     if is_mask:
-                        self.mask = image.pixels
+                        self.mask = as_ndarray(pixels)
                         self.inputs.append(path)
 
     def option(self, position: int, word: str) -> None:
