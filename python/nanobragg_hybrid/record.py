@@ -54,13 +54,18 @@ class _RecordType(type):
     def __new__(
         mcs, name: str, bases: tuple[type, ...], members: dict[str, Any], *, kw_only: bool = False
     ) -> _RecordType:
-        fields: dict[str, Field] = {}
+        own: dict[str, Field] = {}
         for key in members.get("__annotations__", ()):
             said = members.pop(key, _REQUIRED)
-            fields[key] = said if isinstance(said, Field) else Field(said)
+            own[key] = said if isinstance(said, Field) else Field(said)
+        fields: dict[str, Field] = {}
+        for base in reversed(bases):
+            fields |= getattr(base, "_fields", {})
+            kw_only = kw_only or getattr(base, "_kw_only", False)
+        members["__slots__"] = tuple(key for key in own if key not in fields)
+        fields |= own
         members["_fields"] = fields
         members["_kw_only"] = kw_only
-        members["__slots__"] = tuple(fields)
         members["__match_args__"] = () if kw_only else tuple(fields)
         return super().__new__(mcs, name, bases, members)
 
@@ -81,7 +86,9 @@ def _twin(cls: type[Record]) -> Any:
     import dataclasses
 
     fields: list[tuple[str, Any, Any]] = []
-    types = cls.__annotations__
+    types: dict[str, Any] = {}
+    for base in reversed(cls.__mro__):
+        types |= vars(base).get("__annotations__", {})
     for name, said in cls._fields.items():
         default = {} if said.default is _REQUIRED else {"default": said.default}
         if said.default_factory is not None:

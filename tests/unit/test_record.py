@@ -42,6 +42,13 @@ class CheckedSpot(Record):
         object.__setattr__(self, "x", float(self.x))
 
 
+class LargeSpot(Spot):
+    """More fields than the class it is derived from."""
+
+    name: str = "large"
+    radius: float = 1.0
+
+
 class OtherSpot(Record):
     """The same fields in another class."""
 
@@ -142,3 +149,15 @@ def test_signatures() -> None:
     assert str(inspect.signature(Spot)) == "(x: 'float', name: 'str' = 'a') -> None"
     assert list(inspect.signature(nb.Mask).parameters) == ["values"]
     assert inspect.signature(nb.Crystal).parameters["cell_angstrom"].default is None
+
+
+def test_a_class_derived_from_one() -> None:
+    assert names(LargeSpot) == LargeSpot.__match_args__ == ("x", "name", "radius")
+    assert names(Spot) == ("x", "name")
+    spot = LargeSpot(2.0, radius=3.0)
+    assert (spot.x, spot.name, spot.radius) == (2.0, "large", 3.0)
+    assert spot != Spot(2.0, "large")
+    assert [f.type for f in dataclasses.fields(LargeSpot)] == ["float", "str", "float"]
+    assert dataclasses.replace(spot, x=1.0) == LargeSpot(1.0, radius=3.0)
+    assert pickle.loads(pickle.dumps(spot)) == spot
+    assert type("KeywordToo", (KeywordSpot,), {})(x=1.0).x == 1.0
