@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     _Rows = Callable[[int, int], tuple[Buffer, float]]
     """Makes the pixels of rows, from the first number up to the second, and says the scale used."""
+    _Draw = Callable[[int, int], tuple[Buffer, float, int]]
+    """The same with noise: the pixels, the photons drawn, the overloads."""
 
 
 class ImageParts(Record):
@@ -28,13 +30,25 @@ class ImageParts(Record):
     blocks: Callable[[], Iterator[Buffer]]
 
 
-class NoiseParts(Record):
-    """An image with Poisson noise; the fields of `images.NoiseImage`."""
+class NoiseParts:
+    """An image with Poisson noise that need not be whole in memory.
 
-    pixels: Buffer
-    photons: float
-    overloads: int
-    seed: int
+    photons, overloads: as in `images.NoiseImage`, of the rows drawn so far.  seed: the seed used.
+    """
+
+    def __init__(self, result: SimulationResult) -> None:
+        self.photons = 0.0
+        self.overloads = 0
+        self.seed, self._draw = noise_rows(result, None, None)
+        self._shape = result.image_buffer.shape
+
+    def blocks(self) -> Iterator[Buffer]:
+        """Draws the rows, once, from the first to the last, some at a time."""
+        for first, end in _cuts(self._shape):
+            pixels, photons, overloads = self._draw(first, end)
+            self.photons += photons
+            self.overloads += overloads
+            yield pixels
 
 
 def integer_image_parts(result: SimulationResult) -> ImageParts:
@@ -47,38 +61,33 @@ def pgm_image_parts(result: SimulationResult) -> ImageParts:
     return _in_parts(result, pgm_rows(result, None))
 
 
-def noise_image_parts(
-    result: SimulationResult, seed: int | None = None, adc_offset: float | None = None
-) -> NoiseParts:
-    """The pixels of `images.noise_image`, whose stream is one whole.  Raises as that does."""
-    from .c_engine import images
-
-    own_seed = result.experiment.output.noise_seed
-    used = _checked("seed", seed, INT32, own_seed, None)
-    if used is None:
-        raise ConfigError("seed", None, "a seed here or in output.noise_seed")
-    pixels, photons, overloads = images.noise_image(
-        result.image_buffer,
-        result.geometry.roi,
-        adc_offset=_adc_offset(result, adc_offset),
-        random_state=_random_state(result),
-        seed=used,
-    )
-    return NoiseParts(pixels, photons, overloads, used)
+def noise_image_parts(result: SimulationResult) -> NoiseParts:
+    """The pixels of `images.noise_image` in parts.  Raises as that does."""
+    return NoiseParts(result)
 
 
 _PIXELS_AT_A_TIME: Final = 2**16
 
 
 def _in_parts(result: SimulationResult, rows: _Rows) -> ImageParts:
-    n_slow, n_fast = result.image_buffer.shape
-    step = max(1, _PIXELS_AT_A_TIME // n_fast)
-
     def blocks() -> Iterator[Buffer]:
-        for first in range(0, n_slow, step):
-            yield rows(first, min(first + step, n_slow))[0]
+        for first, end in _cuts(result.image_buffer.shape):
+            yield rows(first, end)[0]
 
     return ImageParts(rows(0, 1)[1], blocks)
+
+
+def _cuts(shape: tuple[int, ...]) -> Iterator[tuple[int, int]]:
+    """The first row of each block and the first behind it."""
+    n_slow, n_fast = shape
+    step = max(1, _PIXELS_AT_A_TIME // n_fast)
+    return ((first, min(first + step, n_slow)) for first in range(0, n_slow, step))
+
+
+def _roi(result: SimulationResult, first: int, end: int) -> tuple[int, int, int, int]:
+    """The region of interest as a block of rows counts."""
+    fast_min, fast_max, slow_min, slow_max = result.geometry.roi
+    return fast_min, fast_max, max(slow_min, first) - first, min(slow_max + 1, end) - 1 - first
 
 
 def integer_rows(result: SimulationResult, scale: float | None, adc_offset: float | None) -> _Rows:
@@ -86,13 +95,12 @@ def integer_rows(result: SimulationResult, scale: float | None, adc_offset: floa
     from .c_engine import images
 
     scale, adc_offset = _intensity_scale(result, scale), _adc_offset(result, adc_offset)
-    fast_min, fast_max, slow_min, slow_max = result.geometry.roi
     image = result.image_buffer
 
     def rows(first: int, end: int) -> tuple[Buffer, float]:
         return images.integer_image(
             image[first:end],
-            (fast_min, fast_max, max(slow_min, first) - first, min(slow_max + 1, end) - 1 - first),
+            _roi(result, first, end),
             scale=scale,
             max_value=result.statistics.max,
             adc_offset=adc_offset,
@@ -120,6 +128,29 @@ def pgm_rows(result: SimulationResult, scale: float | None) -> _Rows:
         )
 
     return rows
+
+
+def noise_rows(
+    result: SimulationResult, seed: int | None, adc_offset: float | None
+) -> tuple[int, _Draw]:
+    """The seed used, and what draws the rows of `images.noise_image`, asked for in their order.
+
+    Raises as that does.
+    """
+    from .c_engine import images
+
+    own_seed = result.experiment.output.noise_seed
+    used = _checked("seed", seed, INT32, own_seed, None)
+    if used is None:
+        raise ConfigError("seed", None, "a seed here or in output.noise_seed")
+    offset = _adc_offset(result, adc_offset)
+    stream = images.NoiseStream(_random_state(result), used)
+    image = result.image_buffer
+
+    def draw(first: int, end: int) -> tuple[Buffer, float, int]:
+        return stream.draw(image[first:end], _roi(result, first, end), offset)
+
+    return used, draw
 
 
 def _random_state(result: SimulationResult) -> object:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from .arrays import as_ndarray
-from .image_parts import integer_rows, noise_image_parts, pgm_rows
+from .image_parts import integer_rows, noise_rows, pgm_rows
 from .result import SimulationResult
 
 if TYPE_CHECKING:
@@ -71,5 +71,6 @@ def noise_image(
     `seed` (32 bits) and `adc_offset` (counts) are those of `Output` where None.  The same result
     and seed give the same image, however often it is drawn.  Raises `ConfigError`.
     """
-    noise = noise_image_parts(result, seed, adc_offset)
-    return NoiseImage(as_ndarray(noise.pixels), noise.photons, noise.overloads, noise.seed)
+    used, draw = noise_rows(result, seed, adc_offset)
+    pixels, photons, overloads = draw(0, len(result.image_buffer))
+    return NoiseImage(as_ndarray(pixels), photons, overloads, used)

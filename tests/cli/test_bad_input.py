@@ -328,7 +328,6 @@ def test_cell_of_zeros(words: str, folder: Path, capsys: pytest.CaptureFixture[s
 
 LARGE: list[tuple[str, str]] = [
     ("-detpixels 1000000", "image of 1000000 x 1000000 pixels 4000000000000 bytes"),
-    ("-detpixels 1000000 -nopgm", "noise image 2000000000000 bytes"),
     ("-phisteps 2000000000 -osc 1", "2000000000 phi steps 304000000000 bytes"),
     ("-mosaic_dom 2000000000 -mosaic 1", "2000000000 mosaic domains 144000000000 bytes"),
     ("-hdivsteps 100000 -vdivsteps 100000", "10000000000 sources 640000000000 bytes"),

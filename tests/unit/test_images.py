@@ -87,6 +87,12 @@ def test_parts_are_the_whole_image(
             blocks = list(parts.blocks())
             assert [len(block) for block in blocks[:-1]] == [rows] * ((20 - 1) // rows)
             assert np.concatenate(blocks).tobytes() == whole.pixels.tobytes()
+    noise, drawn = noise_image(result), image_parts.noise_image_parts(result)
+    assert (drawn.photons, drawn.overloads, drawn.seed) == (0.0, 0, noise.seed)
+    blocks = list(drawn.blocks())
+    assert [len(block) for block in blocks[:-1]] == [rows] * ((20 - 1) // rows)
+    assert np.concatenate(blocks).tobytes() == noise.pixels.tobytes()
+    assert (drawn.photons, drawn.overloads) == (noise.photons, noise.overloads)
 
 
 def test_pgm_image_scales_by_the_rmsd() -> None:

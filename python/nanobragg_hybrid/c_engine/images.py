@@ -47,19 +47,35 @@ def noise_image(
     """The 16-bit image with photon-counting noise (model 7.5), shape (slow, fast); the photons
     before clipping; how many pixels were clipped.
 
-    `random_state` is that of the rendered plan and stays as it is; `seed` is the number that the
-    user gives, of 32 bits.  The same arguments give the same image.  Raises `ConfigError` for an
-    offset that is not finite, or a region outside.
+    The same arguments give the same image.  Raises as `NoiseStream.draw`.
     """
-    if not isinstance(random_state, _core.Random):
-        raise TypeError("random_state is not one of the C engine's results")
-    # -seed starts the stream; -INT32_MIN wraps as a C int does.
-    negative = (-seed + 2**31) % 2**32 - 2**31
-    with translated_errors():
-        pixels, photons, overloads, _ = _core.noise_image(
-            image, roi, adc_offset, random_state.copy(), negative
-        )
-    return pixels, photons, overloads
+    return NoiseStream(random_state, seed).draw(image, roi, adc_offset)
+
+
+class NoiseStream:
+    """Photon-counting noise for the rows of an image, from the first to the last.
+
+    `random_state` is that of the rendered plan and stays as it is; `seed` is the number that the
+    user gives, of 32 bits.
+    """
+
+    def __init__(self, random_state: object, seed: int) -> None:
+        if not isinstance(random_state, _core.Random):
+            raise TypeError("random_state is not one of the C engine's results")
+        self._random = random_state.copy()
+        # -seed starts the stream; -INT32_MIN wraps as a C int does.
+        self._seed = (-seed + 2**31) % 2**32 - 2**31
+
+    def draw(self, rows: Array, roi: Roi, adc_offset: float) -> tuple[Buffer, float, int]:
+        """What `noise_image` has, of the next rows; `roi` counts from the first of them.
+
+        Raises `ConfigError` for an offset that is not finite, or a region outside.
+        """
+        with translated_errors():
+            pixels, photons, overloads, self._seed = _core.noise_image(
+                rows, roi, adc_offset, self._random, self._seed
+            )
+        return pixels, photons, overloads
 
 
 def random_state(experiment: Experiment, quirks: Quirks) -> object:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from nanobragg_hybrid.errors import CommandLineError
 from nanobragg_hybrid.io.atomic import AtomicFiles, atomic_write
 from nanobragg_hybrid.io.raw import write_raw
-from nanobragg_hybrid.io.smv import SmvHeader, write_smv, write_smv_blocks
+from nanobragg_hybrid.io.smv import SmvHeader, write_smv_blocks
 
 if TYPE_CHECKING:
     from nanobragg_hybrid.cli.facts import Images
@@ -93,7 +93,9 @@ def write_outputs(
                         file, images.pgm.blocks(), result.image_buffer.shape, images.pgm.scale_used
                     )
                 elif kind == NOISE and images.noise is not None:
-                    write_smv(file, images.noise.pixels, header, quirks)
+                    write_smv_blocks(
+                        file, images.noise.blocks(), result.image_buffer.shape, header, quirks
+                    )
                 elif kind == DUMP:
                     from nanobragg_hybrid.io.dump import write_dump
 

@@ -60,7 +60,7 @@ def run(options: Options, command_line: Sequence[str], log: Log, say: Warn) -> N
 
     log.line(f"nanoBragg (nanobragg-hybrid {__version__}), backend {options.backend}")
     log.line(f"quirks: {quirks}")
-    require_memory(_memory_needed(command, table))
+    require_memory(memory_needed(command.experiment, table))
     plan = _plan(command, table)
     info = plan.info()
     misset_random = command.experiment.crystal.misset_random
@@ -78,8 +78,6 @@ def run(options: Options, command_line: Sequence[str], log: Log, say: Warn) -> N
         pgm=None if command.pgm_path is None else pgm_image_parts(result),
         noise=None if command.noise_path is None else noise_image_parts(result),
     )
-    log_image(log, result.statistics, images)
-    log_kernel(log, result.provenance)
 
     def document() -> str:
         import shlex
@@ -101,21 +99,14 @@ def run(options: Options, command_line: Sequence[str], log: Log, say: Warn) -> N
         )
 
     write_outputs(outputs, command.quirks, table, result, images, document)
+    log_image(log, result.statistics, images)
+    log_kernel(log, result.provenance)
     log_files(log, named_files(outputs))
     if mattered:
         log.group("quirks that could have changed this image")
         for name in mattered:
             log.line(f"  {name}")
     log.flush()
-
-
-def _memory_needed(command: Command, table: StructureFactors) -> dict[str, int]:
-    """Bytes that rendering and the noise image need; the others are written as they are made."""
-    parts = memory_needed(command.experiment, table)
-    if command.noise_path is not None:
-        n_slow, n_fast = command.experiment.detector.shape
-        parts["noise image"] = 2 * n_slow * n_fast
-    return parts
 
 
 def _plan(command: Command, table: StructureFactors) -> Plan:
