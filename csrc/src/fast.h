@@ -28,9 +28,12 @@ typedef struct fast_block {
 /* Compute the pixels (fast[j], slow[j]), j < FAST_LANES, which may be the same: builds of
  * fast_kernel.c.  fast_covers_pixel the first of them, and the others are up to its
  * fast_block_limit.  If `scans`, only `low` is set: NaN where the interpolation latch may fall. */
-fast_kernel fast_kernel_baseline;
-fast_kernel fast_kernel_avx2;
-fast_kernel fast_kernel_avx512;
+void fast_kernel_baseline(const nbh_plan *plan, const int32_t *fast, const int32_t *slow, int scans,
+                          const volatile int32_t *cancel, fast_block *out);
+void fast_kernel_avx2(const nbh_plan *plan, const int32_t *fast, const int32_t *slow, int scans,
+                      const volatile int32_t *cancel, fast_block *out);
+void fast_kernel_avx512(const nbh_plan *plan, const int32_t *fast, const int32_t *slow, int scans,
+                        const volatile int32_t *cancel, fast_block *out);
 
 /* May the fast kernel compute the pixel?  Not while the serial order still matters (model 6.3,
  * 6.4), nor the one where the interpolation latch falls. */

@@ -4,8 +4,8 @@
 
 #include "error.h"
 #include "fast.h"
-#include "lit_pixels.h"
 #include "pixel.h"
+#include "pixel_block.h"
 
 static nbh_status check_rows(const nbh_plan *plan, int32_t row0, int32_t row1, nbh_error *error)
 {
@@ -36,40 +36,6 @@ static nbh_status fail_not_settled(nbh_error *error)
                     "this plan interpolates: scan its rows and settle it first");
 }
 
-/* Up to FAST_LANES lit pixels in raster order, wherever rows end. */
-typedef struct pixel_block {
-    int32_t fast[FAST_LANES], slow[FAST_LANES];
-    int64_t pixel[FAST_LANES]; /* their numbers; of the first `count` only */
-    int32_t count;
-} pixel_block;
-
-/* The next block of the walk, in which fast_block_limit holds; returns 0 at the end. */
-static int next_block(pixel_walk *walk, pixel_block *block)
-{
-    int64_t limit = INT64_MAX;
-    int32_t count = 0;
-    pixel_run run;
-    while (count < FAST_LANES && next_run(walk, FAST_LANES - count, &run)) {
-        const int64_t pixel = pixel_number(walk->plan, run.fast, run.slow);
-        if (count == 0)
-            limit = fast_block_limit(walk->plan, pixel);
-        if (run.count > limit - pixel) { /* the rest is for the next block */
-            run.count = limit > pixel ? (int32_t)(limit - pixel) : 0;
-            walk->fast = run.fast + run.count;
-        }
-        for (int32_t j = 0; j < run.count; j++) {
-            block->fast[count + j] = run.fast + j;
-            block->slow[count + j] = run.slow;
-            block->pixel[count + j] = pixel + j;
-        }
-        count += run.count;
-        if (pixel + run.count >= limit)
-            break;
-    }
-    block->count = count;
-    return count > 0;
-}
-
 /* The block by the fast kernel; lanes without a pixel compute its last.  Returns 0 if cancelled. */
 static int run_fast_kernel(const nbh_plan *plan, pixel_block *pixels, int scans,
                            const volatile int32_t *cancel, fast_block *block)
@@ -91,11 +57,11 @@ static int render_exactly(const nbh_plan *plan, int32_t fast, int32_t slow,
     return !result->cancelled;
 }
 
-/* Where the pixels from `pixel0` on go. */
+/* Where pixels go. */
 typedef struct canvas {
     const nbh_pixels *to;
-    int64_t pixel0;
-    int32_t row0;
+    int32_t fast0, row0; /* the first of them */
+    int32_t n_fast;
     int64_t cleared; /* so many pixels are 0 or rendered */
 } canvas;
 
@@ -111,38 +77,87 @@ static void clear_to(canvas *c, int64_t count)
     c->cleared = count;
 }
 
+/* What the intervals round to, NaN where that is not one float.  Returns whether any is NaN. */
+static int round_intervals(const fast_block *block, float rounded[FAST_LANES])
+{
+    float low[FAST_LANES], high[FAST_LANES];
+    uint32_t low_bits[FAST_LANES], high_bits[FAST_LANES];
+    for (int j = 0; j < FAST_LANES; j++) {
+        low[j] = (float)block->low[j];
+        high[j] = (float)block->high[j];
+    }
+    memcpy(low_bits, low, sizeof low_bits);
+    memcpy(high_bits, high, sizeof high_bits);
+    int any_is_nan = 0;
+    for (int j = 0; j < FAST_LANES; j++) { /* a sum of nothing may be 0 or, rounded, -0 */
+        rounded[j] = low_bits[j] == high_bits[j] ? high[j] : NAN;
+        any_is_nan |= isnan(rounded[j]) != 0;
+    }
+    return any_is_nan;
+}
+
+/* Adds the block's solid angles to those of its rows, and keeps those of the first row. */
+static void add_omega(const pixel_block *pixels, const double omega_sum[FAST_LANES], canvas *c)
+{
+    double *row_sums = c->to->omega_row_sums_sr, *first_row = c->to->omega_first_row_sr;
+    int32_t j = 0;
+    while (row_sums != NULL && j < pixels->count) {
+        const int32_t slow = pixels->slow[j];
+        double sum = row_sums[slow - c->row0];
+        for (; j < pixels->count && pixels->slow[j] == slow; j++)
+            sum += omega_sum[j];
+        row_sums[slow - c->row0] = sum;
+    }
+    if (first_row != NULL)
+        for (j = 0; j < pixels->count && pixels->slow[j] == c->row0; j++)
+            first_row[pixels->fast[j] - c->fast0] = omega_sum[j];
+}
+
+static int64_t place_on(const canvas *c, int32_t fast, int32_t slow)
+{
+    return (int64_t)(slow - c->row0) * c->n_fast + fast - c->fast0;
+}
+
+/* The pixels of the block that are NaN in `rounded`.  Returns 0 if cancelled. */
+static int render_rest(const nbh_plan *plan, const pixel_block *pixels,
+                       const float rounded[FAST_LANES], double omega_sum[FAST_LANES], canvas *c)
+{
+    for (int32_t j = 0; j < pixels->count; j++) {
+        if (!isnan(rounded[j]))
+            continue;
+        const int64_t at = place_on(c, pixels->fast[j], pixels->slow[j]);
+        pixel_result result;
+        if (!render_exactly(plan, pixels->fast[j], pixels->slow[j], c->to->cancel, &result))
+            return 0;
+        c->to->image[at] = (float)result.value;
+        if (c->to->unrounded != NULL)
+            c->to->unrounded[at] = result.value;
+        omega_sum[j] = result.omega_sum;
+    }
+    return 1;
+}
+
 /* One block; returns 0 if cancelled. */
 static int render_block(const nbh_plan *plan, pixel_block *pixels, canvas *c)
 {
-    const nbh_pixels *to = c->to;
+    const int64_t first = pixel_number(plan, pixels->fast[0], pixels->slow[0]);
     fast_block block;
-    const int use_fast = to->unrounded == NULL && fast_covers_pixel(plan, pixels->pixel[0]);
-    if (use_fast && !run_fast_kernel(plan, pixels, 0, to->cancel, &block))
-        return 0;
-    for (int32_t j = 0; j < pixels->count; j++) {
-        const int64_t at = pixels->pixel[j] - c->pixel0;
-        const int32_t row = pixels->slow[j] - c->row0;
-        const float low = use_fast ? (float)block.low[j] : NAN;
-        const float high = use_fast ? (float)block.high[j] : NAN;
-        double omega_sum;
-        /* not for NaN; a sum of nothing may be 0 or, rounded, -0 */
-        if (low == high && signbit(low) == signbit(high)) {
-            to->image[at] = high;
-            omega_sum = block.omega_sum[j];
-        } else {
-            pixel_result result;
-            if (!render_exactly(plan, pixels->fast[j], pixels->slow[j], to->cancel, &result))
-                return 0;
-            to->image[at] = (float)result.value;
-            if (to->unrounded != NULL)
-                to->unrounded[at] = result.value;
-            omega_sum = result.omega_sum;
-        }
-        if (to->omega_row_sums_sr != NULL)
-            to->omega_row_sums_sr[row] += omega_sum;
-        if (row == 0 && to->omega_first_row_sr != NULL)
-            to->omega_first_row_sr[at] = omega_sum;
+    float rounded[FAST_LANES];
+    int some_are_left = 1;
+    if (c->to->unrounded == NULL && fast_covers_pixel(plan, first)) {
+        if (!run_fast_kernel(plan, pixels, 0, c->to->cancel, &block))
+            return 0;
+        some_are_left = round_intervals(&block, rounded);
+        float *image = c->to->image;
+        for (int32_t j = 0; j < pixels->count; j++)
+            image[place_on(c, pixels->fast[j], pixels->slow[j])] = rounded[j];
+    } else {
+        for (int j = 0; j < FAST_LANES; j++)
+            rounded[j] = NAN;
     }
+    if (some_are_left && !render_rest(plan, pixels, rounded, block.omega_sum, c))
+        return 0;
+    add_omega(pixels, block.omega_sum, c);
     return 1;
 }
 
@@ -160,7 +175,8 @@ static int render(const nbh_plan *plan, int64_t pixel0, int64_t pixel1, const nb
     if (to->omega_first_row_sr != NULL)
         memset(to->omega_first_row_sr, 0, sizeof(double) * (size_t)of_first_row);
 
-    canvas c = {.to = to, .pixel0 = pixel0, .row0 = (int32_t)row0};
+    canvas c = {
+        .to = to, .fast0 = (int32_t)(pixel0 % n_fast), .row0 = (int32_t)row0, .n_fast = n_fast};
     pixel_walk walk = walk_from(plan, pixel0, pixel1);
     pixel_block block;
     while (next_block(&walk, &block)) {
@@ -231,20 +247,22 @@ static int scan_block(const nbh_plan *plan, pixel_block *pixels, const volatile 
                       int64_t *first_pixel)
 {
     fast_block block;
-    const int use_fast = fast_covers_pixel(plan, pixels->pixel[0]);
+    const int64_t first = pixel_number(plan, pixels->fast[0], pixels->slow[0]);
+    const int use_fast = fast_covers_pixel(plan, first);
     if (use_fast && !run_fast_kernel(plan, pixels, 1, cancel, &block))
         return 0;
     for (int32_t j = 0; j < pixels->count; j++) {
         if (use_fast && !isnan(block.low[j]))
             continue;
-        const serial_state state = plan_state_at(plan, pixels->pixel[j]);
+        const int32_t fast = pixels->fast[j], slow = pixels->slow[j];
+        const int64_t pixel = pixel_number(plan, fast, slow);
+        const serial_state state = plan_state_at(plan, pixel);
         pixel_result result;
-        pixel_compute(plan, &state, pixels->fast[j], pixels->slow[j], PIXEL_SCAN, cancel, &result,
-                      NULL);
+        pixel_compute(plan, &state, fast, slow, PIXEL_SCAN, cancel, &result, NULL);
         if (result.cancelled)
             return 0;
         if (result.latch_fell) {
-            *first_pixel = pixels->pixel[j];
+            *first_pixel = pixel;
             return 1;
         }
     }
