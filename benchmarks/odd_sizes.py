@@ -21,8 +21,8 @@ import numpy as np
 from nanobragg_hybrid.c_engine.engine import Plan
 from nanobragg_hybrid.cli.bench_workloads import scaled
 from nanobragg_hybrid.config import Experiment, Mask
+from nanobragg_hybrid.cores import usable_cores
 from nanobragg_hybrid.quirks import Quirks
-from nanobragg_hybrid.simulation import usable_cores
 from nanobragg_hybrid.structure_factors import StructureFactors
 
 PIXELS = 16384

@@ -27,7 +27,7 @@ from nanobragg_hybrid import (
     simulate,
 )
 from nanobragg_hybrid.backends import get_backend
-from nanobragg_hybrid.simulation import memory_needed, usable_cores
+from nanobragg_hybrid.simulation import memory_needed
 
 EXPERIMENT = Experiment(
     crystal=Crystal(cell_angstrom=(70, 80, 90), n_cells=(5, 5, 5), misset_seed=3),
