@@ -108,9 +108,9 @@ static inline int next_block(pixel_walk *walk, pixel_block *block)
         const int64_t before = (limit < walk->end ? limit : walk->end) - row;
         const int32_t stop =
             before <= info->roi_fast_max ? (int32_t)before : info->roi_fast_max + 1;
-        if (plan->mask != NULL)
+        if (walk->fast < stop && plan->mask != NULL)
             take_lit(plan->mask + row, walk, stop, block);
-        else
+        else if (walk->fast < stop)
             take_all(walk, stop, block);
         if (block->count == FAST_LANES)
             break;

@@ -1,19 +1,19 @@
 /* units.c - the image in parts that threads take one after the other. */
 #include "fast.h"
 
-/* A unit's pixels are 1/1024 of those of the image, in limits: */
+/* A unit has this part of the image's lit pixels, in limits. */
 #define UNITS 1024
 #define MOST_PIXELS 4096
-/* what a unit costs besides its pixels is little beside so many steps, */
+/* Beside so many steps, what a unit costs of its own is little. */
 #define LEAST_STEPS 2048
-/* (a pixel costs as much as so many steps more) */
+/* What a pixel costs of its own, in steps. */
 #define STEPS_OF_PIXEL 3
-/* and in whole rows, the last block of a unit, which may be part empty, is one of many. */
-#define LEAST_PIXELS_OF_ROWS 256
-/* Rows are cut where there are fewer than these. */
+/* Units are whole rows where there are so many, each with so many pixels that it matters little if
+ * the last block of a unit has empty lanes. */
 #define MANY_ROWS 256
+#define LEAST_PIXELS_OF_ROWS 256
 
-/* How many of `count` pixels side by side are lit; outside the ROI that is not asked for. */
+/* How many of `count` pixels side by side, all in the ROI, are lit. */
 static int32_t count_lit(const nbh_plan *plan, int32_t fast, int32_t slow, int32_t count)
 {
     if (plan->mask == NULL)
@@ -52,7 +52,7 @@ void plan_set_units(nbh_plan *plan)
     int64_t rows;
     const int64_t lit = count_all_lit(plan, &rows);
     const int64_t steps = (int64_t)plan->info.steps * plan->info.sensor_layers;
-    plan->units_are_rows = rows >= MANY_ROWS && lit >= MANY_ROWS * LEAST_PIXELS_OF_ROWS;
+    plan->units_are_rows = rows >= MANY_ROWS && lit / LEAST_PIXELS_OF_ROWS >= MANY_ROWS;
     const int64_t least =
         plan->units_are_rows ? LEAST_PIXELS_OF_ROWS : LEAST_STEPS / (steps + STEPS_OF_PIXEL);
     int64_t pixels = lit / UNITS;
