@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <exception>
 #include <mutex>
+#include <new>
 #include <string>
 #include <system_error>
 #include <thread>
@@ -96,7 +97,13 @@ class UnitPool
             if (unit >= units_)
                 break;
             nbh_error error{};
-            const nbh_status status = work_(unit, flag, &error);
+            nbh_status status = NBH_OUT_OF_MEMORY;
+            try {
+                status = work_(unit, flag, &error);
+            } catch (const std::bad_alloc &) {
+                std::string("for a part of the image")
+                    .copy(error.message, sizeof error.message - 1);
+            }
             if (status == NBH_OK)
                 done_.fetch_add(1);
             else
