@@ -11,6 +11,8 @@
 #define LARGEST_PHASE (524288.0 * PI)
 /* nearest_index needs |h| < 2^50. */
 #define LARGEST_INDEX 1e9
+/* table_f needs whole numbers that are exact. */
+#define LARGEST_PLACE 0x1p50
 /* How far the vectors of the polarization may be from orthonormal (docs/accuracy.md). */
 #define FRAME_ERROR 1e-15
 
@@ -97,6 +99,15 @@ static void set_polarization_frame(const nbh_plan *plan, plan_source *source)
         source->frame_is_good &= fabs(gram[i]) < FRAME_ERROR;
 }
 
+/* Bounds h h_stride + k k_stride + l of all entries of the table. */
+static double farthest_place(const nbh_plan *plan)
+{
+    const nbh_structure_factors *t = &plan->table;
+    const double last = plan->h_range * plan->k_range * plan->l_range;
+    return fabs((double)t->h_min) * plan->k_range * plan->l_range +
+           fabs((double)t->k_min) * plan->l_range + fabs((double)t->l_min) + last;
+}
+
 /* Why the fast kernel does not cover the plan; NBH_KERNEL_REASON_NONE if it does. */
 static int32_t why_not(const nbh_plan *plan)
 {
@@ -109,11 +120,50 @@ static int32_t why_not(const nbh_plan *plan)
         return NBH_KERNEL_REASON_LARGE_INDICES;
     if (!quotients_are_ordinary(plan))
         return NBH_KERNEL_REASON_EXTREME_LENGTHS;
-    if (plan->table.amplitude != NULL && !(entries <= INT32_MAX))
+    if (plan->table.amplitude != NULL &&
+        (!(entries <= INT32_MAX) || !(farthest_place(plan) < LARGEST_PLACE)))
         return NBH_KERNEL_REASON_LARGE_TABLE;
     if (polarizes && !settled->axis_is_fixed)
         return NBH_KERNEL_REASON_POLARIZATION_AXIS;
     return NBH_KERNEL_REASON_NONE;
+}
+
+/* The longest vectors a, b, c of any step, metres. */
+static void longest_axes(const nbh_plan *plan, double longest[3])
+{
+    for (int i = 0; i < 3; i++)
+        longest[i] = 0.0;
+    for (int32_t phi_step = 0; phi_step < plan->info.phi_steps; phi_step++) {
+        for (int32_t domain = 0; domain < plan->info.mosaic_domains; domain++) {
+            double scratch[9];
+            const double *cell = plan_cell(plan, 0, phi_step, domain, scratch);
+            for (int i = 0; i < 3; i++) {
+                const double length = vec3_mag(&cell[(ptrdiff_t)3 * i]);
+                if (!(length <= longest[i]))
+                    longest[i] = length;
+            }
+        }
+    }
+}
+
+/* For which q^2 all nearest reflections are in the table, whatever the direction: |h| <= |a| |q|.
+ */
+static double q_sqr_inside_table(const nbh_plan *plan)
+{
+    const nbh_structure_factors *t = &plan->table;
+    if (t->amplitude == NULL)
+        return 0.0;
+    const double first[3] = {t->h_min, t->k_min, t->l_min},
+                 last[3] = {t->h_max, t->k_max, t->l_max};
+    double longest[3], q = INFINITY;
+    longest_axes(plan, longest);
+    for (int i = 0; i < 3; i++) {
+        const double reach = -first[i] < last[i] ? -first[i] : last[i];
+        const double q_of_axis = (reach + 0.49) / longest[i]; /* not 0.5: there are roundings */
+        if (!(q_of_axis >= q))
+            q = q_of_axis;
+    }
+    return q > 0.0 ? q * q : 0.0;
 }
 
 typedef struct kernel_build {
@@ -155,6 +205,7 @@ nbh_status plan_choose_kernel(nbh_plan *plan, int32_t kernel, nbh_error *error)
     if (plan->info.kernel_reason == NBH_KERNEL_REASON_NONE) {
         for (int32_t n = 0; n < plan->info.source_count; n++)
             set_polarization_frame(plan, &plan->sources[n]);
+        plan->q_sqr_inside_table = q_sqr_inside_table(plan);
         plan->kernel = chosen->function;
         plan->info.kernel = chosen->name;
     }

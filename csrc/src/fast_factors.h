@@ -5,36 +5,87 @@
 
 #include "fast_lanes.h"
 
+/* The nearest reflections. */
+SPECIALISED void nearest_indices(const lanes h, const lanes k, const lanes l, lanes h0, lanes k0,
+                                 lanes l0)
+{
+    EACH_LANE {
+        h0[j] = nearest_index(h[j]);
+        k0[j] = nearest_index(k[j]);
+        l0[j] = nearest_index(l[j]);
+    }
+}
+
+/* The table of structure factors as the lanes look at it. */
+typedef struct f_table {
+    const double *amplitude;
+    double first[3], last[3]; /* h, k, l of the first and of the last entry */
+    double h_stride, k_stride;
+    double default_f;
+} f_table;
+
+static inline f_table table_of(const nbh_plan *plan)
+{
+    const nbh_structure_factors *t = &plan->table;
+    const f_table table = {.amplitude = t->amplitude,
+                           .first = {t->h_min, t->k_min, t->l_min},
+                           .last = {t->h_max, t->k_max, t->l_max},
+                           .h_stride = plan->k_range * plan->l_range,
+                           .k_stride = plan->l_range,
+                           .default_f = t->default_f};
+    return table;
+}
+
+/* Structure factors of the reflections h0, k0, l0, which are all in the table if `are_inside`.
+ * Returns 0 if all of them are 0. */
+SPECIALISED int table_f(const f_table *t, const int are_inside, const lanes h0, const lanes k0,
+                        const lanes l0, lanes f)
+{
+    const double *first = t->first, *last = t->last;
+    const double start = first[0] * t->h_stride + first[1] * t->k_stride + first[2];
+    lanes inside;
+    double places[LANES]; /* on top of ROUNDING_MAGIC: whole numbers, exact, fused or not */
+    EACH_LANE {
+        const double place =
+            MULTIPLY_ADD(h0[j], t->h_stride, MULTIPLY_ADD(k0[j], t->k_stride, l0[j]));
+        const int in = are_inside || ((h0[j] >= first[0]) & (h0[j] <= last[0]) & //
+                                      (k0[j] >= first[1]) & (k0[j] <= last[1]) & //
+                                      (l0[j] >= first[2]) & (l0[j] <= last[2]));
+        inside[j] = in ? 1.0 : 0.0;
+        places[j] = in ? place + (ROUNDING_MAGIC - start) : ROUNDING_MAGIC;
+    }
+    /* one by one: the compiler would only take a vector of places apart again */
+    uint64_t bits[LANES];
+    memcpy(bits, places, sizeof bits);
+    const volatile uint64_t *one = bits;
+    uint64_t all = 0;
+    EACH_LANE {
+        uint64_t f_bits;
+        memcpy(&f_bits, &t->amplitude[(int32_t)one[j]], sizeof f_bits);
+        memcpy(&f[j], &f_bits, sizeof f_bits);
+        all |= f_bits << 1; /* without the sign of 0 */
+    }
+    if (are_inside)
+        return all != 0;
+    EACH_LANE
+        f[j] = inside[j] != 0.0 ? f[j] : t->default_f;
+    return any_is_set(f);
+}
+
 /* Structure factors of the nearest reflections.  Returns 0 if all of them are 0. */
 static inline int nearest_f(const nbh_plan *plan, const lanes h, const lanes k, const lanes l,
                             lanes f)
 {
-    const nbh_structure_factors *t = &plan->table;
-    const double h_min = t->h_min, h_max = t->h_max, k_min = t->k_min, k_max = t->k_max,
-                 l_min = t->l_min, l_max = t->l_max;
-    const double k_count = plan->k_range, l_count = plan->l_range, default_f = t->default_f;
-    const double first = (h_min * k_count + k_min) * l_count + l_min;
-    if (t->amplitude == NULL) {
+    const double default_f = plan->table.default_f;
+    if (plan->table.amplitude == NULL) {
         EACH_LANE
             f[j] = default_f;
         return default_f != 0.0;
     }
-    int32_t index[LANES];
-    lanes inside;
-    EACH_LANE {
-        const double h0 = nearest_index(h[j]), k0 = nearest_index(k[j]), l0 = nearest_index(l[j]);
-        const int in = (h0 >= h_min) & (h0 <= h_max) & (k0 >= k_min) & (k0 <= k_max) &
-                       (l0 >= l_min) & (l0 <= l_max);
-        const double place = /* whole numbers: exact, fused or not */
-            MULTIPLY_ADD(MULTIPLY_ADD(h0, k_count, k0), l_count, l0) - first;
-        inside[j] = in ? 1.0 : 0.0;
-        index[j] = (int32_t)(in ? place : 0.0);
-    }
-    EACH_LANE
-        f[j] = t->amplitude[index[j]];
-    EACH_LANE
-        f[j] = inside[j] != 0.0 ? f[j] : default_f;
-    return any_is_set(f);
+    lanes h0, k0, l0;
+    nearest_indices(h, k, l, h0, k0, l0);
+    const f_table table = table_of(plan);
+    return table_f(&table, 0, h0, k0, l0, f);
 }
 
 /* Where the interpolation latch falls (model 6.5), or an index is NaN: 1, else 0. */

@@ -40,10 +40,12 @@ typedef double lanes[LANES];
 #define ROUNDING_MAGIC 6755399441055744.0
 #define ROUNDING_MAGIC_BITS INT64_C(0x4338000000000000)
 
-/* pi in three parts; whole numbers below 2^20 times the first two are exact. */
+/* pi in three parts; whole numbers below 2^20 times the first two are exact.  With fused
+ * multiply-add two parts do: pi itself, and what is left. */
 #define PI_HIGH 0x1.921fb54400000p+1
 #define PI_MIDDLE 0x1.0b4611a600000p-33
 #define PI_LOW 0x1.3198a2e037073p-68
+#define PI_REST 0x1.1a62633145c07p-53
 
 /* ln 2 in two parts; whole numbers below 2^20 times the first are exact. */
 #define LN2_HIGH 0x1.62e42fee00000p-1
@@ -101,11 +103,21 @@ static inline double nearest_whole(double x)
     return (x + ROUNDING_MAGIC) - ROUNDING_MAGIC;
 }
 
+/* A whole number nearest to x n, |x n| < 2^51: next to a half, either of two. */
+static inline double nearest_whole_product(double x, double n)
+{
+    return MULTIPLY_ADD(x, n, ROUNDING_MAGIC) - ROUNDING_MAGIC;
+}
+
 /* x - n pi for a whole n, |n| < 2^20, near x / pi. */
 static inline double less_multiple_of_pi(double x, double n)
 {
-    const double r = MULTIPLY_ADD(-n, PI_HIGH, x);
-    return MULTIPLY_ADD(-n, PI_LOW, MULTIPLY_ADD(-n, PI_MIDDLE, r));
+#if defined(NBH_FAST_FMA)
+    return __builtin_fma(-n, PI_REST, __builtin_fma(-n, PI, x)); /* the inner one is exact */
+#else
+    const double r = -n * PI_HIGH + x;
+    return -n * PI_LOW + (-n * PI_MIDDLE + r);
+#endif
 }
 
 /* What is left of x, |x| < 2^20 pi, after whole multiples of pi. */
@@ -126,6 +138,20 @@ static inline double sine(double r)
     p = MULTIPLY_ADD(p, t, 0x1.1111111109f29p-7);
     p = MULTIPLY_ADD(p, t, -0x1.555555555547fp-3);
     p = MULTIPLY_ADD(p, t, 0x1.fffffffffffffp-1);
+    return r * p;
+}
+
+/* sin(r) for |r| <= pi/2, to within a relative SINE_ERROR. */
+static inline double rough_sine(double r)
+{
+    const double t = r * r;
+    double p = 0x1.52accedecb73dp-33;
+    p = MULTIPLY_ADD(p, t, -0x1.ae00fbf20c7a4p-26);
+    p = MULTIPLY_ADD(p, t, 0x1.71dce5a4944aap-19);
+    p = MULTIPLY_ADD(p, t, -0x1.a019fce94e228p-13);
+    p = MULTIPLY_ADD(p, t, 0x1.111111090e9fdp-7);
+    p = MULTIPLY_ADD(p, t, -0x1.5555555540b7fp-3);
+    p = MULTIPLY_ADD(p, t, 0x1.ffffffffffdcep-1);
     return r * p;
 }
 

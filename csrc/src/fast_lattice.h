@@ -12,11 +12,11 @@
 /* What the bound allows for (docs/accuracy.md): the relative error of a term; what the smallest
  * |product of sines| must be for that; the absolute error of sin(x)/x - cos(x); the exponent below
  * which a Gaussian counts as 0, and exp of it, squared. */
-#define TERM_ERROR 1e-12
-#define SMALLEST_PRODUCT 0x1p-50
+#define TERM_ERROR 1.6e-12
+#define SMALLEST_PRODUCT 0x1p-40
+/* Below it, sin(x) is x to within 1e-14 of it. */
+#define SMALL_ARGUMENT 0x1p-22
 #define SPHERE_ERROR 4e-15
-/* pi h N that stands for 0: sin(x) / x is 1 to within 1e-14 of it. */
-#define ARGUMENT_FOR_ZERO 0x1p-22
 #define SMALLEST_EXPONENT (-345.0)
 #define SMALLEST_GAUSSIAN_SQR 3e-300
 
@@ -32,48 +32,60 @@ typedef struct lattice_factors {
     lanes smallest_product; /* of sines, over all calls; SQUARE only */
 } lattice_factors;
 
-/* Multiply by sin(pi h N) and sin(pi h), but for the signs. */
-SPECIALISED void multiply_sines(double n, double h, double *numerator, double *denominator)
+/* Multiply by sin(pi h N) and sin(pi h), but for the signs; h0 is a whole number nearest to h.
+ * With `near_zero` what is too small is replaced by numbers with the same quotient, N. */
+SPECIALISED void multiply_sines(double n, const int near_zero, double h, double h0,
+                                double *numerator, double *denominator)
 {
-    double x = PI * h;
-    x = x == 0.0 ? ARGUMENT_FOR_ZERO / n : x; /* 0/0 means N */
-    *numerator *= sine(remainder_of_pi(x * n));
-    *denominator *= sine(less_multiple_of_pi(x, nearest_whole(h)));
+    const double x = PI * h, xn = x * n;
+    const double above = rough_sine(less_multiple_of_pi(xn, nearest_whole_product(h, n)));
+    const double below = rough_sine(less_multiple_of_pi(x, h0));
+    const int is_small = near_zero && fabs(xn) < SMALL_ARGUMENT;
+    *numerator *= is_small ? 1.0 : above;
+    *denominator *= is_small ? 1.0 / n : below;
 }
 
-/* The products of sin(pi h N) and of sin(pi h) over the axes with N > 1. */
-SPECIALISED void parallelepiped_sines(const nbh_plan *plan, const lanes h, const lanes k,
-                                      const lanes l, lanes numerator, lanes denominator)
+/* The products of sin(pi h N) and of sin(pi h) over the axes with N > 1; see multiply_sines. */
+SPECIALISED void parallelepiped_sines(const double n[3], const int near_zero, const lanes h,
+                                      const lanes k, const lanes l, const lanes h0, const lanes k0,
+                                      const lanes l0, lanes numerator, lanes denominator)
 {
-    const double *n = plan->shape.n_cells;
     if ((n[0] > 1.0) & (n[1] > 1.0) & (n[2] > 1.0)) { /* one loop keeps more in registers */
         EACH_LANE {
-            numerator[j] = denominator[j] = 1.0;
-            multiply_sines(n[0], h[j], &numerator[j], &denominator[j]);
-            multiply_sines(n[1], k[j], &numerator[j], &denominator[j]);
-            multiply_sines(n[2], l[j], &numerator[j], &denominator[j]);
+            double above = 1.0, below = 1.0;
+            multiply_sines(n[0], near_zero, h[j], h0[j], &above, &below);
+            multiply_sines(n[1], near_zero, k[j], k0[j], &above, &below);
+            multiply_sines(n[2], near_zero, l[j], l0[j], &above, &below);
+            numerator[j] = above;
+            denominator[j] = below;
         }
         return;
     }
-    const double *indices[3] = {h, k, l};
+    const double *indices[3] = {h, k, l}, *whole[3] = {h0, k0, l0};
     EACH_LANE
         numerator[j] = denominator[j] = 1.0;
     for (int axis = 0; axis < 3; axis++)
         if (n[axis] > 1.0)
             EACH_LANE
-                multiply_sines(n[axis], indices[axis][j], &numerator[j], &denominator[j]);
+                multiply_sines(n[axis], near_zero, indices[axis][j], whole[axis][j], &numerator[j],
+                               &denominator[j]);
 }
 
 /* Inlined into the loop over steps, it would not be vectorised. */
 OUT_OF_LINE void lattice_square(const nbh_plan *plan, const lanes h, const lanes k, const lanes l,
                                 lattice_factors *out)
 {
-    lanes numerator, denominator;
-    parallelepiped_sines(plan, h, k, l, numerator, denominator);
+    lanes h0, k0, l0, numerator, denominator;
+    EACH_LANE {
+        h0[j] = nearest_whole(h[j]);
+        k0[j] = nearest_whole(k[j]);
+        l0[j] = nearest_whole(l[j]);
+    }
+    parallelepiped_sines(plan->shape.n_cells, 1, h, k, l, h0, k0, l0, numerator, denominator);
     EACH_LANE {
         out->f[j] = numerator[j] / denominator[j];
         out->smallest_product[j] =
-            smaller(out->smallest_product[j], smaller(fabs(numerator[j]), fabs(denominator[j])));
+            smaller(out->smallest_product[j], fabs(numerator[j] * denominator[j]));
     }
 }
 

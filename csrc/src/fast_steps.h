@@ -91,58 +91,113 @@ static inline void largest_factors(const fast_view *view, lanes largest)
             largest[j] *= larger(view->steps[n][j], 1.0);
 }
 
-/* SQUARE with nearest structure factors, added up without any factors, in all lanes.  Returns 0 if
- * cancelled. */
-static inline int add_square_steps(const nbh_plan *plan, const fast_view *view,
-                                   const volatile int32_t *cancel, fast_sums *s)
+/* Where the structure factors of all steps of a view come from. */
+typedef enum f_origin { ONE_F, TABLE, INSIDE_TABLE } f_origin;
+
+/* The lattice factors of SQUARE, squared and times F^2 unless there is but one F, added up without
+ * any other factors in all lanes.  `from` and `near_zero` (see multiply_sines) are constants where
+ * this is inlined.  Returns 0 if cancelled. */
+SPECIALISED int sum_square_steps(const nbh_plan *plan, const fast_view *view, const f_origin from,
+                                 const int near_zero, const volatile int32_t *cancel, lanes sum,
+                                 lanes smallest_product)
 {
     const nbh_plan_info *info = &plan->info;
+    const f_table table = table_of(plan);
+    const double n_cells[3] = {plan->shape.n_cells[0], plan->shape.n_cells[1],
+                               plan->shape.n_cells[2]};
+    EACH_LANE {
+        sum[j] = 0.0;
+        smallest_product[j] = 1.0;
+    }
     for (int32_t phi_step = 0; phi_step < info->phi_steps; phi_step++) {
         for (int32_t domain = 0; domain < info->mosaic_domains; domain++) {
             if (plan_is_cancelled(cancel, domain))
                 return 0;
             double scratch[9];
-            const double *cell = pixel_cell(plan, 0, phi_step, domain, scratch);
-            lanes h, k, l, f, numerator, denominator;
+            const double *cell = plan_cell(plan, 0, phi_step, domain, scratch);
+            lanes h, k, l, h0, k0, l0, f, numerator, denominator;
             miller_indices(cell, view, h, k, l);
-            if (!nearest_f(plan, h, k, l, f))
-                continue;
-            parallelepiped_sines(plan, h, k, l, numerator, denominator);
+            if (from == ONE_F) {
+                EACH_LANE {
+                    h0[j] = nearest_whole(h[j]);
+                    k0[j] = nearest_whole(k[j]);
+                    l0[j] = nearest_whole(l[j]);
+                }
+            } else {
+                nearest_indices(h, k, l, h0, k0, l0);
+                if (!table_f(&table, from == INSIDE_TABLE, h0, k0, l0, f))
+                    continue;
+            }
+            parallelepiped_sines(n_cells, near_zero, h, k, l, h0, k0, l0, numerator, denominator);
             EACH_LANE {
-                const double ratio = f[j] * numerator[j] / denominator[j];
-                s->intensity[j] += ratio * ratio;
-                s->brightest_f[j] = larger(s->brightest_f[j], fabs(f[j]));
-                s->smallest_product[j] = smaller(s->smallest_product[j],
-                                                 smaller(fabs(numerator[j]), fabs(denominator[j])));
+                const double above = from == ONE_F ? numerator[j] : f[j] * numerator[j];
+                const double ratio = above / denominator[j];
+                sum[j] = MULTIPLY_ADD(ratio, ratio, sum[j]);
+                smallest_product[j] =
+                    smaller(smallest_product[j], fabs(numerator[j] * denominator[j]));
             }
         }
     }
     return 1;
 }
 
-/* The same with the factors of the view, which may not be those of the whole sum. */
+/* Is every step's nearest reflection one of the table?  Not worth asking for a few steps. */
+static inline int stays_in_table(const nbh_plan *plan, const fast_view *view)
+{
+    if ((double)plan->info.phi_steps * plan->info.mosaic_domains < 4.0)
+        return 0;
+    const double *qx = view->qx, *qy = view->qy, *qz = view->qz;
+    lanes is_near;
+    EACH_LANE
+        is_near[j] =
+            qx[j] * qx[j] + qy[j] * qy[j] + qz[j] * qz[j] <= plan->q_sqr_inside_table ? 1.0 : 0.0;
+    return all_are_set(is_near);
+}
+
+/* sum_square_steps for the view's table. */
+static inline int sum_square(const nbh_plan *plan, const fast_view *view, int near_zero,
+                             const volatile int32_t *cancel, lanes sum, lanes smallest)
+{
+    if (plan->table.amplitude == NULL)
+        return near_zero ? sum_square_steps(plan, view, ONE_F, 1, cancel, sum, smallest)
+                         : sum_square_steps(plan, view, ONE_F, 0, cancel, sum, smallest);
+    if (near_zero)
+        return sum_square_steps(plan, view, TABLE, 1, cancel, sum, smallest);
+    return stays_in_table(plan, view)
+               ? sum_square_steps(plan, view, INSIDE_TABLE, 0, cancel, sum, smallest)
+               : sum_square_steps(plan, view, TABLE, 0, cancel, sum, smallest);
+}
+
+/* SQUARE with nearest structure factors and with the factors of the view, which may not be those of
+ * the whole sum.  Returns 0 if cancelled. */
 static inline int add_square(const nbh_plan *plan, const fast_view *view, int has_factors,
                              const volatile int32_t *cancel, fast_sums *s)
 {
-    lanes before;
-    EACH_LANE
-        before[j] = s->intensity[j];
-    if (has_factors)
-        EACH_LANE
-            s->intensity[j] = 0.0;
-    if (!add_square_steps(plan, view, cancel, s))
+    const double default_f = plan->table.default_f;
+    const int has_one_f = plan->table.amplitude == NULL;
+    if (has_one_f && default_f == 0.0)
+        return 1;
+    lanes sum, smallest, is_small;
+    if (!sum_square(plan, view, 0, cancel, sum, smallest))
         return 0;
+    EACH_LANE
+        is_small[j] = smallest[j] < SMALLEST_PRODUCT ? 1.0 : 0.0;
+    if (any_is_set(is_small) && !sum_square(plan, view, 1, cancel, sum, smallest))
+        return 0;
+    if (has_one_f)
+        EACH_LANE
+            sum[j] *= default_f * default_f;
     if (has_factors) {
         EACH_LANE
-            s->intensity[j] *= view->factor[j];
+            sum[j] *= view->factor[j];
         for (int n = 0; n < view->step_count; n++)
             EACH_LANE
-                s->intensity[j] *= view->steps[n][j];
-        EACH_LANE
-            s->intensity[j] += before[j];
+                sum[j] *= view->steps[n][j];
     }
-    EACH_LANE
-        s->intensity[j] = view->active[j] != 0.0 ? s->intensity[j] : before[j];
+    EACH_LANE {
+        s->intensity[j] += view->active[j] != 0.0 ? sum[j] : 0.0;
+        s->smallest_product[j] = smaller(s->smallest_product[j], smallest[j]);
+    }
     return 1;
 }
 
@@ -231,7 +286,7 @@ static inline int scan_steps(const nbh_plan *plan, const fast_view *view,
             if (plan_is_cancelled(cancel, domain))
                 return 0;
             double scratch[9];
-            const double *cell = pixel_cell(plan, 0, phi_step, domain, scratch);
+            const double *cell = plan_cell(plan, 0, phi_step, domain, scratch);
             lanes h, k, l, falls;
             miller_indices(cell, view, h, k, l);
             latch_falls(plan, h, k, l, falls);
@@ -265,7 +320,7 @@ SPECIALISED int add_any_steps(const nbh_plan *plan, const fast_view *view, const
             if (plan_is_cancelled(cancel, domain))
                 return 0;
             double scratch[9];
-            const double *cell = pixel_cell(plan, 0, phi_step, domain, scratch);
+            const double *cell = plan_cell(plan, 0, phi_step, domain, scratch);
             lanes h, k, l, f, r_sqr;
             miller_indices(cell, view, h, k, l);
             /* what is quick to know comes first: a step without light changes no sum */

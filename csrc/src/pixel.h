@@ -94,22 +94,6 @@ static inline double pixel_capture(const nbh_plan *plan, int layer, const double
     return exp(-layer * step * mu / parallax) - exp(-(layer + 1) * step * mu / parallax);
 }
 
-/* a, b, c (9 doubles) of a phi step and mosaic domain; scratch is used where no table is kept. */
-static inline const double *pixel_cell(const nbh_plan *plan, int first_loop, int32_t phi_step,
-                                       int32_t domain, double scratch[9])
-{
-    if (plan->cells != NULL && !first_loop)
-        return plan->cells + 9 * ((int64_t)phi_step * plan->info.mosaic_domains + domain);
-    const double *phi_cells =
-        first_loop && plan->first_phi_cells != NULL ? plan->first_phi_cells : plan->phi_cells;
-    const double *cell = phi_cells + 9 * (int64_t)phi_step;
-    if (!(plan->info.mosaic_spread_rad > 0.0))
-        return cell;
-    for (int i = 0; i < 9; i += 3)
-        vec3_rotate_matrix(cell + i, plan->mosaic + 9 * (int64_t)domain, scratch + i);
-    return scratch;
-}
-
 /* ceil(x - 0.5), the nearest index (model 6.5), without a library call where an int64 holds it. */
 static inline double pixel_nearest_index(double x)
 {
@@ -294,7 +278,7 @@ static inline int pixel_add_steps(pixel_pass *pass, const pixel_mode mode, const
                 return 0;
             }
             double scratch[9], hkl[3], hkl0[3], factors[3];
-            const double *cell = pixel_cell(plan, pass->first_loop, phi_step, domain, scratch);
+            const double *cell = plan_cell(plan, pass->first_loop, phi_step, domain, scratch);
             for (int i = 0; i < 3; i++) {
                 hkl[i] = vec3_dot(&cell[(ptrdiff_t)3 * i], q);
                 hkl0[i] = pixel_nearest_index(hkl[i]);

@@ -5,6 +5,7 @@
 #include "nbh/nbh.h"
 #include "shapes.h"
 #include "sources.h"
+#include "vec3.h"
 
 /* What one pixel inherits from the pixels before it in serial order (model 6.3, 6.4, 6.5). */
 typedef struct serial_state {
@@ -80,6 +81,8 @@ struct nbh_plan {
 
     /* the fast kernel, NULL: only the exact one */
     fast_kernel *kernel;
+    double q_sqr_inside_table; /* 1/m^2: up to there every step's nearest reflection is in the table
+                                  (fast kernel only) */
 };
 
 /* Is the pixel rendered at all? */
@@ -95,6 +98,22 @@ static inline int plan_pixel_is_lit(const nbh_plan *plan, int32_t fast, int32_t 
 static inline int plan_is_cancelled(const volatile int32_t *cancel, int32_t domain)
 {
     return (domain & 4095) == 0 && cancel != NULL && *cancel != 0;
+}
+
+/* a, b, c (9 doubles) of a phi step and mosaic domain; scratch is used where no table is kept. */
+static inline const double *plan_cell(const nbh_plan *plan, int first_loop, int32_t phi_step,
+                                      int32_t domain, double scratch[9])
+{
+    if (plan->cells != NULL && !first_loop)
+        return plan->cells + 9 * ((int64_t)phi_step * plan->info.mosaic_domains + domain);
+    const double *phi_cells =
+        first_loop && plan->first_phi_cells != NULL ? plan->first_phi_cells : plan->phi_cells;
+    const double *cell = phi_cells + 9 * (int64_t)phi_step;
+    if (!(plan->info.mosaic_spread_rad > 0.0))
+        return cell;
+    for (int i = 0; i < 9; i += 3)
+        vec3_rotate_matrix(cell + i, plan->mosaic + 9 * (int64_t)domain, scratch + i);
+    return scratch;
 }
 
 /* serial.c: the state that the pixel inherits. */

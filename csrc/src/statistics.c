@@ -4,36 +4,105 @@
 
 #include "plan.h"
 
+#define PIXELS_PER_LINE 16 /* of a cache */
+#define BYTES_AHEAD 2048
+
+/* A serial sum looks few pixels ahead: too few for memory that is in no cache. */
+static inline void read_ahead(const float *pixel)
+{
+#if defined(__GNUC__)
+    __builtin_prefetch((const void *)((uintptr_t)pixel + BYTES_AHEAD));
+#else
+    (void)pixel;
+#endif
+}
+
+/* The serial sums over lit pixels, and where the brightest of them is. */
+typedef struct lit_sums {
+    double sum, sum_sqr;
+    double max;
+    int32_t max_fast, max_slow;
+    int64_t pixels;
+} lit_sums;
+
+static int32_t line_end(int32_t line, int32_t fast_max)
+{
+    return line + PIXELS_PER_LINE <= fast_max ? line + PIXELS_PER_LINE : fast_max + 1;
+}
+
+/* Adds the lit pixels of a row; mask is the row's, or NULL. */
+static void add_row(const float *row, const uint8_t *mask, int32_t fast_min, int32_t fast_max,
+                    int32_t slow, lit_sums *sums)
+{
+    lit_sums s = *sums; /* which can stay in registers */
+    for (int32_t line = fast_min; line <= fast_max; line += PIXELS_PER_LINE) {
+        const int32_t end = line_end(line, fast_max);
+        read_ahead(row + line);
+        for (int32_t fast = line; fast < end; fast++) {
+            if (mask != NULL && mask[fast] == 0)
+                continue;
+            const float value = row[fast];
+            const float square = value * value;
+            s.pixels++;
+            s.sum += value;
+            s.sum_sqr += square;
+            if (value > s.max) {
+                s.max = value;
+                s.max_fast = fast;
+                s.max_slow = slow;
+            }
+        }
+    }
+    *sums = s;
+}
+
+/* `sum` and the squared deviations from the mean of the lit pixels of a row, one after the other.
+ */
+static double add_deviations(const float *row, const uint8_t *mask, int32_t fast_min,
+                             int32_t fast_max, double mean, double sum)
+{
+    for (int32_t line = fast_min; line <= fast_max; line += PIXELS_PER_LINE) {
+        const int32_t end = line_end(line, fast_max);
+        read_ahead(row + line);
+        for (int32_t fast = line; fast < end; fast++) {
+            if (mask != NULL && mask[fast] == 0)
+                continue;
+            const double deviation = row[fast] - mean;
+            sum += deviation * deviation;
+        }
+    }
+    return sum;
+}
+
+/* Where along its axis the last sub-pixel of a pixel is. */
+static double last_subpixel_m(const nbh_plan *plan, int32_t pixel)
+{
+    const double last = plan->info.oversample - 1;
+    return plan->subpixel_m * ((double)pixel * plan->info.oversample + last) +
+           plan->subpixel_m / 2.0;
+}
+
 nbh_status nbh_plan_statistics(const nbh_plan *plan, const float *image, double omega_sum_sr,
                                nbh_statistics *statistics, nbh_error *error)
 {
     (void)error;
     const nbh_plan_info *info = &plan->info;
+    const int32_t fast_min = info->roi_fast_min, fast_max = info->roi_fast_max;
     memset(statistics, 0, sizeof *statistics);
-    double sum = 0.0, sum_sqr = 0.0;
+    lit_sums lit = {.max = 0.0};
     for (int32_t slow = info->roi_slow_min; slow <= info->roi_slow_max; slow++) {
-        for (int32_t fast = info->roi_fast_min; fast <= info->roi_fast_max; fast++) {
-            statistics->pixels_in_roi++;
-            if (!plan_pixel_is_lit(plan, fast, slow))
-                continue;
-            statistics->pixels++;
-            const float value = image[(int64_t)slow * info->n_fast + fast];
-            const float square = value * value;
-            sum += value;
-            sum_sqr += square;
-            if (value > statistics->max) {
-                const double last = info->oversample - 1;
-                statistics->max = value;
-                statistics->max_fast = fast;
-                statistics->max_slow = slow;
-                statistics->max_fast_m =
-                    plan->subpixel_m * ((double)fast * info->oversample + last) +
-                    plan->subpixel_m / 2.0;
-                statistics->max_slow_m =
-                    plan->subpixel_m * ((double)slow * info->oversample + last) +
-                    plan->subpixel_m / 2.0;
-            }
-        }
+        const int64_t row = (int64_t)slow * info->n_fast;
+        const uint8_t *mask = plan->mask != NULL ? plan->mask + row : NULL;
+        add_row(image + row, mask, fast_min, fast_max, slow, &lit);
+        statistics->pixels_in_roi += fast_max - fast_min + 1;
+    }
+    statistics->pixels = lit.pixels;
+    if (lit.max > 0.0) {
+        statistics->max = lit.max;
+        statistics->max_fast = lit.max_fast;
+        statistics->max_slow = lit.max_slow;
+        statistics->max_fast_m = last_subpixel_m(plan, lit.max_fast);
+        statistics->max_slow_m = last_subpixel_m(plan, lit.max_slow);
     }
     if (plan->quirks & NBH_QUIRK_SOLID_ANGLE_OVER_STEPS) /* C-PARITY-022 */
         statistics->solid_angle_sr = omega_sum_sr / info->steps;
@@ -43,19 +112,17 @@ nbh_status nbh_plan_statistics(const nbh_plan *plan, const float *image, double 
     if (statistics->pixels == 0)
         return NBH_OK; /* nothing was rendered: all zero */
     const double n = (double)statistics->pixels;
-    statistics->sum = sum;
-    statistics->mean = sum / n;
-    statistics->rms = sqrt(sum_sqr / (n - 1));
+    statistics->sum = lit.sum;
+    statistics->mean = lit.sum / n;
+    statistics->rms = sqrt(lit.sum_sqr / (n - 1));
 
     const int count_masked = (plan->quirks & NBH_QUIRK_RMSD_COUNTS_MASKED) != 0; /* C-PARITY-023 */
     double sum_dev_sqr = 0.0;
     for (int32_t slow = info->roi_slow_min; slow <= info->roi_slow_max; slow++) {
-        for (int32_t fast = info->roi_fast_min; fast <= info->roi_fast_max; fast++) {
-            if (!count_masked && !plan_pixel_is_lit(plan, fast, slow))
-                continue;
-            const double deviation = image[(int64_t)slow * info->n_fast + fast] - statistics->mean;
-            sum_dev_sqr += deviation * deviation;
-        }
+        const int64_t row = (int64_t)slow * info->n_fast;
+        const uint8_t *mask = plan->mask != NULL && !count_masked ? plan->mask + row : NULL;
+        sum_dev_sqr =
+            add_deviations(image + row, mask, fast_min, fast_max, statistics->mean, sum_dev_sqr);
     }
     const int64_t counted = count_masked ? statistics->pixels_in_roi : statistics->pixels;
     statistics->rmsd = sqrt(sum_dev_sqr / ((double)counted - 1));

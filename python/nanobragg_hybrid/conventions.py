@@ -31,7 +31,7 @@ KERNEL_REASONS: Final[Mapping[int, str]] = MappingProxyType(
         0: "",
         1: "it was asked for",
         2: "Miller indices or numbers of cells are too large for the others",
-        3: "the table of structure factors is too large for the others",
+        3: "the table of structure factors is too large, or too far out, for the others",
         4: "the polarization axis never settles",
         5: "shape_fudge, a source's weight or the fluence is negative",
         6: "pixel values before rounding were asked for",

@@ -119,7 +119,7 @@ def test_intervals_hold_the_exact_values(seed: int, kernel: str) -> None:
     error = np.abs((low + high)[whole] / 2 - exact[whole])
     # water alone may round by more than a faint reflection's whole interval
     rounding = 2 * np.spacing(exact[whole])
-    assert np.all(error <= 0.2 * half + rounding)
+    assert np.all(error <= 0.5 * half + rounding)
 
 
 @pytest.mark.filterwarnings("ignore::nanobragg_hybrid.NanobraggWarning")
@@ -192,6 +192,55 @@ def test_what_is_covered(changes: dict[str, object], reason: int, kernel: str) -
     assert result.info["kernel_reason"] == reason
     assert result.provenance["kernel"] == ("exact" if reason else kernel)
     assert result.provenance["kernel_reason"] == KERNEL_REASONS[reason]
+
+
+def test_a_table_too_far_out_is_left_to_the_exact_kernel(kernel: str) -> None:
+    """The place of an entry, counted from h = k = l = 0, has to be below 2^50."""
+    grid = np.ones((1, 600, 1000))
+    for first, reason in ((1_800_000_000, 0), (1_900_000_000, 3)):
+        factors = nb.StructureFactors.from_grid(grid, (first, 0, 0), 7.0)
+        assert engine.Plan(BASE, factors, QUIRKS, kernel).info()["kernel_reason"] == reason
+        assert image(BASE, factors, kernel).tobytes() == image(BASE, factors, "exact").tobytes()
+
+
+@pytest.mark.parametrize("phi_steps", [1, 3])
+@pytest.mark.parametrize("table", [None, (-40, 81), (-3, 7)], ids=["one F", "inside", "edge"])
+def test_indices_that_are_zero_or_nearly(
+    table: tuple[int, int] | None, phi_steps: int, kernel: str
+) -> None:
+    """Rows and columns where sin(pi h N) / sin(pi h) is 0/0 or close to it; few pixels of them may
+    be left to the exact kernel."""
+    experiment = nb.Experiment(
+        crystal=nb.Crystal(
+            cell_angstrom=(50, 60, 70), n_cells=(5, 6, 7), mosaic_spread_deg=0.0, mosaic_domains=4
+        ),
+        detector=nb.Detector(
+            n_fast=33,
+            n_slow=33,
+            pixel_size_mm=0.2,
+            close_distance_mm=80.0,
+            convention="xds",
+            org_x_px=17.0,
+            org_y_px=17.0,
+        ),
+        goniometer=nb.Goniometer(osc_deg=0.0, phi_steps=phi_steps),
+        sampling=nb.Sampling(oversample=1),
+    )
+    if table is None:
+        factors = nb.StructureFactors.constant(10.0)
+    else:
+        rng = np.random.default_rng(1)
+        grid = rng.uniform(1.0, 100.0, (table[1],) * 3)
+        factors = nb.StructureFactors.from_grid(grid, (table[0],) * 3, 3.0)
+    plan = engine.Plan(experiment, factors, QUIRKS, kernel)
+    centre = plan.trace(16, 16)
+    assert centre["last"]["hkl"][1] == centre["last"]["hkl"][2] == 0.0
+    low, high = plan.intervals()
+    left = low.astype(np.float32) != high.astype(np.float32)
+    assert left.sum() <= 2
+    assert image(experiment, factors, kernel).tobytes() == (
+        image(experiment, factors, "exact").tobytes()
+    )
 
 
 def test_why_the_exact_kernel_was_used(kernel: str) -> None:

@@ -100,7 +100,8 @@ typedef enum nbh_kernel_reason {
     NBH_KERNEL_REASON_NONE = 0,              /* it has another one */
     NBH_KERNEL_REASON_ASKED = 1,             /* it was asked for */
     NBH_KERNEL_REASON_LARGE_INDICES = 2,     /* |h N| may be above half a million, or |h| 10^9 */
-    NBH_KERNEL_REASON_LARGE_TABLE = 3,       /* 2^31 structure factors or more */
+    NBH_KERNEL_REASON_LARGE_TABLE = 3,       /* 2^31 structure factors or more, or far
+                                                from h = k = l = 0 */
     NBH_KERNEL_REASON_POLARIZATION_AXIS = 4, /* it never becomes a fixed point of its unit vector */
     NBH_KERNEL_REASON_NEGATIVE = 5,          /* shape_fudge, a weight or the fluence is below 0 */
     NBH_KERNEL_REASON_UNROUNDED = 6,         /* unrounded pixel values are the exact kernel's */
