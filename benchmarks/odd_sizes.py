@@ -35,7 +35,8 @@ FEW = ("64 x 64", "1 wide", "16384 wide", ORDINARY)
 def shaped(n_fast: int, n_slow: int, steps: int) -> Experiment:
     """So many pixels on a detector whose longer edge has 100 mm, `steps` phi steps.
 
-    The crystal is turned so that no index is 0 in a whole column of pixels.
+    The crystal is turned so that no index is nearly 0 in a whole column of pixels: its blocks would
+    be computed twice, whatever the shape.
     """
     return scaled(64, phi_steps=steps).replace(
         {
