@@ -10,7 +10,7 @@
 
 #include "plan.h"
 
-#define FAST_LANES 16 /* pixels of a row that are computed together */
+#define FAST_LANES 16 /* pixels that are computed together */
 
 /* What is divided, and what divides, is 0 or between these: then the quotients of the model have
  * neither overflow nor underflow (docs/accuracy.md). */
@@ -25,22 +25,34 @@ typedef struct fast_block {
     int32_t cancelled;            /* 1: nothing else is set */
 } fast_block;
 
-/* Compute the pixels fast[0..FAST_LANES-1] of a row, which fast_covers_pixels covers: builds of
- * fast_kernel.c.  If `scans`, only `low` is set: NaN where the interpolation latch may fall. */
-void fast_kernel_baseline(const nbh_plan *plan, const int32_t *fast, int32_t slow, int scans,
+/* Compute the pixels (fast[j], slow[j]), j < FAST_LANES, which may be the same: builds of
+ * fast_kernel.c.  fast_covers_pixel the first of them, and the others are up to its
+ * fast_block_limit.  If `scans`, only `low` is set: NaN where the interpolation latch may fall. */
+void fast_kernel_baseline(const nbh_plan *plan, const int32_t *fast, const int32_t *slow, int scans,
                           const volatile int32_t *cancel, fast_block *out);
-void fast_kernel_avx2(const nbh_plan *plan, const int32_t *fast, int32_t slow, int scans,
+void fast_kernel_avx2(const nbh_plan *plan, const int32_t *fast, const int32_t *slow, int scans,
                       const volatile int32_t *cancel, fast_block *out);
-void fast_kernel_avx512(const nbh_plan *plan, const int32_t *fast, int32_t slow, int scans,
+void fast_kernel_avx512(const nbh_plan *plan, const int32_t *fast, const int32_t *slow, int scans,
                         const volatile int32_t *cancel, fast_block *out);
 
-/* Are the pixels first .. last all such that the fast kernel may compute them?  Not while the
- * serial order still matters (model 6.3, 6.4), nor with the one where the interpolation latch
- * falls. */
-static inline int fast_covers_pixels(const nbh_plan *plan, int64_t first, int64_t last)
+/* May the fast kernel compute the pixel?  Not while the serial order still matters (model 6.3,
+ * 6.4), nor the one where the interpolation latch falls. */
+static inline int fast_covers_pixel(const nbh_plan *plan, int64_t pixel)
 {
-    return first >= plan->breaks[plan->break_count - 1].from &&
-           (plan->latch_pixel < first || plan->latch_pixel > last);
+    return plan->kernel != NULL && pixel >= plan->breaks[plan->break_count - 1].from &&
+           pixel != plan->latch_pixel;
+}
+
+/* Pixels from `pixel` on that are all covered or all not, and all before the latch or all after
+ * it, end before this one. */
+static inline int64_t fast_block_limit(const nbh_plan *plan, int64_t pixel)
+{
+    const int64_t settled = plan->breaks[plan->break_count - 1].from, latch = plan->latch_pixel;
+    if (pixel < settled)
+        return settled;
+    if (pixel < latch)
+        return latch;
+    return pixel == latch ? latch + 1 : INT64_MAX;
 }
 
 #endif

@@ -128,14 +128,14 @@ static inline void source_factors(const nbh_plan *plan, int32_t source, const bl
 }
 
 /* Positions of a sub-pixel of one layer (model 6.2). */
-static inline void positions(const nbh_plan *plan, const lanes fast_m, double slow_m,
+static inline void positions(const nbh_plan *plan, const lanes fast_m, const lanes slow_m,
                              double depth_m, lanes px, lanes py, lanes pz)
 {
     const nbh_plan_info *info = &plan->info;
     if (plan->curved) {
         EACH_LANE {
             double position[3];
-            pixel_position(plan, fast_m[j], slow_m, depth_m, position);
+            pixel_position(plan, fast_m[j], slow_m[j], depth_m, position);
             px[j] = position[0];
             py[j] = position[1];
             pz[j] = position[2];
@@ -145,9 +145,9 @@ static inline void positions(const nbh_plan *plan, const lanes fast_m, double sl
     const double *f = info->fast_axis, *g = info->slow_axis, *o = info->normal_axis,
                  *p0 = info->pix0_m;
     EACH_LANE {
-        px[j] = fast_m[j] * f[0] + slow_m * g[0] + depth_m * o[0] + p0[0];
-        py[j] = fast_m[j] * f[1] + slow_m * g[1] + depth_m * o[1] + p0[1];
-        pz[j] = fast_m[j] * f[2] + slow_m * g[2] + depth_m * o[2] + p0[2];
+        px[j] = fast_m[j] * f[0] + slow_m[j] * g[0] + depth_m * o[0] + p0[0];
+        py[j] = fast_m[j] * f[1] + slow_m[j] * g[1] + depth_m * o[1] + p0[1];
+        pz[j] = fast_m[j] * f[2] + slow_m[j] * g[2] + depth_m * o[2] + p0[2];
     }
 }
 
@@ -212,7 +212,7 @@ static inline void subpixel_factors(const nbh_plan *plan, const block_place *at,
 }
 
 /* One sub-pixel of one layer: position, solid angle, capture, then every source. */
-static inline int add_subpixel(const nbh_plan *plan, const lanes fast_m, double slow_m,
+static inline int add_subpixel(const nbh_plan *plan, const lanes fast_m, const lanes slow_m,
                                const block_place *at, const volatile int32_t *cancel,
                                block_state *s)
 {
@@ -279,10 +279,11 @@ static inline int add_subpixel(const nbh_plan *plan, const lanes fast_m, double 
 }
 
 /* The state before the first sub-pixel. */
-static inline void start_block(const nbh_plan *plan, const int32_t *fast, int32_t slow,
+static inline void start_block(const nbh_plan *plan, const int32_t *fast, const int32_t *slow,
                                block_state *s)
 {
-    const int64_t pixel = (int64_t)slow * plan->info.n_fast + fast[0];
+    /* all pixels are on one side of the latch */
+    const int64_t pixel = (int64_t)slow[0] * plan->info.n_fast + fast[0];
     s->interpolates =
         plan->info.interpolate && (plan->latch_pixel < 0 || pixel < plan->latch_pixel);
     s->polar_is_pending =
@@ -296,9 +297,9 @@ static inline void start_block(const nbh_plan *plan, const int32_t *fast, int32_
     }
     if (plan->needs_first_d) {
         EACH_LANE {
-            pixel_first_direction(plan, fast[j], slow, 0, s->first_d[j]);
+            pixel_first_direction(plan, fast[j], slow[j], 0, s->first_d[j]);
             const pixel_pass pass = lane_pass(plan, s, j);
-            s->sums.intensity[j] = pixel_water_background(&pass, fast[j], slow);
+            s->sums.intensity[j] = pixel_water_background(&pass, fast[j], slow[j]);
         }
     }
 }
@@ -376,7 +377,7 @@ static inline void finish_block(const nbh_plan *plan, const block_state *s, fast
     out->cancelled = 0;
 }
 
-void NBH_FAST_KERNEL(const nbh_plan *plan, const int32_t *fast, int32_t slow, int scans,
+void NBH_FAST_KERNEL(const nbh_plan *plan, const int32_t *fast, const int32_t *slow, int scans,
                      const volatile int32_t *cancel, fast_block *out)
 {
     const nbh_plan_info *info = &plan->info;
@@ -388,8 +389,10 @@ void NBH_FAST_KERNEL(const nbh_plan *plan, const int32_t *fast, int32_t slow, in
     for (; at.layer < info->sensor_layers; at.layer++) {
         at.is_first_of_layer = 1;
         for (int32_t sub_slow = 0; sub_slow < oversample; sub_slow++) {
-            const double slow_m =
-                plan->subpixel_m * ((double)slow * oversample + sub_slow) + plan->subpixel_m / 2.0;
+            lanes slow_m;
+            EACH_LANE
+                slow_m[j] = plan->subpixel_m * ((double)slow[j] * oversample + sub_slow) +
+                            plan->subpixel_m / 2.0;
             for (int32_t sub_fast = 0; sub_fast < oversample; sub_fast++) {
                 lanes fast_m;
                 EACH_LANE

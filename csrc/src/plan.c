@@ -215,6 +215,7 @@ static nbh_status derive(const nbh_experiment *experiment, const nbh_structure_f
     plan->latch_pixel = -1;
     plan->settled = !info->interpolate || !(plan->quirks & NBH_QUIRK_INTERPOLATION_LATCH);
     plan_find_breaks(plan);
+    plan_set_units(plan);
     return plan_choose_kernel(plan, experiment->kernel, error);
 }
 

@@ -16,8 +16,8 @@ typedef struct serial_state {
 } serial_state;
 
 struct fast_block; /* fast.h */
-typedef void fast_kernel(const struct nbh_plan *plan, const int32_t *fast, int32_t slow, int scans,
-                         const volatile int32_t *cancel, struct fast_block *out);
+typedef void fast_kernel(const struct nbh_plan *plan, const int32_t *fast, const int32_t *slow,
+                         int scans, const volatile int32_t *cancel, struct fast_block *out);
 
 /* The state from pixel `from` (slow * n_fast + fast) on. */
 typedef struct serial_break {
@@ -75,6 +75,10 @@ struct nbh_plan {
 
     nbh_random random;
 
+    /* how threads divide the image; see nbh_plan_unit_end */
+    int32_t unit_pixels;
+    int32_t units_are_rows; /* 1: a unit ends with a row */
+
     /* the fast kernel, NULL: only the exact one */
     fast_kernel *kernel;
     double q_sqr_inside_table; /* 1/m^2: up to there every step's nearest reflection is in the table
@@ -118,6 +122,9 @@ serial_state plan_state_at(const nbh_plan *plan, int64_t pixel);
 /* serial.c: finds plan->breaks: from which pixel on nothing depends on the serial order
  * (model 6.3, 6.4). */
 void plan_find_breaks(nbh_plan *plan);
+
+/* units.c: sets what nbh_plan_unit_end needs. */
+void plan_set_units(nbh_plan *plan);
 
 /* fast.c: sets plan->kernel and info->kernel for the nbh_kernel asked for; a plan that the fast
  * kernel does not cover gets the exact one. */

@@ -1,16 +1,27 @@
-/* render.c - rows of pixels (model 6), and the scan for the interpolation latch. */
+/* render.c - pixels (model 6) in blocks, and the scan for the interpolation latch. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "error.h"
 #include "fast.h"
 #include "pixel.h"
+#include "pixel_block.h"
 
 static nbh_status check_rows(const nbh_plan *plan, int32_t row0, int32_t row1, nbh_error *error)
 {
     if (row0 < 0 || row1 < row0 || row1 > plan->info.n_slow)
         return nbh_fail(error, NBH_INVALID, "rows", "got [%d, %d), need a part of [0, %d)", row0,
                         row1, plan->info.n_slow);
+    return NBH_OK;
+}
+
+static nbh_status check_pixels(const nbh_plan *plan, int64_t pixel0, int64_t pixel1,
+                               nbh_error *error)
+{
+    const int64_t pixels = (int64_t)plan->info.n_fast * plan->info.n_slow;
+    if (pixel0 < 0 || pixel1 < pixel0 || pixel1 > pixels)
+        return nbh_fail(error, NBH_INVALID, "pixels", "got [%lld, %lld), need a part of [0, %lld)",
+                        (long long)pixel0, (long long)pixel1, (long long)pixels);
     return NBH_OK;
 }
 
@@ -25,88 +36,168 @@ static nbh_status fail_not_settled(nbh_error *error)
                     "this plan interpolates: scan its rows and settle it first");
 }
 
+/* The block by the fast kernel; lanes without a pixel compute its last.  Returns 0 if cancelled. */
+static int run_fast_kernel(const nbh_plan *plan, pixel_block *pixels, int scans,
+                           const volatile int32_t *cancel, fast_block *block)
+{
+    for (int32_t j = pixels->count; j < FAST_LANES; j++) {
+        pixels->fast[j] = pixels->fast[pixels->count - 1];
+        pixels->slow[j] = pixels->slow[pixels->count - 1];
+    }
+    plan->kernel(plan, pixels->fast, pixels->slow, scans, cancel, block);
+    return !block->cancelled;
+}
+
 /* One pixel by the exact kernel; returns 0 if cancelled. */
 static int render_exactly(const nbh_plan *plan, int32_t fast, int32_t slow,
                           const volatile int32_t *cancel, pixel_result *result)
 {
-    const serial_state state = plan_state_at(plan, (int64_t)slow * plan->info.n_fast + fast);
+    const serial_state state = plan_state_at(plan, pixel_number(plan, fast, slow));
     pixel_compute(plan, &state, fast, slow, PIXEL_RENDER, cancel, result, NULL);
     return !result->cancelled;
 }
 
-/* The pixels fast0 .. fast1 (at most FAST_LANES) by the fast kernel.  Returns 0 if cancelled. */
-static int run_fast_kernel(const nbh_plan *plan, int32_t fast0, int32_t fast1, int32_t slow,
-                           int scans, const volatile int32_t *cancel, fast_block *block)
+/* Where pixels go. */
+typedef struct canvas {
+    const nbh_pixels *to;
+    int32_t fast0, row0; /* the first of them */
+    int32_t n_fast;
+    int64_t cleared; /* so many pixels are 0 or rendered */
+} canvas;
+
+/* Pixels that are not rendered are 0: up to `count` of the canvas. */
+static void clear_to(canvas *c, int64_t count)
 {
-    int32_t fast[FAST_LANES];
-    for (int32_t j = 0; j < FAST_LANES; j++)
-        fast[j] = fast0 + j <= fast1 ? fast0 + j : fast1;
-    plan->kernel(plan, fast, slow, scans, cancel, block);
-    return !block->cancelled;
+    if (count <= c->cleared)
+        return;
+    const size_t more = (size_t)(count - c->cleared);
+    memset(c->to->image + c->cleared, 0, sizeof(float) * more);
+    if (c->to->unrounded != NULL)
+        memset(c->to->unrounded + c->cleared, 0, sizeof(double) * more);
+    c->cleared = count;
 }
 
-static int covers_pixels(const nbh_plan *plan, int32_t fast0, int32_t fast1, int32_t slow)
+/* What the intervals round to, NaN where that is not one float.  Returns whether any is NaN. */
+static int round_intervals(const fast_block *block, float rounded[FAST_LANES])
 {
-    const int64_t row = (int64_t)slow * plan->info.n_fast;
-    return plan->kernel != NULL && fast_covers_pixels(plan, row + fast0, row + fast1);
+    float low[FAST_LANES], high[FAST_LANES];
+    uint32_t low_bits[FAST_LANES], high_bits[FAST_LANES];
+    for (int j = 0; j < FAST_LANES; j++) {
+        low[j] = (float)block->low[j];
+        high[j] = (float)block->high[j];
+    }
+    memcpy(low_bits, low, sizeof low_bits);
+    memcpy(high_bits, high, sizeof high_bits);
+    int any_is_nan = 0;
+    for (int j = 0; j < FAST_LANES; j++) { /* a sum of nothing may be 0 or, rounded, -0 */
+        rounded[j] = low_bits[j] == high_bits[j] ? high[j] : NAN;
+        any_is_nan |= isnan(rounded[j]) != 0;
+    }
+    return any_is_nan;
 }
 
-/* The last pixel of the ROI in the block that starts at fast0. */
-static int32_t end_of_block(const nbh_plan *plan, int32_t fast0)
+/* Adds the block's solid angles to those of its rows, and keeps those of the first row. */
+static void add_omega(const pixel_block *pixels, const double omega_sum[FAST_LANES], canvas *c)
 {
-    const int32_t fast1 = fast0 + FAST_LANES - 1;
-    return fast1 < plan->info.roi_fast_max ? fast1 : plan->info.roi_fast_max;
+    double *row_sums = c->to->omega_row_sums_sr, *first_row = c->to->omega_first_row_sr;
+    int32_t j = 0;
+    while (row_sums != NULL && j < pixels->count) {
+        const int32_t slow = pixels->slow[j];
+        double sum = row_sums[slow - c->row0];
+        for (; j < pixels->count && pixels->slow[j] == slow; j++)
+            sum += omega_sum[j];
+        row_sums[slow - c->row0] = sum;
+    }
+    if (first_row != NULL)
+        for (j = 0; j < pixels->count && pixels->slow[j] == c->row0; j++)
+            first_row[pixels->fast[j] - c->fast0] = omega_sum[j];
 }
 
-static int any_pixel_is_lit(const nbh_plan *plan, int32_t fast0, int32_t fast1, int32_t slow)
+static int64_t place_on(const canvas *c, int32_t fast, int32_t slow)
 {
-    for (int32_t fast = fast0; fast <= fast1; fast++)
-        if (plan_pixel_is_lit(plan, fast, slow))
-            return 1;
-    return 0;
+    return (int64_t)(slow - c->row0) * c->n_fast + fast - c->fast0;
 }
 
-/* One row; unrounded may be NULL.  Returns 0 if cancelled. */
-static int render_row(const nbh_plan *plan, int32_t slow, const volatile int32_t *cancel,
-                      float *image, double *unrounded, double *omega_sum)
+/* The pixels of the block that are NaN in `rounded`.  Returns 0 if cancelled. */
+static int render_rest(const nbh_plan *plan, const pixel_block *pixels,
+                       const float rounded[FAST_LANES], double omega_sum[FAST_LANES], canvas *c)
 {
-    const nbh_plan_info *info = &plan->info;
-    *omega_sum = 0.0;
-    memset(image, 0, sizeof *image * (size_t)info->n_fast);
-    if (unrounded != NULL)
-        memset(unrounded, 0, sizeof *unrounded * (size_t)info->n_fast);
-
-    for (int32_t fast0 = info->roi_fast_min; fast0 <= info->roi_fast_max; fast0 += FAST_LANES) {
-        const int32_t fast1 = end_of_block(plan, fast0);
-        if (!any_pixel_is_lit(plan, fast0, fast1, slow))
+    for (int32_t j = 0; j < pixels->count; j++) {
+        if (!isnan(rounded[j]))
             continue;
-        const int use_fast = unrounded == NULL && covers_pixels(plan, fast0, fast1, slow);
-        fast_block block;
-        if (use_fast && !run_fast_kernel(plan, fast0, fast1, slow, 0, cancel, &block))
+        const int64_t at = place_on(c, pixels->fast[j], pixels->slow[j]);
+        pixel_result result;
+        if (!render_exactly(plan, pixels->fast[j], pixels->slow[j], c->to->cancel, &result))
             return 0;
-        for (int32_t fast = fast0; fast <= fast1; fast++) {
-            if (!plan_pixel_is_lit(plan, fast, slow))
-                continue;
-            if (use_fast) {
-                const float low = (float)block.low[fast - fast0];
-                const float high = (float)block.high[fast - fast0];
-                /* not for NaN; a sum of nothing may be 0 or, rounded, -0 */
-                if (low == high && signbit(low) == signbit(high)) {
-                    image[fast] = high;
-                    *omega_sum += block.omega_sum[fast - fast0];
-                    continue;
-                }
-            }
-            pixel_result result;
-            if (!render_exactly(plan, fast, slow, cancel, &result))
-                return 0;
-            image[fast] = (float)result.value;
-            if (unrounded != NULL)
-                unrounded[fast] = result.value;
-            *omega_sum += result.omega_sum;
-        }
+        c->to->image[at] = (float)result.value;
+        if (c->to->unrounded != NULL)
+            c->to->unrounded[at] = result.value;
+        omega_sum[j] = result.omega_sum;
     }
     return 1;
+}
+
+/* One block; returns 0 if cancelled. */
+static int render_block(const nbh_plan *plan, pixel_block *pixels, canvas *c)
+{
+    const int64_t first = pixel_number(plan, pixels->fast[0], pixels->slow[0]);
+    fast_block block;
+    float rounded[FAST_LANES];
+    int some_are_left = 1;
+    if (c->to->unrounded == NULL && fast_covers_pixel(plan, first)) {
+        if (!run_fast_kernel(plan, pixels, 0, c->to->cancel, &block))
+            return 0;
+        some_are_left = round_intervals(&block, rounded);
+        float *image = c->to->image;
+        for (int32_t j = 0; j < pixels->count; j++)
+            image[place_on(c, pixels->fast[j], pixels->slow[j])] = rounded[j];
+    } else {
+        for (int j = 0; j < FAST_LANES; j++)
+            rounded[j] = NAN;
+    }
+    if (some_are_left && !render_rest(plan, pixels, rounded, block.omega_sum, c))
+        return 0;
+    add_omega(pixels, block.omega_sum, c);
+    return 1;
+}
+
+/* Pixels that exist of a settled plan; returns 0 if cancelled. */
+static int render(const nbh_plan *plan, int64_t pixel0, int64_t pixel1, const nbh_pixels *to)
+{
+    const int32_t n_fast = plan->info.n_fast;
+    if (pixel0 == pixel1)
+        return 1;
+    const int64_t row0 = pixel0 / n_fast, rows = (pixel1 - 1) / n_fast - row0 + 1;
+    const int64_t of_first_row =
+        pixel1 < (row0 + 1) * n_fast ? pixel1 - pixel0 : (row0 + 1) * n_fast - pixel0;
+    if (to->omega_row_sums_sr != NULL)
+        memset(to->omega_row_sums_sr, 0, sizeof(double) * (size_t)rows);
+    if (to->omega_first_row_sr != NULL)
+        memset(to->omega_first_row_sr, 0, sizeof(double) * (size_t)of_first_row);
+
+    canvas c = {
+        .to = to, .fast0 = (int32_t)(pixel0 % n_fast), .row0 = (int32_t)row0, .n_fast = n_fast};
+    pixel_walk walk = walk_from(plan, pixel0, pixel1);
+    pixel_block block;
+    while (next_block(&walk, &block)) {
+        const int64_t row_end = pixel_number(plan, n_fast, block.slow[block.count - 1]);
+        clear_to(&c, (row_end < pixel1 ? row_end : pixel1) - pixel0);
+        if (!render_block(plan, &block, &c))
+            return 0;
+    }
+    clear_to(&c, pixel1 - pixel0);
+    return 1;
+}
+
+nbh_status nbh_plan_render_pixels(const nbh_plan *plan, int64_t pixel0, int64_t pixel1,
+                                  const nbh_pixels *pixels, nbh_error *error)
+{
+    nbh_status status = check_pixels(plan, pixel0, pixel1, error);
+    if (status != NBH_OK)
+        return status;
+    if (!plan->settled)
+        return fail_not_settled(error);
+    return render(plan, pixel0, pixel1, pixels) ? NBH_OK : fail_cancelled(error);
 }
 
 nbh_status nbh_plan_render_rows(const nbh_plan *plan, int32_t row0, int32_t row1,
@@ -115,18 +206,12 @@ nbh_status nbh_plan_render_rows(const nbh_plan *plan, int32_t row0, int32_t row1
     nbh_status status = check_rows(plan, row0, row1, error);
     if (status != NBH_OK)
         return status;
-    if (!plan->settled)
-        return fail_not_settled(error);
-    for (int32_t slow = row0; slow < row1; slow++) {
-        const int64_t offset = (int64_t)(slow - row0) * plan->info.n_fast;
-        double *unrounded = rows->unrounded != NULL ? rows->unrounded + offset : NULL;
-        double omega_sum;
-        if (!render_row(plan, slow, rows->cancel, rows->image + offset, unrounded, &omega_sum))
-            return fail_cancelled(error);
-        if (rows->omega_row_sums_sr != NULL)
-            rows->omega_row_sums_sr[slow - row0] = omega_sum;
-    }
-    return NBH_OK;
+    const nbh_pixels pixels = {.image = rows->image,
+                               .unrounded = rows->unrounded,
+                               .omega_row_sums_sr = rows->omega_row_sums_sr,
+                               .cancel = rows->cancel};
+    return nbh_plan_render_pixels(plan, pixel_number(plan, 0, row0), pixel_number(plan, 0, row1),
+                                  &pixels, error);
 }
 
 nbh_status nbh_plan_pixel_interval(const nbh_plan *plan, int32_t fast, int32_t slow, double *low,
@@ -142,9 +227,11 @@ nbh_status nbh_plan_pixel_interval(const nbh_plan *plan, int32_t fast, int32_t s
         return fail_not_settled(error);
     if (!plan_pixel_is_lit(plan, fast, slow))
         return NBH_OK;
-    if (covers_pixels(plan, fast, fast, slow)) {
+    const int64_t pixel = pixel_number(plan, fast, slow);
+    if (fast_covers_pixel(plan, pixel)) {
+        pixel_block alone = {.fast = {fast}, .slow = {slow}, .count = 1};
         fast_block block;
-        run_fast_kernel(plan, fast, fast, slow, 0, NULL, &block);
+        run_fast_kernel(plan, &alone, 0, NULL, &block);
         *low = block.low[0];
         *high = block.high[0];
     } else {
@@ -155,36 +242,47 @@ nbh_status nbh_plan_pixel_interval(const nbh_plan *plan, int32_t fast, int32_t s
     return NBH_OK;
 }
 
-/* The first pixel of a row at which the latch falls, -1: none.  Returns 0 if cancelled. */
-static int scan_row(const nbh_plan *plan, int32_t slow, const volatile int32_t *cancel,
-                    int64_t *first_pixel)
+/* The first pixel of the block at which the latch falls, -1: none.  Returns 0 if cancelled. */
+static int scan_block(const nbh_plan *plan, pixel_block *pixels, const volatile int32_t *cancel,
+                      int64_t *first_pixel)
 {
-    const nbh_plan_info *info = &plan->info;
-    for (int32_t fast0 = info->roi_fast_min; fast0 <= info->roi_fast_max; fast0 += FAST_LANES) {
-        const int32_t fast1 = end_of_block(plan, fast0);
-        if (!any_pixel_is_lit(plan, fast0, fast1, slow))
+    fast_block block;
+    const int64_t first = pixel_number(plan, pixels->fast[0], pixels->slow[0]);
+    const int use_fast = fast_covers_pixel(plan, first);
+    if (use_fast && !run_fast_kernel(plan, pixels, 1, cancel, &block))
+        return 0;
+    for (int32_t j = 0; j < pixels->count; j++) {
+        if (use_fast && !isnan(block.low[j]))
             continue;
-        const int use_fast = covers_pixels(plan, fast0, fast1, slow);
-        fast_block block;
-        if (use_fast && !run_fast_kernel(plan, fast0, fast1, slow, 1, cancel, &block))
+        const int32_t fast = pixels->fast[j], slow = pixels->slow[j];
+        const int64_t pixel = pixel_number(plan, fast, slow);
+        const serial_state state = plan_state_at(plan, pixel);
+        pixel_result result;
+        pixel_compute(plan, &state, fast, slow, PIXEL_SCAN, cancel, &result, NULL);
+        if (result.cancelled)
             return 0;
-        for (int32_t fast = fast0; fast <= fast1; fast++) {
-            if (!plan_pixel_is_lit(plan, fast, slow) ||
-                (use_fast && !isnan(block.low[fast - fast0])))
-                continue;
-            const int64_t pixel = (int64_t)slow * info->n_fast + fast;
-            const serial_state state = plan_state_at(plan, pixel);
-            pixel_result result;
-            pixel_compute(plan, &state, fast, slow, PIXEL_SCAN, cancel, &result, NULL);
-            if (result.cancelled)
-                return 0;
-            if (result.latch_fell) {
-                *first_pixel = pixel;
-                return 1;
-            }
+        if (result.latch_fell) {
+            *first_pixel = pixel;
+            return 1;
         }
     }
     return 1;
+}
+
+nbh_status nbh_plan_scan_pixels(const nbh_plan *plan, int64_t pixel0, int64_t pixel1,
+                                const volatile int32_t *cancel, int64_t *first_pixel,
+                                nbh_error *error)
+{
+    *first_pixel = -1;
+    nbh_status status = check_pixels(plan, pixel0, pixel1, error);
+    if (status != NBH_OK || !plan->info.interpolate)
+        return status;
+    pixel_walk walk = walk_from(plan, pixel0, pixel1);
+    pixel_block block;
+    while (*first_pixel < 0 && next_block(&walk, &block))
+        if (!scan_block(plan, &block, cancel, first_pixel))
+            return fail_cancelled(error);
+    return NBH_OK;
 }
 
 nbh_status nbh_plan_scan_rows(const nbh_plan *plan, int32_t row0, int32_t row1,
@@ -193,12 +291,10 @@ nbh_status nbh_plan_scan_rows(const nbh_plan *plan, int32_t row0, int32_t row1,
 {
     *first_pixel = -1;
     nbh_status status = check_rows(plan, row0, row1, error);
-    if (status != NBH_OK || !plan->info.interpolate)
+    if (status != NBH_OK)
         return status;
-    for (int32_t slow = row0; slow < row1 && *first_pixel < 0; slow++)
-        if (!scan_row(plan, slow, cancel, first_pixel))
-            return fail_cancelled(error);
-    return NBH_OK;
+    return nbh_plan_scan_pixels(plan, pixel_number(plan, 0, row0), pixel_number(plan, 0, row1),
+                                cancel, first_pixel, error);
 }
 
 nbh_status nbh_plan_render(nbh_plan *plan, float *image, double *omega_sum_sr, nbh_error *error)

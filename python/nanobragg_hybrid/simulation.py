@@ -12,6 +12,7 @@ from .backends import ProgressCallback, get_backend, own_options
 from .config import Beam, Experiment
 from .config.seeds import with_clock_seeds
 from .config.validate import Integer, require_class
+from .cores import MOST_THREADS, default_threads
 from .errors import ConfigError
 from .memory import require_memory
 from .quirk_effects import quirks_that_mattered
@@ -21,8 +22,7 @@ from .structure_factors import StructureFactors
 if TYPE_CHECKING:
     from .result import SimulationResult
 
-_THREADS: Final = Integer(at_least=1, at_most=1024)
-
+_THREADS: Final = Integer(at_least=1, at_most=MOST_THREADS)
 
 _PHI_STEP_BYTES = 152
 _DOMAIN_BYTES = 72
@@ -48,7 +48,8 @@ def simulate(
 
     backend: name of the engine, see `backends.available_backends`.
     quirks: None: all on, nanoBragg's image.
-    threads: number of threads, 1 to 1024; None: all usable cores.  The image does not depend on it.
+    threads: number of threads, 1 to 1024; None: as many as cores that this process may use by its
+        affinity and by a container's limit of CPU time.  The image does not depend on it.
     progress: called now and then, in the calling thread, with the number of rows done and of all
         rows; if it returns False the rendering stops.
     unrounded: also keep the pixel values before they are rounded to float32.
@@ -145,16 +146,9 @@ def _source_candidates(beam: Beam) -> int:
     return math.prod(count or 1 for count in counts)
 
 
-def usable_cores() -> int:
-    """The number of cores this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def _thread_count(threads: int | None) -> int:
     if threads is None:
-        return min(usable_cores(), _THREADS.at_most)
+        return default_threads()
     try:
         return _THREADS.normalise(threads)
     except ValueError:

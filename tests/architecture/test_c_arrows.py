@@ -43,7 +43,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     ),
     frozenset({"plan"}),
     frozenset({"fast", "pixel"}),
-    frozenset({"fast_lanes"}),
+    frozenset({"fast_lanes", "pixel_block", "units"}),
     frozenset({"fast_factors", "fast_lattice", "fast_polarization"}),
     frozenset({"fast_steps"}),
     frozenset({"fast_kernel", "render", "serial", "statistics", "trace"}),

@@ -23,6 +23,7 @@ VOCABULARY = {
     "errors",
     "conventions",
     "memory",
+    "cores",
 }
 SETTINGS = VOCABULARY | {"units", "quirks"}
 CONFIG = SETTINGS | {"config"}
@@ -43,6 +44,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "conventions": set(),
     "memory": {"errors"},
+    "cores": set(),
     "units": VOCABULARY,
     "quirks": VOCABULARY | {"units"},
     "config": SETTINGS,
@@ -70,6 +72,7 @@ DOORS: dict[str, set[str]] = {
     "config": {"io", "nanobragg_args", "c_engine", "structure_factors", "result"},
     "backends": {"c_engine", "torch_engine", "reference"},
     "versions": {"c_engine"},
+    "cores": {"io"},
 }
 HEAVY = {"torch", "matplotlib", "PIL", "cffi"}
 CALLS_THAT_TOUCH_FILES = {

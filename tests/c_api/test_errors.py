@@ -202,6 +202,8 @@ def test_not_settled(ffi: Any, lib: Any, cubic: Any, create_plan: Create) -> Non
     first = ffi.new("int64_t *")
     assert lib.nbh_plan_needs_scan(plan) == 1
     assert lib.nbh_plan_render_rows(plan, 0, 6, rows, error) == lib.NBH_NOT_SETTLED
+    pixels = ffi.new("nbh_pixels *", {"image": image})
+    assert lib.nbh_plan_render_pixels(plan, 3, 20, pixels, error) == lib.NBH_NOT_SETTLED
     assert lib.nbh_plan_trace(plan, 0, 0, trace, error) == lib.NBH_NOT_SETTLED
     assert lib.nbh_plan_scan_rows(plan, 0, 6, ffi.NULL, first, error) == lib.NBH_OK
     assert lib.nbh_plan_settle(plan, 48, error) == lib.NBH_INVALID
@@ -216,6 +218,8 @@ def test_cancelled(ffi: Any, lib: Any, cubic: Any, create_plan: Create) -> None:
     cancel = ffi.new("int32_t *", 1)
     rows, image = _rows(ffi, cancel=cancel)
     assert lib.nbh_plan_render_rows(plan, 0, 6, rows, error) == lib.NBH_CANCELLED
+    pixels = ffi.new("nbh_pixels *", {"image": image, "cancel": cancel})
+    assert lib.nbh_plan_render_pixels(plan, 3, 20, pixels, error) == lib.NBH_CANCELLED
     assert sum(image) == 0.0
     cancel[0] = 0
     assert lib.nbh_plan_render_rows(plan, 0, 6, rows, error) == lib.NBH_OK
@@ -230,6 +234,26 @@ def test_rows_must_exist(
     rows, _image = _rows(ffi)
     assert lib.nbh_plan_render_rows(plan, *bounds, rows, error) == lib.NBH_INVALID
     assert ffi.string(error.field) == b"rows"
+
+
+@pytest.mark.parametrize("bounds", [(-1, 48), (0, 49), (30, 29)])
+def test_pixels_must_exist(
+    ffi: Any, lib: Any, cubic: Any, create_plan: Create, bounds: tuple[int, int]
+) -> None:
+    _, plan, error = create_plan(cubic)
+    image = ffi.new("float[48]")
+    pixels = ffi.new("nbh_pixels *", {"image": image})
+    first = ffi.new("int64_t *")
+    message = f"got [{bounds[0]}, {bounds[1]}), need a part of [0, 48)"
+    assert lib.nbh_plan_render_pixels(plan, *bounds, pixels, error) == lib.NBH_INVALID
+    assert ffi.string(error.field) == b"pixels"
+    assert ffi.string(error.message).decode() == message
+    assert lib.nbh_plan_scan_pixels(plan, *bounds, ffi.NULL, first, error) == lib.NBH_INVALID
+    assert ffi.string(error.field) == b"pixels"
+    assert lib.nbh_plan_render_pixels(plan, 48, 48, pixels, error) == lib.NBH_OK
+    assert sum(image) == 0.0
+    assert lib.nbh_plan_render_pixels(plan, 0, 48, pixels, error) == lib.NBH_OK
+    assert sum(image) > 0.0
 
 
 @pytest.mark.parametrize(("fast", "slow"), [(-1, 0), (8, 0), (0, -1), (0, 6)])

@@ -148,6 +148,35 @@ def test_false_from_the_callback_stops(factors: StructureFactors) -> None:
     assert calls == [0, 0, 0]
 
 
+ONE_ROW = ENDLESS.replace({"detector.n_slow": 1})
+
+
+def test_false_from_the_callback_stops_within_the_only_row() -> None:
+    calls: list[tuple[int, int]] = []
+
+    def progress(done: int, total: int) -> bool:
+        calls.append((done, total))
+        return len(calls) < 3
+
+    with pytest.raises(RenderCancelled, match="callback"):
+        engine.plan_for(ONE_ROW, CONSTANT, Quirks()).render(3, progress, False)
+    assert calls == [(0, 1)] * 3
+
+
+@pytest.mark.parametrize("shape", [(1, 5000), (5000, 1), (3, 3), (300, 300)])
+def test_progress_counts_rows_whatever_threads_take(shape: tuple[int, int]) -> None:
+    seen: list[tuple[int, int]] = []
+
+    def progress(done: int, total: int) -> None:
+        seen.append((done, total))
+
+    experiment = CARRYOVER.replace({"detector.n_slow": shape[0], "detector.n_fast": shape[1]})
+    engine.plan_for(experiment, CONSTANT, Quirks()).render(3, progress, False)
+    assert seen[-1] == (shape[0], shape[0])
+    assert seen == sorted(seen)
+    assert all(0 <= done <= total == shape[0] for done, total in seen)
+
+
 @pytest.mark.parametrize("answer", [None, True, 0, "", np.True_])
 def test_other_answers_go_on(answer: object) -> None:
     def progress(done: int, total: int) -> object:
@@ -167,16 +196,18 @@ def test_exceptions_of_the_callback_arrive() -> None:
         engine.plan_for(CARRYOVER, CONSTANT, Quirks()).render(2, progress, False)
 
 
-@pytest.mark.parametrize("what", ["render", "trace"])
+@pytest.mark.parametrize("what", ["render", "one row", "trace"])
 def test_ctrl_c_stops(what: str) -> None:
     experiment = ENDLESS.replace({"sampling.oversample": 1000 if what == "trace" else 30})
+    if what == "one row":
+        experiment = ONE_ROW
     plan = engine.plan_for(experiment, CONSTANT, Quirks())
     timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
-    work = {"render": lambda: plan.render(2, None, False), "trace": lambda: plan.trace(3, 4)}
+    work = {"trace": lambda: plan.trace(3, 4)}
     with ctrl_c_raises():
         timer.start()
         with pytest.raises(KeyboardInterrupt):
-            work[what]()
+            work.get(what, lambda: plan.render(2, None, False))()
         timer.join()
 
 

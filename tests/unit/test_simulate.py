@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import time
 from typing import Any
 
@@ -27,7 +26,7 @@ from nanobragg_hybrid import (
     simulate,
 )
 from nanobragg_hybrid.backends import get_backend
-from nanobragg_hybrid.simulation import memory_needed, usable_cores
+from nanobragg_hybrid.simulation import memory_needed
 
 EXPERIMENT = Experiment(
     crystal=Crystal(cell_angstrom=(70, 80, 90), n_cells=(5, 5, 5), misset_seed=3),
@@ -63,17 +62,6 @@ def test_other_thread_numbers_are_refused(threads: Any) -> None:
         ConfigError, match=r"threads: got .*, need an integer from 1 to 1024, or None"
     ):
         simulate(EXPERIMENT, FACTORS, threads=threads)
-
-
-def test_all_usable_cores_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert simulate(EXPERIMENT, FACTORS).provenance["threads"] == usable_cores()
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 5, 6})
-    assert usable_cores() == 3
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(2000)))
-    assert simulate(EXPERIMENT, FACTORS).provenance["threads"] == 1024
-    monkeypatch.delattr(os, "sched_getaffinity")
-    monkeypatch.setattr(os, "cpu_count", lambda: None)
-    assert usable_cores() == 1
 
 
 @pytest.mark.parametrize("name", ["experiment", "structure_factors", "quirks"])

@@ -5,9 +5,9 @@
  * random generator is a struct that the caller owns.  "model" is docs/model.md, the arithmetic
  * that this library reproduces to the last bit; section numbers are cited as `model 5.2`.
  *
- * Use: nbh_experiment_init, edit the struct, nbh_plan_create, then nbh_plan_render_rows from as
- * many threads as you like, nbh_plan_destroy.  Every function that can fail returns an
- * nbh_status and fills the caller's nbh_error (which may be NULL).
+ * Use: nbh_experiment_init, edit the struct, nbh_plan_create, then nbh_plan_render_rows or
+ * nbh_plan_render_pixels from as many threads as you like, nbh_plan_destroy.  Every function that
+ * can fail returns an nbh_status and fills the caller's nbh_error (which may be NULL).
  *
  * This header is plain C99 and is also read by cffi: below the marker only declarations that a
  * C parser without preprocessor understands, besides the lines that start with '#'.
@@ -378,14 +378,26 @@ typedef enum nbh_plan_warning {
 
 /* Where a block of rows goes.  image holds (row1-row0) * n_fast floats, unrounded (may be NULL) as
  * many doubles before rounding to float.  omega_row_sums_sr gets, for each row, the solid angle
- * summed over every sub-pixel visit (model 6.9).  If cancel is not NULL, *cancel is looked at
- * again and again and a value other than 0 ends the call with NBH_CANCELLED. */
+ * summed over every sub-pixel visit (model 6.9), pixel after pixel; the image's is the sum of its
+ * rows', row after row.  If cancel is not NULL, *cancel is looked at again and again and a value
+ * other than 0 ends the call with NBH_CANCELLED. */
 typedef struct nbh_rows {
     float *image;
     double *unrounded;
     double *omega_row_sums_sr; /* row1-row0 values; may be NULL */
     const volatile int32_t *cancel;
 } nbh_rows;
+
+/* Where a range of pixels in raster order goes, as for rows.  Its first row may begin before the
+ * range: with the solid angle of each pixel that the range has in that row, the row's sum can go on
+ * as if it had not been cut. */
+typedef struct nbh_pixels {
+    float *image;               /* pixel1-pixel0 values */
+    double *unrounded;          /* the same; may be NULL */
+    double *omega_row_sums_sr;  /* of each row, over its pixels of the range; may be NULL */
+    double *omega_first_row_sr; /* of each pixel of the range in its first row; may be NULL */
+    const volatile int32_t *cancel;
+} nbh_pixels;
 
 /* Image statistics of model 6.9. */
 typedef struct nbh_statistics {
@@ -514,11 +526,25 @@ NBH_API int32_t nbh_plan_needs_scan(const nbh_plan *plan);
 NBH_API nbh_status nbh_plan_scan_rows(const nbh_plan *plan, int32_t row0, int32_t row1,
                                       const volatile int32_t *cancel, int64_t *first_pixel,
                                       nbh_error *error);
+/* The same for the pixels [pixel0, pixel1), numbered slow * n_fast + fast. */
+NBH_API nbh_status nbh_plan_scan_pixels(const nbh_plan *plan, int64_t pixel0, int64_t pixel1,
+                                        const volatile int32_t *cancel, int64_t *first_pixel,
+                                        nbh_error *error);
 NBH_API nbh_status nbh_plan_settle(nbh_plan *plan, int64_t first_pixel, nbh_error *error);
 
 /* Renders rows [row0, row1); safe to call from many threads on one settled plan. */
 NBH_API nbh_status nbh_plan_render_rows(const nbh_plan *plan, int32_t row0, int32_t row1,
                                         const nbh_rows *rows, nbh_error *error);
+/* The same for the pixels [pixel0, pixel1), numbered slow * n_fast + fast: parts of long rows, or
+ * many short rows, as one wants. */
+NBH_API nbh_status nbh_plan_render_pixels(const nbh_plan *plan, int64_t pixel0, int64_t pixel1,
+                                          const nbh_pixels *pixels, nbh_error *error);
+/* Divides the image for threads: the pixels from 0 to nbh_plan_unit_end(plan, 0), from there to
+ * that pixel's unit end, and so on to n_slow * n_fast.  Units have about equally many pixels that
+ * are rendered, enough of them to be worth the call, and depend on the plan only.  In images of
+ * many rows they are whole rows.  After the last pixel, and before the first, the answer is
+ * n_slow * n_fast. */
+NBH_API int64_t nbh_plan_unit_end(const nbh_plan *plan, int64_t pixel);
 /* Scans if needed, settles and renders the whole image (n_slow * n_fast floats) in this thread. */
 NBH_API nbh_status nbh_plan_render(nbh_plan *plan, float *image, double *omega_sum_sr,
                                    nbh_error *error);

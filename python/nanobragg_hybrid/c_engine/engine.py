@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
@@ -14,6 +13,7 @@ from ..config import Crystal, Detector, Experiment
 from ..config.resolved import resolved_from_info
 from ..config.seeds import with_clock_seeds
 from ..conventions import KERNEL_NUMBERS, KERNEL_REASONS, kernel_name
+from ..cores import default_threads
 from ..errors import ConfigError
 from ..plan_warnings import plan_warnings
 from ..quirks import Quirks
@@ -240,4 +240,4 @@ def resolve(experiment: Experiment, quirks: Quirks) -> Experiment:
 
 
 def _thread_count(threads: int | None) -> int:
-    return (os.cpu_count() or 1) if threads is None else threads
+    return default_threads() if threads is None else threads

@@ -23,10 +23,10 @@ from nanobragg_hybrid.c_engine.libnbh import available_kernels, build_info
 from nanobragg_hybrid.cli.bench_workloads import Workload, series, workloads
 from nanobragg_hybrid.cli.whole_process import compare
 from nanobragg_hybrid.conventions import kernel_name
+from nanobragg_hybrid.cores import usable_cores
 from nanobragg_hybrid.errors import NanobraggError
 from nanobragg_hybrid.io.text import read_text
 from nanobragg_hybrid.quirks import Quirks
-from nanobragg_hybrid.simulation import usable_cores
 
 Clock = Callable[[], float]
 

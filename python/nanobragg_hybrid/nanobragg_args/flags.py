@@ -663,7 +663,11 @@ OWN_OPTIONS: tuple[OwnOption, ...] = (
     OwnOption("--kernel", "NAME", "c: auto, exact, baseline, avx2, avx512; the bytes are the same"),
     OwnOption("--device", "NAME", "torch: cpu, cuda, cuda:1, auto"),
     OwnOption("--dtype", "NAME", "torch: float64, or float32 with phases in float64"),
-    OwnOption("--threads", "N", "threads to render with (default: all usable cores)"),
+    OwnOption(
+        "--threads",
+        "N",
+        "threads (default: the cores that affinity and container allow)",
+    ),
     OwnOption("--quirks", "SPEC", "nanobragg (default), nanobragg-fixed, or toggles: none,+name"),
     OwnOption("--strict", "", "unknown words, and numbers with something behind them, are errors"),
     OwnOption("--json", "FILE", "write facts, statistics, files and warnings for scripts"),

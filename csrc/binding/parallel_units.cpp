@@ -1,5 +1,5 @@
-// parallel_rows.cpp - threads, Ctrl-C and progress live here and nowhere else.
-#include "parallel_rows.h"
+// parallel_units.cpp - threads, Ctrl-C and progress live here and nowhere else.
+#include "parallel_units.h"
 
 #include <algorithm>
 #include <atomic>
@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <exception>
 #include <mutex>
+#include <new>
 #include <string>
 #include <system_error>
 #include <thread>
@@ -24,15 +25,15 @@ namespace
 
 constexpr auto poll_interval = std::chrono::milliseconds(20);
 
-class RowPool
+class UnitPool
 {
   public:
-    RowPool(std::int32_t rows, const RowWork &work) : rows_(rows), work_(work)
+    UnitPool(std::size_t units, const UnitWork &work) : units_(units), work_(work)
     {
     }
 
     // Without the GIL: starts the threads, waits for them, polls.
-    void run(int threads, const RowPoll &poll)
+    void run(int threads, const UnitPoll &poll)
     {
         start(threads);
         std::unique_lock<std::mutex> lock(mutex_);
@@ -52,7 +53,7 @@ class RowPool
     {
         if (exception_)
             std::rethrow_exception(exception_);
-        if (failed_row_ >= 0)
+        if (has_failed_)
             check(status_, error_);
         if (stopped_)
             raise_error(NBH_CANCELLED, "", "the progress callback asked to stop");
@@ -74,7 +75,8 @@ class RowPool
             cancel_ = 1;
             const std::lock_guard<std::mutex> lock(mutex_);
             running_--;
-            failed_row_ = 0;
+            has_failed_ = true;
+            failed_unit_ = 0;
             status_ = NBH_OUT_OF_MEMORY;
             std::string("threads").copy(error_.field, sizeof error_.field - 1);
             const std::string message = "got " + std::to_string(threads) +
@@ -91,33 +93,40 @@ class RowPool
         static_assert(sizeof cancel_ == sizeof(std::int32_t), "the C side reads an int32_t");
         const auto flag = reinterpret_cast<CancelFlag>(&cancel_);
         while (!cancel_.load()) {
-            const std::int32_t row = next_.fetch_add(1);
-            if (row >= rows_)
+            const std::size_t unit = next_.fetch_add(1);
+            if (unit >= units_)
                 break;
             nbh_error error{};
-            const nbh_status status = work_(row, flag, &error);
+            nbh_status status = NBH_OUT_OF_MEMORY;
+            try {
+                status = work_(unit, flag, &error);
+            } catch (const std::bad_alloc &) {
+                std::string("for a part of the image")
+                    .copy(error.message, sizeof error.message - 1);
+            }
             if (status == NBH_OK)
                 done_.fetch_add(1);
             else
-                fail(row, status, error);
+                fail(unit, status, error);
         }
         const std::lock_guard<std::mutex> lock(mutex_);
         if (--running_ == 0)
             all_ended_.notify_all();
     }
 
-    void fail(std::int32_t row, nbh_status status, const nbh_error &error)
+    void fail(std::size_t unit, nbh_status status, const nbh_error &error)
     {
         cancel_ = 1;
         const std::lock_guard<std::mutex> lock(mutex_);
-        if (status == NBH_CANCELLED || (failed_row_ >= 0 && failed_row_ <= row))
+        if (status == NBH_CANCELLED || (has_failed_ && failed_unit_ <= unit))
             return;
-        failed_row_ = row;
+        has_failed_ = true;
+        failed_unit_ = unit;
         status_ = status;
         error_ = error;
     }
 
-    void look_at_python(const RowPoll &poll)
+    void look_at_python(const UnitPoll &poll)
     {
         try {
             const py::gil_scoped_acquire gil;
@@ -131,15 +140,16 @@ class RowPool
             cancel_ = 1;
     }
 
-    const std::int32_t rows_;
-    const RowWork &work_;
-    std::atomic<std::int32_t> next_{0};
-    std::atomic<std::int32_t> done_{0};
+    const std::size_t units_;
+    const UnitWork &work_;
+    std::atomic<std::size_t> next_{0};
+    std::atomic<std::size_t> done_{0};
     std::atomic<std::int32_t> cancel_{0};
-    std::mutex mutex_; // guards running_, failed_row_, status_ and error_ while threads run
+    std::mutex mutex_; // guards running_, has_failed_ to error_ while threads run
     std::condition_variable all_ended_;
     int running_ = 0;
-    std::int32_t failed_row_ = -1;
+    bool has_failed_ = false;
+    std::size_t failed_unit_ = 0;
     nbh_status status_ = NBH_OK;
     nbh_error error_{};
     bool stopped_ = false;
@@ -149,12 +159,13 @@ class RowPool
 
 } // namespace
 
-void parallel_rows(std::int32_t rows, int threads, const RowWork &work, const RowPoll &poll)
+void parallel_units(std::size_t units, int threads, const UnitWork &work, const UnitPoll &poll)
 {
-    RowPool pool(rows, work);
+    UnitPool pool(units, work);
     {
         const py::gil_scoped_release release;
-        pool.run(std::min(threads, static_cast<int>(rows)), poll);
+        pool.run(static_cast<int>(std::min<std::size_t>(units, static_cast<std::size_t>(threads))),
+                 poll);
     }
     pool.raise_if_failed();
 }

@@ -1,0 +1,25 @@
+// parallel_units.h - the units of one image on several threads.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+
+#include "nbh/nbh.h"
+
+// Set to 1 when the units should stop; libnbh looks at it again and again.
+using CancelFlag = const volatile std::int32_t *;
+
+// Does one unit; called without the GIL, from any thread, in the default floating-point
+// environment.
+using UnitWork = std::function<nbh_status(std::size_t unit, CancelFlag cancel, nbh_error *error)>;
+
+// Called about every 20 ms with the GIL held; returns false to stop.  It may throw.
+using UnitPoll = std::function<bool(std::size_t units_done)>;
+
+// Calls work for units 0 .. units-1, each exactly once and in rising order of starting, on
+// `threads` threads.  The calling thread holds the GIL, gives it up while it waits, and looks for
+// signals and polls meanwhile.  Throws after every thread has ended: the exception of a signal
+// handler or of poll, or _core.Error with the failure of the lowest unit (NBH_CANCELLED if poll
+// said stop).
+void parallel_units(std::size_t units, int threads, const UnitWork &work, const UnitPoll &poll);

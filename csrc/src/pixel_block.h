@@ -1,0 +1,125 @@
+/* pixel_block.h - the lit pixels in raster order, as many at a time as the fast kernel takes. */
+#ifndef NBH_PIXEL_BLOCK_H
+#define NBH_PIXEL_BLOCK_H
+
+#include <string.h>
+
+#include "fast.h"
+
+/* Lit pixels in raster order, wherever rows end. */
+typedef struct pixel_block {
+    int32_t fast[FAST_LANES], slow[FAST_LANES];
+    int32_t count;
+} pixel_block;
+
+/* Where a walk stands; pixels from number `end` on are not visited. */
+typedef struct pixel_walk {
+    const nbh_plan *plan;
+    int64_t end;
+    int32_t fast, slow;
+} pixel_walk;
+
+static inline int64_t pixel_number(const nbh_plan *plan, int32_t fast, int32_t slow)
+{
+    return (int64_t)slow * plan->info.n_fast + fast;
+}
+
+/* A walk over the pixels first .. end-1. */
+static inline pixel_walk walk_from(const nbh_plan *plan, int64_t first, int64_t end)
+{
+    const nbh_plan_info *info = &plan->info;
+    const int64_t slow = first / info->n_fast, fast = first % info->n_fast;
+    pixel_walk walk = {plan, end, info->roi_fast_min, info->roi_slow_min};
+    if (slow < info->roi_slow_min)
+        return walk;
+    walk.slow = slow <= info->roi_slow_max ? (int32_t)slow : info->roi_slow_max + 1;
+    if (fast > info->roi_fast_min)
+        walk.fast = (int32_t)fast;
+    return walk;
+}
+
+/* Is none of the `count` (a multiple of 8) pixels lit? */
+static inline int all_are_dark(const uint8_t *mask, int32_t count)
+{
+    uint64_t all = 0, eight;
+    for (int32_t i = 0; i < count; i += (int32_t)sizeof eight) {
+        memcpy(&eight, mask + i, sizeof eight);
+        all |= eight;
+    }
+    return all == 0;
+}
+
+/* Are all of FAST_LANES pixels lit? */
+static inline int all_are_lit(const uint8_t *mask)
+{
+    int dark = 0;
+    for (int j = 0; j < FAST_LANES; j++)
+        dark |= mask[j] == 0;
+    return !dark;
+}
+
+/* Adds the pixels from where the walk stands up to `stop`, lit or not, while there is room. */
+static inline void take_all(pixel_walk *walk, int32_t stop, pixel_block *block)
+{
+    const int32_t left = stop - walk->fast, room = FAST_LANES - block->count;
+    const int32_t count = left < room ? left : room;
+    for (int32_t j = 0; j < count; j++) {
+        block->fast[block->count + j] = walk->fast + j;
+        block->slow[block->count + j] = walk->slow;
+    }
+    block->count += count;
+    walk->fast += count;
+}
+
+/* The same for the lit ones of a row with this mask. */
+static inline void take_lit(const uint8_t *mask, pixel_walk *walk, int32_t stop, pixel_block *block)
+{
+    enum { GROUP = 32 };
+    int32_t fast = walk->fast, count = block->count;
+    if (count == 0 && stop - fast >= FAST_LANES && all_are_lit(mask + fast)) {
+        take_all(walk, stop, block);
+        return;
+    }
+    while (stop - fast >= GROUP && all_are_dark(mask + fast, GROUP))
+        fast += GROUP;
+    const int32_t group_end = stop - fast > GROUP ? fast + GROUP : stop;
+    for (; fast < group_end && count < FAST_LANES; fast++) { /* no branch that could go wrong */
+        block->fast[count] = fast;
+        block->slow[count] = walk->slow;
+        count += mask[fast] != 0;
+    }
+    block->count = count;
+    walk->fast = fast;
+}
+
+/* The next block of the walk, all of it before one fast_block_limit; returns 0 at the end. */
+static inline int next_block(pixel_walk *walk, pixel_block *block)
+{
+    const nbh_plan *plan = walk->plan;
+    const nbh_plan_info *info = &plan->info;
+    int64_t limit = -1;
+    block->count = 0;
+    while (walk->slow <= info->roi_slow_max) {
+        const int64_t row = pixel_number(plan, 0, walk->slow), pixel = row + walk->fast;
+        if (pixel >= walk->end || (pixel >= limit && block->count > 0))
+            break;
+        if (pixel >= limit)
+            limit = fast_block_limit(plan, pixel);
+        const int64_t before = (limit < walk->end ? limit : walk->end) - row;
+        const int32_t stop =
+            before <= info->roi_fast_max ? (int32_t)before : info->roi_fast_max + 1;
+        if (walk->fast < stop && plan->mask != NULL)
+            take_lit(plan->mask + row, walk, stop, block);
+        else if (walk->fast < stop)
+            take_all(walk, stop, block);
+        if (block->count == FAST_LANES)
+            break;
+        if (walk->fast > info->roi_fast_max) {
+            walk->fast = info->roi_fast_min;
+            walk->slow++;
+        }
+    }
+    return block->count > 0;
+}
+
+#endif

@@ -1,0 +1,239 @@
+/* units.c - images of any shape, rendered by eight threads in units, have the bits of one thread.
+ */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nbh/nbh.h"
+
+enum { THREADS = 8, MOST_PIXELS = 70000, MOST_UNITS = 2000, EDGE = 7 };
+
+typedef struct job {
+    nbh_plan *plan;
+    int32_t n_fast;
+    int64_t bounds[MOST_UNITS + 1];
+    int units;
+    float image[MOST_PIXELS];
+    double row_sums[2 * MOST_PIXELS]; /* of unit after unit */
+    double first_row[MOST_PIXELS];
+    pthread_mutex_t mutex; /* guards the members below */
+    int next_unit;
+    int64_t first_pixel;
+    nbh_status status;
+    nbh_error error;
+} job;
+
+/* Rows that the unit touches. */
+static int64_t row_count(const job *shared, int unit)
+{
+    return (shared->bounds[unit + 1] - 1) / shared->n_fast - shared->bounds[unit] / shared->n_fast +
+           1;
+}
+
+/* A unit and the rows of all units before it; they are taken last first. */
+static int take_unit(job *shared, int64_t *rows_before)
+{
+    pthread_mutex_lock(&shared->mutex);
+    const int unit = --shared->next_unit;
+    pthread_mutex_unlock(&shared->mutex);
+    *rows_before = 0;
+    for (int before = 0; before < unit; before++)
+        *rows_before += row_count(shared, before);
+    return unit;
+}
+
+static void *work(void *argument)
+{
+    job *shared = argument;
+    const int scans = nbh_plan_needs_scan(shared->plan);
+    int unit;
+    int64_t rows_before;
+    while ((unit = take_unit(shared, &rows_before)) >= 0) {
+        const int64_t first = shared->bounds[unit], end = shared->bounds[unit + 1];
+        nbh_error error;
+        nbh_status status;
+        int64_t found = -1;
+        if (scans) {
+            status = nbh_plan_scan_pixels(shared->plan, first, end, NULL, &found, &error);
+        } else {
+            const nbh_pixels part = {.image = shared->image + first,
+                                     .omega_row_sums_sr = shared->row_sums + rows_before,
+                                     .omega_first_row_sr = shared->first_row + first};
+            status = nbh_plan_render_pixels(shared->plan, first, end, &part, &error);
+        }
+        pthread_mutex_lock(&shared->mutex);
+        if (status != NBH_OK) {
+            shared->status = status;
+            shared->error = error;
+        }
+        if (found >= 0 && (shared->first_pixel < 0 || found < shared->first_pixel))
+            shared->first_pixel = found;
+        pthread_mutex_unlock(&shared->mutex);
+    }
+    return NULL;
+}
+
+static void run(job *shared)
+{
+    pthread_t threads[THREADS];
+    shared->next_unit = shared->units;
+    for (int i = 0; i < THREADS; i++)
+        if (pthread_create(&threads[i], NULL, work, shared) != 0)
+            abort();
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+}
+
+/* Pixel after pixel in a row, row after row. */
+static double add_solid_angles(const job *shared)
+{
+    double sum = 0.0, row = 0.0;
+    const double *row_sum = shared->row_sums;
+    for (int unit = 0; unit < shared->units; unit++) {
+        const int64_t first = shared->bounds[unit], end = shared->bounds[unit + 1];
+        const int64_t row_end = (first / shared->n_fast + 1) * shared->n_fast;
+        int64_t rows = row_count(shared, unit);
+        if (first % shared->n_fast != 0) {
+            for (int64_t pixel = first; pixel < end && pixel < row_end; pixel++)
+                row += shared->first_row[pixel];
+            row_sum++;
+            rows--;
+        }
+        for (; rows > 0; rows--) {
+            sum += row;
+            row = *row_sum++;
+        }
+    }
+    return sum + row;
+}
+
+static void divide(job *shared, int64_t pixels)
+{
+    shared->units = 0;
+    shared->bounds[0] = 0;
+    while (shared->bounds[shared->units] < pixels) {
+        if (shared->units == MOST_UNITS)
+            abort();
+        shared->bounds[shared->units + 1] =
+            nbh_plan_unit_end(shared->plan, shared->bounds[shared->units]);
+        shared->units++;
+    }
+}
+
+/* 0 if threads and units make no difference. */
+static int compare(const char *name, const nbh_experiment *experiment, int want_units)
+{
+    static float alone[MOST_PIXELS];
+    static double amplitude[EDGE * EDGE * EDGE];
+    static job shared;
+    for (int i = 0; i < EDGE * EDGE * EDGE; i++)
+        amplitude[i] = 10.0 + i % 13;
+    const nbh_structure_factors table = {.amplitude = amplitude,
+                                         .h_min = -3,
+                                         .h_max = 3,
+                                         .k_min = -3,
+                                         .k_max = 3,
+                                         .l_min = -3,
+                                         .l_max = 3,
+                                         .default_f = 5.0};
+    const int64_t pixels = (int64_t)experiment->detector.n_fast * experiment->detector.n_slow;
+    nbh_plan *plan = NULL;
+    double omega_alone = 0.0;
+    memset(&shared, 0, sizeof shared);
+    shared.n_fast = experiment->detector.n_fast;
+    shared.first_pixel = -1;
+    pthread_mutex_init(&shared.mutex, NULL);
+
+    nbh_status status = nbh_plan_create(experiment, &table, &plan, &shared.error);
+    if (status == NBH_OK)
+        status = nbh_plan_render(plan, alone, &omega_alone, &shared.error);
+    nbh_plan_destroy(plan);
+    if (status == NBH_OK)
+        status = nbh_plan_create(experiment, &table, &shared.plan, &shared.error);
+    if (status == NBH_OK) {
+        divide(&shared, pixels);
+        if (nbh_plan_needs_scan(shared.plan)) {
+            run(&shared);
+            status = nbh_plan_settle(shared.plan, shared.first_pixel, &shared.error);
+        }
+    }
+    if (status == NBH_OK) {
+        run(&shared);
+        status = shared.status;
+    }
+    nbh_plan_destroy(shared.plan);
+    pthread_mutex_destroy(&shared.mutex);
+    if (status != NBH_OK) {
+        fprintf(stderr, "%s: %s: %s %s\n", name, nbh_status_name((int32_t)status),
+                shared.error.field, shared.error.message);
+        return 1;
+    }
+    const double omega = add_solid_angles(&shared);
+    const int differ = memcmp(alone, shared.image, sizeof *alone * (size_t)pixels) != 0 ||
+                       memcmp(&omega, &omega_alone, sizeof omega) != 0;
+    double sum = 0.0;
+    for (int64_t i = 0; i < pixels; i++)
+        sum += (double)alone[i];
+    printf("%s: %s in %d units, sum %.9g, latch at pixel %lld\n", name,
+           differ ? "DIFFERENT" : "same", shared.units, sum, (long long)shared.first_pixel);
+    return differ || !(sum > 0.0) || shared.units != want_units;
+}
+
+static void shape(nbh_experiment *experiment, int32_t n_fast, int32_t n_slow)
+{
+    nbh_experiment_init(experiment);
+    for (int i = 0; i < 3; i++) {
+        experiment->crystal.cell_length_angstrom[i] = i == 1 ? 20.0 : 5.0;
+        experiment->crystal.cell_angle_rad[i] = 1.5707963267948966;
+        experiment->crystal.n_cells[i] = 2.0;
+    }
+    experiment->detector.n_fast = n_fast;
+    experiment->detector.n_slow = n_slow;
+    experiment->detector.pixel_size_m = 0.05 / (n_fast > n_slow ? n_fast : n_slow);
+    experiment->sampling.oversample = 1;
+    experiment->sampling.interpolate = 0;
+}
+
+int main(void)
+{
+    static uint8_t mask[64 * 64];
+    nbh_experiment experiment;
+
+    shape(&experiment, 1, 3000);
+    int failures = compare("one pixel wide", &experiment, 6);
+    shape(&experiment, 3000, 1);
+    failures += compare("one row", &experiment, 6);
+    shape(&experiment, 270, 259);
+    failures += compare("many rows", &experiment, 259);
+
+    shape(&experiment, 64, 64);
+    experiment.crystal.mosaic_spread_rad = 0.01;
+    experiment.crystal.mosaic_domains = 150;
+    failures += compare("many steps", &experiment, 256);
+
+    shape(&experiment, 64, 64);
+    for (int i = 0; i < 64 * 64; i++)
+        mask[i] = i % 5 == 0;
+    experiment.detector.mask = mask;
+    experiment.detector.mask_count = 64 * 64;
+    failures += compare("mask", &experiment, 2);
+
+    /* the third phi step is exactly 0: its vectors carry over from pixel to pixel */
+    shape(&experiment, 33, 100);
+    experiment.goniometer.phi_rad = -0.5;
+    experiment.goniometer.osc_rad = 1.0;
+    experiment.goniometer.phi_steps = 4;
+    experiment.sampling.roi_fast_min = 3;
+    experiment.sampling.roi_fast_max = 25;
+    experiment.sampling.roi_slow_min = 7;
+    failures += compare("region of interest", &experiment, 8);
+
+    /* the beam hits one end; k grows with the rows and leaves the table half-way */
+    shape(&experiment, 3, 700);
+    experiment.sampling.interpolate = 1;
+    experiment.detector.beam_x_m = 0.0;
+    experiment.detector.beam_y_m = 0.0;
+    failures += compare("interpolation that ends half-way", &experiment, 5);
+    return failures != 0;
+}
