@@ -94,7 +94,7 @@ nbh_status nbh_plan_statistics(const nbh_plan *plan, const float *image, double 
         const int64_t row = (int64_t)slow * info->n_fast;
         const uint8_t *mask = plan->mask != NULL ? plan->mask + row : NULL;
         add_row(image + row, mask, fast_min, fast_max, slow, &lit);
-        statistics->pixels_in_roi += fast_max - fast_min + 1;
+        statistics->pixels_in_roi += fast_min <= fast_max ? fast_max - fast_min + 1 : 0;
     }
     statistics->pixels = lit.pixels;
     if (lit.max > 0.0) {
