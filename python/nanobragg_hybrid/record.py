@@ -158,6 +158,9 @@ class Record(metaclass=_RecordType):
 
         raise FrozenInstanceError(f"cannot delete field {name!r}")
 
+    def __replace__(self, /, **changes: Any) -> Record:
+        return replaced(self, **changes)
+
     def __getstate__(self) -> object:
         return _values(self)
 

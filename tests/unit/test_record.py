@@ -125,6 +125,7 @@ def test_wrong_calls(call: Callable[[], Record], message: str) -> None:
 def test_replaced() -> None:
     assert replaced(Spot(1.0), name="b") == Spot(1.0, "b")
     assert replaced(CheckedSpot(1.0), x=2).x == 2.0
+    assert Spot(1.0).__replace__(x=2.0) == Spot(2.0)  # copy.replace of newer Pythons
     with pytest.raises(TypeError, match="has no field 'y'"):
         replaced(Spot(1.0), y=1)
 
