@@ -18,6 +18,7 @@ from recorded import INPUTS, link_inputs, program, table
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.cli import run as run_module
 from nanobragg_hybrid.cli.help import USAGE
+from nanobragg_hybrid.cli.json_text import json_text
 from nanobragg_hybrid.cli.nanobragg import main
 from nanobragg_hybrid.cli.options import split_options
 from nanobragg_hybrid.cli.progress import Progress
@@ -117,7 +118,7 @@ def test_json_of_a_random_missetting_has_its_angles(folder: Path) -> None:
 
 def test_json_spells_numbers_that_are_not_finite() -> None:
     values = {"a": np.float64("nan"), "b": [float("inf"), -np.inf], "c": np.arange(2), "d": None}
-    text = run_module.json_text(values)
+    text = json_text(values)
     assert json.loads(text) == {"a": "nan", "b": ["inf", "-inf"], "c": [0, 1], "d": None}
 
 

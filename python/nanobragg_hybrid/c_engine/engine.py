@@ -10,7 +10,6 @@ from .. import _core
 from ..arrays import as_ndarray
 from ..backends import ProgressCallback
 from ..config import Crystal, Detector, Experiment
-from ..config.resolved import resolved_from_info
 from ..config.seeds import with_clock_seeds
 from ..conventions import KERNEL_NUMBERS, KERNEL_REASONS, kernel_name
 from ..cores import default_threads
@@ -235,6 +234,8 @@ def structure_factors_at(
 
 def resolve(experiment: Experiment, quirks: Quirks) -> Experiment:
     """The experiment with its "choose for me" fields filled; see `Experiment.resolved`."""
+    from ..config.resolved import resolved_from_info
+
     plan = plan_for(experiment, StructureFactors.constant(0.0), quirks)
     return resolved_from_info(experiment, plan.info(), quirks)
 

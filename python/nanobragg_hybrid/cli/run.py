@@ -10,9 +10,7 @@ from nanobragg_hybrid._version import __version__
 from nanobragg_hybrid.backends import get_backend, own_options
 from nanobragg_hybrid.cli.facts import Images, facts, plan_facts
 from nanobragg_hybrid.cli.inputs import Warn, read_input
-from nanobragg_hybrid.cli.json_text import json_text
 from nanobragg_hybrid.cli.outputs import check_outputs, named_files, output_files, write_outputs
-from nanobragg_hybrid.cli.pixels import printout_lines
 from nanobragg_hybrid.cli.progress import Progress
 from nanobragg_hybrid.cli.report import log_files, log_image, log_kernel, log_setup
 from nanobragg_hybrid.config.seeds import with_clock_seeds
@@ -82,6 +80,8 @@ def run(options: Options, command_line: Sequence[str], log: Log, say: Warn) -> N
     def document() -> str:
         import shlex
 
+        from nanobragg_hybrid.cli.json_text import json_text
+
         return json_text(
             {
                 "format": "nanobragg-hybrid run",
@@ -145,10 +145,14 @@ def _print_pixels(
         trace = Tracer(plan, threads).trace(*command.trace_pixel, StepChoice(), 1)
         for line in format_trace(trace):
             log.line(line)
-    pixels: Iterable[tuple[int, int]] = ()
+    if command.printout_pixel is None and not command.printout:
+        return
+    from nanobragg_hybrid.cli.pixels import printout_lines
+
+    pixels: Iterable[tuple[int, int]]
     if command.printout_pixel is not None:
         pixels = [command.printout_pixel]
-    elif command.printout:
+    else:
         pixels = (
             (fast, slow)
             for slow in range(info["roi_slow_min"], info["roi_slow_max"] + 1)
