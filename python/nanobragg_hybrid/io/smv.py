@@ -11,7 +11,6 @@ import os
 import re
 import sys
 import warnings
-from array import array
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -155,6 +154,8 @@ def read_smv_buffer(
                 f"BYTE_ORDER: got {header['BYTE_ORDER']!r}, need little_endian or big_endian",
             )
     if order != sys.byteorder:
+        from array import array
+
         values = array("H", data)
         values.byteswap()
         data = values.tobytes()
