@@ -4,7 +4,7 @@
 # -fno-trapping-math changes no result: it lets comparisons be vectorised.  It comes after
 # -fno-fast-math, which would take it back.  -fno-tree-slp-vectorize: GCC 12 makes a multiplication
 # and alternating additions one fused instruction there, whatever -ffp-contract says.  Loops over
-# sixteen lanes must then not be unrolled before they are vectorised, nor become calls of memset.
+# the lanes must then not be unrolled before they are vectorised, nor become calls of memset.
 function(nbh_fast_kernel target name)
   cmake_parse_arguments(KERNEL "" "" "FLAGS;DEFINITIONS" ${ARGN})
   set(object ${target}_fast_${name})

@@ -10,7 +10,7 @@
 
 #include "plan.h"
 
-#define FAST_LANES 16 /* pixels that are computed together */
+#define FAST_LANES 32 /* pixels that are computed together */
 
 /* What is divided, and what divides, is 0 or between these: then the quotients of the model have
  * neither overflow nor underflow (docs/accuracy.md). */

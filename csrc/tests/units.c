@@ -210,7 +210,7 @@ int main(void)
     shape(&experiment, 64, 64);
     experiment.crystal.mosaic_spread_rad = 0.01;
     experiment.crystal.mosaic_domains = 150;
-    failures += compare("many steps", &experiment, 256);
+    failures += compare("many steps", &experiment, 128);
 
     shape(&experiment, 64, 64);
     for (int i = 0; i < 64 * 64; i++)

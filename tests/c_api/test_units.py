@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+BLOCK = 32
+"""Pixels that the fast kernel computes together."""
+
 Create = Callable[..., tuple[int, Any, Any]]
 
 
@@ -25,16 +28,16 @@ def bounds(lib: Any, plan: Any, pixels: int) -> list[int]:
 @pytest.mark.parametrize(
     ("n_fast", "n_slow", "domains", "ends"),
     [
-        (64, 64, 1000, range(0, 4097, 16)),  # full blocks
+        (64, 64, 1000, range(0, 4097, BLOCK)),  # full blocks
         (64, 64, 1, range(0, 4097, 512)),  # little work: fewer of them
-        (1, 4096, 1000, range(0, 4097, 16)),
-        (4096, 1, 1000, range(0, 4097, 16)),
-        (17, 17, 1000, [*range(0, 289, 16), 289]),
+        (1, 4096, 1000, range(0, 4097, BLOCK)),
+        (4096, 1, 1000, range(0, 4097, BLOCK)),
+        (17, 17, 1000, [*range(0, 289, BLOCK), 289]),
         (1, 1, 1000, [0, 1]),
         (512, 512, 1, range(0, 512 * 512 + 1, 512)),  # many rows: whole ones
         (256, 256, 1000, range(0, 256 * 256 + 1, 256)),
         (255, 258, 1000, range(0, 255 * 258 + 1, 2 * 255)),
-        (257, 255, 1000, [*range(0, 257 * 255, 48), 257 * 255]),  # too few rows
+        (257, 255, 1000, [*range(0, 257 * 255, BLOCK), 257 * 255]),  # too few rows
         (3, 100000, 1, [*range(0, 300000, 3 * 96), 300000]),
         (100000, 3, 1, [*range(0, 300000, 512), 300000]),
         (1, 10_000_000, 1, [*range(0, 10_000_000, 4096), 10_000_000]),
@@ -96,9 +99,9 @@ def test_units_have_full_blocks_of_lit_pixels(
     ends = bounds(lib, plan, lit.size)
     counts = [int(lit.ravel()[a:b].sum()) for a, b in pairwise(ends)]
     total = int(lit.sum())
-    assert counts[: total // 16] == [16] * (total // 16)
+    assert counts[: total // BLOCK] == [BLOCK] * (total // BLOCK)
     assert sum(counts) == total
-    assert len(counts) <= total // 16 + 1
+    assert len(counts) <= total // BLOCK + 1
 
 
 def test_a_unit_of_whole_rows_has_enough_lit_pixels(

@@ -12,7 +12,7 @@ import nanobragg_hybrid as nb
 from nanobragg_hybrid.c_engine import engine
 from nanobragg_hybrid.c_engine.libnbh import available_kernels
 
-WIDTHS = (1, 2, 15, 16, 17, 33)
+WIDTHS = (1, 2, 15, 17, 31, 32, 33, 65)
 HEIGHTS = (1, 3, 21)
 THREADS = (1, 2, 3, 7)
 QUIRKS = nb.Quirks()
