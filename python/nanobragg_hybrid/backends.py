@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from .config import Experiment
 from .errors import BackendError, ConfigError
 from .quirks import Quirks
-from .record import Record
 from .result import SimulationResult
 from .structure_factors import StructureFactors
 
@@ -78,7 +78,8 @@ class Backend(Protocol):
         ...
 
 
-class _Entry(Record):
+@dataclass(frozen=True, slots=True)
+class _Entry:
     """Where an engine is; what else its `render` takes; the library and the extra it needs."""
 
     module: str

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .config.validate import FINITE, INT32, POSITIVE, Rule
 from .errors import ConfigError
-from .record import Record
 from .result import SimulationResult
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     """The same with noise: the pixels, the photons drawn, the overloads."""
 
 
-class ImageParts(Record):
+class ImageParts(NamedTuple):
     """An integer or PGM image that need not be whole in memory.
 
     scale_used: counts or levels per unit of intensity.  blocks: called, computes the image's rows

@@ -7,11 +7,13 @@ position and raises an `UnsupportedError` for it.
 
 from __future__ import annotations
 
+import dataclasses
+from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
 from .arrays import is_boolean
 from .errors import ConfigError
-from .record import Record, replaced
+from .record import Record
 
 
 class Quirk(NamedTuple):
@@ -215,6 +217,7 @@ LEDGER: Final[tuple[Quirk, ...]] = (
 """Every quirk; bit n of `Quirks.bits` and field n of `Quirks` belong to row n."""
 
 
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Quirks(Record):
     """Which of nanoBragg's behaviours are on: one boolean for each row of `LEDGER`, default True.
 
@@ -300,7 +303,7 @@ class Quirks(Record):
             if name in changes:
                 raise ConfigError("quirks", word, "each quirk at most once")
             changes[name] = sign == "+"
-        return replaced(quirks, **changes)
+        return dataclasses.replace(quirks, **changes)
 
     @classmethod
     def from_bits(cls, bits: int) -> Quirks:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .arrays import array_fields, as_buffer, stored
 from .config import Experiment
 from .conventions import convention_name, pivot_name
 from .quirks import Quirks
-from .record import Record, field, names
+from .record import Record
 from .units import RTD
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 Vector = tuple[float, float, float]
 
 
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Statistics(Record):
     """Statistics of an image over its region of interest (model 6.9).
 
@@ -48,9 +51,10 @@ class Statistics(Record):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Statistics:
         """From the members of the C header's `nbh_statistics` by name."""
-        return cls(**{name: data[name] for name in names(cls)})
+        return cls(**{f.name: data[f.name] for f in dataclasses.fields(cls)})
 
 
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Geometry(Record):
     """Where detector, beam and crystal ended up (model 3, 4.4).
 
@@ -121,19 +125,20 @@ class Geometry(Record):
         }
         for axis in "abc":
             values[f"{axis}_angstrom"] = _scaled(info[f"{axis}0_m"], 1e10)
-        for name in names(cls):
-            if name in values:
+        for f in dataclasses.fields(cls):
+            if f.name in values:
                 continue
-            stem = name.removesuffix("_mm")
-            if name in info:
-                values[name] = _scaled(info[name], 1.0)
+            stem = f.name.removesuffix("_mm")
+            if f.name in info:
+                values[f.name] = _scaled(info[f.name], 1.0)
             else:
-                values[name] = _scaled(info[f"{stem}_m"], 1000.0)
+                values[f.name] = _scaled(info[f"{stem}_m"], 1000.0)
         return cls(**values)
 
 
 @array_fields("image", "unrounded")
-class SimulationResult(Record):
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class SimulationResult:
     """One rendered image and what belongs to it.
 
     image: float32, shape (slow, fast); 0 outside the region of interest and under the mask.
@@ -169,12 +174,10 @@ class SimulationResult(Record):
 
     def replaced(self, **changes: Any) -> SimulationResult:
         """A copy with other values for some fields, and the same memory."""
+        names = (f.name for f in dataclasses.fields(self))
         arrays = {name: stored(self, name) for name in ("image", "unrounded")}
-        others = {name: getattr(self, name) for name in names(self) if name not in arrays}
+        others = {name: getattr(self, name) for name in names if name not in arrays}
         return SimulationResult(**{**arrays, **others, **changes})
-
-    __eq__ = object.__eq__
-    __hash__ = object.__hash__
 
     def __repr__(self) -> str:
         n_slow, n_fast = self.image_buffer.shape

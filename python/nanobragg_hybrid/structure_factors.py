@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from numbers import Integral
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,6 @@ from .config.validate import FINITE
 from .constants import INT32_MAX, INT32_MIN
 from .errors import ConfigError, Description
 from .memory import require_memory
-from .record import Record
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 
 @array_fields("grid")
-class StructureFactors(Record):
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class StructureFactors:
     """Amplitudes |F| in electrons, any sign.
 
     grid: float64, shape (nh, nk, nl), C-contiguous and read-only: amplitude of reflection

@@ -8,6 +8,7 @@ the model makes it.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Final, Literal
 
 from .record import Record
@@ -15,6 +16,7 @@ from .record import Record
 Vector = tuple[float, float, float]
 
 
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class StepChoice(Record):
     """Which evaluations of the innermost loop to record; None: any."""
 
@@ -26,6 +28,7 @@ class StepChoice(Record):
     domain: int | None = None
 
 
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class StepTrace(Record):
     """One evaluation of the innermost loop (model 6.2 to 6.5).
 
@@ -67,6 +70,7 @@ class StepTrace(Record):
     running_sum: float
 
 
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Trace(Record):
     """The whole chain of one pixel and some of its steps.
 
@@ -137,7 +141,8 @@ Stage = Literal[
 ]
 
 
-class Quantity(Record):
+@dataclass(frozen=True, slots=True)
+class Quantity:
     """One number or vector of a trace.
 
     name: the attribute; of: of which record; recorded: its name in trace files; factor: from our

@@ -5,9 +5,11 @@ The names are those of `trace_record.QUANTITIES`; numbers have 15 significant di
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
 from .errors import FileFormatError, quoted
@@ -17,7 +19,7 @@ from .trace_record import PIXEL_PLACE, QUANTITIES, STEP_PLACE, StepTrace, Trace
 _TAGS: Final = {"c": "C", "torch": "PY"}
 _LINE: Final = re.compile(r"\s*TRACE_(?P<tag>\w+):\s*(?P<name>\S+)(?P<values>.*)")
 _TYPES: Final = {
-    name: kind for of in (Trace, StepTrace) for name, kind in of.__annotations__.items()
+    field.name: field.type for of in (Trace, StepTrace) for field in dataclasses.fields(of)
 }
 _SIZES: Final = {
     **dict.fromkeys((*PIXEL_PLACE, *STEP_PLACE), 1),
@@ -29,6 +31,7 @@ _WHOLE: Final = frozenset(
 )
 
 
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class TraceText(Record):
     """One step of one pixel as trace files have it.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from collections.abc import Mapping
@@ -14,7 +15,6 @@ from .config.validate import Integer, require_class
 from .errors import ConfigError
 from .memory import require_memory
 from .quirks import Quirks
-from .record import names
 from .simulation import memory_needed
 from .structure_factors import StructureFactors
 from .trace_record import STEP_PLACE, StepChoice, Trace
@@ -81,7 +81,7 @@ class Tracer:
         if not first.steps:
             return first
         here = first.steps[0]
-        places = {name: getattr(here, name) for name in names(choice)}
+        places = {field.name: getattr(here, field.name) for field in dataclasses.fields(choice)}
         phi_loop = StepChoice(**{**places, "phi_step": None})
         return self._engine.trace(fast, slow, phi_loop, self.info["phi_steps"])
 

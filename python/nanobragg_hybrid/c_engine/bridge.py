@@ -6,6 +6,7 @@ table with the configuration classes and with the C header, so that a forgotten 
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,7 +25,6 @@ from ..errors import (
     UnsupportedError,
 )
 from ..quirks import Quirks
-from ..record import said_of
 
 if TYPE_CHECKING:
     from ..arrays import Buffer
@@ -268,5 +268,6 @@ def _config_error(error: _core.Error, experiment: Experiment | None) -> ConfigEr
 
 def _unit(experiment: Experiment, path: str) -> str:
     part, name = path.split(".")
-    unit: str = said_of(getattr(experiment, part), name)["unit"]
+    fields = {field.name: field for field in dataclasses.fields(getattr(experiment, part))}
+    unit: str = fields[name].metadata["unit"]
     return unit

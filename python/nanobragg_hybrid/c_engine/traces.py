@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from ..config import Sampling
-from ..record import names
 from ..trace_record import StepTrace, Trace
 
-_STEP_FIELDS: Final = names(StepTrace)
+_STEP_FIELDS: Final = tuple(field.name for field in dataclasses.fields(StepTrace))
 
 
 def trace_of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import platform
@@ -22,7 +23,6 @@ from nanobragg_hybrid.io.text import write_text
 from nanobragg_hybrid.parity.comparison import Comparison
 from nanobragg_hybrid.parity.images import Image, difference_picture, reduced
 from nanobragg_hybrid.parity.report import number_text
-from nanobragg_hybrid.record import items
 
 
 def new_folder(parent: str) -> Path:
@@ -78,7 +78,7 @@ def side_document(side: Side, run: SideRun) -> dict[str, Any]:
         quirks_that_mattered=list(run.quirks_that_mattered),
         seconds=run.seconds,
         provenance={name: value for name, value in provenance.items() if name not in hidden},
-        statistics=dict(items(run.result.statistics)),
+        statistics=dataclasses.asdict(run.result.statistics),
     )
 
 

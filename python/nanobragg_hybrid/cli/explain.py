@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +18,6 @@ from nanobragg_hybrid.cli.outputs import check_outputs
 from nanobragg_hybrid.cli.pictures import grey, painted, white_point
 from nanobragg_hybrid.errors import ConfigError, Description, NanobraggError
 from nanobragg_hybrid.quirks import LEDGER, Quirk, Quirks
-from nanobragg_hybrid.record import replaced
 from nanobragg_hybrid.simulation import simulate
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ def _finite(image: Image) -> Image:
 
 def _flipped(options: Options, asked: Input, quirk: Quirk) -> Input:
     """The input with the quirk off; structure factors are read again only where it acts on them."""
-    quirks = replaced(asked.command.quirks, **{quirk.name: False})
+    quirks = dataclasses.replace(asked.command.quirks, **{quirk.name: False})
     reads_table = "fdump_whitespace" if asked.command.hkl_path is None else "hkl_stream"
     if quirk.name == reads_table:
         return read_input(options, quirks, _silent)

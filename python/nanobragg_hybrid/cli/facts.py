@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nanobragg_hybrid.conventions import convention_name, pivot_name
-from nanobragg_hybrid.record import Record
 from nanobragg_hybrid.units import RTD
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 _PIVOT_WORDS = {"beam": "direct beam spot", "sample": "sample"}
 
 
-class Images(Record):
+class Images(NamedTuple):
     """The images made of a result; None if the command did not want one."""
 
     integer: ImageParts

@@ -6,11 +6,10 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from nanobragg_hybrid.errors import CommandLineError, NanobraggWarning
 from nanobragg_hybrid.nanobragg_args.parse import parse_command
-from nanobragg_hybrid.record import Record
 from nanobragg_hybrid.structure_factors import StructureFactors
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ class UsageError(CommandLineError):
     """The command line lacks what every run needs."""
 
 
-class Input(Record):
+class Input(NamedTuple):
     """A command line and the structure factors that it names."""
 
     command: Command

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,6 @@ from nanobragg_hybrid.image_parts import integer_image_parts, noise_image_parts,
 from nanobragg_hybrid.memory import require_memory
 from nanobragg_hybrid.quirk_effects import quirks_that_mattered
 from nanobragg_hybrid.quirks import Quirks
-from nanobragg_hybrid.record import items
 from nanobragg_hybrid.simulation import memory_needed, simulate
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def run(options: Options, command_line: Sequence[str], log: Log, say: Warn) -> N
                 "version": __version__,
                 "command": shlex.join(["nanoBragg", *command_line]),
                 "facts": facts(result, command, images, table.reflections),
-                "statistics": dict(items(result.statistics)),
+                "statistics": dataclasses.asdict(result.statistics),
                 "info": dict(result.info),
                 "provenance": dict(result.provenance),
                 "quirks_that_mattered": list(mattered),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,7 +23,6 @@ from nanobragg_hybrid.errors import (
 )
 from nanobragg_hybrid.io.text import read_text
 from nanobragg_hybrid.quirks import Quirks
-from nanobragg_hybrid.record import replaced
 from nanobragg_hybrid.trace_record import PIXEL_PLACE, STEP_PLACE, Trace
 from nanobragg_hybrid.trace_text import TraceText, parse_trace, trace_texts
 from nanobragg_hybrid.tracing import Tracer, tracer
@@ -103,7 +103,7 @@ class Runner:
         with _engine_errors(self.backend):
             traces = [self._tracer.trace(pixel, **indices) for indices in chosen]
         steps = tuple(step for trace in traces for step in trace.steps)
-        return replaced(traces[0], steps=steps)
+        return dataclasses.replace(traces[0], steps=steps)
 
     def _printed(self, pixel: tuple[int, int]) -> list[TraceText]:
         from nanobragg_hybrid.reference import trace_text

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 from nanobragg_hybrid.constants import DEFAULT_FLUENCE_PHOTONS_PER_M2
 from nanobragg_hybrid.conventions import DIVERGENCE_SHAPES, DivergenceShape
-from nanobragg_hybrid.record import Record, field
+from nanobragg_hybrid.record import Record
 
 from .validate import (
     COUNT,
@@ -23,6 +25,7 @@ from .validate import (
 )
 
 
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Source(Record):
     """One line of a source file (model 5.2).
 
@@ -43,6 +46,7 @@ class Source(Record):
         check_fields(self, "source")
 
 
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Beam(Record):
     """The beam: wavelength, direction, polarization, divergence, dispersion, intensity.
 

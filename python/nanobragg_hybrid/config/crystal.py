@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 from nanobragg_hybrid.constants import DEFAULT_MOSAIC_SEED
 from nanobragg_hybrid.conventions import SHAPE_NUMBERS, Shape
-from nanobragg_hybrid.record import Record, field
+from nanobragg_hybrid.record import Record
 
 from .validate import (
     COUNT,
@@ -24,6 +26,7 @@ from .validate import (
 )
 
 
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Crystal(Record):
     """The crystal.  It needs a cell or a matrix to be rendered, not to be constructed.
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, field
 
 from nanobragg_hybrid.constants import INT32_MAX
 from nanobragg_hybrid.conventions import CONVENTION_NUMBERS, PIVOT_NUMBERS, Convention, Pivot
 from nanobragg_hybrid.errors import ConfigError, Description
-from nanobragg_hybrid.record import Record, field
+from nanobragg_hybrid.record import Record
 from nanobragg_hybrid.units import mm_to_m
 
 from .mask import Mask
@@ -28,6 +29,7 @@ from .validate import (
 )
 
 
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Detector(Record):
     """The detector.  Image arrays have the shape (n_slow, n_fast).
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from nanobragg_hybrid.errors import ConfigError, NanobraggWarning
-from nanobragg_hybrid.record import Record, field, names, replaced, said_of
+from nanobragg_hybrid.record import Record
 
 from .beam import Beam
 from .crystal import Crystal
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from .serialize import SavedRun
 
 
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Experiment(Record):
     """One experiment: frozen, comparable, hashable, savable.
 
@@ -61,10 +64,13 @@ class Experiment(Record):
                 by_part.setdefault(part, {})[name] = value
             else:
                 parts[part] = value
-        whole = replaced(self, **parts)
-        return replaced(
+        whole = dataclasses.replace(self, **parts)
+        return dataclasses.replace(
             whole,
-            **{part: replaced(getattr(whole, part), **values) for part, values in by_part.items()},
+            **{
+                part: dataclasses.replace(getattr(whole, part), **values)
+                for part, values in by_part.items()
+            },
         )
 
     def resolved(self, quirks: Quirks | None = None) -> Experiment:
@@ -177,4 +183,7 @@ def load_run(path: str | os.PathLike[str]) -> SavedRun:
     return run_from_json(read_text(path), os.fspath(path))
 
 
-_PARTS = {part: set(names(said_of(Experiment, part)["rule"].of)) for part in names(Experiment)}
+_PARTS = {
+    part.name: {f.name for f in dataclasses.fields(part.metadata["rule"].of)}
+    for part in dataclasses.fields(Experiment)
+}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from nanobragg_hybrid.record import Record, field
+from dataclasses import dataclass, field
+
+from nanobragg_hybrid.record import Record
 
 from .validate import COUNT, DIRECTION, FINITE, NOT_NEGATIVE, Optional, check_fields, meta
 
 
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Goniometer(Record):
     """The rotation of the crystal during the exposure.
 

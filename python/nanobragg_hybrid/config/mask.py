@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nanobragg_hybrid.constants import INT32_MAX
 from nanobragg_hybrid.errors import ConfigError, Description
-from nanobragg_hybrid.record import Record
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
 
-class Mask(Record):
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Mask:
     """Which pixels are computed.
 
     values: booleans, or integers of which 0 means False, shape (slow, fast), not empty; False (0)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from nanobragg_hybrid.record import Record, field
+from dataclasses import dataclass, field
+
+from nanobragg_hybrid.record import Record
 
 from .validate import FINITE, INT32, POSITIVE, Optional, check_fields, meta
 
 
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Output(Record):
     """Settings of the integer, PGM and noise images.  They do not change the rendered image.
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from nanobragg_hybrid.conventions import convention_name, pivot_name
-from nanobragg_hybrid.record import replaced
 from nanobragg_hybrid.units import (
     RTD,
     attenuation_depth_um_to_per_m,
@@ -56,7 +56,7 @@ def resolved_from_info(experiment: Experiment, info: Info, quirks: Quirks) -> Ex
     plan's bits.  For a beam centre that was chosen there is no such number in about one case in
     forty; then it is the nearest, and the centre is off by a unit in the last place.
     """
-    return replaced(
+    return dataclasses.replace(
         experiment,
         beam=_beam(experiment.beam, info),
         crystal=_crystal(experiment.crystal, info),
@@ -100,12 +100,12 @@ def _beam(beam: Beam, info: Info) -> Beam:
         changes["dispersion_percent"] = _filled(
             beam.dispersion_percent, percent_to_fraction, fraction, fraction * 100.0
         )
-    return replaced(beam, **changes)
+    return dataclasses.replace(beam, **changes)
 
 
 def _crystal(crystal: Crystal, info: Info) -> Crystal:
     spread = info["mosaic_spread_rad"]
-    return replaced(
+    return dataclasses.replace(
         crystal,
         mosaic_spread_deg=_filled(crystal.mosaic_spread_deg, deg_to_rad, spread, spread * RTD),
         mosaic_domains=info["mosaic_domains"],
@@ -119,7 +119,7 @@ def _goniometer(goniometer: Goniometer, info: Info) -> Goniometer:
         step_deg = exact_inverse(deg_to_rad, step, step * RTD)
     if step_deg is None and step != span / count:
         step_deg = step * RTD
-    return replaced(
+    return dataclasses.replace(
         goniometer,
         osc_deg=_filled(goniometer.osc_deg, deg_to_rad, span, span * RTD),
         phi_steps=count,
@@ -146,7 +146,7 @@ def _detector(detector: Detector, info: Info, quirks: Quirks) -> Detector:
     if upright and detector.close_distance_mm is None:
         changes["close_distance_mm"] = detector.distance_mm
     changes.update(_sensor(detector, info, quirks))
-    return replaced(detector, **changes)
+    return dataclasses.replace(detector, **changes)
 
 
 def _beam_centre_places(detector: Detector, pivot: str) -> bool:
@@ -185,7 +185,7 @@ def _sampling(experiment: Experiment, info: Info) -> Sampling:
     roi = tuple(info[f"roi_{bound}"] for bound in ("fast_min", "fast_max", "slow_min", "slow_max"))
     if roi[0] <= roi[1] and roi[2] <= roi[3]:
         changes["roi"] = roi
-    return replaced(sampling, **changes)
+    return dataclasses.replace(sampling, **changes)
 
 
 def _filled(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from nanobragg_hybrid.record import Record, field
+from dataclasses import dataclass, field
+
+from nanobragg_hybrid.record import Record
 
 from .validate import COUNT, FLAG, INT32, NOT_NEGATIVE, Items, Optional, check_fields, meta
 
 
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Sampling(Record):
     """How finely, and where, the image is computed.
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
-
-from nanobragg_hybrid.record import replaced
 
 if TYPE_CHECKING:
     from nanobragg_hybrid.quirks import Quirks
@@ -25,8 +24,8 @@ def with_clock_seeds(experiment: Experiment, now_s: float, quirks: Quirks) -> Ex
     seed = clock_seed(now_s)
     crystal, output = experiment.crystal, experiment.output
     if output.noise_seed is None:
-        output = replaced(output, noise_seed=seed)
+        output = dataclasses.replace(output, noise_seed=seed)
     if crystal.misset_seed is None:
         misset_seed = seed if quirks.misset_seed_default else output.noise_seed
-        crystal = replaced(crystal, misset_seed=misset_seed)
-    return replaced(experiment, crystal=crystal, output=output)
+        crystal = dataclasses.replace(crystal, misset_seed=misset_seed)
+    return dataclasses.replace(experiment, crystal=crystal, output=output)

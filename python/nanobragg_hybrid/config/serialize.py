@@ -7,6 +7,7 @@ quirks its experiment is to be rendered; without that entry it is with all of th
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import warnings
 from collections.abc import Mapping
@@ -14,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 
 from nanobragg_hybrid.errors import ConfigError, FileFormatError, NanobraggWarning
 from nanobragg_hybrid.quirks import Quirks
-from nanobragg_hybrid.record import Record, items, names
 
 from .beam import Beam, Source
 from .crystal import Crystal
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 FORMAT: Final = "nanobragg-hybrid experiment"
 SCHEMA_VERSION: Final = 1
 
-_SECTIONS: Final[Mapping[str, type[Record]]] = {
+_SECTIONS: Final[Mapping[str, type]] = {
     "beam": Beam,
     "crystal": Crystal,
     "goniometer": Goniometer,
@@ -166,8 +166,8 @@ def _quirks(text: object) -> Quirks:
 def _plain(value: Any) -> Any:
     if isinstance(value, Mask):
         return value.to_dict()
-    if isinstance(value, Record):
-        return {name: _plain(item) for name, item in items(value)}
+    if dataclasses.is_dataclass(value):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     if isinstance(value, float) and math.isinf(value):
@@ -175,14 +175,14 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _fields(cls: type[Record], data: object, path: str) -> dict[str, Any]:
+def _fields(cls: type, data: object, path: str) -> dict[str, Any]:
     """The keyword arguments for `cls` in `data`; ConfigError for a key that is no field."""
     if not isinstance(data, Mapping):
         raise ConfigError(path, data, "a mapping")
-    known = names(cls)
+    names = [field.name for field in dataclasses.fields(cls)]
     for name in data:
-        if name not in known:
-            raise ConfigError(path, name, "only the keys " + ", ".join(known))
+        if name not in names:
+            raise ConfigError(path, name, "only the keys " + ", ".join(names))
     return {name: math.inf if value == "inf" else value for name, value in data.items()}
 
 

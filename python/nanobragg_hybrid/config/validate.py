@@ -1,22 +1,22 @@
 """Rules for the values of config fields.
 
-Each field carries its rule and its unit in the metadata of its `record.field`; `check_fields`
+Each field carries its rule and its unit in the metadata of its `dataclasses.field`; `check_fields`
 applies them when an object is made.  Error messages, documentation and tests are made from the same
 rules, so none of them can say something else.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import sys
 from collections import abc
 from numbers import Integral, Real
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from nanobragg_hybrid.arrays import is_boolean, is_ndarray
 from nanobragg_hybrid.constants import INT32_MAX, INT32_MIN
 from nanobragg_hybrid.errors import ConfigError
-from nanobragg_hybrid.record import Record, items, said_of
 
 
 class Rule(Protocol):
@@ -32,7 +32,7 @@ class Rule(Protocol):
         ...
 
 
-class Number(Record):
+class Number(NamedTuple):
     """A real number, finite unless `infinity`, between open or closed bounds."""
 
     above: float | None = None
@@ -73,7 +73,7 @@ class Number(Record):
         return number
 
 
-class Integer(Record):
+class Integer(NamedTuple):
     """A whole number of an integer type, between bounds inside the 32 bits of a C int."""
 
     at_least: int = INT32_MIN
@@ -113,7 +113,7 @@ class Flag:
         return bool(value)
 
 
-class Choice(Record):
+class Choice(NamedTuple):
     """One of some words."""
 
     words: tuple[str, ...]
@@ -130,7 +130,7 @@ class Choice(Record):
         return str(value)
 
 
-class Items(Record):
+class Items(NamedTuple):
     """A fixed number of values, each with the rule `item`; `nonzero`: not all of them 0."""
 
     length: int
@@ -174,7 +174,7 @@ class Matrix:
         return items
 
 
-class Optional(Record):
+class Optional(NamedTuple):
     """None, or what `rule` needs."""
 
     rule: Rule
@@ -189,7 +189,7 @@ class Optional(Record):
         return None if value is None else self.rule.normalise(value)
 
 
-class Instance(Record):
+class Instance(NamedTuple):
     """An object of a class of this package."""
 
     of: type
@@ -206,7 +206,7 @@ class Instance(Record):
         return value
 
 
-class Sequence(Record):
+class Sequence(NamedTuple):
     """One or more values, each with the rule `item`."""
 
     item: Rule
@@ -241,21 +241,21 @@ def meta(rule: Rule, unit: str = "") -> dict[str, Any]:
     return {"rule": rule, "unit": unit}
 
 
-def check_fields(config: Record, path: str) -> None:
-    """Replaces every field of a frozen record by its normalised value.
+def check_fields(config: Any, path: str) -> None:
+    """Replaces every field of a frozen dataclass by its normalised value.
 
     Raises `ConfigError` with the field's path (`path` and the field's name) for the first value
     that breaks its rule.
     """
-    for field, value in items(config):
-        said = said_of(config, field)
-        rule: Rule = said["rule"]
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        rule: Rule = field.metadata["rule"]
         try:
             normal = rule.normalise(value)
         except ValueError:
-            name = f"{path}.{field}" if path else field
-            raise ConfigError(name, value, rule.text, said["unit"]) from None
-        object.__setattr__(config, field, normal)
+            name = f"{path}.{field.name}" if path else field.name
+            raise ConfigError(name, value, rule.text, field.metadata["unit"]) from None
+        object.__setattr__(config, field.name, normal)
 
 
 def require_class(name: str, value: object, cls: type) -> None:

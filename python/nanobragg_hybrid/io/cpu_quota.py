@@ -54,7 +54,7 @@ def _limit(folder: Path, version: int) -> Iterator[tuple[int, int]]:
 
 def _read(path: Path) -> str:
     try:
-        with path.open(encoding="utf-8", errors="replace") as file:
+        with path.open(encoding="ascii", errors="replace") as file:
             return file.read()
     except OSError:
         return ""

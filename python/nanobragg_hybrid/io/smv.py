@@ -12,6 +12,7 @@ import re
 import sys
 import warnings
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from nanobragg_hybrid.arrays import as_buffer, as_ndarray
@@ -50,7 +51,8 @@ class SmvImage(NamedTuple):
     pixels: NDArray[np.uint16]
 
 
-class SmvHeader(Record, kw_only=True):
+@dataclass(frozen=True, slots=True, eq=False, repr=False, kw_only=True)
+class SmvHeader(Record):
     """The numbers of a written header; lengths in metres, as the renderer has them.
 
     `beam_x_m`, `beam_y_m` are Xbeam and Ybeam before the geometry moves the beam centre (model 3);

@@ -6,11 +6,11 @@ A dotted path of the config names a field, with an index for one element of a tu
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
 from nanobragg_hybrid.config import Experiment
-from nanobragg_hybrid.record import replaced
 
 
 class Fields:
@@ -50,7 +50,7 @@ class Fields:
     def build(self) -> Experiment:
         """The experiment; ConfigError names the first field whose value breaks its rule."""
         parts = {
-            part: replaced(getattr(self._default, part), **values)
+            part: dataclasses.replace(getattr(self._default, part), **values)
             for part, values in self._set.items()
         }
-        return replaced(self._default, **parts)
+        return dataclasses.replace(self._default, **parts)

@@ -6,11 +6,12 @@ took are scanned as options again, as nanoBragg does.  -mask and -img come befor
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from nanobragg_hybrid.arrays import as_ndarray
 from nanobragg_hybrid.config import Experiment, Mask
@@ -24,7 +25,6 @@ from nanobragg_hybrid.constants import (
 from nanobragg_hybrid.errors import CommandLineError, quoted
 from nanobragg_hybrid.io.text import read_bytes
 from nanobragg_hybrid.quirks import Quirks
-from nanobragg_hybrid.record import Record, replaced
 from nanobragg_hybrid.units import energy_ev_to_wavelength_angstrom, mm_to_m
 
 from .command import Command
@@ -68,7 +68,7 @@ def _split(text: str) -> list[str]:
         raise CommandLineError(f"{quoted(text)}: {error}") from None
 
 
-class _Option(Record):
+class _Option(NamedTuple):
     """One row that fires: where, and the words behind the option word, six at most."""
 
     flag: Flag
@@ -200,7 +200,7 @@ class _Parser:
             if flag.action != "convention":
                 self.implied_pivot = flag.pivot
         if special is not None:
-            special(self, replaced(option, words=words))
+            special(self, option._replace(words=words))
         elif flag.kind == "switch":
             self.set_all(flag, flag.value)
         else:
@@ -286,8 +286,8 @@ class _Parser:
         if self.mask is None:
             return experiment
         mask = Mask(self.mask).reindexed(experiment.detector.shape)
-        detector = replaced(experiment.detector, mask=mask)
-        return replaced(experiment, detector=detector)
+        detector = dataclasses.replace(experiment.detector, mask=mask)
+        return dataclasses.replace(experiment, detector=detector)
 
     def set_cell(self) -> None:
         """Model 4.1: missing or non-positive lengths are a, missing or non-positive angles 90."""

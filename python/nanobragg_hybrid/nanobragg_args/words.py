@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from nanobragg_hybrid.errors import CommandLineError, quoted
 from nanobragg_hybrid.io.numbers import c_atof, c_atoi
-from nanobragg_hybrid.record import Record
 
 if TYPE_CHECKING:
     from .flags import Flag, Rule
 
 
-class WordReader(Record):
+class WordReader(NamedTuple):
     """Reads the words after the option word `option`, which fires `flag`.
 
     `named` says that the option word names this row; if not, the row fires only because its
