@@ -5,15 +5,17 @@
 #include "plan.h"
 
 #define PIXELS_PER_LINE 16 /* of a cache */
-#define BYTES_AHEAD 2048
+#define PIXELS_AHEAD 512
 
-/* A serial sum looks few pixels ahead: too few for memory that is in no cache. */
-static inline void read_ahead(const float *pixel)
+/* A serial sum looks few pixels ahead: too few for memory that is in no cache.  `last` is the
+ * image's last pixel. */
+static inline void read_ahead(const float *pixel, const float *last)
 {
 #if defined(__GNUC__)
-    __builtin_prefetch((const void *)((uintptr_t)pixel + BYTES_AHEAD));
+    __builtin_prefetch(last - pixel > PIXELS_AHEAD ? pixel + PIXELS_AHEAD : last);
 #else
     (void)pixel;
+    (void)last;
 #endif
 }
 
@@ -32,12 +34,12 @@ static int32_t line_end(int32_t line, int32_t fast_max)
 
 /* Adds the lit pixels of a row; mask is the row's, or NULL. */
 static void add_row(const float *row, const uint8_t *mask, int32_t fast_min, int32_t fast_max,
-                    int32_t slow, lit_sums *sums)
+                    int32_t slow, const float *last, lit_sums *sums)
 {
     lit_sums s = *sums; /* which can stay in registers */
     for (int32_t line = fast_min; line <= fast_max; line += PIXELS_PER_LINE) {
         const int32_t end = line_end(line, fast_max);
-        read_ahead(row + line);
+        read_ahead(row + line, last);
         for (int32_t fast = line; fast < end; fast++) {
             if (mask != NULL && mask[fast] == 0)
                 continue;
@@ -59,11 +61,11 @@ static void add_row(const float *row, const uint8_t *mask, int32_t fast_min, int
 /* `sum` and the squared deviations from the mean of the lit pixels of a row, one after the other.
  */
 static double add_deviations(const float *row, const uint8_t *mask, int32_t fast_min,
-                             int32_t fast_max, double mean, double sum)
+                             int32_t fast_max, const float *last, double mean, double sum)
 {
     for (int32_t line = fast_min; line <= fast_max; line += PIXELS_PER_LINE) {
         const int32_t end = line_end(line, fast_max);
-        read_ahead(row + line);
+        read_ahead(row + line, last);
         for (int32_t fast = line; fast < end; fast++) {
             if (mask != NULL && mask[fast] == 0)
                 continue;
@@ -88,12 +90,13 @@ nbh_status nbh_plan_statistics(const nbh_plan *plan, const float *image, double 
     (void)error;
     const nbh_plan_info *info = &plan->info;
     const int32_t fast_min = info->roi_fast_min, fast_max = info->roi_fast_max;
+    const float *last = image + ((int64_t)info->n_fast * info->n_slow - 1);
     memset(statistics, 0, sizeof *statistics);
     lit_sums lit = {.max = 0.0};
     for (int32_t slow = info->roi_slow_min; slow <= info->roi_slow_max; slow++) {
         const int64_t row = (int64_t)slow * info->n_fast;
         const uint8_t *mask = plan->mask != NULL ? plan->mask + row : NULL;
-        add_row(image + row, mask, fast_min, fast_max, slow, &lit);
+        add_row(image + row, mask, fast_min, fast_max, slow, last, &lit);
         statistics->pixels_in_roi += fast_min <= fast_max ? fast_max - fast_min + 1 : 0;
     }
     statistics->pixels = lit.pixels;
@@ -121,8 +124,8 @@ nbh_status nbh_plan_statistics(const nbh_plan *plan, const float *image, double 
     for (int32_t slow = info->roi_slow_min; slow <= info->roi_slow_max; slow++) {
         const int64_t row = (int64_t)slow * info->n_fast;
         const uint8_t *mask = plan->mask != NULL && !count_masked ? plan->mask + row : NULL;
-        sum_dev_sqr =
-            add_deviations(image + row, mask, fast_min, fast_max, statistics->mean, sum_dev_sqr);
+        sum_dev_sqr = add_deviations(image + row, mask, fast_min, fast_max, last, statistics->mean,
+                                     sum_dev_sqr);
     }
     const int64_t counted = count_masked ? statistics->pixels_in_roi : statistics->pixels;
     statistics->rmsd = sqrt(sum_dev_sqr / ((double)counted - 1));
