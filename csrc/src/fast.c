@@ -146,6 +146,18 @@ static void longest_axes(const nbh_plan *plan, double longest[3])
     }
 }
 
+/* The reduction by pi is off by 2^-106 for each multiple, relative to the smallest sine (at least
+ * the product of all) by 2^-46. */
+static double smallest_product(const nbh_plan *plan)
+{
+    double hkl[3], multiples = 1.0;
+    largest_indices(plan, hkl);
+    for (int i = 0; i < 3; i++)
+        if (hkl[i] * plan->shape.n_cells[i] > multiples)
+            multiples = hkl[i] * plan->shape.n_cells[i];
+    return multiples * 0x1p-60;
+}
+
 /* For which q^2 all nearest reflections are in the table, whatever the direction: |h| <= |a| |q|.
  */
 static double q_sqr_inside_table(const nbh_plan *plan)
@@ -205,6 +217,7 @@ nbh_status plan_choose_kernel(nbh_plan *plan, int32_t kernel, nbh_error *error)
     if (plan->info.kernel_reason == NBH_KERNEL_REASON_NONE) {
         for (int32_t n = 0; n < plan->info.source_count; n++)
             set_polarization_frame(plan, &plan->sources[n]);
+        plan->smallest_product = smallest_product(plan);
         plan->q_sqr_inside_table = q_sqr_inside_table(plan);
         plan->kernel = chosen->function;
         plan->info.kernel = chosen->name;

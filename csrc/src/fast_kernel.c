@@ -324,7 +324,7 @@ static inline void finish_block(const nbh_plan *plan, const block_state *s, fast
         const double f = sums->brightest_f[j];
         const int in_range = (sums->intensity[j] < LARGEST_SUM) &
                              (f * f * lattice_sqr < LARGEST_SUM) & (sums->intensity[j] >= 0.0) &
-                             (sums->smallest_product[j] >= SMALLEST_PRODUCT);
+                             (sums->smallest_product[j] >= plan->smallest_product);
         const double middle = in_range ? sums->intensity[j] : NAN;
         const double slack = 1.01 * sums->slack[j];
         low[j] = middle * (1.0 - error) - slack;

@@ -9,11 +9,9 @@
 
 #include "fast_lanes.h"
 
-/* What the bound allows for (docs/accuracy.md): the relative error of a term; what the smallest
- * |product of sines| must be for that; the absolute error of sin(x)/x - cos(x); the exponent below
- * which a Gaussian counts as 0, and exp of it, squared. */
+/* What the bound allows for (docs/accuracy.md): the relative error of a term; the absolute error of
+ * sin(x)/x - cos(x); the exponent below which a Gaussian counts as 0, and exp of it, squared. */
 #define TERM_ERROR 1.6e-12
-#define SMALLEST_PRODUCT 0x1p-40
 /* Below it, sin(x) is x to within 1e-14 of it. */
 #define SMALL_ARGUMENT 0x1p-22
 #define SPHERE_ERROR 4e-15

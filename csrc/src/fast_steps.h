@@ -47,7 +47,7 @@ static inline double largest_lattice_sqr(const nbh_plan *plan)
 {
     const double *n = plan->shape.n_cells;
     const int is_square = plan->shape.shape == NBH_SHAPE_SQUARE;
-    const double largest = (is_square ? 1.01 / SMALLEST_PRODUCT : 1.01) * n[0] * n[1] * n[2];
+    const double largest = (is_square ? 1.01 / plan->smallest_product : 1.01) * n[0] * n[1] * n[2];
     return largest * largest;
 }
 
@@ -181,7 +181,7 @@ static inline int add_square(const nbh_plan *plan, const fast_view *view, int ha
     if (!sum_square(plan, view, 0, cancel, sum, smallest))
         return 0;
     EACH_LANE
-        is_small[j] = smallest[j] < SMALLEST_PRODUCT ? 1.0 : 0.0;
+        is_small[j] = smallest[j] < plan->smallest_product ? 1.0 : 0.0;
     if (any_is_set(is_small) && !sum_square(plan, view, 1, cancel, sum, smallest))
         return 0;
     if (has_one_f)

@@ -79,10 +79,10 @@ struct nbh_plan {
     int32_t unit_pixels;
     int32_t units_are_rows; /* 1: a unit ends with a row */
 
-    /* the fast kernel, NULL: only the exact one */
+    /* the fast kernel, NULL: only the exact one, and what it needs */
     fast_kernel *kernel;
-    double q_sqr_inside_table; /* 1/m^2: up to there every step's nearest reflection is in the table
-                                  (fast kernel only) */
+    double smallest_product;   /* of the sines of a step, for which its error bound holds */
+    double q_sqr_inside_table; /* 1/m^2: up to there all nearest reflections are in the table */
 };
 
 /* Is the pixel rendered at all? */
