@@ -36,6 +36,11 @@ static inline f_table table_of(const nbh_plan *plan)
     return table;
 }
 
+static inline int is_between(double x, double first, double last)
+{
+    return (x >= first) & (x <= last);
+}
+
 /* Structure factors of the reflections h0, k0, l0, which are all in the table if `are_inside`.
  * Returns 0 if all of them are 0. */
 SPECIALISED int table_f(const f_table *t, const int are_inside, const lanes h0, const lanes k0,
@@ -48,9 +53,9 @@ SPECIALISED int table_f(const f_table *t, const int are_inside, const lanes h0, 
     EACH_LANE {
         const double place =
             MULTIPLY_ADD(h0[j], t->h_stride, MULTIPLY_ADD(k0[j], t->k_stride, l0[j]));
-        const int in = are_inside || ((h0[j] >= first[0]) & (h0[j] <= last[0]) & //
-                                      (k0[j] >= first[1]) & (k0[j] <= last[1]) & //
-                                      (l0[j] >= first[2]) & (l0[j] <= last[2]));
+        const int in = are_inside || (is_between(h0[j], first[0], last[0]) &
+                                      is_between(k0[j], first[1], last[1]) &
+                                      is_between(l0[j], first[2], last[2]));
         inside[j] = in ? 1.0 : 0.0;
         places[j] = in ? place + (ROUNDING_MAGIC - start) : ROUNDING_MAGIC;
     }

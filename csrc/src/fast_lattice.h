@@ -30,6 +30,17 @@ typedef struct lattice_factors {
     lanes smallest_product; /* of sines, over all calls; SQUARE only */
 } lattice_factors;
 
+/* Whole numbers nearest to h, k, l; next to a half, either of two. */
+SPECIALISED void whole_indices(const lanes h, const lanes k, const lanes l, lanes h0, lanes k0,
+                               lanes l0)
+{
+    EACH_LANE {
+        h0[j] = nearest_whole(h[j]);
+        k0[j] = nearest_whole(k[j]);
+        l0[j] = nearest_whole(l[j]);
+    }
+}
+
 /* Multiply by sin(pi h N) and sin(pi h), but for the signs; h0 is a whole number nearest to h.
  * With `near_zero` what is too small is replaced by numbers with the same quotient, N. */
 SPECIALISED void multiply_sines(double n, const int near_zero, double h, double h0,
@@ -74,11 +85,7 @@ OUT_OF_LINE void lattice_square(const nbh_plan *plan, const lanes h, const lanes
                                 lattice_factors *out)
 {
     lanes h0, k0, l0, numerator, denominator;
-    EACH_LANE {
-        h0[j] = nearest_whole(h[j]);
-        k0[j] = nearest_whole(k[j]);
-        l0[j] = nearest_whole(l[j]);
-    }
+    whole_indices(h, k, l, h0, k0, l0);
     parallelepiped_sines(plan->shape.n_cells, 1, h, k, l, h0, k0, l0, numerator, denominator);
     EACH_LANE {
         out->f[j] = numerator[j] / denominator[j];

@@ -118,11 +118,7 @@ SPECIALISED int sum_square_steps(const nbh_plan *plan, const fast_view *view, co
             lanes h, k, l, h0, k0, l0, f, numerator, denominator;
             miller_indices(cell, view, h, k, l);
             if (from == ONE_F) {
-                EACH_LANE {
-                    h0[j] = nearest_whole(h[j]);
-                    k0[j] = nearest_whole(k[j]);
-                    l0[j] = nearest_whole(l[j]);
-                }
+                whole_indices(h, k, l, h0, k0, l0);
             } else {
                 nearest_indices(h, k, l, h0, k0, l0);
                 if (!table_f(&table, from == INSIDE_TABLE, h0, k0, l0, f))

@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from ..arrays import Array, Buffer
     from ..trace_record import StepChoice, Trace
 
-_ANY_STEP = (-1,) * 6
-"""For `_core`'s choice of a step: layer, sub_slow, sub_fast, source, phi_step, domain."""
-
 
 class Plan:
     """An experiment with everything derived that does not depend on the pixel (model 3 to 5).
@@ -99,8 +96,9 @@ class Plan:
 
         Raises `ConfigError` (``pixel``) outside the image.
         """
-        with translated_errors(self.experiment):
-            return self._plan.trace(fast, slow, _ANY_STEP, 0, _thread_count(threads))[0]
+        from ..trace_record import StepChoice
+
+        return self.steps(fast, slow, StepChoice(), 0, threads)[0]
 
     def steps(
         self, fast: int, slow: int, choice: StepChoice, limit: int, threads: int | None = None
