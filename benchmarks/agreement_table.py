@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.torch_engine import ForwardModel
+from nanobragg_hybrid.engines.torch import ForwardModel
 
 ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = ROOT / "golden"

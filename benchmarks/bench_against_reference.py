@@ -20,8 +20,8 @@ import platform
 import sys
 from pathlib import Path
 
-from nanobragg_hybrid.cli.whole_process import CommandLine, command_lines, compare
-from nanobragg_hybrid.errors import NanobraggError
+from nanobragg_hybrid.base.errors import NanobraggError
+from nanobragg_hybrid.cli.bench.whole_process import CommandLine, command_lines, compare
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.c_engine.libnbh import build_info
+from nanobragg_hybrid.engines.c.libnbh import build_info
 
 HERE = Path(__file__).resolve().parent
 SOURCE = HERE / "callgrind_cases.c"

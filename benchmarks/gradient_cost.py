@@ -21,7 +21,7 @@ from collections.abc import Callable
 import torch
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.torch_engine import ForwardModel
+from nanobragg_hybrid.engines.torch import ForwardModel
 
 PATHS = (
     "crystal.cell_angstrom",

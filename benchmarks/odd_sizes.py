@@ -18,12 +18,13 @@ from pathlib import Path
 
 import numpy as np
 
-from nanobragg_hybrid.c_engine.engine import Plan
-from nanobragg_hybrid.cli.bench_workloads import scaled
-from nanobragg_hybrid.config import Experiment, Mask
-from nanobragg_hybrid.cores import usable_cores
-from nanobragg_hybrid.quirks import Quirks
-from nanobragg_hybrid.structure_factors import StructureFactors
+from nanobragg_hybrid.base.host import usable_cores
+from nanobragg_hybrid.cli.bench.workloads import scaled
+from nanobragg_hybrid.engines.c.engine import Plan
+from nanobragg_hybrid.model.experiment import Experiment
+from nanobragg_hybrid.model.mask import Mask
+from nanobragg_hybrid.model.quirks import Quirks
+from nanobragg_hybrid.model.structure_factors import StructureFactors
 
 PIXELS = 16384
 REPEATS = 4

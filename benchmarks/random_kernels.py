@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.c_engine import engine
-from nanobragg_hybrid.c_engine.libnbh import available_kernels
-from nanobragg_hybrid.nanobragg_args.parse import parse_command
+from nanobragg_hybrid.arguments.parse import parse_command
+from nanobragg_hybrid.engines.c import engine
+from nanobragg_hybrid.engines.c.libnbh import available_kernels
 
 SHAPES = (
     "-square_xtal",

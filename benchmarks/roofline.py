@@ -18,10 +18,10 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-from nanobragg_hybrid.c_engine.libnbh import available_kernels
-from nanobragg_hybrid.cli.bench import kernel_figures
-from nanobragg_hybrid.cli.bench_workloads import Workload, scaled
-from nanobragg_hybrid.structure_factors import StructureFactors
+from nanobragg_hybrid.cli.bench.main import kernel_figures
+from nanobragg_hybrid.cli.bench.workloads import Workload, scaled
+from nanobragg_hybrid.engines.c.libnbh import available_kernels
+from nanobragg_hybrid.model.structure_factors import StructureFactors
 
 SOURCE = Path(__file__).resolve().parent / "peak_rate.c"
 FLAGS = {

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.torch_engine import ForwardModel
+from nanobragg_hybrid.engines.torch import ForwardModel
 
 TRUE_MISSET_DEG = (12.0, 34.0, 56.0)
 DIRECTION = (2 / 3, -1 / 3, 2 / 3)

@@ -3,7 +3,7 @@
 
 PYBIND11_MODULE(_core, m)
 {
-    m.doc() = "Private binding of libnbh; nanobragg_hybrid.c_engine is its only user.";
+    m.doc() = "Private binding of libnbh; nanobragg_hybrid.engines.c and base.native are its only users.";
     register_errors(m);
     register_arrays(m);
     register_build(m);

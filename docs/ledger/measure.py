@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.c_engine.engine import plan_for
-from nanobragg_hybrid.cli.explain import Change
-from nanobragg_hybrid.cli.nanobragg import main as nanobragg
-from nanobragg_hybrid.cli.pictures import grey, white_point
+from nanobragg_hybrid.cli.nanobragg.main import main as nanobragg
+from nanobragg_hybrid.cli.umbrella.explain import Change
+from nanobragg_hybrid.cli.umbrella.pictures import grey, white_point
+from nanobragg_hybrid.engines.c.engine import plan_for
 
 CLOCK_S = 1_000_000_000.0
 """What the clock says during every run, so that a run without seeds can be repeated."""

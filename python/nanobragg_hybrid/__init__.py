@@ -12,26 +12,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._lazy import lazy_names
-from ._version import __version__
+from nanobragg_hybrid._version import __version__
+from nanobragg_hybrid.base.lazy import bind_methods, lazy_names
 
 if TYPE_CHECKING:
-    from .backends import available_backends
-    from .c_engine.libnbh import get_include, get_library
-    from .config import (
-        Beam,
-        Crystal,
-        Detector,
-        Experiment,
-        Goniometer,
-        Mask,
-        Output,
-        Sampling,
-        SavedRun,
-        Source,
-        load_run,
-    )
-    from .errors import (
+    from nanobragg_hybrid.base.errors import (
         BackendError,
         CommandLineError,
         ConfigError,
@@ -44,33 +29,34 @@ if TYPE_CHECKING:
         ResourceError,
         UnsupportedError,
     )
-    from .images import integer_image, noise_image, pgm_image
-    from .io import (
-        read_dump,
-        read_hkl,
-        read_matrix,
-        read_pgm,
-        read_raw,
-        read_smv,
-        read_source_file,
-        read_trace,
-        write_dump,
-        write_hkl,
-        write_matrix,
-        write_pgm,
-        write_png,
-        write_raw,
-        write_smv,
-        write_source_file,
-        write_trace,
-    )
-    from .quirks import LEDGER, Quirk, Quirks
-    from .result import Geometry, SimulationResult, Statistics
-    from .simulation import simulate
-    from .structure_factors import StructureFactors
-    from .trace_record import StepTrace, Trace
-    from .tracing import Tracer, trace, trace_phi, tracer
-    from .versions import build_info, show_versions
+    from nanobragg_hybrid.engines.c.libnbh import get_include, get_library
+    from nanobragg_hybrid.engines.registry import available_backends
+    from nanobragg_hybrid.formats.dump import read_dump, write_dump
+    from nanobragg_hybrid.formats.experiment_json import SavedRun, load_run
+    from nanobragg_hybrid.formats.hkl import read_hkl, write_hkl
+    from nanobragg_hybrid.formats.matrix import read_matrix, write_matrix
+    from nanobragg_hybrid.formats.pgm import read_pgm, write_pgm
+    from nanobragg_hybrid.formats.png import write_png
+    from nanobragg_hybrid.formats.raw import read_raw, write_raw
+    from nanobragg_hybrid.formats.smv import read_smv, write_smv
+    from nanobragg_hybrid.formats.source_file import read_source_file, write_source_file
+    from nanobragg_hybrid.formats.trace_text import read_trace, write_trace
+    from nanobragg_hybrid.model.beam import Beam, Source
+    from nanobragg_hybrid.model.crystal import Crystal
+    from nanobragg_hybrid.model.detector import Detector
+    from nanobragg_hybrid.model.experiment import Experiment
+    from nanobragg_hybrid.model.goniometer import Goniometer
+    from nanobragg_hybrid.model.mask import Mask
+    from nanobragg_hybrid.model.output import Output
+    from nanobragg_hybrid.model.quirks import LEDGER, Quirk, Quirks
+    from nanobragg_hybrid.model.result import Geometry, SimulationResult, Statistics
+    from nanobragg_hybrid.model.sampling import Sampling
+    from nanobragg_hybrid.model.structure_factors import StructureFactors
+    from nanobragg_hybrid.model.trace import StepTrace, Trace
+    from nanobragg_hybrid.run.pictures import integer_image, noise_image, pgm_image
+    from nanobragg_hybrid.run.simulate import simulate
+    from nanobragg_hybrid.run.trace import Tracer, trace, trace_phi, tracer
+    from nanobragg_hybrid.run.versions import build_info, show_versions
 
 __all__ = [
     "LEDGER",
@@ -140,30 +126,53 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        ".backends": "available_backends",
-        ".c_engine.libnbh": "get_include get_library",
-        ".config": (
-            "Beam Crystal Detector Experiment Goniometer Mask Output Sampling SavedRun Source "
-            "load_run"
-        ),
-        ".errors": (
+        ".base.errors": (
             "BackendError CommandLineError ConfigError ExecutableError FileAccessError "
             "FileFormatError NanobraggError NanobraggWarning RenderCancelled ResourceError "
             "UnsupportedError"
         ),
-        ".images": "integer_image noise_image pgm_image",
-        ".io": (
-            "read_dump read_hkl read_matrix read_pgm read_raw read_smv read_source_file read_trace "
-            "write_dump write_hkl write_matrix write_pgm write_png write_raw write_smv "
-            "write_source_file write_trace"
-        ),
-        ".quirks": "LEDGER Quirk Quirks",
-        ".result": "Geometry SimulationResult Statistics",
-        ".simulation": "simulate",
-        ".structure_factors": "StructureFactors",
-        ".trace_record": "StepTrace Trace",
-        ".tracing": "Tracer trace trace_phi tracer",
-        ".torch_engine": "ForwardModel",
-        ".versions": "build_info show_versions",
+        ".model.beam": "Beam Source",
+        ".model.crystal": "Crystal",
+        ".model.detector": "Detector",
+        ".model.experiment": "Experiment",
+        ".model.goniometer": "Goniometer",
+        ".model.mask": "Mask",
+        ".model.output": "Output",
+        ".model.quirks": "LEDGER Quirk Quirks",
+        ".model.result": "Geometry SimulationResult Statistics",
+        ".model.sampling": "Sampling",
+        ".model.structure_factors": "StructureFactors",
+        ".model.trace": "StepTrace Trace",
+        ".formats.dump": "read_dump write_dump",
+        ".formats.experiment_json": "SavedRun load_run",
+        ".formats.hkl": "read_hkl write_hkl",
+        ".formats.matrix": "read_matrix write_matrix",
+        ".formats.pgm": "read_pgm write_pgm",
+        ".formats.png": "write_png",
+        ".formats.raw": "read_raw write_raw",
+        ".formats.smv": "read_smv write_smv",
+        ".formats.source_file": "read_source_file write_source_file",
+        ".formats.trace_text": "read_trace write_trace",
+        ".engines.c.libnbh": "get_include get_library",
+        ".engines.registry": "available_backends",
+        ".engines.torch": "ForwardModel",
+        ".run.pictures": "integer_image noise_image pgm_image",
+        ".run.simulate": "simulate",
+        ".run.trace": "Tracer trace trace_phi tracer",
+        ".run.versions": "build_info show_versions",
     },
+)
+
+bind_methods(
+    {
+        "Experiment.resolved": f"{__name__}.run.resolve:resolved",
+        "Experiment.to_dict": f"{__name__}.formats.experiment_json:experiment_to_dict",
+        "Experiment.from_dict": f"{__name__}.formats.experiment_json:experiment_from_dict",
+        "Experiment.to_json": f"{__name__}.formats.experiment_json:experiment_to_json",
+        "Experiment.from_json": f"{__name__}.formats.experiment_json:experiment_from_json",
+        "Experiment.save": f"{__name__}.formats.experiment_json:save",
+        "Experiment.load": f"{__name__}.formats.experiment_json:load",
+        "Experiment.from_nanobragg_args": f"{__name__}.arguments.parse:experiment_from_args",
+        "Experiment.to_nanobragg_args": f"{__name__}.arguments.emit:emit_args",
+    }
 )

@@ -1,9 +1,9 @@
-"""Types of the compiled extension; only nanobragg_hybrid.c_engine imports it."""
+"""Types of the compiled extension; only base.native and engines.c import it."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .arrays import Array, Buffer
+from .base.arrays import Array, Buffer
 
 UNSET: float
 UNSET_INT: int

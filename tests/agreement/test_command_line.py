@@ -13,8 +13,8 @@ import pytest
 from recorded import link_inputs
 from with_torch import torch  # noqa: F401 (skips where it is not)
 
-from nanobragg_hybrid.cli.nanobragg import main
-from nanobragg_hybrid.nanobragg_args.flags import FLAGS
+from nanobragg_hybrid.arguments.flags import FLAGS
+from nanobragg_hybrid.cli.nanobragg.main import main
 
 BASE = (
     "-cell 70 80 90 75 85 95 -default_F 100 -lambda 1.2 -distance 100 -detpixels 12 -pixel 2 -N 5 "

@@ -8,7 +8,7 @@ from with_torch import torch
 
 import nanobragg_hybrid as nb
 from agreement import experiment_of
-from nanobragg_hybrid.torch_engine import ForwardModel
+from nanobragg_hybrid.engines.torch import ForwardModel
 
 MOST_ON_CPU = 65536  # elements of a CPU tensor while a GPU renders
 

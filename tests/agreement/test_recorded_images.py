@@ -16,7 +16,7 @@ from with_torch import torch
 import nanobragg_hybrid as nb
 from agreement import CHOSEN as CASES
 from agreement import Figures, compare, experiment_of, relative_l2
-from nanobragg_hybrid.torch_engine import ForwardModel
+from nanobragg_hybrid.engines.torch import ForwardModel
 
 FIXED = ["phi0_carryover", "roi_phi0", "os_all", "kitchen"]
 

@@ -9,7 +9,7 @@ from with_torch import torch
 
 import nanobragg_hybrid as nb
 from agreement import experiment_of
-from nanobragg_hybrid.trace_text import trace_texts
+from nanobragg_hybrid.formats.trace_text import trace_texts
 
 # Everything once that has an influence on a trace.
 CASES = """

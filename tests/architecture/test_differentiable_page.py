@@ -9,8 +9,8 @@ from pathlib import Path
 
 from torch_scenes import SCENES
 
-from nanobragg_hybrid.torch_engine import ForwardModel
-from nanobragg_hybrid.torch_engine.paths import known_names
+from nanobragg_hybrid.engines.torch import ForwardModel
+from nanobragg_hybrid.engines.torch.paths import known_names
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "differentiable.md").read_text()

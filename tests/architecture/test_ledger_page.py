@@ -16,7 +16,7 @@ from quirk_page import ROOT, ledger_table, script
 from recorded import table
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.nanobragg_args.parse import parse_command
+from nanobragg_hybrid.arguments.parse import parse_command
 
 PAGE = script().PAGE.read_text()
 RESULTS = json.loads(script().RESULTS.read_text())

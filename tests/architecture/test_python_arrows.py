@@ -12,68 +12,24 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[2] / "python" / "nanobragg_hybrid"
 NAME = "nanobragg_hybrid"
 
-VOCABULARY = {
-    "arrays",
-    "_version",
-    "_lazy",
-    "record",
-    "trace_record",
-    "trace_text",
-    "constants",
-    "errors",
-    "conventions",
-    "memory",
-    "cores",
-}
-SETTINGS = VOCABULARY | {"units", "quirks"}
-CONFIG = SETTINGS | {"config"}
-DATA = CONFIG | {"structure_factors", "result", "plan_warnings"}
-ENGINE = DATA | {"quirk_effects", "backends", "c_engine"}
-DOOR = ENGINE | {"simulation", "image_parts", "images", "tracing"}
-ARGS = DOOR | {"io", "nanobragg_args"}
+FLOORS = ("base", "model", "formats", "arguments", "engines", "run", "compare", "fit", "cli")
+"""Sub-packages from the ground up: each may import those before it, and itself."""
 
-# What a unit (a module or sub-package directly below the package) may import.
-MAY_IMPORT: dict[str, set[str]] = {
-    "_version": set(),
-    "_lazy": set(),
-    "arrays": set(),
-    "record": set(),
-    "trace_record": {"record"},
-    "trace_text": {"record", "trace_record", "errors"},
-    "constants": {"_version"},
-    "errors": set(),
-    "conventions": set(),
-    "memory": {"errors"},
-    "cores": set(),
-    "units": VOCABULARY,
-    "quirks": VOCABULARY | {"units"},
-    "config": SETTINGS,
-    "structure_factors": CONFIG,
-    "result": CONFIG | {"structure_factors"},
-    "plan_warnings": set(),
-    "quirk_effects": DATA,
-    "backends": DATA,
-    "c_engine": DATA | {"backends"},
-    "torch_engine": DATA | {"backends"},
-    "reference": DATA | {"backends", "c_engine", "io"},
-    "simulation": ENGINE,
-    "image_parts": ENGINE,
-    "images": ENGINE | {"image_parts"},
-    "tracing": ENGINE | {"simulation"},
-    "io": CONFIG | {"structure_factors", "c_engine.dump_planes", "c_engine.hkl_text"},
-    "nanobragg_args": DOOR | {"io"},
-    "parity": ARGS,
-    "cli": ARGS | {"parity", "reference", "versions"},
-    "versions": VOCABULARY,
-    "__init__": ARGS | {"versions"},
+# Inside a floor: a module below the first name may import nothing below the others.
+BLIND: dict[str, tuple[str, ...]] = {
+    "engines.c": ("engines.torch", "engines.external"),
+    "engines.torch": ("engines.c", "engines.external"),
+    "engines.protocol": ("engines.c", "engines.torch", "engines.external"),
+    "engines.registry": ("engines.c", "engines.torch", "engines.external"),
+    "compare": ("fit",),
+    "fit": ("compare",),
 }
-# Imports inside functions (or for type checkers only) that may point the other way.
-DOORS: dict[str, set[str]] = {
-    "config": {"io", "nanobragg_args", "c_engine", "structure_factors", "result"},
-    "backends": {"c_engine", "torch_engine", "reference"},
-    "versions": {"c_engine"},
-    "cores": {"io"},
-}
+# The only places that may import the compiled extension, torch, touch files, print.
+CORE = ("base.native", "engines.c")
+TORCH = ("engines.torch", "fit")
+FILES = ("base.atomic", "base.control_groups", "formats")
+PRINTS = ("cli",)
+
 HEAVY = {"torch", "matplotlib", "PIL", "cffi"}
 CALLS_THAT_TOUCH_FILES = {
     "open",
@@ -91,14 +47,13 @@ CALLS_THAT_TOUCH_FILES = {
 
 @dataclass(frozen=True)
 class Import:
-    """One imported module of the package, as `unit` or `unit.module...`, and where it stands."""
+    """One import of a module of the package, by its dotted name below the package."""
 
     target: str
     line: int
-    in_function: bool
 
 
-def _units(node: ast.AST, module: str) -> list[str]:
+def _imported(node: ast.AST, module: str) -> list[str]:
     """Full names of what an import statement of `module` imports, relative ones resolved."""
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
@@ -109,106 +64,104 @@ def _units(node: ast.AST, module: str) -> list[str]:
         parents = module.split(".")
         parents = parents[: len(parents) - node.level]
         base = ".".join([*parents, base] if base else parents)
-    if base == NAME:
-        return [f"{NAME}.{alias.name}" for alias in node.names]
+    if base == NAME or base.removeprefix(f"{NAME}.") in PACKAGES:
+        return [f"{base}.{alias.name}" for alias in node.names]
     return [base]
 
 
-def _parents(tree: ast.AST) -> dict[ast.AST, ast.AST]:
-    return {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
-
-
-def _is_type_checking(node: ast.AST) -> bool:
-    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+def _below(module: str, roots: tuple[str, ...]) -> bool:
+    """Whether a dotted name is one of `roots` or inside one."""
+    return any(module == root or module.startswith(f"{root}.") for root in roots)
 
 
 def imports_of(source: str, module: str) -> tuple[list[Import], list[tuple[str, int]]]:
-    """Imports inside the package, and top-level names of everything else with their lines.
+    """Imports inside the package, wherever they stand (in functions and for type checkers too), and
+    top-level names of everything else, with their lines.
 
-    `module` is the dotted name of the file, `.__init__` included.
+    `module` is the full dotted name of the file, `.__init__` included.
     """
-    tree = ast.parse(source)
-    parents = _parents(tree)
     inner: list[Import] = []
     outer: list[tuple[str, int]] = []
-    for node in ast.walk(tree):
-        for name in _units(node, module):
-            at: ast.AST | None = node
-            lazy = False
-            while at is not None and not lazy:
-                lazy = isinstance(at, ast.FunctionDef | ast.AsyncFunctionDef)
-                lazy = lazy or _is_type_checking(at)
-                at = parents.get(at)
+    for node in ast.walk(ast.parse(source)):
+        for name in _imported(node, module):
             line = getattr(node, "lineno", 0)
             if name == NAME or name.startswith(f"{NAME}."):
-                inner.append(Import(name.removeprefix(NAME).removeprefix("."), line, lazy))
+                inner.append(Import(name.removeprefix(NAME).removeprefix("."), line))
             else:
                 outer.append((name.split(".")[0], line))
     return inner, outer
 
 
-def _unit(module: str) -> str:
-    """`nanobragg_hybrid.config.beam` -> `config`; the package's own __init__ -> `__init__`."""
-    return module.split(".")[1]
-
-
-def _allowed(target: str, rules: set[str]) -> bool:
-    parts = target.split(".")
-    return any(".".join(parts[:n]) in rules for n in range(1, len(parts) + 1))
+def _own_name(module: str) -> str:
+    """`nanobragg_hybrid.engines.c.__init__` -> `engines.c`; the root's `__init__` -> ``."""
+    return module.removeprefix(NAME).removeprefix(".").removesuffix("__init__").rstrip(".")
 
 
 def broken_arrows(source: str, module: str) -> list[str]:
-    """One line for each import of `module` that the tables do not allow."""
-    unit = _unit(module)
-    if unit not in MAY_IMPORT:
-        return [f"{module}: {unit} is not in the table of arrows"]
-    inner, _ = imports_of(source, module)
+    """One line for each import of `module` that the floors do not allow."""
+    own = _own_name(module)
+    floor = own.split(".")[0]
+    if own in ("", "_version"):
+        return []  # the root names everything; the version imports nothing
+    if floor not in FLOORS:
+        return [f"{module}: {floor} is no floor"]
+    allowed = FLOORS[: FLOORS.index(floor) + 1]
     problems = []
-    for item in inner:
-        own = item.target.split(".")[0] == unit or item.target == ""
-        if item.target == "" and unit not in {"__init__", "cli"}:
-            own = False  # the package's __init__ imports nearly everything
-        if item.target.split(".")[-1] == "_core" or item.target.startswith("_core"):
-            own = unit == "c_engine"
-        elif not own:
-            own = _allowed(item.target, MAY_IMPORT[unit])
-            own = own or (item.in_function and _allowed(item.target, DOORS.get(unit, set())))
-        if not own:
-            problems.append(f"{module}:{item.line}: {unit} may not import {item.target or NAME}")
+    for item in imports_of(source, module)[0]:
+        target = item.target
+        if target == "_version":
+            continue
+        if _below(target, ("_core",)):
+            fine = _below(own, CORE)
+        else:
+            fine = target.split(".")[0] in allowed
+            fine = fine and not any(
+                _below(own, (blind,)) and _below(target, others) for blind, others in BLIND.items()
+            )
+        if not fine:
+            problems.append(f"{module}:{item.line}: {own} may not import {target or NAME}")
     return problems
+
+
+def torch_imports(source: str, module: str) -> list[str]:
+    """Imports of torch outside the floors that may have it, wherever they stand."""
+    if _below(_own_name(module), TORCH):
+        return []
+    lines = [line for library, line in imports_of(source, module)[1] if library == "torch"]
+    return [f"{module}:{line}: torch belongs to engines.torch" for line in lines]
 
 
 def heavy_imports(source: str, module: str) -> list[str]:
     """Imports of large libraries that would happen with `import nanobragg_hybrid`."""
-    tree = ast.parse(source)
     problems = []
-    for node in tree.body:
-        for name in _units(node, module):
+    for node in ast.parse(source).body:
+        for name in _imported(node, module):
             library = name.split(".")[0]
-            own = library == "torch" and _unit(module) == "torch_engine"  # loaded when asked for
+            own = library == "torch" and _below(_own_name(module), TORCH)  # loaded when asked for
             if library in HEAVY and not own:
                 problems.append(f"{module}:{node.lineno}: imports {name} when loaded")
     return problems
 
 
 def broken_calls(source: str, module: str) -> list[str]:
-    """Files touched outside io, and printing outside cli."""
-    unit = _unit(module)
+    """Files touched outside formats, and printing outside cli."""
+    own = _own_name(module)
+    may_touch, may_print = _below(own, FILES), _below(own, PRINTS)
     problems = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Call):
             function = node.func
             bare = isinstance(function, ast.Name)
             name = getattr(function, "id" if bare else "attr", "")
-            # A bare read_text() is a function of io; as an attribute it is a path's method.
+            # A bare read_text() is a function of formats; as an attribute it is a path's method.
             touches = name == "open" if bare else name in CALLS_THAT_TOUCH_FILES
             nowhere = bool(node.args) and ast.unparse(node.args[0]) == "os.devnull"
-            if unit != "io" and touches and not nowhere:
-                problems.append(f"{module}:{node.lineno}: {name}() belongs to io")
-            if unit != "cli" and bare and name == "print":
+            if not may_touch and touches and not nowhere:
+                problems.append(f"{module}:{node.lineno}: {name}() belongs to formats")
+            if not may_print and bare and name == "print":
                 problems.append(f"{module}:{node.lineno}: print() belongs to cli")
         if (
-            unit != "cli"
+            not may_print
             and isinstance(node, ast.Attribute)
             and isinstance(node.value, ast.Name)
             and (node.value.id, node.attr) in {("sys", "stdout"), ("sys", "stderr")}
@@ -217,11 +170,61 @@ def broken_calls(source: str, module: str) -> list[str]:
     return problems
 
 
+def cycles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """The groups of modules that import each other, sorted (Tarjan's algorithm)."""
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    found: list[list[str]] = []
+
+    def visit(name: str) -> None:
+        index[name] = low[name] = len(index)
+        stack.append(name)
+        for other in sorted(graph.get(name, ())):
+            if other not in index:
+                visit(other)
+                low[name] = min(low[name], low[other])
+            elif other in stack:
+                low[name] = min(low[name], index[other])
+        if low[name] == index[name]:
+            at = stack.index(name)
+            group = sorted(stack[at:])
+            del stack[at:]
+            if len(group) > 1 or name in graph.get(name, ()):
+                found.append(group)
+
+    for name in sorted(graph):
+        if name not in index:
+            visit(name)
+    return found
+
+
 def _module_name(path: Path) -> str:
     return ".".join([NAME, *path.relative_to(PACKAGE).with_suffix("").parts])
 
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
+PACKAGES = {".".join(p.parent.relative_to(PACKAGE).parts) for p in PACKAGE.rglob("__init__.py")}
+
+
+def import_graph() -> dict[str, set[str]]:
+    """Module -> the modules of the package that it imports anywhere; the root is not in it."""
+    names = {_own_name(_module_name(path)) for path in MODULES}
+    graph: dict[str, set[str]] = {}
+    for path in MODULES:
+        module = _module_name(path)
+        own = _own_name(module)
+        if own == "":
+            continue
+        targets = set()
+        for item in imports_of(path.read_text(), module)[0]:
+            target = item.target
+            while target and target not in names:
+                target = target.rpartition(".")[0]
+            if target:
+                targets.add(target)
+        graph[own] = targets
+    return graph
 
 
 @pytest.mark.parametrize("path", MODULES, ids=_module_name)
@@ -230,90 +233,126 @@ def test_module_keeps_the_rules(path: Path) -> None:
     assert broken_arrows(source, module) == []
     assert broken_calls(source, module) == []
     assert heavy_imports(source, module) == []
+    assert torch_imports(source, module) == []
 
 
-def test_table_names_every_unit() -> None:
-    units = {path.stem for path in PACKAGE.glob("*.py")}
-    units |= {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
-    assert units <= MAY_IMPORT.keys()
+def test_every_folder_is_a_floor() -> None:
+    folders = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert folders <= set(FLOORS)
+    modules = {path.stem for path in PACKAGE.glob("*.py")}
+    assert modules == {"__init__", "_version"}
 
 
-@pytest.mark.parametrize(
-    ("unit", "statement"),
-    [
-        ("config.beam", "from nanobragg_hybrid.units import mm_to_m"),
-        ("config.beam", "from ..errors import ConfigError"),
-        ("config.beam", "from .field import checked"),
-        ("config.experiment", "def load():\n    from nanobragg_hybrid.io.text import read"),
-        ("config.experiment", "if TYPE_CHECKING:\n    from ..result import SimulationResult"),
-        ("c_engine.engine", "from . import _core"),
-        ("c_engine.engine", "from nanobragg_hybrid import _core"),
-        ("io.hkl", "from ..c_engine.hkl_text import parse_hkl_text"),
-        ("cli.nanobragg", "from ..io.raw import write_raw"),
-        ("backends", "def load():\n    from .c_engine import engine"),
-    ],
-)
-def test_arrow_is_accepted(unit: str, statement: str) -> None:
-    assert broken_arrows(statement, f"{NAME}.{unit}") == []
+def test_no_modules_import_each_other() -> None:
+    assert cycles(import_graph()) == []
 
 
 @pytest.mark.parametrize(
-    ("unit", "statement", "target"),
+    ("graph", "expected"),
     [
-        ("config.beam", "from nanobragg_hybrid.c_engine import engine", "c_engine"),
-        ("config.beam", "import nanobragg_hybrid.io.text", "io.text"),
-        ("config.experiment", "def load():\n    from ..cli import log", "cli"),
-        ("units", "from .config import Beam", "config"),
-        ("units", "import nanobragg_hybrid", NAME),
-        ("io.hkl", "from ..c_engine.engine import render", "c_engine.engine"),
-        ("io.hkl", "from ..nanobragg_args.parse import parse", "nanobragg_args.parse"),
-        ("simulation", "from .cli import log", "cli"),
-        ("simulation", "from . import _core", "_core"),
-        ("backends", "from .c_engine import engine", "c_engine"),
-        ("images", "from .io.smv import write_smv", "io.smv"),
+        ({"a": {"b"}, "b": {"c"}, "c": set()}, []),
+        ({"a": {"b"}, "b": {"a"}}, [["a", "b"]]),
+        ({"a": {"a"}}, [["a"]]),
+        ({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}, [["a", "b", "c"]]),
     ],
 )
-def test_arrow_is_refused(unit: str, statement: str, target: str) -> None:
-    (problem,) = broken_arrows(statement, f"{NAME}.{unit}")
-    assert problem.endswith(f"{unit.split('.', maxsplit=1)[0]} may not import {target}")
-
-
-def test_unknown_unit_is_refused() -> None:
-    (problem,) = broken_arrows("", f"{NAME}.helpers")
-    assert problem.endswith("helpers is not in the table of arrows")
+def test_cycles(graph: dict[str, set[str]], expected: list[list[str]]) -> None:
+    assert cycles(graph) == expected
 
 
 @pytest.mark.parametrize(
-    ("unit", "statement", "accepted"),
+    ("module", "statement"),
     [
-        ("io.raw", "open('a', 'rb')", True),
-        ("io.raw", "path.read_bytes()", True),
-        ("config.beam", "open('a')", False),
-        ("config.beam", "read_text('a')", True),
-        ("c_engine.engine", "header.read_text()", False),
-        ("cli.facts", "path.write_text('x')", False),
-        ("simulation", "numpy.fromfile('a')", False),
-        ("cli.log", "os.open(os.devnull, os.O_WRONLY)", True),
-        ("cli.log", "os.open('a', os.O_WRONLY)", False),
-        ("cli.log", "print(1)", True),
-        ("cli.log", "sys.stderr.write('x')", True),
-        ("io.raw", "print(1)", False),
-        ("simulation", "sys.stdout.write('x')", False),
-        ("simulation", "sys.exit(1)", True),
+        ("model.beam", "from nanobragg_hybrid.base.units import mm_to_m"),
+        ("model.beam", "from ..base.errors import ConfigError"),
+        ("model.beam", "from .validate import checked"),
+        ("base.errors", "from nanobragg_hybrid._version import __version__"),
+        ("engines.c.engine", "from nanobragg_hybrid import _core"),
+        ("base.native", "from nanobragg_hybrid import _core"),
+        ("engines.external.engine", "from nanobragg_hybrid.engines.c.plan import Plan"),
+        ("engines.torch.model", "from nanobragg_hybrid.engines.protocol import Engine"),
+        ("cli.nanobragg.run", "from ...formats.raw import write_raw"),
+        ("__init__", "from nanobragg_hybrid.cli import tool"),
     ],
 )
-def test_calls(unit: str, statement: str, accepted: bool) -> None:
-    assert (broken_calls(statement, f"{NAME}.{unit}") == []) is accepted
+def test_arrow_is_accepted(module: str, statement: str) -> None:
+    assert broken_arrows(statement, f"{NAME}.{module}") == []
 
 
 @pytest.mark.parametrize(
-    ("statement", "accepted"),
+    ("module", "statement", "target"),
     [
-        ("import torch", False),
-        ("from PIL import Image", False),
-        ("def f():\n    from PIL import Image", True),
-        ("import numpy as np", True),
+        ("model.beam", "from nanobragg_hybrid.engines.c import engine", "engines.c.engine"),
+        ("model.beam", "import nanobragg_hybrid.formats.text", "formats.text"),
+        ("model.experiment", "def load():\n    from ..formats import text", "formats.text"),
+        ("model.experiment", "if TYPE_CHECKING:\n    from ..run.trace import Tracer", "run.trace"),
+        ("base.units", "from ..model.beam import Beam", "model.beam"),
+        ("base.units", "import nanobragg_hybrid", NAME),
+        ("formats.hkl", "from ..engines.c.engine import Plan", "engines.c.engine"),
+        ("run.simulate", "from nanobragg_hybrid.cli import tool", "cli.tool"),
+        ("run.simulate", "from nanobragg_hybrid import _core", "_core"),
+        ("engines.torch.model", "from nanobragg_hybrid import _core", "_core"),
+        ("engines.torch.model", "from ..c.plan import Plan", "engines.c.plan"),
+        ("engines.c.engine", "from ..torch.model import ForwardModel", "engines.torch.model"),
+        ("engines.registry", "def f():\n    from .c import engine", "engines.c.engine"),
     ],
 )
-def test_heavy_imports(statement: str, accepted: bool) -> None:
-    assert (heavy_imports(statement, f"{NAME}.io.png") == []) is accepted
+def test_arrow_is_refused(module: str, statement: str, target: str) -> None:
+    (problem,) = broken_arrows(statement, f"{NAME}.{module}")
+    assert problem.endswith(f"{module} may not import {target}")
+
+
+def test_unknown_floor_is_refused() -> None:
+    (problem,) = broken_arrows("", f"{NAME}.helpers.text")
+    assert problem.endswith("helpers is no floor")
+
+
+@pytest.mark.parametrize(
+    ("module", "statement", "accepted"),
+    [
+        ("formats.raw", "open('a', 'rb')", True),
+        ("formats.raw", "path.read_bytes()", True),
+        ("base.atomic", "os.fdopen(3)", True),
+        ("base.host", "open('a')", False),
+        ("model.beam", "open('a')", False),
+        ("model.beam", "read_text('a')", True),
+        ("engines.c.engine", "header.read_text()", False),
+        ("cli.nanobragg.facts", "path.write_text('x')", False),
+        ("run.simulate", "numpy.fromfile('a')", False),
+        ("cli.nanobragg.log", "os.open(os.devnull, os.O_WRONLY)", True),
+        ("cli.nanobragg.log", "os.open('a', os.O_WRONLY)", False),
+        ("cli.nanobragg.log", "print(1)", True),
+        ("cli.nanobragg.log", "sys.stderr.write('x')", True),
+        ("formats.raw", "print(1)", False),
+        ("run.simulate", "sys.stdout.write('x')", False),
+        ("run.simulate", "sys.exit(1)", True),
+    ],
+)
+def test_calls(module: str, statement: str, accepted: bool) -> None:
+    assert (broken_calls(statement, f"{NAME}.{module}") == []) is accepted
+
+
+@pytest.mark.parametrize(
+    ("module", "statement", "accepted"),
+    [
+        ("formats.png", "import torch", False),
+        ("formats.png", "from PIL import Image", False),
+        ("formats.png", "def f():\n    from PIL import Image", True),
+        ("formats.png", "import numpy as np", True),
+        ("engines.torch.model", "import torch", True),
+    ],
+)
+def test_heavy_imports(module: str, statement: str, accepted: bool) -> None:
+    assert (heavy_imports(statement, f"{NAME}.{module}") == []) is accepted
+
+
+@pytest.mark.parametrize(
+    ("module", "statement", "accepted"),
+    [
+        ("engines.torch.model", "import torch", True),
+        ("engines.c.engine", "def f():\n    import torch", False),
+        ("run.simulate", "if TYPE_CHECKING:\n    from torch import Tensor", False),
+    ],
+)
+def test_torch_imports(module: str, statement: str, accepted: bool) -> None:
+    assert (torch_imports(statement, f"{NAME}.{module}") == []) is accepted

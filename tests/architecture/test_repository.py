@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.c_engine.cffi_view import load
+from nanobragg_hybrid.engines.c.cffi_view import load
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from nanobragg_hybrid.c_engine.libnbh import build_info
+from nanobragg_hybrid.engines.c.libnbh import build_info
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "callgrind_counts.py"
 KEPT = {"compiler": "gcc 1", "instructions": {"still": 1000, "text": 500}}

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from nanobragg_hybrid.c_engine.engine import Plan
-from nanobragg_hybrid.quirks import Quirks
-from nanobragg_hybrid.structure_factors import StructureFactors
+from nanobragg_hybrid.engines.c.engine import Plan
+from nanobragg_hybrid.model.quirks import Quirks
+from nanobragg_hybrid.model.structure_factors import StructureFactors
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "odd_sizes.py"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nanobragg_hybrid.c_engine import cffi_view
+from nanobragg_hybrid.engines.c import cffi_view
 
 
 @pytest.fixture(scope="session")

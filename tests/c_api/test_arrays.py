@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nanobragg_hybrid import _core
-from nanobragg_hybrid.c_engine.dump_planes import new_table, read_plane, write_plane
+from nanobragg_hybrid.base.native import new_table, read_plane, write_plane
 
 ROI = (0, 2, 0, 1)
 IMAGE = np.arange(6, dtype=np.float32).reshape(2, 3)

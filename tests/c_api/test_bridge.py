@@ -8,27 +8,25 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nanobragg_hybrid import _core, units
-from nanobragg_hybrid.c_engine import bridge, engine
-from nanobragg_hybrid.config import (
-    Beam,
-    Crystal,
-    Detector,
-    Experiment,
-    Goniometer,
-    Mask,
-    Sampling,
-    Source,
-)
-from nanobragg_hybrid.errors import (
+from nanobragg_hybrid import _core
+from nanobragg_hybrid.base import units
+from nanobragg_hybrid.base.errors import (
     BackendError,
     ConfigError,
     RenderCancelled,
     ResourceError,
     UnsupportedError,
 )
-from nanobragg_hybrid.quirks import Quirks
-from nanobragg_hybrid.structure_factors import StructureFactors
+from nanobragg_hybrid.engines.c import bridge, engine
+from nanobragg_hybrid.model.beam import Beam, Source
+from nanobragg_hybrid.model.crystal import Crystal
+from nanobragg_hybrid.model.detector import Detector
+from nanobragg_hybrid.model.experiment import Experiment
+from nanobragg_hybrid.model.goniometer import Goniometer
+from nanobragg_hybrid.model.mask import Mask
+from nanobragg_hybrid.model.quirks import Quirks
+from nanobragg_hybrid.model.sampling import Sampling
+from nanobragg_hybrid.model.structure_factors import StructureFactors
 
 CELL = Crystal(cell_angstrom=(70.0, 80.0, 90.0), cell_deg=(75.0, 85.0, 95.0))
 F100 = StructureFactors.constant(100.0)

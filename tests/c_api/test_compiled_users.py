@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.c_engine import engine
-from nanobragg_hybrid.c_engine.libnbh import build_info
+from nanobragg_hybrid.engines.c import engine
+from nanobragg_hybrid.engines.c.libnbh import build_info
 
 SOURCES = Path(__file__).parents[2] / "csrc" / "tests"
 CC = shutil.which("cc")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from nanobragg_hybrid.c_engine.libnbh import build_info
+from nanobragg_hybrid.engines.c.libnbh import build_info
 
 Create = Callable[..., tuple[int, Any, Any]]
 UNSET = -sys.float_info.max

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from nanobragg_hybrid import _core
-from nanobragg_hybrid.c_engine import images
-from nanobragg_hybrid.errors import ConfigError
+from nanobragg_hybrid.base.errors import ConfigError
+from nanobragg_hybrid.engines.c import images
 
 WHOLE = (0, 3, 0, 1)
 

@@ -11,11 +11,11 @@ import pytest
 
 import nanobragg_hybrid
 from nanobragg_hybrid import _core
-from nanobragg_hybrid.c_engine import bridge
-from nanobragg_hybrid.config import Experiment
-from nanobragg_hybrid.plan_warnings import SENTENCES
-from nanobragg_hybrid.quirks import LEDGER, Quirks
-from nanobragg_hybrid.trace_record import STEP_PLACE, StepChoice, StepTrace
+from nanobragg_hybrid.engines.c import bridge
+from nanobragg_hybrid.model.experiment import Experiment
+from nanobragg_hybrid.model.plan_warnings import SENTENCES
+from nanobragg_hybrid.model.quirks import LEDGER, Quirks
+from nanobragg_hybrid.model.trace import STEP_PLACE, StepChoice, StepTrace
 
 PARTS = ("beam", "crystal", "goniometer", "detector", "sampling")
 NOT_IN_THE_PLAN = "output"  # the integer images' settings

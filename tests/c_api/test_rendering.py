@@ -14,11 +14,15 @@ import pytest
 from ctrl_c import ctrl_c_raises
 
 from nanobragg_hybrid import _core
-from nanobragg_hybrid.c_engine import engine, images
-from nanobragg_hybrid.config import Crystal, Detector, Experiment, Goniometer, Sampling
-from nanobragg_hybrid.errors import ConfigError, RenderCancelled
-from nanobragg_hybrid.quirks import Quirks
-from nanobragg_hybrid.structure_factors import StructureFactors
+from nanobragg_hybrid.base.errors import ConfigError, RenderCancelled
+from nanobragg_hybrid.engines.c import engine, images
+from nanobragg_hybrid.model.crystal import Crystal
+from nanobragg_hybrid.model.detector import Detector
+from nanobragg_hybrid.model.experiment import Experiment
+from nanobragg_hybrid.model.goniometer import Goniometer
+from nanobragg_hybrid.model.quirks import Quirks
+from nanobragg_hybrid.model.sampling import Sampling
+from nanobragg_hybrid.model.structure_factors import StructureFactors
 
 TRICLINIC = Crystal(
     cell_angstrom=(70.0, 80.0, 90.0),

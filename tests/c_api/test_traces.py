@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from nanobragg_hybrid.trace_record import STEP_PLACE
+from nanobragg_hybrid.model.trace import STEP_PLACE
 
 Create = Callable[..., tuple[int, Any, Any]]
 COUNTS = (2, 2, 2, 3, 2, 2)

@@ -21,10 +21,11 @@ import pytest
 from recorded import program
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.cli import outputs as outputs_module
-from nanobragg_hybrid.cli.nanobragg import main
-from nanobragg_hybrid.io.atomic import AtomicFiles
-from nanobragg_hybrid.nanobragg_args.flags import FLAGS
+from nanobragg_hybrid.arguments.flags import FLAGS
+from nanobragg_hybrid.base.atomic import AtomicFiles
+from nanobragg_hybrid.cli.nanobragg import outputs as outputs_module
+from nanobragg_hybrid.cli.nanobragg.main import main
+from nanobragg_hybrid.formats.smv import SmvHeader
 
 BASE = "-cell 50 60 70 90 90 90 -default_F 10 -detpixels 8 -pixel 0.5 -N 5 -seed 1 -noprogress"
 IMAGES = {"floatimage.bin", "intimage.img", "image.pgm", "noiseimage.img"}
@@ -343,7 +344,7 @@ def test_more_than_memory(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("nanobragg_hybrid.memory.physical_memory_bytes", lambda: 2**36)
+    monkeypatch.setattr("nanobragg_hybrid.base.host.physical_memory_bytes", lambda: 2**36)
     message = refusal(words.split(), folder, capsys)
     assert part in message
     assert message.startswith("need ")
@@ -351,7 +352,7 @@ def test_more_than_memory(
 
 
 def test_more_than_memory_in_python(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nanobragg_hybrid.memory.physical_memory_bytes", lambda: 1000)
+    monkeypatch.setattr("nanobragg_hybrid.base.host.physical_memory_bytes", lambda: 1000)
     factors = nb.StructureFactors.constant(1.0)
     crystal = nb.Crystal(cell_angstrom=(10, 10, 10))
     fits = nb.Experiment(crystal=crystal, detector=nb.Detector(n_fast=250, n_slow=1))
@@ -477,11 +478,11 @@ def test_unwritable_output_in_python(write: Callable[..., None], tmp_path: Path)
     assert content(tmp_path).keys() == {"file"}
 
 
-def result_header() -> nb.io.SmvHeader:
+def result_header() -> SmvHeader:
     crystal = nb.Crystal(cell_angstrom=(10, 10, 10))
     experiment = nb.Experiment(crystal=crystal, detector=nb.Detector(n_fast=1, n_slow=1))
     result = nb.simulate(experiment, nb.StructureFactors.constant(1.0))
-    return nb.io.SmvHeader.from_plan_info(result.info)
+    return SmvHeader.from_plan_info(result.info)
 
 
 # Words

@@ -13,14 +13,15 @@ from typing import Any
 
 import pytest
 
-from nanobragg_hybrid.c_engine.libnbh import available_kernels
-from nanobragg_hybrid.cli import bench as bench_module
-from nanobragg_hybrid.cli import bench_workloads, whole_process
-from nanobragg_hybrid.cli.bench import kernel_figures, share_redone, thread_figures
-from nanobragg_hybrid.cli.bench_workloads import Workload, scaled, series, workloads
-from nanobragg_hybrid.cli.umbrella import main
-from nanobragg_hybrid.errors import BackendError
-from nanobragg_hybrid.structure_factors import StructureFactors
+from nanobragg_hybrid.base.errors import BackendError
+from nanobragg_hybrid.cli.bench import main as bench_module
+from nanobragg_hybrid.cli.bench import whole_process
+from nanobragg_hybrid.cli.bench import workloads as bench_workloads
+from nanobragg_hybrid.cli.bench.main import kernel_figures, share_redone, thread_figures
+from nanobragg_hybrid.cli.bench.workloads import Workload, scaled, series, workloads
+from nanobragg_hybrid.cli.umbrella.main import main
+from nanobragg_hybrid.engines.c.libnbh import available_kernels
+from nanobragg_hybrid.model.structure_factors import StructureFactors
 
 TINY = Workload("tiny", scaled(8, phi_steps=2, domains=2), StructureFactors.constant(100.0))
 
@@ -152,7 +153,9 @@ def test_runs_must_be_positive(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_file_that_cannot_be_written_is_known_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("nanobragg_hybrid.cli.bench.bench", lambda **_: pytest.fail("measured"))
+    monkeypatch.setattr(
+        "nanobragg_hybrid.cli.bench.main.bench", lambda **_: pytest.fail("measured")
+    )
     path = tmp_path / "nowhere" / "figures.json"
     assert main(["bench", "--json", str(path)]) == 1
     assert f"{path}: No such file or directory" in capsys.readouterr().err

@@ -16,13 +16,13 @@ import pytest
 from recorded import INPUTS, link_inputs, program, table
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.cli import run as run_module
-from nanobragg_hybrid.cli.help import USAGE
+from nanobragg_hybrid.base.errors import CommandLineError
 from nanobragg_hybrid.cli.json_text import json_text
-from nanobragg_hybrid.cli.nanobragg import main
-from nanobragg_hybrid.cli.options import split_options
-from nanobragg_hybrid.cli.progress import Progress
-from nanobragg_hybrid.errors import CommandLineError
+from nanobragg_hybrid.cli.nanobragg import run as run_module
+from nanobragg_hybrid.cli.nanobragg.help import USAGE
+from nanobragg_hybrid.cli.nanobragg.main import main
+from nanobragg_hybrid.cli.nanobragg.options import split_options
+from nanobragg_hybrid.cli.nanobragg.progress import Progress
 
 SMALL = "-cell 50 60 70 90 90 90 -default_F 10 -detpixels 16 -pixel 0.5 -N 5 -seed 1".split()
 IMAGES = {"floatimage.bin", "intimage.img", "image.pgm", "noiseimage.img"}
@@ -505,8 +505,9 @@ def test_a_full_disk(words: list[str], tmp_path: Path) -> None:
 @pytest.mark.parametrize("word", ["--version", "--help"])
 def test_version_and_help_need_no_numpy(word: str) -> None:
     script = (
-        "import sys; from nanobragg_hybrid.cli.nanobragg import main; status = main(sys.argv[1:]);"
-        "unwanted = {'numpy', 'inspect', 'nanobragg_hybrid.config', 'nanobragg_hybrid._core'};"
+        "import sys; from nanobragg_hybrid.cli.nanobragg.main import main;"
+        "status = main(sys.argv[1:]);"
+        "unwanted = {'numpy', 'inspect', 'nanobragg_hybrid.model.beam', 'nanobragg_hybrid._core'};"
         "sys.exit(str(unwanted & set(sys.modules)) if unwanted & set(sys.modules) else status)"
     )
     done = subprocess.run(
@@ -517,9 +518,11 @@ def test_version_and_help_need_no_numpy(word: str) -> None:
 
 def test_a_run_imports_only_what_it_needs(tmp_path: Path) -> None:
     script = (
-        "import sys; from nanobragg_hybrid.cli.nanobragg import main; status = main(sys.argv[1:]);"
+        "import sys; from nanobragg_hybrid.cli.nanobragg.main import main;"
+        "status = main(sys.argv[1:]);"
         "unwanted = {'json', 'secrets', 'tempfile', 'shutil', 'importlib.metadata', 'difflib',"
-        "'nanobragg_hybrid.io.hkl', 'nanobragg_hybrid.io.dump', 'nanobragg_hybrid.io.png'};"
+        "'nanobragg_hybrid.formats.hkl', 'nanobragg_hybrid.formats.dump',"
+        "'nanobragg_hybrid.formats.png'};"
         "sys.exit(str(unwanted & set(sys.modules)) if unwanted & set(sys.modules) else status)"
     )
     done = subprocess.run(

@@ -11,9 +11,10 @@ import pytest
 from recorded import INPUTS, table
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.c_engine.engine import plan_for
-from nanobragg_hybrid.errors import ConfigError
-from nanobragg_hybrid.nanobragg_args import emit_args, parse_command
+from nanobragg_hybrid.arguments.emit import emit_args
+from nanobragg_hybrid.arguments.parse import parse_command
+from nanobragg_hybrid.base.errors import ConfigError
+from nanobragg_hybrid.engines.c.engine import plan_for
 
 CELL = {"crystal.cell_angstrom": (70.0, 80.0, 90.0), "crystal.cell_deg": (75.0, 85.0, 95.0)}
 F1 = nb.StructureFactors.constant(1.0)

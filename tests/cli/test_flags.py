@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from nanobragg_hybrid.cli.help import help_text
-from nanobragg_hybrid.nanobragg_args.fields import Fields
-from nanobragg_hybrid.nanobragg_args.flags import FLAGS, OWN_OPTIONS, STEMS, SUBJECTS, Flag
+from nanobragg_hybrid.arguments.fields import Fields
+from nanobragg_hybrid.arguments.flags import FLAGS, OWN_OPTIONS, STEMS, SUBJECTS, Flag
+from nanobragg_hybrid.cli.nanobragg.help import help_text
 
 SPELLINGS = [spelling for flag in FLAGS for spelling in flag.spellings]
 

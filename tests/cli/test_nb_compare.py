@@ -20,8 +20,8 @@ from PIL import Image
 from recorded import GOLDEN, INPUTS, image, program
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.cli import compare_suite
-from nanobragg_hybrid.cli.nb_compare import main
+from nanobragg_hybrid.cli.compare import suite as compare_suite
+from nanobragg_hybrid.cli.compare.main import main
 
 SMALL = (
     "-cell 70 80 90 75 85 95 -default_F 100 -lambda 1 -distance 100 -detpixels 48 -pixel 0.8 "

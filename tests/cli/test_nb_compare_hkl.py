@@ -11,7 +11,7 @@ from json_schema import problems, schema
 from recorded import INPUTS
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.cli.nb_compare_hkl import main
+from nanobragg_hybrid.cli.compare_hkl.main import main
 
 HKL = str(INPUTS / "full.hkl")
 

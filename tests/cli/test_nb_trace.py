@@ -14,9 +14,9 @@ from json_schema import problems, schema
 from recorded import program, table
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.cli.nb_trace import main
-from nanobragg_hybrid.trace_record import QUANTITIES
-from nanobragg_hybrid.trace_text import parse_trace
+from nanobragg_hybrid.cli.trace.main import main
+from nanobragg_hybrid.formats.trace_text import parse_trace
+from nanobragg_hybrid.model.trace import QUANTITIES
 
 ARGS = shlex.split(table("traces")["triclinic"]["args"])
 PIXEL = ["--pixel", "10", "20"]
@@ -355,7 +355,7 @@ def test_an_engine_that_raises_has_failed(monkeypatch: pytest.MonkeyPatch, capsy
     def fail(*_: object, **_options: object) -> None:
         raise ZeroDivisionError("by zero")
 
-    monkeypatch.setattr("nanobragg_hybrid.tracing.Tracer.trace", fail)
+    monkeypatch.setattr("nanobragg_hybrid.run.trace.Tracer.trace", fail)
     assert main([*PIXEL, "--", *ARGS]) == 2
     assert capsys.readouterr().err == "nb-trace: error: c: ZeroDivisionError: by zero\n"
 

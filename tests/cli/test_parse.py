@@ -13,16 +13,17 @@ import numpy as np
 import pytest
 from recorded import INPUTS, table
 
-from nanobragg_hybrid.config import Mask
-from nanobragg_hybrid.errors import (
+from nanobragg_hybrid.arguments.command import Command
+from nanobragg_hybrid.arguments.flags import FLAGS
+from nanobragg_hybrid.arguments.parse import parse_command
+from nanobragg_hybrid.base.errors import (
     CommandLineError,
     ConfigError,
     FileAccessError,
     FileFormatError,
 )
-from nanobragg_hybrid.nanobragg_args import Command, parse_command
-from nanobragg_hybrid.nanobragg_args.flags import FLAGS
-from nanobragg_hybrid.quirks import Quirks
+from nanobragg_hybrid.model.mask import Mask
+from nanobragg_hybrid.model.quirks import Quirks
 
 
 def parsed(words: str, **options: Any) -> Command:

@@ -14,9 +14,9 @@ from PIL import Image
 from recorded import INPUTS, table
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.cli.explain import COLOURS, Change
-from nanobragg_hybrid.cli.ledger import ledger_lines
-from nanobragg_hybrid.cli.umbrella import main
+from nanobragg_hybrid.cli.umbrella.explain import COLOURS, Change
+from nanobragg_hybrid.cli.umbrella.ledger import ledger_lines
+from nanobragg_hybrid.cli.umbrella.main import main
 
 SMALL = "-cell 70 80 90 90 90 90 -default_F 100 -N 5 -detpixels 24 -pixel 1 -oversample 1 -seed 1"
 

@@ -16,7 +16,7 @@ from recorded import FACTS, PILATUS_ARGS, Run, arguments, program, run_in_proces
 from structure_factor_files import structure_factors_of
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.cli.umbrella import main
+from nanobragg_hybrid.cli.umbrella.main import main
 
 EXPECTED = table("pilatus_expected")
 THREADS = [1, 2, 3, 5, 16]

@@ -14,7 +14,7 @@ from structure_factor_files import structure_factors_of
 
 import nanobragg_hybrid as nb
 from agreement import compare, relative_l2
-from nanobragg_hybrid.cli.nb_compare import main
+from nanobragg_hybrid.cli.compare.main import main
 
 EXPECTED = table("pilatus_expected")
 

@@ -13,7 +13,8 @@ from recorded import PILATUS_ARGS, table
 from structure_factor_files import structure_factors_of
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.cli import nb_compare_hkl, nb_trace
+from nanobragg_hybrid.cli.compare_hkl import main as nb_compare_hkl
+from nanobragg_hybrid.cli.trace import main as nb_trace
 
 # The quirk shows in pixel fast 1039, slow 685 (and in fast 685, slow 1039, the brightest).
 PIXEL = ["--pixel", "1039", "685"]

@@ -22,7 +22,7 @@ from recorded import (
 from recorded import run_in_process as run_command
 
 from agreement import CHOSEN, compare
-from nanobragg_hybrid.c_engine.libnbh import available_kernels
+from nanobragg_hybrid.engines.c.libnbh import available_kernels
 
 CASES = table("cases")
 # Left to benchmarks/agreement_table.py: many steps, or a table of many million reflections.

@@ -12,9 +12,9 @@ from recorded import PILATUS_ARGS, table
 from structure_factor_files import structure_factors_of
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.c_engine import engine
-from nanobragg_hybrid.trace_record import STEP_PLACE
-from nanobragg_hybrid.trace_text import trace_texts
+from nanobragg_hybrid.engines.c import engine
+from nanobragg_hybrid.formats.trace_text import trace_texts
+from nanobragg_hybrid.model.trace import STEP_PLACE
 
 CASES = table("cases")
 TRACES = table("traces")

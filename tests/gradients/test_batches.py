@@ -7,7 +7,7 @@ from torch_scenes import SCENES, projection, values_of
 from with_torch import torch
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.torch_engine import ForwardModel
+from nanobragg_hybrid.engines.torch import ForwardModel
 
 LENGTH = 3
 SUBSETS = {

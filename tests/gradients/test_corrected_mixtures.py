@@ -12,7 +12,7 @@ from derivatives import sweep
 from torch_scenes import CORRECTED, SCENES, projection
 from with_torch import torch
 
-from nanobragg_hybrid.torch_engine import ForwardModel
+from nanobragg_hybrid.engines.torch import ForwardModel
 
 TOLERANCE = 1e-6  # as in test_paths
 NAMES = (

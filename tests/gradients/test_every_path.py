@@ -12,8 +12,8 @@ from torch_scenes import SCENES, projection, values_of
 from with_torch import torch
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.torch_engine import ForwardModel
-from nanobragg_hybrid.torch_engine.paths import known_names
+from nanobragg_hybrid.engines.torch import ForwardModel
+from nanobragg_hybrid.engines.torch.paths import known_names
 
 EXPERIMENTS = 2  # for each path
 

@@ -9,7 +9,7 @@ import pytest
 from recorded import GOLDEN, INPUTS, image
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.io.any_image import read_archived_image, read_image
+from nanobragg_hybrid.formats.any_image import read_archived_image, read_image
 
 PIXELS = np.arange(6, dtype=np.float32).reshape(2, 3)
 

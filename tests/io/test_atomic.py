@@ -10,8 +10,8 @@ from typing import BinaryIO
 
 import pytest
 
-from nanobragg_hybrid.errors import FileAccessError, FileFormatError
-from nanobragg_hybrid.io.atomic import AtomicFiles, atomic_write
+from nanobragg_hybrid.base.atomic import AtomicFiles, atomic_write
+from nanobragg_hybrid.base.errors import FileAccessError, FileFormatError
 
 
 def write(path: Path, data: bytes = b"new") -> None:

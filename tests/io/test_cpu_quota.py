@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nanobragg_hybrid.io.cpu_quota import cpu_quota_cores
+from nanobragg_hybrid.base.control_groups import cpu_quota_cores
 
 
 def system(root: Path, groups: str, files: dict[str, str]) -> Path:

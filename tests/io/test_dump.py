@@ -11,19 +11,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nanobragg_hybrid import memory
-from nanobragg_hybrid.errors import (
+from nanobragg_hybrid.base import host
+from nanobragg_hybrid.base.errors import (
     ConfigError,
     FileAccessError,
     FileFormatError,
     NanobraggWarning,
     ResourceError,
 )
-from nanobragg_hybrid.io import dump
-from nanobragg_hybrid.io.dump import read_dump, write_dump
-from nanobragg_hybrid.io.hkl import read_hkl
-from nanobragg_hybrid.quirks import Quirks
-from nanobragg_hybrid.structure_factors import StructureFactors
+from nanobragg_hybrid.formats import dump
+from nanobragg_hybrid.formats.dump import read_dump, write_dump
+from nanobragg_hybrid.formats.hkl import read_hkl
+from nanobragg_hybrid.model.quirks import Quirks
+from nanobragg_hybrid.model.structure_factors import StructureFactors
 
 ON = Quirks.nanobragg()
 OFF = replace(ON, fdump_whitespace=False)
@@ -194,9 +194,9 @@ def test_table_larger_than_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     path = tmp_path / "F.bin"
     path.write_bytes(b"0 9 0 9 0 9\n\f")
     os.truncate(path, 14 + 8 * 11**3)
-    monkeypatch.setattr(memory, "physical_memory_bytes", lambda: 8000)
+    monkeypatch.setattr(host, "physical_memory_bytes", lambda: 8000)
     assert read_dump(path, quirks=OFF).reflections == 1000
-    monkeypatch.setattr(memory, "physical_memory_bytes", lambda: 7999)
+    monkeypatch.setattr(host, "physical_memory_bytes", lambda: 7999)
     monkeypatch.setattr(np, "empty", None)  # nothing may be allocated
     with pytest.raises(ResourceError, match=r"8000 bytes .* 7999 bytes"):
         read_dump(path, quirks=OFF)

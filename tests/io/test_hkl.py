@@ -10,19 +10,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nanobragg_hybrid import memory
-from nanobragg_hybrid.c_engine.hkl_text import parse_hkl_text
-from nanobragg_hybrid.errors import (
+from nanobragg_hybrid.base import host
+from nanobragg_hybrid.base.errors import (
     ConfigError,
     FileAccessError,
     FileFormatError,
     NanobraggWarning,
     ResourceError,
 )
-from nanobragg_hybrid.io.hkl import read_hkl, write_hkl
-from nanobragg_hybrid.io.numbers import c_atof
-from nanobragg_hybrid.quirks import Quirks
-from nanobragg_hybrid.structure_factors import StructureFactors
+from nanobragg_hybrid.base.native import parse_hkl_text
+from nanobragg_hybrid.formats.hkl import read_hkl, write_hkl
+from nanobragg_hybrid.formats.numbers import c_atof
+from nanobragg_hybrid.model.quirks import Quirks
+from nanobragg_hybrid.model.structure_factors import StructureFactors
 
 ON = Quirks.nanobragg()
 OFF = replace(ON, hkl_stream=False)
@@ -262,9 +262,9 @@ def test_the_largest_indices_are_accepted(read, index: int, quirks: Quirks) -> N
 @pytest.mark.parametrize("quirks", [ON, OFF])
 def test_table_larger_than_memory(read, quirks: Quirks, monkeypatch: pytest.MonkeyPatch) -> None:
     text = "0 0 0 1\n9 9 9 1\n"
-    monkeypatch.setattr(memory, "physical_memory_bytes", lambda: 8000 + len(text))
+    monkeypatch.setattr(host, "physical_memory_bytes", lambda: 8000 + len(text))
     assert read(text, quirks).reflections == 2
-    monkeypatch.setattr(memory, "physical_memory_bytes", lambda: 7999 + len(text))
+    monkeypatch.setattr(host, "physical_memory_bytes", lambda: 7999 + len(text))
     with pytest.raises(ResourceError, match=f"table 8000 bytes.* {7999 + len(text)} bytes"):
         read(text, quirks)
 

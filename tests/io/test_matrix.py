@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from nanobragg_hybrid.errors import ConfigError, FileAccessError, FileFormatError
-from nanobragg_hybrid.io.matrix import read_matrix, write_matrix
+from nanobragg_hybrid.base.errors import ConfigError, FileAccessError, FileFormatError
+from nanobragg_hybrid.formats.matrix import read_matrix, write_matrix
 
 ORTHO = (
     *(0.01355031, -0.00648227, 0.00456041),

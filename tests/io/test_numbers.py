@@ -9,7 +9,7 @@ import struct
 
 import pytest
 
-from nanobragg_hybrid.io.numbers import c_atof, c_atoi
+from nanobragg_hybrid.formats.numbers import c_atof, c_atoi
 
 
 @pytest.mark.parametrize(

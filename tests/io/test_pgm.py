@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nanobragg_hybrid.errors import ConfigError, FileAccessError, FileFormatError
-from nanobragg_hybrid.io.pgm import read_pgm, write_pgm
+from nanobragg_hybrid.base.errors import ConfigError, FileAccessError, FileFormatError
+from nanobragg_hybrid.formats.pgm import read_pgm, write_pgm
 
 PIXELS = np.arange(6, dtype=np.uint8).reshape(2, 3)
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nanobragg_hybrid.errors import ConfigError, FileAccessError, UnsupportedError
-from nanobragg_hybrid.io.png import write_png
+from nanobragg_hybrid.base.errors import ConfigError, FileAccessError, UnsupportedError
+from nanobragg_hybrid.formats.png import write_png
 
 GREY = np.arange(6, dtype=np.uint8).reshape(2, 3)
 COLOUR = np.arange(18, dtype=np.uint8).reshape(2, 3, 3)

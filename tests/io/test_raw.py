@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nanobragg_hybrid.errors import ConfigError, FileAccessError, FileFormatError
-from nanobragg_hybrid.io.raw import read_raw, write_raw
+from nanobragg_hybrid.base.errors import ConfigError, FileAccessError, FileFormatError
+from nanobragg_hybrid.formats.raw import read_raw, write_raw
 
 
 def test_round_trip(tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ import io
 import numpy as np
 import pytest
 
-from nanobragg_hybrid.errors import ConfigError
-from nanobragg_hybrid.io.pgm import write_pgm, write_pgm_blocks
-from nanobragg_hybrid.io.rows import write_rows
+from nanobragg_hybrid.base.errors import ConfigError
+from nanobragg_hybrid.formats.pgm import write_pgm, write_pgm_blocks
+from nanobragg_hybrid.formats.rows import write_rows
 
 PIXELS = np.arange(35, dtype=np.uint16).reshape(7, 5)
 

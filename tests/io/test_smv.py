@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nanobragg_hybrid.errors import (
+from nanobragg_hybrid.base.errors import (
     ConfigError,
     FileAccessError,
     FileFormatError,
     NanobraggWarning,
 )
-from nanobragg_hybrid.io.smv import (
+from nanobragg_hybrid.formats.smv import (
     SmvHeader,
     header_block,
     header_number,
@@ -23,7 +23,7 @@ from nanobragg_hybrid.io.smv import (
     write_mask,
     write_smv,
 )
-from nanobragg_hybrid.quirks import Quirks
+from nanobragg_hybrid.model.quirks import Quirks
 
 ON = Quirks.nanobragg()
 OFF = replace(ON, smv_header_search=False)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nanobragg_hybrid.io.smv import SmvHeader, header_block, write_smv
+from nanobragg_hybrid.formats.smv import SmvHeader, header_block, write_smv
 
 
 def option(args: str, name: str, default: float) -> float:

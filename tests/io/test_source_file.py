@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from nanobragg_hybrid.config import Source
-from nanobragg_hybrid.errors import (
+from nanobragg_hybrid.base.errors import (
     ConfigError,
     FileAccessError,
     FileFormatError,
     NanobraggWarning,
 )
-from nanobragg_hybrid.io.source_file import read_source_file, write_source_file
-from nanobragg_hybrid.quirks import Quirks
+from nanobragg_hybrid.formats.source_file import read_source_file, write_source_file
+from nanobragg_hybrid.model.beam import Source
+from nanobragg_hybrid.model.quirks import Quirks
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* counts as 0")
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from nanobragg_hybrid import memory
-from nanobragg_hybrid.errors import FileAccessError, FileFormatError, ResourceError
-from nanobragg_hybrid.io.text import read_bytes, read_text, write_text
+from nanobragg_hybrid.base import host
+from nanobragg_hybrid.base.errors import FileAccessError, FileFormatError, ResourceError
+from nanobragg_hybrid.formats.text import read_bytes, read_text, write_text
 
 
 def test_round_trip(tmp_path: Path) -> None:
@@ -52,9 +52,9 @@ def test_pipe_is_read(tmp_path: Path) -> None:
 def test_file_larger_than_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "text"
     path.write_bytes(b"0123456789")
-    monkeypatch.setattr(memory, "physical_memory_bytes", lambda: 10)
+    monkeypatch.setattr(host, "physical_memory_bytes", lambda: 10)
     assert read_bytes(path) == b"0123456789"
-    monkeypatch.setattr(memory, "physical_memory_bytes", lambda: 9)
+    monkeypatch.setattr(host, "physical_memory_bytes", lambda: 9)
     with pytest.raises(ResourceError, match="10 bytes"):
         read_bytes(path)
 

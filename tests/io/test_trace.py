@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.trace_text import TraceText
+from nanobragg_hybrid.formats.trace_text import TraceText
 
 
 def test_lines_of_a_log_are_found(tmp_path: Path) -> None:

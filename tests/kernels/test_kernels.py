@@ -10,10 +10,10 @@ from recorded import image as recorded_image
 from structure_factor_files import structure_factors_of
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.c_engine import engine
-from nanobragg_hybrid.c_engine.libnbh import available_kernels
-from nanobragg_hybrid.conventions import KERNEL_NUMBERS, KERNEL_REASONS, SHAPE_NUMBERS
-from nanobragg_hybrid.nanobragg_args import parse_command
+from nanobragg_hybrid.arguments.parse import parse_command
+from nanobragg_hybrid.engines.c import engine
+from nanobragg_hybrid.engines.c.libnbh import available_kernels
+from nanobragg_hybrid.model.conventions import KERNEL_NUMBERS, KERNEL_REASONS, SHAPE_NUMBERS
 
 FAST = [kernel for kernel in KERNEL_NUMBERS if kernel not in ("auto", "exact")]
 QUIRKS = nb.Quirks()

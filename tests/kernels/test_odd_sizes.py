@@ -9,8 +9,8 @@ import pytest
 from random_experiments import random_experiment, random_table
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.c_engine import engine
-from nanobragg_hybrid.c_engine.libnbh import available_kernels
+from nanobragg_hybrid.engines.c import engine
+from nanobragg_hybrid.engines.c.libnbh import available_kernels
 
 WIDTHS = (1, 2, 15, 17, 31, 32, 33, 65)
 HEIGHTS = (1, 3, 21)

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from recorded import image
 
-from nanobragg_hybrid.parity.comparison import (
+from nanobragg_hybrid.compare.comparison import (
     DEFAULT_MAX_L2,
     Criteria,
     compared,
     comparison_document,
 )
-from nanobragg_hybrid.parity.images import Region
+from nanobragg_hybrid.compare.images import Region
 
 F = np.float32
 A = image("images", "triclinic")

@@ -6,12 +6,7 @@ import numpy as np
 import pytest
 
 from nanobragg_hybrid import ConfigError
-from nanobragg_hybrid.parity.images import (
-    Region,
-    difference_picture,
-    reduced,
-    signed_difference,
-)
+from nanobragg_hybrid.compare.images import Region, difference_picture, reduced, signed_difference
 
 F = np.float32
 PIXELS = np.arange(20, dtype=F).reshape(4, 5)

@@ -9,7 +9,7 @@ import pytest
 from recorded import image
 
 from nanobragg_hybrid import ConfigError
-from nanobragg_hybrid.parity.metrics import (
+from nanobragg_hybrid.compare.metrics import (
     ULP_BINS,
     Peak,
     compare_images,

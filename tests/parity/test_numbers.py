@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from nanobragg_hybrid.parity.numbers import Distance, distance
+from nanobragg_hybrid.compare.numbers import Distance, distance
 
 INF, NAN = math.inf, math.nan
 NOTHING = Distance(0.0, 0.0, 0.0)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from nanobragg_hybrid.cli.nb_compare import main
-from nanobragg_hybrid.cli.nb_trace import main as trace
+from nanobragg_hybrid.cli.compare.main import main
+from nanobragg_hybrid.cli.trace.main import main as trace
 
 PAGE = Path(__file__).parents[2] / "docs" / "parity.md"
 

@@ -16,9 +16,9 @@ import pytest
 import with_torch  # noqa: F401 - skips without it
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.parity.traces import Comparison, compare_traces
-from nanobragg_hybrid.torch_engine import ForwardModel
-from nanobragg_hybrid.trace_record import Stage
+from nanobragg_hybrid.compare.traces import Comparison, compare_traces
+from nanobragg_hybrid.engines.torch import ForwardModel
+from nanobragg_hybrid.model.trace import Stage
 
 TINY = 1.0 + 1e-9
 PIXEL = (13, 4)
@@ -119,7 +119,7 @@ def test_fault_in_a_function(name: str, monkeypatch: pytest.MonkeyPatch) -> None
     planted = 0
     for module_name, module in list(sys.modules.items()):
         function = getattr(module, name, None)
-        if module_name.startswith("nanobragg_hybrid.torch_engine.") and function is not None:
+        if module_name.startswith("nanobragg_hybrid.engines.torch.") and function is not None:
             monkeypatch.setattr(module, name, _changed(function, change))
             planted += 1
     assert planted >= 2  # where it is defined and where it is used

@@ -20,11 +20,11 @@ from recorded import INPUTS, image, program, table
 
 import nanobragg_hybrid as nb
 from agreement import experiment_of
-from nanobragg_hybrid.cli.nanobragg import main as nanobragg
-from nanobragg_hybrid.errors import ExecutableError
-from nanobragg_hybrid.parity.traces import compare_traces
-from nanobragg_hybrid.reference import find_executable, trace_text
-from nanobragg_hybrid.trace_text import parse_trace
+from nanobragg_hybrid.base.errors import ExecutableError
+from nanobragg_hybrid.cli.nanobragg.main import main as nanobragg
+from nanobragg_hybrid.compare.traces import compare_traces
+from nanobragg_hybrid.engines.external.engine import find_executable, trace_text
+from nanobragg_hybrid.formats.trace_text import parse_trace
 
 CASES = """
     triclinic hkl_mat hkl_sparse hkl_offset dump_read mat_and_cell conv_xds custom_vectors curved

@@ -10,15 +10,15 @@ import pytest
 from json_schema import problems, schema
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.backends import get_backend
-from nanobragg_hybrid.errors import ConfigError
-from nanobragg_hybrid.parity.structure_factors import (
+from nanobragg_hybrid.base.errors import ConfigError
+from nanobragg_hybrid.compare.structure_factors import (
     Mismatch,
     compare_tables,
     table_document,
     table_lines,
     table_lookup,
 )
+from nanobragg_hybrid.engines.registry import get_backend
 
 GRID = np.arange(1.0, 25.0).reshape(2, 3, 4)
 TABLE = nb.StructureFactors.from_grid(GRID, (-1, 0, 2), reflections=24)

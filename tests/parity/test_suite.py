@@ -9,7 +9,7 @@ import pytest
 from recorded import GOLDEN, table
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.parity.suite import (
+from nanobragg_hybrid.compare.suite import (
     BAD_WORDS,
     FAIL,
     FILES,

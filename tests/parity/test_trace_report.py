@@ -10,15 +10,15 @@ import pytest
 from json_schema import problems, schema
 from traces import STEP, TRACE, step, trace
 
-from nanobragg_hybrid.parity.trace_report import (
+from nanobragg_hybrid.compare.trace_report import (
     comparison_document,
     comparison_lines,
     comparison_markdown,
     finding,
     place_text,
 )
-from nanobragg_hybrid.parity.traces import Comparison, Place, compare_traces
-from nanobragg_hybrid.trace_text import TraceText
+from nanobragg_hybrid.compare.traces import Comparison, Place, compare_traces
+from nanobragg_hybrid.formats.trace_text import TraceText
 
 OTHER = trace(step(b_m=(1e-12, 8e-9, 0.0), hkl=(-1.25, 2.5, -8.25)), pixel_value=0.5)
 AGREE = compare_traces(TRACE, TRACE, names=("c", "torch"))

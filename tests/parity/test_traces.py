@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from traces import STEP, TRACE, step, trace
 
-from nanobragg_hybrid.errors import ConfigError
-from nanobragg_hybrid.parity.traces import Place, compare_traces
-from nanobragg_hybrid.trace_record import QUANTITIES, Quantity
-from nanobragg_hybrid.trace_text import TraceText, trace_texts
+from nanobragg_hybrid.base.errors import ConfigError
+from nanobragg_hybrid.compare.traces import Place, compare_traces
+from nanobragg_hybrid.formats.trace_text import TraceText, trace_texts
+from nanobragg_hybrid.model.trace import QUANTITIES, Quantity
 
 PLACES = ("layer", "sub_slow", "sub_fast", "source", "phi_step", "domain")
 VALUES = {

@@ -10,8 +10,8 @@ from corrected import rotation_xyz
 from pictures import CONSTANT, STILL, assert_same, info, off, picture
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.c_engine import engine
-from nanobragg_hybrid.c_engine.cffi_view import load
+from nanobragg_hybrid.engines.c import engine
+from nanobragg_hybrid.engines.c.cffi_view import load
 
 UPRIGHT = STILL.replace({"crystal.misset_deg": (0, 0, 0)})
 

@@ -7,8 +7,8 @@ import pytest
 from random_experiments import random_experiment, random_table
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.c_engine import engine
-from nanobragg_hybrid.c_engine.libnbh import available_kernels
+from nanobragg_hybrid.engines.c import engine
+from nanobragg_hybrid.engines.c.libnbh import available_kernels
 
 
 def combination(seed: int) -> tuple[nb.Experiment, nb.StructureFactors, nb.Quirks]:

@@ -10,9 +10,9 @@ from pictures import CONSTANT, off
 from recorded import INPUTS, table
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.c_engine.engine import plan_for
-from nanobragg_hybrid.nanobragg_args import parse_command
-from nanobragg_hybrid.nanobragg_args.flags import FLAGS, LONGER, STEMS
+from nanobragg_hybrid.arguments.flags import FLAGS, LONGER, STEMS
+from nanobragg_hybrid.arguments.parse import parse_command
+from nanobragg_hybrid.engines.c.engine import plan_for
 
 SMALL = "-cell 70 80 90 75 85 95 -default_F 100 -N 5 -detpixels 16 -pixel 1.6 -oversample 1 "
 

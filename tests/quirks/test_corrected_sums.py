@@ -9,7 +9,7 @@ from pictures import assert_same, picture
 from random_experiments import random_experiment, random_table
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.c_engine import engine
+from nanobragg_hybrid.engines.c import engine
 
 
 @pytest.mark.filterwarnings("ignore::nanobragg_hybrid.NanobraggWarning")

@@ -9,7 +9,7 @@ import pytest
 from pictures import CONSTANT, STILL, assert_same, off, picture
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.c_engine import engine
+from nanobragg_hybrid.engines.c import engine
 
 CORRECT = off("curved_detector_axes")
 CENTRED = off("curved_detector_axes", "near_point_ignored", "pivot_flag_ignored")

@@ -7,7 +7,7 @@ import pytest
 from pictures import STILL, assert_differs, off, picture
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.c_engine import engine
+from nanobragg_hybrid.engines.c import engine
 
 INTERPOLATED = STILL.replace({"sampling.interpolate": True})
 GRID = np.random.default_rng(5).uniform(10.0, 200.0, (13, 15, 17))

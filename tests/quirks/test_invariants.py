@@ -14,7 +14,7 @@ from pictures import CONSTANT, STILL, assert_differs, assert_same, picture, rela
 from random_experiments import random_experiment, random_table
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.c_engine import engine
+from nanobragg_hybrid.engines.c import engine
 
 NONE = nb.Quirks.none()
 FACTORS = nb.StructureFactors.from_grid(

@@ -7,7 +7,7 @@ import pytest
 from pictures import CONSTANT, STILL, assert_differs, assert_same, off, picture
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.c_engine import engine
+from nanobragg_hybrid.engines.c import engine
 
 
 def stills(experiment: nb.Experiment, angles_deg: list[float]) -> np.ndarray:

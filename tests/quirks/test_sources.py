@@ -101,7 +101,7 @@ def test_divergence_and_dispersion() -> None:
             "beam.polarization_kahn": 0.5,
         }
     )
-    from nanobragg_hybrid.c_engine import engine
+    from nanobragg_hybrid.engines.c import engine
 
     rows = engine.plan_for(spread, nb.StructureFactors.constant(1.0), nb.Quirks()).sources()
     assert len(rows) == 6

@@ -9,7 +9,7 @@ import pytest
 from pictures import CONSTANT, STILL, off
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.c_engine import engine
+from nanobragg_hybrid.engines.c import engine
 
 DISTANCE_MM, N_FAST, N_SLOW = 60.0, 24, 20
 FLAT = STILL.replace({"detector.convention": "xds"})

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.c_engine.engine import Plan
+from nanobragg_hybrid.engines.c.engine import Plan
 
 R_E_SQR_M2 = 7.94079248018965e-30
 AVOGADRO = 6.02214179e23

@@ -12,7 +12,7 @@ from typing import Any
 
 import nanobragg_hybrid
 
-SCHEMAS = Path(nanobragg_hybrid.__file__).parent / "parity" / "schemas"
+SCHEMAS = Path(nanobragg_hybrid.__file__).parent / "compare" / "schemas"
 KNOWN = {
     *("$schema", "title", "description", "$defs", "$ref", "anyOf", "const", "enum", "type"),
     *("properties", "required", "additionalProperties", "items", "minItems", "maxItems"),

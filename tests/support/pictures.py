@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.backends import get_backend
-from nanobragg_hybrid.c_engine import engine
+from nanobragg_hybrid.engines.c import engine
+from nanobragg_hybrid.engines.registry import get_backend
 
 CONSTANT = nb.StructureFactors.constant(100.0)
 STILL = nb.Experiment(

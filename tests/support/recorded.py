@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from nanobragg_hybrid.cli.nanobragg import main
+from nanobragg_hybrid.cli.nanobragg.main import main
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 INPUTS = GOLDEN / "inputs"

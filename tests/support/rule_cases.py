@@ -1,4 +1,4 @@
-"""Values that a rule of nanobragg_hybrid.config.validate must accept and reject."""
+"""Values that a rule of nanobragg_hybrid.model.validate must accept and reject."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from nanobragg_hybrid.config import Mask, Source
-from nanobragg_hybrid.config.validate import (
+from nanobragg_hybrid.model.beam import Source
+from nanobragg_hybrid.model.mask import Mask
+from nanobragg_hybrid.model.validate import (
     Choice,
     Flag,
     Instance,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.nanobragg_args.parse import parse_command
+from nanobragg_hybrid.arguments.parse import parse_command
 
 
 def structure_factors_of(args: str, folder: Path) -> nb.StructureFactors:

@@ -13,7 +13,7 @@ import numpy as np
 from with_torch import torch
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.torch_engine import ForwardModel
+from nanobragg_hybrid.engines.torch import ForwardModel
 
 Scene = tuple[nb.Experiment, nb.StructureFactors, nb.Quirks]
 

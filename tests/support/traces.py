@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from nanobragg_hybrid.trace_record import StepTrace, Trace
+from nanobragg_hybrid.model.trace import StepTrace, Trace
 
 STEP = StepTrace(
     layer=0,

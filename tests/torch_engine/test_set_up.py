@@ -9,11 +9,11 @@ import pytest
 from with_torch import torch
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.c_engine.engine import plan_for
-from nanobragg_hybrid.torch_engine import ForwardModel
-from nanobragg_hybrid.torch_engine.report import plan_info
-from nanobragg_hybrid.torch_engine.setup import set_up
-from nanobragg_hybrid.torch_engine.tables import tables_of
+from nanobragg_hybrid.engines.c.engine import plan_for
+from nanobragg_hybrid.engines.torch import ForwardModel
+from nanobragg_hybrid.engines.torch.report import plan_info
+from nanobragg_hybrid.engines.torch.setup import set_up
+from nanobragg_hybrid.engines.torch.tables import tables_of
 
 SMALL = nb.Experiment(
     crystal=nb.Crystal(cell_angstrom=(50, 60, 70), n_cells=(3, 4, 5), misset_deg=(10, 20, 30)),

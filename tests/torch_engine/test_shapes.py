@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from with_torch import torch
 
-from nanobragg_hybrid.torch_engine.shapes import (
+from nanobragg_hybrid.engines.torch.shapes import (
     gauss_amplitude,
     sinc3,
     sincg,

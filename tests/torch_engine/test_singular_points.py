@@ -7,7 +7,7 @@ import pytest
 from with_torch import torch
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.torch_engine import ForwardModel
+from nanobragg_hybrid.engines.torch import ForwardModel
 
 # The direct beam hits the middle of the middle pixel: q = 0 and h = k = l = 0 there.
 CENTRED = nb.Experiment(

@@ -10,7 +10,7 @@ from torch_scenes import CORRECTED
 from with_torch import torch
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.torch_engine import ForwardModel
+from nanobragg_hybrid.engines.torch import ForwardModel
 
 # 30 numbers: what an experimenter would refine.
 NAMES = (

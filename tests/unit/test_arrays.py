@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.arrays import (
+from nanobragg_hybrid.base.arrays import (
     ArrayField,
     as_buffer,
     as_ndarray,
@@ -18,7 +18,7 @@ from nanobragg_hybrid.arrays import (
     is_ndarray,
     stored,
 )
-from nanobragg_hybrid.errors import ConfigError
+from nanobragg_hybrid.base.errors import ConfigError
 
 EXPERIMENT = nb.Experiment(
     crystal=nb.Crystal(cell_angstrom=(70, 80, 90), n_cells=(3, 3, 3)),

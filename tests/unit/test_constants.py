@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from nanobragg_hybrid import Beam, Crystal, constants
+from nanobragg_hybrid import Beam, Crystal
+from nanobragg_hybrid.base import constants
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 

@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 from header import enumerators
 
-from nanobragg_hybrid import conventions
+from nanobragg_hybrid.model import conventions
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ import os
 import pytest
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.c_engine import engine
-from nanobragg_hybrid.cores import default_threads, usable_cores
-from nanobragg_hybrid.io import cpu_quota
+from nanobragg_hybrid.base import host
+from nanobragg_hybrid.base.host import default_threads, usable_cores
+from nanobragg_hybrid.engines.c import engine
 
 EXPERIMENT = nb.Experiment(
     crystal=nb.Crystal(cell_angstrom=(50.0, 60.0, 70.0)), detector=nb.Detector(n_fast=2, n_slow=2)
@@ -32,7 +32,7 @@ def test_the_smaller_of_affinity_and_quota(
     monkeypatch: pytest.MonkeyPatch, affinity: set[int], quota: int | None, cores: int
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: affinity, raising=False)
-    monkeypatch.setattr(cpu_quota, "cpu_quota_cores", lambda: quota)
+    monkeypatch.setattr(host, "cpu_quota_cores", lambda: quota)
     assert usable_cores() == cores
     assert default_threads() == min(cores, 1024)
     assert nb.simulate(EXPERIMENT, FACTORS).provenance["threads"] == min(cores, 1024)
@@ -40,7 +40,7 @@ def test_the_smaller_of_affinity_and_quota(
 
 def test_systems_without_affinity(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-    monkeypatch.setattr(cpu_quota, "cpu_quota_cores", lambda: None)
+    monkeypatch.setattr(host, "cpu_quota_cores", lambda: None)
     monkeypatch.setattr(os, "cpu_count", lambda: 12)
     assert usable_cores() == 12
     monkeypatch.setattr(os, "cpu_count", lambda: None)

@@ -6,8 +6,8 @@ import pickle
 
 import pytest
 
-from nanobragg_hybrid import errors
-from nanobragg_hybrid.errors import (
+from nanobragg_hybrid.base import errors
+from nanobragg_hybrid.base.errors import (
     ConfigError,
     Description,
     FileAccessError,

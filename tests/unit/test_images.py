@@ -17,12 +17,12 @@ from nanobragg_hybrid import (
     Sampling,
     SimulationResult,
     StructureFactors,
-    image_parts,
     integer_image,
     noise_image,
     pgm_image,
     simulate,
 )
+from nanobragg_hybrid.run import picture_parts as image_parts
 
 EXPERIMENT = Experiment(
     crystal=Crystal(cell_angstrom=(70, 80, 90), n_cells=(5, 5, 5)),

@@ -8,14 +8,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid import io as nb_io
-from nanobragg_hybrid import nanobragg_args, versions
-from nanobragg_hybrid.errors import BackendError
+from nanobragg_hybrid.base import lazy
+from nanobragg_hybrid.base.errors import BackendError
+from nanobragg_hybrid.run import versions
 
 
 def test_names_are_sorted_and_unique() -> None:
@@ -35,14 +34,16 @@ def loaded_by(code: str) -> set[str]:
 
 def test_import_loads_nothing_else() -> None:
     names = loaded_by("import nanobragg_hybrid")
-    assert names == {"nanobragg_hybrid", "nanobragg_hybrid._lazy", "nanobragg_hybrid._version"}
+    assert names == {"nanobragg_hybrid"} | {
+        f"nanobragg_hybrid.{name}" for name in ("_version", "base", "base.lazy")
+    }
 
 
 def test_a_name_loads_its_module_and_no_engine() -> None:
     names = loaded_by("import nanobragg_hybrid as nb; nb.Experiment()")
-    assert "nanobragg_hybrid.config.beam" in names
+    assert "nanobragg_hybrid.model.beam" in names
     assert "numpy" not in names
-    for part in ("c_engine", "_core", "io", "nanobragg_args", "cli", "versions"):
+    for part in ("_core", "formats", "arguments", "engines", "run", "cli"):
         assert not any(name.startswith(f"nanobragg_hybrid.{part}") for name in names)
 
 
@@ -55,18 +56,23 @@ def test_star_import_brings_every_name() -> None:
 
 def test_a_loaded_module_hides_no_name() -> None:
     """A module called like a name of its package would take its place once it is imported."""
-    for package in (nb, nb_io, nanobragg_args):
-        modules = {module.name for module in pkgutil.iter_modules(package.__path__)}
-        assert modules.isdisjoint(package.__all__)
+    modules = {module.name for module in pkgutil.iter_modules(nb.__path__)}
+    assert modules.isdisjoint(nb.__all__)
 
 
-@pytest.mark.parametrize("package", [nb, nb_io, nanobragg_args])
-def test_names_of_a_package(package: ModuleType) -> None:
-    for name in package.__all__:
-        assert getattr(package, name) is not None
-        assert name in dir(package)
-    with pytest.raises(AttributeError, match=f"'{package.__name__}' has no attribute 'nothing'"):
-        package.nothing  # noqa: B018
+def test_names_of_the_package() -> None:
+    for name in nb.__all__:
+        assert getattr(nb, name) is not None
+        assert name in dir(nb)
+    with pytest.raises(AttributeError, match="'nanobragg_hybrid' has no attribute 'nothing'"):
+        nb.nothing  # noqa: B018
+
+
+def test_every_method_bound_from_above_is_a_function_there() -> None:
+    for method in lazy._FUNCTIONS:
+        cls, _, name = method.partition(".")
+        assert callable(getattr(getattr(nb, cls), name))
+        assert callable(lazy.work_of(method))
 
 
 @pytest.mark.parametrize("value", [nb.Beam(), nb.Quirks(), nb.StructureFactors.constant(1.0)])
@@ -109,6 +115,6 @@ def test_show_versions_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_build_info_without_the_compiled_module(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "nanobragg_hybrid.c_engine", None)
+    monkeypatch.setitem(sys.modules, "nanobragg_hybrid.engines.c", None)
     with pytest.raises(BackendError, match="cannot be imported"):
         versions.build_info()

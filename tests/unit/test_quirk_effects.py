@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from nanobragg_hybrid import Crystal, Detector, Experiment, Quirks, Source, StructureFactors
-from nanobragg_hybrid.c_engine.engine import plan_for
-from nanobragg_hybrid.quirk_effects import quirks_that_mattered
+from nanobragg_hybrid.engines.c.engine import plan_for
+from nanobragg_hybrid.run.quirk_effects import quirks_that_mattered
 
 PLAIN = Experiment(
     crystal=Crystal(cell_angstrom=(70, 80, 90), n_cells=(5, 5, 5), misset_seed=1),

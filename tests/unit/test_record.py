@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 import pytest
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.io import SmvHeader
-from nanobragg_hybrid.record import Record
+from nanobragg_hybrid.base.record import Record
+from nanobragg_hybrid.formats.smv import SmvHeader
 
 RECORDS = [nb.Beam, nb.Crystal, nb.Detector, nb.Experiment, nb.Goniometer, nb.Output, nb.Quirks]
 RECORDS += [nb.Sampling, nb.Source, nb.Statistics, nb.Geometry, SmvHeader]

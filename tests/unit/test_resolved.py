@@ -23,9 +23,8 @@ from nanobragg_hybrid import (
     StructureFactors,
     simulate,
 )
-from nanobragg_hybrid.c_engine.engine import plan_for
-from nanobragg_hybrid.config.resolved import exact_inverse
-from nanobragg_hybrid.units import deg_to_rad, mm_to_m
+from nanobragg_hybrid.base.units import deg_to_rad, exact_inverse, mm_to_m
+from nanobragg_hybrid.engines.c.engine import plan_for
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 CASES: dict[str, Any] = json.loads((GOLDEN / "cases.json").read_text(encoding="utf-8"))

@@ -11,8 +11,8 @@ from header import HEADER
 
 from nanobragg_hybrid import Crystal, Detector, Experiment, Geometry, Quirks, Statistics
 from nanobragg_hybrid import StructureFactors as Factors
-from nanobragg_hybrid.c_engine.engine import plan_for
-from nanobragg_hybrid.units import RTD
+from nanobragg_hybrid.base.units import RTD
+from nanobragg_hybrid.engines.c.engine import plan_for
 
 EXPERIMENT = Experiment(
     crystal=Crystal(cell_angstrom=(70, 80, 90), cell_deg=(75, 85, 95), misset_deg=(1, 2, 3)),

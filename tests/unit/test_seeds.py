@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nanobragg_hybrid import Crystal, Experiment, Output, Quirks
-from nanobragg_hybrid.config.seeds import clock_seed, with_clock_seeds
+from nanobragg_hybrid.model.seeds import clock_seed, with_clock_seeds
 
 
 @pytest.mark.parametrize(

@@ -22,11 +22,11 @@ from nanobragg_hybrid import (
     ResourceError,
     StructureFactors,
     available_backends,
-    backends,
     simulate,
 )
-from nanobragg_hybrid.backends import get_backend
-from nanobragg_hybrid.simulation import memory_needed
+from nanobragg_hybrid.engines import registry as backends
+from nanobragg_hybrid.engines.registry import get_backend
+from nanobragg_hybrid.run.simulate import memory_needed
 
 EXPERIMENT = Experiment(
     crystal=Crystal(cell_angstrom=(70, 80, 90), n_cells=(5, 5, 5), misset_seed=3),
@@ -100,7 +100,7 @@ def test_option_of_another_backend_is_refused() -> None:
 
 def test_backend_that_cannot_be_imported_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     entry = backends._Entry("no_such_module_here")
-    monkeypatch.setattr("nanobragg_hybrid.backends._BACKENDS", {"c": entry})
+    monkeypatch.setattr("nanobragg_hybrid.engines.registry._BACKENDS", {"c": entry})
     with pytest.raises(BackendError, match="was the package built"):
         get_backend("c")
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from nanobragg_hybrid.errors import FileFormatError
-from nanobragg_hybrid.trace_record import QUANTITIES, STEP_PLACE, StepTrace, Trace
-from nanobragg_hybrid.trace_text import TraceText, format_trace, parse_trace, trace_texts
+from nanobragg_hybrid.base.errors import FileFormatError
+from nanobragg_hybrid.formats.trace_text import TraceText, format_trace, parse_trace, trace_texts
+from nanobragg_hybrid.model.trace import QUANTITIES, STEP_PLACE, StepTrace, Trace
 
 
 def _filled(cls: type, start: float) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.trace_record import STEP_PLACE
+from nanobragg_hybrid.model.trace import STEP_PLACE
 
 COUNTS = (2, 2, 2, 2, 3, 2)
 """How often each loop of STEP_PLACE runs."""

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from nanobragg_hybrid import units
+from nanobragg_hybrid.base import units
 
 
 @pytest.mark.parametrize(

@@ -8,14 +8,14 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Final, NoReturn
 
-from nanobragg_hybrid.cli.log import prepare_streams, silence_stdout
-from nanobragg_hybrid.errors import (
+from nanobragg_hybrid.base.errors import (
     CommandLineError,
     ConfigError,
     FileAccessError,
     FileFormatError,
     NanobraggError,
 )
+from nanobragg_hybrid.cli.nanobragg.log import prepare_streams, silence_stdout
 
 AGREE, USAGE, RUNNER_FAILED, DIVERGED, FILE_ERROR = 0, 1, 2, 3, 5
 INTERRUPTED: Final = 130

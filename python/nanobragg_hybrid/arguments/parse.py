@@ -1,0 +1,495 @@
+"""nanoBragg's words -> `Command` (docs/files_and_command_line.md).
+
+Words are scanned once, left to right; every row of the flag table that fires acts, and the words it
+took are scanned as options again, as nanoBragg does.  -mask and -img come before all of that.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from nanobragg_hybrid.arguments.command import Command
+from nanobragg_hybrid.arguments.fields import Fields
+from nanobragg_hybrid.arguments.flags import FLAGS, Flag
+from nanobragg_hybrid.arguments.words import WordReader, normalised
+from nanobragg_hybrid.base.arrays import as_ndarray
+from nanobragg_hybrid.base.constants import (
+    DEFAULT_DUMP_FILE,
+    DEFAULT_FLOAT_FILE,
+    DEFAULT_INT_FILE,
+    DEFAULT_NOISE_FILE,
+    DEFAULT_PGM_FILE,
+)
+from nanobragg_hybrid.base.errors import CommandLineError, NanobraggWarning, quoted
+from nanobragg_hybrid.base.units import energy_ev_to_wavelength_angstrom, mm_to_m
+from nanobragg_hybrid.formats.text import read_bytes
+from nanobragg_hybrid.model.experiment import Experiment
+from nanobragg_hybrid.model.mask import Mask
+from nanobragg_hybrid.model.quirks import Quirks
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+def parse_command(
+    words: str | Sequence[str],
+    folder: str | os.PathLike[str] = ".",
+    *,
+    quirks: Quirks | None = None,
+    strict: bool = False,
+) -> Command:
+    """Reads a nanoBragg command line (without the program's name) into a `Command`.
+
+    `words` may be one string, which is split as a shell would.  File names are looked up in
+    `folder`: -mask, -img, -mat and -sourcefile are read here, structure factors are not.  With
+    `strict`, unknown words, missing values and numbers with something behind them are errors;
+    without it they become warnings.
+
+    Raises `CommandLineError` for words that cannot be carried out, `ConfigError` for values outside
+    their field's range, `FileAccessError` and `FileFormatError` for the files read here.
+    """
+    quirks = Quirks.nanobragg() if quirks is None else quirks
+    word_list = _split(words) if isinstance(words, str) else [str(word) for word in words]
+    return _Parser(word_list, Path(folder), quirks, strict).run()
+
+
+def experiment_from_args(args: str | Sequence[str], folder: str | os.PathLike[str]) -> Experiment:
+    """The experiment that a command line means; see `Experiment.from_nanobragg_args`."""
+    command = parse_command(args, folder)
+    for text in command.warnings:
+        warnings.warn(text, NanobraggWarning, stacklevel=3)
+    return command.experiment
+
+
+def _split(text: str) -> list[str]:
+    import shlex
+
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise CommandLineError(f"{quoted(text)}: {error}") from None
+
+
+class _Option(NamedTuple):
+    """One row that fires: where, and the words behind the option word, six at most."""
+
+    flag: Flag
+    reader: WordReader
+    position: int
+    words: list[str]
+
+    @property
+    def word(self) -> str:
+        """The option word itself."""
+        return self.reader.option
+
+
+class _Parser:
+    def __init__(self, words: list[str], folder: Path, quirks: Quirks, strict: bool) -> None:
+        self.words = words
+        self.folder = folder
+        self.quirks = quirks
+        self.strict = strict
+        self.fields = Fields()
+        self.warnings: list[str] = []
+        self.taken: set[int] = set()  # indices of words that are somebody's value
+        self.mask: NDArray[np.uint16] | None = None
+        self.cell: list[float] = []
+        self.vectors: dict[str, tuple[float, ...]] = {}
+        self.convention = "mosflm"
+        self.vector_is_last = False  # no convention was named after the last vector
+        self.pivot: str | None = None  # from -pivot itself
+        self.implied_pivot: str | None = None  # from the last flag that implies one
+        self.named_pivot: str | None = None  # from the last of all of them, conventions too
+        self.matrix_path: Path | None = None
+        self.source_path: Path | None = None
+        self.hkl_path: Path | None = None
+        self.dump_path = folder / DEFAULT_DUMP_FILE
+        self.dump_named = False
+        self.default_f = 0.0
+        self.float_path = folder / DEFAULT_FLOAT_FILE
+        self.int_path = folder / DEFAULT_INT_FILE
+        self.pgm_path = folder / DEFAULT_PGM_FILE
+        self.pgm_wanted = True
+        self.noise_path = folder / DEFAULT_NOISE_FILE
+        self.noise_wanted = True
+        self.printout = False
+        self.printout_pixel: tuple[int, int] | None = None
+        self.trace_pixel: tuple[int, int] | None = None
+        self.progress = True
+        self.ignored: list[str] = []
+        self.inputs: list[Path] = []
+
+    def run(self) -> Command:
+        self.read_first_files()
+        for position, word in enumerate(self.words):
+            if word.startswith("-"):
+                self.option(position, word)
+            elif position not in self.taken and word:
+                self.complain(f"{quoted(word)} belongs to no option")
+        self.settle()
+        return Command(
+            experiment=self.masked(self.fields.build()),
+            quirks=self.quirks,
+            hkl_path=self.hkl_path,
+            dump_path=self.dump_path,
+            dump_named=self.dump_named,
+            default_f=self.default_f,
+            float_path=self.float_path,
+            int_path=self.int_path,
+            pgm_path=self.pgm_path if self.pgm_wanted else None,
+            noise_path=self.noise_path if self.noise_wanted else None,
+            printout=self.printout,
+            printout_pixel=self.printout_pixel,
+            trace_pixel=self.trace_pixel,
+            progress=self.progress,
+            ignored=tuple(self.ignored),
+            warnings=tuple(self.warnings),
+            inputs=tuple(self.inputs),
+        )
+
+    def complain(self, text: str) -> None:
+        """A warning, or an error if the command is to be taken strictly."""
+        if self.strict:
+            raise CommandLineError(text)
+        self.warnings.append(text)
+
+    def read_first_files(self) -> None:
+        """-mask, then -img."""
+        for spelling in ("-mask", "-img"):
+            for word, name in zip(self.words, self.words[1:], strict=False):
+                if word == spelling or (
+                    self.quirks.cli_substring and word.startswith("-") and spelling in word
+                ):
+                    from nanobragg_hybrid.arguments.header import apply_header
+                    from nanobragg_hybrid.formats.smv import read_smv_buffer
+
+                    path = self.file(word, name)
+                    _, text, pixels = read_smv_buffer(path, self.quirks)
+                    is_mask = spelling == "-mask"
+                    apply_header(
+                        path, text, pixels.shape, self.fields, self.quirks, is_mask=is_mask
+                    )
+                    if is_mask:
+                        self.mask = as_ndarray(pixels)
+                        self.inputs.append(path)
+
+    def option(self, position: int, word: str) -> None:
+        whole = not self.quirks.cli_substring
+        rows = [flag for flag in FLAGS if flag.fires(word, whole=whole)]
+        if not rows:
+            if position not in self.taken:
+                self.complain(f"{quoted(word)} is no known option")
+            return
+        longest = max(flag.match_length(word) for flag in rows)
+        for flag in rows:
+            named = flag.match_length(word) == longest
+            reader = WordReader(quoted(word)[1:-1], flag, named, self.complain)
+            self.act(_Option(flag, reader, position, self.words[position + 1 : position + 7]))
+
+    def act(self, option: _Option) -> None:
+        flag = option.flag
+        special = _ACTIONS.get(flag.action)
+        if special is not None and flag.action in _ANY_NUMBER_OF_WORDS:
+            special(self, option)
+            return
+        words = self.take(option, len(flag.words))
+        if words is None or flag.action == "first":
+            return
+        if flag.pivot:
+            self.named_pivot = flag.pivot
+            if flag.action != "convention":
+                self.implied_pivot = flag.pivot
+        if special is not None:
+            special(self, option._replace(words=words))
+        elif flag.kind == "switch":
+            self.set_all(flag, flag.value)
+        else:
+            self.set_all(flag, normalised(flag.rule, option.reader.value(words[0])))
+
+    def take(self, option: _Option, count: int) -> list[str] | None:
+        """The `count` words after the option; None, with a complaint, if there are not as many."""
+        words = option.words[:count]
+        if len(words) < count:
+            if option.reader.named:
+                self.complain(
+                    f"{option.word} has no effect: it needs {count} "
+                    f"{'word' if count == 1 else 'words'} after it ({' '.join(option.flag.words)})"
+                )
+            return None
+        if words and not option.reader.named:
+            self.warnings.append(
+                f"{option.word!r} also has {option.flag.spellings[0]!r} in it, which takes "
+                f"{quoted(' '.join(words))} as well (quirk cli_substring)"
+            )
+        self.taken.update(range(option.position + 1, option.position + 1 + count))
+        return words
+
+    def set_all(self, flag: Flag, value: object) -> None:
+        for path in flag.targets:
+            self.fields.set(path, value)
+
+    def file(self, option: str, name: str) -> Path:
+        if not name:
+            raise CommandLineError(f"{option}: got '', need the name of a file")
+        return self.folder / name
+
+    def settle(self) -> None:
+        """What depends on more than one flag."""
+        self.settle_detector()
+        if self.cell and self.cell[0] > 0.0:
+            self.set_cell()
+        if self.fields.get("crystal.misset_random"):
+            self.fields.set("crystal.misset_deg", (0.0, 0.0, 0.0))
+        if self.matrix_path is not None:
+            from nanobragg_hybrid.formats.matrix import read_matrix
+
+            self.fields.set("crystal.orientation_matrix", read_matrix(self.matrix_path))
+            self.inputs.append(self.matrix_path)
+        if self.source_path is not None:
+            from nanobragg_hybrid.formats.source_file import read_source_file
+
+            sources = read_source_file(self.source_path, quirks=self.quirks)
+            self.fields.set("beam.sources", sources)
+            self.inputs.append(self.source_path)
+
+    def settle_detector(self) -> None:
+        """Convention, vectors, pivot and centre, with the quirks of model 3.
+
+        A vector and a convention may both be given to the experiment: its plan knows which counts.
+        """
+        quirks = self.quirks
+        self.fields.set("detector.convention", self.convention)
+        is_custom = quirks.custom_convention_switch and self.vector_is_last
+        if is_custom or not quirks.custom_convention_switch:
+            for path, vector in self.vectors.items():
+                self.fields.set(path, vector)
+        pivot = self.named_pivot
+        if not quirks.pivot_flag_ignored:
+            pivot = self.pivot or (pivot if is_custom else self.implied_pivot)
+        self.fields.set("detector.pivot", pivot)
+        if not quirks.near_point_ignored:
+            self.keep_last_centre()
+
+    def keep_last_centre(self) -> None:
+        """Forgets every centre but the one that was given last."""
+        last = self.fields.last_set(path for centre in _CENTRES for path in centre)
+        for centre in _CENTRES:
+            if last in centre:
+                continue
+            for path in centre:
+                if self.fields.get(path) is not None:
+                    self.fields.set(path, None)
+                    self.warnings.append(f"{path} is not used: {last} was given after it")
+
+    def masked(self, experiment: Experiment) -> Experiment:
+        """The experiment with the mask that was read, in the image's own order of pixels."""
+        if self.mask is None:
+            return experiment
+        mask = Mask(self.mask).reindexed(experiment.detector.shape)
+        detector = dataclasses.replace(experiment.detector, mask=mask)
+        return dataclasses.replace(experiment, detector=detector)
+
+    def set_cell(self) -> None:
+        """Model 4.1: missing or non-positive lengths are a, missing or non-positive angles 90."""
+        lengths = [value if value > 0.0 else self.cell[0] for value in self.cell[:3]]
+        angles = [value if value > 0.0 else 90.0 for value in self.cell[3:6]]
+        lengths += [self.cell[0]] * (3 - len(lengths))
+        angles += [90.0] * (3 - len(angles))
+        self.fields.set("crystal.cell_angstrom", tuple(lengths))
+        self.fields.set("crystal.cell_deg", tuple(angles))
+
+
+# One function for each action of the flag table but "set" and "first" (done before).  Enough words
+# follow the option, but for the actions in _ANY_NUMBER_OF_WORDS, which look for themselves.
+
+_Action = Callable[[_Parser, _Option], None]
+
+
+def _cell(parser: _Parser, option: _Option) -> None:
+    count = 0
+    while count < min(len(option.words), 6) and not option.words[count].startswith("-"):
+        value = option.reader.number(option.words[count])
+        parser.cell[count : count + 1] = [value]
+        parser.taken.add(option.position + 1 + count)
+        count += 1
+    if count == 0:
+        parser.complain(f"{option.word} has no effect: it needs numbers after it")
+
+
+def _misset(parser: _Parser, option: _Option) -> None:
+    if option.words and "rand" in option.words[0]:
+        parser.taken.add(option.position + 1)
+        parser.fields.set("crystal.misset_random", True)
+        return
+    taken = parser.take(option, 3)
+    if taken is None:
+        return
+    parser.fields.set("crystal.misset_random", False)
+    parser.fields.set("crystal.misset_deg", tuple(option.reader.number(word) for word in taken))
+
+
+def _curved(parser: _Parser, option: _Option) -> None:
+    if parser.quirks.curved_needs_argument:
+        if not option.words:
+            parser.complain(
+                f"{option.word} has no effect as the last word (quirk curved_needs_argument)"
+            )
+            return
+        if not option.words[0].startswith("-"):
+            parser.taken.add(option.position + 1)
+    parser.set_all(option.flag, option.flag.value)
+
+
+def _convention(parser: _Parser, option: _Option) -> None:
+    parser.convention = str(option.flag.value)
+    parser.vector_is_last = False
+
+
+def _vector(parser: _Parser, option: _Option) -> None:
+    vector = tuple(option.reader.number(word) for word in option.words)
+    if option.flag.unit == "mm":
+        vector = tuple(mm_to_m(x) for x in vector)
+    parser.vectors[option.flag.targets[0]] = vector
+    parser.vector_is_last = True
+
+
+def _pivot(parser: _Parser, option: _Option) -> None:
+    pivot = next((p for p in ("sample", "beam") if p in option.words[0]), None)
+    if pivot is None:
+        parser.complain(f"{option.word}: got {quoted(option.words[0])}, need beam or sample")
+        return
+    parser.pivot = parser.named_pivot = pivot
+
+
+def _attenuation(parser: _Parser, option: _Option) -> None:
+    depth_um = math.inf if "inf" in option.words[0] else option.reader.number(option.words[0])
+    if depth_um == 0.0 or math.isinf(depth_um):
+        parser.fields.set("detector.sensor_thickness_um", 0.0)
+        depth_um = math.inf
+    depth = None if depth_um < 0.0 else depth_um
+    parser.fields.set("detector.sensor_attenuation_depth_um", depth)
+
+
+def _energy(parser: _Parser, option: _Option) -> None:
+    energy_ev = option.reader.number(option.words[0])
+    if energy_ev <= 0.0:
+        word = quoted(option.words[0])
+        raise CommandLineError(f"{option.word}: got {word}, need a number > 0 (eV)")
+    parser.fields.set("beam.wavelength_angstrom", energy_ev_to_wavelength_angstrom(energy_ev))
+
+
+def _polar(parser: _Parser, option: _Option) -> None:
+    parser.fields.set("beam.polarization_kahn", option.reader.number(option.words[0]))
+    parser.fields.set("beam.polarization_correction", True)
+
+
+def _roi(parser: _Parser, option: _Option) -> None:
+    fast_min, fast_max, slow_min, slow_max = (option.reader.integer(word) for word in option.words)
+    parser.fields.set(
+        "sampling.roi",
+        (
+            max(fast_min, 0),
+            None if fast_max < 0 else fast_max,
+            max(slow_min, 0),
+            None if slow_max < 0 else slow_max,
+        ),
+    )
+
+
+def _default_f(parser: _Parser, option: _Option) -> None:
+    parser.default_f = option.reader.number(option.words[0])
+
+
+def _input_file(parser: _Parser, option: _Option) -> None:
+    path = parser.file(option.word, option.words[0])
+    if option.flag.action == "matrix":
+        parser.matrix_path = path
+    elif option.flag.action == "sources":
+        parser.source_path = path
+    elif option.flag.action == "hkl":
+        parser.hkl_path = path
+    elif option.flag.action == "dump":
+        parser.dump_path = path
+        parser.dump_named = True
+
+
+def _output_file(parser: _Parser, option: _Option) -> None:
+    path = parser.file(option.word, option.words[0])
+    if option.flag.action == "float file":
+        parser.float_path = path
+    elif option.flag.action == "int file":
+        parser.int_path = path
+    elif option.flag.action == "pgm file":
+        parser.pgm_path, parser.pgm_wanted = path, True
+    elif option.flag.action == "noise file":
+        parser.noise_path, parser.noise_wanted = path, True
+
+
+def _printing(parser: _Parser, option: _Option) -> None:
+    if option.flag.action == "no pgm":
+        parser.pgm_wanted = False
+    elif option.flag.action == "no noise":
+        parser.noise_wanted = False
+    elif option.flag.action == "progress":
+        parser.progress = bool(option.flag.value)
+    elif option.flag.action == "printout":
+        parser.printout = True
+    elif option.flag.action == "printout pixel":
+        fast, slow = (option.reader.integer(word) for word in option.words)
+        parser.printout_pixel = (fast, slow)
+    elif option.flag.action == "trace pixel":
+        slow, fast = (option.reader.integer(word) for word in option.words)
+        parser.trace_pixel = (fast, slow)
+
+
+def _no_effect(parser: _Parser, option: _Option) -> None:
+    if option.flag.kind == "file":
+        path = parser.file(option.word, option.words[0])
+        read_bytes(path)
+        parser.inputs.append(path)
+    parser.ignored.append(" ".join([option.word, *option.words]))
+
+
+_ACTIONS: dict[str, _Action] = {
+    "cell": _cell,
+    "misset": _misset,
+    "curved": _curved,
+    "convention": _convention,
+    "vector": _vector,
+    "pivot": _pivot,
+    "attenuation": _attenuation,
+    "energy": _energy,
+    "polar": _polar,
+    "roi": _roi,
+    "default_f": _default_f,
+    "matrix": _input_file,
+    "sources": _input_file,
+    "hkl": _input_file,
+    "dump": _input_file,
+    "float file": _output_file,
+    "int file": _output_file,
+    "pgm file": _output_file,
+    "noise file": _output_file,
+    "no pgm": _printing,
+    "no noise": _printing,
+    "progress": _printing,
+    "printout": _printing,
+    "printout pixel": _printing,
+    "trace pixel": _printing,
+    "no effect": _no_effect,
+    "ignored file": _no_effect,
+}
+_CENTRES = (
+    ("detector.beam_x_mm", "detector.beam_y_mm"),
+    ("detector.close_x_mm", "detector.close_y_mm"),
+    ("detector.org_x_px", "detector.org_y_px"),
+)
+_ANY_NUMBER_OF_WORDS = frozenset({"cell", "misset", "curved"})

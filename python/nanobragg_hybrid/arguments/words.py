@@ -1,0 +1,88 @@
+"""Reading one word of a command line as a number, with everything that can be wrong about it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from nanobragg_hybrid.base.errors import CommandLineError, quoted
+from nanobragg_hybrid.formats.numbers import c_atof, c_atoi
+
+if TYPE_CHECKING:
+    from nanobragg_hybrid.arguments.flags import Flag, Rule
+
+
+class WordReader(NamedTuple):
+    """Reads the words after the option word `option`, which fires `flag`.
+
+    `named` says that the option word names this row; if not, the row fires only because its
+    spelling is part of a longer one, and whatever the words hold is taken as nanoBragg takes it.
+    `complain` gets the text of every oddity that does not stop the run.
+    """
+
+    option: str
+    flag: Flag
+    named: bool
+    complain: Callable[[str], None]
+
+    def number(self, word: str) -> float:
+        """`word` as a finite double; CommandLineError for text without a number, inf and NaN."""
+        value, used = c_atof(word)
+        if self.named:
+            self._check(word, used, "a number")
+            if not math.isfinite(value):
+                raise CommandLineError(
+                    f"{self.option}: got {quoted(word)}, need a finite number{self._unit()}"
+                )
+        return value
+
+    def integer(self, word: str) -> int:
+        """`word` as a C int; CommandLineError for text without one.
+
+        Beyond 32 bits a seed wraps, as in C; anything else is a CommandLineError.
+        """
+        value, used = c_atoi(word)
+        if self.named:
+            self._check(word, used, "a whole number")
+        if self.flag.kind != "seed" and used and not _is(value, word[:used]):
+            raise CommandLineError(
+                f"{self.option}: got {quoted(word)}, need a whole number of at most 32 bits"
+            )
+        return value
+
+    def value(self, word: str) -> float | int:
+        """`word` as the kind of number that the row takes."""
+        return self.number(word) if self.flag.kind == "float" else self.integer(word)
+
+    def _check(self, word: str, used: int, wanted: str) -> None:
+        if used == 0:
+            raise CommandLineError(
+                f"{self.option}: got {quoted(word)}, need {wanted}{self._unit()}"
+            )
+        if used < len(word):
+            taken = quoted(word[:used])
+            self.complain(f"{self.option}: took {taken} of {quoted(word)}{self._unit()}")
+
+    def _unit(self) -> str:
+        return f" ({self.flag.unit})" if self.flag.unit else ""
+
+
+def normalised(rule: Rule, value: float | int) -> float | int | None:
+    """`value` as the config wants it: what nanoBragg takes for "not given" is None."""
+    if rule == "negative is not given":
+        return None if value < 0 else value
+    if rule == "not positive is not given":
+        return None if value <= 0 else value
+    if rule == "not positive is zero":
+        return max(value, 0.0)
+    if rule == "below one is one":
+        return float(max(value, 1))
+    if rule == "zero is one, negative is not given":
+        return None if value < 0 else max(value, 1)
+    return value
+
+
+def _is(value: int, text: str) -> bool:
+    """Whether `text`, which is a whole number, is `value` and not something that wrapped to it."""
+    return len(text) < 100 and int(text) == value

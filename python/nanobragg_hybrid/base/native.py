@@ -1,0 +1,91 @@
+"""Structure-factor text and dumps, parsed and written by the C library.
+
+A dump's plane is little-endian doubles in k and l, with one row and one column more than the table
+has.  With `engines.c` this is the only place that imports the compiled extension.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+try:
+    from nanobragg_hybrid import _core
+except ImportError as error:
+    error.add_note(
+        "nanobragg_hybrid._core is compiled when the package is installed: run "
+        "`pip install .` in its folder instead of importing the source tree."
+    )
+    raise
+from nanobragg_hybrid.base.errors import ConfigError, FileFormatError
+from nanobragg_hybrid.base.host import require_memory
+
+if TYPE_CHECKING:
+    from nanobragg_hybrid.base.arrays import Array, Buffer
+
+
+class HklText(NamedTuple):
+    """A parsed text.
+
+    `grid` is float64 (nh, nk, nl), read-only, and starts at the indices `hkl_min`;
+    `reflections` are those in the text, as the first of its two passes counts them.
+    """
+
+    grid: Buffer
+    hkl_min: tuple[int, int, int]
+    reflections: int
+    warnings: tuple[str, ...]
+
+
+def parse_hkl_text(
+    data: bytes, *, stream: bool, default_f: float, path: str | os.PathLike[str]
+) -> HklText:
+    """Parses h k l F into a dense table; what is not listed is `default_f`.
+
+    `stream` takes four numbers at a time whatever the lines (quirk hkl_stream), otherwise each line
+    holds one reflection.  `path` is for messages only.
+
+    Raises `FileFormatError` with the line, `ConfigError` for a default_f that is not finite, and
+    `ResourceError` before allocating a table that does not fit into memory.
+    """
+    if not math.isfinite(default_f):
+        raise ConfigError("structure_factors.default_f", default_f, "a finite value")
+    name = os.fspath(path)
+    try:
+        bounds = _core.hkl_scan(data, stream)
+        elements = math.prod(bounds[f"{n}_max"] - bounds[f"{n}_min"] + 1 for n in "hkl")
+        require_memory({f"text of {name}": len(data), "structure factor table": 8 * elements})
+        grid, filled, stopped_at_line = _core.hkl_fill(data, stream, bounds, float(default_f))
+    except _core.Error as error:
+        raise FileFormatError(path, error.line, error.message) from None
+    warnings = []
+    if bounds["fractional"]:
+        warnings.append(f"{name}: {bounds['fractional']} indices are not whole numbers")
+    if bounds["stopped_at_line"]:
+        warnings.append(
+            f"{name}:{bounds['stopped_at_line']}: reading ended at a word that is no number"
+        )
+    if filled != bounds["reflections"]:
+        place = f"{name}:{stopped_at_line}" if stopped_at_line else name
+        warnings.append(
+            f"{place}: only {filled} of {bounds['reflections']} reflections could be used: "
+            "an index is not written as an integer"
+        )
+    hkl_min = (bounds["h_min"], bounds["k_min"], bounds["l_min"])
+    return HklText(grid.toreadonly(), hkl_min, bounds["reflections"], tuple(warnings))
+
+
+def new_table(shape: tuple[int, int, int]) -> Buffer:
+    """Memory for a table, float64 of a shape (h, k, l), with any content."""
+    return _core.new_table(shape)
+
+
+def read_plane(data: bytes | memoryview, table: Buffer, h: int) -> bool:
+    """Fills plane `h` of a table; False if one of its values is not finite."""
+    return _core.read_dump_plane(data, table, h)
+
+
+def write_plane(table: Array, h: int, data: bytearray) -> None:
+    """Puts plane `h` of a table into bytes, whose padding stays as it is."""
+    _core.write_dump_plane(table, h, data)

@@ -1,0 +1,3 @@
+"""`nanobragg-hybrid bench`: how fast this machine renders."""
+
+from __future__ import annotations

@@ -1,0 +1,316 @@
+"""The command `nb-compare`: two images of one command line, or two files, side by side."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+import numpy as np
+
+from nanobragg_hybrid.base.errors import FileFormatError
+from nanobragg_hybrid.cli.compare.options import (
+    UsageProblemError,
+    check_usage,
+    compare_parser,
+    option_name,
+    require_pillow,
+)
+from nanobragg_hybrid.cli.compare.output import (
+    document_of,
+    new_folder,
+    picture_files,
+    print_comparison,
+    side_document,
+    versions_used,
+    write_texts,
+)
+from nanobragg_hybrid.cli.compare.sides import RunnerError, Side, make_side, read_sides, run_side
+from nanobragg_hybrid.cli.compare.suite import recorded_folder, run_suite, shapes_text
+from nanobragg_hybrid.cli.json_text import json_text
+from nanobragg_hybrid.cli.tool import (
+    AGREE,
+    DIVERGED,
+    FILE_ERROR,
+    RUNNER_FAILED,
+    USAGE,
+    prepare_process,
+    run_tool,
+    say,
+    split_words,
+)
+from nanobragg_hybrid.compare.comparison import Criteria, compared, comparison_document
+from nanobragg_hybrid.compare.images import Image, Region, signed_difference
+from nanobragg_hybrid.compare.metrics import resample
+from nanobragg_hybrid.compare.report import comparison_html, suite_html
+from nanobragg_hybrid.compare.suite import (
+    BAD_WORDS,
+    FAIL,
+    FILES,
+    PASS,
+    RUNNER,
+    SHAPES,
+    read_suite,
+    recorded_suite,
+    selected,
+    suite_document,
+    worst,
+)
+from nanobragg_hybrid.formats.any_image import read_image
+from nanobragg_hybrid.formats.raw import write_raw
+from nanobragg_hybrid.formats.text import write_bytes, write_text
+
+PROG: Final = "nb-compare"
+BELOW, OTHER_SHAPE = DIVERGED, 4
+_SUITE_STATUS: Final = {
+    PASS: AGREE,
+    FAIL: BELOW,
+    SHAPES: OTHER_SHAPE,
+    FILES: FILE_ERROR,
+    RUNNER: RUNNER_FAILED,
+    BAD_WORDS: USAGE,
+}
+
+
+class OtherShapeError(Exception):
+    """The images have different shapes."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; `argv` is without the program's name.  Returns the exit status."""
+    words = sys.argv[1:] if argv is None else list(argv)
+    own, args = split_words(words)
+    asked = compare_parser().parse_args(own)
+
+    def body() -> int:
+        try:
+            return _dispatch(asked, words, args)
+        except OtherShapeError as error:
+            _say_error(f"{error}; --resample brings B to the shape of A", error)
+            return OTHER_SHAPE
+        except RunnerError as error:
+            _say_error(str(error), error)
+            return RUNNER_FAILED
+
+    return run_tool(PROG, body)
+
+
+def console() -> NoReturn:
+    """The console script."""
+    prepare_process()
+    sys.exit(main())
+
+
+def _dispatch(asked: argparse.Namespace, words: Sequence[str], args: Sequence[str]) -> int:
+    check_usage(asked, args)
+    command = shlex.join([PROG, *words])
+    criteria = Criteria(asked.max_l2, asked.max_ulp, asked.threshold).or_default()
+    if asked.suite is not None:
+        return _compare_suite(asked, criteria, command)
+    if not asked.no_pictures:
+        require_pillow()
+    if asked.files is not None:
+        return _compare_files(asked, criteria, command)
+    return _compare_runs(asked, args, criteria, command)
+
+
+def _sides(asked: argparse.Namespace) -> list[Side]:
+    """A and B; for the recorded suite B alone."""
+    has_reference = bool(asked.c_bin or os.environ.get("NB_C_BIN"))
+    wanted = {"c_bin": asked.c_bin, "device": asked.device, "dtype": asked.dtype}
+    recorded = asked.suite == "golden"
+    backends = {
+        "a": asked.a or ("reference" if has_reference else "c"),
+        "b": asked.b or ("c" if recorded else "torch"),
+    }
+    if recorded:
+        del backends["a"]
+    for option, backend in (("c_bin", "reference"), ("device", "torch"), ("dtype", "torch")):
+        if wanted[option] is not None and backend not in backends.values():
+            raise UsageProblemError(f"{option_name(option)}: neither side is {backend!r}")
+    both = asked.quirks or "nanobragg"
+    quirks = {"a": asked.quirks_a or both, "b": asked.quirks_b or both}
+    return [
+        make_side(label, backend, quirks[label], wanted, asked.threads)
+        for label, backend in backends.items()
+    ]
+
+
+def _compare_runs(
+    asked: argparse.Namespace, args: Sequence[str], criteria: Criteria, command: str
+) -> int:
+    sides = _sides(asked)
+    warnings: list[str] = []
+
+    def warn(text: str) -> None:
+        if text not in warnings:
+            warnings.append(text)
+            _say(f"warning: {text}")
+
+    inputs = read_sides(sides, args, warn)
+    shapes = [given.command.experiment.detector.shape for given in inputs]
+    _check_region(asked, shapes[0])
+    folder = new_folder(asked.outdir)
+    now_s = time.time()
+    runs = []
+    for side, given in zip(sides, inputs, strict=True):
+        try:
+            run = run_side(side, given, now_s)
+        except RunnerError as error:
+            write_texts(folder, side.label, error.stdout, error.stderr)
+            error.add_note(f"what there is so far: {folder}")
+            raise
+        write_texts(folder, side.label, run.stdout, run.stderr)
+        write_raw(folder / f"{side.label}.bin", run.result.image)
+        runs.append(run)
+    a, b = (run.result.image for run in runs)
+    documents = [side_document(side, run) for side, run in zip(sides, runs, strict=True)]
+    return _finish(asked, folder, a, b, criteria, documents, list(args), command, warnings)
+
+
+def _compare_files(asked: argparse.Namespace, criteria: Criteria, command: str) -> int:
+    shape = None if asked.shape is None else (asked.shape[1], asked.shape[0])
+    a, b = _read_pair(asked.files[0], asked.files[1], shape)
+    _check_region(asked, a.shape)
+    folder = new_folder(asked.outdir)
+    for label, image in (("a", a), ("b", b)):
+        write_raw(folder / f"{label}.bin", image)
+    documents = [
+        document_of(name=Path(path).name, path=str(path), image=image)
+        for path, image in zip(asked.files, (a, b), strict=True)
+    ]
+    return _finish(asked, folder, a, b, criteria, documents, None, command, [])
+
+
+def _read_pair(first: str, second: str, shape: tuple[int, int] | None) -> tuple[Image, Image]:
+    """Both files; raw floats of unknown shape take the other file's."""
+    try:
+        a = read_image(first, shape)
+    except FileFormatError:
+        b = read_image(second, shape)
+        return read_image(first, shape, like=b.shape), b
+    return a, read_image(second, shape, like=a.shape)
+
+
+def _check_region(asked: argparse.Namespace, shape: tuple[int, int]) -> None:
+    if asked.roi is not None:
+        Region(*asked.roi).of(np.broadcast_to(np.float32(0.0), shape))
+
+
+def _finish(
+    asked: argparse.Namespace,
+    folder: Path,
+    a: Image,
+    b: Image,
+    criteria: Criteria,
+    documents: Sequence[Mapping[str, Any]],
+    args: list[str] | None,
+    command: str,
+    warnings: list[str],
+) -> int:
+    """Compares, writes and says what there is to write and say."""
+    is_resampled = a.shape != b.shape
+    if is_resampled:
+        if not asked.resample:
+            other = OtherShapeError(shapes_text(a, b))
+            other.add_note(f"what there is so far: {folder}")
+            raise other
+        b = resample(b, a.shape)
+    region = Region.whole(a.shape) if asked.roi is None else Region(*asked.roi)
+    found = compared(a, b, region, criteria)
+    part_a, part_b = region.of(a), region.of(b)
+    change = signed_difference(part_a, part_b)
+    pictures = {} if asked.no_pictures else picture_files(part_a, part_b, change, asked.png_scale)
+    summary = {
+        "format": "nanobragg-hybrid image comparison",
+        "schema_version": 1,
+        "versions": versions_used(),
+        "command": command,
+        "args": args,
+        "shape": list(a.shape),
+        "resampled": is_resampled,
+        "a": documents[0],
+        "b": documents[1],
+        **comparison_document(found),
+        "warnings": warnings,
+    }
+    captions = ("A", "B", "B - A: red where B is brighter, blue where A is")
+    for name, png in pictures.items():
+        write_bytes(folder / name, png)
+    if asked.save_diff:
+        write_raw(folder / "difference.bin", change.astype(np.float32))
+    shown = dict(zip(captions, pictures.values(), strict=False))
+    write_text(folder / "report.html", comparison_html(summary, shown))
+    text = json_text(summary)
+    write_text(folder / "summary.json", text)
+    if asked.json:
+        print(text, end="")
+    else:
+        print_comparison(found, documents)
+        print(f"folder        {folder}")
+    return AGREE if found.is_met else BELOW
+
+
+def _compare_suite(asked: argparse.Namespace, criteria: Criteria, command: str) -> int:
+    sides = _sides(asked)
+    if asked.suite == "golden":
+        cases = recorded_suite(recorded_folder(asked.golden), sides[0].quirks)
+    else:
+        cases = read_suite(asked.suite)
+    cases = selected(cases, asked.select, asked.limit)
+    folder = new_folder(asked.outdir)
+    results = []
+    width = max(len(case.name) for case in cases)
+    for result in run_suite(cases, sides, criteria):
+        results.append(result)
+        if not asked.json:
+            found = result.found
+            figures = (
+                result.problem
+                if found is None
+                else f"L2 {found.difference.relative_l2:<10.3g} ULP {found.difference.max_ulp:<6} "
+                + ("same bytes" if found.difference.bytes_equal else "")
+            )
+            print(f"{result.case.name:<{width}}  {result.status:<6} {figures}".rstrip(), flush=True)
+    recorded = {"name": "recorded images", "quirks": str(sides[-1].quirks)}
+    named = [{"name": side.backend, "quirks": str(side.quirks)} for side in sides]
+    document = {
+        "format": "nanobragg-hybrid comparison suite",
+        "schema_version": 1,
+        "versions": versions_used(),
+        "command": command,
+        "suite": asked.suite,
+        "a": named[0] if len(named) == 2 else recorded,
+        "b": named[-1],
+        "criteria": criteria.texts(),
+        **suite_document(results),
+    }
+    write_text(folder / "suite.html", suite_html(document))
+    text = json_text(document)
+    write_text(folder / "suite.json", text)
+    if asked.json:
+        print(text, end="")
+    else:
+        counts = ", ".join(f"{count} {status}" for status, count in document["counts"].items())
+        print(f"{len(results)} cases: {counts}\nfolder {folder}")
+    return _SUITE_STATUS[worst(results)]
+
+
+def _say_error(text: str, error: Exception) -> None:
+    """The message, then the notes that the error has."""
+    _say(f"error: {text}")
+    for note in getattr(error, "__notes__", ()):
+        _say(note)
+
+
+def _say(text: str) -> None:
+    say(PROG, text)
+
+
+if __name__ == "__main__":
+    console()

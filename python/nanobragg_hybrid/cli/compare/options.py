@@ -1,0 +1,158 @@
+"""The options of `nb-compare`, and which of them go together."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from nanobragg_hybrid._version import __version__
+from nanobragg_hybrid.base.errors import CommandLineError
+from nanobragg_hybrid.cli.tool import ToolParser
+from nanobragg_hybrid.engines.registry import available_backends
+
+_EXAMPLES: Final = """\
+examples:
+  nb-compare -- -cell 70 80 90 75 85 95 -default_F 100 -lambda 1 -distance 100 -detpixels 256 -N 5
+  NB_C_BIN=~/bin/nanoBragg nb-compare --b c --max-ulp 0 -- -mat A.mat -hkl P1.hkl -lambda 1 -N 20
+  nb-compare --a c --b c --quirks-b nanobragg,-phi_carryover --roi 90 140 60 110 -- ARGS
+  nb-compare --files ours.bin theirs.bin --shape 2463 2527
+  nb-compare --suite commands.txt --a c --b torch
+
+exit status: 0 the criteria are met; 1 usage; 2 a side could not be rendered; 3 a criterion is not
+met; 4 the shapes differ (and no --resample); 5 a file cannot be read or written.
+"""
+
+
+class UsageProblemError(CommandLineError):
+    """Options that do not go together."""
+
+
+def compare_parser() -> argparse.ArgumentParser:
+    parser = ToolParser(
+        prog="nb-compare",
+        usage="nb-compare [options] -- ARGS\n"
+        "       nb-compare [options] --files A B\n"
+        "       nb-compare [options] --suite golden|FILE",
+        description="Render a nanoBragg command line (ARGS) twice and compare the images; or "
+        "compare two image files; or do that for many command lines.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    backends = available_backends()
+    sides = parser.add_argument_group("who renders")
+    sides.add_argument(
+        "--a", choices=backends, help="default: reference if NB_C_BIN is set, else c"
+    )
+    sides.add_argument("--b", choices=backends, help="default: torch; for --suite golden: c")
+    sides.add_argument("--quirks", metavar="Q", help="like none,+phi_carryover (all on)")
+    sides.add_argument("--quirks-a", metavar="Q", help="the same for A alone")
+    sides.add_argument("--quirks-b", metavar="Q", help="the same for B alone")
+    sides.add_argument(
+        "--c-bin", metavar="PATH", help="executable of the side 'reference', instead of NB_C_BIN"
+    )
+    sides.add_argument("--device", help="of the side 'torch': cpu, cuda, cuda:1, auto")
+    sides.add_argument("--dtype", help="of the side 'torch': float64, float32")
+    sides.add_argument("--threads", type=int, metavar="N", help="of each engine (all cores)")
+    what = parser.add_argument_group("what is compared")
+    what.add_argument(
+        "--roi",
+        type=int,
+        nargs=4,
+        metavar=("XMIN", "XMAX", "YMIN", "YMAX"),
+        help="compare these pixels only, both ends included; to render no others, put a -roi into "
+        "ARGS as well",
+    )
+    what.add_argument(
+        "--files", nargs=2, metavar=("A", "B"), help="compare files: SMV, PGM or raw floats"
+    )
+    what.add_argument(
+        "--shape",
+        type=int,
+        nargs=2,
+        metavar=("FAST", "SLOW"),
+        help="of raw floats; default: that of the other file, or square",
+    )
+    what.add_argument(
+        "--resample", action="store_true", help="bring B to the shape of A, sharing photons by area"
+    )
+    judge = parser.add_argument_group("criteria (default: --max-l2 1e-6)")
+    judge.add_argument("--max-l2", type=float, metavar="X", help="relative L2 at most")
+    judge.add_argument("--max-ulp", type=int, metavar="N", help="units in the last place at most")
+    judge.add_argument("--threshold", type=float, metavar="T", help="correlation at least")
+    out = parser.add_argument_group("what is written")
+    out.add_argument(
+        "--outdir", default=".", metavar="DIR", help="a new folder is made in it (here)"
+    )
+    out.add_argument("--json", action="store_true", help="print the summary as JSON")
+    out.add_argument("--save-diff", action="store_true", help="also write B - A as raw floats")
+    out.add_argument(
+        "--png-scale",
+        type=float,
+        default=99.5,
+        metavar="PCTL",
+        help="percentile of the lit pixels that is drawn black (default: %(default)s)",
+    )
+    out.add_argument("--no-pictures", action="store_true", help="no PNG files; needs no Pillow")
+    suite = parser.add_argument_group("suites")
+    suite.add_argument(
+        "--suite",
+        metavar="FILE",
+        help="text with a command line on each line, or a JSON list; 'golden': recorded images",
+    )
+    suite.add_argument("--golden", metavar="DIR", help="folder of the recorded images")
+    suite.add_argument("--limit", type=int, metavar="N", help="the first N cases only")
+    suite.add_argument("--select", nargs="+", metavar="NAME", help="these cases only")
+    return parser
+
+
+def check_usage(asked: argparse.Namespace, args: Sequence[str]) -> None:
+    """Raises `UsageProblemError` for options that do not go together and numbers out of range."""
+    ways = [bool(args), asked.files is not None, asked.suite is not None]
+    if sum(ways) != 1:
+        raise UsageProblemError("need one of: -- and a nanoBragg command line, --files, --suite")
+    rendering = ("a", "b", "quirks", "quirks_a", "quirks_b", "c_bin", "device", "dtype", "threads")
+    suite_only, files_only = ("golden", "limit", "select"), ("shape",)
+    one_only = ("roi", "resample", "save_diff")
+    if asked.files is not None:
+        _refuse(asked, (*rendering, *suite_only), "--files")
+    elif asked.suite is not None:
+        _refuse(asked, (*files_only, *one_only), "--suite")
+        if asked.suite == "golden":
+            _refuse(asked, ("a", "quirks_a"), "--suite golden, whose A is the recorded image")
+        else:
+            _refuse(asked, ("golden",), "a --suite of one's own")
+    else:
+        _refuse(asked, (*suite_only, *files_only), "a command line")
+    rules: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
+        ("limit", lambda n: n >= 1, "a number >= 1"),
+        ("max_l2", lambda x: x >= 0.0, "a number >= 0"),
+        ("max_ulp", lambda n: n >= 0, "a number >= 0"),
+        ("threshold", lambda x: -1.0 <= x <= 1.0, "a correlation, -1 to 1"),
+        ("png_scale", lambda x: 0.0 < x <= 100.0, "a percentile above 0, up to 100"),
+        ("shape", lambda pair: min(pair) >= 1, "two numbers >= 1"),
+    )
+    for name, is_right, rule in rules:
+        value = getattr(asked, name)
+        if value is not None and not is_right(value):
+            raise UsageProblemError(f"{option_name(name)}: got {value}, need {rule}")
+
+
+def _refuse(asked: argparse.Namespace, names: Sequence[str], where: str) -> None:
+    for name in names:
+        if getattr(asked, name) not in (None, False):
+            raise UsageProblemError(f"{option_name(name)}: does not go with {where}")
+
+
+def option_name(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def require_pillow() -> None:
+    if importlib.util.find_spec("PIL") is None:
+        raise UsageProblemError(
+            "pictures need Pillow: pip install 'nanobragg-hybrid[png]', or give --no-pictures"
+        )

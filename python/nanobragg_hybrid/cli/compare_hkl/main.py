@@ -1,0 +1,193 @@
+"""The command `nb-compare-hkl`: structure factors of files, and as the engines hold them."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import shlex
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from nanobragg_hybrid._version import __version__
+from nanobragg_hybrid.base.atomic import AtomicFiles
+from nanobragg_hybrid.base.errors import NanobraggWarning
+from nanobragg_hybrid.cli.json_text import json_text
+from nanobragg_hybrid.cli.nanobragg.outputs import check_outputs
+from nanobragg_hybrid.cli.tool import (
+    AGREE,
+    DIVERGED,
+    EXIT_STATUS,
+    ToolParser,
+    prepare_process,
+    run_tool,
+    say,
+)
+from nanobragg_hybrid.compare.structure_factors import (
+    Lookup,
+    TableComparison,
+    compare_tables,
+    table_document,
+    table_lines,
+)
+from nanobragg_hybrid.engines.registry import get_backend
+from nanobragg_hybrid.formats.dump import read_dump
+from nanobragg_hybrid.formats.hkl import read_hkl
+from nanobragg_hybrid.formats.text import read_bytes, write_text
+from nanobragg_hybrid.model.quirks import Quirks
+
+if TYPE_CHECKING:
+    from nanobragg_hybrid.model.structure_factors import StructureFactors
+
+PROG: Final = "nb-compare-hkl"
+_REPORT, _METRICS = "report", "metrics"
+_ENGINES: Final = ("c", "torch")
+_EPILOG: Final = f"""\
+examples:
+  nb-compare-hkl --hkl P1.hkl --fdump Fdump.bin --out report.md --metrics metrics.json
+  nb-compare-hkl --hkl P1.hkl --engines c torch
+
+With --engines the table of the file is given to both engines, and they are asked for the
+amplitude of every reflection in its bounds and one index beyond.
+
+{EXIT_STATUS}
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; `argv` is without the program's name.  Returns the exit status."""
+    words = sys.argv[1:] if argv is None else list(argv)
+    parser = _parser()
+    asked = parser.parse_args(words)
+    files = [asked.hkl, asked.fdump]
+    if files == [None, None]:
+        parser.error("need --hkl FILE, --fdump FILE or both")
+    if None in files and asked.engines is None:
+        parser.error("need both --hkl and --fdump, or --engines")
+    command = shlex.join([PROG, *words])
+    return run_tool(PROG, lambda: _compare(asked, command))
+
+
+def console() -> NoReturn:
+    """The console script."""
+    prepare_process()
+    sys.exit(main())
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = ToolParser(
+        prog=PROG,
+        description="Compare structure factors: a text file with a binary dump, and what two "
+        "engines make of them.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    parser.add_argument("--hkl", metavar="FILE", help="text: h k l F")
+    parser.add_argument("--fdump", metavar="FILE", help="binary dump, as written beside -hkl")
+    parser.add_argument(
+        "--engines", nargs=2, choices=_ENGINES, metavar=("A", "B"), help="two of c, torch"
+    )
+    parser.add_argument(
+        "--tolerance",
+        type=float,
+        default=0.0,
+        metavar="T",
+        help="difference of F that is let pass (%(default)g)",
+    )
+    parser.add_argument(
+        "--default-f",
+        type=float,
+        default=0.0,
+        metavar="F",
+        help="of reflections that are not listed (%(default)g)",
+    )
+    parser.add_argument("--quirks", default="nanobragg", metavar="Q", help="how files are read")
+    parser.add_argument("--out", metavar="FILE", help="write the report, Markdown")
+    parser.add_argument("--metrics", metavar="FILE", help="write what was found as JSON")
+    return parser
+
+
+def _compare(asked: argparse.Namespace, command: str) -> int:
+    quirks = Quirks.parse(asked.quirks)
+    tables = _read(asked, quirks)
+    check_outputs(_outputs(asked), [Path(path) for path in (asked.hkl, asked.fdump) if path])
+    hashes = {
+        f"{name}_sha256": None if path is None else hashlib.sha256(read_bytes(path)).hexdigest()
+        for name, path in (("hkl", asked.hkl), ("fdump", asked.fdump))
+    }
+    found: list[TableComparison] = []
+    if len(tables) == 2:
+        (name_a, a), (name_b, b) = tables
+        found.append(compare_tables(a, b, tolerance=asked.tolerance, names=(name_a, name_b)))
+    if asked.engines is not None:
+        name_a, name_b = asked.engines
+        table = tables[0][1]
+        lookups = (_lookup(name_a, table), _lookup(name_b, table))
+        found.append(
+            compare_tables(
+                table, table, tolerance=asked.tolerance, names=(name_a, name_b), lookups=lookups
+            )
+        )
+    agree = all(item.agree for item in found)
+    lines = ["# Structure factors", ""]
+    for item in found:
+        lines += [*table_lines(item), ""]
+    document = {
+        "format": "nanobragg-hybrid structure factor comparison",
+        "schema_version": 1,
+        "version": __version__,
+        "command": command,
+        "quirks": str(quirks),
+        "hkl": asked.hkl,
+        "fdump": asked.fdump,
+        **hashes,
+        "agree": agree,
+        "comparisons": [table_document(item) for item in found],
+    }
+    _write(asked, "\n".join(lines), document)
+    print("\n".join(lines), end="")
+    return AGREE if agree else DIVERGED
+
+
+def _read(asked: argparse.Namespace, quirks: Quirks) -> list[tuple[str, StructureFactors]]:
+    """The tables of the files that were named."""
+    tables = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", NanobraggWarning)
+        if asked.hkl is not None:
+            table = read_hkl(asked.hkl, default_f=asked.default_f, quirks=quirks)
+            tables.append(("hkl", table))
+        if asked.fdump is not None:
+            table = read_dump(asked.fdump, default_f=asked.default_f, quirks=quirks)
+            tables.append(("fdump", table))
+    for warning in caught:
+        say(PROG, f"warning: {warning.message}")
+    return tables
+
+
+def _lookup(engine: str, table: StructureFactors) -> Lookup:
+    """What an engine that holds this table says about whole indices."""
+    backend = get_backend(engine)
+    return lambda hkl: backend.structure_factors_at(table, hkl)
+
+
+def _outputs(asked: argparse.Namespace) -> dict[str, Path]:
+    """The files to be written, by what they hold."""
+    named = {_REPORT: asked.out, _METRICS: asked.metrics}
+    return {kind: Path(path) for kind, path in named.items() if path is not None}
+
+
+def _write(asked: argparse.Namespace, report: str, document: dict[str, Any]) -> None:
+    texts = {_REPORT: report, _METRICS: json_text(document)}
+    with AtomicFiles() as files:
+        for kind, path in _outputs(asked).items():
+            with files.write(path) as file:
+                write_text(file, texts[kind])
+
+
+if __name__ == "__main__":
+    console()

@@ -1,0 +1,3 @@
+"""The drop-in command `nanoBragg`."""
+
+from __future__ import annotations

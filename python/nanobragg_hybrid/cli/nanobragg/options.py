@@ -1,0 +1,83 @@
+"""The double-dash options of the drop-in command, taken out before nanoBragg's words are read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nanobragg_hybrid.base.errors import CommandLineError, quoted
+
+
+class Options:
+    """Our own options, and `words`: everything else, in order."""
+
+    def __init__(self) -> None:
+        self.words: list[str] = []
+        self.help = False
+        self.version = False
+        self.backend = "c"
+        self.threads: int | None = None
+        self.quirks = "nanobragg"
+        self.strict = False
+        self.json: str | None = None
+        self.kernel: str | None = None
+        self.device: str | None = None
+        self.dtype: str | None = None
+
+
+_SWITCHES = {"--help": "help", "--version": "version", "--strict": "strict"}
+_VALUES = {
+    "--backend": "backend",
+    "--threads": "threads",
+    "--quirks": "quirks",
+    "--json": "json",
+    "--kernel": "kernel",
+    "--device": "device",
+    "--dtype": "dtype",
+}
+
+
+def split_options(words: Sequence[str]) -> Options:
+    """Separates our options (as `--name value` or `--name=value`) from nanoBragg's words.
+
+    Raises `CommandLineError` for a missing or impossible value.
+    """
+    options = Options()
+    at = 0
+    while at < len(words):
+        name, equals, value = words[at].partition("=")
+        at += 1
+        if name in _SWITCHES:
+            if equals:
+                raise CommandLineError(f"{name}: got {quoted(value)}, but it takes no value")
+            setattr(options, _SWITCHES[name], True)
+        elif name in _VALUES:
+            if not equals:
+                if at == len(words):
+                    raise CommandLineError(f"{name}: needs a value after it")
+                value = words[at]
+                at += 1
+            if not value:
+                raise CommandLineError(f"{name}: got '', need a value")
+            setattr(options, _VALUES[name], _thread_count(value) if name == "--threads" else value)
+        else:
+            options.words.append(words[at - 1])
+    return options
+
+
+def nanobragg_words(words: Sequence[str]) -> Options:
+    """Options without any of ours: `words` are what follows ``--`` of a tool.
+
+    Raises `CommandLineError` for a word that begins with two dashes.
+    """
+    own = next((word for word in words if word.startswith("--")), None)
+    if own is not None:
+        raise CommandLineError(f"{own}: is no option of nanoBragg")
+    options = Options()
+    options.words = list(words)
+    return options
+
+
+def _thread_count(word: str) -> int:
+    if not (word.isascii() and word.isdigit() and len(word) < 10 and int(word) >= 1):
+        raise CommandLineError(f"--threads: got {quoted(word)}, need a whole number >= 1")
+    return int(word)

@@ -1,0 +1,112 @@
+"""The files that a run writes: which ones, whether they can be written, and writing them."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nanobragg_hybrid.base.atomic import AtomicFiles, atomic_write
+from nanobragg_hybrid.base.errors import CommandLineError
+from nanobragg_hybrid.formats.raw import write_raw
+from nanobragg_hybrid.formats.smv import SmvHeader, write_smv_blocks
+
+if TYPE_CHECKING:
+    from nanobragg_hybrid.arguments.command import Command
+    from nanobragg_hybrid.cli.nanobragg.facts import Images
+    from nanobragg_hybrid.model.quirks import Quirks
+    from nanobragg_hybrid.model.result import SimulationResult
+    from nanobragg_hybrid.model.structure_factors import StructureFactors
+
+FLOATS, INTEGERS, PGM, NOISE = "float image", "integer image", "PGM picture", "noise image"
+DUMP, JSON = "structure factor dump", "JSON"
+
+
+def output_files(command: Command, json_path: str | None) -> dict[str, Path]:
+    """Every file that the command writes, by what it holds."""
+    wanted = {
+        FLOATS: command.float_path,
+        INTEGERS: command.int_path,
+        PGM: command.pgm_path,
+        NOISE: command.noise_path,
+        DUMP: None if command.hkl_path is None else command.dump_path,
+        JSON: None if json_path is None else Path(json_path),
+    }
+    return {kind: path for kind, path in wanted.items() if path is not None}
+
+
+def named_files(outputs: Mapping[str, Path]) -> dict[str, str]:
+    """The images and the dump: kind -> path."""
+    return {kind: str(path) for kind, path in outputs.items() if kind != JSON}
+
+
+class _OnlyAskingError(Exception):
+    """Leaves `atomic_write` without writing."""
+
+
+def check_outputs(outputs: Mapping[str, Path], inputs: Iterable[Path]) -> None:
+    """Raises an error for the first file that should not be written, before any time is spent.
+
+    `FileAccessError` if it cannot be written; `CommandLineError` if it would replace another output
+    or one of `inputs`, the files that were read.  What is no regular file (a pipe, /dev/null) is
+    not tried and may be named twice.
+    """
+    taken = {path.resolve(): "a file that is read" for path in inputs}
+    for kind, path in outputs.items():
+        if _is_special(path):
+            continue
+        try:
+            with atomic_write(path):
+                raise _OnlyAskingError
+        except _OnlyAskingError:
+            pass
+        place = path.resolve()
+        if place in taken:
+            raise CommandLineError(f"{path}: named for the {kind}, but it is {taken[place]}")
+        taken[place] = f"also named for the {kind}"
+
+
+def write_outputs(
+    outputs: Mapping[str, Path],
+    quirks: Quirks,
+    table: StructureFactors,
+    result: SimulationResult,
+    images: Images,
+    document: Callable[[], str],
+) -> None:
+    """Writes every file: all of them or none.  `document` makes the text of the JSON file."""
+    header = SmvHeader.from_plan_info(result.info)
+    with AtomicFiles() as files:
+        for kind, path in outputs.items():
+            with files.write(path) as file:
+                if kind == FLOATS:
+                    write_raw(file, result.image_buffer)
+                elif kind == INTEGERS:
+                    write_smv_blocks(
+                        file, images.integer.blocks(), result.image_buffer.shape, header, quirks
+                    )
+                elif kind == PGM and images.pgm is not None:
+                    from nanobragg_hybrid.formats.pgm import write_pgm_blocks
+
+                    write_pgm_blocks(
+                        file, images.pgm.blocks(), result.image_buffer.shape, images.pgm.scale_used
+                    )
+                elif kind == NOISE and images.noise is not None:
+                    write_smv_blocks(
+                        file, images.noise.blocks(), result.image_buffer.shape, header, quirks
+                    )
+                elif kind == DUMP:
+                    from nanobragg_hybrid.formats.dump import write_dump
+
+                    write_dump(file, table)
+                elif kind == JSON:
+                    file.write(document().encode("utf-8"))
+
+
+def _is_special(path: Path) -> bool:
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)

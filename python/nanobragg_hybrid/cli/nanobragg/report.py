@@ -1,0 +1,179 @@
+"""What the drop-in command says on standard output about a run, group by group."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from nanobragg_hybrid.base.units import RTD
+
+if TYPE_CHECKING:
+    from nanobragg_hybrid.arguments.command import Command
+    from nanobragg_hybrid.cli.nanobragg.facts import Images
+    from nanobragg_hybrid.cli.nanobragg.log import Log
+    from nanobragg_hybrid.model.experiment import Experiment
+    from nanobragg_hybrid.model.result import Statistics
+    from nanobragg_hybrid.model.structure_factors import StructureFactors
+
+Facts = Mapping[str, Any]
+Info = Mapping[str, Any]
+
+
+def log_setup(
+    log: Log, command: Command, table: StructureFactors, known: Facts, info: Info
+) -> None:
+    """Everything that is known before the first pixel; `known` are the plan's facts."""
+    experiment = command.experiment
+    _crystal(log, experiment, known, info)
+    _structure_factors(log, command, table)
+    _beam(log, experiment, known, info)
+    _spindle(log, known, info)
+    _detector(log, known, info)
+    _sampling(log, known, info)
+
+
+def log_image(log: Log, statistics: Statistics, images: Images) -> None:
+    """What the image is like."""
+    log.group("image")
+    log.fact("brightest pixel", statistics.max, "photons")
+    log.fact("  at Fdet Sdet", [statistics.max_fast_m, statistics.max_slow_m], "m")
+    log.fact("  at pixel fast slow", [statistics.max_fast, statistics.max_slow])
+    log.fact("mean", statistics.mean, "photons/pixel")
+    log.fact("rms", statistics.rms, "photons/pixel")
+    log.fact("rmsd from the mean", statistics.rmsd, "photons/pixel")
+    log.fact("pixels rendered", statistics.pixels)
+    log.fact("solid angle", statistics.solid_angle_sr, "steradian")
+    log.fact("scale of integer image", images.integer.scale_used, "counts/photon")
+    if images.pgm is not None:
+        log.fact("scale of PGM picture", images.pgm.scale_used, "levels/photon")
+    if images.noise is not None:
+        log.fact("photons in noise image", images.noise.photons)
+        log.fact("overloads in noise image", images.noise.overloads, "pixels")
+        log.fact("seed of noise image", images.noise.seed)
+
+
+_COMPUTED_BY: Final = {
+    "kernel": "kernel",
+    "device": "device",
+    "dtype": "number type",
+    "executable": "executable",
+}
+"""What an engine's provenance says about the computation -> the words of the log."""
+
+
+def log_kernel(log: Log, provenance: Mapping[str, Any]) -> None:
+    """Which kernel, device or executable rendered the image; and why the slow kernel, if it did."""
+    log.group("computed by")
+    for key, words in _COMPUTED_BY.items():
+        if key in provenance:
+            reason = provenance.get("kernel_reason") if key == "kernel" else None
+            log.fact(words, provenance[key] + (f", because {reason}" if reason else ""))
+
+
+def log_files(log: Log, files: Mapping[str, str]) -> None:
+    """The files written: kind -> path."""
+    log.group("files written")
+    for kind, path in files.items():
+        log.fact(kind, path)
+
+
+def _crystal(log: Log, experiment: Experiment, known: Facts, info: Info) -> None:
+    crystal = experiment.crystal
+    log.group("crystal")
+    log.fact("unit cell a b c", known["unit_cell"][:3], "angstrom")
+    log.fact("  alpha beta gamma", known["unit_cell"][3:], "deg")
+    log.fact("reciprocal cell a* b* c*", known["reciprocal_cell"][:3], "1/angstrom")
+    log.fact("  alpha* beta* gamma*", known["reciprocal_cell"][3:], "deg")
+    log.fact("volume", known["volume_A3"], "angstrom^3")
+    for name in "abc":
+        log.fact(f"vector {name}", [x * 1e10 for x in info[f"{name}0_m"]], "angstrom")
+    log.fact("missetting x y z", [angle * RTD for angle in info["misset_rad"]], "deg")
+    if crystal.misset_random:
+        log.fact("  seed", crystal.misset_seed)
+    log.fact("cells along a b c", known["cells"])
+    log.fact("shape", crystal.shape)
+    if crystal.shape != "square":
+        log.fact("  fudge", crystal.shape_fudge)
+    log.fact("mosaic domains", known["mosaic_domains"])
+    if known["mosaic_domains"] > 1:
+        log.fact("  spread", info["mosaic_spread_rad"] * RTD, "deg")
+        log.fact("  seed", crystal.mosaic_seed)
+    if crystal.water_um > 0.0:
+        log.fact("water", crystal.water_um, "um")
+
+
+def _structure_factors(log: Log, command: Command, table: StructureFactors) -> None:
+    log.group("structure factors")
+    if table.grid_buffer is not None:
+        source = command.dump_path if command.hkl_path is None else command.hkl_path
+        log.fact("read from", str(source))
+        log.fact("reflections", table.reflections)
+        for name, low, high in zip("hkl", table.hkl_min, table.hkl_max, strict=True):
+            log.fact(f"  {name} from, to", [low, high])
+    log.fact("default F", table.default_f, "electrons")
+
+
+def _beam(log: Log, experiment: Experiment, known: Facts, info: Info) -> None:
+    beam = experiment.beam
+    log.group("beam")
+    log.fact("wavelength", info["wavelength_m"] * 1e10, "angstrom")
+    log.fact("direction", info["beam_direction"])
+    log.fact("fluence", known["fluence"], "photons/m^2")
+    log.fact("sources", known["sources"])
+    if beam.sources is None and known["sources"] > 1:
+        for axis, name in (("h", "horizontal"), ("v", "vertical")):
+            log.fact(f"  {name} range", info[f"divergence_{axis}_rad"] * 1000.0, "mrad")
+            log.fact(f"  {name} steps", info[f"divergence_{axis}_steps"])
+        log.fact("  dispersion", info["dispersion_fraction"] * 100.0, "%")
+        log.fact("  dispersion steps", info["dispersion_steps"])
+    if beam.polarization_correction:
+        log.fact("polarization (Kahn)", beam.polarization_kahn)
+        log.fact("  along", info["polarization_axis"])
+    else:
+        log.fact("polarization", "no correction")
+
+
+def _spindle(log: Log, known: Facts, info: Info) -> None:
+    log.group("spindle")
+    log.fact("axis", info["spindle_axis"])
+    log.fact("phi", info["phi_rad"] * RTD, "deg")
+    log.fact("oscillation", info["osc_rad"] * RTD, "deg")
+    log.fact("steps", known["phi_steps"])
+    if known["phi_steps"] > 1:
+        log.fact("  of", info["phi_step_rad"] * RTD, "deg")
+
+
+def _detector(log: Log, known: Facts, info: Info) -> None:
+    log.group("detector")
+    log.fact("convention", known["convention"])
+    log.fact("pivot", known["pivot"])
+    log.fact("pixels fast slow", known["detector"])
+    log.fact("pixel size", info["pixel_size_m"] * 1000.0, "mm")
+    log.fact("distance", info["distance_m"] * 1000.0, "mm")
+    log.fact("close distance", info["close_distance_m"] * 1000.0, "mm")
+    for name, key in (
+        ("beam centre X Y", "Xbeam_Ybeam"),
+        ("beam centre F S", "Fbeam_Sbeam"),
+        ("near point F S", "Fclose_Sclose"),
+    ):
+        log.fact(name, [x * 1000.0 for x in known[key]], "mm")
+    log.fact("XDS origin", [info["org_x_px"], info["org_y_px"]], "pixels")
+    log.fact("DIALS origin", known["dials_origin"], "mm")
+    log.fact("corner of first pixel", [x * 1000.0 for x in info["pix0_m"]], "mm")
+    log.fact("fast axis", known["fdet"])
+    log.fact("slow axis", known["sdet"])
+    log.fact("normal", known["odet"])
+    thickness_m, layers, mu_per_m = known["sensor"]
+    log.fact("sensor thickness", thickness_m * 1e6, "um")
+    if thickness_m > 0.0:
+        log.fact("  layers", layers)
+        log.fact("  attenuation", mu_per_m, "1/m")
+
+
+def _sampling(log: Log, known: Facts, info: Info) -> None:
+    log.group("sampling")
+    log.fact("sub-pixels along a side", known["oversample"])
+    log.fact("steps per pixel", info["steps"])
+    log.fact("interpolation", "tricubic" if info["interpolate"] else "none")
+    log.fact("region fast from, to", [info["roi_fast_min"], info["roi_fast_max"]])
+    log.fact("region slow from, to", [info["roi_slow_min"], info["roi_slow_max"]])

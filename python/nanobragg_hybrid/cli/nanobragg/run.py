@@ -1,0 +1,174 @@
+"""One run of the drop-in command, from words to files."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from nanobragg_hybrid._version import __version__
+from nanobragg_hybrid.base.host import require_memory
+from nanobragg_hybrid.cli.nanobragg.facts import Images, facts, plan_facts
+from nanobragg_hybrid.cli.nanobragg.inputs import Warn, read_input
+from nanobragg_hybrid.cli.nanobragg.outputs import (
+    check_outputs,
+    named_files,
+    output_files,
+    write_outputs,
+)
+from nanobragg_hybrid.cli.nanobragg.progress import Progress
+from nanobragg_hybrid.cli.nanobragg.report import log_files, log_image, log_kernel, log_setup
+from nanobragg_hybrid.engines.registry import get_backend, own_options
+from nanobragg_hybrid.model.quirks import Quirks
+from nanobragg_hybrid.model.seeds import with_clock_seeds
+from nanobragg_hybrid.run.picture_parts import (
+    integer_image_parts,
+    noise_image_parts,
+    pgm_image_parts,
+)
+from nanobragg_hybrid.run.quirk_effects import quirks_that_mattered
+from nanobragg_hybrid.run.simulate import memory_needed, simulate
+
+if TYPE_CHECKING:
+    from nanobragg_hybrid.arguments.command import Command
+    from nanobragg_hybrid.cli.nanobragg.log import Log
+    from nanobragg_hybrid.cli.nanobragg.options import Options
+    from nanobragg_hybrid.engines.c.engine import Plan
+    from nanobragg_hybrid.model.result import SimulationResult
+    from nanobragg_hybrid.model.structure_factors import StructureFactors
+
+
+def run(options: Options, command_line: Sequence[str], log: Log, say: Warn) -> None:
+    """Renders what `options` ask for and writes all files.
+
+    `command_line`, the words as given, is recorded; `log` gets the facts, `say` the warnings.
+    Raises errors of the package; then no output file has been touched.
+    """
+    now_s = time.time()
+    messages: list[str] = []
+
+    def warn(text: str) -> None:
+        messages.append(text)
+        say(f"warning: {text}")
+
+    get_backend(options.backend)
+    own_options(
+        options.backend,
+        {"kernel": options.kernel, "device": options.device, "dtype": options.dtype},
+    )
+    quirks = Quirks.parse(options.quirks)
+    read = read_input(options, quirks, warn)
+    command, table = read.command, read.table
+    asked = command.experiment
+    command = command._replace(experiment=with_clock_seeds(asked, now_s, quirks))
+    outputs = output_files(command, options.json)
+    check_outputs(outputs, read.files())
+
+    log.line(f"nanoBragg (nanobragg-hybrid {__version__}), backend {options.backend}")
+    log.line(f"quirks: {quirks}")
+    require_memory(memory_needed(command.experiment, table))
+    plan = _plan(command, table)
+    info = plan.info()
+    misset_random = command.experiment.crystal.misset_random
+    log_setup(log, command, table, plan_facts(info, misset_random=misset_random), info)
+    _print_pixels(log, command, plan, info, options.threads)
+    del plan  # the engine makes its own
+    log.flush()
+
+    result = _simulate(command, table, options)
+    for text in result.warnings:
+        warn(text)
+    mattered = quirks_that_mattered(asked, quirks, result.info)
+    images = Images(
+        integer=integer_image_parts(result),
+        pgm=None if command.pgm_path is None else pgm_image_parts(result),
+        noise=None if command.noise_path is None else noise_image_parts(result),
+    )
+
+    def document() -> str:
+        import shlex
+
+        from nanobragg_hybrid.cli.json_text import json_text
+
+        return json_text(
+            {
+                "format": "nanobragg-hybrid run",
+                "schema_version": 1,
+                "version": __version__,
+                "command": shlex.join(["nanoBragg", *command_line]),
+                "facts": facts(result, command, images, table.reflections),
+                "statistics": dataclasses.asdict(result.statistics),
+                "info": dict(result.info),
+                "provenance": dict(result.provenance),
+                "quirks_that_mattered": list(mattered),
+                "files": named_files(outputs),
+                "warnings": messages,
+            }
+        )
+
+    write_outputs(outputs, command.quirks, table, result, images, document)
+    log_image(log, result.statistics, images)
+    log_kernel(log, result.provenance)
+    log_files(log, named_files(outputs))
+    if mattered:
+        log.group("quirks that could have changed this image")
+        for name in mattered:
+            log.line(f"  {name}")
+    log.flush()
+
+
+def _plan(command: Command, table: StructureFactors) -> Plan:
+    from nanobragg_hybrid.engines.c.engine import plan_for
+
+    return plan_for(command.experiment, table, command.quirks)
+
+
+def _simulate(command: Command, table: StructureFactors, options: Options) -> SimulationResult:
+    meter = Progress() if command.progress else None
+    try:
+        return simulate(
+            command.experiment,
+            table,
+            backend=options.backend,
+            quirks=command.quirks,
+            threads=options.threads,
+            kernel=options.kernel,
+            device=options.device,
+            dtype=options.dtype,
+            progress=None if meter is None else meter.update,
+        )
+    finally:
+        if meter is not None:
+            meter.close()
+
+
+def _print_pixels(
+    log: Log, command: Command, plan: Plan, info: Mapping[str, Any], threads: int | None
+) -> None:
+    if command.trace_pixel is not None:
+        from nanobragg_hybrid.engines.c.engine import Tracer
+        from nanobragg_hybrid.formats.trace_text import format_trace
+        from nanobragg_hybrid.model.trace import StepChoice
+
+        trace = Tracer(plan, threads).trace(*command.trace_pixel, StepChoice(), 1)
+        for line in format_trace(trace):
+            log.line(line)
+    if command.printout_pixel is None and not command.printout:
+        return
+    from nanobragg_hybrid.cli.nanobragg.pixels import printout_lines
+
+    pixels: Iterable[tuple[int, int]]
+    if command.printout_pixel is not None:
+        pixels = [command.printout_pixel]
+    else:
+        pixels = (
+            (fast, slow)
+            for slow in range(info["roi_slow_min"], info["roi_slow_max"] + 1)
+            for fast in range(info["roi_fast_min"], info["roi_fast_max"] + 1)
+        )
+    for fast, slow in pixels:
+        if not log.is_open:
+            break
+        for line in printout_lines(plan.trace(fast, slow, threads)):
+            log.line(line)

@@ -1,0 +1,3 @@
+"""The command `nanobragg-hybrid`: demo, quirks, bench, versions."""
+
+from __future__ import annotations

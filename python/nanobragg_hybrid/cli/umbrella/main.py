@@ -1,0 +1,247 @@
+"""The command `nanobragg-hybrid`: a demonstration, what is installed, the quirk ledger, speed."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from nanobragg_hybrid._version import __version__
+from nanobragg_hybrid.base.errors import CommandLineError, NanobraggError
+from nanobragg_hybrid.cli.nanobragg.log import silence_stdout
+from nanobragg_hybrid.cli.tool import os_problem, prepare_process
+from nanobragg_hybrid.model.quirks import Quirks
+
+if TYPE_CHECKING:
+    from nanobragg_hybrid.model.experiment import Experiment
+
+FAILED = 1
+INTERRUPTED = 130
+DEMO_FILE = Path(__file__).parents[2] / "data" / "demo.hkl"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; `argv` is without the program's name.  Returns the exit status."""
+    words = sys.argv[1:] if argv is None else list(argv)
+    end = words.index("--") if "--" in words else len(words)
+    parser = _parser()
+    arguments = parser.parse_args(words[:end])
+    command_line = words[end + 1 :]
+    if command_line and not getattr(arguments, "explain", False):
+        parser.error("only quirks --explain takes a command line after --")
+    try:
+        if arguments.command == "demo":
+            _demo(Path(arguments.out), arguments.backend, Quirks.parse(arguments.quirks))
+        elif arguments.command == "quirks":
+            _quirks(parser, arguments, command_line)
+        elif arguments.command == "bench":
+            _bench(parser, arguments)
+        else:
+            _info()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        silence_stdout()
+        return FAILED
+    except KeyboardInterrupt:
+        print("nanobragg-hybrid: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except (NanobraggError, MemoryError) as error:
+        print(f"nanobragg-hybrid: error: {error}", file=sys.stderr)
+        return FAILED
+    except OSError as error:
+        print(f"nanobragg-hybrid: error: {os_problem(error)}", file=sys.stderr)
+        return FAILED
+    return 0
+
+
+def console() -> NoReturn:
+    """The console script."""
+    prepare_process()
+    sys.exit(main())
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="nanobragg-hybrid", description="Diffraction images of crystals.", allow_abbrev=False
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True)
+    demo = commands.add_parser("demo", help="render a picture of an invented crystal")
+    demo.add_argument("--out", default="demo.png", help="PNG file to write (default: %(default)s)")
+    demo.add_argument("--backend", default="c", help="what renders it (default: %(default)s)")
+    demo.add_argument(
+        "--quirks", default="nanobragg", metavar="LIST", help="preset and toggles (default: all on)"
+    )
+    commands.add_parser("info", help="print versions and how the compiled core was built")
+    quirks = commands.add_parser(
+        "quirks",
+        help="list nanoBragg's quirks, or show what they do to an image",
+        usage="%(prog)s [--quirks LIST] "
+        "[--explain [--pixel FAST SLOW] [--json FILE] [--out FILE] -- ARGS]",
+        description="List nanoBragg's quirks.  With --explain, render the nanoBragg command line "
+        "ARGS, and again for each quirk that could have changed its image, with that quirk off.",
+        epilog="example: nanobragg-hybrid quirks --explain -- -mat A.mat -hkl P1.hkl -osc 1 -N 5",
+    )
+    quirks.add_argument("--explain", action="store_true", help="render ARGS, which follow --")
+    quirks.add_argument(
+        "--quirks",
+        metavar="LIST",
+        help="preset and toggles: which are on; with --explain, the same as among ARGS",
+    )
+    quirks.add_argument(
+        "--pixel",
+        nargs=2,
+        type=int,
+        action="append",
+        metavar=("FAST", "SLOW"),
+        help="also look at this pixel (may be given again)",
+    )
+    quirks.add_argument("--json", metavar="FILE", help="write what was found for scripts")
+    quirks.add_argument("--out", metavar="FILE", help="PNG file: which pixels change, and by what")
+    bench = commands.add_parser("bench", help="measure how fast this machine renders")
+    bench.add_argument(
+        "--quick", action="store_true", help="small images and few runs: a few seconds"
+    )
+    bench.add_argument("--runs", type=int, metavar="N", help="runs of each (default: 5; quick: 2)")
+    bench.add_argument("--json", metavar="FILE", help="write the figures for scripts")
+    bench.add_argument(
+        "--c-bin",
+        metavar="FILE",
+        default=os.environ.get("NB_C_BIN"),
+        help="compare whole runs with this executable, in turn (default: the variable NB_C_BIN)",
+    )
+    return parser
+
+
+def _quirks(
+    parser: argparse.ArgumentParser, arguments: argparse.Namespace, command_line: Sequence[str]
+) -> None:
+    if arguments.explain:
+        if not command_line:
+            parser.error("quirks --explain needs a nanoBragg command line after --")
+        if arguments.quirks is not None:
+            command_line = ["--quirks", arguments.quirks, *command_line]
+        _explain(arguments, command_line)
+        return
+    if arguments.pixel or arguments.json or arguments.out:
+        parser.error("--pixel, --json and --out belong to quirks --explain")
+    from nanobragg_hybrid.cli.umbrella.ledger import ledger_lines
+
+    quirks = None if arguments.quirks is None else Quirks.parse(arguments.quirks)
+    for line in ledger_lines(quirks):
+        print(line)
+
+
+def _explain(arguments: argparse.Namespace, command_line: Sequence[str]) -> None:
+    import shlex
+
+    from nanobragg_hybrid.base.atomic import AtomicFiles
+    from nanobragg_hybrid.cli.json_text import json_text
+    from nanobragg_hybrid.cli.nanobragg.options import split_options
+    from nanobragg_hybrid.cli.umbrella.explain import (
+        explain,
+        explanation_document,
+        explanation_lines,
+    )
+    from nanobragg_hybrid.formats.png import write_png
+
+    def warn(text: str) -> None:
+        print(f"nanobragg-hybrid: warning: {text}", file=sys.stderr)
+
+    pixels = [(fast, slow) for fast, slow in arguments.pixel or ()]
+    named = {"JSON": arguments.json, "picture": arguments.out}
+    outputs = {kind: Path(path) for kind, path in named.items() if path is not None}
+    options = split_options(command_line)
+    if options.json is not None:
+        raise CommandLineError(f"--json {options.json}: has its place before the --")
+    found = explain(options, pixels, warn, outputs)
+    with AtomicFiles() as files:
+        if arguments.json is not None:
+            document = {
+                **explanation_document(found),
+                "version": __version__,
+                "command": shlex.join(["nanoBragg", *command_line]),
+            }
+            with files.write(Path(arguments.json)) as file:
+                file.write(json_text(document).encode("utf-8"))
+        if arguments.out is not None:
+            with files.write(Path(arguments.out)) as file:
+                write_png(file, found.picture)
+    for line in explanation_lines(found, has_picture=arguments.out is not None):
+        print(line)
+
+
+def _bench(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
+    from nanobragg_hybrid.cli.bench.main import bench
+    from nanobragg_hybrid.cli.json_text import json_text
+    from nanobragg_hybrid.cli.nanobragg.outputs import check_outputs
+    from nanobragg_hybrid.formats.text import write_text
+
+    runs = arguments.runs if arguments.runs is not None else 2 if arguments.quick else 5
+    if runs < 1:
+        parser.error(f"--runs: got {runs}, need at least 1")
+    if arguments.json is not None:
+        check_outputs({"figures": Path(arguments.json)}, [])
+    document = bench(
+        quick=arguments.quick,
+        runs=runs,
+        say=lambda text: print(text, flush=True),
+        reference=None if arguments.c_bin is None else Path(arguments.c_bin).resolve(),
+    )
+    if arguments.json is not None:
+        write_text(Path(arguments.json), json_text(document))
+
+
+def _info() -> None:
+    from nanobragg_hybrid.run.versions import show_versions
+
+    print(show_versions(), end="")
+
+
+def demo_experiment() -> Experiment:
+    """The experiment of the demonstration: 3 degrees of rotation of a small crystal."""
+    from nanobragg_hybrid.model.beam import Beam
+    from nanobragg_hybrid.model.crystal import Crystal
+    from nanobragg_hybrid.model.detector import Detector
+    from nanobragg_hybrid.model.experiment import Experiment
+    from nanobragg_hybrid.model.goniometer import Goniometer
+    from nanobragg_hybrid.model.sampling import Sampling
+
+    return Experiment(
+        beam=Beam(wavelength_angstrom=1.0, fluence_photons_per_m2=1e28, polarization_kahn=0.9),
+        crystal=Crystal(
+            cell_angstrom=(30.0, 34.0, 38.0),
+            misset_deg=(22.0, 2.0, -3.0),
+            n_cells=(16.0, 14.0, 12.0),
+            shape="gauss_hkl",
+            mosaic_spread_deg=0.25,
+            mosaic_domains=6,
+        ),
+        goniometer=Goniometer(phi_deg=1.0, osc_deg=3.0, phi_steps=24),
+        detector=Detector(distance_mm=100.0, pixel_size_mm=0.1, n_fast=800, n_slow=800),
+        sampling=Sampling(oversample=1, interpolate=False),
+    )
+
+
+def _demo(out: Path, backend: str, quirks: Quirks) -> None:
+    from nanobragg_hybrid.cli.umbrella.pictures import grey
+    from nanobragg_hybrid.formats.hkl import read_hkl
+    from nanobragg_hybrid.formats.png import write_png
+    from nanobragg_hybrid.run.simulate import simulate
+
+    table = read_hkl(DEMO_FILE)
+    result = simulate(demo_experiment(), table, backend=backend, quirks=quirks)
+    write_png(out, grey(result.image))
+    geometry = result.geometry
+    print(f"{table.reflections} structure factors of an invented crystal from {DEMO_FILE}")
+    print(
+        f"{geometry.n_fast} x {geometry.n_slow} pixels, brightest {result.statistics.max:g} photons"
+    )
+    print(f"picture: {out.resolve()}")
+
+
+if __name__ == "__main__":
+    console()

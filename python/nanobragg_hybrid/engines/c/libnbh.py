@@ -1,0 +1,32 @@
+"""Where the C library and its header are, and how the library was built."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nanobragg_hybrid import _core
+from nanobragg_hybrid.model.conventions import KERNEL_NUMBERS
+
+
+def get_library() -> Path:
+    """Path of the shared library libnbh that this process uses."""
+    return Path(_core.libnbh_path())
+
+
+def get_include() -> Path:
+    """Folder to give to a C compiler with -I: it holds nbh/nbh.h."""
+    return Path(_core.__file__).parent / "include"
+
+
+def available_kernels() -> tuple[str, ...]:
+    """The kernels that this build and this processor have, the definition of the bits first."""
+    return tuple(
+        name
+        for name, number in KERNEL_NUMBERS.items()
+        if name != "auto" and _core.kernel_is_available(number)
+    )
+
+
+def build_info() -> dict[str, str]:
+    """How the loaded libnbh was built: version, compiler, flags, sanitizers, instruction sets."""
+    return _core.build_info()

@@ -1,0 +1,319 @@
+"""The backend "reference": the user's own nanoBragg executable, run as a program.
+
+The executable is named by the option `c_bin`, else by the environment variable NB_C_BIN.  It runs
+in a temporary folder with the words of `Experiment.to_nanobragg_args` and files for the structure
+factors and whatever else those words name; its float image is read back, its integer image is
+thrown away.  Set-up and statistics of the result are those of the C engine's plan: an executable
+tells nobody about its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import math
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Final, NamedTuple, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanobragg_hybrid.base.errors import (
+    BackendError,
+    ConfigError,
+    ExecutableError,
+    RenderCancelled,
+    UnsupportedError,
+)
+from nanobragg_hybrid.engines.c.engine import Plan
+from nanobragg_hybrid.engines.registry import ProgressCallback
+from nanobragg_hybrid.formats.dump import dump_is_read_shifted, write_dump
+from nanobragg_hybrid.formats.hkl import write_hkl
+from nanobragg_hybrid.formats.raw import read_raw
+from nanobragg_hybrid.formats.text import read_bytes
+from nanobragg_hybrid.model.experiment import Experiment
+from nanobragg_hybrid.model.plan_warnings import plan_warnings
+from nanobragg_hybrid.model.quirks import Quirks
+from nanobragg_hybrid.model.result import Geometry, SimulationResult
+from nanobragg_hybrid.model.structure_factors import StructureFactors
+
+VARIABLE: Final = "NB_C_BIN"
+FLOAT_NAME: Final = "floatimage.bin"
+_INT_NAME: Final = "intimage.img"
+_DUMP_NAME: Final = "structure_factors.bin"
+_HKL_NAME: Final = "structure_factors.hkl"
+_TRACE_LINE: Final = "TRACE_"
+_OWN_NAME: Final = "nanobragg-hybrid"
+_OWN_SHAPES: Final = ("gauss_hkl", "tophat_hkl")
+_LOOK_EVERY_S: Final = 0.2
+_LAST_LINES: Final = 5
+
+
+class _Output(NamedTuple):
+    status: int
+    stdout: str
+    stderr: str
+    seconds: float
+
+
+def find_executable(c_bin: str | os.PathLike[str] | None = None) -> Path:
+    """The reference executable: `c_bin`, else what NB_C_BIN names; a bare name is looked for in
+    PATH.  Raises `BackendError` if there is none, or if it cannot be run."""
+    if c_bin is not None and not isinstance(c_bin, str | os.PathLike):
+        raise ConfigError("c_bin", c_bin, "a path, or None")
+    given = os.fspath(c_bin) if c_bin is not None else os.environ.get(VARIABLE, "")
+    if not given:
+        raise BackendError(
+            f"the backend 'reference' needs an executable: set {VARIABLE} to the path of your "
+            "nanoBragg"
+        )
+    path = Path(given).expanduser()
+    if os.sep not in given:
+        path = Path(shutil.which(given) or given)
+    path = path.absolute()
+    source = VARIABLE if c_bin is None else "c_bin"
+    if not path.exists():
+        raise BackendError(f"{source}: got {given!r}, but there is no such file")
+    if not path.is_file():
+        raise BackendError(f"{source}: got {given!r}, need a file that can be executed")
+    if not os.access(path, os.X_OK):
+        raise BackendError(f"{source}: got {given!r}, which is not executable (chmod +x)")
+    return path
+
+
+def render(
+    experiment: Experiment,
+    structure_factors: StructureFactors,
+    *,
+    quirks: Quirks,
+    threads: int | None = None,
+    progress: ProgressCallback | None = None,
+    unrounded: bool = False,
+    c_bin: str | os.PathLike[str] | None = None,
+) -> SimulationResult:
+    """Renders one image with the executable; see `simulate`.
+
+    An executable has the quirks that it has, so every quirk must be on; if it says that it is this
+    project's own drop-in command, other positions are handed to it as --quirks.  `threads` is not
+    passed on.  `progress` hears of no row before the end, but may stop the program.  The solid
+    angle of the statistics is NaN.  The result's provenance has the executable, its sha256, its
+    words, output and seconds.
+
+    Raises `BackendError` if there is no executable; `ExecutableError`, with what it printed, if it
+    fails or does not write an image of the detector's size; `UnsupportedError` for other quirks and
+    for `unrounded`; `ConfigError` for a value that nanoBragg's words cannot say.
+    """
+    del threads
+    if unrounded:
+        raise UnsupportedError("the backend 'reference' has no unrounded values")
+    executable = find_executable(c_bin)
+    plan = Plan(experiment, structure_factors, quirks)
+    with tempfile.TemporaryDirectory(prefix="nanobragg-") as name:
+        folder = Path(name).resolve()
+        words = _words(executable, plan.experiment, structure_factors, quirks, folder)
+        shape = experiment.detector.shape
+        output = _run(executable, words, folder, progress, shape[0])
+        image = _image(executable, output, folder / FLOAT_NAME, shape)
+    info = plan.info()
+    return SimulationResult(
+        image=image,
+        unrounded=None,
+        statistics=plan.statistics(image, math.nan),
+        geometry=Geometry.from_info(info),
+        info=info,
+        provenance={
+            "executable": str(executable),
+            "executable_sha256": hashlib.sha256(read_bytes(executable)).hexdigest(),
+            "command": shlex.join([str(executable), *words]),
+            "stdout": output.stdout,
+            "stderr": output.stderr,
+            "seconds": output.seconds,
+        },
+        warnings=plan_warnings(info),
+        random_state=plan.random_state(),
+        experiment=plan.experiment,
+        quirks=quirks,
+    )
+
+
+def tracer(*_: object, **_options: object) -> NoReturn:
+    """An executable fills no record; `trace_text` is what it can say."""
+    raise UnsupportedError(
+        "the backend 'reference' fills no record of a trace; nb-trace reads the lines it prints"
+    )
+
+
+def structure_factors_at(*_: object, **_options: object) -> NoReturn:
+    """An executable cannot be asked for single amplitudes."""
+    raise UnsupportedError("the backend 'reference' cannot be asked for structure factors")
+
+
+def trace_text(
+    experiment: Experiment,
+    structure_factors: StructureFactors,
+    *,
+    pixel: tuple[int, int],
+    quirks: Quirks | None = None,
+    c_bin: str | os.PathLike[str] | None = None,
+) -> str:
+    """What the executable prints when it renders the image with ``-trace_pixel``.
+
+    pixel: (fast, slow).  Only development builds of nanoBragg have that option; others pass over
+    it.  Raises as `render`, and `UnsupportedError` if there is no line of a trace.
+    """
+    executable = find_executable(c_bin)
+    quirks = Quirks() if quirks is None else quirks
+    fast, slow = pixel
+    with tempfile.TemporaryDirectory(prefix="nanobragg-") as name:
+        folder = Path(name).resolve()
+        words = [
+            *_words(executable, experiment, structure_factors, quirks, folder),
+            *("-trace_pixel", str(slow), str(fast)),
+        ]
+        output = _run(executable, words, folder)
+    if output.status != 0:
+        raise _error(executable, output, _status_text(output.status), blame=True)
+    if _TRACE_LINE not in output.stdout:
+        raise UnsupportedError(
+            f"{executable} prints no trace: that needs a development build of nanoBragg, which has "
+            "-trace_pixel"
+        )
+    return output.stdout
+
+
+def _words(
+    executable: Path,
+    experiment: Experiment,
+    structure_factors: StructureFactors,
+    quirks: Quirks,
+    folder: Path,
+) -> list[str]:
+    """The words that render an experiment; the files they name are written into `folder`."""
+    return [
+        *experiment.to_nanobragg_args(folder),
+        *_structure_factor_words(structure_factors, folder),
+        *("-floatfile", FLOAT_NAME, "-intfile", _INT_NAME),
+        *("-nopgm", "-nonoise", "-noprogress"),
+        *_own_words(executable, experiment, quirks, folder),
+    ]
+
+
+def _structure_factor_words(table: StructureFactors, folder: Path) -> list[str]:
+    """Words for the structure factors, whose table becomes a file.
+
+    That is a dump, which has every bit, unless its first bytes would be taken for white space (the
+    quirk fdump_whitespace).
+    """
+    words = [] if table.default_f == 0.0 else ["-default_F", repr(table.default_f)]
+    if table.grid is None:
+        return words
+    if not dump_is_read_shifted(table):
+        write_dump(folder / _DUMP_NAME, table)
+        return [*words, "-dump", _DUMP_NAME]
+    write_hkl(folder / _HKL_NAME, table)
+    return [*words, "-hkl", _HKL_NAME, "-dump", _DUMP_NAME]
+
+
+def _own_words(
+    executable: Path, experiment: Experiment, quirks: Quirks, folder: Path
+) -> tuple[str, ...]:
+    """What only this project's own command understands, or nothing if all is as in nanoBragg."""
+    shape = experiment.crystal.shape
+    as_nanobragg = quirks == Quirks.nanobragg()
+    if as_nanobragg and shape not in _OWN_SHAPES:
+        return ()
+    asked = _run(executable, ["--version"], folder)
+    if _OWN_NAME not in asked.stdout:
+        what = f"the quirks {quirks}" if shape not in _OWN_SHAPES else f"crystal.shape {shape!r}"
+        raise UnsupportedError(
+            f"{executable} cannot be asked for {what}: it has nanoBragg's own behaviour only"
+        )
+    return () if as_nanobragg else ("--quirks", str(quirks))
+
+
+def _run(
+    executable: Path,
+    words: list[str],
+    folder: Path,
+    progress: ProgressCallback | None = None,
+    rows: int = 1,
+) -> _Output:
+    """Runs the executable to its end in `folder`; it does not outlive an error or Ctrl-C."""
+    start = time.perf_counter()
+    try:
+        process = subprocess.Popen(
+            [str(executable), *words],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            process_group=0,
+        )
+    except OSError as error:
+        raise BackendError(f"{executable}: cannot be run: {error.strerror or error}") from None
+    with process:
+        try:
+            while True:
+                try:
+                    stdout, stderr = process.communicate(timeout=_LOOK_EVERY_S)
+                    break
+                except subprocess.TimeoutExpired:
+                    if progress is not None and progress(0, rows) is False:
+                        raise RenderCancelled("the progress callback asked to stop") from None
+        except BaseException:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # with what a script has started
+            process.wait()
+            raise
+    seconds = time.perf_counter() - start
+    return _Output(process.returncode, _text(stdout), _text(stderr), seconds)
+
+
+def _image(
+    executable: Path, output: _Output, path: Path, shape: tuple[int, int]
+) -> NDArray[np.float32]:
+    """The image that the program wrote, shape (slow, fast); raises `ExecutableError`."""
+    if output.status != 0:
+        raise _error(executable, output, _status_text(output.status), blame=True)
+    if not path.is_file():
+        raise _error(executable, output, f"ended well, but wrote no {FLOAT_NAME}", blame=True)
+    n_slow, n_fast = shape
+    needed, size = 4 * n_slow * n_fast, path.stat().st_size
+    if size != needed:
+        problem = (
+            f"writes another shape: {FLOAT_NAME} has {size} bytes, {n_fast} x {n_slow} floats "
+            f"need {needed}"
+        )
+        raise _error(executable, output, problem)
+    return read_raw(path, shape)
+
+
+def _status_text(status: int) -> str:
+    if status >= 0:
+        return f"failed with exit status {status}"
+    try:
+        return f"was ended by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"was ended by signal {-status}"
+
+
+def _error(
+    executable: Path, output: _Output, problem: str, *, blame: bool = False
+) -> ExecutableError:
+    """With `blame`, the message ends with the last lines that the program printed."""
+    message = f"{executable} {problem}"
+    printed = (output.stderr.strip() or output.stdout.strip()).splitlines()
+    if blame and printed:
+        message += "; its last words: " + " | ".join(printed[-_LAST_LINES:])
+    return ExecutableError(message, output.status, output.stdout, output.stderr)
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", errors="replace")

@@ -1,0 +1,16 @@
+"""The differentiable engine, in PyTorch; the only part of the package that imports torch."""
+
+from __future__ import annotations
+
+import importlib.util
+
+from nanobragg_hybrid.base.errors import BackendError
+from nanobragg_hybrid.engines.registry import PYTORCH_IS_MISSING
+
+if importlib.util.find_spec("torch") is None:
+    raise BackendError(PYTORCH_IS_MISSING)
+
+from nanobragg_hybrid.engines.torch.model import ForwardModel
+from nanobragg_hybrid.engines.torch.paths import Path
+
+__all__ = ["ForwardModel", "Path"]

@@ -1,0 +1,237 @@
+"""Detector, beam and spindle directions: model 3."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from nanobragg_hybrid.engines.torch.inputs import Inputs
+from nanobragg_hybrid.engines.torch.placement import (
+    BEAM_CENTRE,
+    FRAMES,
+    NEAR_POINT,
+    XDS_ORIGIN,
+    Axes,
+    Placement,
+    normal_is_recomputed,
+)
+from nanobragg_hybrid.engines.torch.scalars import SMALLEST_NORMAL, Scalar, magnitude_of, radians
+from nanobragg_hybrid.engines.torch.vectors import (
+    Vector,
+    cross,
+    dot,
+    minus,
+    rot_axis,
+    rot_xyz,
+    scale,
+    unit,
+)
+from nanobragg_hybrid.model.conventions import Convention
+
+ORIGIN: Final = "detector.origin_m"
+"""Name of the value that replaces the corner of the detector, whatever the rest of model 3 says."""
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorGeometry:
+    """Where detector and beam are; metres, unit vectors.
+
+    fast, slow, normal are the detector's directions after its rotations, pix0 the outer corner of
+    pixel (0, 0), close the distance to the nearest point of the plane, asked_close the same as in
+    step 2 of model 3, before two-theta.  beam_x, beam_y are as image headers report
+    them; beam_fast to close_slow as model 3 leaves them.
+    """
+
+    placement: Placement
+    beam: Vector
+    fast: Vector
+    slow: Vector
+    normal: Vector
+    twotheta_axis: Vector
+    polarization: Vector
+    vertical: Vector
+    spindle: Vector
+    pix0: Vector
+    pixel: Scalar
+    distance: Scalar
+    close: Scalar
+    asked_close: Scalar
+    beam_x: Scalar
+    beam_y: Scalar
+    beam_fast: Scalar
+    beam_slow: Scalar
+    close_fast: Scalar
+    close_slow: Scalar
+    size_fast: Scalar
+    size_slow: Scalar
+    twotheta: Scalar
+
+
+def detector_geometry(inputs: Inputs) -> DetectorGeometry:
+    """Model 3 from beginning to end.
+
+    Raises `ConfigError` for more than one centre while near_point_ignored is off.
+    """
+    experiment = inputs.experiment
+    placement = Placement.of(experiment, inputs.quirks)
+    convention = placement.convention
+    pixel, size_fast, size_slow = _sizes(inputs)
+    close_fast, close_slow, close_x, close_y = _near_point(inputs, pixel, size_fast, size_slow)
+    beam_x, beam_y = _beam_centre(inputs, convention, pixel, size_fast, size_slow, close_x, close_y)
+    beam_fast, beam_slow = _beam_on_detector(convention, pixel, size_slow, beam_x, beam_y)
+    if not inputs.quirks.near_point_ignored:
+        close_fast, close_slow = close_x, close_y
+    elif convention == "custom":
+        close_fast, close_slow = beam_x, beam_y
+
+    frame = FRAMES[convention]
+    beam = unit(_direction(inputs, "beam.direction", frame.beam))
+    fast = unit(_direction(inputs, "detector.fast_axis", frame.fast))
+    slow = unit(_direction(inputs, "detector.slow_axis", frame.slow))
+    normal = _direction(inputs, "detector.normal_axis", frame.normal)
+    normal = unit(cross(fast, slow) if normal_is_recomputed(experiment) else normal)
+    polarization = unit(_direction(inputs, "beam.polarization_axis", frame.polarization))
+    spindle = unit(_direction(inputs, "goniometer.spindle_axis", frame.spindle))
+    twotheta_axis = _direction(inputs, "detector.twotheta_axis", frame.twotheta)
+
+    rx, ry, rz = inputs.vector("detector.rotation_deg")
+    rotation = (radians(rx), radians(ry), radians(rz))
+    twotheta = radians(inputs.number("detector.twotheta_deg"))
+
+    def turned(v: Vector) -> Vector:
+        return rot_axis(rot_xyz(v, rotation), twotheta_axis, twotheta)
+
+    ratio = _not_zero(dot(beam, rot_xyz(normal, rotation)))
+    close_mm = inputs.optional("detector.close_distance_mm")
+    if close_mm is None:
+        close = magnitude_of(ratio * (inputs.number("detector.distance_mm") / 1000.0))
+    else:
+        close = close_mm / 1000.0
+    asked_close, distance = close, close / ratio
+
+    is_near, is_sample = placement.point == "near", placement.pivot == "sample"
+    if is_sample and is_near:
+        pix0 = turned(_corner(fast, slow, normal, close_fast, close_slow, close))
+    elif is_sample:
+        upright = close / _not_zero(dot(beam, normal))
+        pix0 = turned(_corner(fast, slow, beam, beam_fast, beam_slow, upright))
+    fast, slow, normal = turned(fast), turned(slow), turned(normal)
+    if is_near and not is_sample:  # which turning the detector about the beam would move
+        pix0 = _corner(fast, slow, normal, close_fast, close_slow, close)
+    elif not is_sample:
+        pix0 = _corner(fast, slow, beam, beam_fast, beam_slow, distance)
+    if inputs.is_live(ORIGIN):
+        x, y, z = inputs.values[ORIGIN].unbind()
+        pix0 = (x, y, z)
+    elif placement.point == "corner":
+        pix0 = inputs.vector("detector.pix0_m")
+
+    close_fast, close_slow = -dot(pix0, fast), -dot(pix0, slow)
+    close = dot(pix0, normal)
+    centre = minus(scale(beam, close / ratio), pix0)
+    return DetectorGeometry(
+        placement=placement,
+        beam=beam,
+        fast=fast,
+        slow=slow,
+        normal=normal,
+        twotheta_axis=twotheta_axis,
+        polarization=polarization,
+        vertical=unit(cross(beam, polarization)),
+        spindle=spindle,
+        pix0=pix0,
+        pixel=pixel,
+        distance=close / ratio,
+        close=close,
+        asked_close=asked_close,
+        beam_x=beam_x,
+        beam_y=beam_y,
+        beam_fast=dot(fast, centre),
+        beam_slow=dot(slow, centre),
+        close_fast=close_fast,
+        close_slow=close_slow,
+        size_fast=size_fast,
+        size_slow=size_slow,
+        twotheta=twotheta,
+    )
+
+
+def _direction(inputs: Inputs, path: str, otherwise: Axes) -> Vector:
+    return inputs.vector(path) if inputs.is_given(path) else otherwise
+
+
+def _not_zero(ratio: Scalar) -> Scalar:
+    return SMALLEST_NORMAL if isinstance(ratio, float) and ratio == 0.0 else ratio
+
+
+def _sizes(inputs: Inputs) -> tuple[Scalar, Scalar, Scalar]:
+    """Pixel, and the detector's size along fast and slow; a given count decides (model 2)."""
+    detector = inputs.experiment.detector
+    pixel = inputs.number("detector.pixel_size_mm") / 1000.0
+    sizes = []
+    for count, size_mm in (
+        (detector.n_fast, detector.size_fast_mm),
+        (detector.n_slow, detector.size_slow_mm),
+    ):
+        sizes.append(size_mm / 1000.0 if count is None else pixel * count)
+    return pixel, sizes[0], sizes[1]
+
+
+def _near_point(
+    inputs: Inputs, pixel: Scalar, size_fast: Scalar, size_slow: Scalar
+) -> tuple[Scalar, Scalar, Scalar, Scalar]:
+    """Fclose, Sclose, Xclose, Yclose before the conventions (model 3)."""
+    fast, slow = size_fast / 2.0, size_slow / 2.0
+    org_x, org_y = (inputs.optional(path) for path in XDS_ORIGIN)
+    if org_x is not None:
+        fast = (org_x - 0.5) * pixel
+    if org_y is not None:
+        slow = (org_y - 0.5) * pixel
+    x_mm, y_mm = (inputs.optional(path) for path in NEAR_POINT)
+    x = fast if x_mm is None else x_mm / 1000.0
+    y = slow if y_mm is None else y_mm / 1000.0
+    return fast, slow, x, y
+
+
+def _beam_centre(
+    inputs: Inputs,
+    convention: Convention,
+    pixel: Scalar,
+    size_fast: Scalar,
+    size_slow: Scalar,
+    close_x: Scalar,
+    close_y: Scalar,
+) -> tuple[Scalar, Scalar]:
+    """Xbeam, Ybeam: as given or the convention's default (model 3)."""
+    if convention == "adxv":
+        x, y = (size_fast + pixel) / 2.0, (size_slow - pixel) / 2.0
+    elif convention in ("mosflm", "denzo"):
+        x, y = (size_slow + pixel) / 2.0, (size_fast + pixel) / 2.0
+    else:
+        x, y = close_x, close_y
+    x_mm, y_mm = (inputs.optional(path) for path in BEAM_CENTRE)
+    return x if x_mm is None else x_mm / 1000.0, y if y_mm is None else y_mm / 1000.0
+
+
+def _beam_on_detector(
+    convention: Convention, pixel: Scalar, size_slow: Scalar, beam_x: Scalar, beam_y: Scalar
+) -> tuple[Scalar, Scalar]:
+    """Fbeam, Sbeam in the meaning of the convention (model 3)."""
+    if convention == "adxv":
+        return beam_x, size_slow - beam_y
+    if convention == "mosflm":
+        return beam_y + 0.5 * pixel, beam_x + 0.5 * pixel
+    if convention == "denzo":
+        return beam_y + 0.0 * pixel, beam_x + 0.0 * pixel
+    return beam_x, beam_y
+
+
+def _corner(
+    fast: Vector, slow: Vector, ahead: Vector, along_fast: Scalar, along_slow: Scalar, far: Scalar
+) -> Vector:
+    """The corner of a detector whose point (along_fast, along_slow) lies `far` ahead."""
+    x, y, z = (
+        -along_fast * f - along_slow * s + far * a
+        for f, s, a in zip(fast, slow, ahead, strict=True)
+    )
+    return x, y, z

@@ -1,0 +1,111 @@
+"""Which pixels are computed, in serial order: model 3 (region of interest) and 6 (mask)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nanobragg_hybrid.model.experiment import Experiment
+
+Roi = tuple[int, int, int, int]
+"""Inclusive bounds fast_min, fast_max, slow_min, slow_max; a reversed range is empty."""
+
+
+def region_of_interest(experiment: Experiment) -> Roi:
+    """The region, clipped to the detector."""
+    n_slow, n_fast = experiment.detector.shape
+    bounds = experiment.sampling.roi or (None, None, None, None)
+    fast_min, fast_max, slow_min, slow_max = bounds
+    return (
+        _lower(fast_min),
+        _upper(fast_max, n_fast),
+        _lower(slow_min),
+        _upper(slow_max, n_slow),
+    )
+
+
+def _lower(bound: int | None) -> int:
+    return 0 if bound is None else max(bound, 0)
+
+
+def _upper(bound: int | None, count: int) -> int:
+    return count - 1 if bound is None or bound < 0 or bound >= count else bound
+
+
+@dataclass(frozen=True, slots=True)
+class LitPixels:
+    """The pixels inside the region of interest and not masked, numbered in raster order.
+
+    shape: of the image, (slow, fast).  raster: their index slow * n_fast + fast in the image,
+    int64, or None if they are a whole rectangle.
+    """
+
+    shape: tuple[int, int]
+    roi: Roi
+    raster: Tensor | None
+    count: int
+
+    def places(self, start: int, stop: int, device: torch.device) -> tuple[Tensor, Tensor]:
+        """(slow, fast) of the pixels [start, stop), float64, shape (stop - start, 1)."""
+        if self.raster is None:
+            fast_min, fast_max, slow_min, _ = self.roi
+            number = torch.arange(start, stop, device=device)
+            width = fast_max - fast_min + 1
+            slow, fast = number // width + slow_min, number % width + fast_min
+        else:
+            number = self.raster[start:stop]
+            slow, fast = number // self.shape[1], number % self.shape[1]
+        return slow.to(torch.float64).unsqueeze(-1), fast.to(torch.float64).unsqueeze(-1)
+
+    def number_of(self, slow: int, fast: int) -> int | None:
+        """The number of a pixel, None if it is not lit."""
+        fast_min, fast_max, slow_min, slow_max = self.roi
+        if not (fast_min <= fast <= fast_max and slow_min <= slow <= slow_max):
+            return None
+        if self.raster is None:
+            return (slow - slow_min) * (fast_max - fast_min + 1) + fast - fast_min
+        place = torch.tensor(slow * self.shape[1] + fast, device=self.raster.device)
+        number = int(torch.searchsorted(self.raster, place))
+        is_lit = number < self.count and bool(self.raster[number] == place)
+        return number if is_lit else None
+
+    def row_of(self, number: int) -> int:
+        """The image row of a lit pixel."""
+        if self.raster is not None:
+            return int(self.raster[number]) // self.shape[1]
+        return number // (self.roi[1] - self.roi[0] + 1) + self.roi[2]
+
+    def image(self, values: Tensor) -> Tensor:
+        """The image (slow, fast) of one value for each lit pixel; 0 elsewhere."""
+        n_slow, n_fast = self.shape
+        if self.raster is not None or self.count == 0:
+            flat = torch.zeros(n_slow * n_fast, dtype=values.dtype, device=values.device)
+            if self.raster is None:
+                return (flat + values.sum()).reshape(self.shape)
+            return flat.index_put((self.raster,), values).reshape(self.shape)
+        fast_min, fast_max, slow_min, slow_max = self.roi
+        rectangle = values.reshape(slow_max - slow_min + 1, fast_max - fast_min + 1)
+        if rectangle.shape == self.shape:
+            return rectangle
+        margins = (fast_min, n_fast - 1 - fast_max, slow_min, n_slow - 1 - slow_max)
+        return torch.nn.functional.pad(rectangle, margins)
+
+
+def lit_pixels(experiment: Experiment, device: torch.device) -> LitPixels:
+    """The pixels of an experiment that are computed."""
+    roi = region_of_interest(experiment)
+    fast_min, fast_max, slow_min, slow_max = roi
+    shape = experiment.detector.shape
+    mask = experiment.detector.mask
+    is_empty = fast_max < fast_min or slow_max < slow_min
+    if mask is None or is_empty:
+        count = 0 if is_empty else (fast_max - fast_min + 1) * (slow_max - slow_min + 1)
+        return LitPixels(shape, roi, None, count)
+    lit = np.zeros(shape, dtype=bool)
+    window = np.s_[slow_min : slow_max + 1, fast_min : fast_max + 1]
+    lit[window] = mask.values[window]
+    raster = np.flatnonzero(lit)
+    return LitPixels(shape, roi, torch.from_numpy(raster).to(device), len(raster))

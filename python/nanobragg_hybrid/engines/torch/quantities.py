@@ -1,0 +1,130 @@
+"""From numbers to a scene: everything continuous that the kernel needs (model 2 to 6)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from nanobragg_hybrid.base.constants import (
+    AVOGADRO_PER_MOL,
+    R_E_SQR_M2,
+    WATER_F,
+    WATER_MOLECULAR_WEIGHT,
+)
+from nanobragg_hybrid.engines.torch.detector import detector_geometry
+from nanobragg_hybrid.engines.torch.inputs import Inputs
+from nanobragg_hybrid.engines.torch.lattice import lattice, misset_angles
+from nanobragg_hybrid.engines.torch.orientations import orientations
+from nanobragg_hybrid.engines.torch.random_rotations import Shuffle
+from nanobragg_hybrid.engines.torch.scalars import Scalar
+from nanobragg_hybrid.engines.torch.scene import Scene
+from nanobragg_hybrid.engines.torch.setup import Setup, fluence, wavelength_m
+from nanobragg_hybrid.engines.torch.sources import sources
+from nanobragg_hybrid.engines.torch.structure_factors import Table
+from nanobragg_hybrid.engines.torch.tables import Tables
+
+GRID: Final = "structure_factors.grid"
+DEFAULT_F: Final = "structure_factors.default_f"
+"""Names of the values that are no configuration fields."""
+
+
+def scene_of(setup: Setup, tables: Tables, inputs: Inputs) -> Scene:
+    """The continuous quantities, differentiable in the tensors of `inputs`."""
+    geometry = detector_geometry(inputs)
+    wavelength = wavelength_m(inputs)
+    misset = setup.misset
+    if inputs.is_live("crystal.misset_deg"):
+        misset = misset_angles(inputs, Shuffle())
+    cell = lattice(inputs, wavelength, misset)
+    photons = fluence(inputs)
+    cells, start = orientations(setup, tables, inputs, cell, geometry.spindle)
+    layer_step, attenuation = _sensor(setup, inputs)
+    counts: list[Scalar] = list(setup.size.n_cells)
+    if inputs.is_live("crystal.n_cells"):
+        for axis, live in enumerate(inputs.items("crystal.n_cells")):
+            if setup.experiment.crystal.size_mm[axis] is None:
+                counts[axis] = live
+    na, nb, nc = counts
+    table, default_f = _table(inputs, tables)
+    return Scene(
+        pixel=geometry.pixel,
+        fast=geometry.fast,
+        slow=geometry.slow,
+        normal=geometry.normal,
+        beam=geometry.beam,
+        pix0=geometry.pix0,
+        distance=geometry.distance,
+        close=geometry.close,
+        beam_fast=geometry.beam_fast,
+        beam_slow=geometry.beam_slow,
+        layer_step=layer_step,
+        attenuation=attenuation,
+        sources=sources(inputs, setup.quirks, tables, geometry, wavelength),
+        kahn=inputs.number("beam.polarization_kahn"),
+        polarization=geometry.polarization,
+        cells=cells,
+        start=start,
+        a_star=cell.a_star,
+        b_star=cell.b_star,
+        c_star=cell.c_star,
+        n_cells=(na, nb, nc),
+        fudge=inputs.number("crystal.shape_fudge"),
+        table=table,
+        default_f=default_f,
+        strength=R_E_SQR_M2 * photons,
+        background=water_background(setup, inputs, photons),
+        water=0.0 if setup.quirks.water_background else _water(inputs),
+    )
+
+
+def _sensor(setup: Setup, inputs: Inputs) -> tuple[Scalar, Scalar]:
+    """Thickness of a layer, m, and attenuation, 1/m."""
+    layers = setup.sampling.layers
+    layer_step: Scalar = layers.step
+    attenuation: Scalar = setup.sampling.attenuation_per_m
+    if inputs.is_live("detector.sensor_thickness_um") and layers.range_given:
+        thickness = inputs.number("detector.sensor_thickness_um") * 1e-6
+        layer_step = layers.step_of(thickness)
+        if not setup.sampling.attenuation_given:
+            attenuation = 1.0 / thickness
+    if inputs.is_live("detector.sensor_attenuation_depth_um"):
+        attenuation = 1.0 / (inputs.number("detector.sensor_attenuation_depth_um") * 1e-6)
+    return layer_step, attenuation
+
+
+def water_background(setup: Setup, inputs: Inputs, photons: Scalar) -> Scalar:
+    """I_bg (model 6), with the strength inside that it is multiplied with once more.
+
+    0 where the quirk water_background is off.
+    """
+    if not setup.quirks.water_background:
+        return 0.0
+    w = inputs.number("crystal.water_um") / 1e6
+    return (
+        WATER_F
+        * WATER_F
+        * R_E_SQR_M2
+        * photons
+        * w
+        * w
+        * w
+        * 1e6
+        * AVOGADRO_PER_MOL
+        / WATER_MOLECULAR_WEIGHT
+    )
+
+
+def _water(inputs: Inputs) -> Scalar:
+    """F^2 of all molecules of the water (model 6, without r_e^2 and fluence), electrons^2."""
+    w = inputs.number("crystal.water_um") / 1e6
+    return WATER_F * WATER_F * w * w * w * 1e6 * AVOGADRO_PER_MOL / WATER_MOLECULAR_WEIGHT
+
+
+def _table(inputs: Inputs, tables: Tables) -> tuple[Table | None, Scalar]:
+    """The structure factors, without a copy where they are no values; and default_F."""
+    factors = inputs.structure_factors
+    default_f: Scalar = inputs.values.get(DEFAULT_F, factors.default_f)
+    if tables.grid is None:
+        return None, default_f
+    live = inputs.values.get(GRID)
+    grid = tables.grid if live is None else live.to(tables.grid.dtype)
+    return Table(grid, factors.hkl_min, default_f), default_f

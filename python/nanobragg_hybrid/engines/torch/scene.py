@@ -1,0 +1,172 @@
+"""What the kernel needs to know: a few hundred bytes of numbers and the tables (model 6)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from torch import Tensor
+
+from nanobragg_hybrid.engines.torch.scalars import Scalar
+from nanobragg_hybrid.engines.torch.structure_factors import Table
+from nanobragg_hybrid.engines.torch.vectors import Vector
+from nanobragg_hybrid.model.conventions import Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """Everything discrete that the kernel asks about; fixed by the configuration.
+
+    steps: sources x phi steps x domains x sub-pixels, the divisor of model 6.8.  visits: layers x
+    sub-pixels.  orientations: phi steps x domains.  skips_zero: a lattice factor of 0 ends a step
+    (model 6.5).  searches_polarization, searches_capture: the factor of the first sub-pixel may be
+    0 or cut away, and then a later one counts (model 6.2, 6.3).
+
+    is_curved, is_sphere: a curved detector with the quirk curved_detector_axes on, off.  latches:
+    the first step outside the table ends interpolation (interpolation_latch).  capture_per_layer,
+    polar_per_source: without the option each layer, each source has a factor (thick_last_layer,
+    polar_first_source off).  water_sees_all_sources: the water's polarization factor, where it is
+    the water's own, is the mean over the sources (polar_first_source off).
+    """
+
+    oversample: int
+    layers: int
+    source_count: int
+    orientations: int
+    domains: int
+    steps: int
+    shape: Shape
+    interpolate: bool
+    latches: bool
+    has_polarization: bool
+    has_sensor: bool
+    is_curved: bool
+    is_sphere: bool
+    is_point_pixel: bool
+    oversample_thick: bool
+    oversample_polar: bool
+    oversample_omega: bool
+    capture_per_layer: bool
+    polar_per_source: bool
+    water_sees_all_sources: bool
+    running_product: bool
+    skips_zero: bool
+    is_table_finite: bool
+    dmin_m: float
+    searches_polarization: bool
+    searches_capture: bool
+
+    @property
+    def has_pixel_capture(self) -> bool:
+        """A capture fraction that is not computed for every sub-pixel."""
+        return self.has_sensor and not self.oversample_thick
+
+    @property
+    def has_pixel_polarization(self) -> bool:
+        """A polarization factor that is not computed for every sub-pixel."""
+        return self.has_polarization and not self.oversample_polar
+
+    @property
+    def visits(self) -> int:
+        """Sub-pixels of all layers."""
+        return self.layers * self.oversample * self.oversample
+
+    @property
+    def steps_per_pixel(self) -> int:
+        """Evaluations of model 6.5 for one pixel."""
+        return self.visits * self.source_count * self.orientations
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """incident: unit vectors of travel, components of shape (n,); wavelength: m, shape (n,).
+
+    share: weights, 1 on average, shape (n,); None: all are 1 (quirk source_weights_ignored).
+    """
+
+    incident: Vector
+    wavelength: Tensor
+    share: Tensor | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """Cell vectors in metres: components of shape (n,), one for each orientation."""
+
+    a: Vector
+    b: Vector
+    c: Vector
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Everything continuous, in SI units (a* in 1/angstrom); floats or tensors.
+
+    cells: for each phi step and domain, domain fastest.  start: for each domain without any spindle
+    rotation, where the first phi step of the run needs it (model 6.4).  strength: r_e^2 fluence.
+    background: I_bg, or with the quirk water_background off water: electrons^2.
+    """
+
+    pixel: Scalar
+    fast: Vector
+    slow: Vector
+    normal: Vector
+    beam: Vector
+    pix0: Vector
+    distance: Scalar
+    close: Scalar
+    beam_fast: Scalar
+    beam_slow: Scalar
+    layer_step: Scalar
+    attenuation: Scalar
+    sources: Sources
+    kahn: Scalar
+    polarization: Vector
+    cells: Cells
+    start: Cells | None
+    a_star: Vector
+    b_star: Vector
+    c_star: Vector
+    n_cells: Vector
+    fudge: Scalar
+    table: Table | None
+    default_f: Scalar
+    strength: Scalar
+    background: Scalar
+    water: Scalar
+
+
+T = TypeVar("T")
+
+
+def with_tensors(value: T, change: Callable[[Tensor], Tensor]) -> T:
+    """A copy of a dataclass or tuple in which `change` has been applied to every tensor."""
+    changed: Any = value
+    if isinstance(value, Tensor):
+        changed = change(value)
+    elif isinstance(value, tuple):
+        changed = tuple(with_tensors(item, change) for item in value)
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        changed = dataclasses.replace(
+            value,
+            **{
+                field.name: with_tensors(getattr(value, field.name), change)
+                for field in dataclasses.fields(value)
+            },
+        )
+    result: T = changed
+    return result
+
+
+def tensors_of(scene: Scene) -> list[Tensor]:
+    """Every tensor of a scene, always in the same order."""
+    found: list[Tensor] = []
+
+    def note(tensor: Tensor) -> Tensor:
+        found.append(tensor)
+        return tensor
+
+    with_tensors(scene, note)
+    return found

@@ -1,0 +1,243 @@
+"""Everything that does not depend on the pixel: model 2 to 5, decided once for a configuration."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanobragg_hybrid.base.constants import INT32_MAX
+from nanobragg_hybrid.base.errors import ConfigError, Description
+from nanobragg_hybrid.base.units import dmin_angstrom_to_m
+from nanobragg_hybrid.engines.torch.detector import DetectorGeometry, detector_geometry
+from nanobragg_hybrid.engines.torch.inputs import Inputs
+from nanobragg_hybrid.engines.torch.lattice import (
+    CrystalSize,
+    Lattice,
+    crystal_size,
+    lattice,
+    misset_angles,
+    recommended_oversample,
+)
+from nanobragg_hybrid.engines.torch.random_rotations import (
+    RandomRotations,
+    Shuffle,
+    Stream,
+    random_rotations,
+)
+from nanobragg_hybrid.engines.torch.sampling import Sampling, sampling_of
+from nanobragg_hybrid.engines.torch.scalars import Scalar, as_float, quotient, radians
+from nanobragg_hybrid.engines.torch.scene import Choices
+from nanobragg_hybrid.engines.torch.source_grid import SourceGrid, source_count, source_grid
+from nanobragg_hybrid.engines.torch.vectors import Vector
+from nanobragg_hybrid.model.experiment import Experiment
+from nanobragg_hybrid.model.quirks import Quirks
+from nanobragg_hybrid.model.structure_factors import StructureFactors
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Setup:
+    """An experiment with everything discrete decided.
+
+    phi_place: the place whose vectors each phi step uses (model 6.4), in steps from the start of
+    the range, shape (phi steps,).
+    first_loop_differs: the first phi loop of the run does not have the vectors its first step uses
+    in all others.  phi_rad: the angle of each phi step, whatever vectors it uses.
+    """
+
+    experiment: Experiment
+    structure_factors: StructureFactors
+    quirks: Quirks
+    sampling: Sampling
+    choices: Choices
+    size: CrystalSize
+    grid: SourceGrid
+    rotations: RandomRotations
+    misset: Vector
+    phi_place: NDArray[np.float64]
+    first_loop_differs: bool
+    phi_rad: NDArray[np.float64]
+    recommended_oversample: int
+    geometry: DetectorGeometry
+    cell: Lattice
+    interpolation_refused: bool
+
+
+def set_up(experiment: Experiment, structure_factors: StructureFactors, quirks: Quirks) -> Setup:
+    """Decides everything that model 2 to 5 leave open.
+
+    Raises `ConfigError`.
+    """
+    inputs = Inputs(experiment, structure_factors, quirks)
+    sampling = sampling_of(experiment, quirks)
+    _require_something(inputs, sampling)
+    geometry = detector_geometry(inputs)
+    shuffle = Shuffle()
+    misset = misset_angles(inputs, shuffle)
+    rotations = random_rotations(
+        Stream(shuffle, experiment.crystal.mosaic_seed), sampling.mosaic_domains
+    )
+    wavelength = as_float(wavelength_m(inputs))
+    cell = lattice(inputs, wavelength, misset)
+    size = crystal_size(experiment, cell)
+    recommended = recommended_oversample(
+        cell, size.n_cells, wavelength, as_float(geometry.distance), as_float(geometry.pixel)
+    )
+    given_oversample = experiment.sampling.oversample
+    oversample = recommended if given_oversample is None else given_oversample
+    grid = source_grid(experiment, sampling)
+    phi_place, first_loop_differs, phi_rad = _phi_places(experiment, sampling, quirks)
+    choices = _choices(
+        experiment, structure_factors, quirks, sampling, oversample, source_count(experiment, grid)
+    )
+    return Setup(
+        experiment=experiment,
+        structure_factors=structure_factors,
+        quirks=quirks,
+        sampling=sampling,
+        choices=choices,
+        size=size,
+        grid=grid,
+        rotations=rotations,
+        misset=misset,
+        phi_place=phi_place,
+        first_loop_differs=first_loop_differs,
+        phi_rad=phi_rad,
+        recommended_oversample=recommended,
+        geometry=geometry,
+        cell=cell,
+        interpolation_refused=(
+            experiment.sampling.interpolate is True and structure_factors.grid is None
+        ),
+    )
+
+
+def _require_something(inputs: Inputs, sampling: Sampling) -> None:
+    """Raises `ConfigError` where the rules leave no phi step, no weight or no finite fluence."""
+    goniometer, beam = inputs.experiment.goniometer, inputs.experiment.beam
+    if sampling.phi.count < 1:
+        raise ConfigError(
+            "goniometer.phi_step_deg",
+            goniometer.phi_step_deg,
+            f"at least one step (an oscillation of {goniometer.osc_deg} deg has none)",
+            "deg",
+        )
+    weights = [source.weight for source in beam.sources or ()]
+    has_sum = 0.0 < sum(weights) < math.inf
+    if weights and not inputs.quirks.source_weights_ignored and not has_sum:
+        raise ConfigError("beam.sources", beam.sources, "a finite sum > 0")
+    if not math.isfinite(as_float(fluence(inputs))):
+        raise ConfigError(
+            "beam.beam_size_mm", beam.beam_size_mm, "a size that gives a finite fluence", "mm"
+        )
+
+
+def wavelength_m(inputs: Inputs) -> Scalar:
+    """lambda0, metres."""
+    return inputs.number("beam.wavelength_angstrom") / 1.0e10
+
+
+def fluence_follows_flux(experiment: Experiment) -> bool:
+    """Whether flux, exposure and beam size replace the fluence (model 2)."""
+    beam = experiment.beam
+    return beam.flux_photons_per_s != 0.0 and beam.exposure_s > 0.0 and beam.beam_size_mm >= 0.0
+
+
+def fluence(inputs: Inputs) -> Scalar:
+    """Photons per square metre, given or from the flux (model 2)."""
+    beam = inputs.experiment.beam
+    if not fluence_follows_flux(inputs.experiment):
+        return inputs.number("beam.fluence_photons_per_m2")
+    size = beam.beam_size_mm / 1000.0
+    return quotient(quotient(beam.flux_photons_per_s * beam.exposure_s, size), size)
+
+
+def _choices(
+    experiment: Experiment,
+    structure_factors: StructureFactors,
+    quirks: Quirks,
+    sampling: Sampling,
+    oversample: int,
+    n_sources: int,
+) -> Choices:
+    settings, beam = experiment.sampling, experiment.beam
+    steps = n_sources * sampling.mosaic_domains * sampling.phi.count * oversample * oversample
+    if steps > INT32_MAX:
+        raise ConfigError(
+            "experiment",
+            Description("a combination of values"),
+            f"a product of at most {INT32_MAX} steps ({n_sources} sources * "
+            f"{sampling.mosaic_domains} mosaic domains * {sampling.phi.count} phi steps * "
+            f"{oversample} * {oversample} sub-pixels)",
+        )
+    has_table = structure_factors.grid is not None
+    has_sensor = sampling.layers.range > 0.0
+    is_curved = experiment.detector.curved
+    absorbed = sampling.layers.step * max(sampling.attenuation_per_m, 0.0)
+    # A factor of exactly 0 needs complete polarization; a capture fraction of exactly 0 a sensor
+    # that absorbs next to nothing, or all.
+    searches_polarization = settings.dmin_angstrom > 0.0 or abs(beam.polarization_kahn) >= 1.0
+    searches_capture = not 1e-12 < absorbed < 100.0
+    weighs = settings.oversample_thick or settings.oversample_polar or settings.oversample_omega
+    return Choices(
+        oversample=oversample,
+        layers=sampling.layers.count,
+        source_count=n_sources,
+        orientations=sampling.phi.count * sampling.mosaic_domains,
+        domains=sampling.mosaic_domains,
+        steps=steps,
+        shape=experiment.crystal.shape,
+        interpolate=has_table and _wants_interpolation(experiment),
+        latches=quirks.interpolation_latch,
+        has_polarization=beam.polarization_correction,
+        has_sensor=has_sensor,
+        is_curved=is_curved and quirks.curved_detector_axes,
+        is_sphere=is_curved and not quirks.curved_detector_axes,
+        is_point_pixel=experiment.detector.point_pixel,
+        oversample_thick=settings.oversample_thick,
+        oversample_polar=settings.oversample_polar,
+        oversample_omega=settings.oversample_omega,
+        # One layer, or one source, has the same factor in both positions if none is searched for.
+        capture_per_layer=(
+            has_sensor
+            and not (settings.oversample_thick or quirks.thick_last_layer)
+            and (sampling.layers.count > 1 or searches_capture)
+        ),
+        polar_per_source=(
+            beam.polarization_correction
+            and not (settings.oversample_polar or quirks.polar_first_source)
+            and (n_sources > 1 or searches_polarization)
+        ),
+        water_sees_all_sources=not quirks.polar_first_source,
+        running_product=weighs and quirks.oversample_running_product,
+        skips_zero=experiment.crystal.water_um == 0.0,
+        is_table_finite=(
+            structure_factors.grid is None or bool(np.isfinite(structure_factors.grid).all())
+        ),
+        dmin_m=dmin_angstrom_to_m(settings.dmin_angstrom),
+        searches_polarization=searches_polarization,
+        searches_capture=searches_capture,
+    )
+
+
+def _wants_interpolation(experiment: Experiment) -> bool:
+    asked = experiment.sampling.interpolate
+    return min(experiment.crystal.n_cells) <= 2.0 if asked is None else asked
+
+
+def _phi_places(
+    experiment: Experiment, sampling: Sampling, quirks: Quirks
+) -> tuple[NDArray[np.float64], bool, NDArray[np.float64]]:
+    """The places whose vectors the phi steps use, whether the first loop differs, their angles."""
+    places = np.arange(sampling.phi.count, dtype=np.float64)
+    if sampling.phi.range > 0.0 and not quirks.phi_left_edge:
+        places += 0.5
+    angles = as_float(radians(experiment.goniometer.phi_deg)) + sampling.phi.step * places
+    turns = np.flatnonzero(angles != 0.0)
+    if not quirks.phi_carryover or len(turns) in (0, len(angles)):
+        return places, False, angles
+    # The last turning step at or before each step, the loop being closed to a ring.
+    before = np.searchsorted(turns, np.arange(len(angles)), side="right") - 1
+    return places[turns[before]], bool(angles[0] == 0.0), angles

@@ -1,0 +1,54 @@
+"""The arrays of a set-up, once, on the device that renders."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nanobragg_hybrid.engines.torch.setup import Setup
+from nanobragg_hybrid.engines.torch.structure_factors import shared_tensor
+from nanobragg_hybrid.engines.torch.vectors import Vector
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """grid: the structure factors, or None; never written to.  phi_place: as in `Setup`, float64.
+    domain_axes, domain_angles: the domains' rotations, the first by 0.  source_horizontal,
+    source_vertical, source_wavelength: angles from the beam, radians, and wavelengths over lambda0
+    of generated sources.
+    """
+
+    grid: Tensor | None
+    phi_place: Tensor
+    domain_axes: Vector
+    domain_angles: Tensor
+    source_horizontal: Tensor
+    source_vertical: Tensor
+    source_wavelength: Tensor
+
+
+def tables_of(setup: Setup, device: torch.device, dtype: torch.dtype = torch.float64) -> Tables:
+    """The arrays on the device; dtype: that of the structure factors."""
+
+    def on_device(array: NDArray[np.float64]) -> Tensor:
+        return torch.from_numpy(np.array(array, dtype=np.float64)).to(device)
+
+    rotations, dispersion = setup.rotations, setup.sampling.dispersion
+    angles = rotations.angles(setup.sampling.mosaic_spread_rad)
+    angles[0] = 0.0
+    x, y, z = (on_device(component) for component in rotations.axes.T)
+    grid = setup.structure_factors.grid
+    index = setup.grid.wavelength_index
+    return Tables(
+        grid=None if grid is None else shared_tensor(grid).to(device, dtype),
+        phi_place=on_device(setup.phi_place),
+        domain_axes=(x, y, z),
+        domain_angles=on_device(angles),
+        source_horizontal=on_device(setup.grid.horizontal),
+        source_vertical=on_device(setup.grid.vertical),
+        source_wavelength=on_device(1.0 + dispersion.step * index - dispersion.range / 2.0),
+    )

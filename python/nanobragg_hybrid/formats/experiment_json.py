@@ -1,0 +1,215 @@
+"""Experiments as plain data and as JSON text.
+
+The format is stable within a schema version: a file written by one release is read by every later
+one.  Numbers are written with as many digits as give back the same bits.  A file may say with which
+quirks its experiment is to be rendered; without that entry it is with all of them on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import warnings
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple, NoReturn
+
+from nanobragg_hybrid.base.atomic import atomic_write
+from nanobragg_hybrid.base.errors import ConfigError, FileFormatError, NanobraggWarning
+from nanobragg_hybrid.formats.text import read_text
+from nanobragg_hybrid.model.beam import Beam, Source
+from nanobragg_hybrid.model.crystal import Crystal
+from nanobragg_hybrid.model.detector import Detector
+from nanobragg_hybrid.model.experiment import Experiment
+from nanobragg_hybrid.model.goniometer import Goniometer
+from nanobragg_hybrid.model.mask import Mask
+from nanobragg_hybrid.model.output import Output
+from nanobragg_hybrid.model.quirks import Quirks
+from nanobragg_hybrid.model.sampling import Sampling
+
+FORMAT: Final = "nanobragg-hybrid experiment"
+SCHEMA_VERSION: Final = 1
+
+_SECTIONS: Final[Mapping[str, type]] = {
+    "beam": Beam,
+    "crystal": Crystal,
+    "goniometer": Goniometer,
+    "detector": Detector,
+    "sampling": Sampling,
+    "output": Output,
+}
+
+
+class SavedRun(NamedTuple):
+    """What a file says: the experiment, and the quirks to render it with (all on if it says
+    nothing about them)."""
+
+    experiment: Experiment
+    quirks: Quirks
+
+
+def experiment_to_dict(experiment: Experiment, quirks: Quirks | None = None) -> dict[str, Any]:
+    """Plain data (dict, list, str, int, float, bool, None) with format and schema version.
+
+    `quirks`, if given, are written as the text that `Quirks.parse` reads.
+    """
+    data: dict[str, Any] = {"format": FORMAT, "schema_version": SCHEMA_VERSION}
+    if quirks is not None:
+        if not isinstance(quirks, Quirks):
+            raise ConfigError("quirks", quirks, "an object of class Quirks, or None")
+        data["quirks"] = str(quirks)
+    for name in _SECTIONS:
+        data[name] = _plain(getattr(experiment, name))
+    return data
+
+
+def experiment_from_dict(data: Mapping[str, Any]) -> Experiment:
+    """The experiment of `run_from_dict`; warns if the data has quirks that are not all on."""
+    return _experiment(run_from_dict(data))
+
+
+def run_from_dict(data: Mapping[str, Any]) -> SavedRun:
+    """The inverse of `experiment_to_dict`.
+
+    Fields and sections left out get their defaults.  Raises `ConfigError` for another format or
+    schema version, an unknown key and every value that breaks its field's rule.
+    """
+    if not isinstance(data, Mapping):
+        raise ConfigError("experiment", data, "a mapping")
+    if data.get("format") != FORMAT:
+        raise ConfigError("format", data.get("format"), f"{FORMAT!r}")
+    version = data.get("schema_version")
+    if type(version) is not int or version != SCHEMA_VERSION:
+        raise ConfigError("schema_version", version, f"{SCHEMA_VERSION}, which this version reads")
+    quirks = _quirks(data["quirks"]) if "quirks" in data else Quirks()
+    sections: dict[str, Any] = {}
+    for name, value in data.items():
+        if name in ("format", "schema_version", "quirks"):
+            continue
+        if name not in _SECTIONS:
+            raise ConfigError("experiment", name, "only the keys quirks, " + ", ".join(_SECTIONS))
+        fields = _fields(_SECTIONS[name], value, name)
+        if name == "beam" and fields.get("sources") is not None:
+            fields["sources"] = _sources(fields["sources"])
+        if name == "detector" and fields.get("mask") is not None:
+            fields["mask"] = Mask.from_dict(fields["mask"])
+        sections[name] = _SECTIONS[name](**fields)
+    return SavedRun(Experiment(**sections), quirks)
+
+
+def experiment_to_json(experiment: Experiment, quirks: Quirks | None = None) -> str:
+    """JSON text, indented, with a newline at its end."""
+    import json
+
+    return json.dumps(experiment_to_dict(experiment, quirks), indent=2, allow_nan=False) + "\n"
+
+
+def experiment_from_json(text: str, name: str = "experiment") -> Experiment:
+    """The experiment of `run_from_json`; warns if the text has quirks that are not all on."""
+    return _experiment(run_from_json(text, name))
+
+
+def run_from_json(text: str, name: str = "experiment") -> SavedRun:
+    """The inverse of `experiment_to_json`; `name` is what messages call the text.
+
+    Raises `FileFormatError` for text that is no JSON, has a key twice or names no quirks that there
+    are, and what `run_from_dict` raises.
+    """
+    return run_from_dict(_json(text, name))
+
+
+def save(
+    experiment: Experiment, path: str | os.PathLike[str], quirks: Quirks | None = None
+) -> None:
+    """Writes the JSON text to a file; see `Experiment.save`."""
+    text = experiment_to_json(experiment, quirks)
+    with atomic_write(path) as file:
+        file.write(text.encode("utf-8"))
+
+
+def load(path: str | os.PathLike[str]) -> Experiment:
+    """Reads the experiment of a file written by `save`; see `Experiment.load`."""
+    return experiment_from_json(read_text(path), os.fspath(path))
+
+
+def load_run(path: str | os.PathLike[str]) -> SavedRun:
+    """Reads a file written by `save`: the experiment, and the quirks to render it with.
+
+    All quirks are on if the file says nothing about them.  Raises `FileAccessError`,
+    `FileFormatError`, also for quirks that there are not, or `ConfigError` for other values.
+    """
+    return run_from_json(read_text(path), os.fspath(path))
+
+
+def _json(text: str, name: str) -> Any:
+    """The data of JSON text whose quirks, if it has any, are known."""
+    import json
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        keys = [key for key, _ in pairs]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise FileFormatError(name, 0, f"the key {key!r} is there twice")
+        return dict(pairs)
+
+    def no_constant(word: str) -> NoReturn:
+        raise FileFormatError(name, 0, f"{word} is no JSON number")
+
+    try:
+        data = json.loads(text, object_pairs_hook=unique, parse_constant=no_constant)
+    except json.JSONDecodeError as error:
+        raise FileFormatError(name, error.lineno, f"no JSON: {error.msg}") from None
+    except FileFormatError:
+        raise
+    except (ValueError, RecursionError) as error:  # a number too long, brackets too deep
+        raise FileFormatError(name, 0, f"no JSON of an experiment: {error}") from None
+    if isinstance(data, dict) and "quirks" in data:
+        try:
+            _quirks(data["quirks"])
+        except ConfigError as error:
+            raise FileFormatError(name, 0, str(error)) from None
+    return data
+
+
+def _experiment(run: SavedRun) -> Experiment:
+    if run.quirks != Quirks():
+        text = f"the quirks {str(run.quirks)!r} are no part of an Experiment: load_run reads both"
+        warnings.warn(text, NanobraggWarning, stacklevel=5)
+    return run.experiment
+
+
+def _quirks(text: object) -> Quirks:
+    if not isinstance(text, str):
+        raise ConfigError("quirks", text, "a text like 'none,+phi_carryover'")
+    return Quirks.parse(text)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mask):
+        return value.to_dict()
+    if dataclasses.is_dataclass(value):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and math.isinf(value):
+        return "inf"  # only an attenuation depth can be infinite, and JSON has no word for it
+    return value
+
+
+def _fields(cls: type, data: object, path: str) -> dict[str, Any]:
+    """The keyword arguments for `cls` in `data`; ConfigError for a key that is no field."""
+    if not isinstance(data, Mapping):
+        raise ConfigError(path, data, "a mapping")
+    names = [field.name for field in dataclasses.fields(cls)]
+    for name in data:
+        if name not in names:
+            raise ConfigError(path, name, "only the keys " + ", ".join(names))
+    return {name: math.inf if value == "inf" else value for name, value in data.items()}
+
+
+def _sources(data: object) -> tuple[Source, ...]:
+    if not isinstance(data, list | tuple):
+        raise ConfigError("beam.sources", data, "a list of sources, or None")
+    return tuple(
+        Source(**_fields(Source, item, f"beam.sources[{n}]")) for n, item in enumerate(data)
+    )

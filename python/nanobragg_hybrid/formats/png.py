@@ -1,0 +1,30 @@
+"""PNG pictures for people (written only; needs Pillow, the extra `png`)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanobragg_hybrid.base.atomic import Destination, atomic_write
+from nanobragg_hybrid.base.errors import ConfigError, UnsupportedError
+
+
+def write_png(path: Destination, pixels: NDArray[np.uint8]) -> None:
+    """Writes a uint8 array, (slow, fast) as grey or (slow, fast, 3) as red, green, blue.
+
+    Raises `UnsupportedError` if Pillow is not installed, `ConfigError` for another type or shape,
+    and `FileAccessError`.
+    """
+    grey = pixels.ndim == 2
+    if pixels.dtype != np.uint8 or pixels.size == 0 or not (grey or pixels.shape[2:] == (3,)):
+        raise ConfigError(
+            "pixels", f"{pixels.dtype} {pixels.shape}", "uint8 (slow, fast) or (slow, fast, 3)"
+        )
+    try:
+        from PIL import Image
+    except ImportError:
+        raise UnsupportedError(
+            "writing PNG needs Pillow: pip install 'nanobragg-hybrid[png]'"
+        ) from None
+    with atomic_write(path) as file:
+        Image.fromarray(np.ascontiguousarray(pixels)).save(file, format="PNG")

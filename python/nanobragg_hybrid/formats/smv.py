@@ -1,0 +1,333 @@
+"""SMV images: a text header of `HEADER_BYTES` bytes, then 16-bit unsigned pixels.
+
+`header_number` reads one number of a header as `-img` and `-mask` do; `SmvHeader` holds the numbers
+that a written header states.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import sys
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from nanobragg_hybrid.base.arrays import as_buffer, as_ndarray
+from nanobragg_hybrid.base.atomic import Destination, atomic_write
+from nanobragg_hybrid.base.constants import INT32_MAX
+from nanobragg_hybrid.base.errors import ConfigError, FileFormatError, NanobraggWarning
+from nanobragg_hybrid.base.host import require_memory
+from nanobragg_hybrid.base.record import Record
+from nanobragg_hybrid.base.units import RTD
+from nanobragg_hybrid.formats.numbers import c_atof
+from nanobragg_hybrid.formats.rows import image_buffer, write_rows
+from nanobragg_hybrid.formats.text import file_size, open_binary
+from nanobragg_hybrid.model.quirks import Quirks
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from nanobragg_hybrid.base.arrays import Array, Buffer
+
+BLOCK: Final = 512
+_START: Final = rb"\{\nHEADER_BYTES[ \t]*=[ \t]*(\d{1,9})"
+_ENTRY: Final = r"(?m)^[ \t]*([^=\n]*[^=\s])[ \t]*=[ \t]*([^;\n]*)"
+
+
+class SmvImage(NamedTuple):
+    """An SMV file.
+
+    `pixels` is uint16 (slow, fast), `header_text` everything up to the first zero byte of the
+    header, `header` its entries (the last one of each keyword).
+    """
+
+    header: dict[str, str]
+    header_text: str
+    pixels: NDArray[np.uint16]
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False, kw_only=True)
+class SmvHeader(Record):
+    """The numbers of a written header; lengths in metres, as the renderer has them.
+
+    `beam_x_m`, `beam_y_m` are Xbeam and Ybeam before the geometry moves the beam centre (model 3);
+    the others are those of the rendered geometry.
+    """
+
+    pixel_size_m: float
+    distance_m: float
+    wavelength_angstrom: float
+    beam_x_m: float
+    beam_y_m: float
+    beam_fast_m: float
+    beam_slow_m: float
+    size_slow_m: float
+    dials_origin_mm: tuple[float, float, float]
+    org_x_px: float
+    org_y_px: float
+    close_distance_m: float
+    phi_deg: float
+    osc_deg: float
+    twotheta_deg: float
+
+    @classmethod
+    def from_plan_info(cls, info: Mapping[str, Any]) -> SmvHeader:
+        """The header for an image of a plan, from the fields of the C library's `nbh_plan_info`."""
+        origin_x, origin_y, origin_z = (float(value) for value in info["dials_origin_mm"])
+        return cls(
+            pixel_size_m=info["pixel_size_m"],
+            distance_m=info["distance_m"],
+            wavelength_angstrom=info["wavelength_m"] * 1e10,
+            beam_x_m=info["beam_x_m"],
+            beam_y_m=info["beam_y_m"],
+            beam_fast_m=info["beam_fast_m"],
+            beam_slow_m=info["beam_slow_m"],
+            size_slow_m=info["size_slow_m"],
+            dials_origin_mm=(origin_x, origin_y, origin_z),
+            org_x_px=info["org_x_px"],
+            org_y_px=info["org_y_px"],
+            close_distance_m=info["close_distance_m"],
+            phi_deg=info["phi_rad"] * RTD,
+            osc_deg=info["osc_rad"] * RTD,
+            twotheta_deg=info["twotheta_rad"] * RTD,
+        )
+
+
+def read_smv(path: str | os.PathLike[str], *, quirks: Quirks | None = None) -> SmvImage:
+    """Reads an image with 16-bit unsigned pixels.
+
+    With the quirk smv_header_search on (default), the size is found as `header_number` finds it and
+    pixels are taken to be in the machine's byte order; with it off, BYTE_ORDER is honoured.
+
+    Raises `FileAccessError`, and `FileFormatError` if the file is no SMV image, or is shorter than
+    its header says.  Warns if TYPE is another one than unsigned_short.
+    """
+    header, header_text, pixels = read_smv_buffer(path, quirks or Quirks())
+    return SmvImage(header, header_text, as_ndarray(pixels))
+
+
+def read_smv_buffer(
+    path: str | os.PathLike[str], quirks: Quirks
+) -> tuple[dict[str, str], str, Buffer]:
+    """The same with its pixels as plain memory: what `SmvImage` has, in its order."""
+    with open_binary(path) as file:
+        size = file_size(file)
+        start = re.match(_START, file.read(64))
+        if start is None:
+            raise FileFormatError(path, 0, "does not begin like an SMV image ({, HEADER_BYTES)")
+        header_bytes = int(start[1])
+        if not start.end() <= header_bytes <= size:
+            raise FileFormatError(
+                path, 2, f"HEADER_BYTES: got {header_bytes}, but the file has {size} bytes"
+            )
+        file.seek(0)
+        header_text = file.read(header_bytes).partition(b"\0")[0].decode("latin-1")
+        n_fast, n_slow = _pixel_counts(path, header_text, quirks)
+        needed = n_fast * n_slow * 2
+        if header_bytes + needed > size:
+            raise FileFormatError(
+                path,
+                0,
+                f"truncated: {header_bytes} bytes of header and {n_fast} x {n_slow} pixels need "
+                f"{header_bytes + needed} bytes, the file has {size}",
+            )
+        require_memory({f"pixels of {os.fspath(path)}": needed})
+        data = file.read(needed)
+    header = _entries(header_text)
+    data_type = header.get("TYPE", "unsigned_short")
+    if data_type != "unsigned_short":
+        warnings.warn(
+            f"{os.fspath(path)}: TYPE is {data_type}, but pixels are read as unsigned_short",
+            NanobraggWarning,
+            stacklevel=3,
+        )
+    order: str = sys.byteorder
+    if not quirks.smv_header_search and "BYTE_ORDER" in header:
+        order = header["BYTE_ORDER"].removesuffix("_endian")
+        if header["BYTE_ORDER"] not in ("little_endian", "big_endian"):
+            raise FileFormatError(
+                path,
+                0,
+                f"BYTE_ORDER: got {header['BYTE_ORDER']!r}, need little_endian or big_endian",
+            )
+    if order != sys.byteorder:
+        from array import array
+
+        values = array("H", data)
+        values.byteswap()
+        data = values.tobytes()
+    return header, header_text, as_buffer(memoryview(data).cast("H", (n_slow, n_fast)))
+
+
+def header_number(header_text: str, keyword: str, quirks: Quirks | None = None) -> float | None:
+    """The number that a header gives for `keyword`; None if the keyword is not there.
+
+    With the quirk smv_header_search on (default), the keyword is found where its letters occur
+    last, inside a longer word as well, and the value is what C's `atof` makes of the text after the
+    next ``=``, on a later line if need be, and 0 if there is none.  With it off, the keyword is a
+    whole word before a ``=`` and a value that is no number counts as not there.
+    """
+    if (quirks or Quirks()).smv_header_search:
+        found = header_text.rfind(keyword)
+        if found < 0:
+            return None
+        equals = header_text.find("=", found)
+        return c_atof(header_text, equals + 1)[0] if equals >= 0 else 0.0
+    value, used = c_atof(_entries(header_text).get(keyword, ""))
+    return value if used else None
+
+
+def write_smv(
+    path: Destination,
+    pixels: Array,
+    header: SmvHeader,
+    quirks: Quirks | None = None,
+) -> None:
+    """Writes a uint16 image (slow, fast) in the machine's byte order.
+
+    The header takes 512 bytes.  One that does not fit is written whole while HEADER_BYTES still
+    says 512 with the quirk header_overflow on (default); with it off, HEADER_BYTES is the next
+    multiple of 512.
+
+    Raises `ConfigError` for another type of pixels, and `FileAccessError`.
+    """
+    image = image_buffer(pixels, "uint16")
+    write_smv_blocks(path, [image], image.shape, header, quirks)
+
+
+def write_smv_blocks(
+    path: Destination,
+    blocks: Iterable[Array],
+    shape: tuple[int, ...],
+    header: SmvHeader,
+    quirks: Quirks | None = None,
+) -> None:
+    """Writes as `write_smv` an image of `shape` (slow, fast) that comes in blocks of whole rows.
+
+    Raises `ConfigError` if they make another image than that, and `FileAccessError`.
+    """
+    n_slow, n_fast = shape
+    with atomic_write(path) as file:
+        file.write(header_block(header, n_fast, n_slow, quirks))
+        write_rows(file, blocks, "uint16", shape)
+
+
+def write_mask(path: Destination, values: NDArray[np.bool_]) -> None:
+    """Writes a mask (slow, fast) for `-mask`: 1 for pixels to compute, 0 for those to skip.
+
+    Its header states the size and nothing else, so that reading it sets no other parameter.
+    Raises `ConfigError` for another type, and `FileAccessError`.
+    """
+    import numpy as np
+
+    if values.dtype != np.bool_ or values.ndim != 2:
+        raise ConfigError("mask.values", f"{values.dtype} {values.shape}", "booleans (slow, fast)")
+    n_slow, n_fast = values.shape
+    block = "{\n" + _lines(_layout(n_fast, n_slow, BLOCK)) + "}\f"
+    with atomic_write(path) as file:
+        file.write(block.ljust(BLOCK).encode("ascii"))
+        file.write(values.astype(np.uint16).data)
+
+
+def header_block(
+    header: SmvHeader, n_fast: int, n_slow: int, quirks: Quirks | None = None
+) -> bytes:
+    """The header of an image as it stands in the file, padded with blanks."""
+    header_bytes = BLOCK
+    block = _header_lines(header, n_fast, n_slow, header_bytes)
+    if not (quirks or Quirks()).header_overflow:
+        while len(block) > header_bytes:
+            header_bytes += BLOCK
+            block = _header_lines(header, n_fast, n_slow, header_bytes)
+    return block.ljust(header_bytes).encode("ascii")
+
+
+def _header_lines(header: SmvHeader, n_fast: int, n_slow: int, header_bytes: int) -> str:
+    pixel = header.pixel_size_m
+    fast, slow = header.beam_fast_m, header.beam_slow_m
+    before = {
+        **_layout(n_fast, n_slow, header_bytes),
+        "PIXEL_SIZE": _mm(pixel),
+        "DISTANCE": _mm(header.distance_m),
+        "WAVELENGTH": _g(header.wavelength_angstrom),
+        "BEAM_CENTER_X": _mm(header.beam_x_m),
+        "BEAM_CENTER_Y": _mm(header.beam_y_m),
+        "ADXV_CENTER_X": _mm(fast),
+        "ADXV_CENTER_Y": _mm(header.size_slow_m - slow),
+        "MOSFLM_CENTER_X": _mm(slow - 0.5 * pixel),
+        "MOSFLM_CENTER_Y": _mm(fast - 0.5 * pixel),
+        "DENZO_X_BEAM": _mm(slow),
+        "DENZO_Y_BEAM": _mm(fast),
+    }
+    after = {
+        "XDS_ORGX": _g(header.org_x_px),
+        "XDS_ORGY": _g(header.org_y_px),
+        "CLOSE_DISTANCE": _mm(header.close_distance_m),
+        "PHI": _g(header.phi_deg),
+        "OSC_START": _g(header.phi_deg),
+        "OSC_RANGE": _g(header.osc_deg),
+        "TWOTHETA": _g(header.twotheta_deg),
+        "DETECTOR_SN": "000",
+        "BEAMLINE": "fake",
+    }
+    origin = ",".join(_g(value) for value in header.dials_origin_mm)
+    return (
+        "{\n"
+        + _lines(before)
+        + f"DIALS_ORIGIN={origin}\n"  # the one line without a semicolon
+        + _lines(after)
+        + "}\f"
+    )
+
+
+def _layout(n_fast: int, n_slow: int, header_bytes: int) -> dict[str, str]:
+    return {
+        "HEADER_BYTES": str(header_bytes),
+        "DIM": "2",
+        "BYTE_ORDER": f"{sys.byteorder}_endian",
+        "TYPE": "unsigned_short",
+        "SIZE1": str(n_fast),
+        "SIZE2": str(n_slow),
+    }
+
+
+def _lines(entries: Mapping[str, str]) -> str:
+    return "".join(f"{keyword}={value};\n" for keyword, value in entries.items())
+
+
+def _g(value: float) -> str:
+    return f"{value:g}"
+
+
+def _mm(length_m: float) -> str:
+    return f"{length_m * 1000.0:g}"
+
+
+def _entries(header_text: str) -> dict[str, str]:
+    return {key: value.rstrip() for key, value in re.findall(_ENTRY, header_text)}
+
+
+def _pixel_counts(
+    path: str | os.PathLike[str], header_text: str, quirks: Quirks
+) -> tuple[int, int]:
+    """(fast, slow) as the header states them: SIZE1, SIZE2, DETECTOR_DIMENSIONS for want of one."""
+    both = header_number(header_text, "DETECTOR_DIMENSIONS", quirks)
+    others = [both, both]
+    if not quirks.smv_header_search:
+        words = _entries(header_text).get("DETECTOR_DIMENSIONS", "").split()
+        others = [c_atof(word)[0] for word in words] if len(words) == 2 else [None, None]
+    sizes = [header_number(header_text, keyword, quirks) for keyword in ("SIZE1", "SIZE2")]
+    counts = [other if size is None else size for size, other in zip(sizes, others, strict=True)]
+    n_fast, n_slow = (
+        -1 if count is None or not math.isfinite(count) else int(count) for count in counts
+    )
+    if min(n_fast, n_slow) < 1 or max(n_fast, n_slow) > INT32_MAX:
+        shown = " and ".join("none" if count is None else f"{count:g}" for count in counts)
+        raise FileFormatError(
+            path, 0, f"SIZE1, SIZE2: got {shown}, need two counts from 1 to {INT32_MAX}"
+        )
+    return n_fast, n_slow

@@ -1,0 +1,133 @@
+"""Source files (`-sourcefile`; model 5.2): a line x y z weight wavelength(m) for each source."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import warnings
+from collections.abc import Iterable
+from typing import Final
+
+from nanobragg_hybrid.base.atomic import Destination
+from nanobragg_hybrid.base.errors import ConfigError, FileFormatError, NanobraggWarning, quoted
+from nanobragg_hybrid.formats.numbers import c_atof
+from nanobragg_hybrid.formats.text import read_text, write_text
+from nanobragg_hybrid.model.beam import Source
+from nanobragg_hybrid.model.quirks import Quirks
+
+COLUMNS: Final = ("x", "y", "z", "weight", "wavelength")
+_SEPARATORS: Final = " \t,;:!"
+_LINE: Final = re.compile(r"[^\n]*\n|[^\n]+")  # with its newline, if it has one
+
+
+def read_source_file(
+    path: str | os.PathLike[str], *, quirks: Quirks | None = None
+) -> tuple[Source, ...]:
+    """The sources of a file; columns that a line does not have are None (the weight is 1).
+
+    With the quirk source_file_comments on (default), a word that is no number counts as 0, so that
+    a comment is a source of zeros, and a carriage return or a last line without its newline makes
+    the columns that are missing there 0.  With it off, comments (#) are skipped, missing columns
+    are missing and a word that is no number is an error.
+
+    Raises `FileAccessError`, and `FileFormatError` with the line for a number that is not finite,
+    or if there is not one source.  Warns about words that count as 0.
+    """
+    as_nanobragg = (quirks or Quirks()).source_file_comments
+    sources: list[Source] = []
+    odd: list[tuple[int, str]] = []  # line and word
+    text = read_text(path, encoding="latin-1")
+    for number, line in enumerate(_LINE.findall(text), start=1):
+        if as_nanobragg:
+            values, words = _line_as_nanobragg(line)
+            odd += [(number, word) for word in words]
+        else:
+            values = _line(path, number, line)
+        if not values:
+            continue
+        for column, value in zip(COLUMNS, values, strict=False):
+            if not math.isfinite(value):
+                raise FileFormatError(path, number, f"{column}: got {value}, need a finite number")
+        sources.append(_source(values))
+    if not sources:
+        raise FileFormatError(path, 0, "has no source")
+    if odd:
+        number, word = odd[0]
+        more = f", and so do {len(odd) - 1} more" if len(odd) > 1 else ""
+        warnings.warn(
+            f"{os.fspath(path)}:{number}: {quoted(word)} is no number and counts as 0{more}",
+            NanobraggWarning,
+            stacklevel=2,
+        )
+    return tuple(sources)
+
+
+def write_source_file(path: Destination, sources: Iterable[Source]) -> None:
+    """Writes a line for each source, with every digit that `read_source_file` needs.
+
+    Columns that are None are left out, which only works at the end of a line.  Raises `ConfigError`
+    if a given column follows one that is None, for a source without any column, or if there is no
+    source at all; `FileAccessError`.
+    """
+    lines = []
+    for number, source in enumerate(sources):
+        columns = [*source.position, source.weight, source.wavelength_m]
+        if None in source.position and source.weight == 1.0:
+            columns[3] = None
+        given = columns.index(None) if None in columns else len(columns)
+        if given == 0 or any(column is not None for column in columns[given:]):
+            missing = COLUMNS[given]
+            raise ConfigError(
+                f"sources[{number}]", source, f"{missing}, or no column from {missing} on"
+            )
+        lines.append(" ".join(repr(column) for column in columns[:given]) + "\n")
+    if not lines:
+        raise ConfigError("sources", (), "at least one source")
+    write_text(path, "".join(lines))
+
+
+def _line_as_nanobragg(line: str) -> tuple[list[float], list[str]]:
+    """The columns of a line, which ends with its newline if it has one; none if it is blank.
+
+    The second list has the words that are no numbers.
+    """
+    values: list[float] = []
+    odd: list[str] = []
+    at = _skip(line, 0, _SEPARATORS)
+    while len(values) < len(COLUMNS) and line[at : at + 1] != "\n":
+        value, used = c_atof(line, at)
+        values.append(value)
+        start = at
+        while at < len(line) and line[at] not in _SEPARATORS + "\n\r":
+            at += 1
+        if used == 0 and at > start:
+            odd.append(line[start:at])
+        at = _skip(line, at, _SEPARATORS)
+    return values, odd
+
+
+def _line(path: str | os.PathLike[str], number: int, line: str) -> list[float]:
+    """The corrected reading of a line: comments are skipped, words must be numbers."""
+    for separator in _SEPARATORS + "\r":
+        line = line.replace(separator, " ")
+    values: list[float] = []
+    for word in line.partition("#")[0].split()[: len(COLUMNS)]:
+        value, used = c_atof(word)
+        if used != len(word):
+            column = COLUMNS[len(values)]
+            raise FileFormatError(path, number, f"{column}: got {quoted(word)}, need a number")
+        values.append(value)
+    return values
+
+
+def _skip(line: str, at: int, characters: str) -> int:
+    while at < len(line) and line[at] in characters:
+        at += 1
+    return at
+
+
+def _source(values: list[float]) -> Source:
+    columns: list[float | None] = [*values, *[None] * (len(COLUMNS) - len(values))]
+    x, y, z, weight, wavelength_m = columns
+    return Source((x, y, z), 1.0 if weight is None else weight, wavelength_m)

@@ -1,0 +1,153 @@
+"""The experiment: everything an image depends on, except the structure factors and the quirks."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from nanobragg_hybrid.base.errors import ConfigError
+from nanobragg_hybrid.base.lazy import work_of
+from nanobragg_hybrid.base.record import Record
+from nanobragg_hybrid.model.beam import Beam
+from nanobragg_hybrid.model.crystal import Crystal
+from nanobragg_hybrid.model.detector import Detector
+from nanobragg_hybrid.model.goniometer import Goniometer
+from nanobragg_hybrid.model.output import Output
+from nanobragg_hybrid.model.sampling import Sampling
+from nanobragg_hybrid.model.validate import Instance, check_fields, meta
+
+if TYPE_CHECKING:
+    from nanobragg_hybrid.model.quirks import Quirks
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Experiment(Record):
+    """One experiment: frozen, comparable, hashable, savable.
+
+    beam, crystal, goniometer, detector, sampling, output: objects of the classes `Beam`, `Crystal`,
+        `Goniometer`, `Detector`, `Sampling`, `Output`; each defaults to its defaults.
+
+    A field that is None means "choose for me"; `resolved` shows what is chosen.  Raises
+    `ConfigError` for a part of another class.
+    """
+
+    beam: Beam = field(default=Beam(), metadata=meta(Instance(Beam)))
+    crystal: Crystal = field(default=Crystal(), metadata=meta(Instance(Crystal)))
+    goniometer: Goniometer = field(default=Goniometer(), metadata=meta(Instance(Goniometer)))
+    detector: Detector = field(default=Detector(), metadata=meta(Instance(Detector)))
+    sampling: Sampling = field(default=Sampling(), metadata=meta(Instance(Sampling)))
+    output: Output = field(default=Output(), metadata=meta(Instance(Output)))
+
+    def __post_init__(self) -> None:
+        check_fields(self, "")
+
+    def replace(self, changes: Mapping[str, Any]) -> Experiment:
+        """A copy with other values, given by dotted path: ``{"crystal.n_cells": (5, 5, 5)}``.
+
+        A whole part may be given by its name.  All changes of a part happen together.  Raises
+        `ConfigError` for an unknown path and every value that breaks its rule.
+        """
+        parts: dict[str, Any] = {}
+        by_part: dict[str, dict[str, Any]] = {}
+        for path, value in changes.items():
+            part, dot, name = path.partition(".")
+            known = part in _PARTS and (not dot or name in _PARTS[part])
+            if not known:
+                raise ConfigError("experiment", path, "a path like crystal.n_cells")
+            if dot:
+                by_part.setdefault(part, {})[name] = value
+            else:
+                parts[part] = value
+        whole = dataclasses.replace(self, **parts)
+        return dataclasses.replace(
+            whole,
+            **{
+                part: dataclasses.replace(getattr(whole, part), **values)
+                for part, values in by_part.items()
+            },
+        )
+
+    def resolved(self, quirks: Quirks | None = None) -> Experiment:
+        """A copy in which "choose for me" fields hold what the C engine's plan chose.
+
+        `quirks`: all on if None.  It renders as this experiment does; which fields cannot be filled
+        without changing the image, and stay None, says `run.resolve.resolved_from_info`.
+        Raises what the engine raises for an experiment that cannot be rendered.
+        """
+        resolved: Experiment = work_of("Experiment.resolved")(self, quirks)
+        return resolved
+
+    def to_dict(self, quirks: Quirks | None = None) -> dict[str, Any]:
+        """Plain data: the inverse of `from_dict`; with an entry for `quirks` if they are given."""
+        data: dict[str, Any] = work_of("Experiment.to_dict")(self, quirks)
+        return data
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Experiment:
+        """From plain data with a schema version; unknown keys are errors (`ConfigError`).
+
+        Warns if the data names quirks that are not all on, because they are no part of it.
+        """
+        experiment: Experiment = work_of("Experiment.from_dict")(data)
+        return experiment
+
+    def to_json(self, quirks: Quirks | None = None) -> str:
+        """JSON text: the inverse of `from_json`, to the last bit; with an entry for `quirks`."""
+        text: str = work_of("Experiment.to_json")(self, quirks)
+        return text
+
+    @classmethod
+    def from_json(cls, text: str) -> Experiment:
+        """From JSON text; `FileFormatError` if it is no JSON, else as `from_dict`."""
+        experiment: Experiment = work_of("Experiment.from_json")(text)
+        return experiment
+
+    def save(self, path: str | os.PathLike[str], quirks: Quirks | None = None) -> None:
+        """Writes the JSON text to a file, with the quirks to render it with if they are given.
+
+        Raises `FileAccessError` if it cannot be written.
+        """
+        work_of("Experiment.save")(self, path, quirks)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Experiment:
+        """Reads the experiment of a file written by `save`; `load_run` reads its quirks as well.
+
+        Warns if the file names quirks that are not all on.  Raises `FileAccessError`,
+        `FileFormatError`, or `ConfigError` for the values in it.
+        """
+        experiment: Experiment = work_of("Experiment.load")(path)
+        return experiment
+
+    @classmethod
+    def from_nanobragg_args(
+        cls, args: str | Sequence[str], folder: str | os.PathLike[str] = "."
+    ) -> Experiment:
+        """The experiment that a nanoBragg command line means.
+
+        `args`: the words, or one text that is split as a shell would; files it names are read from
+        `folder`.  The structure factors that it names are not part of the experiment: see
+        `arguments.parse.parse_command`.  Warns (`NanobraggWarning`) about words that are passed
+        over or mean more than they seem to.  Raises `CommandLineError`, `ConfigError` and file
+        errors.
+        """
+        experiment: Experiment = work_of("Experiment.from_nanobragg_args")(args, folder)
+        return experiment
+
+    def to_nanobragg_args(self, folder: str | os.PathLike[str] | None = None) -> list[str]:
+        """The words of a nanoBragg command line that mean this experiment.
+
+        `folder`: where to write the files that the words name (matrix, sources, mask); None: raise
+        `ConfigError` or `UnsupportedError` if one is needed, or if no words can say something.
+        """
+        words: list[str] = work_of("Experiment.to_nanobragg_args")(self, folder)
+        return words
+
+
+_PARTS = {
+    part.name: {f.name for f in dataclasses.fields(part.metadata["rule"].of)}
+    for part in dataclasses.fields(Experiment)
+}

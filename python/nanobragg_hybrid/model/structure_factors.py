@@ -1,0 +1,238 @@
+"""Structure factors: a dense table of amplitudes over h, k, l (model 6.5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from numbers import Integral
+from typing import TYPE_CHECKING
+
+from nanobragg_hybrid.base.arrays import array_fields, as_buffer, as_ndarray, stored
+from nanobragg_hybrid.base.constants import INT32_MAX, INT32_MIN
+from nanobragg_hybrid.base.errors import ConfigError, Description
+from nanobragg_hybrid.base.host import require_memory
+from nanobragg_hybrid.model.validate import FINITE
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
+
+    from nanobragg_hybrid.base.arrays import Buffer
+
+
+@array_fields("grid")
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class StructureFactors:
+    """Amplitudes |F| in electrons, any sign.
+
+    grid: float64, shape (nh, nk, nl), C-contiguous and read-only: amplitude of reflection
+        (h, k, l) at [h - h_min, k - k_min, l - l_min]; None: no table.
+    hkl_min: the indices of the first element; 32-bit integers.
+    default_f: amplitude of everything outside the table.
+    reflections: how many reflections were listed where the table came from; 0 if that is not known.
+    allow_non_finite: True accepts infinities and NaN in the grid, which nanoBragg's binary dumps
+        can bring.
+
+    Two objects are equal if table, place and default_f are (NaN equal to NaN).  Raises
+    `ConfigError`.
+    """
+
+    grid: NDArray[np.float64] | None = None
+    hkl_min: tuple[int, int, int] = (0, 0, 0)
+    default_f: float = 0.0
+    reflections: int = 0
+    allow_non_finite: bool = False
+
+    def __post_init__(self) -> None:
+        default_f = _finite(self.default_f, "structure_factors.default_f")
+        object.__setattr__(self, "default_f", default_f)
+        first = tuple(self.hkl_min)
+        if len(first) != 3 or not all(_is_int(n) and INT32_MIN <= n <= INT32_MAX for n in first):
+            raise ConfigError("structure_factors.hkl_min", first, "three integers of 32 bits")
+        object.__setattr__(self, "hkl_min", tuple(int(n) for n in first))
+        if not _is_int(self.reflections) or self.reflections < 0:
+            raise ConfigError("structure_factors.reflections", self.reflections, "an integer >= 0")
+        given = stored(self, "grid")
+        if given is not None:
+            object.__setattr__(self, "grid", self._checked_grid(given))
+
+    @classmethod
+    def constant(cls, f: float) -> StructureFactors:
+        """The same amplitude for every reflection: no table, `default_f` = f."""
+        return cls(default_f=f)
+
+    @classmethod
+    def from_reflections(
+        cls, indices: ArrayLike, amplitudes: ArrayLike, default_f: float = 0.0
+    ) -> StructureFactors:
+        """The dense table over the bounds of listed reflections.
+
+        indices: whole numbers, shape (n, 3), n >= 1.  amplitudes: finite, shape (n,).  A later
+        reflection overwrites an earlier one with the same indices; elements that are not listed
+        are `default_f`.  Raises `ConfigError` naming the entry that is wrong, and `ResourceError`
+        if the table would not fit into memory.
+        """
+        import numpy as np
+
+        hkl = _whole_indices(indices)
+        values = np.asarray(amplitudes)
+        if values.dtype.kind not in "iuf" or values.shape != hkl.shape[:1]:
+            raise ConfigError(
+                "structure_factors.amplitudes",
+                Description(f"{values.dtype} of shape {values.shape}"),
+                f"numbers of shape ({len(hkl)},)",
+            )
+        values = values.astype(np.float64)
+        _require_finite(values, "structure_factors.amplitudes")
+        default_f = _finite(default_f, "structure_factors.default_f")
+        first, last = hkl.min(axis=0), hkl.max(axis=0)
+        shape = [int(n) for n in last - first + 1]
+        require_memory({"structure factor table": 8 * shape[0] * shape[1] * shape[2]})
+        grid = np.full(shape, default_f)
+        grid[tuple((hkl - first).T)] = values
+        return cls(grid, (int(first[0]), int(first[1]), int(first[2])), default_f, len(hkl))
+
+    @classmethod
+    def from_grid(
+        cls,
+        grid: ArrayLike,
+        hkl_min: tuple[int, int, int],
+        default_f: float = 0.0,
+        *,
+        reflections: int = 0,
+        allow_non_finite: bool = False,
+    ) -> StructureFactors:
+        """From a dense table, whose element [0, 0, 0] is the reflection `hkl_min`.
+
+        A read-only float64 array in C order is kept; any other is copied.
+        """
+        return cls(as_ndarray(grid), hkl_min, default_f, reflections, allow_non_finite)
+
+    @classmethod
+    def from_reader(
+        cls,
+        grid: Buffer,
+        hkl_min: tuple[int, int, int],
+        default_f: float,
+        *,
+        reflections: int,
+        allow_non_finite: bool = False,
+    ) -> StructureFactors:
+        """From memory that only a reader of files has seen: float64 in C order, which it has looked
+        through for values that are not finite.  Nothing is copied and numpy stays away."""
+        table = cls(None, hkl_min, default_f, reflections, allow_non_finite)
+        table._check_last(grid.shape)
+        object.__setattr__(table, "grid", grid.toreadonly())
+        return table
+
+    @property
+    def grid_buffer(self) -> Buffer | None:
+        """The memory of `grid`, which needs no numpy; None: no table."""
+        grid = stored(self, "grid")
+        return None if grid is None else as_buffer(grid)
+
+    @property
+    def hkl_max(self) -> tuple[int, int, int]:
+        """The indices of the last element of the table; `hkl_min` if there is no table."""
+        grid = stored(self, "grid")
+        if grid is None:
+            return self.hkl_min
+        last = [n + size - 1 for n, size in zip(self.hkl_min, grid.shape, strict=True)]
+        return last[0], last[1], last[2]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, StructureFactors):
+            return NotImplemented
+        if (self.hkl_min, self.default_f) != (other.hkl_min, other.default_f):
+            return False
+        if self.grid is None or other.grid is None:
+            return self.grid is other.grid
+        import numpy as np
+
+        return np.array_equal(self.grid, other.grid, equal_nan=True)
+
+    def __hash__(self) -> int:
+        shape = None if self.grid is None else self.grid.shape
+        return hash((shape, self.hkl_min, self.default_f))
+
+    def __repr__(self) -> str:
+        if stored(self, "grid") is None:
+            return f"StructureFactors.constant({self.default_f})"
+        return (
+            f"StructureFactors({self.hkl_min} to {self.hkl_max}, "
+            f"{self.reflections} reflections, default_f={self.default_f})"
+        )
+
+    def __reduce__(self) -> tuple[type[StructureFactors], tuple[object, ...]]:
+        state = (self.grid, self.hkl_min, self.default_f, self.reflections, self.allow_non_finite)
+        return StructureFactors, state
+
+    def _checked_grid(self, grid: object) -> NDArray[np.float64]:
+        import numpy as np
+
+        array = np.asarray(grid)
+        if array.ndim != 3 or array.size == 0 or array.dtype.kind not in "iuf":
+            raise ConfigError(
+                "structure_factors.grid",
+                Description(f"{array.dtype} of shape {array.shape}"),
+                "numbers of shape (nh, nk, nl), not empty",
+            )
+        is_kept = array.dtype == np.float64 and array.flags.c_contiguous
+        if not is_kept or array.flags.writeable:
+            array = np.array(array, dtype=np.float64, order="C")
+            array.setflags(write=False)
+        self._check_last(array.shape)
+        if not self.allow_non_finite:
+            _require_finite(array, "structure_factors.grid")
+        return array
+
+    def _check_last(self, shape: tuple[int, ...]) -> None:
+        if any(n + size - 1 > INT32_MAX for n, size in zip(self.hkl_min, shape, strict=True)):
+            raise ConfigError(
+                "structure_factors.hkl_min", self.hkl_min, "a table that ends inside 32 bits"
+            )
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _finite(value: object, field: str) -> float:
+    try:
+        return FINITE.normalise(value)
+    except ValueError:
+        raise ConfigError(field, value, FINITE.text) from None
+
+
+def _require_finite(values: NDArray[np.float64], field: str) -> None:
+    import numpy as np
+
+    flat = values.reshape(-1)
+    parts = (flat[start : start + 2**16] for start in range(0, flat.size, 2**16))
+    if not all(np.isfinite(part).all() for part in parts):
+        place = np.argwhere(~np.isfinite(values))[0]
+        index = ", ".join(str(n) for n in place)
+        raise ConfigError(f"{field}[{index}]", float(values[tuple(place)]), "a finite value")
+
+
+def _whole_indices(indices: ArrayLike) -> NDArray[np.int64]:
+    """The indices as integers; ConfigError names the first entry that is none of 32 bits."""
+    import numpy as np
+
+    hkl = np.asarray(indices)
+    if hkl.dtype.kind not in "iuf" or hkl.ndim != 2 or hkl.shape[1] != 3 or len(hkl) == 0:
+        raise ConfigError(
+            "structure_factors.indices",
+            Description(f"{hkl.dtype} of shape {hkl.shape}"),
+            "whole numbers of shape (n, 3), n >= 1",
+        )
+    is_good = (hkl >= INT32_MIN) & (hkl <= INT32_MAX)
+    if hkl.dtype.kind == "f":
+        is_good &= hkl == np.floor(hkl)
+    if not is_good.all():
+        entry, column = np.argwhere(~is_good)[0]
+        raise ConfigError(
+            f"structure_factors.indices[{entry}, {column}]",
+            hkl[entry, column].item(),
+            "a whole number of 32 bits",
+        )
+    return hkl.astype(np.int64)
