@@ -21,7 +21,6 @@ import numpy as np
 
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.arguments.parse import parse_command
-from nanobragg_hybrid.engines.c import engine
 from nanobragg_hybrid.engines.c.libnbh import available_kernels
 
 SHAPES = (
@@ -121,7 +120,9 @@ def main() -> None:
             print(f"seed {seed}: {error}")
             continue
         results = {
-            kernel: engine.render(experiment, factors, quirks=quirks, threads=1, kernel=kernel)
+            kernel: nb.simulate(
+                experiment, factors, quirks=quirks, threads=1, backend=nb.CEngine(kernel=kernel)
+            )
             for kernel in kernels
         }
         exact = results["exact"].image

@@ -20,7 +20,7 @@ import nanobragg_hybrid as nb
 from nanobragg_hybrid.cli.nanobragg.main import main as nanobragg
 from nanobragg_hybrid.cli.umbrella.explain import Change
 from nanobragg_hybrid.cli.umbrella.pictures import grey, white_point
-from nanobragg_hybrid.engines.c.engine import plan_for
+from nanobragg_hybrid.engines.c.plan import Plan
 
 CLOCK_S = 1_000_000_000.0
 """What the clock says during every run, so that a run without seeds can be repeated."""
@@ -135,7 +135,7 @@ def first_deviate() -> dict[str, list[str]]:
     low, count = 0, 2000
     for seed in np.random.default_rng(11).integers(1, 2**31, count):
         seeded = experiment.replace({"crystal.misset_seed": int(seed)})
-        x, y, _ = plan_for(seeded, table, quirks).info()["misset_rad"]
+        x, y, _ = Plan(seeded, table, quirks).info()["misset_rad"]
         low += (1.0 + np.cos(x) * np.cos(y)) / 2.0 < 1.0 / 32.0
     return {"fraction of seeds whose first deviate is below 1/32": [text(low / count)]}
 
@@ -146,7 +146,7 @@ def mosaic_spread() -> dict[str, list[str]]:
         cell_angstrom=(70, 80, 90), mosaic_spread_deg=1.0, mosaic_domains=2000, mosaic_seed=12345678
     )
     experiment = nb.Experiment(crystal=crystal, sampling=nb.Sampling(oversample=1))
-    plan = plan_for(experiment, nb.StructureFactors.constant(1.0), nb.Quirks())
+    plan = Plan(experiment, nb.StructureFactors.constant(1.0), nb.Quirks())
     turned = np.linalg.norm(plan.mosaic_matrices() - np.eye(3), axis=(1, 2)) / np.sqrt(8.0)
     angles = np.degrees(2.0 * np.arcsin(turned))
     return {

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
         ResourceError,
         UnsupportedError,
     )
+    from nanobragg_hybrid.engines.c.engine import CEngine
     from nanobragg_hybrid.engines.c.libnbh import get_include, get_library
+    from nanobragg_hybrid.engines.external.engine import ExternalEngine
     from nanobragg_hybrid.engines.registry import available_backends
     from nanobragg_hybrid.formats.dump import read_dump, write_dump
     from nanobragg_hybrid.formats.experiment_json import SavedRun, load_run
@@ -45,29 +47,35 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.model.crystal import Crystal
     from nanobragg_hybrid.model.detector import Detector
     from nanobragg_hybrid.model.experiment import Experiment
+    from nanobragg_hybrid.model.geometry import Geometry
     from nanobragg_hybrid.model.goniometer import Goniometer
     from nanobragg_hybrid.model.mask import Mask
     from nanobragg_hybrid.model.output import Output
     from nanobragg_hybrid.model.quirks import LEDGER, Quirk, Quirks
-    from nanobragg_hybrid.model.result import Geometry, SimulationResult, Statistics
+    from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
+    from nanobragg_hybrid.model.result import SimulationResult
     from nanobragg_hybrid.model.sampling import Sampling
+    from nanobragg_hybrid.model.statistics import Statistics
     from nanobragg_hybrid.model.structure_factors import StructureFactors
     from nanobragg_hybrid.model.trace import StepTrace, Trace
     from nanobragg_hybrid.run.pictures import integer_image, noise_image, pgm_image
+    from nanobragg_hybrid.run.prepare import Prepared, prepare
     from nanobragg_hybrid.run.simulate import simulate
-    from nanobragg_hybrid.run.trace import Tracer, trace, trace_phi, tracer
+    from nanobragg_hybrid.run.trace import trace, trace_phi
     from nanobragg_hybrid.run.versions import build_info, show_versions
 
 __all__ = [
     "LEDGER",
     "BackendError",
     "Beam",
+    "CEngine",
     "CommandLineError",
     "ConfigError",
     "Crystal",
     "Detector",
     "ExecutableError",
     "Experiment",
+    "ExternalEngine",
     "FileAccessError",
     "FileFormatError",
     "Geometry",
@@ -76,9 +84,11 @@ __all__ = [
     "NanobraggError",
     "NanobraggWarning",
     "Output",
+    "Prepared",
     "Quirk",
     "Quirks",
     "RenderCancelled",
+    "ResolvedPlan",
     "ResourceError",
     "Sampling",
     "SavedRun",
@@ -88,7 +98,6 @@ __all__ = [
     "StepTrace",
     "StructureFactors",
     "Trace",
-    "Tracer",
     "UnsupportedError",
     "__version__",
     "available_backends",
@@ -99,6 +108,7 @@ __all__ = [
     "load_run",
     "noise_image",
     "pgm_image",
+    "prepare",
     "read_dump",
     "read_hkl",
     "read_matrix",
@@ -111,7 +121,6 @@ __all__ = [
     "simulate",
     "trace",
     "trace_phi",
-    "tracer",
     "write_dump",
     "write_hkl",
     "write_matrix",
@@ -139,8 +148,11 @@ __getattr__, __dir__ = lazy_names(
         ".model.mask": "Mask",
         ".model.output": "Output",
         ".model.quirks": "LEDGER Quirk Quirks",
-        ".model.result": "Geometry SimulationResult Statistics",
+        ".model.geometry": "Geometry",
+        ".model.resolved_plan": "ResolvedPlan",
+        ".model.result": "SimulationResult",
         ".model.sampling": "Sampling",
+        ".model.statistics": "Statistics",
         ".model.structure_factors": "StructureFactors",
         ".model.trace": "StepTrace Trace",
         ".formats.dump": "read_dump write_dump",
@@ -153,12 +165,15 @@ __getattr__, __dir__ = lazy_names(
         ".formats.smv": "read_smv write_smv",
         ".formats.source_file": "read_source_file write_source_file",
         ".formats.trace_text": "read_trace write_trace",
+        ".engines.c.engine": "CEngine",
         ".engines.c.libnbh": "get_include get_library",
         ".engines.registry": "available_backends",
-        ".engines.torch": "ForwardModel",
+        ".engines.external.engine": "ExternalEngine",
+        ".engines.torch": "ForwardModel TorchEngine",
         ".run.pictures": "integer_image noise_image pgm_image",
+        ".run.prepare": "Prepared prepare",
         ".run.simulate": "simulate",
-        ".run.trace": "Tracer trace trace_phi tracer",
+        ".run.trace": "trace trace_phi",
         ".run.versions": "build_info show_versions",
     },
 )

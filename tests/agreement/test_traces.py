@@ -54,7 +54,7 @@ def _norm(name: str, values: dict[str, tuple[float, ...]], n_cells: tuple[float,
 def test_traces_agree(case: str, quirks: str) -> None:
     experiment, factors = experiment_of(table("cases")[case]["args"], INPUTS)
     ours, theirs = (
-        nb.tracer(experiment, factors, backend=name, quirks=nb.Quirks.parse(quirks))
+        nb.prepare(experiment, factors, backend=name, quirks=nb.Quirks.parse(quirks))
         for name in ("torch", "c")
     )
     n_cells = theirs.info["n_cells"]

@@ -17,7 +17,8 @@ from nanobragg_hybrid.base.errors import (
     ResourceError,
     UnsupportedError,
 )
-from nanobragg_hybrid.engines.c import bridge, engine
+from nanobragg_hybrid.engines.c import bridge
+from nanobragg_hybrid.engines.c.plan import Plan
 from nanobragg_hybrid.model.beam import Beam, Source
 from nanobragg_hybrid.model.crystal import Crystal
 from nanobragg_hybrid.model.detector import Detector
@@ -137,7 +138,7 @@ def test_sources_reach_the_plan() -> None:
             Source((None, 0.0, 0.0), 0.5, None),
         )
     )
-    plan = engine.plan_for(Experiment(beam=beam, crystal=CELL), F100, Quirks())
+    plan = Plan(Experiment(beam=beam, crystal=CELL), F100, Quirks())
     assert plan.sources().tolist() == [
         [0.6, 0.8, 0.0, 2.0, 1.5e-10],
         [-1.0, 0.0, 0.0, 0.5, 1e-10],
@@ -147,7 +148,7 @@ def test_sources_reach_the_plan() -> None:
 def test_mask_reaches_the_plan() -> None:
     values = np.arange(12).reshape(3, 4) % 3 != 0
     detector = Detector(n_fast=4, n_slow=3, mask=Mask(values))
-    plan = engine.plan_for(Experiment(crystal=CELL, detector=detector), F100, Quirks())
+    plan = Plan(Experiment(crystal=CELL, detector=detector), F100, Quirks())
     image, _, omega_sum = plan.render(1, None, False)
     assert np.array_equal(image > 0.0, values)
     statistics = plan.statistics(image, omega_sum)
@@ -185,7 +186,7 @@ def test_blame_names_the_field_the_value_and_the_unit() -> None:
     # so small that it becomes 0 in metres: only the C library can see it
     experiment = Experiment(crystal=CELL, beam=Beam(wavelength_angstrom=5e-324))
     with pytest.raises(ConfigError) as caught:
-        engine.plan_for(experiment, F100, Quirks())
+        Plan(experiment, F100, Quirks())
     assert str(caught.value) == (
         "beam.wavelength_angstrom: got 5e-324 angstrom, need a finite value > 0"
     )
@@ -193,13 +194,13 @@ def test_blame_names_the_field_the_value_and_the_unit() -> None:
 
 def test_blame_without_a_cell() -> None:
     with pytest.raises(ConfigError, match=r"^crystal\.cell_angstrom: got None, need a cell or"):
-        engine.plan_for(Experiment(), F100, Quirks())
+        Plan(Experiment(), F100, Quirks())
 
 
 def test_blame_for_too_many_steps() -> None:
     experiment = Experiment(crystal=CELL, sampling=Sampling(oversample=50000))
     with pytest.raises(ConfigError, match=r"50000 \* 50000 sub-pixels\)$") as caught:
-        engine.plan_for(experiment, F100, Quirks())
+        Plan(experiment, F100, Quirks())
     assert caught.value.rule.startswith("a product of at most 2147483647 steps (")
 
 
@@ -253,6 +254,6 @@ def test_memory_errors_become_resource_errors() -> None:
 
 def test_random_missetting_takes_a_seed_from_the_clock() -> None:
     experiment = Experiment(crystal=Crystal(cell_angstrom=(50.0, 50.0, 50.0), misset_random=True))
-    assert engine.plan_for(experiment, F100, Quirks()).experiment.crystal.misset_seed is not None
+    assert Plan(experiment, F100, Quirks()).experiment.crystal.misset_seed is not None
     seeded = experiment.replace({"crystal.misset_seed": 3})
-    assert engine.plan_for(seeded, F100, Quirks()).experiment is seeded
+    assert Plan(seeded, F100, Quirks()).experiment is seeded

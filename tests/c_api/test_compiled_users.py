@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.engines.c import engine
 from nanobragg_hybrid.engines.c.libnbh import build_info
+from nanobragg_hybrid.engines.c.plan import Plan
 
 SOURCES = Path(__file__).parents[2] / "csrc" / "tests"
 CC = shutil.which("cc")
@@ -107,7 +107,7 @@ def test_flush_to_zero_of_another_library_changes_no_bit(tmp_path: Path) -> None
     factors = nb.StructureFactors.constant(3e-155)
 
     def render() -> tuple[np.ndarray, float]:
-        plan = engine.plan_for(experiment, factors, nb.Quirks())
+        plan = Plan(experiment, factors, nb.Quirks())
         image = plan.render(2, None, False)[0]
         return image, plan.trace(0, 0)["pixel_value"]
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import ast
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 import nanobragg_hybrid
 from nanobragg_hybrid import _core
 from nanobragg_hybrid.engines.c import bridge
+from nanobragg_hybrid.engines.c.numbers import WARNING_BITS
 from nanobragg_hybrid.model.experiment import Experiment
-from nanobragg_hybrid.model.plan_warnings import SENTENCES
 from nanobragg_hybrid.model.quirks import LEDGER, Quirks
+from nanobragg_hybrid.model.resolved_plan import SENTENCES, PlanWarning
 from nanobragg_hybrid.model.trace import STEP_PLACE, StepChoice, StepTrace
 
 PARTS = ("beam", "crystal", "goniometer", "detector", "sampling")
@@ -80,9 +81,9 @@ def small_plan() -> _core.Plan:
 
 
 def test_warnings_are_those_of_the_header(ffi: Any) -> None:
-    assert {name: bit for name, (bit, _) in SENTENCES.items()} == ffi.typeof(
-        "nbh_plan_warning"
-    ).relements
+    bits = {f"NBH_WARN_{name.upper()}": bit for name, bit in WARNING_BITS.items()}
+    assert bits == ffi.typeof("nbh_plan_warning").relements
+    assert list(SENTENCES) == list(WARNING_BITS) == list(get_args(PlanWarning))
 
 
 def test_quirks_are_those_of_the_header(ffi: Any) -> None:

@@ -15,7 +15,8 @@ from ctrl_c import ctrl_c_raises
 
 from nanobragg_hybrid import _core
 from nanobragg_hybrid.base.errors import ConfigError, RenderCancelled
-from nanobragg_hybrid.engines.c import engine, images
+from nanobragg_hybrid.engines.c import images
+from nanobragg_hybrid.engines.c.plan import Plan
 from nanobragg_hybrid.model.crystal import Crystal
 from nanobragg_hybrid.model.detector import Detector
 from nanobragg_hybrid.model.experiment import Experiment
@@ -67,7 +68,7 @@ def test_bits_do_not_depend_on_threads(
     experiment: Experiment, factors: StructureFactors, threads: int
 ) -> None:
     def render(count: int) -> tuple[Any, Any, float]:
-        return engine.plan_for(experiment, factors, Quirks()).render(count, None, True)
+        return Plan(experiment, factors, Quirks()).render(count, None, True)
 
     one, many = render(1), render(threads)
     assert one[0].tobytes() == many[0].tobytes()
@@ -79,16 +80,16 @@ def test_bits_do_not_depend_on_threads(
 
 def test_the_latch_falls_in_the_middle() -> None:
     """Guards the test above: both rules of model 6.5 are used in that image."""
-    on = engine.plan_for(LATCHING, TABLE, Quirks()).render(1, None, False)[0]
+    on = Plan(LATCHING, TABLE, Quirks()).render(1, None, False)[0]
     nearest = LATCHING.replace({"sampling.interpolate": False})
-    off = engine.plan_for(nearest, TABLE, Quirks()).render(1, None, False)[0]
+    off = Plan(nearest, TABLE, Quirks()).render(1, None, False)[0]
     same_rows = (on == off).all(axis=1)
     assert not same_rows[0]
     assert same_rows[-1]
 
 
 def test_one_plan_renders_from_several_python_threads() -> None:
-    plan = engine.plan_for(LATCHING, TABLE, Quirks())
+    plan = Plan(LATCHING, TABLE, Quirks())
     found: list[bytes] = []
     workers = [
         threading.Thread(target=lambda: found.append(plan.render(2, None, False)[0].tobytes()))
@@ -104,7 +105,7 @@ def test_one_plan_renders_from_several_python_threads() -> None:
 
 def test_trace_settles_the_plan_and_agrees_with_the_image() -> None:
     for factors in (CONSTANT, TABLE):
-        plan = engine.plan_for(LATCHING, factors, Quirks())
+        plan = Plan(LATCHING, factors, Quirks())
         trace = plan.trace(20, 25)
         image, doubles, _ = plan.render(1, None, True)
         assert doubles is not None
@@ -114,7 +115,7 @@ def test_trace_settles_the_plan_and_agrees_with_the_image() -> None:
 
 @pytest.mark.parametrize("threads", [0, -1, 1025])
 def test_thread_numbers_that_are_refused(threads: int) -> None:
-    plan = engine.plan_for(CARRYOVER, CONSTANT, Quirks())
+    plan = Plan(CARRYOVER, CONSTANT, Quirks())
     with pytest.raises(ConfigError, match=rf"^threads: got {threads}, need 1 to 1024$"):
         plan.render(threads, None, False)
     with pytest.raises(ConfigError, match="threads"):
@@ -127,7 +128,7 @@ def test_progress_ends_with_all_rows() -> None:
     def progress(done: int, total: int) -> None:
         seen.append((done, total))
 
-    engine.plan_for(CARRYOVER, CONSTANT, Quirks()).render(2, progress, False)
+    Plan(CARRYOVER, CONSTANT, Quirks()).render(2, progress, False)
     assert seen[-1] == (29, 29)
     assert seen == sorted(seen)
     assert all(total == 29 for _, total in seen)
@@ -148,7 +149,7 @@ def test_false_from_the_callback_stops(factors: StructureFactors) -> None:
             {"crystal.cell_angstrom": (5.0, 5.0, 5.0), "detector.distance_mm": 1000.0}
         )
     with pytest.raises(RenderCancelled, match="callback"):
-        engine.plan_for(experiment, factors, Quirks()).render(2, progress, False)
+        Plan(experiment, factors, Quirks()).render(2, progress, False)
     assert calls == [0, 0, 0]
 
 
@@ -163,7 +164,7 @@ def test_false_from_the_callback_stops_within_the_only_row() -> None:
         return len(calls) < 3
 
     with pytest.raises(RenderCancelled, match="callback"):
-        engine.plan_for(ONE_ROW, CONSTANT, Quirks()).render(3, progress, False)
+        Plan(ONE_ROW, CONSTANT, Quirks()).render(3, progress, False)
     assert calls == [(0, 1)] * 3
 
 
@@ -175,7 +176,7 @@ def test_progress_counts_rows_whatever_threads_take(shape: tuple[int, int]) -> N
         seen.append((done, total))
 
     experiment = CARRYOVER.replace({"detector.n_slow": shape[0], "detector.n_fast": shape[1]})
-    engine.plan_for(experiment, CONSTANT, Quirks()).render(3, progress, False)
+    Plan(experiment, CONSTANT, Quirks()).render(3, progress, False)
     assert seen[-1] == (shape[0], shape[0])
     assert seen == sorted(seen)
     assert all(0 <= done <= total == shape[0] for done, total in seen)
@@ -186,7 +187,7 @@ def test_other_answers_go_on(answer: object) -> None:
     def progress(done: int, total: int) -> object:
         return answer
 
-    image = engine.plan_for(CARRYOVER, CONSTANT, Quirks()).render(1, progress, False)[0]
+    image = Plan(CARRYOVER, CONSTANT, Quirks()).render(1, progress, False)[0]
     assert image.shape == (29, 37)
 
 
@@ -195,9 +196,9 @@ def test_exceptions_of_the_callback_arrive() -> None:
         raise KeyError("mine")
 
     with pytest.raises(KeyError, match="mine"):
-        engine.plan_for(ENDLESS, CONSTANT, Quirks()).render(2, progress, False)
+        Plan(ENDLESS, CONSTANT, Quirks()).render(2, progress, False)
     with pytest.raises(KeyError, match="mine"):
-        engine.plan_for(CARRYOVER, CONSTANT, Quirks()).render(2, progress, False)
+        Plan(CARRYOVER, CONSTANT, Quirks()).render(2, progress, False)
 
 
 @pytest.mark.parametrize("what", ["render", "one row", "trace"])
@@ -205,7 +206,7 @@ def test_ctrl_c_stops(what: str) -> None:
     experiment = ENDLESS.replace({"sampling.oversample": 1000 if what == "trace" else 30})
     if what == "one row":
         experiment = ONE_ROW
-    plan = engine.plan_for(experiment, CONSTANT, Quirks())
+    plan = Plan(experiment, CONSTANT, Quirks())
     timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
     work = {"trace": lambda: plan.trace(3, 4)}
     with ctrl_c_raises():
@@ -216,7 +217,7 @@ def test_ctrl_c_stops(what: str) -> None:
 
 
 def test_random_state_copies_and_pickles() -> None:
-    plan = engine.plan_for(CARRYOVER, CONSTANT, Quirks())
+    plan = Plan(CARRYOVER, CONSTANT, Quirks())
     state = plan.random_state()
     image = plan.render(1, None, False)[0]
 
@@ -231,7 +232,7 @@ def test_random_state_copies_and_pickles() -> None:
 
 
 def test_tables_of_the_plan() -> None:
-    plan = engine.plan_for(CARRYOVER, CONSTANT, Quirks())
+    plan = Plan(CARRYOVER, CONSTANT, Quirks())
     info = plan.info()
     assert plan.phi().tolist() == [info["phi_rad"], info["phi_rad"] + info["phi_step_rad"]]
     assert plan.sources().tolist() == [[-1.0, 0.0, 0.0, 1.0, 1e-10]]
@@ -256,7 +257,7 @@ def test_table_arguments() -> None:
 
 
 def test_statistics_need_the_plans_shape() -> None:
-    plan = engine.plan_for(CARRYOVER, CONSTANT, Quirks())
+    plan = Plan(CARRYOVER, CONSTANT, Quirks())
     image, _, omega_sum = plan.render(1, None, False)
     assert plan.statistics(image, omega_sum).max == image.max()
     with pytest.raises(ConfigError, match=r"^image: .*\(29, 37\)"):

@@ -482,7 +482,7 @@ def result_header() -> SmvHeader:
     crystal = nb.Crystal(cell_angstrom=(10, 10, 10))
     experiment = nb.Experiment(crystal=crystal, detector=nb.Detector(n_fast=1, n_slow=1))
     result = nb.simulate(experiment, nb.StructureFactors.constant(1.0))
-    return SmvHeader.from_plan_info(result.info)
+    return SmvHeader.from_plan(result.plan)
 
 
 # Words

@@ -415,7 +415,7 @@ def test_running_out_of_memory(
     def fail(*_: Any, **__: Any) -> None:
         raise error
 
-    monkeypatch.setattr(run_module, "simulate", fail)
+    monkeypatch.setattr(run_module.Prepared, "render", fail)
     assert main([*SMALL, "-noprogress"]) == 9
     assert "error: out of memory" in capsys.readouterr().err
     assert names(folder) == set()
@@ -427,7 +427,7 @@ def test_interruption(
     def interrupt(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run_module, "simulate", interrupt)
+    monkeypatch.setattr(run_module.Prepared, "render", interrupt)
     assert main([*SMALL, "-noprogress"]) == 130
     assert capsys.readouterr().err == "nanoBragg: interrupted\n"
     assert names(folder) == set()

@@ -14,7 +14,7 @@ import nanobragg_hybrid as nb
 from nanobragg_hybrid.arguments.emit import emit_args
 from nanobragg_hybrid.arguments.parse import parse_command
 from nanobragg_hybrid.base.errors import ConfigError
-from nanobragg_hybrid.engines.c.engine import plan_for
+from nanobragg_hybrid.engines.c.plan import Plan
 
 CELL = {"crystal.cell_angstrom": (70.0, 80.0, 90.0), "crystal.cell_deg": (75.0, 85.0, 95.0)}
 F1 = nb.StructureFactors.constant(1.0)
@@ -165,7 +165,7 @@ def test_comes_back_respelled(
     assert again(once, tmp_path) == once
     if not experiment.crystal.misset_random:
         rendered = {"crystal.cell_angstrom": (50, 60, 70), "sampling.oversample": 1}
-        plans = [plan_for(e.replace(rendered), F1, nb.Quirks()).info() for e in (experiment, once)]
+        plans = [Plan(e.replace(rendered), F1, nb.Quirks()).info() for e in (experiment, once)]
         assert plans[0] == plans[1]
 
 

@@ -355,7 +355,7 @@ def test_an_engine_that_raises_has_failed(monkeypatch: pytest.MonkeyPatch, capsy
     def fail(*_: object, **_options: object) -> None:
         raise ZeroDivisionError("by zero")
 
-    monkeypatch.setattr("nanobragg_hybrid.run.trace.Tracer.trace", fail)
+    monkeypatch.setattr("nanobragg_hybrid.run.prepare.Prepared.trace", fail)
     assert main([*PIXEL, "--", *ARGS]) == 2
     assert capsys.readouterr().err == "nb-trace: error: c: ZeroDivisionError: by zero\n"
 

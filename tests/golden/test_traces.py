@@ -67,12 +67,12 @@ def _text(format_: str, values: list[float]) -> list[str]:
     return [format_ % (int(x) if format_ == "%d" else float(x)) for x in values]
 
 
-def _traces(args: str, folder: Path, backend: str) -> nb.Tracer:
+def _traces(args: str, folder: Path, backend: str) -> nb.Prepared:
     experiment = nb.Experiment.from_nanobragg_args(args, folder)
-    return nb.tracer(experiment, structure_factors_of(args, folder), backend=backend)
+    return nb.prepare(experiment, structure_factors_of(args, folder), backend=backend)
 
 
-def _values(tracer: nb.Tracer, pixel: dict[str, Any]) -> dict[str, tuple[float, ...]]:
+def _values(tracer: nb.Prepared, pixel: dict[str, Any]) -> dict[str, tuple[float, ...]]:
     """Our numbers of a recorded pixel, whose step is the first one: of the first sub-pixel, source,
     phi step and domain."""
     (text,) = trace_texts(tracer.trace((int(pixel["fast"]), int(pixel["slow"]))))

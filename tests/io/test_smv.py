@@ -24,6 +24,7 @@ from nanobragg_hybrid.formats.smv import (
     write_smv,
 )
 from nanobragg_hybrid.model.quirks import Quirks
+from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
 
 ON = Quirks.nanobragg()
 OFF = replace(ON, smv_header_search=False)
@@ -143,7 +144,7 @@ def test_only_uint16_images_are_written(tmp_path: Path, bad: np.ndarray) -> None
 
 
 def test_header_from_a_plan() -> None:
-    info = {
+    values = {
         "pixel_size_m": 0.0004,
         "distance_m": 0.1,
         "wavelength_m": 0.9e-10,
@@ -152,7 +153,7 @@ def test_header_from_a_plan() -> None:
         "beam_fast_m": 0.0132,
         "beam_slow_m": 0.0122,
         "size_slow_m": 0.0256,
-        "dials_origin_mm": np.array([-13.2, 13.2, -100.0]),
+        "dials_origin_mm": (-13.2, 13.2, -100.0),
         "org_x_px": 33.5,
         "org_y_px": 31.0,
         "close_distance_m": 0.09,
@@ -160,7 +161,9 @@ def test_header_from_a_plan() -> None:
         "osc_rad": np.pi,
         "twotheta_rad": 0.0,
     }
-    header = SmvHeader.from_plan_info(info)
+    names = {field.name: None for field in fields(ResolvedPlan)}
+    plan = ResolvedPlan(**{**names, **values})  # type: ignore[arg-type]
+    header = SmvHeader.from_plan(plan)
     assert header == replace(
         HEADER,
         wavelength_angstrom=0.9e-10 * 1e10,

@@ -11,9 +11,9 @@ from structure_factor_files import structure_factors_of
 
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.arguments.parse import parse_command
-from nanobragg_hybrid.engines.c import engine
 from nanobragg_hybrid.engines.c.libnbh import available_kernels
-from nanobragg_hybrid.model.conventions import KERNEL_NUMBERS, KERNEL_REASONS, SHAPE_NUMBERS
+from nanobragg_hybrid.engines.c.numbers import KERNEL_NUMBERS, KERNEL_REASONS, SHAPE_NUMBERS
+from nanobragg_hybrid.engines.c.plan import Plan
 
 FAST = [kernel for kernel in KERNEL_NUMBERS if kernel not in ("auto", "exact")]
 QUIRKS = nb.Quirks()
@@ -29,11 +29,15 @@ def kernel(request: pytest.FixtureRequest) -> str:
 
 
 def image(experiment: nb.Experiment, factors: nb.StructureFactors, kernel: str) -> np.ndarray:
-    return engine.render(experiment, factors, quirks=QUIRKS, threads=1, kernel=kernel).image
+    return nb.simulate(
+        experiment, factors, quirks=QUIRKS, threads=1, backend=nb.CEngine(kernel=kernel)
+    ).image
 
 
 def used(experiment: nb.Experiment, kernel: str) -> str:
-    result = engine.render(experiment, CONSTANT, quirks=QUIRKS, threads=1, kernel=kernel)
+    result = nb.simulate(
+        experiment, CONSTANT, quirks=QUIRKS, threads=1, backend=nb.CEngine(kernel=kernel)
+    )
     name: str = result.provenance["kernel"]
     return name
 
@@ -49,7 +53,7 @@ def test_recorded_images(case: str) -> None:
     args = table("cases")[case]["args"]
     experiment = parse_command(args, INPUTS).experiment
     factors = structure_factors_of(args, INPUTS)
-    info = engine.Plan(experiment, factors, QUIRKS).info()
+    info = Plan(experiment, factors, QUIRKS).info()
     evaluations = info["n_fast"] * info["n_slow"] * info["steps"] * info["sensor_layers"]
     kernels = available_kernels() if evaluations < FEW_EVALUATIONS else available_kernels()[-1:]
     for kernel in kernels:
@@ -89,8 +93,8 @@ def test_random_experiments(seeds: range) -> None:
     for seed in seeds:
         experiment, factors, quirks = random_case(seed)
         images = {
-            kernel: engine.render(
-                experiment, factors, quirks=quirks, threads=1, kernel=kernel
+            kernel: nb.simulate(
+                experiment, factors, quirks=quirks, threads=1, backend=nb.CEngine(kernel=kernel)
             ).image.tobytes()
             for kernel in available_kernels()
         }
@@ -103,11 +107,11 @@ def test_intervals_hold_the_exact_values(seed: int, kernel: str) -> None:
     """The bound of docs/accuracy.md, against the exact kernel's doubles: the largest error that is
     seen, over the bound, stays far below 1."""
     experiment, factors, quirks = random_case(seed)
-    plan = engine.Plan(experiment, factors, quirks, kernel)
+    plan = Plan(experiment, factors, quirks, kernel)
     assert plan.info()["kernel"] == KERNEL_NUMBERS[kernel]
     ends = plan.intervals()
     low, high = np.minimum(*ends), np.maximum(*ends)
-    exact, _ = engine.Plan(experiment, factors, quirks, "exact").intervals()
+    exact, _ = Plan(experiment, factors, quirks, "exact").intervals()
     known = ~np.isnan(low)
     assert np.all((low <= exact)[known])
     assert np.all((exact <= high)[known])
@@ -132,7 +136,7 @@ def test_few_pixels_are_left_to_the_exact_kernel(shape: str, kernel: str) -> Non
         experiment, factors, quirks = random_case(seed)
         off = {f"sampling.oversample_{what}": False for what in ("thick", "polar", "omega")}
         experiment = experiment.replace({**off, "crystal.shape": shape})
-        low, high = engine.Plan(experiment, factors, quirks, kernel).intervals()
+        low, high = Plan(experiment, factors, quirks, kernel).intervals()
         left += int(np.sum(low.astype(np.float32) != high.astype(np.float32)))
         pixels += low.size
     assert left <= 0.01 * pixels
@@ -147,7 +151,7 @@ def test_zero_index_is_not_left_to_the_exact_kernel(kernel: str) -> None:
     experiment = nb.Experiment(
         crystal=crystal, detector=detector, sampling=nb.Sampling(oversample=1)
     )
-    plan = engine.Plan(experiment, CONSTANT, QUIRKS, kernel)
+    plan = Plan(experiment, CONSTANT, QUIRKS, kernel)
     trace = plan.trace(3, 16)
     assert 0.0 in trace["first"]["hkl"]
     low, high = plan.intervals()
@@ -186,8 +190,12 @@ NEGATIVE_WEIGHT = {
     ],
 )
 def test_what_is_covered(changes: dict[str, object], reason: int, kernel: str) -> None:
-    result = engine.render(
-        BASE.replace(changes), CONSTANT, quirks=nb.Quirks.parse("none"), threads=1, kernel=kernel
+    result = nb.simulate(
+        BASE.replace(changes),
+        CONSTANT,
+        quirks=nb.Quirks.parse("none"),
+        threads=1,
+        backend=nb.CEngine(kernel=kernel),
     )
     assert result.info["kernel_reason"] == reason
     assert result.provenance["kernel"] == ("exact" if reason else kernel)
@@ -199,7 +207,7 @@ def test_a_table_too_far_out_is_left_to_the_exact_kernel(kernel: str) -> None:
     grid = np.ones((1, 600, 1000))
     for first, reason in ((1_800_000_000, 0), (1_900_000_000, 3)):
         factors = nb.StructureFactors.from_grid(grid, (first, 0, 0), 7.0)
-        assert engine.Plan(BASE, factors, QUIRKS, kernel).info()["kernel_reason"] == reason
+        assert Plan(BASE, factors, QUIRKS, kernel).info()["kernel_reason"] == reason
         assert image(BASE, factors, kernel).tobytes() == image(BASE, factors, "exact").tobytes()
 
 
@@ -232,7 +240,7 @@ def test_indices_that_are_zero_or_nearly(
         rng = np.random.default_rng(1)
         grid = rng.uniform(1.0, 100.0, (table[1],) * 3)
         factors = nb.StructureFactors.from_grid(grid, (table[0],) * 3, 3.0)
-    plan = engine.Plan(experiment, factors, QUIRKS, kernel)
+    plan = Plan(experiment, factors, QUIRKS, kernel)
     centre = plan.trace(16, 16)
     assert centre["last"]["hkl"][1] == centre["last"]["hkl"][2] == 0.0
     low, high = plan.intervals()
@@ -245,8 +253,13 @@ def test_indices_that_are_zero_or_nearly(
 
 def test_why_the_exact_kernel_was_used(kernel: str) -> None:
     for unrounded, asked, reason in ((True, kernel, 6), (False, "exact", 1), (True, "exact", 1)):
-        result = engine.render(
-            BASE, CONSTANT, quirks=QUIRKS, threads=1, kernel=asked, unrounded=unrounded
+        result = nb.simulate(
+            BASE,
+            CONSTANT,
+            quirks=QUIRKS,
+            threads=1,
+            backend=nb.CEngine(kernel=asked),
+            unrounded=unrounded,
         )
         assert result.provenance["kernel"] == "exact"
         assert result.provenance["kernel_reason"] == KERNEL_REASONS[reason]

@@ -9,8 +9,8 @@ import pytest
 from random_experiments import random_experiment, random_table
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.engines.c import engine
 from nanobragg_hybrid.engines.c.libnbh import available_kernels
+from nanobragg_hybrid.engines.c.plan import Plan
 
 WIDTHS = (1, 2, 15, 17, 31, 32, 33, 65)
 HEIGHTS = (1, 3, 21)
@@ -26,7 +26,7 @@ def rendered(
     quirks: nb.Quirks = QUIRKS,
 ) -> tuple[bytes, float]:
     """The image's bytes and its solid angle."""
-    plan = engine.Plan(experiment, factors, quirks, kernel)
+    plan = Plan(experiment, factors, quirks, kernel)
     image, _, omega_sum = plan.render(threads, None, False)
     return image.tobytes(), omega_sum
 
@@ -124,7 +124,7 @@ def test_solid_angle_is_added_pixel_by_pixel_and_row_by_row(n_fast: int, n_slow:
             "detector.pixel_size_mm": 60.0 / max(n_fast, n_slow),
         }
     )
-    plan = engine.Plan(experiment, CONSTANT, QUIRKS)
+    plan = Plan(experiment, CONSTANT, QUIRKS)
     total = 0.0
     for slow in range(n_slow):
         row = 0.0

@@ -24,6 +24,7 @@ from nanobragg_hybrid.base.errors import ExecutableError
 from nanobragg_hybrid.cli.nanobragg.main import main as nanobragg
 from nanobragg_hybrid.compare.traces import compare_traces
 from nanobragg_hybrid.engines.external.engine import find_executable, trace_text
+from nanobragg_hybrid.engines.registry import make_engine
 from nanobragg_hybrid.formats.trace_text import parse_trace
 
 CASES = """
@@ -56,7 +57,7 @@ def script(folder: Path, body: str) -> Path:
 
 
 def render(c_bin: Path, **options: object) -> nb.SimulationResult:
-    return nb.simulate(SMALL, TABLE, backend="reference", c_bin=c_bin, **options)  # type: ignore[arg-type]
+    return nb.simulate(SMALL, TABLE, backend=nb.ExternalEngine(c_bin), **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -119,7 +120,7 @@ def test_another_executable_keeps_its_quirks(tmp_path: Path) -> None:
         render(path, quirks=nb.Quirks.none())
     shape = SMALL.replace({"crystal.shape": "tophat_hkl"})
     with pytest.raises(nb.UnsupportedError, match=r"asked for crystal.shape 'tophat_hkl'"):
-        nb.simulate(shape, TABLE, backend="reference", c_bin=path)
+        nb.simulate(shape, TABLE, backend=nb.ExternalEngine(path))
     with pytest.raises(nb.UnsupportedError, match="no unrounded values"):
         render(path, unrounded=True)
 
@@ -130,19 +131,21 @@ def test_no_executable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NB_C_BIN", str(tmp_path / "nowhere"))
     with pytest.raises(nb.BackendError, match=r"NB_C_BIN: got '.*nowhere', but there is no such"):
         nb.simulate(SMALL, TABLE, backend="reference")
-    with pytest.raises(nb.BackendError, match=r"c_bin: got .*, need a file that can be executed"):
+    with pytest.raises(
+        nb.BackendError, match=r"executable: got .*, need a file that can be executed"
+    ):
         render(tmp_path)
     plain = tmp_path / "plain"
     plain.write_text("text")
-    with pytest.raises(nb.BackendError, match=r"c_bin: got .*, which is not executable"):
+    with pytest.raises(nb.BackendError, match=r"executable: got .*, which is not executable"):
         render(plain)
     plain.chmod(0o755)
     with pytest.raises(nb.BackendError, match=r"plain: cannot be run: Exec format error"):
         render(plain)
-    with pytest.raises(nb.ConfigError, match="c_bin: got 3, need a path, or None"):
-        nb.simulate(SMALL, TABLE, backend="reference", c_bin=3)
-    with pytest.raises(nb.ConfigError, match=r"c_bin: got .*, need no value: the backend 'c'"):
-        nb.simulate(SMALL, TABLE, c_bin=plain)
+    with pytest.raises(nb.ConfigError, match="executable: got 3, need a path, or None"):
+        nb.simulate(SMALL, TABLE, backend=nb.ExternalEngine(3))
+    with pytest.raises(nb.ConfigError, match=r"executable: got .*, need no value: the backend 'c'"):
+        make_engine("c", {"executable": plain})
 
 
 def test_executable_is_found_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -247,9 +250,9 @@ def test_trace_of_the_executable(drop_in: Path) -> None:
 
 def test_an_executable_that_cannot_trace(tmp_path: Path) -> None:
     with pytest.raises(nb.UnsupportedError, match="prints no trace: that needs a development"):
-        trace_text(SMALL, TABLE, pixel=(3, 7), c_bin=script(tmp_path, "echo rendered"))
+        trace_text(SMALL, TABLE, pixel=(3, 7), executable=script(tmp_path, "echo rendered"))
     with pytest.raises(ExecutableError, match=r"failed with exit status 9; its last words: no"):
-        trace_text(SMALL, TABLE, pixel=(3, 7), c_bin=script(tmp_path, "echo no; exit 9"))
+        trace_text(SMALL, TABLE, pixel=(3, 7), executable=script(tmp_path, "echo no; exit 9"))
     with pytest.raises(nb.UnsupportedError, match="fills no record of a trace"):
         nb.trace(SMALL, TABLE, pixel=(3, 7), backend="reference")
 

@@ -18,7 +18,7 @@ from nanobragg_hybrid.compare.structure_factors import (
     table_lines,
     table_lookup,
 )
-from nanobragg_hybrid.engines.registry import get_backend
+from nanobragg_hybrid.engines.registry import make_engine
 
 GRID = np.arange(1.0, 25.0).reshape(2, 3, 4)
 TABLE = nb.StructureFactors.from_grid(GRID, (-1, 0, 2), reflections=24)
@@ -118,7 +118,7 @@ def test_engines_hold_what_they_were_given(engine: str, default_f: float) -> Non
     if engine == "torch":
         pytest.importorskip("torch", reason="PyTorch is not installed (extra: torch)")
     table = nb.StructureFactors.from_grid(GRID, (-1, 0, 2), default_f)
-    backend = get_backend(engine)
+    backend = make_engine(engine)
 
     def look_up(hkl: np.ndarray) -> np.ndarray:
         return backend.structure_factors_at(table, hkl)
@@ -134,12 +134,12 @@ def test_engines_hold_what_they_were_given(engine: str, default_f: float) -> Non
 
 def test_c_refuses_other_shapes() -> None:
     with pytest.raises(nb.NanobraggError, match=r"hkl: got another shape, need \(n, 3\)"):
-        get_backend("c").structure_factors_at(TABLE, np.zeros((2, 2)))
+        make_engine("c").structure_factors_at(TABLE, np.zeros((2, 2)))
 
 
 def test_an_executable_cannot_be_asked() -> None:
     with pytest.raises(nb.UnsupportedError, match="cannot be asked for structure factors"):
-        get_backend("reference").structure_factors_at(TABLE, np.zeros((1, 3)))
+        make_engine("reference").structure_factors_at(TABLE, np.zeros((1, 3)))
 
 
 def test_an_engine_that_shifts_its_table() -> None:

@@ -10,8 +10,8 @@ from corrected import rotation_xyz
 from pictures import CONSTANT, STILL, assert_same, info, off, picture
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.engines.c import engine
 from nanobragg_hybrid.engines.c.cffi_view import load
+from nanobragg_hybrid.engines.c.plan import Plan
 
 UPRIGHT = STILL.replace({"crystal.misset_deg": (0, 0, 0)})
 
@@ -176,7 +176,7 @@ def test_mosaic_domains_do_not_depend_on_how_the_misset_was_drawn() -> None:
         }
     )
     on, corrected = (
-        engine.plan_for(mosaic, CONSTANT, quirks).mosaic_matrices()
+        Plan(mosaic, CONSTANT, quirks).mosaic_matrices()
         for quirks in (nb.Quirks(), off("misset_random_radians"))
     )
     assert np.array_equal(on, corrected)

@@ -7,7 +7,6 @@ import pytest
 from random_experiments import random_experiment, random_table
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.engines.c import engine
 from nanobragg_hybrid.engines.c.libnbh import available_kernels
 
 
@@ -23,7 +22,9 @@ def combination(seed: int) -> tuple[nb.Experiment, nb.StructureFactors, nb.Quirk
 def test_kernels_agree(seed: int) -> None:
     experiment, factors, quirks = combination(seed)
     images = {
-        kernel: engine.render(experiment, factors, quirks=quirks, threads=1, kernel=kernel).image
+        kernel: nb.simulate(
+            experiment, factors, quirks=quirks, threads=1, backend=nb.CEngine(kernel=kernel)
+        ).image
         for kernel in available_kernels()
     }
     for image in images.values():
@@ -34,7 +35,7 @@ def test_kernels_agree(seed: int) -> None:
 def test_combinations_are_covered_by_the_fast_kernels() -> None:
     for seed in range(60):
         experiment, factors, quirks = combination(seed)
-        result = engine.render(experiment, factors, quirks=quirks, threads=1)
+        result = nb.simulate(experiment, factors, quirks=quirks, threads=1)
         assert result.provenance["kernel"] == available_kernels()[-1]
         assert result.provenance["kernel_reason"] == ""
 

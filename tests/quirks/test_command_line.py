@@ -12,7 +12,7 @@ from recorded import INPUTS, table
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.arguments.flags import FLAGS, LONGER, STEMS
 from nanobragg_hybrid.arguments.parse import parse_command
-from nanobragg_hybrid.engines.c.engine import plan_for
+from nanobragg_hybrid.engines.c.plan import Plan
 
 SMALL = "-cell 70 80 90 75 85 95 -default_F 100 -N 5 -detpixels 16 -pixel 1.6 -oversample 1 "
 
@@ -26,7 +26,7 @@ def meaning(args: str, quirks: nb.Quirks | None = None) -> nb.Experiment:
 
 def geometry(args: str, quirks: nb.Quirks) -> dict[str, Any]:
     """What the plan of a command line derives."""
-    return plan_for(parse_command(SMALL + args, quirks=quirks).experiment, CONSTANT, quirks).info()
+    return Plan(parse_command(SMALL + args, quirks=quirks).experiment, CONSTANT, quirks).info()
 
 
 def vectors(info: dict[str, Any]) -> list[Any]:
@@ -289,4 +289,4 @@ def test_random_quirks_on_recorded_command_lines(seed: int) -> None:
         quirks = nb.Quirks.from_bits(int(random.integers(0, 2 ** len(nb.LEDGER))))
         command = parse_command(cases[case]["args"], INPUTS, quirks=quirks)
         assert command.quirks == quirks
-        assert plan_for(command.experiment, CONSTANT, quirks).info()["steps"] > 0
+        assert Plan(command.experiment, CONSTANT, quirks).info()["steps"] > 0

@@ -9,7 +9,7 @@ from pictures import assert_same, picture
 from random_experiments import random_experiment, random_table
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.engines.c import engine
+from nanobragg_hybrid.engines.c.plan import Plan
 
 
 @pytest.mark.filterwarnings("ignore::nanobragg_hybrid.NanobraggWarning")
@@ -17,7 +17,7 @@ from nanobragg_hybrid.engines.c import engine
 def test_random_experiments(seed: int) -> None:
     random = np.random.default_rng(seed)
     experiment, factors = random_experiment(random), random_table(random)
-    plan = engine.plan_for(experiment, factors, nb.Quirks.none())
+    plan = Plan(experiment, factors, nb.Quirks.none())
     need = Corrected(plan, factors).image()
     got = picture(experiment, nb.Quirks.none(), factors)
     if np.any(need):

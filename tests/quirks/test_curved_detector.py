@@ -9,7 +9,7 @@ import pytest
 from pictures import CONSTANT, STILL, assert_same, off, picture
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.engines.c import engine
+from nanobragg_hybrid.engines.c.plan import Plan
 
 CORRECT = off("curved_detector_axes")
 CENTRED = off("curved_detector_axes", "near_point_ignored", "pivot_flag_ignored")
@@ -28,7 +28,7 @@ CONVENTIONS = ["mosflm", "xds", "adxv", "denzo", "dials", "custom"]
 
 def positions(experiment: nb.Experiment, quirks: nb.Quirks) -> tuple[np.ndarray, dict[str, Any]]:
     """Where the pixels are, metres, in the frame (fast, slow, beam); and the plan's info."""
-    plan = engine.plan_for(experiment, CONSTANT, quirks)
+    plan = Plan(experiment, CONSTANT, quirks)
     info = plan.info()
     frame = np.array([info["fast_axis"], info["slow_axis"], info["beam_direction"]])
     place = np.array(
@@ -103,7 +103,7 @@ def test_mosflm_and_xds_show_the_same_crystal_alike() -> None:
     """XDS's frame is MOSFLM's, turned: z, x', y' = beam, ... for beam, fast and slow axis."""
     mosflm = centred("mosflm").replace({"crystal.misset_deg": (0.0, 0.0, 0.0)})
     to_xds = np.array([[0, 0, 1], [0, -1, 0], [1, 0, 0]], float)  # fast, slow, beam as rows
-    cell = np.array([engine.plan_for(mosflm, CONSTANT, CORRECT).info()[f"{v}0_m"] for v in "abc"])
+    cell = np.array([Plan(mosflm, CONSTANT, CORRECT).info()[f"{v}0_m"] for v in "abc"])
     stars = np.linalg.inv(cell * 1e10)  # columns: a*, b*, c* in 1/angstrom
     as_matrix = mosflm.replace(
         {"crystal.orientation_matrix": tuple(stars.ravel()), "crystal.cell_angstrom": None}

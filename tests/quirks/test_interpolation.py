@@ -7,7 +7,7 @@ import pytest
 from pictures import STILL, assert_differs, off, picture
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.engines.c import engine
+from nanobragg_hybrid.engines.c.plan import Plan
 
 INTERPOLATED = STILL.replace({"sampling.interpolate": True})
 GRID = np.random.default_rng(5).uniform(10.0, 200.0, (13, 15, 17))
@@ -18,7 +18,7 @@ PADDED = nb.StructureFactors.from_grid(np.pad(GRID, 40), (-46, -47, -48), defaul
 
 def is_outside(experiment: nb.Experiment) -> np.ndarray:
     """Pixels whose fractional indices the table cannot interpolate (one step a pixel)."""
-    plan = engine.plan_for(experiment, FACTORS, off("interpolation_latch"))
+    plan = Plan(experiment, FACTORS, off("interpolation_latch"))
     n_slow, n_fast = experiment.detector.shape
     outside = np.zeros((n_slow, n_fast), bool)
     low = np.array(FACTORS.hkl_min)
@@ -55,5 +55,5 @@ def test_nothing_outside_no_difference() -> None:
 def test_threads(threads: int) -> None:
     """No pass over the image is needed, and no thread switches another one's interpolation off."""
     quirks = off("interpolation_latch")
-    result = engine.render(INTERPOLATED, FACTORS, quirks=quirks, threads=threads)
+    result = nb.simulate(INTERPOLATED, FACTORS, quirks=quirks, threads=threads)
     assert np.array_equal(result.image, picture(INTERPOLATED, quirks, FACTORS).astype(np.float32))

@@ -14,7 +14,7 @@ from pictures import CONSTANT, STILL, assert_differs, assert_same, picture, rela
 from random_experiments import random_experiment, random_table
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.engines.c import engine
+from nanobragg_hybrid.engines.c.plan import Plan
 
 NONE = nb.Quirks.none()
 FACTORS = nb.StructureFactors.from_grid(
@@ -162,7 +162,7 @@ def test_turning_only_a_part_is_seen(rendered: Renders) -> None:
 
 
 def test_sources_add_up(rendered: Renders) -> None:
-    rows = engine.plan_for(RICH, FACTORS, NONE).sources()
+    rows = Plan(RICH, FACTORS, NONE).sources()
     assert len(rows) == 4
     alone = [(nb.Source(tuple(row[:3]), 1.0, row[4]),) for row in rows]
     pictures = [rendered(RICH.replace({"beam.sources": one}), NONE, FACTORS) for one in alone]
@@ -170,7 +170,7 @@ def test_sources_add_up(rendered: Renders) -> None:
 
 
 def test_phi_steps_add_up(rendered: Renders) -> None:
-    angles = np.degrees(engine.plan_for(RICH, FACTORS, NONE).phi())
+    angles = np.degrees(Plan(RICH, FACTORS, NONE).phi())
     assert angles == pytest.approx([1 / 3, 1.0, 5 / 3])
     still = {"goniometer.osc_deg": None, "goniometer.phi_steps": None}
     pictures = [
@@ -186,7 +186,7 @@ def test_sources_and_phi_steps_of_random_experiments_add_up(rendered: Renders, s
     """Each source at each φ by itself, weighted: whatever else the experiment has."""
     random = np.random.default_rng(300 + seed)
     experiment, factors = random_experiment(random), random_table(random)
-    plan = engine.plan_for(experiment, factors, NONE)
+    plan = Plan(experiment, factors, NONE)
     oversample = plan.info()["oversample"]  # some of them would choose another one alone
     rows, angles = plan.sources(), np.degrees(plan.phi())
     shares = rows[:, 3] / rows[:, 3].sum() / len(angles)
@@ -330,7 +330,7 @@ def test_on_pixels_know_each_other() -> None:
 @pytest.mark.parametrize("threads", [2, 3, 16])
 def test_threads(threads: int) -> None:
     one, many = (
-        engine.render(RICH, FACTORS, quirks=NONE, threads=n, unrounded=True) for n in (1, threads)
+        nb.simulate(RICH, FACTORS, quirks=NONE, threads=n, unrounded=True) for n in (1, threads)
     )
     assert one.unrounded is not None
     assert many.unrounded is not None

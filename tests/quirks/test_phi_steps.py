@@ -7,7 +7,7 @@ import pytest
 from pictures import CONSTANT, STILL, assert_differs, assert_same, off, picture
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.engines.c import engine
+from nanobragg_hybrid.engines.c.plan import Plan
 
 
 def stills(experiment: nb.Experiment, angles_deg: list[float]) -> np.ndarray:
@@ -71,9 +71,9 @@ def test_middles_are_symmetric_about_the_middle_of_the_range() -> None:
     scan = STILL.replace(
         {"goniometer.phi_deg": -1.0, "goniometer.osc_deg": 2.0, "goniometer.phi_steps": 5}
     )
-    phi = engine.plan_for(scan, CONSTANT, off("phi_left_edge")).phi()
+    phi = Plan(scan, CONSTANT, off("phi_left_edge")).phi()
     assert np.allclose(phi, -phi[::-1], atol=1e-17)
-    left = engine.plan_for(scan, CONSTANT, nb.Quirks()).phi()
+    left = Plan(scan, CONSTANT, nb.Quirks()).phi()
     assert np.allclose(np.degrees(left), [-1.0, -0.6, -0.2, 0.2, 0.6])
 
 

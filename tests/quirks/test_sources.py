@@ -101,9 +101,9 @@ def test_divergence_and_dispersion() -> None:
             "beam.polarization_kahn": 0.5,
         }
     )
-    from nanobragg_hybrid.engines.c import engine
+    from nanobragg_hybrid.engines.c.plan import Plan
 
-    rows = engine.plan_for(spread, nb.StructureFactors.constant(1.0), nb.Quirks()).sources()
+    rows = Plan(spread, nb.StructureFactors.constant(1.0), nb.Quirks()).sources()
     assert len(rows) == 6
     pictures = [
         picture(STILL.replace({"beam.polarization_kahn": 0.5, "beam.sources": (source,)}))

@@ -9,14 +9,14 @@ import pytest
 from pictures import CONSTANT, STILL, off
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.engines.c import engine
+from nanobragg_hybrid.engines.c.plan import Plan
 
 DISTANCE_MM, N_FAST, N_SLOW = 60.0, 24, 20
 FLAT = STILL.replace({"detector.convention": "xds"})
 
 
 def statistics(experiment: nb.Experiment, quirks: nb.Quirks) -> nb.Statistics:
-    return engine.render(experiment, CONSTANT, quirks=quirks, threads=1).statistics
+    return nb.simulate(experiment, CONSTANT, quirks=quirks, threads=1).statistics
 
 
 def rectangle_sr(half_x: float, half_y: float, distance: float) -> float:
@@ -47,7 +47,7 @@ def test_the_detectors_solid_angle(changes: dict[str, object]) -> None:
     need = rectangle_sr(N_FAST / 2, N_SLOW / 2, DISTANCE_MM)
     got = statistics(experiment, off("solid_angle_over_steps")).solid_angle_sr
     assert got == pytest.approx(need, rel=2e-4)  # one value for each pixel: midpoint rule
-    info = engine.plan_for(experiment, CONSTANT, nb.Quirks()).info()
+    info = Plan(experiment, CONSTANT, nb.Quirks()).info()
     visits = info["oversample"] ** 2 * info["sensor_layers"]
     divided = got * visits / info["steps"]
     assert statistics(experiment, nb.Quirks()).solid_angle_sr == pytest.approx(divided, rel=1e-12)
@@ -66,14 +66,14 @@ MASKED = FLAT.replace({"detector.mask": nb.Mask(MASK)})
 
 def test_rmsd_of_what_is_seen() -> None:
     quirks = off("rmsd_counts_masked")
-    result = engine.render(MASKED, CONSTANT, quirks=quirks, threads=1)
+    result = nb.simulate(MASKED, CONSTANT, quirks=quirks, threads=1)
     seen = result.image[MASK].astype(float)
     assert result.statistics.rmsd == pytest.approx(seen.std(ddof=1), rel=1e-12)
     assert result.statistics.mean == pytest.approx(seen.mean(), rel=1e-12)
 
 
 def test_on_masked_pixels_count_as_zeros() -> None:
-    result = engine.render(MASKED, CONSTANT, quirks=nb.Quirks(), threads=1)
+    result = nb.simulate(MASKED, CONSTANT, quirks=nb.Quirks(), threads=1)
     mean = result.image[MASK].astype(float).mean()
     need = math.sqrt(np.sum((result.image - mean) ** 2.0) / (MASK.size - 1))
     assert result.statistics.rmsd == pytest.approx(need, rel=1e-6)

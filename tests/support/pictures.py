@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.engines.c import engine
-from nanobragg_hybrid.engines.registry import get_backend
+from nanobragg_hybrid.engines.c.plan import Plan
 
 CONSTANT = nb.StructureFactors.constant(100.0)
 STILL = nb.Experiment(
@@ -34,8 +33,8 @@ def picture(
     backend: str = "c",
 ) -> NDArray[np.float64]:
     """Pixel values before rounding to float32, shape (slow, fast)."""
-    result = get_backend(backend).render(
-        experiment, factors, quirks=quirks or nb.Quirks(), threads=1, unrounded=True
+    result = nb.simulate(
+        experiment, factors, backend=backend, quirks=quirks, threads=1, unrounded=True
     )
     assert result.unrounded is not None
     return result.unrounded
@@ -43,7 +42,7 @@ def picture(
 
 def info(experiment: nb.Experiment, quirks: nb.Quirks | None = None) -> dict[str, object]:
     """What the plan chose and derived."""
-    return engine.plan_for(experiment, CONSTANT, quirks or nb.Quirks()).info()
+    return Plan(experiment, CONSTANT, quirks or nb.Quirks()).info()
 
 
 def relative_l2(got: NDArray[np.float64], need: NDArray[np.float64]) -> float:

@@ -9,9 +9,10 @@ import pytest
 from with_torch import torch
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.engines.c.engine import plan_for
+from nanobragg_hybrid.engines.c.plan import Plan
+from nanobragg_hybrid.engines.c.plan_info import plan_info
 from nanobragg_hybrid.engines.torch import ForwardModel
-from nanobragg_hybrid.engines.torch.report import plan_info
+from nanobragg_hybrid.engines.torch.report import plan_of
 from nanobragg_hybrid.engines.torch.setup import set_up
 from nanobragg_hybrid.engines.torch.tables import tables_of
 
@@ -81,8 +82,8 @@ def test_odd_experiments_agree_with_the_c_engine(changes: dict[str, object]) -> 
 
 
 def test_info_has_the_members_of_the_c_plan() -> None:
-    own = plan_info(set_up(SMALL, FACTORS, nb.Quirks()))
-    need = plan_for(SMALL, FACTORS, nb.Quirks()).info()
+    own = plan_info(plan_of(set_up(SMALL, FACTORS, nb.Quirks())))
+    need = Plan(SMALL, FACTORS, nb.Quirks()).info()
     # The C engine also says which of its kernels it uses.
     assert set(need) - set(own) <= {"kernel", "kernel_reason", "reserved", "reserved2"}
     assert set(own) <= set(need)
@@ -98,7 +99,7 @@ def test_mosaic_rotations_are_those_of_the_c_engine(seed: int) -> None:
             "crystal.mosaic_seed": seed,
         }
     )
-    need = plan_for(experiment, FACTORS, nb.Quirks()).mosaic_matrices()
+    need = Plan(experiment, FACTORS, nb.Quirks()).mosaic_matrices()
     tables = tables_of(set_up(experiment, FACTORS, nb.Quirks()), torch.device("cpu"))
     traces = 1.0 + 2.0 * torch.cos(tables.domain_angles)
     assert np.allclose(traces.numpy(), np.trace(need, axis1=1, axis2=2), rtol=1e-14, atol=0.0)

@@ -1,46 +1,40 @@
-"""Names and numbers of conventions, pivots and shapes are those of the C header."""
+"""Names of conventions, pivots, shapes and kernels have the numbers of the C header."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import get_args
 
 import pytest
 from header import enumerators
 
+from nanobragg_hybrid.engines.c import numbers
 from nanobragg_hybrid.model import conventions
 
 
 @pytest.mark.parametrize(
-    ("prefix", "numbers", "literal", "name_of"),
+    ("prefix", "table", "literal"),
     [
-        (
-            "NBH_CONVENTION_",
-            conventions.CONVENTION_NUMBERS,
-            conventions.Convention,
-            conventions.convention_name,
-        ),
-        ("NBH_PIVOT_", conventions.PIVOT_NUMBERS, conventions.Pivot, conventions.pivot_name),
-        ("NBH_SHAPE_", conventions.SHAPE_NUMBERS, conventions.Shape, conventions.shape_name),
+        ("NBH_CONVENTION_", numbers.CONVENTION_NUMBERS, conventions.Convention),
+        ("NBH_PIVOT_", numbers.PIVOT_NUMBERS, conventions.Pivot),
+        ("NBH_SHAPE_", numbers.SHAPE_NUMBERS, conventions.Shape),
     ],
 )
 def test_numbers_are_those_of_the_header(
-    prefix: str, numbers: dict[str, int], literal: object, name_of: object
+    prefix: str, table: Mapping[str, int], literal: object
 ) -> None:
-    assert dict(numbers) == enumerators(prefix)
-    assert set(get_args(literal)) == set(numbers)
-    assert callable(name_of)
-    assert [name_of(number) for number in numbers.values()] == list(numbers)
+    assert dict(table) == enumerators(prefix)
+    assert get_args(literal) == tuple(table)
+    assert [numbers.name_of(table, number) for number in table.values()] == list(table)
     with pytest.raises(KeyError):
-        name_of(99)
+        numbers.name_of(table, 99)
 
 
 def test_kernels_are_those_of_the_header() -> None:
-    numbers = enumerators("NBH_KERNEL_")
-    reasons = {name: numbers.pop(name) for name in list(numbers) if name.startswith("reason_")}
-    assert dict(conventions.KERNEL_NUMBERS) == numbers
-    assert list(conventions.KERNEL_REASONS) == list(reasons.values())
-    assert [name for name, text in conventions.KERNEL_REASONS.items() if not text] == [0]
-
-
-def test_divergence_shapes_are_those_of_the_annotation() -> None:
-    assert get_args(conventions.DivergenceShape) == conventions.DIVERGENCE_SHAPES
+    found = enumerators("NBH_KERNEL_")
+    reasons = {name: found.pop(name) for name in list(found) if name.startswith("reason_")}
+    assert dict(numbers.KERNEL_NUMBERS) == found
+    assert tuple(found) == conventions.KERNELS
+    assert list(numbers.KERNEL_REASONS) == list(reasons.values())
+    assert reasons["reason_unrounded"] == numbers.UNROUNDED_REASON
+    assert [number for number, text in numbers.KERNEL_REASONS.items() if not text] == [0]

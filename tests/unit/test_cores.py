@@ -9,7 +9,7 @@ import pytest
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.base import host
 from nanobragg_hybrid.base.host import default_threads, usable_cores
-from nanobragg_hybrid.engines.c import engine
+from nanobragg_hybrid.engines.c import plan
 
 EXPERIMENT = nb.Experiment(
     crystal=nb.Crystal(cell_angstrom=(50.0, 60.0, 70.0)), detector=nb.Detector(n_fast=2, n_slow=2)
@@ -48,6 +48,6 @@ def test_systems_without_affinity(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_engine_has_the_same_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "default_threads", lambda: 2000)
+    monkeypatch.setattr(plan, "default_threads", lambda: 2000)
     with pytest.raises(nb.ConfigError, match=r"^threads: got 2000, need 1 to 1024$"):
-        engine.render(EXPERIMENT, FACTORS, quirks=nb.Quirks())
+        plan.Plan(EXPERIMENT, FACTORS, nb.Quirks()).trace(0, 0)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nanobragg_hybrid import Crystal, Detector, Experiment, Quirks, Source, StructureFactors
-from nanobragg_hybrid.engines.c.engine import plan_for
+from nanobragg_hybrid.engines.c.plan import Plan
 from nanobragg_hybrid.run.quirk_effects import quirks_that_mattered
 
 PLAIN = Experiment(
@@ -22,8 +22,8 @@ TABLE = StructureFactors.from_grid(np.ones((9, 9, 9)), (-4, -4, -4))
 def _mattered(changes: dict[str, Any], quirks: Quirks | None = None) -> tuple[str, ...]:
     experiment = PLAIN.replace(changes)
     quirks = Quirks() if quirks is None else quirks
-    info = plan_for(experiment, TABLE, quirks).info()
-    return quirks_that_mattered(experiment, quirks, info)
+    plan = Plan(experiment, TABLE, quirks).resolved()
+    return quirks_that_mattered(experiment, quirks, plan)
 
 
 def test_nothing_matters_in_a_plain_still() -> None:

@@ -24,7 +24,7 @@ from nanobragg_hybrid import (
     simulate,
 )
 from nanobragg_hybrid.base.units import deg_to_rad, exact_inverse, mm_to_m
-from nanobragg_hybrid.engines.c.engine import plan_for
+from nanobragg_hybrid.engines.c.plan import Plan
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 CASES: dict[str, Any] = json.loads((GOLDEN / "cases.json").read_text(encoding="utf-8"))
@@ -35,7 +35,7 @@ SMALL = Detector(n_fast=24, n_slow=20, pixel_size_mm=1.0)
 
 def _info(experiment: Experiment) -> dict[str, Any]:
     """What the plan derives, without its remarks on choices that are made by now."""
-    info = plan_for(experiment, TABLE, Quirks()).info()
+    info = Plan(experiment, TABLE, Quirks()).info()
     del info["warnings"]
     return info
 
@@ -192,7 +192,7 @@ def test_plan_is_the_same_whatever_the_quirks(seed: int) -> None:
     experiment = random_experiment(random)
     quirks = Quirks.none() if seed % 2 else Quirks.from_bits(int(random.integers(0, 2**26)))
     resolved = experiment.resolved(quirks)
-    before, after = (plan_for(e, TABLE, quirks).info() for e in (experiment, resolved))
+    before, after = (Plan(e, TABLE, quirks).info() for e in (experiment, resolved))
     del before["warnings"], after["warnings"]
     assert after == before
     assert resolved.resolved(quirks) == resolved

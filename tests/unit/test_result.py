@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from header import HEADER
@@ -12,7 +12,9 @@ from header import HEADER
 from nanobragg_hybrid import Crystal, Detector, Experiment, Geometry, Quirks, Statistics
 from nanobragg_hybrid import StructureFactors as Factors
 from nanobragg_hybrid.base.units import RTD
-from nanobragg_hybrid.engines.c.engine import plan_for
+from nanobragg_hybrid.engines.c.plan import Plan
+from nanobragg_hybrid.engines.c.plan_info import plan_info, resolved_plan
+from nanobragg_hybrid.model.resolved_plan import PlanWarning, ResolvedPlan
 
 EXPERIMENT = Experiment(
     crystal=Crystal(cell_angstrom=(70, 80, 90), cell_deg=(75, 85, 95), misset_deg=(1, 2, 3)),
@@ -21,8 +23,42 @@ EXPERIMENT = Experiment(
 
 
 @pytest.fixture(scope="module")
-def info() -> dict[str, Any]:
-    return plan_for(EXPERIMENT, Factors.constant(1), Quirks()).info()
+def c_plan() -> Plan:
+    return Plan(EXPERIMENT, Factors.constant(1), Quirks())
+
+
+@pytest.fixture(scope="module")
+def info(c_plan: Plan) -> dict[str, Any]:
+    return c_plan.info()
+
+
+@pytest.fixture(scope="module")
+def plan(c_plan: Plan) -> ResolvedPlan:
+    return c_plan.resolved()
+
+
+def test_plan_and_info_say_the_same(info: dict[str, Any], plan: ResolvedPlan) -> None:
+    assert resolved_plan(info) == plan
+    assert plan_info(plan) == info
+    assert list(plan_info(plan)) == list(info)
+    assert (plan.convention, plan.pivot, plan.roi) == ("dials", "sample", (0, 23, 0, 19))
+    assert plan.interpolate is False
+    without_kernel = plan_info(dataclasses.replace(plan, kernel=None, kernel_reason=""))
+    assert info.items() - without_kernel.items() == {
+        ("kernel", info["kernel"]),
+        ("kernel_reason", info["kernel_reason"]),
+    }
+
+
+def test_warnings_have_names_bits_and_sentences(info: dict[str, Any]) -> None:
+    every = resolved_plan({**info, "warnings": 255})
+    assert every.warnings == get_args(PlanWarning)
+    assert plan_info(every)["warnings"] == 255
+    assert len(every.sentences()) == 8
+    assert every.sentences()[0].endswith(f"clipped to {info['crystal_size_m'][1]:g} m")
+    one = resolved_plan({**info, "warnings": 128, "oversample": 3, "recommended_oversample": 7})
+    assert one.warnings == ("oversample_low",)
+    assert one.sentences() == ("oversample 3 is less than the 7 that the spots need",)
 
 
 def test_statistics_have_the_members_of_the_header() -> None:
@@ -31,11 +67,11 @@ def test_statistics_have_the_members_of_the_header() -> None:
     members = re.findall(r"\w+ (\w+);", struct[1])
     assert [field.name for field in dataclasses.fields(Statistics)] == members
     values = dict(zip(members, range(len(members)), strict=True))
-    assert dataclasses.asdict(Statistics.from_dict(values)) == values
+    assert dataclasses.asdict(Statistics(**values)) == values
 
 
-def test_geometry_is_the_plan_in_user_units(info: dict[str, Any]) -> None:
-    geometry = Geometry.from_info(info)
+def test_geometry_is_the_plan_in_user_units(info: dict[str, Any], plan: ResolvedPlan) -> None:
+    geometry = Geometry.from_plan(plan)
     assert (geometry.convention, geometry.pivot) == ("dials", "sample")
     assert (geometry.n_fast, geometry.n_slow) == (24, 20)
     assert geometry.roi == (0, 23, 0, 19)
@@ -52,13 +88,13 @@ def test_geometry_is_the_plan_in_user_units(info: dict[str, Any]) -> None:
     assert geometry.cell_volume_angstrom3 == info["cell_volume_angstrom3"]
 
 
-def test_every_number_of_the_geometry_is_plain_python(info: dict[str, Any]) -> None:
-    for value in dataclasses.asdict(Geometry.from_info(info)).values():
+def test_every_number_of_the_geometry_is_plain_python(plan: ResolvedPlan) -> None:
+    for value in dataclasses.asdict(Geometry.from_plan(plan)).values():
         for item in value if isinstance(value, tuple) else (value,):
             assert type(item) in (str, int, float)
 
 
 def test_every_field_is_documented() -> None:
-    for cls in (Statistics, Geometry):
+    for cls in (Statistics, Geometry, ResolvedPlan):
         for field in dataclasses.fields(cls):
             assert re.search(rf"\b{field.name}\b", cls.__doc__ or ""), field.name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 import time
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from nanobragg_hybrid import (
     BackendError,
+    CEngine,
     ConfigError,
     Crystal,
     Detector,
@@ -24,9 +26,9 @@ from nanobragg_hybrid import (
     available_backends,
     simulate,
 )
-from nanobragg_hybrid.engines import registry as backends
-from nanobragg_hybrid.engines.registry import get_backend
-from nanobragg_hybrid.run.simulate import memory_needed
+from nanobragg_hybrid.engines import registry
+from nanobragg_hybrid.engines.registry import make_engine
+from nanobragg_hybrid.run.prepare import memory_needed
 
 EXPERIMENT = Experiment(
     crystal=Crystal(cell_angstrom=(70, 80, 90), n_cells=(5, 5, 5), misset_seed=3),
@@ -86,23 +88,33 @@ def test_unknown_backend_is_refused_with_the_known_ones() -> None:
 def test_backend_that_is_not_installed_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(BackendError, match=r'pip install "nanobragg-hybrid\[torch\]"$'):
-        get_backend("torch")
+        make_engine("torch")
 
 
 def test_option_of_another_backend_is_refused() -> None:
     with pytest.raises(ConfigError, match="device: got 'cpu', need no value: the backend 'c'"):
-        simulate(EXPERIMENT, FACTORS, device="cpu")
+        make_engine("c", {"kernel": "exact", "device": "cpu"})
+    assert make_engine("c", {"kernel": "exact", "device": None}) == CEngine(kernel="exact")
     image = simulate(EXPERIMENT, FACTORS).image
-    assert np.array_equal(simulate(EXPERIMENT, FACTORS, kernel="exact").image, image)
+    exact = simulate(EXPERIMENT, FACTORS, backend=CEngine(kernel="exact"))
+    assert exact.provenance["kernel"] == "exact"
+    assert np.array_equal(exact.image, image)
+
+
+@pytest.mark.parametrize("backend", [3, None, CEngine, "C"])
+def test_what_is_no_backend_is_refused(backend: Any) -> None:
+    with pytest.raises((ConfigError, BackendError), match="backend"):
+        simulate(EXPERIMENT, FACTORS, backend=backend)
 
 
 def test_backend_that_cannot_be_imported_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    entry = backends._Entry("no_such_module_here")
-    monkeypatch.setattr("nanobragg_hybrid.engines.registry._BACKENDS", {"c": entry})
+    entry = registry._Entry("no_such_module_here", "CEngine")
+    monkeypatch.setattr(registry, "_OWN", {"c": entry})
     with pytest.raises(BackendError, match="was the package built"):
-        get_backend("c")
+        make_engine("c")
 
 
 def test_memory_is_checked_before_anything_is_allocated() -> None:
@@ -117,8 +129,10 @@ def test_memory_is_checked_before_anything_is_allocated() -> None:
 def test_memory_needed_counts_every_part() -> None:
     mask = Mask(np.ones((20, 24), bool))
     factors = StructureFactors.from_grid(np.ones((2, 3, 4)), (0, 0, 0))
-    assert memory_needed(EXPERIMENT, FACTORS) == {"image of 24 x 20 pixels": 4 * 480}
-    assert memory_needed(EXPERIMENT.replace({"detector.mask": mask}), factors, unrounded=True) == {
+    assert memory_needed(CEngine(), EXPERIMENT, FACTORS) == {"image of 24 x 20 pixels": 4 * 480}
+    assert memory_needed(
+        CEngine(), EXPERIMENT.replace({"detector.mask": mask}), factors, unrounded=True
+    ) == {
         "image of 24 x 20 pixels": 4 * 480,
         "unrounded image": 8 * 480,
         "mask": 480,
@@ -127,7 +141,7 @@ def test_memory_needed_counts_every_part() -> None:
 
 
 def test_memory_needed_uses_the_size_without_pixel_numbers() -> None:
-    parts = memory_needed(Experiment(), FACTORS)
+    parts = memory_needed(CEngine(), Experiment(), FACTORS)
     assert parts == {"image of 1024 x 1024 pixels": 4 * 1024**2}
 
 

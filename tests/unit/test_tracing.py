@@ -67,7 +67,7 @@ def test_the_given_indices_choose(backend: str) -> None:
 
 
 def test_every_step_in_serial_order(backend: str) -> None:
-    tracer = nb.tracer(ALL, FACTORS, backend=backend)
+    tracer = nb.prepare(ALL, FACTORS, backend=backend)
     steps = tracer.trace((4, 3), limit=None).steps
     assert [place(step) for step in steps] == list(np.ndindex(COUNTS))
     assert tracer.trace((4, 3), limit=5).steps == steps[:5]
@@ -79,9 +79,9 @@ def test_every_step_in_serial_order(backend: str) -> None:
 @pytest.mark.parametrize("quirks", ["nanobragg", "none"])
 def test_the_terms_make_the_pixel(backend: str, quirks: str) -> None:
     quirk_set = nb.Quirks.parse(quirks)
-    tracer = nb.tracer(ALL, FACTORS, backend=backend, quirks=quirk_set)
+    tracer = nb.prepare(ALL, FACTORS, backend=backend, quirks=quirk_set)
     trace = tracer.trace((4, 3), limit=None)
-    background = tracer.info["water_background"] if quirks == "nanobragg" else 0.0
+    background = tracer.plan.water_background if quirks == "nanobragg" else 0.0
     sums = np.add.accumulate([background, *(step.term for step in trace.steps)])
     assert [step.running_sum for step in trace.steps] == pytest.approx(sums[1:], rel=1e-13)
     assert trace.i_before_scaling == pytest.approx(sums[-1], rel=1e-13)
@@ -103,7 +103,7 @@ def test_factors_of_every_step(backend: str, product: str) -> None:
         }
     )
     quirks = nb.Quirks.parse(f"nanobragg,{product}oversample_running_product")
-    tracer = nb.tracer(experiment, FACTORS, backend=backend, quirks=quirks)
+    tracer = nb.prepare(experiment, FACTORS, backend=backend, quirks=quirks)
     trace = tracer.trace((4, 3), limit=None)
     last = trace.steps[-1]
     own = trace.capture_fraction * trace.polarization * trace.omega_sr
@@ -124,7 +124,7 @@ def test_pixels_have_the_bits_of_the_image(backend: str, quirks: str) -> None:
     quirk_set = nb.Quirks.parse(quirks)
     result = nb.simulate(ALL, FACTORS, backend=backend, quirks=quirk_set, unrounded=True)
     assert result.unrounded is not None
-    tracer = nb.tracer(ALL, FACTORS, backend=backend, quirks=quirk_set)
+    tracer = nb.prepare(ALL, FACTORS, backend=backend, quirks=quirk_set)
     for slow, fast in np.ndindex(result.image.shape):
         trace = tracer.trace((fast, slow))
         assert np.float32(trace.pixel_float) == result.image[slow, fast] > 0.0
@@ -160,7 +160,7 @@ def test_masks_and_the_region_of_interest(backend: str) -> None:
     masked = ALL.replace({"detector.mask": nb.Mask(values)})
     outside = ALL.replace({"sampling.roi": (0, 3, 0, 4)})
     for experiment in (masked, outside):
-        tracer = nb.tracer(experiment, FACTORS, backend=backend)
+        tracer = nb.prepare(experiment, FACTORS, backend=backend)
         dark = tracer.trace((4, 3), limit=None)
         assert (dark.is_lit, dark.steps) == (False, ())
         assert tracer.trace_phi((4, 3)).steps == ()
@@ -171,11 +171,11 @@ def test_masks_and_the_region_of_interest(backend: str) -> None:
 
 def test_what_dmin_cuts(backend: str) -> None:
     """Some sources, and in the end everything."""
-    tracer = nb.tracer(ALL, FACTORS, backend=backend)
+    tracer = nb.prepare(ALL, FACTORS, backend=backend)
     q = [np.linalg.norm(tracer.trace((4, 3), source=n).steps[0].q_per_m) for n in (0, 1)]
     nearest = int(np.argmin(q))
     between = ALL.replace({"sampling.dmin_angstrom": 2e10 / sum(q)})
-    steps = nb.tracer(between, FACTORS, backend=backend).trace((4, 3), limit=None).steps
+    steps = nb.prepare(between, FACTORS, backend=backend).trace((4, 3), limit=None).steps
     assert {step.source for step in steps if step.sub_fast == step.sub_slow == 0} == {nearest}
     assert traced(backend, between, source=1 - nearest, subpixel=(0, 0)).steps == ()
 
@@ -194,7 +194,7 @@ def test_interpolation_ends_with_the_latch(backend: str) -> None:
     )
     grid = 10.0 + np.arange(343.0).reshape(7, 7, 7) % 13.0
     table = nb.StructureFactors.from_grid(grid, (-3, -3, -3), default_f=1.0)
-    tracer = nb.tracer(experiment, table, backend=backend)
+    tracer = nb.prepare(experiment, table, backend=backend)
     nearest = [
         [step.f_cell in {*grid.ravel(), 1.0} for step in tracer.trace((5, slow), limit=None).steps]
         for slow in range(9)
@@ -211,7 +211,7 @@ def test_a_lattice_factor_of_zero_ends_the_step(backend: str) -> None:
     wet = ALL.replace({"crystal.shape": "tophat_hkl", "crystal.shape_fudge": 0.25})
     dry = wet.replace({"crystal.water_um": 0.0})
     for experiment, f_of_dark in ((wet, 50.0), (dry, 0.0)):
-        steps = nb.tracer(experiment, FACTORS, backend=backend).trace((4, 3), limit=None).steps
+        steps = nb.prepare(experiment, FACTORS, backend=backend).trace((4, 3), limit=None).steps
         assert {step.f_latt for step in steps} == {0.0, 60.0}
         assert {step.f_cell for step in steps if step.f_latt == 60.0} == {50.0}
         assert {(step.f_cell, step.term) for step in steps if step.f_latt == 0.0} == {
@@ -255,7 +255,7 @@ def test_the_last_of_everything_is_accepted() -> None:
 @pytest.mark.parametrize("limit", [-1, 1.5, "all"])
 def test_limits_that_are_refused(limit: Any) -> None:
     with pytest.raises(nb.ConfigError, match=r"^limit: got .*, need an integer >= 0, or None$"):
-        nb.tracer(ALL, FACTORS).trace((0, 0), limit=limit)
+        nb.prepare(ALL, FACTORS).trace((0, 0), limit=limit)
 
 
 def test_more_steps_than_memory_are_refused() -> None:
@@ -265,25 +265,23 @@ def test_more_steps_than_memory_are_refused() -> None:
         sampling=nb.Sampling(oversample=40000),
     )
     with pytest.raises(nb.ResourceError, match="trace of 1600000000 steps"):
-        nb.tracer(huge, FACTORS).trace((0, 0), limit=None)
+        nb.prepare(huge, FACTORS).trace((0, 0), limit=None)
 
 
 def test_options_belong_to_their_backend() -> None:
-    assert nb.trace(ALL, FACTORS, pixel=(0, 0), kernel="exact").is_lit
-    with pytest.raises(nb.ConfigError, match=r"^device: got 'cpu', need no value: the backend 'c'"):
-        nb.tracer(ALL, FACTORS, device="cpu")
+    assert nb.trace(ALL, FACTORS, pixel=(0, 0), backend=nb.CEngine(kernel="exact")).is_lit
     with pytest.raises(nb.BackendError, match="no backend 'd'"):
         nb.trace_phi(ALL, FACTORS, pixel=(0, 0), backend="d")
 
 
 def test_single_precision_has_the_bits_of_its_own_image() -> None:
     pytest.importorskip("torch", reason="PyTorch is not installed (extra: torch)")
-    image = nb.simulate(ALL, FACTORS, backend="torch", dtype="float32").image
-    tracer = nb.tracer(ALL, FACTORS, backend="torch", device="cpu", dtype="float32")
+    image = nb.simulate(ALL, FACTORS, backend=nb.TorchEngine(dtype="float32")).image
+    tracer = nb.prepare(ALL, FACTORS, backend=nb.TorchEngine("cpu", "float32"))
     for slow, fast in np.ndindex(image.shape):
         assert np.float32(tracer.trace((fast, slow)).pixel_float) == image[slow, fast]
     exact = traced("torch").steps[0]
-    single = nb.trace(ALL, FACTORS, pixel=(4, 3), backend="torch", dtype="float32").steps[0]
+    single = nb.trace(ALL, FACTORS, pixel=(4, 3), backend=nb.TorchEngine(dtype="float32")).steps[0]
     assert dataclasses.replace(single, term=0.0, running_sum=0.0) == dataclasses.replace(
         exact, term=0.0, running_sum=0.0
     )

@@ -1,89 +1,45 @@
-"""The engines that render, by name; an engine is imported when it is first asked for."""
+"""The engines that render, by name; an engine is imported when it is first asked for.
+
+Other packages add theirs with an entry point of the group `GROUP`: its name is the backend's, its
+object a class whose instances are `Engine`s::
+
+    [project.entry-points."nanobragg_hybrid.engines"]
+    mine = "my_package.engine:MyEngine"
+"""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from nanobragg_hybrid.base.errors import BackendError, ConfigError
-from nanobragg_hybrid.model.experiment import Experiment
-from nanobragg_hybrid.model.quirks import Quirks
-from nanobragg_hybrid.model.result import SimulationResult
-from nanobragg_hybrid.model.structure_factors import StructureFactors
+from nanobragg_hybrid.engines.protocol import Engine
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from importlib.metadata import EntryPoint
 
-    from nanobragg_hybrid.model.trace import StepChoice, Trace
-
-ProgressCallback = Callable[[int, int], object]
-"""Called now and then with the rows done and the rows in all; returning False stops."""
+GROUP: Final = "nanobragg_hybrid.engines"
 
 
-class PixelTracer(Protocol):
-    """Traces pixels of one experiment, for which everything is set up once."""
+class EngineClass(Protocol):
+    """A class whose instances are engines."""
 
-    @property
-    def info(self) -> Mapping[str, Any]:
-        """What was chosen and derived, as `SimulationResult.info`."""
-        ...
+    name: str
+    options: tuple[str, ...]
 
-    def trace(self, fast: int, slow: int, choice: StepChoice, limit: int) -> Trace:
-        """One pixel's chain with the first `limit` steps of a choice.
-
-        Pixel and indices are inside the image and the experiment's loops.
-        """
-        ...
-
-
-class Backend(Protocol):
-    """What an engine's module offers."""
-
-    def render(
-        self,
-        experiment: Experiment,
-        structure_factors: StructureFactors,
-        *,
-        quirks: Quirks,
-        threads: int | None = None,
-        progress: ProgressCallback | None = None,
-        unrounded: bool = False,
-        **options: Any,
-    ) -> SimulationResult:
-        """Renders one image; see `simulate`.  `options`: those of `backend_options`."""
-        ...
-
-    def tracer(
-        self,
-        experiment: Experiment,
-        structure_factors: StructureFactors,
-        *,
-        quirks: Quirks,
-        **options: Any,
-    ) -> PixelTracer:
-        """Sets up an experiment for traces of its pixels; see `tracing.tracer`."""
-        ...
-
-    def structure_factors_at(
-        self, structure_factors: StructureFactors, hkl: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """What the engine takes, without interpolation, at whole indices (model 6.5).
-
-        hkl: float64, shape (n, 3).  The result has shape (n,).
-        """
-        ...
+    def __call__(self, **options: Any) -> Engine: ...
 
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """Where an engine is; what else its `render` takes; the library and the extra it needs."""
+    """Where an engine's class is, and the library that it needs."""
 
     module: str
-    options: tuple[str, ...] = ()
+    name: str
     needs: str = ""
 
 
@@ -91,58 +47,89 @@ PYTORCH_IS_MISSING: Final = (
     'the torch backend needs PyTorch, which is not installed: pip install "nanobragg-hybrid[torch]"'
 )
 
-_BACKENDS: Final = MappingProxyType(
+_OWN: Final = MappingProxyType(
     {
-        "c": _Entry("nanobragg_hybrid.engines.c.engine", ("kernel",)),
-        "torch": _Entry("nanobragg_hybrid.engines.torch.engine", ("device", "dtype"), "torch"),
-        "reference": _Entry("nanobragg_hybrid.engines.external.engine", ("c_bin",)),
+        "c": _Entry("nanobragg_hybrid.engines.c.engine", "CEngine"),
+        "torch": _Entry("nanobragg_hybrid.engines.torch.engine", "TorchEngine", "torch"),
+        "reference": _Entry("nanobragg_hybrid.engines.external.engine", "ExternalEngine"),
     }
 )
 
 
 def available_backends() -> tuple[str, ...]:
-    """The names that `simulate` knows."""
-    return tuple(_BACKENDS)
+    """The names that `simulate` knows: ours, then those that other packages have added."""
+    return (*_OWN, *(name for name in _added() if name not in _OWN))
 
 
-def backend_options(name: str) -> tuple[str, ...]:
-    """Names of the options that an engine takes beyond those that all take; BackendError as
-    `get_backend`."""
-    return _entry(name).options
-
-
-def own_options(backend: str, given: dict[str, object]) -> dict[str, object]:
-    """The options that are not None, if the backend takes them; else ConfigError."""
-    options = {name: value for name, value in given.items() if value is not None}
-    for name, value in options.items():
-        if name not in backend_options(backend):
-            raise ConfigError(name, value, f"no value: the backend {backend!r} does not take it")
-    return options
-
-
-def get_backend(name: str) -> Backend:
-    """The engine of this name.
+def engine_class(name: str) -> EngineClass:
+    """The engine of this name, as a class whose instances hold its options.
 
     Raises `BackendError` for an unknown name, naming the known ones, and for an engine that cannot
     be imported, saying what to install.
     """
-    entry = _entry(name)
-    if entry.needs:
-        from importlib.util import find_spec
-
-        if find_spec(entry.needs) is None:
-            raise BackendError(PYTORCH_IS_MISSING)
+    entry = _OWN.get(name)
+    if entry is None:
+        return _added_class(name)
+    if entry.needs and not _is_installed(entry.needs):
+        raise BackendError(PYTORCH_IS_MISSING)
     try:
-        module = importlib.import_module(entry.module)
+        found = getattr(importlib.import_module(entry.module), entry.name)
     except ImportError as error:
         raise BackendError(
             f"backend {name!r} cannot be imported ({error}); was the package built and installed?"
         ) from error
-    return cast(Backend, module)
+    return cast(EngineClass, found)
 
 
-def _entry(name: str) -> _Entry:
-    if name not in _BACKENDS:
+def make_engine(backend: str | Engine, options: Mapping[str, object] | None = None) -> Engine:
+    """The engine of a name, with those of `options` that are not None; or the engine given.
+
+    Raises `ConfigError` for an option that the engine does not take, and as `engine_class`.
+    """
+    if not isinstance(backend, str):
+        is_class: bool = isinstance(backend, type)
+        is_engine: bool = isinstance(backend, Engine)
+        if is_class or not is_engine:
+            raise ConfigError("backend", backend, "a name, or an engine such as CEngine()")
+        return backend
+    made = engine_class(backend)
+    given = {name: value for name, value in (options or {}).items() if value is not None}
+    for name, value in given.items():
+        if name not in made.options:
+            raise ConfigError(name, value, f"no value: the backend {backend!r} does not take it")
+    return made(**given)
+
+
+def _is_installed(library: str) -> bool:
+    if library in sys.modules:
+        return sys.modules[library] is not None
+    from importlib.util import find_spec
+
+    return find_spec(library) is not None
+
+
+def _added() -> dict[str, EntryPoint]:
+    """The entry points of other packages, by name."""
+    from importlib.metadata import entry_points
+
+    return {point.name: point for point in entry_points(group=GROUP)}
+
+
+def _added_class(name: str) -> EngineClass:
+    added = _added()
+    if name not in added:
         known = ", ".join(available_backends())
         raise BackendError(f"no backend {name!r} in this version; available: {known}")
-    return _BACKENDS[name]
+    try:
+        found = added[name].load()
+    except Exception as error:  # whatever another package's import raises
+        raise BackendError(
+            f"backend {name!r} of {added[name].value} cannot be imported: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    missing = [part for part in ("options", "prepare", "memory_needed") if not hasattr(found, part)]
+    if missing:
+        raise BackendError(
+            f"backend {name!r} of {added[name].value} is no engine: it lacks {', '.join(missing)}"
+        )
+    return cast(EngineClass, found)

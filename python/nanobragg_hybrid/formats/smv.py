@@ -13,7 +13,7 @@ import sys
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from nanobragg_hybrid.base.arrays import as_buffer, as_ndarray
 from nanobragg_hybrid.base.atomic import Destination, atomic_write
@@ -26,6 +26,7 @@ from nanobragg_hybrid.formats.numbers import c_atof
 from nanobragg_hybrid.formats.rows import image_buffer, write_rows
 from nanobragg_hybrid.formats.text import file_size, open_binary
 from nanobragg_hybrid.model.quirks import Quirks
+from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,25 +76,24 @@ class SmvHeader(Record):
     twotheta_deg: float
 
     @classmethod
-    def from_plan_info(cls, info: Mapping[str, Any]) -> SmvHeader:
-        """The header for an image of a plan, from the fields of the C library's `nbh_plan_info`."""
-        origin_x, origin_y, origin_z = (float(value) for value in info["dials_origin_mm"])
+    def from_plan(cls, plan: ResolvedPlan) -> SmvHeader:
+        """The header for an image of a plan."""
         return cls(
-            pixel_size_m=info["pixel_size_m"],
-            distance_m=info["distance_m"],
-            wavelength_angstrom=info["wavelength_m"] * 1e10,
-            beam_x_m=info["beam_x_m"],
-            beam_y_m=info["beam_y_m"],
-            beam_fast_m=info["beam_fast_m"],
-            beam_slow_m=info["beam_slow_m"],
-            size_slow_m=info["size_slow_m"],
-            dials_origin_mm=(origin_x, origin_y, origin_z),
-            org_x_px=info["org_x_px"],
-            org_y_px=info["org_y_px"],
-            close_distance_m=info["close_distance_m"],
-            phi_deg=info["phi_rad"] * RTD,
-            osc_deg=info["osc_rad"] * RTD,
-            twotheta_deg=info["twotheta_rad"] * RTD,
+            pixel_size_m=plan.pixel_size_m,
+            distance_m=plan.distance_m,
+            wavelength_angstrom=plan.wavelength_m * 1e10,
+            beam_x_m=plan.beam_x_m,
+            beam_y_m=plan.beam_y_m,
+            beam_fast_m=plan.beam_fast_m,
+            beam_slow_m=plan.beam_slow_m,
+            size_slow_m=plan.size_slow_m,
+            dials_origin_mm=plan.dials_origin_mm,
+            org_x_px=plan.org_x_px,
+            org_y_px=plan.org_y_px,
+            close_distance_m=plan.close_distance_m,
+            phi_deg=plan.phi_rad * RTD,
+            osc_deg=plan.osc_rad * RTD,
+            twotheta_deg=plan.twotheta_rad * RTD,
         )
 
 

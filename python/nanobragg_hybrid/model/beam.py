@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from nanobragg_hybrid.base.constants import DEFAULT_FLUENCE_PHOTONS_PER_M2
@@ -118,3 +119,11 @@ class Beam(Record):
 
     def __post_init__(self) -> None:
         check_fields(self, "beam")
+
+    @property
+    def source_candidates(self) -> int:
+        """The sources given, or the grid points of those whose numbers are given (model 5.2)."""
+        if self.sources is not None:
+            return len(self.sources)
+        counts = (self.divergence_h_steps, self.divergence_v_steps, self.dispersion_steps)
+        return math.prod(count or 1 for count in counts)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from nanobragg_hybrid.base.constants import DEFAULT_MOSAIC_SEED
 from nanobragg_hybrid.base.record import Record
-from nanobragg_hybrid.model.conventions import SHAPE_NUMBERS, Shape
+from nanobragg_hybrid.model.conventions import SHAPES, Shape
 from nanobragg_hybrid.model.validate import (
     COUNT,
     FINITE,
@@ -71,7 +71,7 @@ class Crystal(Record):
     size_mm: tuple[float | None, float | None, float | None] = field(
         default=(None, None, None), metadata=meta(Items(3, Optional(POSITIVE)), "mm")
     )
-    shape: Shape = field(default="square", metadata=meta(Choice(tuple(SHAPE_NUMBERS))))
+    shape: Shape = field(default="square", metadata=meta(Choice(SHAPES)))
     shape_fudge: float = field(default=1.0, metadata=meta(FINITE))
     mosaic_spread_deg: float | None = field(
         default=None, metadata=meta(Optional(NOT_NEGATIVE), "deg")

@@ -9,7 +9,7 @@ from nanobragg_hybrid.base.constants import INT32_MAX
 from nanobragg_hybrid.base.errors import ConfigError, Description
 from nanobragg_hybrid.base.record import Record
 from nanobragg_hybrid.base.units import mm_to_m
-from nanobragg_hybrid.model.conventions import CONVENTION_NUMBERS, PIVOT_NUMBERS, Convention, Pivot
+from nanobragg_hybrid.model.conventions import CONVENTIONS, PIVOTS, Convention, Pivot
 from nanobragg_hybrid.model.mask import Mask
 from nanobragg_hybrid.model.validate import (
     COUNT,
@@ -72,10 +72,8 @@ class Detector(Record):
     mask has another shape.
     """
 
-    convention: Convention = field(
-        default="mosflm", metadata=meta(Choice(tuple(CONVENTION_NUMBERS)))
-    )
-    pivot: Pivot | None = field(default=None, metadata=meta(Optional(Choice(tuple(PIVOT_NUMBERS)))))
+    convention: Convention = field(default="mosflm", metadata=meta(Choice(CONVENTIONS)))
+    pivot: Pivot | None = field(default=None, metadata=meta(Optional(Choice(PIVOTS))))
     fast_axis: tuple[float, float, float] | None = field(
         default=None, metadata=meta(Optional(DIRECTION))
     )

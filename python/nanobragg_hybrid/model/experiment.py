@@ -74,7 +74,7 @@ class Experiment(Record):
         """A copy in which "choose for me" fields hold what the C engine's plan chose.
 
         `quirks`: all on if None.  It renders as this experiment does; which fields cannot be filled
-        without changing the image, and stay None, says `run.resolve.resolved_from_info`.
+        without changing the image, and stay None, says `run.resolve.resolved_from_plan`.
         Raises what the engine raises for an experiment that cannot be rendered.
         """
         resolved: Experiment = work_of("Experiment.resolved")(self, quirks)

@@ -2,40 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from nanobragg_hybrid.model.conventions import convention_name, pivot_name
 from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.quirks import Quirks
+from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
 
 
 def quirks_that_mattered(
-    experiment: Experiment, quirks: Quirks, info: Mapping[str, Any]
+    experiment: Experiment, quirks: Quirks, plan: ResolvedPlan
 ) -> tuple[str, ...]:
     """Names of the quirks that are on and could have changed the pixel values, in ledger order.
 
-    `experiment` is as the user gave it, before missing seeds were filled in; `info` holds the
-    members of `nbh_plan_info` by name.  Quirks of the command line and of file readers act before
-    there is an experiment, and quirks of reports and headers change no pixel: they are never named.
+    `experiment` is as the user gave it, before missing seeds were filled in.  Quirks of the command
+    line and of file readers act before there is an experiment, and quirks of reports and headers
+    change no pixel: they are never named.
     """
-    could = _image_effects(experiment, quirks, info)
+    could = _image_effects(experiment, quirks, plan)
     return tuple(name for name in quirks.names_on if could.get(name, False))
 
 
-def _image_effects(
-    experiment: Experiment, quirks: Quirks, info: Mapping[str, Any]
-) -> dict[str, bool]:
+def _image_effects(experiment: Experiment, quirks: Quirks, plan: ResolvedPlan) -> dict[str, bool]:
     beam, crystal, detector = experiment.beam, experiment.crystal, experiment.detector
     sampling = experiment.sampling
-    first = 0.0 if quirks.phi_left_edge or info["osc_rad"] == 0.0 else 0.5
-    phi = [info["phi_rad"] + info["phi_step_rad"] * (first + n) for n in range(info["phi_steps"])]
-    cuts_sub_pixels = sampling.dmin_angstrom > 0.0 and info["oversample"] > 1
-    layers, thickness = info["sensor_layers"], info["sensor_thickness_m"]
+    first = 0.0 if quirks.phi_left_edge or plan.osc_rad == 0.0 else 0.5
+    phi = [plan.phi_rad + plan.phi_step_rad * (first + n) for n in range(plan.phi_steps)]
+    cuts_sub_pixels = sampling.dmin_angstrom > 0.0 and plan.oversample > 1
+    layers, thickness = plan.sensor_layers, plan.sensor_thickness_m
     weights = {source.weight for source in beam.sources or ()}
     right_angles = crystal.cell_deg.count(90.0)
-    is_custom = convention_name(info["convention"]) == "custom"
-    pivot = pivot_name(info["pivot"])
+    is_custom = plan.convention == "custom"
     return {
         "phi_carryover": 0.0 in phi and any(phi),
         "oversample_running_product": (
@@ -43,13 +37,13 @@ def _image_effects(
         ),
         "thick_last_layer": layers > 1 and not sampling.oversample_thick,
         "polar_first_source": (
-            (info["source_count"] > 1 or cuts_sub_pixels)
+            (plan.source_count > 1 or cuts_sub_pixels)
             and beam.polarization_correction
             and not sampling.oversample_polar
         ),
-        "interpolation_latch": bool(info["interpolate"]),
+        "interpolation_latch": plan.interpolate,
         "water_background": crystal.water_um > 0.0,
-        "layer_overshoot": info["sensor_layer_step_m"] * layers != thickness,
+        "layer_overshoot": plan.sensor_layer_step_m * layers != thickness,
         "curved_detector_axes": detector.curved,
         "source_weights_ignored": len(weights) > 1,
         "triclinic_cell": (
@@ -64,16 +58,14 @@ def _image_effects(
             and experiment.output.noise_seed is not None
         ),
         "custom_convention_switch": is_custom and detector.convention != "custom",
-        "pivot_flag_ignored": detector.pivot not in (None, pivot),
+        "pivot_flag_ignored": detector.pivot not in (None, plan.pivot),
         "pix0_ignored": detector.pix0_m is not None,
-        "near_point_ignored": _a_centre_is_ignored(experiment, info, is_custom, pivot),
-        "phi_left_edge": info["osc_rad"] > 0.0,
+        "near_point_ignored": _a_centre_is_ignored(experiment, plan, is_custom),
+        "phi_left_edge": plan.osc_rad > 0.0,
     }
 
 
-def _a_centre_is_ignored(
-    experiment: Experiment, info: Mapping[str, Any], is_custom: bool, pivot: str
-) -> bool:
+def _a_centre_is_ignored(experiment: Experiment, plan: ResolvedPlan, is_custom: bool) -> bool:
     """Whether a beam centre or near point was given that model 3 does not use."""
     detector = experiment.detector
 
@@ -85,9 +77,9 @@ def _a_centre_is_ignored(
     near_given = close_given or given("org_x_px", "org_y_px")
     if is_custom:
         # Takes one for the other, which is another point unless the beam is along the normal.
-        is_tilted = info["beam_direction"] != info["normal_axis"]
-        is_other = near_given if pivot == "beam" else beam_given
+        is_tilted = plan.beam_direction != plan.normal_axis
+        is_other = near_given if plan.pivot == "beam" else beam_given
         return (beam_given and near_given) or (is_tilted and is_other)
-    if pivot == "beam":
+    if plan.pivot == "beam":
         return near_given
     return beam_given or close_given

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from nanobragg_hybrid.base.units import (
@@ -16,24 +16,22 @@ from nanobragg_hybrid.base.units import (
     percent_to_fraction,
     um_to_m,
 )
-from nanobragg_hybrid.engines.c.engine import plan_for
+from nanobragg_hybrid.engines.c.engine import CEngine
 from nanobragg_hybrid.model.beam import Beam
-from nanobragg_hybrid.model.conventions import convention_name, pivot_name
 from nanobragg_hybrid.model.crystal import Crystal
 from nanobragg_hybrid.model.detector import Detector
 from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.goniometer import Goniometer
 from nanobragg_hybrid.model.quirks import Quirks
+from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
 from nanobragg_hybrid.model.sampling import Sampling
 from nanobragg_hybrid.model.structure_factors import StructureFactors
 
-Info = Mapping[str, Any]
 
-
-def resolved_from_info(experiment: Experiment, info: Info, quirks: Quirks) -> Experiment:
+def resolved_from_plan(experiment: Experiment, plan: ResolvedPlan, quirks: Quirks) -> Experiment:
     """The experiment with its "choose for me" fields filled from the plan.
 
-    `info` holds the members of `nbh_plan_info` by name.  The result renders to the same image with
+    The result renders to the same image with
     the same quirks, and so these stay None where they were:
 
     - a range, step or layer count that given explicitly would mean something else, or that no
@@ -57,28 +55,28 @@ def resolved_from_info(experiment: Experiment, info: Info, quirks: Quirks) -> Ex
     """
     return dataclasses.replace(
         experiment,
-        beam=_beam(experiment.beam, info),
-        crystal=_crystal(experiment.crystal, info),
-        goniometer=_goniometer(experiment.goniometer, info),
-        detector=_detector(experiment.detector, info, quirks),
-        sampling=_sampling(experiment, info),
+        beam=_beam(experiment.beam, plan),
+        crystal=_crystal(experiment.crystal, plan),
+        goniometer=_goniometer(experiment.goniometer, plan),
+        detector=_detector(experiment.detector, plan, quirks),
+        sampling=_sampling(experiment, plan),
     )
 
 
 def resolved(experiment: Experiment, quirks: Quirks | None = None) -> Experiment:
     """The experiment with its "choose for me" fields filled; see `Experiment.resolved`."""
     quirks = Quirks() if quirks is None else quirks
-    plan = plan_for(experiment, StructureFactors.constant(0.0), quirks)
-    return resolved_from_info(experiment, plan.info(), quirks)
+    run = CEngine().prepare(experiment, StructureFactors.constant(0.0), quirks)
+    return resolved_from_plan(experiment, run.plan, quirks)
 
 
-def _beam(beam: Beam, info: Info) -> Beam:
-    changes: dict[str, Any] = {"fluence_photons_per_m2": info["fluence_photons_per_m2"]}
+def _beam(beam: Beam, plan: ResolvedPlan) -> Beam:
+    changes: dict[str, Any] = {"fluence_photons_per_m2": plan.fluence_photons_per_m2}
     for axis in ("h", "v"):
         count, span, step = (
-            info[f"divergence_{axis}_steps"],
-            info[f"divergence_{axis}_rad"],
-            info[f"divergence_{axis}_step_rad"],
+            getattr(plan, f"divergence_{axis}_steps"),
+            getattr(plan, f"divergence_{axis}_rad"),
+            getattr(plan, f"divergence_{axis}_step_rad"),
         )
         changes[f"divergence_{axis}_steps"] = count
         changes[f"divergence_{axis}_mrad"] = _filled(
@@ -88,9 +86,9 @@ def _beam(beam: Beam, info: Info) -> Beam:
         if span > 0.0 and (count == 1 or step != span / (count - 1)):
             given_step = _filled(given_step, mrad_to_rad, step, step * 1000.0)
         changes[f"divergence_{axis}_step_mrad"] = given_step
-    fraction, count = info["dispersion_fraction"], info["dispersion_steps"]
+    fraction, count = plan.dispersion_fraction, plan.dispersion_steps
     # Without a range the step is range/count, which no range and count give again.
-    if fraction == 0.0 or (count > 1 and info["dispersion_step"] == fraction / (count - 1)):
+    if fraction == 0.0 or (count > 1 and plan.dispersion_step == fraction / (count - 1)):
         changes["dispersion_steps"] = count
         changes["dispersion_percent"] = _filled(
             beam.dispersion_percent, percent_to_fraction, fraction, fraction * 100.0
@@ -98,17 +96,17 @@ def _beam(beam: Beam, info: Info) -> Beam:
     return dataclasses.replace(beam, **changes)
 
 
-def _crystal(crystal: Crystal, info: Info) -> Crystal:
-    spread = info["mosaic_spread_rad"]
+def _crystal(crystal: Crystal, plan: ResolvedPlan) -> Crystal:
+    spread = plan.mosaic_spread_rad
     return dataclasses.replace(
         crystal,
         mosaic_spread_deg=_filled(crystal.mosaic_spread_deg, deg_to_rad, spread, spread * RTD),
-        mosaic_domains=info["mosaic_domains"],
+        mosaic_domains=plan.mosaic_domains,
     )
 
 
-def _goniometer(goniometer: Goniometer, info: Info) -> Goniometer:
-    count, span, step = info["phi_steps"], info["osc_rad"], info["phi_step_rad"]
+def _goniometer(goniometer: Goniometer, plan: ResolvedPlan) -> Goniometer:
+    count, span, step = plan.phi_steps, plan.osc_rad, plan.phi_step_rad
     step_deg = goniometer.phi_step_deg
     if step_deg is None:
         step_deg = exact_inverse(deg_to_rad, step, step * RTD)
@@ -122,25 +120,26 @@ def _goniometer(goniometer: Goniometer, info: Info) -> Goniometer:
     )
 
 
-def _detector(detector: Detector, info: Info, quirks: Quirks) -> Detector:
+def _detector(detector: Detector, plan: ResolvedPlan, quirks: Quirks) -> Detector:
     changes: dict[str, Any] = {
-        "convention": convention_name(info["convention"]),
-        "pivot": pivot_name(info["pivot"]),
+        "convention": plan.convention,
+        "pivot": plan.pivot,
     }
     lengths = ["size_fast", "size_slow"]
     if quirks.near_point_ignored or _beam_centre_places(detector, changes["pivot"]):
         lengths += ["beam_x", "beam_y"]
     for name in lengths:
-        length = info[f"{name}_m"]
+        length = getattr(plan, f"{name}_m")
         given = getattr(detector, f"{name}_mm")
         changes[f"{name}_mm"] = _filled(given, mm_to_m, length, length * 1000.0)
     for axis in ("fast", "slow"):
-        if info["pixel_size_m"] * info[f"n_{axis}"] == info[f"size_{axis}_m"]:
-            changes[f"n_{axis}"] = info[f"n_{axis}"]
-    upright = info["close_distance_m"] == info["distance_m"] == mm_to_m(detector.distance_mm)
+        pixels = getattr(plan, f"n_{axis}")
+        if plan.pixel_size_m * pixels == getattr(plan, f"size_{axis}_m"):
+            changes[f"n_{axis}"] = pixels
+    upright = plan.close_distance_m == plan.distance_m == mm_to_m(detector.distance_mm)
     if upright and detector.close_distance_mm is None:
         changes["close_distance_mm"] = detector.distance_mm
-    changes.update(_sensor(detector, info, quirks))
+    changes.update(_sensor(detector, plan, quirks))
     return dataclasses.replace(detector, **changes)
 
 
@@ -152,18 +151,18 @@ def _beam_centre_places(detector: Detector, pivot: str) -> bool:
     return pivot == "beam" or (detector.beam_x_mm, detector.beam_y_mm) != (None, None)
 
 
-def _sensor(detector: Detector, info: Info, quirks: Quirks) -> dict[str, Any]:
-    count, thickness = info["sensor_layers"], info["sensor_thickness_m"]
+def _sensor(detector: Detector, plan: ResolvedPlan, quirks: Quirks) -> dict[str, Any]:
+    count, thickness = plan.sensor_layers, plan.sensor_thickness_m
     changes: dict[str, Any] = {}
     # With the quirk layer_overshoot on, two layers that were chosen are thickness/2 each, and two
     # that were asked for are thickness each.
     spaces = max(count - 1, 1) if quirks.layer_overshoot else count
-    if info["sensor_layer_step_m"] == thickness / spaces:
+    if plan.sensor_layer_step_m == thickness / spaces:
         changes["sensor_layers"] = count
         changes["sensor_thickness_um"] = _filled(
             detector.sensor_thickness_um, um_to_m, thickness, thickness * 1e6
         )
-    attenuation = info["sensor_attenuation_per_m"]
+    attenuation = plan.sensor_attenuation_per_m
     if detector.sensor_attenuation_depth_um is None and attenuation > 0.0:
         changes["sensor_attenuation_depth_um"] = exact_inverse(
             attenuation_depth_um_to_per_m, attenuation, 1e6 / attenuation
@@ -171,13 +170,13 @@ def _sensor(detector: Detector, info: Info, quirks: Quirks) -> dict[str, Any]:
     return changes
 
 
-def _sampling(experiment: Experiment, info: Info) -> Sampling:
+def _sampling(experiment: Experiment, plan: ResolvedPlan) -> Sampling:
     sampling = experiment.sampling
-    changes: dict[str, Any] = {"oversample": info["oversample"]}
+    changes: dict[str, Any] = {"oversample": plan.oversample}
     if sampling.interpolate is None:
-        by_table = not info["interpolate"] and min(experiment.crystal.n_cells) <= 2.0
-        changes["interpolate"] = None if by_table else bool(info["interpolate"])
-    roi = tuple(info[f"roi_{bound}"] for bound in ("fast_min", "fast_max", "slow_min", "slow_max"))
+        by_table = not plan.interpolate and min(experiment.crystal.n_cells) <= 2.0
+        changes["interpolate"] = None if by_table else plan.interpolate
+    roi = plan.roi
     if roi[0] <= roi[1] and roi[2] <= roi[3]:
         changes["roi"] = roi
     return dataclasses.replace(sampling, **changes)

@@ -22,10 +22,10 @@ from nanobragg_hybrid.base.errors import NanobraggError
 from nanobragg_hybrid.base.host import usable_cores
 from nanobragg_hybrid.cli.bench.whole_process import compare
 from nanobragg_hybrid.cli.bench.workloads import Workload, series, workloads
-from nanobragg_hybrid.engines.c.engine import Plan
 from nanobragg_hybrid.engines.c.libnbh import available_kernels, build_info
+from nanobragg_hybrid.engines.c.plan import Plan
 from nanobragg_hybrid.formats.text import read_text
-from nanobragg_hybrid.model.conventions import kernel_name
+from nanobragg_hybrid.model.conventions import Kernel
 from nanobragg_hybrid.model.quirks import Quirks
 
 Clock = Callable[[], float]
@@ -86,7 +86,7 @@ def kernel_figures(
     figures = []
     for workload in chosen:
         plans = {name: _plan(workload, name) for name in names}
-        used = {name: kernel_name(plan.info()["kernel"]) for name, plan in plans.items()}
+        used = {name: plan.resolved().kernel for name, plan in plans.items()}
         covered = [name for name in names if used[name] == name]
         steps = _steps(plans["exact"])
         times = _alternate({name: plans[name] for name in covered}, runs, clock)
@@ -98,7 +98,7 @@ def kernel_figures(
             {
                 "workload": workload.name,
                 "steps": steps,
-                "kernel_chosen": kernel_name(_plan(workload, "auto").info()["kernel"]),
+                "kernel_chosen": _plan(workload, "auto").resolved().kernel,
                 "ns_per_step": ns,
                 "spread": {name: _spread(each) for name, each in times.items()},
                 "share_redone": share,
@@ -182,7 +182,7 @@ def share_redone(workload: Workload) -> float:
     plan = _plan(
         workload._replace(experiment=workload.experiment.replace({"sampling.roi": region})), "auto"
     )
-    if kernel_name(plan.info()["kernel"]) == "exact":
+    if plan.resolved().kernel == "exact":
         return 1.0
     low, high = (bound[slow, fast].astype(np.float32) for bound in plan.intervals())
     return float(np.mean(~(low == high)))
@@ -197,13 +197,13 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def _plan(workload: Workload, kernel: str) -> Plan:
+def _plan(workload: Workload, kernel: Kernel) -> Plan:
     return Plan(workload.experiment, workload.structure_factors, Quirks(), kernel)
 
 
 def _steps(plan: Plan) -> int:
-    info = plan.info()
-    return int(info["n_fast"] * info["n_slow"] * info["steps"] * info["sensor_layers"])
+    chosen = plan.resolved()
+    return chosen.n_fast * chosen.n_slow * chosen.steps * chosen.sensor_layers
 
 
 def _alternate(plans: dict[str, Plan], runs: int, clock: Clock) -> dict[str, list[float]]:

@@ -122,7 +122,7 @@ def _dispatch(asked: argparse.Namespace, words: Sequence[str], args: Sequence[st
 def _sides(asked: argparse.Namespace) -> list[Side]:
     """A and B; for the recorded suite B alone."""
     has_reference = bool(asked.c_bin or os.environ.get("NB_C_BIN"))
-    wanted = {"c_bin": asked.c_bin, "device": asked.device, "dtype": asked.dtype}
+    wanted = {"executable": asked.c_bin, "device": asked.device, "dtype": asked.dtype}
     recorded = asked.suite == "golden"
     backends = {
         "a": asked.a or ("reference" if has_reference else "c"),
@@ -131,7 +131,7 @@ def _sides(asked: argparse.Namespace) -> list[Side]:
     if recorded:
         del backends["a"]
     for option, backend in (("c_bin", "reference"), ("device", "torch"), ("dtype", "torch")):
-        if wanted[option] is not None and backend not in backends.values():
+        if getattr(asked, option) is not None and backend not in backends.values():
             raise UsageProblemError(f"{option_name(option)}: neither side is {backend!r}")
     both = asked.quirks or "nanobragg"
     quirks = {"a": asked.quirks_a or both, "b": asked.quirks_b or both}

@@ -14,7 +14,8 @@ from nanobragg_hybrid.base.errors import CommandLineError, ExecutableError, Nano
 from nanobragg_hybrid.cli.nanobragg.inputs import Input, Warn, read_input
 from nanobragg_hybrid.cli.nanobragg.log import Log
 from nanobragg_hybrid.cli.nanobragg.options import nanobragg_words
-from nanobragg_hybrid.engines.registry import backend_options, get_backend
+from nanobragg_hybrid.engines.protocol import Engine
+from nanobragg_hybrid.engines.registry import engine_class, make_engine
 from nanobragg_hybrid.model.quirks import Quirks
 from nanobragg_hybrid.model.seeds import with_clock_seeds
 from nanobragg_hybrid.run.quirk_effects import quirks_that_mattered
@@ -25,12 +26,17 @@ if TYPE_CHECKING:
 
 
 class Side(NamedTuple):
-    """Who renders, with which quirks, and the options of `simulate` that it takes."""
+    """Who renders, with which quirks and how many threads (None: all cores)."""
 
     label: str  # a or b
-    backend: str
+    engine: Engine
     quirks: Quirks
-    options: Mapping[str, Any]
+    threads: int | None
+
+    @property
+    def backend(self) -> str:
+        """The engine's name."""
+        return self.engine.name
 
 
 class SideRun(NamedTuple):
@@ -63,9 +69,9 @@ def make_side(
     label: str, backend: str, quirks: str, wanted: Mapping[str, Any], threads: int | None
 ) -> Side:
     """A side with those options of `wanted` that its backend takes."""
-    known = backend_options(backend)
-    options = {name: value for name, value in wanted.items() if name in known and value is not None}
-    return Side(label, backend, Quirks.parse(quirks), {**options, "threads": threads})
+    known = engine_class(backend).options
+    own = {name: value for name, value in wanted.items() if name in known}
+    return Side(label, make_engine(backend, own), Quirks.parse(quirks), threads)
 
 
 def read_sides(
@@ -89,15 +95,18 @@ def run_side(side: Side, given: Input, now_s: float) -> SideRun:
     asked = given.command.experiment
     experiment = with_clock_seeds(asked, now_s, side.quirks)
     try:
-        get_backend(side.backend)  # imported before the clock starts
         start = time.perf_counter()
         result = simulate(
-            experiment, given.table, backend=side.backend, quirks=side.quirks, **side.options
+            experiment,
+            given.table,
+            backend=side.engine,
+            quirks=side.quirks,
+            threads=side.threads,
         )
         seconds = time.perf_counter() - start
     except Exception as error:  # whatever an engine raises, it has failed
         raise RunnerError(side, error) from error
-    mattered = quirks_that_mattered(asked, side.quirks, result.info)
+    mattered = quirks_that_mattered(asked, side.quirks, result.plan)
     provenance = result.provenance
     if "executable" in provenance:
         texts = (provenance["stdout"], provenance["stderr"])
@@ -111,9 +120,9 @@ def _setup_text(given: Input, result: SimulationResult) -> str:
     from nanobragg_hybrid.cli.nanobragg.report import log_setup
 
     command = given.command._replace(experiment=result.experiment)
-    known = plan_facts(result.info, misset_random=command.experiment.crystal.misset_random)
+    known = plan_facts(result.plan, misset_random=command.experiment.crystal.misset_random)
     text = io.StringIO()
-    log_setup(Log(text), command, given.table, known, result.info)
+    log_setup(Log(text), command, given.table, known, result.plan)
     return text.getvalue()
 
 

@@ -32,7 +32,7 @@ from nanobragg_hybrid.compare.structure_factors import (
     table_document,
     table_lines,
 )
-from nanobragg_hybrid.engines.registry import get_backend
+from nanobragg_hybrid.engines.registry import make_engine
 from nanobragg_hybrid.formats.dump import read_dump
 from nanobragg_hybrid.formats.hkl import read_hkl
 from nanobragg_hybrid.formats.text import read_bytes, write_text
@@ -171,7 +171,7 @@ def _read(asked: argparse.Namespace, quirks: Quirks) -> list[tuple[str, Structur
 
 def _lookup(engine: str, table: StructureFactors) -> Lookup:
     """What an engine that holds this table says about whole indices."""
-    backend = get_backend(engine)
+    backend = make_engine(engine)
     return lambda hkl: backend.structure_factors_at(table, hkl)
 
 

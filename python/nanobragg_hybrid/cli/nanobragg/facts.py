@@ -6,14 +6,13 @@ Lengths are in metres unless the name says otherwise, angles in degrees, cells i
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nanobragg_hybrid.base.units import RTD
-from nanobragg_hybrid.model.conventions import convention_name, pivot_name
 
 if TYPE_CHECKING:
     from nanobragg_hybrid.arguments.command import Command
+    from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
     from nanobragg_hybrid.model.result import SimulationResult
     from nanobragg_hybrid.run.picture_parts import ImageParts, NoiseParts
 
@@ -34,7 +33,7 @@ def facts(
     """All facts of a finished run; `reflections` counts those read from a file."""
     statistics = result.statistics
     return {
-        **plan_facts(result.info, misset_random=command.experiment.crystal.misset_random),
+        **plan_facts(result.plan, misset_random=command.experiment.crystal.misset_random),
         "solid_angle": statistics.solid_angle_sr,
         "max_I": [statistics.max, statistics.max_fast_m, statistics.max_slow_m],
         "mean_rms_rmsd": [statistics.mean, statistics.rms, statistics.rmsd],
@@ -47,40 +46,40 @@ def facts(
     }
 
 
-def plan_facts(info: Mapping[str, Any], *, misset_random: bool) -> dict[str, Any]:
-    """The facts that are known before the image is rendered; `info` is that of the plan."""
+def plan_facts(plan: ResolvedPlan, *, misset_random: bool) -> dict[str, Any]:
+    """The facts that are known before the image is rendered."""
     known = {
-        "convention": convention_name(info["convention"]),
-        "pivot": _PIVOT_WORDS[pivot_name(info["pivot"])],
-        "unit_cell": _cell(info["cell_length_angstrom"], info["cell_angle_rad"]),
+        "convention": plan.convention,
+        "pivot": _PIVOT_WORDS[plan.pivot],
+        "unit_cell": _cell(plan.cell_length_angstrom, plan.cell_angle_rad),
         "reciprocal_cell": _cell(
-            info["reciprocal_length_per_angstrom"], _reported_reciprocal_angles(info)
+            plan.reciprocal_length_per_angstrom, _reported_reciprocal_angles(plan)
         ),
-        "volume_A3": info["cell_volume_angstrom3"],
-        "oversample": info["oversample"],
-        "sources": info["source_count"],
-        "mosaic_domains": info["mosaic_domains"],
-        "phi_steps": info["phi_steps"],
-        "cells": list(info["n_cells"]),
-        "fluence": info["fluence_photons_per_m2"],
-        "distance_m": info["distance_m"],
-        "detector": [info["n_fast"], info["n_slow"]],
+        "volume_A3": plan.cell_volume_angstrom3,
+        "oversample": plan.oversample,
+        "sources": plan.source_count,
+        "mosaic_domains": plan.mosaic_domains,
+        "phi_steps": plan.phi_steps,
+        "cells": list(plan.n_cells),
+        "fluence": plan.fluence_photons_per_m2,
+        "distance_m": plan.distance_m,
+        "detector": [plan.n_fast, plan.n_slow],
         "sensor": [
-            info["sensor_thickness_m"],
-            info["sensor_layers"],
+            plan.sensor_thickness_m,
+            plan.sensor_layers,
             # A coefficient that was not given is printed as -1.
-            max(info["sensor_attenuation_per_m"], -1.0),
+            max(plan.sensor_attenuation_per_m, -1.0),
         ],
-        "Xbeam_Ybeam": [info["beam_x_m"], info["beam_y_m"]],
-        "Fbeam_Sbeam": [info["beam_fast_m"], info["beam_slow_m"]],
-        "Fclose_Sclose": [info["close_fast_m"], info["close_slow_m"]],
-        "fdet": list(info["fast_axis"]),
-        "sdet": list(info["slow_axis"]),
-        "odet": list(info["normal_axis"]),
-        "dials_origin": list(info["dials_origin_mm"]),
+        "Xbeam_Ybeam": [plan.beam_x_m, plan.beam_y_m],
+        "Fbeam_Sbeam": [plan.beam_fast_m, plan.beam_slow_m],
+        "Fclose_Sclose": [plan.close_fast_m, plan.close_slow_m],
+        "fdet": list(plan.fast_axis),
+        "sdet": list(plan.slow_axis),
+        "odet": list(plan.normal_axis),
+        "dials_origin": list(plan.dials_origin_mm),
     }
     if misset_random:
-        known["misset_deg"] = [angle * RTD for angle in info["misset_rad"]]
+        known["misset_deg"] = [angle * RTD for angle in plan.misset_rad]
     return known
 
 
@@ -88,18 +87,18 @@ def _cell(lengths: Any, angles_rad: Any) -> list[float]:
     return [*lengths, *(angle * RTD for angle in angles_rad)]
 
 
-def _reported_reciprocal_angles(info: Mapping[str, Any]) -> list[float]:
+def _reported_reciprocal_angles(plan: ResolvedPlan) -> list[float]:
     """Reciprocal angles as nanoBragg prints them, radians.
 
     Their sines come from the volume and their cosines from the vectors, which differ by the quirk
-    triclinic_cell; `info` has the angles between the vectors.  NaN for vectors without a length.
+    triclinic_cell; the plan has the angles between the vectors.  NaN for vectors without a length.
     """
-    lengths = info["reciprocal_length_per_angstrom"]
+    lengths = plan.reciprocal_length_per_angstrom
     angles = []
     for n in range(3):
-        sine, angle = info["cell_length_angstrom"][n], info["reciprocal_angle_rad"][n]
+        sine, angle = plan.cell_length_angstrom[n], plan.reciprocal_angle_rad[n]
         for divisor in (
-            info["cell_volume_angstrom3"],
+            plan.cell_volume_angstrom3,
             lengths[(n + 1) % 3],
             lengths[(n + 2) % 3],
         ):

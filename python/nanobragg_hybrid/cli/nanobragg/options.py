@@ -23,6 +23,11 @@ class Options:
         self.device: str | None = None
         self.dtype: str | None = None
 
+    @property
+    def engine_options(self) -> dict[str, object]:
+        """What was given of the options that belong to engines."""
+        return {"kernel": self.kernel, "device": self.device, "dtype": self.dtype}
+
 
 _SWITCHES = {"--help": "help", "--version": "version", "--strict": "strict"}
 _VALUES = {

@@ -76,7 +76,7 @@ def write_outputs(
     document: Callable[[], str],
 ) -> None:
     """Writes every file: all of them or none.  `document` makes the text of the JSON file."""
-    header = SmvHeader.from_plan_info(result.info)
+    header = SmvHeader.from_plan(result.plan)
     with AtomicFiles() as files:
         for kind, path in outputs.items():
             with files.write(path) as file:

@@ -12,24 +12,24 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.cli.nanobragg.facts import Images
     from nanobragg_hybrid.cli.nanobragg.log import Log
     from nanobragg_hybrid.model.experiment import Experiment
-    from nanobragg_hybrid.model.result import Statistics
+    from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
+    from nanobragg_hybrid.model.statistics import Statistics
     from nanobragg_hybrid.model.structure_factors import StructureFactors
 
 Facts = Mapping[str, Any]
-Info = Mapping[str, Any]
 
 
 def log_setup(
-    log: Log, command: Command, table: StructureFactors, known: Facts, info: Info
+    log: Log, command: Command, table: StructureFactors, known: Facts, plan: ResolvedPlan
 ) -> None:
     """Everything that is known before the first pixel; `known` are the plan's facts."""
     experiment = command.experiment
-    _crystal(log, experiment, known, info)
+    _crystal(log, experiment, known, plan)
     _structure_factors(log, command, table)
-    _beam(log, experiment, known, info)
-    _spindle(log, known, info)
-    _detector(log, known, info)
-    _sampling(log, known, info)
+    _beam(log, experiment, known, plan)
+    _spindle(log, known, plan)
+    _detector(log, known, plan)
+    _sampling(log, known, plan)
 
 
 def log_image(log: Log, statistics: Statistics, images: Images) -> None:
@@ -77,7 +77,7 @@ def log_files(log: Log, files: Mapping[str, str]) -> None:
         log.fact(kind, path)
 
 
-def _crystal(log: Log, experiment: Experiment, known: Facts, info: Info) -> None:
+def _crystal(log: Log, experiment: Experiment, known: Facts, plan: ResolvedPlan) -> None:
     crystal = experiment.crystal
     log.group("crystal")
     log.fact("unit cell a b c", known["unit_cell"][:3], "angstrom")
@@ -86,8 +86,8 @@ def _crystal(log: Log, experiment: Experiment, known: Facts, info: Info) -> None
     log.fact("  alpha* beta* gamma*", known["reciprocal_cell"][3:], "deg")
     log.fact("volume", known["volume_A3"], "angstrom^3")
     for name in "abc":
-        log.fact(f"vector {name}", [x * 1e10 for x in info[f"{name}0_m"]], "angstrom")
-    log.fact("missetting x y z", [angle * RTD for angle in info["misset_rad"]], "deg")
+        log.fact(f"vector {name}", [x * 1e10 for x in getattr(plan, f"{name}0_m")], "angstrom")
+    log.fact("missetting x y z", [angle * RTD for angle in plan.misset_rad], "deg")
     if crystal.misset_random:
         log.fact("  seed", crystal.misset_seed)
     log.fact("cells along a b c", known["cells"])
@@ -96,7 +96,7 @@ def _crystal(log: Log, experiment: Experiment, known: Facts, info: Info) -> None
         log.fact("  fudge", crystal.shape_fudge)
     log.fact("mosaic domains", known["mosaic_domains"])
     if known["mosaic_domains"] > 1:
-        log.fact("  spread", info["mosaic_spread_rad"] * RTD, "deg")
+        log.fact("  spread", plan.mosaic_spread_rad * RTD, "deg")
         log.fact("  seed", crystal.mosaic_seed)
     if crystal.water_um > 0.0:
         log.fact("water", crystal.water_um, "um")
@@ -113,53 +113,53 @@ def _structure_factors(log: Log, command: Command, table: StructureFactors) -> N
     log.fact("default F", table.default_f, "electrons")
 
 
-def _beam(log: Log, experiment: Experiment, known: Facts, info: Info) -> None:
+def _beam(log: Log, experiment: Experiment, known: Facts, plan: ResolvedPlan) -> None:
     beam = experiment.beam
     log.group("beam")
-    log.fact("wavelength", info["wavelength_m"] * 1e10, "angstrom")
-    log.fact("direction", info["beam_direction"])
+    log.fact("wavelength", plan.wavelength_m * 1e10, "angstrom")
+    log.fact("direction", plan.beam_direction)
     log.fact("fluence", known["fluence"], "photons/m^2")
     log.fact("sources", known["sources"])
     if beam.sources is None and known["sources"] > 1:
         for axis, name in (("h", "horizontal"), ("v", "vertical")):
-            log.fact(f"  {name} range", info[f"divergence_{axis}_rad"] * 1000.0, "mrad")
-            log.fact(f"  {name} steps", info[f"divergence_{axis}_steps"])
-        log.fact("  dispersion", info["dispersion_fraction"] * 100.0, "%")
-        log.fact("  dispersion steps", info["dispersion_steps"])
+            log.fact(f"  {name} range", getattr(plan, f"divergence_{axis}_rad") * 1000.0, "mrad")
+            log.fact(f"  {name} steps", getattr(plan, f"divergence_{axis}_steps"))
+        log.fact("  dispersion", plan.dispersion_fraction * 100.0, "%")
+        log.fact("  dispersion steps", plan.dispersion_steps)
     if beam.polarization_correction:
         log.fact("polarization (Kahn)", beam.polarization_kahn)
-        log.fact("  along", info["polarization_axis"])
+        log.fact("  along", plan.polarization_axis)
     else:
         log.fact("polarization", "no correction")
 
 
-def _spindle(log: Log, known: Facts, info: Info) -> None:
+def _spindle(log: Log, known: Facts, plan: ResolvedPlan) -> None:
     log.group("spindle")
-    log.fact("axis", info["spindle_axis"])
-    log.fact("phi", info["phi_rad"] * RTD, "deg")
-    log.fact("oscillation", info["osc_rad"] * RTD, "deg")
+    log.fact("axis", plan.spindle_axis)
+    log.fact("phi", plan.phi_rad * RTD, "deg")
+    log.fact("oscillation", plan.osc_rad * RTD, "deg")
     log.fact("steps", known["phi_steps"])
     if known["phi_steps"] > 1:
-        log.fact("  of", info["phi_step_rad"] * RTD, "deg")
+        log.fact("  of", plan.phi_step_rad * RTD, "deg")
 
 
-def _detector(log: Log, known: Facts, info: Info) -> None:
+def _detector(log: Log, known: Facts, plan: ResolvedPlan) -> None:
     log.group("detector")
     log.fact("convention", known["convention"])
     log.fact("pivot", known["pivot"])
     log.fact("pixels fast slow", known["detector"])
-    log.fact("pixel size", info["pixel_size_m"] * 1000.0, "mm")
-    log.fact("distance", info["distance_m"] * 1000.0, "mm")
-    log.fact("close distance", info["close_distance_m"] * 1000.0, "mm")
+    log.fact("pixel size", plan.pixel_size_m * 1000.0, "mm")
+    log.fact("distance", plan.distance_m * 1000.0, "mm")
+    log.fact("close distance", plan.close_distance_m * 1000.0, "mm")
     for name, key in (
         ("beam centre X Y", "Xbeam_Ybeam"),
         ("beam centre F S", "Fbeam_Sbeam"),
         ("near point F S", "Fclose_Sclose"),
     ):
         log.fact(name, [x * 1000.0 for x in known[key]], "mm")
-    log.fact("XDS origin", [info["org_x_px"], info["org_y_px"]], "pixels")
+    log.fact("XDS origin", [plan.org_x_px, plan.org_y_px], "pixels")
     log.fact("DIALS origin", known["dials_origin"], "mm")
-    log.fact("corner of first pixel", [x * 1000.0 for x in info["pix0_m"]], "mm")
+    log.fact("corner of first pixel", [x * 1000.0 for x in plan.pix0_m], "mm")
     log.fact("fast axis", known["fdet"])
     log.fact("slow axis", known["sdet"])
     log.fact("normal", known["odet"])
@@ -170,10 +170,10 @@ def _detector(log: Log, known: Facts, info: Info) -> None:
         log.fact("  attenuation", mu_per_m, "1/m")
 
 
-def _sampling(log: Log, known: Facts, info: Info) -> None:
+def _sampling(log: Log, known: Facts, plan: ResolvedPlan) -> None:
     log.group("sampling")
     log.fact("sub-pixels along a side", known["oversample"])
-    log.fact("steps per pixel", info["steps"])
-    log.fact("interpolation", "tricubic" if info["interpolate"] else "none")
-    log.fact("region fast from, to", [info["roi_fast_min"], info["roi_fast_max"]])
-    log.fact("region slow from, to", [info["roi_slow_min"], info["roi_slow_max"]])
+    log.fact("steps per pixel", plan.steps)
+    log.fact("interpolation", "tricubic" if plan.interpolate else "none")
+    log.fact("region fast from, to", list(plan.roi[:2]))
+    log.fact("region slow from, to", list(plan.roi[2:]))

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import time
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from nanobragg_hybrid._version import __version__
-from nanobragg_hybrid.base.host import require_memory
 from nanobragg_hybrid.cli.nanobragg.facts import Images, facts, plan_facts
 from nanobragg_hybrid.cli.nanobragg.inputs import Warn, read_input
 from nanobragg_hybrid.cli.nanobragg.outputs import (
@@ -19,24 +17,21 @@ from nanobragg_hybrid.cli.nanobragg.outputs import (
 )
 from nanobragg_hybrid.cli.nanobragg.progress import Progress
 from nanobragg_hybrid.cli.nanobragg.report import log_files, log_image, log_kernel, log_setup
-from nanobragg_hybrid.engines.registry import get_backend, own_options
+from nanobragg_hybrid.engines.registry import make_engine
 from nanobragg_hybrid.model.quirks import Quirks
-from nanobragg_hybrid.model.seeds import with_clock_seeds
 from nanobragg_hybrid.run.picture_parts import (
     integer_image_parts,
     noise_image_parts,
     pgm_image_parts,
 )
-from nanobragg_hybrid.run.quirk_effects import quirks_that_mattered
-from nanobragg_hybrid.run.simulate import memory_needed, simulate
+from nanobragg_hybrid.run.prepare import Prepared, prepare
 
 if TYPE_CHECKING:
     from nanobragg_hybrid.arguments.command import Command
     from nanobragg_hybrid.cli.nanobragg.log import Log
     from nanobragg_hybrid.cli.nanobragg.options import Options
-    from nanobragg_hybrid.engines.c.engine import Plan
+    from nanobragg_hybrid.engines.c.engine import CRun
     from nanobragg_hybrid.model.result import SimulationResult
-    from nanobragg_hybrid.model.structure_factors import StructureFactors
 
 
 def run(options: Options, command_line: Sequence[str], log: Log, say: Warn) -> None:
@@ -45,41 +40,33 @@ def run(options: Options, command_line: Sequence[str], log: Log, say: Warn) -> N
     `command_line`, the words as given, is recorded; `log` gets the facts, `say` the warnings.
     Raises errors of the package; then no output file has been touched.
     """
-    now_s = time.time()
     messages: list[str] = []
 
     def warn(text: str) -> None:
         messages.append(text)
         say(f"warning: {text}")
 
-    get_backend(options.backend)
-    own_options(
-        options.backend,
-        {"kernel": options.kernel, "device": options.device, "dtype": options.dtype},
-    )
+    engine = make_engine(options.backend, options.engine_options)
     quirks = Quirks.parse(options.quirks)
     read = read_input(options, quirks, warn)
     command, table = read.command, read.table
-    asked = command.experiment
-    command = command._replace(experiment=with_clock_seeds(asked, now_s, quirks))
     outputs = output_files(command, options.json)
     check_outputs(outputs, read.files())
 
     log.line(f"nanoBragg (nanobragg-hybrid {__version__}), backend {options.backend}")
     log.line(f"quirks: {quirks}")
-    require_memory(memory_needed(command.experiment, table))
-    plan = _plan(command, table)
-    info = plan.info()
+    prepared = prepare(command.experiment, table, backend=engine, quirks=quirks)
+    command = command._replace(experiment=prepared.experiment)
+    plan = prepared.plan
     misset_random = command.experiment.crystal.misset_random
-    log_setup(log, command, table, plan_facts(info, misset_random=misset_random), info)
-    _print_pixels(log, command, plan, info, options.threads)
-    del plan  # the engine makes its own
+    log_setup(log, command, table, plan_facts(plan, misset_random=misset_random), plan)
+    _print_pixels(log, command, prepared, options.threads)
     log.flush()
 
-    result = _simulate(command, table, options)
+    result = _render(prepared, command, options.threads)
     for text in result.warnings:
         warn(text)
-    mattered = quirks_that_mattered(asked, quirks, result.info)
+    mattered = result.quirks_that_mattered
     images = Images(
         integer=integer_image_parts(result),
         pgm=None if command.pgm_path is None else pgm_image_parts(result),
@@ -118,40 +105,25 @@ def run(options: Options, command_line: Sequence[str], log: Log, say: Warn) -> N
     log.flush()
 
 
-def _plan(command: Command, table: StructureFactors) -> Plan:
-    from nanobragg_hybrid.engines.c.engine import plan_for
-
-    return plan_for(command.experiment, table, command.quirks)
-
-
-def _simulate(command: Command, table: StructureFactors, options: Options) -> SimulationResult:
+def _render(prepared: Prepared, command: Command, threads: int | None) -> SimulationResult:
     meter = Progress() if command.progress else None
     try:
-        return simulate(
-            command.experiment,
-            table,
-            backend=options.backend,
-            quirks=command.quirks,
-            threads=options.threads,
-            kernel=options.kernel,
-            device=options.device,
-            dtype=options.dtype,
-            progress=None if meter is None else meter.update,
-        )
+        return prepared.render(threads=threads, progress=None if meter is None else meter.update)
     finally:
         if meter is not None:
             meter.close()
 
 
-def _print_pixels(
-    log: Log, command: Command, plan: Plan, info: Mapping[str, Any], threads: int | None
-) -> None:
+def _print_pixels(log: Log, command: Command, prepared: Prepared, threads: int | None) -> None:
+    """What -trace_pixel and -printout ask for, which the C engine says whatever the backend."""
+    if command.trace_pixel is None and command.printout_pixel is None and not command.printout:
+        return
+    run = _c_run(prepared)
     if command.trace_pixel is not None:
-        from nanobragg_hybrid.engines.c.engine import Tracer
         from nanobragg_hybrid.formats.trace_text import format_trace
         from nanobragg_hybrid.model.trace import StepChoice
 
-        trace = Tracer(plan, threads).trace(*command.trace_pixel, StepChoice(), 1)
+        trace = run.trace(*command.trace_pixel, StepChoice(), 1, threads)
         for line in format_trace(trace):
             log.line(line)
     if command.printout_pixel is None and not command.printout:
@@ -162,13 +134,22 @@ def _print_pixels(
     if command.printout_pixel is not None:
         pixels = [command.printout_pixel]
     else:
+        fast_min, fast_max, slow_min, slow_max = prepared.plan.roi
         pixels = (
             (fast, slow)
-            for slow in range(info["roi_slow_min"], info["roi_slow_max"] + 1)
-            for fast in range(info["roi_fast_min"], info["roi_fast_max"] + 1)
+            for slow in range(slow_min, slow_max + 1)
+            for fast in range(fast_min, fast_max + 1)
         )
     for fast, slow in pixels:
         if not log.is_open:
             break
-        for line in printout_lines(plan.trace(fast, slow, threads)):
+        for line in printout_lines(run.c_plan.trace(fast, slow, threads)):
             log.line(line)
+
+
+def _c_run(prepared: Prepared) -> CRun:
+    from nanobragg_hybrid.engines.c.engine import CEngine, CRun
+
+    if isinstance(prepared.run, CRun):
+        return prepared.run
+    return CEngine().prepare(prepared.experiment, prepared.structure_factors, prepared.quirks)

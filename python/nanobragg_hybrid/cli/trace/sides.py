@@ -25,7 +25,7 @@ from nanobragg_hybrid.formats.trace_text import TraceText, parse_trace, trace_te
 from nanobragg_hybrid.model.quirks import Quirks
 from nanobragg_hybrid.model.seeds import with_clock_seeds
 from nanobragg_hybrid.model.trace import PIXEL_PLACE, STEP_PLACE, Trace
-from nanobragg_hybrid.run.trace import Tracer, tracer
+from nanobragg_hybrid.run.prepare import Prepared, prepare
 
 REFERENCE: Final = "reference"
 TRACES_FORMAT: Final = "nanobragg-hybrid traces"
@@ -34,7 +34,7 @@ Found = Trace | list[TraceText]
 
 
 class Wanted(NamedTuple):
-    """Which steps of a pixel's sum: `indices` that were given, by their names in `Tracer.trace`;
+    """Which steps of a pixel's sum: `indices` that were given, by their names in `Prepared.trace`;
     phi: every phi step."""
 
     phi: bool
@@ -72,10 +72,12 @@ class Runner:
         read = read_input(nanobragg_words(words), quirks, warn)
         command, self._table = read.command, read.table
         self._experiment = with_clock_seeds(command.experiment, now_s, quirks)
-        self._tracer: Tracer | None = None
+        self._prepared: Prepared | None = None
         if backend != REFERENCE:
             with _engine_errors(backend):
-                self._tracer = tracer(self._experiment, self._table, backend=backend, quirks=quirks)
+                self._prepared = prepare(
+                    self._experiment, self._table, backend=backend, quirks=quirks
+                )
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -84,7 +86,7 @@ class Runner:
 
     def trace(self, pixel: tuple[int, int], wanted: Wanted) -> Found:
         """The trace of a pixel (fast, slow) with the steps that were asked for."""
-        if self._tracer is None:
+        if self._prepared is None:
             if wanted.phi or wanted.indices:
                 raise UnsupportedError(
                     "the backend 'reference' prints one step only, which cannot be chosen"
@@ -92,16 +94,16 @@ class Runner:
             return self._printed(pixel)
         with _engine_errors(self.backend):
             if wanted.phi:
-                return self._tracer.trace_phi(pixel, **wanted.indices)
-            return self._tracer.trace(pixel, **wanted.indices)
+                return self._prepared.trace_phi(pixel, **wanted.indices)
+            return self._prepared.trace(pixel, **wanted.indices)
 
     def trace_like(self, pixel: tuple[int, int], texts: Sequence[TraceText]) -> Found:
         """The trace of a pixel with the steps that a file has; the first if it does not say."""
-        if self._tracer is None:
+        if self._prepared is None:
             return self._printed(pixel)
         chosen = [_indices(text) for text in texts]
         with _engine_errors(self.backend):
-            traces = [self._tracer.trace(pixel, **indices) for indices in chosen]
+            traces = [self._prepared.trace(pixel, **indices) for indices in chosen]
         steps = tuple(step for trace in traces for step in trace.steps)
         return dataclasses.replace(traces[0], steps=steps)
 
@@ -109,7 +111,7 @@ class Runner:
         from nanobragg_hybrid.engines.external.engine import trace_text
 
         text = trace_text(
-            self._experiment, self._table, pixel=pixel, quirks=self.quirks, c_bin=self._c_bin
+            self._experiment, self._table, pixel=pixel, quirks=self.quirks, executable=self._c_bin
         )
         printed = parse_trace(text, "output of the executable")
         return [TraceText(REFERENCE.upper(), item.values) for item in printed]
@@ -127,7 +129,7 @@ def _engine_errors(backend: str) -> Iterator[None]:
 
 
 def _indices(text: TraceText) -> dict[str, Any]:
-    """Which step a record is of, by the names in `Tracer.trace`."""
+    """Which step a record is of, by the names in `Prepared.trace`."""
     at: dict[str, Any] = {
         name: int(text.values[name][0]) for name in STEP_PLACE if name in text.values
     }

@@ -16,7 +16,8 @@ from nanobragg_hybrid.base.errors import ConfigError, Description, NanobraggErro
 from nanobragg_hybrid.cli.nanobragg.inputs import Input, Warn, read_command, read_input
 from nanobragg_hybrid.cli.nanobragg.outputs import check_outputs
 from nanobragg_hybrid.cli.umbrella.pictures import grey, painted, white_point
-from nanobragg_hybrid.engines.registry import get_backend
+from nanobragg_hybrid.engines.protocol import Engine
+from nanobragg_hybrid.engines.registry import make_engine
 from nanobragg_hybrid.model.quirks import LEDGER, Quirk, Quirks
 from nanobragg_hybrid.run.simulate import simulate
 
@@ -121,13 +122,13 @@ def explain(
     are the files that will be written, by what they hold.  Raises errors of the package for the
     command line as asked for, and for a file that should not be written.
     """
-    get_backend(options.backend)
+    engine = make_engine(options.backend, options.engine_options)
     quirks = Quirks.parse(options.quirks)
     asked = read_input(options, quirks, warn)
     check_outputs(outputs, asked.files())
     for pixel in pixels:
         _require_pixel(pixel, asked.command.experiment.detector.shape)
-    base = _simulate(options, asked, None)
+    base = _simulate(engine, options.threads, asked, None)
     image = _finite(base.image)
     level = white_point(image)
     levels = grey(image, level)
@@ -143,7 +144,7 @@ def explain(
             flipped = _flipped(options, asked, quirk)
             if quirk.name not in base.quirks_that_mattered and _same(flipped, asked):
                 continue
-            after = _finite(_simulate(options, flipped, base.experiment).image)
+            after = _finite(_simulate(engine, options.threads, flipped, base.experiment).image)
         except NanobraggError as error:
             rows.append(Row(quirk, None, (), colour, str(error)))
             continue
@@ -164,7 +165,9 @@ def explain(
     return Explanation(quirks, image, tuple(rows), painted(levels, which, colours))
 
 
-def _simulate(options: Options, given: Input, seeds: Experiment | None) -> SimulationResult:
+def _simulate(
+    engine: Engine, threads: int | None, given: Input, seeds: Experiment | None
+) -> SimulationResult:
     """With the seeds of an experiment that was rendered before."""
     experiment = given.command.experiment
     if seeds is not None and experiment.crystal.misset_seed is None:
@@ -174,12 +177,9 @@ def _simulate(options: Options, given: Input, seeds: Experiment | None) -> Simul
     return simulate(
         experiment,
         given.table,
-        backend=options.backend,
+        backend=engine,
         quirks=given.command.quirks,
-        threads=options.threads,
-        kernel=options.kernel,
-        device=options.device,
-        dtype=options.dtype,
+        threads=threads,
     )
 
 

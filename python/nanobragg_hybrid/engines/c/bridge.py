@@ -23,13 +23,14 @@ from nanobragg_hybrid.base.errors import (
     ResourceError,
     UnsupportedError,
 )
-from nanobragg_hybrid.model.beam import Source
-from nanobragg_hybrid.model.conventions import (
+from nanobragg_hybrid.engines.c.numbers import (
     CONVENTION_NUMBERS,
     KERNEL_NUMBERS,
     PIVOT_NUMBERS,
     SHAPE_NUMBERS,
 )
+from nanobragg_hybrid.model.beam import Source
+from nanobragg_hybrid.model.conventions import Kernel
 from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.mask import Mask
 from nanobragg_hybrid.model.quirks import Quirks
@@ -188,7 +189,7 @@ COUNTS: Final = {"beam.source_count": "beam.sources", "detector.mask_count": "de
 """Members that count the elements of an array member."""
 
 
-def to_core(experiment: Experiment, quirks: Quirks, kernel: str = "auto") -> _core.Experiment:
+def to_core(experiment: Experiment, quirks: Quirks, kernel: Kernel = "auto") -> _core.Experiment:
     """The C structs, in SI units, of a configuration."""
     core = _core.Experiment()
     core.quirks = quirks.bits

@@ -2,235 +2,112 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Final
 
-from nanobragg_hybrid import _core
-from nanobragg_hybrid.base.arrays import as_ndarray
-from nanobragg_hybrid.base.errors import ConfigError
-from nanobragg_hybrid.base.host import default_threads
-from nanobragg_hybrid.engines.c.bridge import to_core, translated_errors
-from nanobragg_hybrid.engines.c.libnbh import available_kernels, build_info
-from nanobragg_hybrid.engines.registry import ProgressCallback
-from nanobragg_hybrid.model.conventions import KERNEL_NUMBERS, KERNEL_REASONS, kernel_name
+from nanobragg_hybrid.engines.c.libnbh import build_info
+from nanobragg_hybrid.engines.c.numbers import KERNEL_REASONS, UNROUNDED_REASON
+from nanobragg_hybrid.engines.c.plan import Plan
+from nanobragg_hybrid.engines.protocol import ProgressCallback, Rendered
+from nanobragg_hybrid.model.conventions import Kernel
 from nanobragg_hybrid.model.crystal import Crystal
 from nanobragg_hybrid.model.detector import Detector
 from nanobragg_hybrid.model.experiment import Experiment
-from nanobragg_hybrid.model.plan_warnings import plan_warnings
 from nanobragg_hybrid.model.quirks import Quirks
-from nanobragg_hybrid.model.result import Geometry, SimulationResult, Statistics
-from nanobragg_hybrid.model.seeds import with_clock_seeds
 from nanobragg_hybrid.model.structure_factors import StructureFactors
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from nanobragg_hybrid.base.arrays import Array, Buffer
+    from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
     from nanobragg_hybrid.model.trace import StepChoice, Trace
 
+_PHI_STEP_BYTES: Final = 152
+_DOMAIN_BYTES: Final = 72
+_SOURCE_BYTES: Final = 64
+"""What a plan keeps for each of them: an angle and two orientations; a matrix; two vectors."""
 
-class Plan:
-    """An experiment with everything derived that does not depend on the pixel (model 3 to 5).
 
-    `experiment` is what was planned; a seed that it needs and lacks was taken from the clock.
-    Methods may be called from several threads at once.  Errors are those of `simulate`.
-    """
+class CRun:
+    """An experiment planned by the C library; see `EngineRun`."""
 
-    def __init__(
-        self,
-        experiment: Experiment,
-        structure_factors: StructureFactors,
-        quirks: Quirks,
-        kernel: str = "auto",
-    ) -> None:
-        kernels = ("auto", *available_kernels())
-        if kernel not in kernels:
-            raise ConfigError("kernel", kernel, "one of " + ", ".join(kernels) + " here")
-        if experiment.crystal.misset_random and experiment.crystal.misset_seed is None:
-            experiment = with_clock_seeds(experiment, time.time(), quirks)
-        self.experiment = experiment
-        with translated_errors(experiment):
-            self._plan = _core.Plan(
-                to_core(experiment, quirks, kernel),
-                structure_factors.grid_buffer,
-                *structure_factors.hkl_min,
-                structure_factors.default_f,
-            )
-
-    def info(self) -> dict[str, Any]:
-        """Every member of `nbh_plan_info` by name, SI units."""
-        return self._plan.info()
-
-    def intervals(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Lower and upper bound, shape (slow, fast), of each pixel before rounding to float32, as
-        the plan's kernel proves them (docs/accuracy.md); NaN: left to the exact kernel."""
-        with translated_errors(self.experiment):
-            low, high = self._plan.intervals()
-        return as_ndarray(low), as_ndarray(high)
+    def __init__(self, c_plan: Plan) -> None:
+        self.c_plan = c_plan
+        self.plan: ResolvedPlan = c_plan.resolved()
 
     def render(
-        self, threads: int, progress: ProgressCallback | None, unrounded: bool
-    ) -> tuple[NDArray[np.float32], NDArray[np.float64] | None, float]:
-        """`render_buffers` with arrays of the same memory."""
-        image, doubles, omega_sum = self.render_buffers(threads, progress, unrounded)
-        return as_ndarray(image), None if doubles is None else as_ndarray(doubles), omega_sum
+        self, *, threads: int, progress: ProgressCallback | None, unrounded: bool
+    ) -> Rendered:
+        """Renders the image; the provenance names the kernel, and why that is "exact" if it is."""
+        image, doubles, omega_sum = self.c_plan.render_buffers(threads, progress, unrounded)
+        plan = self.plan
+        if unrounded and plan.kernel != "exact":
+            reason = KERNEL_REASONS[UNROUNDED_REASON]
+            plan = dataclasses.replace(plan, kernel="exact", kernel_reason=reason)
+        return Rendered(
+            image=image,
+            unrounded=doubles,
+            statistics=self.c_plan.statistics(image, omega_sum),
+            plan=plan,
+            provenance={
+                "libnbh": build_info(),
+                "kernel": plan.kernel,
+                "kernel_reason": plan.kernel_reason,
+            },
+            random_state=self.c_plan.random_state(),
+        )
 
-    def render_buffers(
-        self, threads: int, progress: ProgressCallback | None, unrounded: bool
-    ) -> tuple[Buffer, Buffer | None, float]:
-        """The image (slow, fast) in float32, the same in float64 before rounding if asked for,
-        and the solid angle summed over every sub-pixel visit (model 6.9).
-
-        `threads`: 1 to 1024.  The result has the same bits for any number of them.
-        """
-        with translated_errors(self.experiment):
-            return self._plan.render(threads, progress, unrounded)
-
-    def statistics(self, image: Array, omega_sum: float) -> Statistics:
-        """Statistics of a rendered image, float32 (model 6.9)."""
-        with translated_errors(self.experiment):
-            return Statistics.from_dict(self._plan.statistics(image, omega_sum))
-
-    def trace(self, fast: int, slow: int, threads: int | None = None) -> dict[str, Any]:
-        """The chain of numbers behind one pixel: the members of `nbh_trace` by name.
-
-        Raises `ConfigError` (``pixel``) outside the image.
-        """
-        from nanobragg_hybrid.model.trace import StepChoice
-
-        return self.steps(fast, slow, StepChoice(), 0, threads)[0]
-
-    def steps(
+    def trace(
         self, fast: int, slow: int, choice: StepChoice, limit: int, threads: int | None = None
-    ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        """The same and, by the members of `nbh_step_trace`, the first `limit` steps of a choice.
-
-        Raises `ConfigError` (``pixel``, ``choice.phi_step``) for a pixel or step that is not there.
-        """
-        from nanobragg_hybrid.model.trace import STEP_PLACE
-
-        chosen = [
-            -1 if index is None else index
-            for index in (getattr(choice, name) for name in STEP_PLACE)
-        ]
-        with translated_errors(self.experiment):
-            trace, steps, _ = self._plan.trace(fast, slow, chosen, limit, _thread_count(threads))
-        return trace, steps
-
-    def sources(self) -> NDArray[np.float64]:
-        """Shape (n, 5): unit vector to the source x, y, z, its weight, its wavelength in metres."""
-        return as_ndarray(self._plan.sources())
-
-    def phi(self) -> NDArray[np.float64]:
-        """Shape (n,): the spindle angles, radians (model 5.3)."""
-        return as_ndarray(self._plan.phi())
-
-    def mosaic_matrices(self) -> NDArray[np.float64]:
-        """Shape (n, 3, 3): the rotations of the mosaic domains, the first the identity."""
-        return as_ndarray(self._plan.mosaic_matrices())
-
-    def structure_factors(self, hkl: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The amplitudes, shape (n,), at whole indices, float64 of shape (n, 3) (model 6.5)."""
-        with translated_errors(self.experiment):
-            return as_ndarray(self._plan.structure_factors(hkl))
-
-    def random_state(self) -> object:
-        """The random generator after set-up, for `images.noise_image` (model 7.4)."""
-        return self._plan.random_state()
-
-
-def plan_for(experiment: Experiment, structure_factors: StructureFactors, quirks: Quirks) -> Plan:
-    """The plan of an experiment; raises as `simulate`."""
-    return Plan(experiment, structure_factors, quirks)
-
-
-def render(
-    experiment: Experiment,
-    structure_factors: StructureFactors,
-    *,
-    quirks: Quirks,
-    threads: int | None = None,
-    progress: ProgressCallback | None = None,
-    unrounded: bool = False,
-    kernel: str = "auto",
-) -> SimulationResult:
-    """Renders one image; see `simulate`, which also checks memory and fills in seeds.
-
-    kernel: "auto", or one of `available_kernels`; the image is the same bits with each of them.
-    ``provenance["kernel"]`` names the one that computed the image, ``provenance["kernel_reason"]``
-    says why that is "exact", if it is.
-    """
-    plan = Plan(experiment, structure_factors, quirks, kernel)
-    image, doubles, omega_sum = plan.render_buffers(_thread_count(threads), progress, unrounded)
-    info = plan.info()
-    if unrounded and info["kernel"] != KERNEL_NUMBERS["exact"]:
-        info |= {"kernel": KERNEL_NUMBERS["exact"], "kernel_reason": 6}
-    return SimulationResult(
-        image=cast("NDArray[np.float32]", image),
-        unrounded=cast("NDArray[np.float64] | None", doubles),
-        statistics=plan.statistics(image, omega_sum),
-        geometry=Geometry.from_info(info),
-        info=info,
-        provenance={
-            "libnbh": build_info(),
-            "kernel": kernel_name(info["kernel"]),
-            "kernel_reason": KERNEL_REASONS[info["kernel_reason"]],
-        },
-        warnings=plan_warnings(info),
-        random_state=plan.random_state(),
-        experiment=plan.experiment,
-        quirks=quirks,
-    )
-
-
-class Tracer:
-    """The traces of a plan's pixels; see `backends.PixelTracer`."""
-
-    def __init__(self, plan: Plan, threads: int | None = None) -> None:
-        self._plan = plan
-        self._threads = threads
-        self.info: Mapping[str, Any] = plan.info()
-
-    def trace(self, fast: int, slow: int, choice: StepChoice, limit: int) -> Trace:
-        """One pixel's chain with the first `limit` steps of a choice."""
+    ) -> Trace:
+        """One pixel's chain, always of the exact kernel."""
         from nanobragg_hybrid.engines.c.traces import trace_of
 
-        trace, steps = self._plan.steps(fast, slow, choice, limit, self._threads)
-        return trace_of(trace, steps, self.info, self._plan.experiment.sampling)
+        trace, steps = self.c_plan.steps(fast, slow, choice, limit, threads)
+        return trace_of(trace, steps, self.plan, self.c_plan.experiment.sampling)
 
 
-def tracer(
-    experiment: Experiment,
-    structure_factors: StructureFactors,
-    *,
-    quirks: Quirks,
-    kernel: str = "auto",
-) -> Tracer:
-    """Sets up an experiment for traces of its pixels, which are always of the exact kernel."""
-    return Tracer(Plan(experiment, structure_factors, quirks, kernel))
+@dataclass(frozen=True, slots=True)
+class CEngine:
+    """The C library.
 
+    kernel: how it computes: "auto", "exact", "baseline", "avx2", "avx512", as far as this processor
+        has them.  The image does not depend on it; the result's provenance names the one used
+        ("kernel") and why it is "exact" where it is ("kernel_reason").
+    """
 
-def trace(
-    experiment: Experiment,
-    structure_factors: StructureFactors,
-    quirks: Quirks,
-    fast: int,
-    slow: int,
-) -> dict[str, Any]:
-    """The chain of numbers behind one pixel; see `Plan.trace`."""
-    return plan_for(experiment, structure_factors, quirks).trace(fast, slow)
+    name: ClassVar[str] = "c"
+    options: ClassVar[tuple[str, ...]] = ("kernel",)
 
+    kernel: Kernel = "auto"
 
-def structure_factors_at(
-    structure_factors: StructureFactors, hkl: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """What the engine takes, without interpolation, at whole indices; see `Backend`."""
-    crystal = Crystal(cell_angstrom=(100.0, 100.0, 100.0))  # any will do
-    experiment = Experiment(crystal=crystal, detector=Detector(n_fast=1, n_slow=1))
-    return Plan(experiment, structure_factors, Quirks()).structure_factors(hkl)
+    def memory_needed(
+        self, experiment: Experiment, structure_factors: StructureFactors
+    ) -> dict[str, int]:
+        """What a plan keeps of the counts that are given."""
+        del structure_factors
+        parts = {}
+        for what, count, each in (
+            ("phi steps", experiment.goniometer.phi_steps, _PHI_STEP_BYTES),
+            ("mosaic domains", experiment.crystal.mosaic_domains, _DOMAIN_BYTES),
+            ("sources", experiment.beam.source_candidates, _SOURCE_BYTES),
+        ):
+            if count is not None and count > 1:
+                parts[f"{count} {what}"] = count * each
+        return parts
 
+    def prepare(
+        self, experiment: Experiment, structure_factors: StructureFactors, quirks: Quirks
+    ) -> CRun:
+        """Makes the plan."""
+        return CRun(Plan(experiment, structure_factors, quirks, self.kernel))
 
-def _thread_count(threads: int | None) -> int:
-    return default_threads() if threads is None else threads
+    def structure_factors_at(
+        self, structure_factors: StructureFactors, hkl: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """What the library takes, without interpolation, at whole indices; see `Engine`."""
+        crystal = Crystal(cell_angstrom=(100.0, 100.0, 100.0))  # any will do
+        experiment = Experiment(crystal=crystal, detector=Detector(n_fast=1, n_slow=1))
+        return Plan(experiment, structure_factors, Quirks()).structure_factors(hkl)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from nanobragg_hybrid import _core
-from nanobragg_hybrid.model.conventions import KERNEL_NUMBERS
+from nanobragg_hybrid.engines.c.numbers import KERNEL_NUMBERS
+from nanobragg_hybrid.model.conventions import Kernel
 
 
 def get_library() -> Path:
@@ -18,7 +19,7 @@ def get_include() -> Path:
     return Path(_core.__file__).parent / "include"
 
 
-def available_kernels() -> tuple[str, ...]:
+def available_kernels() -> tuple[Kernel, ...]:
     """The kernels that this build and this processor have, the definition of the bits first."""
     return tuple(
         name

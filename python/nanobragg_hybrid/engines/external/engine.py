@@ -1,10 +1,10 @@
 """The backend "reference": the user's own nanoBragg executable, run as a program.
 
-The executable is named by the option `c_bin`, else by the environment variable NB_C_BIN.  It runs
-in a temporary folder with the words of `Experiment.to_nanobragg_args` and files for the structure
-factors and whatever else those words name; its float image is read back, its integer image is
-thrown away.  Set-up and statistics of the result are those of the C engine's plan: an executable
-tells nobody about its own.
+The executable is named by the option `executable`, else by the environment variable NB_C_BIN.  It
+runs in a temporary folder with the words of `Experiment.to_nanobragg_args` and files for the
+structure factors and whatever else those words name; its float image is read back, its integer
+image is thrown away.  Set-up and statistics of the result are those of the C engine's plan: an
+executable tells nobody about its own.
 """
 
 from __future__ import annotations
@@ -19,12 +19,14 @@ import signal
 import subprocess
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple, NoReturn
+from typing import ClassVar, Final, NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nanobragg_hybrid.arguments.emit import emit_args
 from nanobragg_hybrid.base.errors import (
     BackendError,
     ConfigError,
@@ -32,16 +34,16 @@ from nanobragg_hybrid.base.errors import (
     RenderCancelled,
     UnsupportedError,
 )
-from nanobragg_hybrid.engines.c.engine import Plan
-from nanobragg_hybrid.engines.registry import ProgressCallback
+from nanobragg_hybrid.engines.c.engine import CEngine
+from nanobragg_hybrid.engines.c.plan import Plan
+from nanobragg_hybrid.engines.protocol import ProgressCallback, Rendered
 from nanobragg_hybrid.formats.dump import dump_is_read_shifted, write_dump
 from nanobragg_hybrid.formats.hkl import write_hkl
 from nanobragg_hybrid.formats.raw import read_raw
 from nanobragg_hybrid.formats.text import read_bytes
 from nanobragg_hybrid.model.experiment import Experiment
-from nanobragg_hybrid.model.plan_warnings import plan_warnings
 from nanobragg_hybrid.model.quirks import Quirks
-from nanobragg_hybrid.model.result import Geometry, SimulationResult
+from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
 from nanobragg_hybrid.model.structure_factors import StructureFactors
 
 VARIABLE: Final = "NB_C_BIN"
@@ -63,12 +65,12 @@ class _Output(NamedTuple):
     seconds: float
 
 
-def find_executable(c_bin: str | os.PathLike[str] | None = None) -> Path:
-    """The reference executable: `c_bin`, else what NB_C_BIN names; a bare name is looked for in
-    PATH.  Raises `BackendError` if there is none, or if it cannot be run."""
-    if c_bin is not None and not isinstance(c_bin, str | os.PathLike):
-        raise ConfigError("c_bin", c_bin, "a path, or None")
-    given = os.fspath(c_bin) if c_bin is not None else os.environ.get(VARIABLE, "")
+def find_executable(executable: str | os.PathLike[str] | None = None) -> Path:
+    """The reference executable: `executable`, else what NB_C_BIN names; a bare name is looked for
+    in PATH.  Raises `BackendError` if there is none, or if it cannot be run."""
+    if executable is not None and not isinstance(executable, str | os.PathLike):
+        raise ConfigError("executable", executable, "a path, or None")
+    given = os.fspath(executable) if executable is not None else os.environ.get(VARIABLE, "")
     if not given:
         raise BackendError(
             f"the backend 'reference' needs an executable: set {VARIABLE} to the path of your "
@@ -78,7 +80,7 @@ def find_executable(c_bin: str | os.PathLike[str] | None = None) -> Path:
     if os.sep not in given:
         path = Path(shutil.which(given) or given)
     path = path.absolute()
-    source = VARIABLE if c_bin is None else "c_bin"
+    source = VARIABLE if executable is None else "executable"
     if not path.exists():
         raise BackendError(f"{source}: got {given!r}, but there is no such file")
     if not path.is_file():
@@ -88,71 +90,93 @@ def find_executable(c_bin: str | os.PathLike[str] | None = None) -> Path:
     return path
 
 
-def render(
-    experiment: Experiment,
-    structure_factors: StructureFactors,
-    *,
-    quirks: Quirks,
-    threads: int | None = None,
-    progress: ProgressCallback | None = None,
-    unrounded: bool = False,
-    c_bin: str | os.PathLike[str] | None = None,
-) -> SimulationResult:
-    """Renders one image with the executable; see `simulate`.
+class ExternalRun:
+    """An experiment for an executable, planned by the C library; see `EngineRun`."""
 
-    An executable has the quirks that it has, so every quirk must be on; if it says that it is this
-    project's own drop-in command, other positions are handed to it as --quirks.  `threads` is not
-    passed on.  `progress` hears of no row before the end, but may stop the program.  The solid
-    angle of the statistics is NaN.  The result's provenance has the executable, its sha256, its
-    words, output and seconds.
+    def __init__(
+        self, engine: ExternalEngine, c_plan: Plan, table: StructureFactors, quirks: Quirks
+    ) -> None:
+        self.plan: ResolvedPlan = c_plan.resolved()
+        self._engine, self._c_plan = engine, c_plan
+        self._table, self._quirks = table, quirks
 
-    Raises `BackendError` if there is no executable; `ExecutableError`, with what it printed, if it
-    fails or does not write an image of the detector's size; `UnsupportedError` for other quirks and
-    for `unrounded`; `ConfigError` for a value that nanoBragg's words cannot say.
+    def render(
+        self, *, threads: int, progress: ProgressCallback | None, unrounded: bool
+    ) -> Rendered:
+        """Renders one image with the executable.
+
+        An executable has the quirks that it has, so every quirk must be on; if it says that it is
+        this project's own drop-in command, other positions are handed to it as --quirks.  `threads`
+        is not passed on.  `progress` hears of no row before the end, but may stop the program.  The
+        solid angle of the statistics is NaN.  The provenance has the executable, its sha256, its
+        words, output and seconds.
+
+        Raises `BackendError` if there is no executable; `ExecutableError`, with what it printed, if
+        it fails or does not write an image of the detector's size; `UnsupportedError` for other quirks and for `unrounded`; `ConfigError`
+        for a value that nanoBragg's words cannot say.
+        """
+        del threads
+        if unrounded:
+            raise UnsupportedError("the backend 'reference' has no unrounded values")
+        executable, experiment = find_executable(self._engine.executable), self._c_plan.experiment
+        with tempfile.TemporaryDirectory(prefix="nanobragg-") as name:
+            folder = Path(name).resolve()
+            words = _words(executable, experiment, self._table, self._quirks, folder)
+            shape = experiment.detector.shape
+            output = _run(executable, words, folder, progress, shape[0])
+            image = _image(executable, output, folder / FLOAT_NAME, shape)
+        return Rendered(
+            image=image,
+            unrounded=None,
+            statistics=self._c_plan.statistics(image, math.nan),
+            plan=self.plan,
+            provenance={
+                "executable": str(executable),
+                "executable_sha256": hashlib.sha256(read_bytes(executable)).hexdigest(),
+                "command": shlex.join([str(executable), *words]),
+                "stdout": output.stdout,
+                "stderr": output.stderr,
+                "seconds": output.seconds,
+            },
+            random_state=self._c_plan.random_state(),
+        )
+
+    def trace(self, *_: object, **_options: object) -> NoReturn:
+        """An executable fills no record; `trace_text` is what it can say."""
+        raise UnsupportedError(
+            "the backend 'reference' fills no record of a trace; nb-trace reads the lines it prints"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalEngine:
+    """The user's own nanoBragg executable; set-up and statistics are those of the C library.
+
+    executable: its path, or a name to be looked for in PATH; None: what NB_C_BIN names.
     """
-    del threads
-    if unrounded:
-        raise UnsupportedError("the backend 'reference' has no unrounded values")
-    executable = find_executable(c_bin)
-    plan = Plan(experiment, structure_factors, quirks)
-    with tempfile.TemporaryDirectory(prefix="nanobragg-") as name:
-        folder = Path(name).resolve()
-        words = _words(executable, plan.experiment, structure_factors, quirks, folder)
-        shape = experiment.detector.shape
-        output = _run(executable, words, folder, progress, shape[0])
-        image = _image(executable, output, folder / FLOAT_NAME, shape)
-    info = plan.info()
-    return SimulationResult(
-        image=image,
-        unrounded=None,
-        statistics=plan.statistics(image, math.nan),
-        geometry=Geometry.from_info(info),
-        info=info,
-        provenance={
-            "executable": str(executable),
-            "executable_sha256": hashlib.sha256(read_bytes(executable)).hexdigest(),
-            "command": shlex.join([str(executable), *words]),
-            "stdout": output.stdout,
-            "stderr": output.stderr,
-            "seconds": output.seconds,
-        },
-        warnings=plan_warnings(info),
-        random_state=plan.random_state(),
-        experiment=plan.experiment,
-        quirks=quirks,
-    )
 
+    name: ClassVar[str] = "reference"
+    options: ClassVar[tuple[str, ...]] = ("executable",)
 
-def tracer(*_: object, **_options: object) -> NoReturn:
-    """An executable fills no record; `trace_text` is what it can say."""
-    raise UnsupportedError(
-        "the backend 'reference' fills no record of a trace; nb-trace reads the lines it prints"
-    )
+    executable: str | os.PathLike[str] | None = None
 
+    def memory_needed(
+        self, experiment: Experiment, structure_factors: StructureFactors
+    ) -> dict[str, int]:
+        """That of the plan of the C library; the executable's own is not known."""
+        return CEngine().memory_needed(experiment, structure_factors)
 
-def structure_factors_at(*_: object, **_options: object) -> NoReturn:
-    """An executable cannot be asked for single amplitudes."""
-    raise UnsupportedError("the backend 'reference' cannot be asked for structure factors")
+    def prepare(
+        self, experiment: Experiment, structure_factors: StructureFactors, quirks: Quirks
+    ) -> ExternalRun:
+        """Makes the C library's plan; the executable is looked for when it is to render."""
+        return ExternalRun(
+            self, Plan(experiment, structure_factors, quirks), structure_factors, quirks
+        )
+
+    def structure_factors_at(self, *_: object, **_options: object) -> NoReturn:
+        """An executable cannot be asked for single amplitudes."""
+        raise UnsupportedError("the backend 'reference' cannot be asked for structure factors")
 
 
 def trace_text(
@@ -161,28 +185,28 @@ def trace_text(
     *,
     pixel: tuple[int, int],
     quirks: Quirks | None = None,
-    c_bin: str | os.PathLike[str] | None = None,
+    executable: str | os.PathLike[str] | None = None,
 ) -> str:
     """What the executable prints when it renders the image with ``-trace_pixel``.
 
     pixel: (fast, slow).  Only development builds of nanoBragg have that option; others pass over
-    it.  Raises as `render`, and `UnsupportedError` if there is no line of a trace.
+    it.  Raises as `ExternalRun.render`, and `UnsupportedError` if there is no line of a trace.
     """
-    executable = find_executable(c_bin)
+    program = find_executable(executable)
     quirks = Quirks() if quirks is None else quirks
     fast, slow = pixel
     with tempfile.TemporaryDirectory(prefix="nanobragg-") as name:
         folder = Path(name).resolve()
         words = [
-            *_words(executable, experiment, structure_factors, quirks, folder),
+            *_words(program, experiment, structure_factors, quirks, folder),
             *("-trace_pixel", str(slow), str(fast)),
         ]
-        output = _run(executable, words, folder)
+        output = _run(program, words, folder)
     if output.status != 0:
-        raise _error(executable, output, _status_text(output.status), blame=True)
+        raise _error(program, output, _status_text(output.status), blame=True)
     if _TRACE_LINE not in output.stdout:
         raise UnsupportedError(
-            f"{executable} prints no trace: that needs a development build of nanoBragg, which has "
+            f"{program} prints no trace: that needs a development build of nanoBragg, which has "
             "-trace_pixel"
         )
     return output.stdout
@@ -197,7 +221,7 @@ def _words(
 ) -> list[str]:
     """The words that render an experiment; the files they name are written into `folder`."""
     return [
-        *experiment.to_nanobragg_args(folder),
+        *emit_args(experiment, folder),
         *_structure_factor_words(structure_factors, folder),
         *("-floatfile", FLOAT_NAME, "-intfile", _INT_NAME),
         *("-nopgm", "-nonoise", "-noprogress"),

@@ -10,7 +10,8 @@ from nanobragg_hybrid.engines.registry import PYTORCH_IS_MISSING
 if importlib.util.find_spec("torch") is None:
     raise BackendError(PYTORCH_IS_MISSING)
 
+from nanobragg_hybrid.engines.torch.engine import TorchEngine
 from nanobragg_hybrid.engines.torch.model import ForwardModel
 from nanobragg_hybrid.engines.torch.paths import Path
 
-__all__ = ["ForwardModel", "Path"]
+__all__ = ["ForwardModel", "Path", "TorchEngine"]

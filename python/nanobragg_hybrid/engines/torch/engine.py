@@ -5,86 +5,120 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import ClassVar, Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from nanobragg_hybrid.base.errors import RenderCancelled
-from nanobragg_hybrid.engines.registry import ProgressCallback
+from nanobragg_hybrid.engines.protocol import ProgressCallback, Rendered
 from nanobragg_hybrid.engines.torch.devices import device_of, dtype_of
 from nanobragg_hybrid.engines.torch.model import ForwardModel
-from nanobragg_hybrid.engines.torch.report import plan_info
+from nanobragg_hybrid.engines.torch.report import plan_of
 from nanobragg_hybrid.engines.torch.statistics import image_statistics
 from nanobragg_hybrid.engines.torch.structure_factors import amplitudes_at
 from nanobragg_hybrid.engines.torch.traces import Tracer
 from nanobragg_hybrid.model.experiment import Experiment
-from nanobragg_hybrid.model.plan_warnings import plan_warnings
 from nanobragg_hybrid.model.quirks import Quirks
-from nanobragg_hybrid.model.result import Geometry, SimulationResult
+from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
 from nanobragg_hybrid.model.structure_factors import StructureFactors
+from nanobragg_hybrid.model.trace import StepChoice, Trace
 
 _THREADS_LOCK = threading.Lock()
 
 
-def render(
-    experiment: Experiment,
-    structure_factors: StructureFactors,
-    *,
-    quirks: Quirks,
-    threads: int | None = None,
-    progress: ProgressCallback | None = None,
-    unrounded: bool = False,
-    device: str | torch.device | None = None,
-    dtype: str | torch.dtype | None = None,
-) -> SimulationResult:
-    """Renders one image; see `simulate`, which also checks memory and fills in seeds.
+_PHI_STEP_BYTES: Final = 8
+_DOMAIN_BYTES: Final = 32
+_ORIENTATION_BYTES: Final = 72
+_SOURCE_BYTES: Final = 40
+"""What a set-up keeps for each: an angle; an axis and an angle; three vectors; five numbers."""
 
-    device: "cpu" (None too), "cuda", "cuda:1" or "auto".  dtype: "float64" (None too) or
-    "float32".  The result's random_state is None: noise images set up the generator themselves.
+
+class TorchRun:
+    """An experiment set up by the torch engine; see `EngineRun`."""
+
+    def __init__(self, model: ForwardModel) -> None:
+        self.model = model
+        self.plan: ResolvedPlan = plan_of(model.setup)
+        self._tracer: Tracer | None = None
+
+    def render(
+        self, *, threads: int, progress: ProgressCallback | None, unrounded: bool
+    ) -> Rendered:
+        """Renders the image."""
+        model = self.model
+        with torch.no_grad(), _threads(threads):
+            values = model(progress=_row_progress(model, progress))
+            omega_sum = float(model.solid_angle_sum())
+        image = values.to(torch.float32).cpu().numpy()
+        return Rendered(
+            image=image,
+            unrounded=values.to(torch.float64).cpu().numpy() if unrounded else None,
+            statistics=image_statistics(model.setup, image, omega_sum),
+            plan=self.plan,
+            provenance={
+                "torch": torch.__version__,
+                "device": str(model.device),
+                "dtype": str(model.dtype).removeprefix("torch."),
+            },
+        )
+
+    def trace(
+        self, fast: int, slow: int, choice: StepChoice, limit: int, threads: int | None = None
+    ) -> Trace:
+        """One pixel's chain with the first `limit` steps of a choice."""
+        del threads
+        if self._tracer is None:
+            self._tracer = Tracer(self.model, self.plan)
+        return self._tracer.trace(fast, slow, choice, limit)
+
+
+@dataclass(frozen=True, slots=True)
+class TorchEngine:
+    """PyTorch, with derivatives (`ForwardModel`).
+
+    device: where it computes: "cpu" (None too), "cuda", "cuda:1" or "auto".
+    dtype: how: "float64" (None too) or "float32", which keeps phases in float64.
     """
-    used_device, used_dtype = device_of(device), dtype_of(dtype)
-    model = ForwardModel(experiment, structure_factors, quirks, used_dtype, used_device)
-    with torch.no_grad(), _threads(threads):
-        values = model(progress=_row_progress(model, progress))
-        omega_sum = float(model.solid_angle_sum())
-    image = values.to(torch.float32).cpu().numpy()
-    info = plan_info(model.setup)
-    return SimulationResult(
-        image=image,
-        unrounded=values.to(torch.float64).cpu().numpy() if unrounded else None,
-        statistics=image_statistics(model.setup, image, omega_sum),
-        geometry=Geometry.from_info(info),
-        info=info,
-        provenance={
-            "torch": torch.__version__,
-            "device": str(used_device),
-            "dtype": str(used_dtype).removeprefix("torch."),
-        },
-        warnings=plan_warnings(info),
-        experiment=experiment,
-        quirks=quirks,
-    )
 
+    name: ClassVar[str] = "torch"
+    options: ClassVar[tuple[str, ...]] = ("device", "dtype")
 
-def tracer(
-    experiment: Experiment,
-    structure_factors: StructureFactors,
-    *,
-    quirks: Quirks,
-    device: str | torch.device | None = None,
-    dtype: str | torch.dtype | None = None,
-) -> Tracer:
-    """Sets up an experiment for traces of its pixels; device and dtype as for `render`."""
-    model = ForwardModel(experiment, structure_factors, quirks, dtype_of(dtype), device_of(device))
-    return Tracer(model)
+    device: str | torch.device | None = None
+    dtype: str | torch.dtype | None = None
 
+    def memory_needed(
+        self, experiment: Experiment, structure_factors: StructureFactors
+    ) -> dict[str, int]:
+        """What a set-up keeps of the counts that are given."""
+        del structure_factors
+        phi_steps = experiment.goniometer.phi_steps or 1
+        domains = experiment.crystal.mosaic_domains or 1
+        return {
+            f"{count} {what}": count * each
+            for what, count, each in (
+                ("phi steps", phi_steps, _PHI_STEP_BYTES),
+                ("mosaic domains", domains, _DOMAIN_BYTES),
+                ("orientations", phi_steps * domains, _ORIENTATION_BYTES),
+                ("sources", experiment.beam.source_candidates, _SOURCE_BYTES),
+            )
+            if count > 1
+        }
 
-def structure_factors_at(
-    structure_factors: StructureFactors, hkl: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """What the engine takes, without interpolation, at whole indices; see `Backend`."""
-    return amplitudes_at(structure_factors, hkl)
+    def prepare(
+        self, experiment: Experiment, structure_factors: StructureFactors, quirks: Quirks
+    ) -> TorchRun:
+        """Makes the model."""
+        device, dtype = device_of(self.device), dtype_of(self.dtype)
+        return TorchRun(ForwardModel(experiment, structure_factors, quirks, dtype, device))
+
+    def structure_factors_at(
+        self, structure_factors: StructureFactors, hkl: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """What the engine takes, without interpolation, at whole indices; see `Engine`."""
+        return amplitudes_at(structure_factors, hkl)
 
 
 def _row_progress(

@@ -1,10 +1,9 @@
-"""What was chosen and derived, by the names of the C header, and what to warn of."""
+"""What was chosen and derived, and what to warn of, as every engine says it."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any
 
 from nanobragg_hybrid.engines.torch.inputs import Inputs
 from nanobragg_hybrid.engines.torch.pixels import region_of_interest
@@ -13,14 +12,11 @@ from nanobragg_hybrid.engines.torch.quantities import water_background
 from nanobragg_hybrid.engines.torch.scalars import Scalar, as_float, radians
 from nanobragg_hybrid.engines.torch.setup import Setup, fluence, wavelength_m
 from nanobragg_hybrid.engines.torch.vectors import Vector, dot, mag
-from nanobragg_hybrid.model.conventions import CONVENTION_NUMBERS, PIVOT_NUMBERS
-
-_SIZE_Y_CLIPPED, _SIZE_Z_CLIPPED, _NORMAL_RECOMPUTED, _CELL_VOLUME = 1, 2, 4, 8
-_RECIPROCAL_LENGTH, _MOSAIC_DOMAINS, _INTERPOLATION_OFF, _OVERSAMPLE_LOW = 16, 32, 64, 128
+from nanobragg_hybrid.model.resolved_plan import PlanWarning, ResolvedPlan
 
 
-def plan_info(setup: Setup) -> dict[str, Any]:
-    """What was chosen and derived, by the names of the C header's `nbh_plan_info`, SI units."""
+def plan_of(setup: Setup) -> ResolvedPlan:
+    """What was chosen and derived."""
     experiment, sampling, choices = setup.experiment, setup.sampling, setup.choices
     geometry, cell, size = setup.geometry, setup.cell, setup.size
     inputs = Inputs(experiment, setup.structure_factors, setup.quirks)
@@ -31,106 +27,99 @@ def plan_info(setup: Setup) -> dict[str, Any]:
     real = (cell.a, cell.b, cell.c)
     star = (cell.a_star, cell.b_star, cell.c_star)
     lengths = _lengths(real)
-    info: dict[str, Any] = {
-        "convention": CONVENTION_NUMBERS[geometry.placement.convention],
-        "pivot": PIVOT_NUMBERS[geometry.placement.pivot],
-        "beam_direction": _floats(geometry.beam),
-        "polarization_axis": _floats(geometry.polarization),
-        "vertical_axis": _floats(geometry.vertical),
-        "spindle_axis": _floats(geometry.spindle),
-        "fast_axis": _floats(geometry.fast),
-        "slow_axis": _floats(geometry.slow),
-        "normal_axis": _floats(geometry.normal),
-        "twotheta_axis": _floats(geometry.twotheta_axis),
-        "pix0_m": _floats(geometry.pix0),
-        "distance_m": geometry.distance,
-        "close_distance_m": geometry.close,
-        "beam_x_m": geometry.beam_x,
-        "beam_y_m": geometry.beam_y,
-        "beam_fast_m": geometry.beam_fast,
-        "beam_slow_m": geometry.beam_slow,
-        "close_fast_m": geometry.close_fast,
-        "close_slow_m": geometry.close_slow,
-        "org_x_px": geometry.close_fast / pixel + 0.5,
-        "org_y_px": geometry.close_slow / pixel + 0.5,
-        "dials_origin_mm": _floats(
+    return ResolvedPlan(
+        convention=geometry.placement.convention,
+        pivot=geometry.placement.pivot,
+        beam_direction=_floats(geometry.beam),
+        polarization_axis=_floats(geometry.polarization),
+        vertical_axis=_floats(geometry.vertical),
+        spindle_axis=_floats(geometry.spindle),
+        fast_axis=_floats(geometry.fast),
+        slow_axis=_floats(geometry.slow),
+        normal_axis=_floats(geometry.normal),
+        twotheta_axis=_floats(geometry.twotheta_axis),
+        pix0_m=_floats(geometry.pix0),
+        distance_m=as_float(geometry.distance),
+        close_distance_m=as_float(geometry.close),
+        beam_x_m=as_float(geometry.beam_x),
+        beam_y_m=as_float(geometry.beam_y),
+        beam_fast_m=as_float(geometry.beam_fast),
+        beam_slow_m=as_float(geometry.beam_slow),
+        close_fast_m=as_float(geometry.close_fast),
+        close_slow_m=as_float(geometry.close_slow),
+        org_x_px=as_float(geometry.close_fast / pixel + 0.5),
+        org_y_px=as_float(geometry.close_slow / pixel + 0.5),
+        dials_origin_mm=_floats(
             (
                 1000.0 * dot(geometry.pix0, (0.0, 0.0, 1.0)),
                 1000.0 * dot(geometry.pix0, (0.0, 1.0, 0.0)),
                 1000.0 * dot(geometry.pix0, (-1.0, 0.0, 0.0)),
             )
         ),
-        "pixel_size_m": pixel,
-        "size_fast_m": geometry.size_fast,
-        "size_slow_m": geometry.size_slow,
-        "twotheta_rad": geometry.twotheta,
-        "n_fast": n_fast,
-        "n_slow": n_slow,
-        "roi_fast_min": roi[0],
-        "roi_fast_max": roi[1],
-        "roi_slow_min": roi[2],
-        "roi_slow_max": roi[3],
-        "a0_m": _floats(cell.a0),
-        "b0_m": _floats(cell.b0),
-        "c0_m": _floats(cell.c0),
-        "a_star_per_angstrom": _floats(cell.a_star),
-        "b_star_per_angstrom": _floats(cell.b_star),
-        "c_star_per_angstrom": _floats(cell.c_star),
-        "cell_length_angstrom": lengths,
-        "cell_angle_rad": _angles(real, lengths),
-        "reciprocal_length_per_angstrom": _lengths(star),
-        "reciprocal_angle_rad": _angles(star, _lengths(star)),
-        "cell_volume_angstrom3": cell.volume,
-        "misset_rad": _floats(setup.misset),
-        "n_cells": size.n_cells,
-        "crystal_size_m": size.size_m,
-        "source_count": choices.source_count,
-        "mosaic_domains": sampling.mosaic_domains,
-        "phi_steps": sampling.phi.count,
-        "oversample": choices.oversample,
-        "recommended_oversample": setup.recommended_oversample,
-        "sensor_layers": sampling.layers.count,
-        "steps": choices.steps,
-        "interpolate": int(choices.interpolate),
-        "divergence_h_steps": sampling.divergence_h.count,
-        "divergence_v_steps": sampling.divergence_v.count,
-        "dispersion_steps": sampling.dispersion.count,
-        "divergence_h_rad": sampling.divergence_h.range,
-        "divergence_v_rad": sampling.divergence_v.range,
-        "divergence_h_step_rad": sampling.divergence_h.step,
-        "divergence_v_step_rad": sampling.divergence_v.step,
-        "dispersion_fraction": sampling.dispersion.range,
-        "dispersion_step": sampling.dispersion.step,
-        "phi_rad": radians(experiment.goniometer.phi_deg),
-        "osc_rad": sampling.phi.range,
-        "phi_step_rad": sampling.phi.step,
-        "mosaic_spread_rad": sampling.mosaic_spread_rad,
-        "sensor_thickness_m": sampling.layers.range,
-        "sensor_layer_step_m": sampling.layers.step,
-        "sensor_attenuation_per_m": sampling.attenuation_per_m,
-        "wavelength_m": as_float(wavelength_m(inputs)),
-        "fluence_photons_per_m2": photons,
-        "water_background": as_float(water_background(setup, inputs, photons)),
-        "warnings": _warnings(setup),
+        pixel_size_m=pixel,
+        size_fast_m=as_float(geometry.size_fast),
+        size_slow_m=as_float(geometry.size_slow),
+        twotheta_rad=as_float(geometry.twotheta),
+        n_fast=n_fast,
+        n_slow=n_slow,
+        roi=roi,
+        a0_m=_floats(cell.a0),
+        b0_m=_floats(cell.b0),
+        c0_m=_floats(cell.c0),
+        a_star_per_angstrom=_floats(cell.a_star),
+        b_star_per_angstrom=_floats(cell.b_star),
+        c_star_per_angstrom=_floats(cell.c_star),
+        cell_length_angstrom=lengths,
+        cell_angle_rad=_angles(real, lengths),
+        reciprocal_length_per_angstrom=_lengths(star),
+        reciprocal_angle_rad=_angles(star, _lengths(star)),
+        cell_volume_angstrom3=as_float(cell.volume),
+        misset_rad=_floats(setup.misset),
+        n_cells=size.n_cells,
+        crystal_size_m=size.size_m,
+        source_count=choices.source_count,
+        mosaic_domains=sampling.mosaic_domains,
+        phi_steps=sampling.phi.count,
+        oversample=choices.oversample,
+        recommended_oversample=setup.recommended_oversample,
+        sensor_layers=sampling.layers.count,
+        steps=choices.steps,
+        interpolate=choices.interpolate,
+        divergence_h_steps=sampling.divergence_h.count,
+        divergence_v_steps=sampling.divergence_v.count,
+        dispersion_steps=sampling.dispersion.count,
+        divergence_h_rad=sampling.divergence_h.range,
+        divergence_v_rad=sampling.divergence_v.range,
+        divergence_h_step_rad=sampling.divergence_h.step,
+        divergence_v_step_rad=sampling.divergence_v.step,
+        dispersion_fraction=sampling.dispersion.range,
+        dispersion_step=sampling.dispersion.step,
+        phi_rad=as_float(radians(experiment.goniometer.phi_deg)),
+        osc_rad=sampling.phi.range,
+        phi_step_rad=sampling.phi.step,
+        mosaic_spread_rad=sampling.mosaic_spread_rad,
+        sensor_thickness_m=sampling.layers.range,
+        sensor_layer_step_m=sampling.layers.step,
+        sensor_attenuation_per_m=sampling.attenuation_per_m,
+        wavelength_m=as_float(wavelength_m(inputs)),
+        fluence_photons_per_m2=photons,
+        water_background=as_float(water_background(setup, inputs, photons)),
+        warnings=_warnings(setup),
+    )
+
+
+def _warnings(setup: Setup) -> tuple[PlanWarning, ...]:
+    happened: dict[PlanWarning, bool] = {
+        "size_y_clipped": setup.size.clipped_y,
+        "size_z_clipped": setup.size.clipped_z,
+        "normal_recomputed": normal_is_recomputed(setup.experiment),
+        "cell_volume": setup.cell.impossible_volume,
+        "reciprocal_length": setup.cell.negative_lengths,
+        "mosaic_domains": setup.sampling.domains_chosen,
+        "interpolation_off": setup.interpolation_refused,
+        "oversample_low": setup.choices.oversample < setup.recommended_oversample,
     }
-    return info
-
-
-def _warnings(setup: Setup) -> int:
-    """The bits of `nbh_plan_warning`."""
-    bits = 0
-    for happened, bit in (
-        (setup.size.clipped_y, _SIZE_Y_CLIPPED),
-        (setup.size.clipped_z, _SIZE_Z_CLIPPED),
-        (normal_is_recomputed(setup.experiment), _NORMAL_RECOMPUTED),
-        (setup.cell.impossible_volume, _CELL_VOLUME),
-        (setup.cell.negative_lengths, _RECIPROCAL_LENGTH),
-        (setup.sampling.domains_chosen, _MOSAIC_DOMAINS),
-        (setup.interpolation_refused, _INTERPOLATION_OFF),
-        (setup.choices.oversample < setup.recommended_oversample, _OVERSAMPLE_LOW),
-    ):
-        bits |= bit if happened else 0
-    return bits
+    return tuple(name for name, is_so in happened.items() if is_so)
 
 
 def _floats(vector: Iterable[Scalar]) -> tuple[float, float, float]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nanobragg_hybrid.engines.torch.pixels import region_of_interest
 from nanobragg_hybrid.engines.torch.setup import Setup
-from nanobragg_hybrid.model.result import Statistics
+from nanobragg_hybrid.model.statistics import Statistics
 
 
 def image_statistics(setup: Setup, image: NDArray[np.float32], omega_sum: float) -> Statistics:

@@ -7,7 +7,7 @@ the render of the tile that the pixel belongs to, so that they have the image's 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -31,11 +31,11 @@ from nanobragg_hybrid.engines.torch.kernel import (
 )
 from nanobragg_hybrid.engines.torch.model import ForwardModel
 from nanobragg_hybrid.engines.torch.rays import first_rays, positions, rays_to, solid_angle
-from nanobragg_hybrid.engines.torch.report import plan_info
 from nanobragg_hybrid.engines.torch.scalars import Scalar, as_float
 from nanobragg_hybrid.engines.torch.scattering import rows_of
 from nanobragg_hybrid.engines.torch.serial import serial_places, single_tile, tile_with
 from nanobragg_hybrid.engines.torch.vectors import Vector, as_tensor
+from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
 from nanobragg_hybrid.model.trace import StepChoice, StepTrace, Trace
 from nanobragg_hybrid.model.trace import Vector as Numbers
 
@@ -44,10 +44,10 @@ _Place = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 
 
 class Tracer:
-    """The traces of a model's pixels; see `backends.PixelTracer`."""
+    """The traces of a model's pixels; see `EngineRun.trace`."""
 
-    def __init__(self, model: ForwardModel) -> None:
-        self.info: Mapping[str, Any] = plan_info(model.setup)
+    def __init__(self, model: ForwardModel, plan: ResolvedPlan) -> None:
+        self._plan = plan
         self._model = model
         self._choices = model.setup.choices
         self._kept_pixels = range(0)
@@ -99,7 +99,7 @@ class Tracer:
             c_star_per_angstrom=_numbers(scene.c_star),
             i_before_scaling=total,
             r_e_sqr_m2=R_E_SQR_M2,
-            fluence_photons_per_m2=self.info["fluence_photons_per_m2"],
+            fluence_photons_per_m2=self._plan.fluence_photons_per_m2,
             step_count=choices.steps,
             oversample_thick=settings.oversample_thick,
             oversample_polar=settings.oversample_polar,

@@ -1,0 +1,101 @@
+"""What an engine is, to everything above it.
+
+An engine is a small frozen object that holds its own options (`CEngine(kernel="exact")`).  Its
+`prepare` makes a run: one experiment, set up once, whose plan can be read and whose pixels can be
+rendered and traced.  `nanobragg_hybrid.prepare` calls it and is what users call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+
+from nanobragg_hybrid.model.experiment import Experiment
+from nanobragg_hybrid.model.quirks import Quirks
+from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
+from nanobragg_hybrid.model.statistics import Statistics
+from nanobragg_hybrid.model.structure_factors import StructureFactors
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from nanobragg_hybrid.base.arrays import Array
+    from nanobragg_hybrid.model.trace import StepChoice, Trace
+
+ProgressCallback = Callable[[int, int], object]
+"""Called now and then with the rows done and the rows in all; returning False stops."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Rendered:
+    """What an engine makes of a run.
+
+    image: float32, shape (slow, fast).  unrounded: float64, the same before rounding, if asked for.
+    plan: as rendered.  provenance: what computed it.  random_state: see `SimulationResult`.
+    """
+
+    image: Array
+    unrounded: Array | None
+    statistics: Statistics
+    plan: ResolvedPlan
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    random_state: object = None
+
+
+class EngineRun(Protocol):
+    """One experiment, set up by an engine."""
+
+    @property
+    def plan(self) -> ResolvedPlan:
+        """What was chosen and derived."""
+        ...
+
+    def render(
+        self, *, threads: int, progress: ProgressCallback | None, unrounded: bool
+    ) -> Rendered:
+        """Renders the image; see `Prepared.render`, which has checked the arguments."""
+        ...
+
+    def trace(
+        self, fast: int, slow: int, choice: StepChoice, limit: int, threads: int | None = None
+    ) -> Trace:
+        """One pixel's chain with the first `limit` steps of a choice.
+
+        Pixel and indices are inside the image and the experiment's loops.
+        """
+        ...
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """An engine with its options.
+
+    name: what users call it.  options: names of its constructor's keyword arguments.
+    """
+
+    name: ClassVar[str]
+    options: ClassVar[tuple[str, ...]]
+
+    def memory_needed(
+        self, experiment: Experiment, structure_factors: StructureFactors
+    ) -> Mapping[str, int]:
+        """Bytes by what needs them, for what the engine allocates before the first pixel and can
+        tell from the experiment alone; image, mask and table are counted by `prepare`."""
+        ...
+
+    def prepare(
+        self, experiment: Experiment, structure_factors: StructureFactors, quirks: Quirks
+    ) -> EngineRun:
+        """Sets up an experiment, whose seeds are all given; raises as `run.prepare.prepare`."""
+        ...
+
+    def structure_factors_at(
+        self, structure_factors: StructureFactors, hkl: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """What the engine takes, without interpolation, at whole indices (model 6.5).
+
+        hkl: float64, shape (n, 3).  The result has shape (n,).
+        """
+        ...

@@ -1,0 +1,181 @@
+"""What was chosen and derived for an experiment before its first pixel (model 3 to 5).
+
+Every engine fills the same record, in SI units and with names instead of numbers; everything above
+the engines reads only this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, Literal
+
+from nanobragg_hybrid.base.record import Record
+from nanobragg_hybrid.model.conventions import Convention, Kernel, Pivot
+
+Vector = tuple[float, float, float]
+
+PlanWarning = Literal[
+    "size_y_clipped",
+    "size_z_clipped",
+    "normal_recomputed",
+    "cell_volume",
+    "reciprocal_length",
+    "mosaic_domains",
+    "interpolation_off",
+    "oversample_low",
+]
+"""What a plan changed or doubts."""
+
+SENTENCES: Final[Mapping[PlanWarning, str]] = MappingProxyType(
+    {
+        "size_y_clipped": (
+            "the crystal is larger than the beam along b: clipped to {plan.crystal_size_m[1]:g} m"
+        ),
+        "size_z_clipped": (
+            "the crystal is larger than the beam along c: clipped to {plan.crystal_size_m[2]:g} m"
+        ),
+        "normal_recomputed": (
+            "the detector normal is not a unit vector: it was replaced by fast x slow"
+        ),
+        "cell_volume": "this cell is impossible: its volume was replaced by a tiny one",
+        "reciprocal_length": (
+            "this cell is impossible: a reciprocal length was not positive, and its sign was "
+            "changed"
+        ),
+        "mosaic_domains": (
+            "a mosaic spread without a number of domains: {plan.mosaic_domains} domains are used"
+        ),
+        "interpolation_off": (
+            "there is no table of structure factors to interpolate: interpolation is off"
+        ),
+        "oversample_low": (
+            "oversample {plan.oversample} is less than the {plan.recommended_oversample} that the "
+            "spots need"
+        ),
+    }
+)
+"""The sentence for each `PlanWarning`, in the order in which a plan has them."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class ResolvedPlan(Record):
+    """Everything that does not depend on the pixel, as an engine uses it; see `prepare`.
+
+    Lengths are in metres, angles in radians, unless a name says otherwise.
+
+    Detector and beam (model 3).  convention, pivot: as used.  beam_direction, polarization_axis,
+    vertical_axis, spindle_axis, fast_axis, slow_axis, normal_axis: unit vectors, the detector's
+    after its rotations; twotheta_axis: as given, twotheta_rad.  pix0_m: outer corner of pixel
+    (0, 0).  distance_m: along the beam; close_distance_m: to the nearest point of the plane.
+    beam_x_m, beam_y_m: beam centre as image headers report it; beam_fast_m, beam_slow_m: where the
+    beam hits the detector; close_fast_m, close_slow_m: its nearest point, org_x_px, org_y_px: the
+    same for XDS; dials_origin_mm: for DIALS.  pixel_size_m, size_fast_m, size_slow_m, n_fast,
+    n_slow: of the detector.  roi: the pixels that are computed, inclusive bounds (fast_min,
+    fast_max, slow_min, slow_max), clipped to the detector; min > max: none.
+
+    Crystal (model 4).  a0_m, b0_m, c0_m: cell vectors before any spindle rotation;
+    cell_length_angstrom, cell_angle_rad: their lengths and angles.  a_star_per_angstrom,
+    b_star_per_angstrom, c_star_per_angstrom: the reciprocal vectors, with their
+    reciprocal_length_per_angstrom and reciprocal_angle_rad.  cell_volume_angstrom3.  misset_rad:
+    the missetting as used.  n_cells: cells along a, b, c.  crystal_size_m: after clipping to the
+    beam; 0 where not given.
+
+    Sampling (model 5).  source_count, mosaic_domains, phi_steps, oversample, sensor_layers: how
+    often each loop runs; steps: sources x domains x phi steps x oversample^2, what divides the sum
+    of a pixel.  recommended_oversample: what the size of the spots asks for.  interpolate: tricubic
+    between structure factors.  divergence_h_steps, divergence_v_steps, dispersion_steps with their
+    ranges divergence_h_rad, divergence_v_rad, dispersion_fraction and steps divergence_h_step_rad,
+    divergence_v_step_rad, dispersion_step (fractions of the wavelength).  phi_rad, osc_rad,
+    phi_step_rad: start, range and step of the spindle.  mosaic_spread_rad.  sensor_thickness_m,
+    sensor_layer_step_m, sensor_attenuation_per_m.  wavelength_m, fluence_photons_per_m2.
+    water_background: photons that water adds to every step's sum (I_bg of model 6).
+
+    warnings: what was changed or is doubted, see `sentences`.  kernel: which of the engine's
+    kernels computes the pixels, None where it has but one; kernel_reason: why that is the exact one
+    where it is.
+    """
+
+    convention: Convention
+    pivot: Pivot
+    beam_direction: Vector
+    polarization_axis: Vector
+    vertical_axis: Vector
+    spindle_axis: Vector
+    fast_axis: Vector
+    slow_axis: Vector
+    normal_axis: Vector
+    twotheta_axis: Vector
+    pix0_m: Vector
+    distance_m: float
+    close_distance_m: float
+    beam_x_m: float
+    beam_y_m: float
+    beam_fast_m: float
+    beam_slow_m: float
+    close_fast_m: float
+    close_slow_m: float
+    org_x_px: float
+    org_y_px: float
+    dials_origin_mm: Vector
+    pixel_size_m: float
+    size_fast_m: float
+    size_slow_m: float
+    twotheta_rad: float
+    n_fast: int
+    n_slow: int
+    roi: tuple[int, int, int, int]
+    a0_m: Vector
+    b0_m: Vector
+    c0_m: Vector
+    a_star_per_angstrom: Vector
+    b_star_per_angstrom: Vector
+    c_star_per_angstrom: Vector
+    cell_length_angstrom: Vector
+    cell_angle_rad: Vector
+    reciprocal_length_per_angstrom: Vector
+    reciprocal_angle_rad: Vector
+    cell_volume_angstrom3: float
+    misset_rad: Vector
+    n_cells: Vector
+    crystal_size_m: Vector
+    source_count: int
+    mosaic_domains: int
+    phi_steps: int
+    oversample: int
+    recommended_oversample: int
+    sensor_layers: int
+    steps: int
+    interpolate: bool
+    divergence_h_steps: int
+    divergence_v_steps: int
+    dispersion_steps: int
+    divergence_h_rad: float
+    divergence_v_rad: float
+    divergence_h_step_rad: float
+    divergence_v_step_rad: float
+    dispersion_fraction: float
+    dispersion_step: float
+    phi_rad: float
+    osc_rad: float
+    phi_step_rad: float
+    mosaic_spread_rad: float
+    sensor_thickness_m: float
+    sensor_layer_step_m: float
+    sensor_attenuation_per_m: float
+    wavelength_m: float
+    fluence_photons_per_m2: float
+    water_background: float
+    warnings: tuple[PlanWarning, ...]
+    kernel: Kernel | None = None
+    kernel_reason: str = ""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """The image's (slow, fast)."""
+        return self.n_slow, self.n_fast
+
+    def sentences(self) -> tuple[str, ...]:
+        """What the user should know, one sentence for each of `warnings`."""
+        return tuple(SENTENCES[name].format(plan=self) for name in self.warnings)

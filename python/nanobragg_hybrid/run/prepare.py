@@ -1,0 +1,317 @@
+"""An experiment, set up once by an engine: its plan, its image, the traces of its pixels."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final, cast
+
+from nanobragg_hybrid._version import __version__
+from nanobragg_hybrid.base.errors import ConfigError
+from nanobragg_hybrid.base.host import MOST_THREADS, default_threads, require_memory
+from nanobragg_hybrid.engines.protocol import Engine, EngineRun, ProgressCallback
+from nanobragg_hybrid.engines.registry import make_engine
+from nanobragg_hybrid.model.experiment import Experiment
+from nanobragg_hybrid.model.geometry import Geometry
+from nanobragg_hybrid.model.quirks import Quirks
+from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
+from nanobragg_hybrid.model.result import SimulationResult
+from nanobragg_hybrid.model.seeds import with_clock_seeds
+from nanobragg_hybrid.model.structure_factors import StructureFactors
+from nanobragg_hybrid.model.validate import Integer, require_class
+from nanobragg_hybrid.run.quirk_effects import quirks_that_mattered
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from nanobragg_hybrid.model.trace import StepChoice, Trace
+
+_THREADS: Final = Integer(at_least=1, at_most=MOST_THREADS)
+_LIMIT: Final = Integer(at_least=0)
+_STEP_BYTES: Final = 8192
+"""About what one recorded step of a trace takes while it is made."""
+
+
+class Prepared:
+    """An experiment that an engine has set up.  Made by `prepare`.
+
+    engine: the engine with its options; backend: its name.
+    experiment: as it will be rendered, with the seeds that came from the clock.
+    structure_factors, quirks: as given.
+    plan: what was chosen and derived before the first pixel.
+    memory_needed: bytes that rendering needs, by what needs them.
+    run: the engine's own side of it; what it has beside `EngineRun` is the engine's business.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        experiment: Experiment,
+        structure_factors: StructureFactors,
+        quirks: Quirks,
+        unrounded: bool = False,
+    ) -> None:
+        self.engine = engine
+        self.structure_factors = structure_factors
+        self.quirks = quirks
+        self.memory_needed: Mapping[str, int] = memory_needed(
+            engine, experiment, structure_factors, unrounded=unrounded
+        )
+        require_memory(self.memory_needed)
+        self._started_s = time.time()
+        self._asked = experiment
+        self.experiment = with_clock_seeds(experiment, self._started_s, quirks)
+        self.run: EngineRun = engine.prepare(self.experiment, structure_factors, quirks)
+
+    @property
+    def backend(self) -> str:
+        """The engine's name."""
+        return self.engine.name
+
+    @property
+    def plan(self) -> ResolvedPlan:
+        """What was chosen and derived before the first pixel."""
+        return self.run.plan
+
+    @property
+    def quirks_that_mattered(self) -> tuple[str, ...]:
+        """Names of the quirks that are on and could change this image."""
+        return quirks_that_mattered(self._asked, self.quirks, self.plan)
+
+    def render(
+        self,
+        *,
+        threads: int | None = None,
+        progress: ProgressCallback | None = None,
+        unrounded: bool = False,
+    ) -> SimulationResult:
+        """Renders the image; see `simulate` for the arguments, the result and the errors."""
+        from nanobragg_hybrid.engines.c.plan_info import plan_info
+
+        checked = checked_threads(threads)
+        check_render_options(progress, unrounded)
+        if unrounded:
+            require_memory(
+                memory_needed(
+                    self.engine, self.experiment, self.structure_factors, unrounded=unrounded
+                )
+            )
+        made = self.run.render(threads=checked, progress=progress, unrounded=unrounded)
+        plan = made.plan
+        crystal, output = self.experiment.crystal, self.experiment.output
+        started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._started_s))
+        return SimulationResult(
+            image=cast("NDArray[np.float32]", made.image),
+            unrounded=cast("NDArray[np.float64] | None", made.unrounded),
+            statistics=made.statistics,
+            geometry=Geometry.from_plan(plan),
+            plan=plan,
+            info=plan_info(plan),
+            provenance={
+                **made.provenance,
+                "nanobragg_hybrid": __version__,
+                "backend": self.backend,
+                "quirks": str(self.quirks),
+                "threads": checked,
+                "started": started,
+                "misset_seed": crystal.misset_seed,
+                "mosaic_seed": crystal.mosaic_seed,
+                "noise_seed": output.noise_seed,
+            },
+            warnings=plan.sentences(),
+            random_state=made.random_state,
+            experiment=self.experiment,
+            quirks=self.quirks,
+            quirks_that_mattered=self.quirks_that_mattered,
+        )
+
+    def trace(
+        self,
+        pixel: tuple[int, int],
+        *,
+        source: int | None = None,
+        phi_step: int | None = None,
+        domain: int | None = None,
+        subpixel: tuple[int, int] | None = None,
+        layer: int | None = None,
+        limit: int | None = 1,
+        threads: int | None = None,
+    ) -> Trace:
+        """The chain of one pixel, with the first step that has the given indices; see `trace`.
+
+        limit: that many of these steps, None: all of them.  threads: of the C engine, which may
+        have to look at the pixels before this one; as in `simulate`.
+        """
+        fast, slow = self._pixel(pixel)
+        choice = self._choice(source, phi_step, domain, subpixel, layer)
+        return self.run.trace(fast, slow, choice, self._limit(limit, choice), threads)
+
+    def trace_phi(
+        self,
+        pixel: tuple[int, int],
+        *,
+        source: int | None = None,
+        domain: int | None = None,
+        subpixel: tuple[int, int] | None = None,
+        layer: int | None = None,
+    ) -> Trace:
+        """The chain of one pixel with a step for each phi step; see `trace_phi`."""
+        fast, slow = self._pixel(pixel)
+        choice = self._choice(source, None, domain, subpixel, layer)
+        first = self.run.trace(fast, slow, choice, 1)
+        if not first.steps:
+            return first
+        here = first.steps[0]
+        indices = {field.name: getattr(here, field.name) for field in dataclasses.fields(choice)}
+        phi_loop = dataclasses.replace(choice, **{**indices, "phi_step": None})
+        return self.run.trace(fast, slow, phi_loop, self.plan.phi_steps)
+
+    def _pixel(self, pixel: object) -> tuple[int, int]:
+        fast, slow = self.plan.n_fast, self.plan.n_slow
+        rule = f"(fast, slow) with fast from 0 to {fast - 1} and slow from 0 to {slow - 1}"
+        return _pair("pixel", pixel, (fast, slow), rule)
+
+    def _choice(
+        self, source: object, phi_step: object, domain: object, subpixel: object, layer: object
+    ) -> StepChoice:
+        from nanobragg_hybrid.model.trace import StepChoice
+
+        plan = self.plan
+        sub_fast = sub_slow = None
+        if subpixel is not None:
+            per_edge = plan.oversample
+            rule = f"(fast, slow), both from 0 to {per_edge - 1}, or None"
+            sub_fast, sub_slow = _pair("subpixel", subpixel, (per_edge, per_edge), rule)
+        return StepChoice(
+            layer=_index("layer", layer, plan.sensor_layers),
+            sub_slow=sub_slow,
+            sub_fast=sub_fast,
+            source=_index("source", source, plan.source_count),
+            phi_step=_index("phi_step", phi_step, plan.phi_steps),
+            domain=_index("domain", domain, plan.mosaic_domains),
+        )
+
+    def _limit(self, limit: int | None, choice: StepChoice) -> int:
+        """The most steps that there can be within a limit; ResourceError if too many for us."""
+        plan = self.plan
+        loops = (
+            (choice.layer, plan.sensor_layers),
+            (choice.sub_slow, plan.oversample),
+            (choice.sub_fast, plan.oversample),
+            (choice.source, plan.source_count),
+            (choice.phi_step, plan.phi_steps),
+            (choice.domain, plan.mosaic_domains),
+        )
+        steps = math.prod(count for index, count in loops if index is None)
+        if limit is not None:
+            try:
+                steps = min(steps, _LIMIT.normalise(limit))
+            except ValueError:
+                raise ConfigError("limit", limit, f"{_LIMIT.text}, or None") from None
+        require_memory({f"trace of {steps} steps": steps * _STEP_BYTES})
+        return steps
+
+
+def prepare(
+    experiment: Experiment,
+    structure_factors: StructureFactors,
+    *,
+    backend: str | Engine = "c",
+    quirks: Quirks | None = None,
+) -> Prepared:
+    """Sets up an experiment, to look at its plan, render its image and trace its pixels.
+
+    backend: an engine's name, see `available_backends`, or an engine with options of its own:
+        `CEngine(kernel="exact")`, `TorchEngine(device="cuda", dtype="float32")`,
+        `ExternalEngine(executable="~/bin/nanoBragg")`.
+    quirks: None: all on, nanoBragg's image.
+
+    Seeds that are None come from the clock, once (with the quirk misset_seed_default off, the
+    missetting's from the noise seed).
+
+    Raises `ConfigError` for a value that breaks its rule, `ResourceError` before anything is
+    allocated if the image would not fit into memory, `UnsupportedError` for a combination that this
+    version lacks, and `BackendError` for a backend that is not there.
+    """
+    return prepared(experiment, structure_factors, backend, quirks)
+
+
+def prepared(
+    experiment: Experiment,
+    structure_factors: StructureFactors,
+    backend: str | Engine,
+    quirks: Quirks | None,
+    unrounded: bool = False,
+) -> Prepared:
+    """`prepare`, whose check of memory counts an unrounded image too if asked."""
+    require_class("experiment", experiment, Experiment)
+    require_class("structure_factors", structure_factors, StructureFactors)
+    if quirks is None:
+        quirks = Quirks()
+    require_class("quirks", quirks, Quirks)
+    engine = make_engine(backend)
+    return Prepared(engine, experiment, structure_factors, quirks, unrounded)
+
+
+def memory_needed(
+    engine: Engine,
+    experiment: Experiment,
+    structure_factors: StructureFactors,
+    *,
+    unrounded: bool = False,
+) -> dict[str, int]:
+    """Bytes that rendering needs, by what needs them."""
+    n_slow, n_fast = experiment.detector.shape
+    pixels = n_slow * n_fast
+    parts = {f"image of {n_fast} x {n_slow} pixels": 4 * pixels}
+    if unrounded:
+        parts["unrounded image"] = 8 * pixels
+    if experiment.detector.mask is not None:
+        parts["mask"] = pixels
+    table = structure_factors.grid_buffer
+    if table is not None:
+        parts["structure factor table"] = table.nbytes
+    return {**parts, **engine.memory_needed(experiment, structure_factors)}
+
+
+def checked_threads(threads: int | None) -> int:
+    """The number of threads, as many as usable cores if None; ConfigError."""
+    if threads is None:
+        return default_threads()
+    try:
+        return _THREADS.normalise(threads)
+    except ValueError:
+        raise ConfigError("threads", threads, f"{_THREADS.text}, or None") from None
+
+
+def check_render_options(progress: object, unrounded: object) -> None:
+    """Raises `ConfigError` for a value that is none."""
+    if progress is not None and not callable(progress):
+        raise ConfigError("progress", progress, "a function of two numbers, or None")
+    if not isinstance(unrounded, bool):
+        raise ConfigError("unrounded", unrounded, "True or False")
+
+
+def _index(name: str, index: object, count: int) -> int | None:
+    if index is None:
+        return None
+    rule = Integer(at_least=0, at_most=count - 1)
+    try:
+        return rule.normalise(index)
+    except ValueError:
+        raise ConfigError(name, index, f"{rule.text}, or None") from None
+
+
+def _pair(name: str, given: object, counts: tuple[int, int], rule: str) -> tuple[int, int]:
+    """Two indices below `counts`; ConfigError saying `rule`."""
+    try:
+        if not isinstance(given, tuple | list):
+            raise ValueError
+        rules = [Integer(at_least=0, at_most=count - 1) for count in counts]
+        fast, slow = (own.normalise(x) for own, x in zip(rules, given, strict=True))
+    except ValueError:
+        raise ConfigError(name, given, rule) from None
+    return fast, slow
