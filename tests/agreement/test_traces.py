@@ -23,10 +23,10 @@ STEPS = 60
 RELATIVE = 1e-12
 
 
-def _pixels(info: dict[str, int]) -> list[tuple[int, int]]:
+def _pixels(roi: tuple[int, int, int, int]) -> list[tuple[int, int]]:
     """The first pixel of the region of interest and two others."""
-    fast, slow = info["roi_fast_min"], info["roi_slow_min"]
-    width, height = info["roi_fast_max"] - fast + 1, info["roi_slow_max"] - slow + 1
+    fast, last_fast, slow, last_slow = roi
+    width, height = last_fast - fast + 1, last_slow - slow + 1
     return [(fast + width * n // 5, slow + height * n // 7) for n in (0, 2, 4)]
 
 
@@ -57,9 +57,9 @@ def test_traces_agree(case: str, quirks: str) -> None:
         nb.prepare(experiment, factors, backend=name, quirks=nb.Quirks.parse(quirks))
         for name in ("torch", "c")
     )
-    n_cells = theirs.info["n_cells"]
+    n_cells = theirs.plan.n_cells
     differ = []
-    for pixel in _pixels(dict(theirs.info)):
+    for pixel in _pixels(theirs.plan.roi):
         got, need = ours.trace(pixel, limit=STEPS), theirs.trace(pixel, limit=STEPS)
         assert (got.is_lit, len(got.steps)) == (need.is_lit, len(need.steps))
         assert np.float32(got.pixel_float) == np.float32(need.pixel_float)

@@ -12,7 +12,7 @@ from recorded import PILATUS_ARGS, table
 from structure_factor_files import structure_factors_of
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.engines.c import engine
+from nanobragg_hybrid.engines.c.plan import Plan
 from nanobragg_hybrid.formats.trace_text import trace_texts
 from nanobragg_hybrid.model.trace import STEP_PLACE
 
@@ -140,7 +140,7 @@ def test_printout(case: str, input_folder: Path) -> None:
     for pixel in CASES[case]["printout"]:
         assert pixel.keys() == PRINTED.keys()
         fast, slow = int(pixel["fast"]), int(pixel["slow"])
-        trace = engine.trace(experiment, factors, nb.Quirks(), fast, slow)
+        trace = Plan(experiment, factors, nb.Quirks()).trace(fast, slow)
         rows = [[trace["last"][f"{axis}_m"][i] for axis in "abc"] for i in range(3)]
         values = {
             **trace,

@@ -112,8 +112,8 @@ class ExternalRun:
         words, output and seconds.
 
         Raises `BackendError` if there is no executable; `ExecutableError`, with what it printed, if
-        it fails or does not write an image of the detector's size; `UnsupportedError` for other quirks and for `unrounded`; `ConfigError`
-        for a value that nanoBragg's words cannot say.
+        it fails or does not write an image of the detector's size; `UnsupportedError` for other
+        quirks and for `unrounded`; `ConfigError` for a value that nanoBragg's words cannot say.
         """
         del threads
         if unrounded:
