@@ -9,7 +9,7 @@
 #include "constants.h"
 #include "error.h"
 #include "image_rules.h"
-#include "random_stream.h"
+#include "random.h"
 
 float nbh_log_gamma(float x)
 {

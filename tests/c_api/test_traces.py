@@ -104,7 +104,7 @@ def test_a_single_step_and_none(lib: Any, loops: Any, trace_steps: Any) -> None:
     assert trace_steps(loops, capacity=0).count == 96
     loops.sampling.roi_fast_min = 3
     outside = trace_steps(loops)
-    assert (outside.status, outside.count, outside.trace.masked) == (lib.NBH_OK, 0, 1)
+    assert (outside.status, outside.count, outside.trace.is_active) == (lib.NBH_OK, 0, 0)
     loops.sampling.roi_fast_min = 0
     loops.sampling.dmin_m = 1e-6
     cut = trace_steps(loops)

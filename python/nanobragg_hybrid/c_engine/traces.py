@@ -24,7 +24,7 @@ def trace_of(
         backend="c",
         fast=trace["fast"],
         slow=trace["slow"],
-        is_lit=not trace["masked"],
+        is_lit=bool(trace["is_active"]),
         pix0_m=info["pix0_m"],
         fast_axis=info["fast_axis"],
         slow_axis=info["slow_axis"],

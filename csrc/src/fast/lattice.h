@@ -1,4 +1,4 @@
-/* fast_lattice.h - lattice factors of several pixels at a time (model 6.5).
+/* lattice.h - lattice factors of several pixels at a time (model 6.5).
  *
  * Each differs from the exact kernel's by less than a relative TERM_ERROR / 4 plus what `error`
  * says; see docs/accuracy.md.  Signs do not matter: only squares are used. */
@@ -7,7 +7,8 @@
 
 #include <math.h>
 
-#include "fast_lanes.h"
+#include "fast/lanes.h"
+#include "plan.h"
 
 /* What the bound allows for (docs/accuracy.md): the relative error of a term; the absolute error of
  * sin(x)/x - cos(x); the exponent below which a Gaussian counts as 0, and exp of it, squared. */

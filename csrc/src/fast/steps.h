@@ -1,13 +1,14 @@
-/* fast_steps.h - the phi steps and mosaic domains of one source seen from one sub-pixel, for
+/* steps.h - the phi steps and mosaic domains of one source seen from one sub-pixel, for
  * several pixels at a time (model 6.4, 6.5): the hot loops of the fast kernel. */
 #ifndef NBH_FAST_STEPS_H
 #define NBH_FAST_STEPS_H
 
 #include <math.h>
 
-#include "fast_factors.h"
-#include "fast_lattice.h"
-#include "pixel.h"
+#include "fast/factors.h"
+#include "fast/lattice.h"
+#include "orientations.h"
+#include "plan.h"
 
 /* More than what an operation loses below the smallest normal double, and a normal double itself:
  * arithmetic with others is slow. */
@@ -114,7 +115,7 @@ SPECIALISED int sum_square_steps(const nbh_plan *plan, const fast_view *view, co
             if (plan_is_cancelled(cancel, domain))
                 return 0;
             double scratch[9];
-            const double *cell = plan_cell(plan, 0, phi_step, domain, scratch);
+            const double *cell = orientation_cell(plan, 0, phi_step, domain, scratch);
             lanes h, k, l, h0, k0, l0, f, numerator, denominator;
             miller_indices(cell, view, h, k, l);
             if (from == ONE_F) {
@@ -259,19 +260,20 @@ SPECIALISED void add_terms(const nbh_plan *plan, const fast_view *view, const in
     }
 }
 
-/* In a pixel where the latch does not fall it can be outside only where the lattice factor is
- * exactly 0; where this kernel does not know that, the pixel is the exact kernel's. */
-SPECIALISED void leave_falls(const fast_view *view, const int shape, const lattice_factors *latt,
-                             const lanes falls, fast_sums *s)
+/* In a pixel in which interpolation is not switched off, a node can be outside of the table only
+ * where the lattice factor is exactly 0; where this kernel does not know that, the pixel is the
+ * exact kernel's. */
+SPECIALISED void check_nodes(const fast_view *view, const int shape, const lattice_factors *latt,
+                             const lanes leaves, fast_sums *s)
 {
     EACH_LANE {
         const double is_zero = shape == NBH_SHAPE_SQUARE ? 0.0 : latt->is_zero[j];
         s->exact[j] =
-            (falls[j] != 0.0) & (view->active[j] != 0.0) & (is_zero == 0.0) ? NAN : s->exact[j];
+            (leaves[j] != 0.0) & (view->active[j] != 0.0) & (is_zero == 0.0) ? NAN : s->exact[j];
     }
 }
 
-/* Instead of adding anything: `exact` becomes NaN where the interpolation latch may fall.  Returns
+/* Instead of adding anything: `exact` becomes NaN where interpolation may be switched off.  Returns
  * 0 if cancelled. */
 static inline int scan_steps(const nbh_plan *plan, const fast_view *view,
                              const volatile int32_t *cancel, fast_sums *s)
@@ -282,14 +284,14 @@ static inline int scan_steps(const nbh_plan *plan, const fast_view *view,
             if (plan_is_cancelled(cancel, domain))
                 return 0;
             double scratch[9];
-            const double *cell = plan_cell(plan, 0, phi_step, domain, scratch);
-            lanes h, k, l, falls;
+            const double *cell = orientation_cell(plan, 0, phi_step, domain, scratch);
+            lanes h, k, l, leaves;
             miller_indices(cell, view, h, k, l);
-            latch_falls(plan, h, k, l, falls);
-            if (!any_is_set(falls))
+            stencils_leave_table(plan, h, k, l, leaves);
+            if (!any_is_set(leaves))
                 continue;
             EACH_LANE
-                s->exact[j] = (falls[j] != 0.0) & (view->active[j] != 0.0) ? NAN : s->exact[j];
+                s->exact[j] = (leaves[j] != 0.0) & (view->active[j] != 0.0) ? NAN : s->exact[j];
         }
     }
     return 1;
@@ -303,7 +305,8 @@ SPECIALISED int add_any_steps(const nbh_plan *plan, const fast_view *view, const
     const nbh_plan_info *info = &plan->info;
     const int of_sum = multiplies_sum(plan);
     const int no_water = plan->water_size_m == 0.0;
-    const int latches = view->interpolates && (plan->quirks & NBH_QUIRK_INTERPOLATION_LATCH) != 0;
+    const int can_switch_off =
+        view->interpolates && (plan->quirks & NBH_QUIRK_INTERPOLATION_LATCH) != 0;
     const int by_reciprocal_cell =
         plan->shape.shape == NBH_SHAPE_GAUSS || plan->shape.shape == NBH_SHAPE_TOPHAT;
     lanes largest;
@@ -316,10 +319,10 @@ SPECIALISED int add_any_steps(const nbh_plan *plan, const fast_view *view, const
             if (plan_is_cancelled(cancel, domain))
                 return 0;
             double scratch[9];
-            const double *cell = plan_cell(plan, 0, phi_step, domain, scratch);
+            const double *cell = orientation_cell(plan, 0, phi_step, domain, scratch);
             lanes h, k, l, f, r_sqr;
             miller_indices(cell, view, h, k, l);
-            /* what is quick to know comes first: a step without light changes no sum */
+            /* what is quick to know comes first: a step without F changes no sum */
             const int f_first = shape != NBH_SHAPE_TOPHAT && !view->interpolates;
             if (f_first) {
                 const int any_f = nearest_f(plan, h, k, l, f);
@@ -340,11 +343,11 @@ SPECIALISED int add_any_steps(const nbh_plan *plan, const fast_view *view, const
                     continue;
             }
             if (!f_first) {
-                lanes falls = {0};
-                const int any_f = view->interpolates ? interpolated_f(plan, h, k, l, falls, f)
+                lanes leaves = {0};
+                const int any_f = view->interpolates ? interpolated_f(plan, h, k, l, leaves, f)
                                                      : nearest_f(plan, h, k, l, f);
-                if (latches)
-                    leave_falls(view, shape, &latt, falls, s);
+                if (can_switch_off)
+                    check_nodes(view, shape, &latt, leaves, s);
                 if (!any_f && !of_sum)
                     continue;
             }

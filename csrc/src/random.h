@@ -1,6 +1,6 @@
-/* random_stream.h - the uniform deviates of model 7.1, inline for what draws many of them. */
-#ifndef NBH_RANDOM_STREAM_H
-#define NBH_RANDOM_STREAM_H
+/* random.h - the uniform deviates of model 7.1, inline for what draws many of them. */
+#ifndef NBH_RANDOM_H
+#define NBH_RANDOM_H
 
 #include "nbh/nbh.h"
 

@@ -1,10 +1,14 @@
-/* fast.c - which plans the fast kernel covers, and which of its builds this processor runs. */
-#include "fast.h"
+#include "fast/choice.h"
 
 #include <math.h>
 
 #include "constants.h"
 #include "error.h"
+#include "fast/kernel_avx2.h"
+#include "fast/kernel_avx512.h"
+#include "fast/kernel_baseline.h"
+#include "fast/lanes.h"
+#include "orientations.h"
 #include "vec3.h"
 
 /* remainder_of_pi needs |x| < 2^20 pi; half of that leaves room for rounding. */
@@ -12,7 +16,7 @@
 /* nearest_index needs |h| < 2^50. */
 #define LARGEST_INDEX 1e9
 /* table_f needs whole numbers that are exact. */
-#define LARGEST_PLACE 0x1p50
+#define LARGEST_TABLE_INDEX 0x1p50
 /* How far the vectors of the polarization may be from orthonormal (docs/accuracy.md). */
 #define FRAME_ERROR 1e-15
 
@@ -84,7 +88,7 @@ static int quotients_are_ordinary(const nbh_plan *plan)
 static void set_polarization_frame(const nbh_plan *plan, plan_source *source)
 {
     double axis[3], gram[6];
-    vec3_unit(plan->breaks[plan->break_count - 1].state.polar_axis, axis);
+    vec3_unit(plan_last_state(plan)->state.polar_axis, axis);
     vec3_cross(axis, source->incident_unit, source->b);
     vec3_unit(source->b, source->b);
     vec3_cross(source->incident_unit, source->b, source->e);
@@ -100,7 +104,7 @@ static void set_polarization_frame(const nbh_plan *plan, plan_source *source)
 }
 
 /* Bounds h h_stride + k k_stride + l of all entries of the table. */
-static double farthest_place(const nbh_plan *plan)
+static double largest_table_index(const nbh_plan *plan)
 {
     const nbh_structure_factors *t = &plan->table;
     const double last = plan->h_range * plan->k_range * plan->l_range;
@@ -111,7 +115,7 @@ static double farthest_place(const nbh_plan *plan)
 /* Why the fast kernel does not cover the plan; NBH_KERNEL_REASON_NONE if it does. */
 static int32_t why_not(const nbh_plan *plan)
 {
-    const serial_state *settled = &plan->breaks[plan->break_count - 1].state;
+    const serial_state *settled = &plan_last_state(plan)->state;
     const double entries = plan->h_range * plan->k_range * plan->l_range;
     const int polarizes = !plan->polarization_off || plan->oversample_polar;
     if (something_is_negative(plan))
@@ -121,7 +125,7 @@ static int32_t why_not(const nbh_plan *plan)
     if (!quotients_are_ordinary(plan))
         return NBH_KERNEL_REASON_EXTREME_LENGTHS;
     if (plan->table.amplitude != NULL &&
-        (!(entries <= INT32_MAX) || !(farthest_place(plan) < LARGEST_PLACE)))
+        (!(entries <= INT32_MAX) || !(largest_table_index(plan) < LARGEST_TABLE_INDEX)))
         return NBH_KERNEL_REASON_LARGE_TABLE;
     if (polarizes && !settled->axis_is_fixed)
         return NBH_KERNEL_REASON_POLARIZATION_AXIS;
@@ -136,7 +140,7 @@ static void longest_axes(const nbh_plan *plan, double longest[3])
     for (int32_t phi_step = 0; phi_step < plan->info.phi_steps; phi_step++) {
         for (int32_t domain = 0; domain < plan->info.mosaic_domains; domain++) {
             double scratch[9];
-            const double *cell = plan_cell(plan, 0, phi_step, domain, scratch);
+            const double *cell = orientation_cell(plan, 0, phi_step, domain, scratch);
             for (int i = 0; i < 3; i++) {
                 const double length = vec3_mag(&cell[(ptrdiff_t)3 * i]);
                 if (!(length <= longest[i]))
@@ -200,7 +204,7 @@ static int list_kernels(kernel_build builds[3])
     return count;
 }
 
-nbh_status plan_choose_kernel(nbh_plan *plan, int32_t kernel, nbh_error *error)
+nbh_status fast_choose_kernel(nbh_plan *plan, int32_t kernel, nbh_error *error)
 {
     kernel_build builds[3];
     const int count = list_kernels(builds);
