@@ -309,7 +309,7 @@ def test_declaration_rule(files: dict[str, str], problems: list[str]) -> None:
     first = next(iter(files))
     assert broken_declarations(first, files, {"nbh_two"}, {"OUTSIDE"}) == problems
     other = [broken_declarations(name, files, {"nbh_two"}, {"OUTSIDE"}) for name in files]
-    assert bool(sum(other, [])) is bool(problems)
+    assert any(other) is bool(problems)
 
 
 def test_functions_of_the_public_header_are_seen() -> None:
