@@ -88,7 +88,7 @@ static inline int pixel_add_steps(pixel_pass *pass, const pixel_mode mode, const
 {
     const nbh_plan *plan = pass->plan;
     const int no_water = plan->water_size_m == 0.0;
-    const int may_vanish = plan->shape.shape != NBH_SHAPE_SQUARE;
+    const int may_vanish = shape_has_zeros(&plan->shape);
     const int has_step_factors =
         plan->oversample_thick || plan->oversample_polar || plan->oversample_omega;
     const int is_running_product = /* C-PARITY-002 */

@@ -14,6 +14,8 @@
 #include "plan.h"
 #include "sampling.h"
 #include "serial_states.h"
+#include "shapes.h"
+#include "sources.h"
 #include "vec3.h"
 #include "work_items.h"
 
@@ -111,7 +113,7 @@ static nbh_status derive(const nbh_experiment *experiment, const nbh_structure_f
         plan->water_electrons_sqr = water_electrons_sqr(plan->water_size_m);
     choose_corrections(plan);
 
-    plan->shape.shape = experiment->crystal.shape;
+    shape_set((nbh_shape)experiment->crystal.shape, &plan->shape);
     plan->shape.fudge = experiment->crystal.shape_fudge;
     vec3_copy(info->n_cells, plan->shape.n_cells);
     vec3_copy(info->a_star_per_angstrom, plan->shape.a_star);

@@ -45,6 +45,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "sources",
             "structure_factors_text",
             "version",
+            "fast/profiles",
         }
     ),
     frozenset({"plan"}),
@@ -174,6 +175,25 @@ def broken_declarations(
     ]
 
 
+def choices(header: str) -> set[str]:
+    """Enumerators of the enumerations that count from 0, not bits; success, NBH_OK, aside."""
+    found: set[str] = set()
+    for body in re.findall(r"\benum\s+\w+\s*\{(.*?)\}", header, re.DOTALL):
+        values = re.findall(r"(\w+)\s*=\s*(\w+)", without_comments_and_strings(body))
+        if [value for _, value in values] == [str(n) for n in range(len(values))]:
+            found |= {name for name, _ in values}
+    return found - {"NBH_OK"}
+
+
+def incomplete_choices(text: str, enumerators: set[str]) -> list[str]:
+    """Comparisons with one of the enumerators, whose other side would go unnoticed when another one
+    is added, and the default of a switch, which takes what the compiler would ask for."""
+    plain = without_comments_and_strings(text)
+    compared = re.findall(r"[=!]=\s*(\w+)", plain) + re.findall(r"(\w+)\s*[=!]=", plain)
+    found = [f"compares with {name}" for name in compared if name in enumerators]
+    return found + ["has a default"] * len(re.findall(r"\bdefault\s*:", plain))
+
+
 def writable_globals(text: str) -> list[str]:
     """Declarations at file scope, or static ones inside functions, that are not constant."""
     plain = without_comments_and_strings(text)
@@ -223,6 +243,7 @@ def test_source_file(name: str) -> None:
     text = C_FILES[name]
     assert broken_includes(name, text) == []
     assert broken_declarations(name, C_FILES, public_functions(PUBLIC), STATIC_MACROS) == []
+    assert incomplete_choices(text, choices(PUBLIC)) == []
     assert writable_globals(text) == []
 
 
@@ -271,6 +292,49 @@ def test_public_header_includes_the_c_library_only() -> None:
 )
 def test_include_rule(name: str, line: str, accepted: bool) -> None:
     assert (broken_includes(name, line) == []) is accepted
+
+
+def test_choices_are_the_enumerations_that_are_not_bits() -> None:
+    found = choices(PUBLIC)
+    assert {"NBH_SHAPE_SQUARE", "NBH_PIVOT_BEAM", "NBH_KERNEL_AUTO", "NBH_CANCELLED"} <= found
+    assert {"NBH_KERNEL_REASON_ASKED", "NBH_CONVENTION_DIALS"} <= found
+    assert not {"NBH_OK", "NBH_QUIRKS_NONE", "NBH_WARN_CELL_VOLUME"} & found
+
+
+@pytest.mark.parametrize(
+    ("text", "problems"),
+    [
+        ("switch (shape) { case NBH_SHAPE_ROUND: break; }", []),
+        ("info->pivot = NBH_PIVOT_BEAM;", []),
+        ("/* == NBH_SHAPE_ROUND, default: */", []),
+        ("if (status != NBH_OK)", []),
+        ("if (shape == NBH_SHAPE_ROUND)", ["compares with NBH_SHAPE_ROUND"]),
+        ("if (NBH_SHAPE_ROUND != shape)", ["compares with NBH_SHAPE_ROUND"]),
+        ("switch (shape) { default: break; }", ["has a default"]),
+    ],
+)
+def test_choice_rule(text: str, problems: list[str]) -> None:
+    assert incomplete_choices(text, choices(PUBLIC)) == problems
+
+
+def test_the_compiler_names_a_forgotten_enumerator(tmp_path: Path) -> None:
+    """With the flags that the library is always built with."""
+    compiler = _need("cc")
+    warnings = (ROOT / "cmake" / "NbhWarnings.cmake").read_text()
+    flags = re.findall(r"-Werror=switch\S*?(?=[\s>])", warnings)
+    assert flags == ["-Werror=switch", "-Werror=switch-enum"]
+    pivots = ["NBH_PIVOT_SAMPLE", "NBH_PIVOT_BEAM"]
+    for handled in (pivots, pivots[:1]):
+        cases = "".join(f"case {name}: return 1; " for name in handled)
+        source = tmp_path / "probe.c"
+        source.write_text(
+            '#include "nbh/nbh.h"\nint f(nbh_pivot p);\n'
+            f"int f(nbh_pivot p) {{ switch (p) {{ {cases} }} return 0; }}\n"
+        )
+        command = [compiler, "-fsyntax-only", *flags, f"-I{HEADER.parents[1]}", str(source)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (done.returncode == 0) is (handled == pivots)
+        assert ("NBH_PIVOT_BEAM" in done.stderr) is (handled != pivots)
 
 
 PROTOTYPE = "int two(int x);\n"

@@ -8,6 +8,7 @@
 #include <math.h>
 
 #include "fast/polarization_factors.h"
+#include "fast/profiles.h"
 #include "fast/steps.h"
 #include "pixel_factors.h"
 #include "subpixel.h"
@@ -37,12 +38,6 @@ static inline pixel_origin lane_origin(const nbh_plan *plan, const block_state *
     return origin;
 }
 
-/* The shape for which nothing is approximated. */
-static inline int is_tophat(const nbh_plan *plan)
-{
-    return plan->shape.shape == NBH_SHAPE_TOPHAT || plan->shape.shape == NBH_SHAPE_TOPHAT_HKL;
-}
-
 /* How often a term is multiplied by a polarization factor. */
 static inline double polarization_count(const nbh_plan *plan)
 {
@@ -54,7 +49,7 @@ static inline double polarization_count(const nbh_plan *plan)
 /* May the polarization factors have an error?  Not where the bound has no room for it. */
 static inline int polarizes_quickly(const nbh_plan *plan, const plan_source *from)
 {
-    return from->frame_is_good && !is_tophat(plan) &&
+    return from->frame_is_good && !profile_is_exact(plan->shape.profile) &&
            polarization_count(plan) <= MOST_QUICK_POLARIZATIONS;
 }
 
@@ -338,7 +333,8 @@ static inline void finish_block(const nbh_plan *plan, const block_state *s, fast
     }
     /* what follows rises (or falls) with the sum in every IEEE operation, so low and high bracket
      * the exact value */
-    if (is_tophat(plan)) { /* the bits are the exact kernel's: nothing to allow for */
+    if (profile_is_exact(
+            plan->shape.profile)) { /* the bits are the exact kernel's: nothing to allow for */
         EACH_LANE {
             const double sum = sums->intensity[j] + sums->exact[j];
             out->low[j] = out->high[j] = plan->scale * sum / steps;
