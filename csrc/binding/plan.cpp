@@ -276,7 +276,7 @@ class Plan
         return nbh_plan_needs_scan(plan_) != 0;
     }
 
-    // Finds the pixel at which the interpolation latch falls, if this plan has one (model 6.5).
+    // Finds the pixel in which interpolation is switched off, if this plan has one (model 6.5).
     void settle(int threads, const nbh_plan_info &size, const Progress &progress)
     {
         if (!needs_scan())

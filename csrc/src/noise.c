@@ -97,10 +97,10 @@ static inline float log_factorial(float count, float *known)
 {
     if (known == NULL || !(count < (float)LOG_FACTORIALS))
         return nbh_log_gamma((float)((double)count + 1.0));
-    float *place = &known[(int32_t)count];
-    if (isnan(*place))
-        *place = nbh_log_gamma((float)((double)count + 1.0));
-    return *place;
+    float *entry = &known[(int32_t)count];
+    if (isnan(*entry))
+        *entry = nbh_log_gamma((float)((double)count + 1.0));
+    return *entry;
 }
 
 /* Rejection from a Lorentzian envelope.  A NaN mean leaves both loops at once. */

@@ -35,9 +35,9 @@ static inline float random_draw(nbh_random *state, int32_t *y, int32_t *seed)
         *y = state->y;
     }
     *seed = random_step(*seed);
-    const uint32_t place = (uint32_t)*y / RANDOM_SHUFFLE_DIVISOR;
-    *y = state->shuffle[place];
-    state->shuffle[place] = *seed;
+    const uint32_t index = (uint32_t)*y / RANDOM_SHUFFLE_DIVISOR;
+    *y = state->shuffle[index];
+    state->shuffle[index] = *seed;
     const float value = (float)((1.0 / RANDOM_MODULUS) * *y);
     return (double)value > largest ? (float)largest : value;
 }

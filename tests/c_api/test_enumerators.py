@@ -75,7 +75,7 @@ def test_status_names(ffi: Any, lib: Any) -> None:
 
 
 def test_no_two_shapes_give_one_image(ffi: Any, lib: Any, cubic: Any, create_plan: Create) -> None:
-    """A shape that took another one's place in the kernels would."""
+    """A shape that the kernels took for another one would."""
     cubic.crystal.cell_angle_rad = [1.4, 1.6, 1.8]
     cubic.crystal.cell_length_angstrom = [50.0, 60.0, 70.0]
     images: dict[int, dict[int, tuple[float, ...]]] = {}

@@ -34,7 +34,7 @@ CARRYOVER = Experiment(
     goniometer=Goniometer(phi_deg=-1.0, osc_deg=2.0, phi_steps=2),
 )
 # The beam hits the first row; interpolation ends where k leaves the table, in the middle.
-LATCHING = Experiment(
+SWITCHING_OFF = Experiment(
     crystal=Crystal(cell_angstrom=(5.0, 20.0, 5.0), n_cells=(2.0, 2.0, 2.0)),
     detector=Detector(n_fast=37, n_slow=29, pixel_size_mm=0.8, beam_x_mm=0.0, beam_y_mm=14.8),
 )
@@ -57,7 +57,9 @@ ENDLESS = Experiment(
 
 @pytest.mark.parametrize("threads", [2, 3, 5, 16, 1024])
 @pytest.mark.parametrize(
-    ("experiment", "factors"), [(CARRYOVER, CONSTANT), (LATCHING, TABLE)], ids=["phi", "latch"]
+    ("experiment", "factors"),
+    [(CARRYOVER, CONSTANT), (SWITCHING_OFF, TABLE)],
+    ids=["phi", "interpolation"],
 )
 def test_bits_do_not_depend_on_threads(
     experiment: Experiment, factors: StructureFactors, threads: int
@@ -73,10 +75,10 @@ def test_bits_do_not_depend_on_threads(
     assert np.array_equal(one[0], one[1].astype(np.float32))
 
 
-def test_the_latch_falls_in_the_middle() -> None:
+def test_interpolation_is_switched_off_in_the_middle() -> None:
     """Guards the test above: both rules of model 6.5 are used in that image."""
-    on = engine.plan_for(LATCHING, TABLE, Quirks()).render(1, None, False)[0]
-    nearest = LATCHING.replace({"sampling.interpolate": False})
+    on = engine.plan_for(SWITCHING_OFF, TABLE, Quirks()).render(1, None, False)[0]
+    nearest = SWITCHING_OFF.replace({"sampling.interpolate": False})
     off = engine.plan_for(nearest, TABLE, Quirks()).render(1, None, False)[0]
     same_rows = (on == off).all(axis=1)
     assert not same_rows[0]
@@ -84,7 +86,7 @@ def test_the_latch_falls_in_the_middle() -> None:
 
 
 def test_one_plan_renders_from_several_python_threads() -> None:
-    plan = engine.plan_for(LATCHING, TABLE, Quirks())
+    plan = engine.plan_for(SWITCHING_OFF, TABLE, Quirks())
     found: list[bytes] = []
     workers = [
         threading.Thread(target=lambda: found.append(plan.render(2, None, False)[0].tobytes()))
@@ -100,7 +102,7 @@ def test_one_plan_renders_from_several_python_threads() -> None:
 
 def test_trace_settles_the_plan_and_agrees_with_the_image() -> None:
     for factors in (CONSTANT, TABLE):
-        plan = engine.plan_for(LATCHING, factors, Quirks())
+        plan = engine.plan_for(SWITCHING_OFF, factors, Quirks())
         trace = plan.trace(20, 25)
         image, doubles, _ = plan.render(1, None, True)
         assert doubles is not None

@@ -90,7 +90,7 @@ def test_all_steps_in_serial_order(lib: Any, loops: Any, trace_steps: Any) -> No
 @pytest.mark.parametrize("name", STEP_PLACE)
 def test_choice_and_capacity(lib: Any, loops: Any, trace_steps: Any, name: str) -> None:
     axis = STEP_PLACE.index(name)
-    wanted = [place for place in itertools.product(*map(range, COUNTS)) if place[axis] == 1]
+    wanted = [step for step in itertools.product(*map(range, COUNTS)) if step[axis] == 1]
     traced = trace_steps(loops, {name: 1}, capacity=7)
     assert (traced.status, traced.count) == (lib.NBH_OK, len(wanted))
     assert _places(traced, 7) == wanted[:7]

@@ -135,8 +135,8 @@ def test_ranges_are_parts_of_the_image(
     omega = []
     for pixel in range(48):
         one = ffi.new("double *", -1.0)
-        place = ffi.new("float *")
-        of_pixel = ffi.new("nbh_pixels *", {"image": place, "omega_first_row_sr": one})
+        out = ffi.new("float *")
+        of_pixel = ffi.new("nbh_pixels *", {"image": out, "omega_first_row_sr": one})
         assert lib.nbh_plan_render_pixels(plan, pixel, pixel + 1, of_pixel, error) == lib.NBH_OK
         omega.append(one[0])
     first, end = pixels
