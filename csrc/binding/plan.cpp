@@ -1,6 +1,8 @@
 // plan.cpp - nbh_plan as a Python object that owns what it borrows and renders on threads.
 #include <algorithm>
 #include <array>
+#include <chrono>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -16,6 +18,7 @@
 #include "nbh/nbh.h"
 #include "omega_sum.h"
 #include "parallel_work_items.h"
+#include "random.h"
 #include "registers.h"
 
 namespace py = pybind11;
@@ -70,9 +73,14 @@ class Plan
             table.k_max = last_index("structure_factors.k_max", k_min, amplitude_->shape(1));
             table.l_max = last_index("structure_factors.l_max", l_min, amplitude_->shape(2));
         }
-        const DefaultFloatEnvironment environment;
         nbh_error error{};
-        check(nbh_plan_create(&experiment.c, &table, &plan_, &error), error);
+        nbh_status status = NBH_OK;
+        {
+            const std::lock_guard<std::mutex> lock(experiment.arrays);
+            const DefaultFloatEnvironment environment;
+            status = nbh_plan_create(&experiment.c, &table, &plan_, &error);
+        }
+        check(status, error);
     }
     ~Plan()
     {
@@ -244,12 +252,12 @@ class Plan
         return f;
     }
 
-    nbh_random random_state() const
+    std::unique_ptr<Random> random_state() const
     {
         nbh_random state{};
         nbh_error error{};
         check(nbh_plan_get_random(plan_, &state, &error), error);
-        return state;
+        return std::make_unique<Random>(state);
     }
 
   private:
@@ -276,11 +284,33 @@ class Plan
         return nbh_plan_needs_scan(plan_) != 0;
     }
 
+    // One thread scans at a time: a plan must not be settled while another one scans it. Recursive,
+    // because a progress callback may use the plan.
+    std::unique_lock<std::recursive_timed_mutex> wait_for_turn(const nbh_plan_info &size,
+                                                               const Progress &progress)
+    {
+        std::unique_lock<std::recursive_timed_mutex> turn(scanning_, std::defer_lock);
+        const auto is_ours = [&turn] {
+            const py::gil_scoped_release release;
+            return turn.try_lock_for(std::chrono::milliseconds(20));
+        };
+        while (!is_ours()) {
+            if (PyErr_CheckSignals() != 0)
+                throw py::error_already_set();
+            if (!report(progress, 0, size.n_slow))
+                raise_error(NBH_CANCELLED, "", "the progress callback asked to stop");
+        }
+        return turn;
+    }
+
     // Finds the pixel in which interpolation is switched off, if this plan has one (model 6.5).
     void settle(int threads, const nbh_plan_info &size, const Progress &progress)
     {
         if (!needs_scan())
             return;
+        const auto turn = wait_for_turn(size, progress);
+        if (!needs_scan())
+            return; // another thread was faster
         std::mutex finding;
         std::int64_t first_pixel = -1;
         const std::vector<std::int64_t> bounds = work_item_bounds();
@@ -301,15 +331,18 @@ class Plan
         const auto poll = [&](std::size_t) { return report(progress, 0, size.n_slow); };
         parallel_work_items(bounds.size() - 1, threads, work, poll);
 
-        const std::lock_guard<std::mutex> lock(settling_);
-        if (nbh_plan_needs_scan(plan_) == 0)
-            return; // another thread was faster
         nbh_error error{};
-        check(nbh_plan_settle(plan_, first_pixel, &error), error);
+        nbh_status status = NBH_OK;
+        {
+            const std::lock_guard<std::mutex> lock(settling_);
+            status = nbh_plan_settle(plan_, first_pixel, &error);
+        }
+        check(status, error);
     }
 
     std::optional<Table> amplitude_; // the plan borrows it
     nbh_plan *plan_ = nullptr;
+    std::recursive_timed_mutex scanning_;
     std::mutex settling_;
 };
 

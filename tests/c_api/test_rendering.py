@@ -6,6 +6,9 @@ import copy
 import os
 import pickle
 import signal
+import subprocess
+import sys
+import sysconfig
 import threading
 from typing import Any
 
@@ -131,6 +134,13 @@ def test_progress_ends_with_all_rows() -> None:
     assert all(total == 29 for _, total in seen)
 
 
+INTERPOLATED = ENDLESS.replace({"sampling.interpolate": True})
+ENDLESS_SCAN = INTERPOLATED.replace(
+    {"crystal.cell_angstrom": (5.0, 5.0, 5.0), "detector.distance_mm": 1000.0}
+)
+"""Indices that never leave the table keep the scan busy."""
+
+
 @pytest.mark.parametrize("factors", [CONSTANT, TABLE], ids=["rendering", "scanning"])
 def test_false_from_the_callback_stops(factors: StructureFactors) -> None:
     """Within a row: no row of this image ends while anybody waits."""
@@ -140,14 +150,64 @@ def test_false_from_the_callback_stops(factors: StructureFactors) -> None:
         calls.append(done)
         return len(calls) < 3
 
-    experiment = ENDLESS.replace({"sampling.interpolate": True})
-    if factors is TABLE:  # indices that never leave the table keep the scan busy
-        experiment = experiment.replace(
-            {"crystal.cell_angstrom": (5.0, 5.0, 5.0), "detector.distance_mm": 1000.0}
-        )
+    experiment = ENDLESS_SCAN if factors is TABLE else INTERPOLATED
     with pytest.raises(RenderCancelled, match="callback"):
         engine.plan_for(experiment, factors, Quirks()).render(2, progress, False)
     assert calls == [0, 0, 0]
+
+
+def test_false_from_the_callback_stops_what_waits_for_another_scan() -> None:
+    """Nobody waits for good for a thread that scans the same plan."""
+    plan = engine.plan_for(ENDLESS_SCAN, TABLE, Quirks())
+    is_scanning, may_end = threading.Event(), threading.Event()
+    stopped: list[str] = []
+
+    def scan() -> None:
+        def progress(done: int, total: int) -> bool:
+            is_scanning.set()
+            return not may_end.is_set()
+
+        with pytest.raises(RenderCancelled):
+            plan.render(1, progress, False)
+        stopped.append("first")
+
+    first = threading.Thread(target=scan)
+    first.start()
+    assert is_scanning.wait(60)
+    calls: list[int] = []
+
+    def wait_twice(done: int, total: int) -> bool:
+        calls.append(done)
+        return len(calls) < 3
+
+    with pytest.raises(RenderCancelled, match="callback"):
+        plan.render(1, wait_twice, False)
+    assert (calls, stopped) == ([0, 0, 0], [])
+    may_end.set()
+    first.join()
+    assert stopped == ["first"]
+
+
+def test_a_callback_may_use_the_plan_that_it_hears_of() -> None:
+    plan = engine.plan_for(SWITCHING_OFF, TABLE, Quirks())
+    inner: list[bytes] = []
+
+    def progress(done: int, total: int) -> None:
+        if not inner:
+            inner.append(b"")
+            inner.append(plan.render(1, None, False)[0].tobytes())
+
+    outer = plan.render(1, progress, False)[0].tobytes()
+    assert inner == [b"", outer]
+
+
+@pytest.mark.skipif(
+    not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="this Python has a GIL in any case"
+)
+def test_importing_the_extension_leaves_the_gil_off() -> None:
+    code = "import sys, nanobragg_hybrid._core; print(sys._is_gil_enabled())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 ONE_ROW = ENDLESS.replace({"detector.n_slow": 1})
