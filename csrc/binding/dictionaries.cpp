@@ -151,7 +151,7 @@ py::dict to_dict(const nbh_trace &from)
     py::dict to;
     PUT(fast);
     PUT(slow);
-    PUT(masked);
+    PUT(is_active);
     PUT(evaluated);
     PUT(first);
     PUT(last);

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <string>
+#include <utility>
 
 #include <pybind11/stl.h>
 
@@ -156,16 +157,19 @@ void set_sources(Experiment &self, const Array64 &rows)
     const double *value = rows.data();
     for (py::ssize_t i = 0; i < rows.shape(0); i++, value += 5)
         sources.push_back({{value[0], value[1], value[2]}, value[3], value[4]});
-    self.sources = std::move(sources);
+    const std::lock_guard<std::mutex> lock(self.arrays);
+    self.sources.swap(sources);
     self.c.beam.sources = self.sources.data();
     self.c.beam.source_count = static_cast<std::int64_t>(self.sources.size());
 }
 
-void set_mask(Experiment &self, const Array8 &mask)
+void set_mask(Experiment &self, Array8 mask)
 {
-    self.mask = mask;
-    self.c.detector.mask = mask.data();
-    self.c.detector.mask_count = mask.size();
+    // the old one is let go by the argument, after the lock
+    const std::lock_guard<std::mutex> lock(self.arrays);
+    std::swap(self.mask, mask);
+    self.c.detector.mask = self.mask.data();
+    self.c.detector.mask_count = self.mask.size();
 }
 
 } // namespace

@@ -1,6 +1,9 @@
 // experiment.h - nbh_experiment together with the arrays its pointers point to.
+//
+// The mutex guards the arrays and the pointers to them.  Nobody calls Python while it is locked.
 #pragma once
 
+#include <mutex>
 #include <vector>
 
 #include "arrays.h"
@@ -10,6 +13,7 @@ struct Experiment {
     nbh_experiment c{};
     std::vector<nbh_source> sources;
     CArray<std::uint8_t> mask;
+    mutable std::mutex arrays;
 
     Experiment()
     {

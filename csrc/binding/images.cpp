@@ -8,6 +8,7 @@
 #include "errors.h"
 #include "float_environment.h"
 #include "nbh/nbh.h"
+#include "random.h"
 #include "registers.h"
 
 namespace py = pybind11;
@@ -69,15 +70,15 @@ py::tuple pgm_image(const Image &image, double scale, double rmsd, double intege
 }
 
 // `random` goes on from where it stands and is left where the image ends; so is the seed returned.
-py::tuple noise_image(const Image &image, const Bounds &bounds, double adc_offset,
-                      nbh_random &random, std::int32_t seed)
+py::tuple noise_image(const Image &image, const Bounds &bounds, double adc_offset, Random &random,
+                      std::int32_t seed)
 {
     check_image(image);
     auto out = new_image<std::uint16_t>(image.shape(0), image.shape(1));
     const nbh_roi roi = to_roi(bounds);
     const float *in = image.data();
     std::uint16_t *to = out.mutable_data();
-    nbh_random state = random;
+    nbh_random state = random.get();
     double photons = 0.0;
     std::int64_t overloads = 0;
     nbh_error error{};
@@ -89,7 +90,7 @@ py::tuple noise_image(const Image &image, const Bounds &bounds, double adc_offse
                                  &seed, to, &photons, &overloads, &error);
     }
     check(status, error);
-    random = state;
+    random.set(state);
     return py::make_tuple(out, photons, overloads, seed);
 }
 

@@ -1,6 +1,8 @@
 // plan.cpp - nbh_plan as a Python object that owns what it borrows and renders on threads.
 #include <algorithm>
 #include <array>
+#include <chrono>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -15,7 +17,8 @@
 #include "float_environment.h"
 #include "nbh/nbh.h"
 #include "omega_sum.h"
-#include "parallel_units.h"
+#include "parallel_work_items.h"
+#include "random.h"
 #include "registers.h"
 
 namespace py = pybind11;
@@ -70,9 +73,14 @@ class Plan
             table.k_max = last_index("structure_factors.k_max", k_min, amplitude_->shape(1));
             table.l_max = last_index("structure_factors.l_max", l_min, amplitude_->shape(2));
         }
-        const DefaultFloatEnvironment environment;
         nbh_error error{};
-        check(nbh_plan_create(&experiment.c, &table, &plan_, &error), error);
+        nbh_status status = NBH_OK;
+        {
+            const std::lock_guard<std::mutex> lock(experiment.arrays);
+            const DefaultFloatEnvironment environment;
+            status = nbh_plan_create(&experiment.c, &table, &plan_, &error);
+        }
+        check(status, error);
     }
     ~Plan()
     {
@@ -104,10 +112,10 @@ class Plan
             unrounded = doubles.mutable_data();
             unrounded_image = doubles.view();
         }
-        const std::vector<std::int64_t> bounds = unit_bounds();
+        const std::vector<std::int64_t> bounds = work_item_bounds();
         OmegaSum omega_sum;
-        const auto work = [&](std::size_t unit, CancelFlag cancel, nbh_error *error) {
-            const std::int64_t first = bounds[unit], end = bounds[unit + 1];
+        const auto work = [&](std::size_t item, CancelFlag cancel, nbh_error *error) {
+            const std::int64_t first = bounds[item], end = bounds[item + 1];
             const std::int64_t row0 = first / size.n_fast, row_end = (row0 + 1) * size.n_fast;
             OmegaSum::Part omega;
             omega.row_sums.resize(static_cast<std::size_t>((end - 1) / size.n_fast - row0 + 1));
@@ -117,16 +125,16 @@ class Plan
                 pixels + first, unrounded ? unrounded + first : nullptr, omega.row_sums.data(),
                 omega.first_row.empty() ? nullptr : omega.first_row.data(), cancel};
             const nbh_status status = nbh_plan_render_pixels(plan_, first, end, &part, error);
-            omega_sum.add(unit, std::move(omega));
+            omega_sum.add(item, std::move(omega));
             return status;
         };
-        const auto rows_done = [&](std::size_t units) {
-            return static_cast<std::int32_t>(bounds[units] / size.n_fast);
+        const auto rows_done = [&](std::size_t items) {
+            return static_cast<std::int32_t>(bounds[items] / size.n_fast);
         };
-        const auto poll = [&](std::size_t units) {
-            return report(progress, rows_done(units), size.n_slow);
+        const auto poll = [&](std::size_t items) {
+            return report(progress, rows_done(items), size.n_slow);
         };
-        parallel_units(bounds.size() - 1, threads, work, poll);
+        parallel_work_items(bounds.size() - 1, threads, work, poll);
         if (!poll(bounds.size() - 1))
             raise_error(NBH_CANCELLED, "", "the progress callback asked to stop");
         return py::make_tuple(image, unrounded_image, omega_sum.total());
@@ -165,12 +173,12 @@ class Plan
             static_cast<std::size_t>(std::clamp(limit, std::int64_t{0}, all)));
         nbh_trace trace{};
         std::int64_t count = 0;
-        const auto work = [&](std::size_t /*unit*/, CancelFlag cancel, nbh_error *error) {
+        const auto work = [&](std::size_t /*item*/, CancelFlag cancel, nbh_error *error) {
             return nbh_plan_trace_steps(plan_, fast, slow, &choice,
                                         static_cast<std::int64_t>(steps.size()), steps.data(),
                                         &count, cancel, &trace, error);
         };
-        parallel_units(1, 1, work, [](std::size_t /*done*/) { return true; });
+        parallel_work_items(1, 1, work, [](std::size_t /*done*/) { return true; });
         py::list recorded;
         for (std::size_t i = 0; i < steps.size() && static_cast<std::int64_t>(i) < count; i++)
             recorded.append(to_dict(steps[i]));
@@ -244,12 +252,12 @@ class Plan
         return f;
     }
 
-    nbh_random random_state() const
+    std::unique_ptr<Random> random_state() const
     {
         nbh_random state{};
         nbh_error error{};
         check(nbh_plan_get_random(plan_, &state, &error), error);
-        return state;
+        return std::make_unique<Random>(state);
     }
 
   private:
@@ -259,14 +267,14 @@ class Plan
         return !progress || !(*progress)(done, total).is(py::bool_(false));
     }
 
-    // Unit n is the pixels from bounds[n] to bounds[n + 1], not included.
-    std::vector<std::int64_t> unit_bounds() const
+    // Work item n is the pixels from bounds[n] to bounds[n + 1], not included.
+    std::vector<std::int64_t> work_item_bounds() const
     {
         const nbh_plan_info size = info();
         const std::int64_t pixels = std::int64_t{size.n_fast} * size.n_slow;
         std::vector<std::int64_t> bounds = {0};
         while (bounds.back() < pixels)
-            bounds.push_back(nbh_plan_unit_end(plan_, bounds.back()));
+            bounds.push_back(nbh_plan_work_item_end(plan_, bounds.back()));
         return bounds;
     }
 
@@ -276,40 +284,65 @@ class Plan
         return nbh_plan_needs_scan(plan_) != 0;
     }
 
-    // Finds the pixel at which the interpolation latch falls, if this plan has one (model 6.5).
+    // One thread scans at a time: a plan must not be settled while another one scans it. Recursive,
+    // because a progress callback may use the plan.
+    std::unique_lock<std::recursive_timed_mutex> wait_for_turn(const nbh_plan_info &size,
+                                                               const Progress &progress)
+    {
+        std::unique_lock<std::recursive_timed_mutex> turn(scanning_, std::defer_lock);
+        const auto is_ours = [&turn] {
+            const py::gil_scoped_release release;
+            return turn.try_lock_for(std::chrono::milliseconds(20));
+        };
+        while (!is_ours()) {
+            if (PyErr_CheckSignals() != 0)
+                throw py::error_already_set();
+            if (!report(progress, 0, size.n_slow))
+                raise_error(NBH_CANCELLED, "", "the progress callback asked to stop");
+        }
+        return turn;
+    }
+
+    // Finds the pixel in which interpolation is switched off, if this plan has one (model 6.5).
     void settle(int threads, const nbh_plan_info &size, const Progress &progress)
     {
         if (!needs_scan())
             return;
+        const auto turn = wait_for_turn(size, progress);
+        if (!needs_scan())
+            return; // another thread was faster
         std::mutex finding;
         std::int64_t first_pixel = -1;
-        const std::vector<std::int64_t> bounds = unit_bounds();
-        const auto work = [&](std::size_t unit, CancelFlag cancel, nbh_error *error) {
+        const std::vector<std::int64_t> bounds = work_item_bounds();
+        const auto work = [&](std::size_t item, CancelFlag cancel, nbh_error *error) {
             {
                 const std::lock_guard<std::mutex> lock(finding);
-                if (first_pixel >= 0 && first_pixel < bounds[unit])
-                    return NBH_OK; // an earlier unit has it
+                if (first_pixel >= 0 && first_pixel < bounds[item])
+                    return NBH_OK; // an earlier item has it
             }
             std::int64_t found = -1;
             const nbh_status status =
-                nbh_plan_scan_pixels(plan_, bounds[unit], bounds[unit + 1], cancel, &found, error);
+                nbh_plan_scan_pixels(plan_, bounds[item], bounds[item + 1], cancel, &found, error);
             const std::lock_guard<std::mutex> lock(finding);
             if (status == NBH_OK && found >= 0 && (first_pixel < 0 || found < first_pixel))
                 first_pixel = found;
             return status;
         };
         const auto poll = [&](std::size_t) { return report(progress, 0, size.n_slow); };
-        parallel_units(bounds.size() - 1, threads, work, poll);
+        parallel_work_items(bounds.size() - 1, threads, work, poll);
 
-        const std::lock_guard<std::mutex> lock(settling_);
-        if (nbh_plan_needs_scan(plan_) == 0)
-            return; // another thread was faster
         nbh_error error{};
-        check(nbh_plan_settle(plan_, first_pixel, &error), error);
+        nbh_status status = NBH_OK;
+        {
+            const std::lock_guard<std::mutex> lock(settling_);
+            status = nbh_plan_settle(plan_, first_pixel, &error);
+        }
+        check(status, error);
     }
 
     std::optional<Table> amplitude_; // the plan borrows it
     nbh_plan *plan_ = nullptr;
+    std::recursive_timed_mutex scanning_;
     std::mutex settling_;
 };
 

@@ -10,20 +10,39 @@
 /* The table of model 3. */
 typedef struct convention_vectors {
     double beam[3], fast[3], slow[3], normal[3], twotheta_axis[3], polarization[3], spindle[3];
-    int32_t pivot;
+    nbh_pivot pivot;
 } convention_vectors;
 
-/* clang-format off */
-static const convention_vectors CONVENTIONS[] = {
-    /*                           beam b     fast f     slow s      normal o   2theta axis  polar. p   spindle u  pivot */
-    [NBH_CONVENTION_CUSTOM] = {{1, 0, 0}, {0, 0, 1}, {0, -1, 0}, {1, 0, 0}, {0, 1, 0},  {0, 0, 1}, {0, 0, 1}, NBH_PIVOT_BEAM},
-    [NBH_CONVENTION_ADXV] =   {{0, 0, 1}, {1, 0, 0}, {0, -1, 0}, {0, 0, 1}, {-1, 0, 0}, {1, 0, 0}, {1, 0, 0}, NBH_PIVOT_BEAM},
-    [NBH_CONVENTION_MOSFLM] = {{1, 0, 0}, {0, 0, 1}, {0, -1, 0}, {1, 0, 0}, {0, 0, -1}, {0, 0, 1}, {0, 0, 1}, NBH_PIVOT_BEAM},
-    [NBH_CONVENTION_DENZO] =  {{1, 0, 0}, {0, 0, 1}, {0, -1, 0}, {1, 0, 0}, {0, 0, -1}, {0, 0, 1}, {0, 0, 1}, NBH_PIVOT_BEAM},
-    [NBH_CONVENTION_XDS] =    {{0, 0, 1}, {1, 0, 0}, {0, 1, 0},  {0, 0, 1}, {1, 0, 0},  {1, 0, 0}, {1, 0, 0}, NBH_PIVOT_SAMPLE},
-    [NBH_CONVENTION_DIALS] =  {{0, 0, 1}, {1, 0, 0}, {0, 1, 0},  {0, 0, 1}, {0, 1, 0},  {0, 1, 0}, {0, 1, 0}, NBH_PIVOT_SAMPLE},
-};
-/* clang-format on */
+/* The row of the convention. */
+static void set_convention(nbh_convention convention, convention_vectors *v)
+{
+    /* clang-format off */
+    /*                                                 beam b     fast f     slow s      normal o   2theta axis  polar. p   spindle u  pivot */
+    static const convention_vectors custom =       {{1, 0, 0}, {0, 0, 1}, {0, -1, 0}, {1, 0, 0}, {0, 1, 0},  {0, 0, 1}, {0, 0, 1}, NBH_PIVOT_BEAM};
+    static const convention_vectors adxv =         {{0, 0, 1}, {1, 0, 0}, {0, -1, 0}, {0, 0, 1}, {-1, 0, 0}, {1, 0, 0}, {1, 0, 0}, NBH_PIVOT_BEAM};
+    static const convention_vectors mosflm_denzo = {{1, 0, 0}, {0, 0, 1}, {0, -1, 0}, {1, 0, 0}, {0, 0, -1}, {0, 0, 1}, {0, 0, 1}, NBH_PIVOT_BEAM};
+    static const convention_vectors xds =          {{0, 0, 1}, {1, 0, 0}, {0, 1, 0},  {0, 0, 1}, {1, 0, 0},  {1, 0, 0}, {1, 0, 0}, NBH_PIVOT_SAMPLE};
+    static const convention_vectors dials =        {{0, 0, 1}, {1, 0, 0}, {0, 1, 0},  {0, 0, 1}, {0, 1, 0},  {0, 1, 0}, {0, 1, 0}, NBH_PIVOT_SAMPLE};
+    /* clang-format on */
+    switch (convention) {
+    case NBH_CONVENTION_CUSTOM:
+        *v = custom;
+        break;
+    case NBH_CONVENTION_ADXV:
+        *v = adxv;
+        break;
+    case NBH_CONVENTION_MOSFLM:
+    case NBH_CONVENTION_DENZO:
+        *v = mosflm_denzo;
+        break;
+    case NBH_CONVENTION_XDS:
+        *v = xds;
+        break;
+    case NBH_CONVENTION_DIALS:
+        *v = dials;
+        break;
+    }
+}
 
 static void given_vector(const double given[3], const double otherwise[3], double out[3])
 {
@@ -102,8 +121,9 @@ static nbh_status given_centre(const nbh_detector *detector, centre *which, nbh_
 }
 
 /* The origin from which (along_fast, along_slow) is the point at `distance` along `direction`. */
-static void place(double along_fast, const double fast[3], double along_slow, const double slow[3],
-                  double distance, const double direction[3], double origin[3])
+static void set_origin(double along_fast, const double fast[3], double along_slow,
+                       const double slow[3], double distance, const double direction[3],
+                       double origin[3])
 {
     for (int i = 0; i < 3; i++)
         origin[i] = -along_fast * fast[i] - along_slow * slow[i] + distance * direction[i];
@@ -114,6 +134,14 @@ static double along_beam(const double v[3], const double beam[3])
 {
     const double part = vec3_dot(beam, v);
     return part == 0.0 ? DBL_MIN : part;
+}
+
+/* Steps 3 and 4: the three rotations, then 2theta. */
+static void rotate_detector(const nbh_detector *detector, const double twotheta_axis[3],
+                            double v[3])
+{
+    vec3_rotate_xyz(v, detector->rotation_rad, v);
+    vec3_rotate_axis(v, twotheta_axis, detector->twotheta_rad, v);
 }
 
 nbh_status detector_resolve(const nbh_experiment *experiment, nbh_plan_info *info, nbh_error *error)
@@ -136,21 +164,24 @@ nbh_status detector_resolve(const nbh_experiment *experiment, nbh_plan_info *inf
     const double close_y = given_or(detector->close_y_m, close_slow);
 
     /* C-PARITY-013: any vector given selects CUSTOM */
-    int32_t convention = detector->convention;
+    nbh_convention convention = (nbh_convention)detector->convention;
     if (has_quirk(experiment, NBH_QUIRK_CUSTOM_CONVENTION_SWITCH) && any_vector_given(experiment))
         convention = NBH_CONVENTION_CUSTOM;
-    const convention_vectors *vectors = &CONVENTIONS[convention];
+    convention_vectors vectors = {.beam = {0.0}};
+    set_convention(convention, &vectors);
 
     double beam[3], fast[3], slow[3], normal[3], twotheta_axis[3], polarization[3], spindle[3];
-    given_vector(experiment->beam.direction, vectors->beam, beam);
-    given_vector(detector->fast_axis, vectors->fast, fast);
-    given_vector(detector->slow_axis, vectors->slow, slow);
-    given_vector(detector->normal_axis, vectors->normal, normal);
-    given_vector(detector->twotheta_axis, vectors->twotheta_axis, twotheta_axis);
-    given_vector(experiment->beam.polarization_axis, vectors->polarization, polarization);
-    given_vector(experiment->goniometer.spindle_axis, vectors->spindle, spindle);
+    given_vector(experiment->beam.direction, vectors.beam, beam);
+    given_vector(detector->fast_axis, vectors.fast, fast);
+    given_vector(detector->slow_axis, vectors.slow, slow);
+    given_vector(detector->normal_axis, vectors.normal, normal);
+    given_vector(detector->twotheta_axis, vectors.twotheta_axis, twotheta_axis);
+    given_vector(experiment->beam.polarization_axis, vectors.polarization, polarization);
+    given_vector(experiment->goniometer.spindle_axis, vectors.spindle, spindle);
 
-    double beam_x, beam_y, beam_fast, beam_slow;
+    /* the beam centre; C-PARITY-014: named conventions have their own pivot, whatever was asked */
+    double beam_x = NAN, beam_y = NAN, beam_fast = NAN, beam_slow = NAN;
+    int pivot_is_free = !has_quirk(experiment, NBH_QUIRK_PIVOT_FLAG_IGNORED);
     switch (convention) {
     case NBH_CONVENTION_ADXV:
         beam_x = given_or(detector->beam_x_m, (size_fast + pixel) / 2.0);
@@ -159,33 +190,32 @@ nbh_status detector_resolve(const nbh_experiment *experiment, nbh_plan_info *inf
         beam_slow = size_slow - beam_y;
         break;
     case NBH_CONVENTION_MOSFLM:
-    case NBH_CONVENTION_DENZO: {
-        const double shift = convention == NBH_CONVENTION_MOSFLM ? 0.5 : 0.0;
         beam_x = given_or(detector->beam_x_m, (size_slow + pixel) / 2.0);
         beam_y = given_or(detector->beam_y_m, (size_fast + pixel) / 2.0);
-        beam_fast = beam_y + shift * pixel;
-        beam_slow = beam_x + shift * pixel;
+        beam_fast = beam_y + 0.5 * pixel;
+        beam_slow = beam_x + 0.5 * pixel;
+        break;
+    case NBH_CONVENTION_DENZO:
+        beam_x = given_or(detector->beam_x_m, (size_slow + pixel) / 2.0);
+        beam_y = given_or(detector->beam_y_m, (size_fast + pixel) / 2.0);
+        beam_fast = beam_y + 0.0 * pixel;
+        beam_slow = beam_x + 0.0 * pixel;
+        break;
+    case NBH_CONVENTION_XDS:
+    case NBH_CONVENTION_DIALS:
+        beam_x = beam_fast = given_or(detector->beam_x_m, close_x);
+        beam_y = beam_slow = given_or(detector->beam_y_m, close_y);
+        break;
+    case NBH_CONVENTION_CUSTOM:
+        beam_x = beam_fast = close_fast = given_or(detector->beam_x_m, close_x);
+        beam_y = beam_slow = close_slow = given_or(detector->beam_y_m, close_y);
+        pivot_is_free = 1;
         break;
     }
-    default: /* XDS, DIALS, CUSTOM */
-        beam_x = given_or(detector->beam_x_m, close_x);
-        beam_y = given_or(detector->beam_y_m, close_y);
-        beam_fast = beam_x;
-        beam_slow = beam_y;
-        break;
-    }
-    int32_t pivot = vectors->pivot; /* C-PARITY-014: of the named conventions, whatever was asked */
-    if (convention == NBH_CONVENTION_CUSTOM) {
-        close_fast = beam_x;
-        close_slow = beam_y;
-        if (is_given_int(detector->pivot))
-            pivot = detector->pivot;
-    } else if (!has_quirk(experiment, NBH_QUIRK_PIVOT_FLAG_IGNORED) &&
-               is_given_int(detector->pivot)) {
-        pivot = detector->pivot;
-    }
-    info->convention = convention;
-    info->pivot = pivot;
+    const nbh_pivot pivot =
+        pivot_is_free && is_given_int(detector->pivot) ? (nbh_pivot)detector->pivot : vectors.pivot;
+    info->convention = (int32_t)convention;
+    info->pivot = (int32_t)pivot;
     info->beam_x_m = beam_x;
     info->beam_y_m = beam_y;
 
@@ -212,42 +242,57 @@ nbh_status detector_resolve(const nbh_experiment *experiment, nbh_plan_info *inf
         given_or(detector->close_distance_m, fabs(ratio * detector->distance_m));
     double distance = close_distance / ratio;
 
-    /* which centre places the detector: C-PARITY-016, that of the pivot */
-    centre placing = pivot == NBH_PIVOT_BEAM ? BEAM_CENTRE : NEAR_POINT;
+    /* which centre says where the detector is: C-PARITY-016, that of the pivot */
+    centre known = BEAM_CENTRE;
+    switch (pivot) {
+    case NBH_PIVOT_BEAM:
+        known = BEAM_CENTRE;
+        break;
+    case NBH_PIVOT_SAMPLE:
+        known = NEAR_POINT;
+        break;
+    }
     if (!has_quirk(experiment, NBH_QUIRK_NEAR_POINT_IGNORED)) {
-        nbh_status given = given_centre(detector, &placing, error);
+        nbh_status given = given_centre(detector, &known, error);
         if (given != NBH_OK)
             return given;
-        if (placing == NEAR_POINT && is_given(detector->close_x_m))
+        if (known == NEAR_POINT && is_given(detector->close_x_m))
             close_fast = close_x;
-        if (placing == NEAR_POINT && is_given(detector->close_y_m))
+        if (known == NEAR_POINT && is_given(detector->close_y_m))
             close_slow = close_y;
     }
 
-    /* step 3 */
+    /* steps 3 to 5 */
     double origin[3] = {0.0, 0.0, 0.0};
     const double twotheta = detector->twotheta_rad;
-    if (pivot == NBH_PIVOT_SAMPLE) {
-        if (placing == NEAR_POINT)
-            place(close_fast, fast, close_slow, slow, close_distance, normal, origin);
-        else /* the beam centre of the upright detector, which is close_distance away */
-            place(beam_fast, fast, beam_slow, slow, close_distance / along_beam(normal, beam), beam,
-                  origin);
-        vec3_rotate_xyz(origin, detector->rotation_rad, origin);
-        vec3_rotate_axis(origin, twotheta_axis, twotheta, origin);
-    }
-    /* step 4 */
     double *axes[3] = {fast, slow, normal};
-    for (int i = 0; i < 3; i++) {
-        vec3_rotate_xyz(axes[i], detector->rotation_rad, axes[i]);
-        vec3_rotate_axis(axes[i], twotheta_axis, twotheta, axes[i]);
-    }
-    /* step 5 */
-    if (pivot == NBH_PIVOT_BEAM) {
-        if (placing == BEAM_CENTRE)
-            place(beam_fast, fast, beam_slow, slow, distance, beam, origin);
-        else
-            place(close_fast, fast, close_slow, slow, close_distance, normal, origin);
+    switch (pivot) {
+    case NBH_PIVOT_SAMPLE:
+        switch (known) {
+        case NEAR_POINT:
+            set_origin(close_fast, fast, close_slow, slow, close_distance, normal, origin);
+            break;
+        case BEAM_CENTRE: /* of the upright detector, which is close_distance away */
+            set_origin(beam_fast, fast, beam_slow, slow, close_distance / along_beam(normal, beam),
+                       beam, origin);
+            break;
+        }
+        rotate_detector(detector, twotheta_axis, origin);
+        for (int i = 0; i < 3; i++)
+            rotate_detector(detector, twotheta_axis, axes[i]);
+        break;
+    case NBH_PIVOT_BEAM:
+        for (int i = 0; i < 3; i++)
+            rotate_detector(detector, twotheta_axis, axes[i]);
+        switch (known) {
+        case NEAR_POINT:
+            set_origin(close_fast, fast, close_slow, slow, close_distance, normal, origin);
+            break;
+        case BEAM_CENTRE:
+            set_origin(beam_fast, fast, beam_slow, slow, distance, beam, origin);
+            break;
+        }
+        break;
     }
     /* C-PARITY-015: a pix0 vector that was given is overwritten */
     if (!has_quirk(experiment, NBH_QUIRK_PIX0_IGNORED) && is_given(detector->pix0_m[0]))

@@ -150,19 +150,69 @@ static nbh_status check_double(const field_rule *field, double value, nbh_error 
 {
     if (!isfinite(value))
         return nbh_fail(error, NBH_INVALID, field->name, "got %g, need a finite value", value);
-    if (field->rule == POSITIVE && !(value > 0.0))
+    switch (field->rule) {
+    case FINITE:
+        return NBH_OK;
+    case POSITIVE:
+        if (value > 0.0)
+            return NBH_OK;
         return nbh_fail(error, NBH_INVALID, field->name, "got %g, need a finite value > 0", value);
-    if (field->rule == NOT_NEGATIVE && !(value >= 0.0))
+    case NOT_NEGATIVE:
+        if (value >= 0.0)
+            return NBH_OK;
         return nbh_fail(error, NBH_INVALID, field->name, "got %g, need a finite value >= 0", value);
-    return NBH_OK;
+    }
+    return NBH_INVALID;
 }
 
-static nbh_status check_int(const char *field, int32_t value, int32_t low, int32_t high,
-                            nbh_error *error)
+static int is_convention(int32_t value)
 {
-    if (value < low || value > high)
-        return nbh_fail(error, NBH_INVALID, field, "got %d, need %d to %d", value, low, high);
-    return NBH_OK;
+    switch ((nbh_convention)value) {
+    case NBH_CONVENTION_CUSTOM:
+    case NBH_CONVENTION_ADXV:
+    case NBH_CONVENTION_MOSFLM:
+    case NBH_CONVENTION_DENZO:
+    case NBH_CONVENTION_XDS:
+    case NBH_CONVENTION_DIALS:
+        return 1;
+    }
+    return 0;
+}
+
+static int is_pivot(int32_t value)
+{
+    switch ((nbh_pivot)value) {
+    case NBH_PIVOT_SAMPLE:
+    case NBH_PIVOT_BEAM:
+        return 1;
+    }
+    return 0;
+}
+
+static int is_shape(int32_t value)
+{
+    switch ((nbh_shape)value) {
+    case NBH_SHAPE_SQUARE:
+    case NBH_SHAPE_ROUND:
+    case NBH_SHAPE_GAUSS:
+    case NBH_SHAPE_TOPHAT:
+    case NBH_SHAPE_GAUSS_HKL:
+    case NBH_SHAPE_TOPHAT_HKL:
+        return 1;
+    }
+    return 0;
+}
+
+/* Enumerators are numbered from 0 without a gap. */
+static nbh_status check_enumerator(const char *field, int32_t value, int (*is_known)(int32_t),
+                                   nbh_error *error)
+{
+    if (is_known(value))
+        return NBH_OK;
+    int32_t last = 0;
+    while (is_known(last + 1))
+        last++;
+    return nbh_fail(error, NBH_INVALID, field, "got %d, need 0 to %d", value, last);
 }
 
 static nbh_status check_count(const char *field, int32_t value, nbh_error *error)
@@ -233,13 +283,11 @@ nbh_status experiment_validate(const nbh_experiment *experiment, const nbh_struc
 
     const nbh_detector *d = &experiment->detector;
     if (status == NBH_OK)
-        status = check_int("detector.convention", d->convention, NBH_CONVENTION_CUSTOM,
-                           NBH_CONVENTION_DIALS, error);
+        status = check_enumerator("detector.convention", d->convention, is_convention, error);
     if (status == NBH_OK && is_given_int(d->pivot))
-        status = check_int("detector.pivot", d->pivot, NBH_PIVOT_SAMPLE, NBH_PIVOT_BEAM, error);
+        status = check_enumerator("detector.pivot", d->pivot, is_pivot, error);
     if (status == NBH_OK)
-        status = check_int("crystal.shape", experiment->crystal.shape, NBH_SHAPE_SQUARE,
-                           NBH_SHAPE_TOPHAT_HKL, error);
+        status = check_enumerator("crystal.shape", experiment->crystal.shape, is_shape, error);
     if (status == NBH_OK)
         status = check_count("detector.n_fast", d->n_fast, error);
     if (status == NBH_OK)

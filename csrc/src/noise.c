@@ -9,7 +9,7 @@
 #include "constants.h"
 #include "error.h"
 #include "image_rules.h"
-#include "random_stream.h"
+#include "random.h"
 
 float nbh_log_gamma(float x)
 {
@@ -97,10 +97,10 @@ static inline float log_factorial(float count, float *known)
 {
     if (known == NULL || !(count < (float)LOG_FACTORIALS))
         return nbh_log_gamma((float)((double)count + 1.0));
-    float *place = &known[(int32_t)count];
-    if (isnan(*place))
-        *place = nbh_log_gamma((float)((double)count + 1.0));
-    return *place;
+    float *entry = &known[(int32_t)count];
+    if (isnan(*entry))
+        *entry = nbh_log_gamma((float)((double)count + 1.0));
+    return *entry;
 }
 
 /* Rejection from a Lorentzian envelope.  A NaN mean leaves both loops at once. */

@@ -1,28 +1,24 @@
-/* pixel_block.h - the lit pixels in raster order, as many at a time as the fast kernel takes. */
+/* pixel_block.h - the active pixels in raster order, as many at a time as the fast kernel takes. */
 #ifndef NBH_PIXEL_BLOCK_H
 #define NBH_PIXEL_BLOCK_H
 
 #include <string.h>
 
-#include "fast.h"
+#include "fast/coverage.h"
+#include "plan.h"
 
-/* Lit pixels in raster order, wherever rows end. */
+/* Active pixels in raster order, wherever rows end. */
 typedef struct pixel_block {
     int32_t fast[FAST_LANES], slow[FAST_LANES];
     int32_t count;
 } pixel_block;
 
-/* Where a walk stands; pixels from number `end` on are not visited. */
+/* Where a walk stands; pixels from number `end` on are left out. */
 typedef struct pixel_walk {
     const nbh_plan *plan;
     int64_t end;
     int32_t fast, slow;
 } pixel_walk;
-
-static inline int64_t pixel_number(const nbh_plan *plan, int32_t fast, int32_t slow)
-{
-    return (int64_t)slow * plan->info.n_fast + fast;
-}
 
 /* A walk over the pixels first .. end-1. */
 static inline pixel_walk walk_from(const nbh_plan *plan, int64_t first, int64_t end)
@@ -38,8 +34,8 @@ static inline pixel_walk walk_from(const nbh_plan *plan, int64_t first, int64_t 
     return walk;
 }
 
-/* Is none of the `count` (a multiple of 8) pixels lit? */
-static inline int all_are_dark(const uint8_t *mask, int32_t count)
+/* Is none of the `count` (a multiple of 8) pixels active? */
+static inline int all_are_skipped(const uint8_t *mask, int32_t count)
 {
     uint64_t all = 0, eight;
     for (int32_t i = 0; i < count; i += (int32_t)sizeof eight) {
@@ -49,16 +45,16 @@ static inline int all_are_dark(const uint8_t *mask, int32_t count)
     return all == 0;
 }
 
-/* Are all of FAST_LANES pixels lit? */
-static inline int all_are_lit(const uint8_t *mask)
+/* Are all of FAST_LANES pixels active? */
+static inline int all_are_active(const uint8_t *mask)
 {
-    int dark = 0;
+    int any_is_skipped = 0;
     for (int j = 0; j < FAST_LANES; j++)
-        dark |= mask[j] == 0;
-    return !dark;
+        any_is_skipped |= mask[j] == 0;
+    return !any_is_skipped;
 }
 
-/* Adds the pixels from where the walk stands up to `stop`, lit or not, while there is room. */
+/* Adds the pixels from where the walk stands up to `stop`, active or not, while there is room. */
 static inline void take_all(pixel_walk *walk, int32_t stop, pixel_block *block)
 {
     const int32_t left = stop - walk->fast, room = FAST_LANES - block->count;
@@ -71,16 +67,17 @@ static inline void take_all(pixel_walk *walk, int32_t stop, pixel_block *block)
     walk->fast += count;
 }
 
-/* The same for the lit ones of a row with this mask. */
-static inline void take_lit(const uint8_t *mask, pixel_walk *walk, int32_t stop, pixel_block *block)
+/* The same for the active ones of a row with this mask. */
+static inline void take_active(const uint8_t *mask, pixel_walk *walk, int32_t stop,
+                               pixel_block *block)
 {
     enum { GROUP = 32 };
     int32_t fast = walk->fast, count = block->count;
-    if (count == 0 && stop - fast >= FAST_LANES && all_are_lit(mask + fast)) {
+    if (count == 0 && stop - fast >= FAST_LANES && all_are_active(mask + fast)) {
         take_all(walk, stop, block);
         return;
     }
-    while (stop - fast >= GROUP && all_are_dark(mask + fast, GROUP))
+    while (stop - fast >= GROUP && all_are_skipped(mask + fast, GROUP))
         fast += GROUP;
     const int32_t group_end = stop - fast > GROUP ? fast + GROUP : stop;
     for (; fast < group_end && count < FAST_LANES; fast++) { /* no branch that could go wrong */
@@ -100,7 +97,7 @@ static inline int next_block(pixel_walk *walk, pixel_block *block)
     int64_t limit = -1;
     block->count = 0;
     while (walk->slow <= info->roi_slow_max) {
-        const int64_t row = pixel_number(plan, 0, walk->slow), pixel = row + walk->fast;
+        const int64_t row = plan_pixel_number(plan, 0, walk->slow), pixel = row + walk->fast;
         if (pixel >= walk->end || (pixel >= limit && block->count > 0))
             break;
         if (pixel >= limit)
@@ -109,7 +106,7 @@ static inline int next_block(pixel_walk *walk, pixel_block *block)
         const int32_t stop =
             before <= info->roi_fast_max ? (int32_t)before : info->roi_fast_max + 1;
         if (walk->fast < stop && plan->mask != NULL)
-            take_lit(plan->mask + row, walk, stop, block);
+            take_active(plan->mask + row, walk, stop, block);
         else if (walk->fast < stop)
             take_all(walk, stop, block);
         if (block->count == FAST_LANES)

@@ -1,11 +1,13 @@
-/* plan.h - the inside of nbh_plan: what the render needs, derived once. */
+/* plan.h - the inside of nbh_plan: what the render needs, derived once, and questions about it.
+ *
+ * plan_create.c fills it; here are only data and what reads them. */
 #ifndef NBH_PLAN_H
 #define NBH_PLAN_H
 
+#include "fast/block.h"
 #include "nbh/nbh.h"
 #include "shapes.h"
 #include "sources.h"
-#include "vec3.h"
 
 /* What one pixel inherits from the pixels before it in serial order (model 6.3, 6.4, 6.5). */
 typedef struct serial_state {
@@ -15,17 +17,13 @@ typedef struct serial_state {
     int32_t interpolate;
 } serial_state;
 
-struct fast_block; /* fast.h */
-typedef void fast_kernel(const struct nbh_plan *plan, const int32_t *fast, const int32_t *slow,
-                         int scans, const volatile int32_t *cancel, struct fast_block *out);
-
-/* The state from pixel `from` (slow * n_fast + fast) on. */
-typedef struct serial_break {
+/* The state from pixel number `from` on. */
+typedef struct state_change {
     int64_t from;
     serial_state state;
-} serial_break;
+} state_change;
 
-#define PLAN_MAX_BREAKS 32
+#define PLAN_MAX_STATE_CHANGES 32
 
 struct nbh_plan {
     nbh_plan_info info;
@@ -68,16 +66,17 @@ struct nbh_plan {
     double scale; /* r_e^2 * fluence */
 
     /* serial-order effects */
-    serial_break breaks[PLAN_MAX_BREAKS];
-    int32_t break_count;
+    state_change state_changes[PLAN_MAX_STATE_CHANGES];
+    int32_t state_change_count; /* at least 1: the state of the first pixel */
     int32_t settled;
-    int64_t latch_pixel; /* where the interpolation latch falls, -1: nowhere */
+    int64_t last_interpolated; /* the pixel in which interpolation is switched off for all after
+                                  it, -1: none */
 
     nbh_random random;
 
-    /* how threads divide the image; see nbh_plan_unit_end */
-    int32_t unit_pixels;
-    int32_t units_are_rows; /* 1: a unit ends with a row */
+    /* how threads divide the image; see nbh_plan_work_item_end */
+    int32_t work_item_pixels;
+    int32_t work_items_are_rows; /* 1: a work item ends with a row */
 
     /* the fast kernel, NULL: only the exact one, and what it needs */
     fast_kernel *kernel;
@@ -85,13 +84,25 @@ struct nbh_plan {
     double q_sqr_inside_table; /* 1/m^2: up to there all nearest reflections are in the table */
 };
 
-/* Is the pixel rendered at all? */
-static inline int plan_pixel_is_lit(const nbh_plan *plan, int32_t fast, int32_t slow)
+/* The number of a pixel in raster order. */
+static inline int64_t plan_pixel_number(const nbh_plan *plan, int32_t fast, int32_t slow)
+{
+    return (int64_t)slow * plan->info.n_fast + fast;
+}
+
+/* Is the pixel rendered: in the region of interest and not masked? */
+static inline int plan_pixel_is_active(const nbh_plan *plan, int32_t fast, int32_t slow)
 {
     const nbh_plan_info *info = &plan->info;
     return fast >= info->roi_fast_min && fast <= info->roi_fast_max && slow >= info->roi_slow_min &&
            slow <= info->roi_slow_max &&
-           (plan->mask == NULL || plan->mask[(int64_t)slow * info->n_fast + fast] != 0);
+           (plan->mask == NULL || plan->mask[plan_pixel_number(plan, fast, slow)] != 0);
+}
+
+/* The state that no pixel changes any more, and the number of the first pixel that has it. */
+static inline const state_change *plan_last_state(const nbh_plan *plan)
+{
+    return &plan->state_changes[plan->state_change_count - 1];
 }
 
 /* Has the caller asked to stop?  Looked at before every phi step and every 4096 domains. */
@@ -100,34 +111,13 @@ static inline int plan_is_cancelled(const volatile int32_t *cancel, int32_t doma
     return (domain & 4095) == 0 && cancel != NULL && *cancel != 0;
 }
 
-/* a, b, c (9 doubles) of a phi step and mosaic domain; scratch is used where no table is kept. */
-static inline const double *plan_cell(const nbh_plan *plan, int first_loop, int32_t phi_step,
-                                      int32_t domain, double scratch[9])
-{
-    if (plan->cells != NULL && !first_loop)
-        return plan->cells + 9 * ((int64_t)phi_step * plan->info.mosaic_domains + domain);
-    const double *phi_cells =
-        first_loop && plan->first_phi_cells != NULL ? plan->first_phi_cells : plan->phi_cells;
-    const double *cell = phi_cells + 9 * (int64_t)phi_step;
-    if (!(plan->info.mosaic_spread_rad > 0.0))
-        return cell;
-    for (int i = 0; i < 9; i += 3)
-        vec3_rotate_matrix(cell + i, plan->mosaic + 9 * (int64_t)domain, scratch + i);
-    return scratch;
-}
+/* NBH_NOT_SETTLED if it is not. */
+nbh_status plan_check_settled(const nbh_plan *plan, nbh_error *error);
 
-/* serial.c: the state that the pixel inherits. */
-serial_state plan_state_at(const nbh_plan *plan, int64_t pixel);
+/* The same, and whether the detector has the pixel. */
+nbh_status plan_check_pixel(const nbh_plan *plan, int32_t fast, int32_t slow, nbh_error *error);
 
-/* serial.c: finds plan->breaks: from which pixel on nothing depends on the serial order
- * (model 6.3, 6.4). */
-void plan_find_breaks(nbh_plan *plan);
-
-/* units.c: sets what nbh_plan_unit_end needs. */
-void plan_set_units(nbh_plan *plan);
-
-/* fast.c: sets plan->kernel and info->kernel for the nbh_kernel asked for; a plan that the fast
- * kernel does not cover gets the exact one. */
-nbh_status plan_choose_kernel(nbh_plan *plan, int32_t kernel, nbh_error *error);
+/* NBH_CANCELLED. */
+nbh_status plan_fail_cancelled(nbh_error *error);
 
 #endif

@@ -1,11 +1,10 @@
 /* random.c - the random generator and what is drawn from it directly (model 7.1 to 7.3). */
-#include "nbh/nbh.h"
+#include "random.h"
 
 #include <math.h>
 #include <string.h>
 
 #include "constants.h"
-#include "random_stream.h"
 
 #define WARM_UP_STEPS 40
 

@@ -1,11 +1,15 @@
-/* render.c - pixels (model 6) in blocks, and the scan for the interpolation latch. */
+/* render.c - pixels (model 6) in blocks, and the scan for the one in which interpolation is
+ * switched off. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "error.h"
-#include "fast.h"
+#include "fast/block.h"
+#include "fast/coverage.h"
 #include "pixel.h"
 #include "pixel_block.h"
+#include "plan.h"
+#include "serial_states.h"
 
 static nbh_status check_rows(const nbh_plan *plan, int32_t row0, int32_t row1, nbh_error *error)
 {
@@ -25,17 +29,6 @@ static nbh_status check_pixels(const nbh_plan *plan, int64_t pixel0, int64_t pix
     return NBH_OK;
 }
 
-static nbh_status fail_cancelled(nbh_error *error)
-{
-    return nbh_fail(error, NBH_CANCELLED, "", "cancelled by the caller");
-}
-
-static nbh_status fail_not_settled(nbh_error *error)
-{
-    return nbh_fail(error, NBH_NOT_SETTLED, "",
-                    "this plan interpolates: scan its rows and settle it first");
-}
-
 /* The block by the fast kernel; lanes without a pixel compute its last.  Returns 0 if cancelled. */
 static int run_fast_kernel(const nbh_plan *plan, pixel_block *pixels, int scans,
                            const volatile int32_t *cancel, fast_block *block)
@@ -52,29 +45,29 @@ static int run_fast_kernel(const nbh_plan *plan, pixel_block *pixels, int scans,
 static int render_exactly(const nbh_plan *plan, int32_t fast, int32_t slow,
                           const volatile int32_t *cancel, pixel_result *result)
 {
-    const serial_state state = plan_state_at(plan, pixel_number(plan, fast, slow));
+    const serial_state state = serial_state_at(plan, plan_pixel_number(plan, fast, slow));
     pixel_compute(plan, &state, fast, slow, PIXEL_RENDER, cancel, result, NULL);
     return !result->cancelled;
 }
 
 /* Where pixels go. */
-typedef struct canvas {
+typedef struct output {
     const nbh_pixels *to;
     int32_t fast0, row0; /* the first of them */
     int32_t n_fast;
     int64_t cleared; /* so many pixels are 0 or rendered */
-} canvas;
+} output;
 
-/* Pixels that are not rendered are 0: up to `count` of the canvas. */
-static void clear_to(canvas *c, int64_t count)
+/* Pixels that are not rendered are 0: up to `count` of the output. */
+static void clear_to(output *o, int64_t count)
 {
-    if (count <= c->cleared)
+    if (count <= o->cleared)
         return;
-    const size_t more = (size_t)(count - c->cleared);
-    memset(c->to->image + c->cleared, 0, sizeof(float) * more);
-    if (c->to->unrounded != NULL)
-        memset(c->to->unrounded + c->cleared, 0, sizeof(double) * more);
-    c->cleared = count;
+    const size_t more = (size_t)(count - o->cleared);
+    memset(o->to->image + o->cleared, 0, sizeof(float) * more);
+    if (o->to->unrounded != NULL)
+        memset(o->to->unrounded + o->cleared, 0, sizeof(double) * more);
+    o->cleared = count;
 }
 
 /* What the intervals round to, NaN where that is not one float.  Returns whether any is NaN. */
@@ -97,67 +90,67 @@ static int round_intervals(const fast_block *block, float rounded[FAST_LANES])
 }
 
 /* Adds the block's solid angles to those of its rows, and keeps those of the first row. */
-static void add_omega(const pixel_block *pixels, const double omega_sum[FAST_LANES], canvas *c)
+static void add_omega(const pixel_block *pixels, const double omega_sum[FAST_LANES], output *o)
 {
-    double *row_sums = c->to->omega_row_sums_sr, *first_row = c->to->omega_first_row_sr;
+    double *row_sums = o->to->omega_row_sums_sr, *first_row = o->to->omega_first_row_sr;
     int32_t j = 0;
     while (row_sums != NULL && j < pixels->count) {
         const int32_t slow = pixels->slow[j];
-        double sum = row_sums[slow - c->row0];
+        double sum = row_sums[slow - o->row0];
         for (; j < pixels->count && pixels->slow[j] == slow; j++)
             sum += omega_sum[j];
-        row_sums[slow - c->row0] = sum;
+        row_sums[slow - o->row0] = sum;
     }
     if (first_row != NULL)
-        for (j = 0; j < pixels->count && pixels->slow[j] == c->row0; j++)
-            first_row[pixels->fast[j] - c->fast0] = omega_sum[j];
+        for (j = 0; j < pixels->count && pixels->slow[j] == o->row0; j++)
+            first_row[pixels->fast[j] - o->fast0] = omega_sum[j];
 }
 
-static int64_t place_on(const canvas *c, int32_t fast, int32_t slow)
+static int64_t index_in(const output *o, int32_t fast, int32_t slow)
 {
-    return (int64_t)(slow - c->row0) * c->n_fast + fast - c->fast0;
+    return (int64_t)(slow - o->row0) * o->n_fast + fast - o->fast0;
 }
 
 /* The pixels of the block that are NaN in `rounded`.  Returns 0 if cancelled. */
 static int render_rest(const nbh_plan *plan, const pixel_block *pixels,
-                       const float rounded[FAST_LANES], double omega_sum[FAST_LANES], canvas *c)
+                       const float rounded[FAST_LANES], double omega_sum[FAST_LANES], output *o)
 {
     for (int32_t j = 0; j < pixels->count; j++) {
         if (!isnan(rounded[j]))
             continue;
-        const int64_t at = place_on(c, pixels->fast[j], pixels->slow[j]);
+        const int64_t at = index_in(o, pixels->fast[j], pixels->slow[j]);
         pixel_result result;
-        if (!render_exactly(plan, pixels->fast[j], pixels->slow[j], c->to->cancel, &result))
+        if (!render_exactly(plan, pixels->fast[j], pixels->slow[j], o->to->cancel, &result))
             return 0;
-        c->to->image[at] = (float)result.value;
-        if (c->to->unrounded != NULL)
-            c->to->unrounded[at] = result.value;
+        o->to->image[at] = (float)result.value;
+        if (o->to->unrounded != NULL)
+            o->to->unrounded[at] = result.value;
         omega_sum[j] = result.omega_sum;
     }
     return 1;
 }
 
 /* One block; returns 0 if cancelled. */
-static int render_block(const nbh_plan *plan, pixel_block *pixels, canvas *c)
+static int render_block(const nbh_plan *plan, pixel_block *pixels, output *o)
 {
-    const int64_t first = pixel_number(plan, pixels->fast[0], pixels->slow[0]);
+    const int64_t first = plan_pixel_number(plan, pixels->fast[0], pixels->slow[0]);
     fast_block block;
     float rounded[FAST_LANES];
     int some_are_left = 1;
-    if (c->to->unrounded == NULL && fast_covers_pixel(plan, first)) {
-        if (!run_fast_kernel(plan, pixels, 0, c->to->cancel, &block))
+    if (o->to->unrounded == NULL && fast_covers_pixel(plan, first)) {
+        if (!run_fast_kernel(plan, pixels, 0, o->to->cancel, &block))
             return 0;
         some_are_left = round_intervals(&block, rounded);
-        float *image = c->to->image;
+        float *image = o->to->image;
         for (int32_t j = 0; j < pixels->count; j++)
-            image[place_on(c, pixels->fast[j], pixels->slow[j])] = rounded[j];
+            image[index_in(o, pixels->fast[j], pixels->slow[j])] = rounded[j];
     } else {
         for (int j = 0; j < FAST_LANES; j++)
             rounded[j] = NAN;
     }
-    if (some_are_left && !render_rest(plan, pixels, rounded, block.omega_sum, c))
+    if (some_are_left && !render_rest(plan, pixels, rounded, block.omega_sum, o))
         return 0;
-    add_omega(pixels, block.omega_sum, c);
+    add_omega(pixels, block.omega_sum, o);
     return 1;
 }
 
@@ -175,17 +168,17 @@ static int render(const nbh_plan *plan, int64_t pixel0, int64_t pixel1, const nb
     if (to->omega_first_row_sr != NULL)
         memset(to->omega_first_row_sr, 0, sizeof(double) * (size_t)of_first_row);
 
-    canvas c = {
+    output o = {
         .to = to, .fast0 = (int32_t)(pixel0 % n_fast), .row0 = (int32_t)row0, .n_fast = n_fast};
     pixel_walk walk = walk_from(plan, pixel0, pixel1);
     pixel_block block;
     while (next_block(&walk, &block)) {
-        const int64_t row_end = pixel_number(plan, n_fast, block.slow[block.count - 1]);
-        clear_to(&c, (row_end < pixel1 ? row_end : pixel1) - pixel0);
-        if (!render_block(plan, &block, &c))
+        const int64_t row_end = plan_pixel_number(plan, n_fast, block.slow[block.count - 1]);
+        clear_to(&o, (row_end < pixel1 ? row_end : pixel1) - pixel0);
+        if (!render_block(plan, &block, &o))
             return 0;
     }
-    clear_to(&c, pixel1 - pixel0);
+    clear_to(&o, pixel1 - pixel0);
     return 1;
 }
 
@@ -195,9 +188,10 @@ nbh_status nbh_plan_render_pixels(const nbh_plan *plan, int64_t pixel0, int64_t 
     nbh_status status = check_pixels(plan, pixel0, pixel1, error);
     if (status != NBH_OK)
         return status;
-    if (!plan->settled)
-        return fail_not_settled(error);
-    return render(plan, pixel0, pixel1, pixels) ? NBH_OK : fail_cancelled(error);
+    status = plan_check_settled(plan, error);
+    if (status != NBH_OK)
+        return status;
+    return render(plan, pixel0, pixel1, pixels) ? NBH_OK : plan_fail_cancelled(error);
 }
 
 nbh_status nbh_plan_render_rows(const nbh_plan *plan, int32_t row0, int32_t row1,
@@ -210,24 +204,20 @@ nbh_status nbh_plan_render_rows(const nbh_plan *plan, int32_t row0, int32_t row1
                                .unrounded = rows->unrounded,
                                .omega_row_sums_sr = rows->omega_row_sums_sr,
                                .cancel = rows->cancel};
-    return nbh_plan_render_pixels(plan, pixel_number(plan, 0, row0), pixel_number(plan, 0, row1),
-                                  &pixels, error);
+    return nbh_plan_render_pixels(plan, plan_pixel_number(plan, 0, row0),
+                                  plan_pixel_number(plan, 0, row1), &pixels, error);
 }
 
 nbh_status nbh_plan_pixel_interval(const nbh_plan *plan, int32_t fast, int32_t slow, double *low,
                                    double *high, nbh_error *error)
 {
-    const nbh_plan_info *info = &plan->info;
     *low = *high = 0.0;
-    if (fast < 0 || fast >= info->n_fast || slow < 0 || slow >= info->n_slow)
-        return nbh_fail(error, NBH_INVALID, "pixel",
-                        "got fast %d, slow %d, need a pixel of the %d x %d detector", fast, slow,
-                        info->n_fast, info->n_slow);
-    if (!plan->settled)
-        return fail_not_settled(error);
-    if (!plan_pixel_is_lit(plan, fast, slow))
+    nbh_status status = plan_check_pixel(plan, fast, slow, error);
+    if (status != NBH_OK)
+        return status;
+    if (!plan_pixel_is_active(plan, fast, slow))
         return NBH_OK;
-    const int64_t pixel = pixel_number(plan, fast, slow);
+    const int64_t pixel = plan_pixel_number(plan, fast, slow);
     if (fast_covers_pixel(plan, pixel)) {
         pixel_block alone = {.fast = {fast}, .slow = {slow}, .count = 1};
         fast_block block;
@@ -242,12 +232,13 @@ nbh_status nbh_plan_pixel_interval(const nbh_plan *plan, int32_t fast, int32_t s
     return NBH_OK;
 }
 
-/* The first pixel of the block at which the latch falls, -1: none.  Returns 0 if cancelled. */
+/* The first pixel of the block in which interpolation is switched off, -1: none.  Returns 0 if
+ * cancelled. */
 static int scan_block(const nbh_plan *plan, pixel_block *pixels, const volatile int32_t *cancel,
                       int64_t *first_pixel)
 {
     fast_block block;
-    const int64_t first = pixel_number(plan, pixels->fast[0], pixels->slow[0]);
+    const int64_t first = plan_pixel_number(plan, pixels->fast[0], pixels->slow[0]);
     const int use_fast = fast_covers_pixel(plan, first);
     if (use_fast && !run_fast_kernel(plan, pixels, 1, cancel, &block))
         return 0;
@@ -255,13 +246,13 @@ static int scan_block(const nbh_plan *plan, pixel_block *pixels, const volatile 
         if (use_fast && !isnan(block.low[j]))
             continue;
         const int32_t fast = pixels->fast[j], slow = pixels->slow[j];
-        const int64_t pixel = pixel_number(plan, fast, slow);
-        const serial_state state = plan_state_at(plan, pixel);
+        const int64_t pixel = plan_pixel_number(plan, fast, slow);
+        const serial_state state = serial_state_at(plan, pixel);
         pixel_result result;
         pixel_compute(plan, &state, fast, slow, PIXEL_SCAN, cancel, &result, NULL);
         if (result.cancelled)
             return 0;
-        if (result.latch_fell) {
+        if (result.switched_off) {
             *first_pixel = pixel;
             return 1;
         }
@@ -281,7 +272,7 @@ nbh_status nbh_plan_scan_pixels(const nbh_plan *plan, int64_t pixel0, int64_t pi
     pixel_block block;
     while (*first_pixel < 0 && next_block(&walk, &block))
         if (!scan_block(plan, &block, cancel, first_pixel))
-            return fail_cancelled(error);
+            return plan_fail_cancelled(error);
     return NBH_OK;
 }
 
@@ -293,8 +284,8 @@ nbh_status nbh_plan_scan_rows(const nbh_plan *plan, int32_t row0, int32_t row1,
     nbh_status status = check_rows(plan, row0, row1, error);
     if (status != NBH_OK)
         return status;
-    return nbh_plan_scan_pixels(plan, pixel_number(plan, 0, row0), pixel_number(plan, 0, row1),
-                                cancel, first_pixel, error);
+    return nbh_plan_scan_pixels(plan, plan_pixel_number(plan, 0, row0),
+                                plan_pixel_number(plan, 0, row1), cancel, first_pixel, error);
 }
 
 nbh_status nbh_plan_render(nbh_plan *plan, float *image, double *omega_sum_sr, nbh_error *error)

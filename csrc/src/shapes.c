@@ -1,5 +1,35 @@
 #include "shapes.h"
 
+void shape_set(nbh_shape shape, crystal_shape *s)
+{
+    switch (shape) {
+    case NBH_SHAPE_SQUARE:
+        s->profile = PROFILE_INTERFERENCE;
+        s->metric = METRIC_HKL;
+        break;
+    case NBH_SHAPE_ROUND:
+        s->profile = PROFILE_SPHERE;
+        s->metric = METRIC_HKL;
+        break;
+    case NBH_SHAPE_GAUSS:
+        s->profile = PROFILE_GAUSSIAN;
+        s->metric = METRIC_RECIPROCAL;
+        break;
+    case NBH_SHAPE_TOPHAT:
+        s->profile = PROFILE_TOP_HAT;
+        s->metric = METRIC_RECIPROCAL;
+        break;
+    case NBH_SHAPE_GAUSS_HKL:
+        s->profile = PROFILE_GAUSSIAN;
+        s->metric = METRIC_HKL;
+        break;
+    case NBH_SHAPE_TOPHAT_HKL:
+        s->profile = PROFILE_TOP_HAT;
+        s->metric = METRIC_HKL;
+        break;
+    }
+}
+
 double nbh_sincg(double x, double n)
 {
     return shape_sincg(x, n);

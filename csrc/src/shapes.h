@@ -23,9 +23,24 @@ static inline double shape_sinc3(double x)
     return 3.0 * (sin(x) / x - cos(x)) / (x * x);
 }
 
+/* How the lattice factor depends on the distance from a reflection. */
+typedef enum shape_profile {
+    PROFILE_INTERFERENCE = 1, /* of planes along a, b and c: a product of three nbh_sincg */
+    PROFILE_SPHERE,
+    PROFILE_GAUSSIAN,
+    PROFILE_TOP_HAT
+} shape_profile;
+
+/* What that distance is. */
+typedef enum shape_metric {
+    METRIC_HKL = 1,   /* of fractional indices, each times its number of cells */
+    METRIC_RECIPROCAL /* of points of reciprocal space, times all numbers of cells */
+} shape_metric;
+
 /* What a shape needs besides the fractional indices. */
 typedef struct crystal_shape {
-    int32_t shape; /* nbh_shape */
+    shape_profile profile;
+    shape_metric metric; /* not of PROFILE_INTERFERENCE */
     double n_cells[3];
     double fudge;
     double a_star[3]; /* 1/A, not rotated with phi and mosaicity */
@@ -33,43 +48,71 @@ typedef struct crystal_shape {
     double c_star[3];
 } crystal_shape;
 
+/* Sets profile and metric, all that the kernels know of an nbh_shape. */
+void shape_set(nbh_shape shape, crystal_shape *s);
+
+/* Can the lattice factor be exactly 0 away from reflections? */
+static inline int shape_has_zeros(const crystal_shape *s)
+{
+    switch (s->profile) {
+    case PROFILE_INTERFERENCE: /* sines of multiples of pi are not exactly 0 */
+        return 0;
+    case PROFILE_SPHERE:
+    case PROFILE_GAUSSIAN:
+    case PROFILE_TOP_HAT:
+        return 1;
+    }
+    return 1;
+}
+
+/* The squared distance of the fractional indices hkl from the reflection hkl0. */
+static inline double shape_distance_sqr(const crystal_shape *s, const double hkl[3],
+                                        const double hkl0[3])
+{
+    const double na = s->n_cells[0], nb = s->n_cells[1], nc = s->n_cells[2];
+    const double dh = hkl[0] - hkl0[0], dk = hkl[1] - hkl0[1], dl = hkl[2] - hkl0[2];
+    switch (s->metric) {
+    case METRIC_HKL:
+        return dh * dh * na * na + dk * dk * nb * nb + dl * dl * nc * nc;
+    case METRIC_RECIPROCAL: {
+        const double x = dh * s->a_star[0] + dk * s->b_star[0] + dl * s->c_star[0];
+        const double y = dh * s->a_star[1] + dk * s->b_star[1] + dl * s->c_star[1];
+        const double z = dh * s->a_star[2] + dk * s->b_star[2] + dl * s->c_star[2];
+        return (x * x + y * y + z * z) * na * na * nb * nb * nc * nc;
+    }
+    }
+    return NAN;
+}
+
+/* The lattice factor at a reflection. */
+static inline double shape_peak(const crystal_shape *s)
+{
+    return s->n_cells[0] * s->n_cells[1] * s->n_cells[2];
+}
+
 /* Lattice factor at the fractional indices hkl whose nearest whole numbers are hkl0.  factors[3]
- * gets the three factors of SQUARE, and the whole factor three times otherwise. */
+ * gets the three factors of PROFILE_INTERFERENCE, and the whole factor three times otherwise. */
 static inline double shape_lattice_factor(const crystal_shape *s, const double hkl[3],
                                           const double hkl0[3], double factors[3])
 {
-    const double na = s->n_cells[0], nb = s->n_cells[1], nc = s->n_cells[2];
-    double f = 1.0;
-
-    if (s->shape == NBH_SHAPE_SQUARE) {
+    double f = NAN;
+    switch (s->profile) {
+    case PROFILE_INTERFERENCE:
+        f = 1.0;
         for (int i = 0; i < 3; i++) {
             factors[i] = s->n_cells[i] > 1.0 ? shape_sincg(PI * hkl[i], s->n_cells[i]) : 1.0;
             f *= factors[i];
         }
         return f;
-    }
-
-    const double dh = hkl[0] - hkl0[0], dk = hkl[1] - hkl0[1], dl = hkl[2] - hkl0[2];
-    double r_sqr;
-    if (s->shape == NBH_SHAPE_GAUSS || s->shape == NBH_SHAPE_TOPHAT) {
-        double x = dh * s->a_star[0] + dk * s->b_star[0] + dl * s->c_star[0];
-        double y = dh * s->a_star[1] + dk * s->b_star[1] + dl * s->c_star[1];
-        double z = dh * s->a_star[2] + dk * s->b_star[2] + dl * s->c_star[2];
-        r_sqr = (x * x + y * y + z * z) * na * na * nb * nb * nc * nc;
-    } else {
-        r_sqr = dh * dh * na * na + dk * dk * nb * nb + dl * dl * nc * nc;
-    }
-
-    switch (s->shape) {
-    case NBH_SHAPE_ROUND:
-        f = na * nb * nc * 0.723601254558268 * shape_sinc3(PI * sqrt(r_sqr * s->fudge));
+    case PROFILE_SPHERE:
+        f = shape_peak(s) * 0.723601254558268 *
+            shape_sinc3(PI * sqrt(shape_distance_sqr(s, hkl, hkl0) * s->fudge));
         break;
-    case NBH_SHAPE_GAUSS:
-    case NBH_SHAPE_GAUSS_HKL:
-        f = na * nb * nc * exp(-(r_sqr / 0.63 * s->fudge));
+    case PROFILE_GAUSSIAN:
+        f = shape_peak(s) * exp(-(shape_distance_sqr(s, hkl, hkl0) / 0.63 * s->fudge));
         break;
-    default: /* the two top hats */
-        f = na * nb * nc * (r_sqr * s->fudge < 0.3969);
+    case PROFILE_TOP_HAT:
+        f = shape_peak(s) * (shape_distance_sqr(s, hkl, hkl0) * s->fudge < 0.3969);
         break;
     }
     factors[0] = factors[1] = factors[2] = f;

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "allocate.h"
 #include "error.h"
 #include "given.h"
 #include "vec3.h"
@@ -71,11 +72,9 @@ nbh_status sources_make(const nbh_experiment *experiment, nbh_plan_info *info,
 {
     const nbh_beam *beam = &experiment->beam;
     const int64_t candidates = sources_count_candidates(experiment, info);
-    plan_source *list = calloc((size_t)candidates, sizeof *list);
+    plan_source *list = allocate(candidates, sizeof *list, "the sources", error);
     if (list == NULL)
-        return nbh_fail(error, NBH_OUT_OF_MEMORY, "",
-                        "need %lld times %zu bytes of memory for the sources",
-                        (long long)candidates, sizeof *list);
+        return NBH_OUT_OF_MEMORY;
 
     int64_t count = 0;
     if (beam->sources != NULL) {

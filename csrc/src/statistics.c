@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "plan.h"
+#include "subpixel.h"
 
 #define PIXELS_PER_LINE 16 /* of a cache */
 #define PIXELS_AHEAD 512
@@ -19,24 +20,24 @@ static inline void read_ahead(const float *pixel, const float *last)
 #endif
 }
 
-/* The serial sums over lit pixels, and where the brightest of them is. */
-typedef struct lit_sums {
+/* The serial sums over active pixels, and where the brightest of them is. */
+typedef struct active_sums {
     double sum, sum_sqr;
     double max;
     int32_t max_fast, max_slow;
     int64_t pixels;
-} lit_sums;
+} active_sums;
 
 static int32_t line_end(int32_t line, int32_t fast_max)
 {
     return line + PIXELS_PER_LINE <= fast_max ? line + PIXELS_PER_LINE : fast_max + 1;
 }
 
-/* Adds the lit pixels of a row; mask is the row's, or NULL. */
+/* Adds the active pixels of a row; mask is the row's, or NULL. */
 static void add_row(const float *row, const uint8_t *mask, int32_t fast_min, int32_t fast_max,
-                    int32_t slow, const float *last, lit_sums *sums)
+                    int32_t slow, const float *last, active_sums *sums)
 {
-    lit_sums s = *sums; /* which can stay in registers */
+    active_sums s = *sums; /* which can stay in registers */
     for (int32_t line = fast_min; line <= fast_max; line += PIXELS_PER_LINE) {
         const int32_t end = line_end(line, fast_max);
         read_ahead(row + line, last);
@@ -58,7 +59,8 @@ static void add_row(const float *row, const uint8_t *mask, int32_t fast_min, int
     *sums = s;
 }
 
-/* `sum` and the squared deviations from the mean of the lit pixels of a row, one after the other.
+/* `sum` and the squared deviations from the mean of the active pixels of a row, one after the
+ * other.
  */
 static double add_deviations(const float *row, const uint8_t *mask, int32_t fast_min,
                              int32_t fast_max, const float *last, double mean, double sum)
@@ -76,14 +78,6 @@ static double add_deviations(const float *row, const uint8_t *mask, int32_t fast
     return sum;
 }
 
-/* Where along its axis the last sub-pixel of a pixel is. */
-static double last_subpixel_m(const nbh_plan *plan, int32_t pixel)
-{
-    const double last = plan->info.oversample - 1;
-    return plan->subpixel_m * ((double)pixel * plan->info.oversample + last) +
-           plan->subpixel_m / 2.0;
-}
-
 nbh_status nbh_plan_statistics(const nbh_plan *plan, const float *image, double omega_sum_sr,
                                nbh_statistics *statistics, nbh_error *error)
 {
@@ -92,20 +86,21 @@ nbh_status nbh_plan_statistics(const nbh_plan *plan, const float *image, double 
     const int32_t fast_min = info->roi_fast_min, fast_max = info->roi_fast_max;
     const float *last = image + ((int64_t)info->n_fast * info->n_slow - 1);
     memset(statistics, 0, sizeof *statistics);
-    lit_sums lit = {.max = 0.0};
+    active_sums active = {.max = 0.0};
     for (int32_t slow = info->roi_slow_min; slow <= info->roi_slow_max; slow++) {
         const int64_t row = (int64_t)slow * info->n_fast;
         const uint8_t *mask = plan->mask != NULL ? plan->mask + row : NULL;
-        add_row(image + row, mask, fast_min, fast_max, slow, last, &lit);
+        add_row(image + row, mask, fast_min, fast_max, slow, last, &active);
         statistics->pixels_in_roi += fast_min <= fast_max ? fast_max - fast_min + 1 : 0;
     }
-    statistics->pixels = lit.pixels;
-    if (lit.max > 0.0) {
-        statistics->max = lit.max;
-        statistics->max_fast = lit.max_fast;
-        statistics->max_slow = lit.max_slow;
-        statistics->max_fast_m = last_subpixel_m(plan, lit.max_fast);
-        statistics->max_slow_m = last_subpixel_m(plan, lit.max_slow);
+    const int32_t last_subpixel = info->oversample - 1;
+    statistics->pixels = active.pixels;
+    if (active.max > 0.0) {
+        statistics->max = active.max;
+        statistics->max_fast = active.max_fast;
+        statistics->max_slow = active.max_slow;
+        statistics->max_fast_m = subpixel_coordinate(plan, active.max_fast, last_subpixel);
+        statistics->max_slow_m = subpixel_coordinate(plan, active.max_slow, last_subpixel);
     }
     if (plan->quirks & NBH_QUIRK_SOLID_ANGLE_OVER_STEPS) /* C-PARITY-022 */
         statistics->solid_angle_sr = omega_sum_sr / info->steps;
@@ -115,9 +110,9 @@ nbh_status nbh_plan_statistics(const nbh_plan *plan, const float *image, double 
     if (statistics->pixels == 0)
         return NBH_OK; /* nothing was rendered: all zero */
     const double n = (double)statistics->pixels;
-    statistics->sum = lit.sum;
-    statistics->mean = lit.sum / n;
-    statistics->rms = sqrt(lit.sum_sqr / (n - 1));
+    statistics->sum = active.sum;
+    statistics->mean = active.sum / n;
+    statistics->rms = sqrt(active.sum_sqr / (n - 1));
 
     const int count_masked = (plan->quirks & NBH_QUIRK_RMSD_COUNTS_MASKED) != 0; /* C-PARITY-023 */
     double sum_dev_sqr = 0.0;

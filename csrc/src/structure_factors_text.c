@@ -14,11 +14,11 @@ typedef struct reflection {
 
 static const char *const column_name[4] = {"h", "k", "l", "F"};
 
-/* The one-based line of `place`. */
-static int64_t line_of(const char *text, const char *place)
+/* The one-based line of `position`. */
+static int64_t line_of(const char *text, const char *position)
 {
     int64_t line = 1;
-    while ((text = memchr(text, '\n', (size_t)(place - text))) != NULL) {
+    while ((text = memchr(text, '\n', (size_t)(position - text))) != NULL) {
         ++line;
         ++text;
     }
@@ -48,8 +48,8 @@ static double whole_part(double value)
 
 /* ---- the two ways to cut a text into reflections -------------------------------------------- */
 
-/* Four numbers, whatever the lines.  Returns the place after them; NULL at the end of the text or
- * at a word that is no number: *stop is that word, or `end`. */
+/* Four numbers, whatever the lines.  Returns where they end; NULL at the end of the text or at
+ * a word that is no number: *stop is that word, or `end`. */
 static const char *read_stream(const char *at, const char *end, reflection *r, const char **stop)
 {
     int complete;
@@ -65,8 +65,8 @@ static const char *read_stream(const char *at, const char *end, reflection *r, c
     return at;
 }
 
-/* The next line that is neither blank nor a comment: its first four words.  Returns the place
- * after the line; NULL at the end of the text (NBH_OK) or with an error. */
+/* The next line that is neither blank nor a comment: its first four words.  Returns the
+ * position after the line; NULL at the end of the text (NBH_OK) or with an error. */
 static const char *read_line(const char *text, const char *at, const char *end, reflection *r,
                              nbh_status *status, nbh_error *error)
 {

@@ -45,7 +45,7 @@ static inline int text_hex_digit(char c)
     return -1;
 }
 
-/* The place after `word` (lower-case letters only) if it stands at `at` in any case, else NULL. */
+/* Where `word` (lower-case letters only) ends if it stands at `at` in any case, else NULL. */
 static inline const char *text_match(const char *at, const char *end, const char *word)
 {
     for (; *word != '\0'; ++word, ++at) {
@@ -279,8 +279,8 @@ static inline const char *text_read_hexadecimal(const char *at, const char *end,
 }
 
 /* Reads a double at `at` (no leading white space) as scanf's %lg does: the longest text that can
- * begin a number is used up, even "1e+", whose value is 1 (then *complete is 0).  Returns the place
- * after it, or NULL if no number begins here. */
+ * begin a number is used up, even "1e+", whose value is 1 (then *complete is 0).  Returns where
+ * it ends, or NULL if no number begins here. */
 static inline const char *text_read_double(const char *at, const char *end, double *value,
                                            int *complete)
 {

@@ -4,6 +4,10 @@
 #include "constants.h"
 #include "error.h"
 #include "pixel.h"
+#include "plan.h"
+#include "serial_states.h"
+#include "trace_recorder.h"
+#include "vec3.h"
 
 static nbh_status check_index(const char *field, int32_t index, int32_t count, nbh_error *error)
 {
@@ -28,19 +32,6 @@ static nbh_status check_choice(const nbh_plan_info *info, const nbh_step_choice 
     if (status == NBH_OK)
         status = check_index("choice.domain", choice->domain, info->mosaic_domains, error);
     return status;
-}
-
-static nbh_status check_pixel(const nbh_plan *plan, int32_t fast, int32_t slow, nbh_error *error)
-{
-    const nbh_plan_info *info = &plan->info;
-    if (fast < 0 || fast >= info->n_fast || slow < 0 || slow >= info->n_slow)
-        return nbh_fail(error, NBH_INVALID, "pixel",
-                        "got fast %d, slow %d, need a pixel of the %d x %d detector", fast, slow,
-                        info->n_fast, info->n_slow);
-    if (!plan->settled)
-        return nbh_fail(error, NBH_NOT_SETTLED, "",
-                        "this plan interpolates: scan its rows and settle it first");
-    return NBH_OK;
 }
 
 /* What the pixel has besides its steps. */
@@ -73,27 +64,27 @@ nbh_status nbh_plan_trace_steps(const nbh_plan *plan, int32_t fast, int32_t slow
     const nbh_plan_info *info = &plan->info;
     memset(trace, 0, sizeof *trace);
     *count = 0;
-    pixel_record record = {
+    trace_recorder recorder = {
         .trace = trace, .choice = {-1, -1, -1, -1, -1, -1}, .steps = steps, .capacity = capacity};
     if (choice != NULL)
-        record.choice = *choice;
-    nbh_status status = check_pixel(plan, fast, slow, error);
+        recorder.choice = *choice;
+    nbh_status status = plan_check_pixel(plan, fast, slow, error);
     if (status == NBH_OK)
-        status = check_choice(info, &record.choice, error);
+        status = check_choice(info, &recorder.choice, error);
     if (status != NBH_OK)
         return status;
     trace->fast = fast;
     trace->slow = slow;
-    trace->masked = !plan_pixel_is_lit(plan, fast, slow);
-    if (trace->masked)
+    trace->is_active = plan_pixel_is_active(plan, fast, slow);
+    if (!trace->is_active)
         return NBH_OK;
 
-    const serial_state state = plan_state_at(plan, (int64_t)slow * info->n_fast + fast);
+    const serial_state state = serial_state_at(plan, plan_pixel_number(plan, fast, slow));
     pixel_result result = {0}; /* a cancelled pass sets nothing */
-    pixel_compute(plan, &state, fast, slow, PIXEL_TRACE, cancel, &result, &record);
+    pixel_compute(plan, &state, fast, slow, PIXEL_TRACE, cancel, &result, &recorder);
     if (result.cancelled)
-        return nbh_fail(error, NBH_CANCELLED, "", "cancelled by the caller");
-    *count = record.count;
+        return plan_fail_cancelled(error);
+    *count = recorder.count;
     fill_pixel(info, &result, trace);
     return NBH_OK;
 }
@@ -103,15 +94,4 @@ nbh_status nbh_plan_trace(const nbh_plan *plan, int32_t fast, int32_t slow, nbh_
 {
     int64_t count;
     return nbh_plan_trace_steps(plan, fast, slow, NULL, 0, NULL, &count, NULL, trace, error);
-}
-
-nbh_status nbh_plan_get_structure_factors(const nbh_plan *plan, const double *hkl, int64_t count,
-                                          double *f, nbh_error *error)
-{
-    if (count < 0)
-        return nbh_fail(error, NBH_INVALID, "count", "got %lld, need a number >= 0",
-                        (long long)count);
-    for (int64_t n = 0; n < count; n++)
-        f[n] = pixel_nearest_f(&plan->table, hkl + 3 * n);
-    return NBH_OK;
 }

@@ -41,7 +41,7 @@ const char *nbh_build_info(void)
 
 const char *nbh_status_name(int32_t status)
 {
-    switch (status) {
+    switch ((nbh_status)status) {
     case NBH_OK:
         return "NBH_OK";
     case NBH_INVALID:
@@ -60,7 +60,6 @@ const char *nbh_status_name(int32_t status)
         return "NBH_NOT_SETTLED";
     case NBH_CANCELLED:
         return "NBH_CANCELLED";
-    default:
-        return "unknown status";
     }
+    return "unknown status";
 }

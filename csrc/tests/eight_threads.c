@@ -125,8 +125,8 @@ static int compare(const char *name, const nbh_experiment *experiment,
     double sum = 0.0;
     for (int i = 0; i < N_SLOW * N_FAST; i++)
         sum += (double)alone[i];
-    printf("%s: %s, sum %.9g, latch at pixel %lld\n", name, differ ? "DIFFERENT" : "same", sum,
-           (long long)shared.first_pixel);
+    printf("%s: %s, sum %.9g, interpolation off at pixel %lld\n", name,
+           differ ? "DIFFERENT" : "same", sum, (long long)shared.first_pixel);
     return differ || !(sum > 0.0);
 }
 

@@ -30,7 +30,12 @@ if TYPE_CHECKING:
         UnsupportedError,
     )
     from nanobragg_hybrid.engines.c.engine import CEngine
-    from nanobragg_hybrid.engines.c.libnbh import get_include, get_library
+    from nanobragg_hybrid.engines.c.libnbh import (
+        get_cmake_dir,
+        get_include,
+        get_library,
+        get_pkgconfig_dir,
+    )
     from nanobragg_hybrid.engines.external.engine import ExternalEngine
     from nanobragg_hybrid.engines.registry import available_backends
     from nanobragg_hybrid.formats.dump import read_dump, write_dump
@@ -102,8 +107,10 @@ __all__ = [
     "__version__",
     "available_backends",
     "build_info",
+    "get_cmake_dir",
     "get_include",
     "get_library",
+    "get_pkgconfig_dir",
     "integer_image",
     "load_run",
     "noise_image",
@@ -166,7 +173,7 @@ __getattr__, __dir__ = lazy_names(
         ".formats.source_file": "read_source_file write_source_file",
         ".formats.trace_text": "read_trace write_trace",
         ".engines.c.engine": "CEngine",
-        ".engines.c.libnbh": "get_include get_library",
+        ".engines.c.libnbh": "get_cmake_dir get_include get_library get_pkgconfig_dir",
         ".engines.registry": "available_backends",
         ".engines.external.engine": "ExternalEngine",
         ".engines.torch": "ForwardModel TorchEngine",

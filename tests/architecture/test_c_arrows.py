@@ -1,5 +1,6 @@
-"""Includes of the C library point the way docs/architecture.md says, and nothing in it is global
-and writable; each rule is also shown code that breaks it."""
+"""Includes and declarations of the C library point the way docs/architecture.md says, every choice
+over an enumeration is complete, and nothing is global and writable; each rule is also shown code
+that breaks it."""
 
 from __future__ import annotations
 
@@ -16,12 +17,22 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "csrc" / "src"
 BINDING = ROOT / "csrc" / "binding"
 HEADER = ROOT / "csrc" / "include" / "nbh" / "nbh.h"
+PUBLIC = HEADER.read_text()
 
-# Files of csrc/src by name without suffix.  A file may include its own header and files of earlier
+# Files of csrc/src by path without suffix.  A file may include its own header and files of earlier
 # layers; files of one layer do not include each other.
 LAYERS: tuple[frozenset[str], ...] = (
+    frozenset({"constants", "error", "given", "text_number", "vec3", "fast/block"}),
     frozenset(
-        {"constants", "vec3", "error", "given", "image_rules", "random_stream", "text_number"}
+        {
+            "allocate",
+            "image_rules",
+            "interpolation",
+            "polarization",
+            "random",
+            "shapes",
+            "fast/lanes",
+        }
     ),
     frozenset(
         {
@@ -29,24 +40,32 @@ LAYERS: tuple[frozenset[str], ...] = (
             "detector",
             "experiment",
             "images",
-            "interpolation",
             "noise",
-            "polarization",
-            "random",
             "sampling",
-            "shapes",
             "sources",
-            "structure_factors",
             "structure_factors_text",
             "version",
+            "fast/profiles",
         }
     ),
     frozenset({"plan"}),
-    frozenset({"fast", "pixel"}),
-    frozenset({"fast_lanes", "pixel_block", "units"}),
-    frozenset({"fast_factors", "fast_lattice", "fast_polarization"}),
-    frozenset({"fast_steps"}),
-    frozenset({"fast_kernel", "render", "serial", "statistics", "trace"}),
+    frozenset(
+        {
+            "orientations",
+            "structure_factors",
+            "subpixel",
+            "work_items",
+            "fast/coverage",
+            "fast/factors",
+            "fast/lattice",
+            "fast/polarization_factors",
+        }
+    ),
+    frozenset({"pixel_block", "pixel_factors", "statistics", "trace_recorder", "fast/steps"}),
+    frozenset({"pixel", "fast/kernel"}),
+    frozenset({"serial_states", "fast/kernel_baseline", "fast/kernel_avx2", "fast/kernel_avx512"}),
+    frozenset({"render", "trace", "fast/choice"}),
+    frozenset({"plan_create"}),
 )
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.MULTILINE)
 
@@ -57,17 +76,18 @@ def _layer(stem: str) -> int | None:
 
 def broken_includes(name: str, text: str) -> list[str]:
     """One line for each include of csrc/src/`name` that the layers do not allow."""
-    stem = Path(name).stem
-    own = _layer(stem)
+    own_stem = name.rpartition(".")[0]
+    own = _layer(own_stem)
     if own is None:
-        return [f"{name}: {stem} is not in the table of layers"]
+        return [f"{name}: {own_stem} is not in the table of layers"]
     problems = []
     for quote, included in INCLUDE.findall(text):
         if quote == "<" or included == "nbh/nbh.h":
             continue
-        other, layer = Path(included).stem, _layer(Path(included).stem)
-        if other != stem and (layer is None or layer >= own):
-            problems.append(f"{name}: {stem} may not include {included}")
+        stem = included.rpartition(".")[0]
+        layer = _layer(stem)
+        if stem != own_stem and (layer is None or layer >= own):
+            problems.append(f"{name}: {own_stem} may not include {included}")
     return problems
 
 
@@ -88,6 +108,90 @@ def without_comments_and_strings(text: str) -> str:
 
     pattern = r"/\*.*?\*/|//[^\n]*|\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'"
     return re.sub(pattern, blank, text, flags=re.DOTALL)
+
+
+def file_scope(text: str) -> list[tuple[str, bool]]:
+    """What C text says outside of braces: (words of a declaration or a definition's head, whether a
+    function's body follows)."""
+    plain = without_comments_and_strings(text)
+    plain = re.sub(r"^[ \t]*#(?:[^\n]*\\\n)*[^\n]*", "", plain, flags=re.MULTILINE)
+    plain = re.sub(r"extern\s*\{", "", plain)
+    found = []
+    depth, start = 0, 0
+    head = ""
+    for at, char in enumerate(plain):
+        if char == "{":
+            if depth == 0:
+                head = " ".join(plain[start:at].split())
+            depth += 1
+        elif char == "}":
+            depth -= 1
+            if depth == 0 and "(" in head and "=" not in head:
+                found.append((head, True))
+                start = at + 1
+        elif char == ";" and depth == 0:
+            found.append((" ".join(plain[start:at].split()), False))
+            start = at + 1
+    return found
+
+
+STATIC_MACRO = re.compile(r"^\s*#\s*define\s+(\w+)\s+static\b", re.MULTILINE)
+
+
+def functions(text: str, static_macros: set[str]) -> tuple[set[str], set[str]]:
+    """Functions with external linkage that C text declares, and that it defines."""
+    declared, defined = set(), set()
+    for head, has_body in file_scope(text):
+        plain = re.sub(r"__attribute__\s*\(\(.*?\)\)", "", head).partition("{")[0]
+        name = re.search(r"(\w+)\s*\(", plain)
+        words = set(re.findall(r"\w+", plain.partition("(")[0]))
+        if name is None or "=" in plain or words & {"typedef", "static", *static_macros}:
+            continue
+        (defined if has_body else declared).add(name[1])
+    return declared, defined
+
+
+def broken_declarations(
+    name: str, files: dict[str, str], public: set[str], static_macros: set[str]
+) -> list[str]:
+    """One line for each function of `name` that is declared or defined at the wrong place.
+
+    `files`: every file of csrc/src by path.  A header declares what the .c file of the same name
+    defines; what else a header has is static.  A .c file declares nothing for others, and defines
+    what its header or the public one declares.
+    """
+    stem, _, suffix = name.rpartition(".")
+    declared, defined = functions(files[name], static_macros)
+    if suffix == "h":
+        elsewhere = declared - functions(files.get(f"{stem}.c", ""), static_macros)[1]
+        return [
+            *(f"{name}: {function} is not defined in {stem}.c" for function in sorted(elsewhere)),
+            *(f"{name}: {function} is defined here, not static" for function in sorted(defined)),
+        ]
+    known = public | functions(files.get(f"{stem}.h", ""), static_macros)[0]
+    return [
+        *(f"{name}: {function} is declared outside of a header" for function in sorted(declared)),
+        *(f"{name}: {function} is in no header of its own" for function in sorted(defined - known)),
+    ]
+
+
+def choices(header: str) -> set[str]:
+    """Enumerators of the enumerations that count from 0, not bits; success, NBH_OK, aside."""
+    found: set[str] = set()
+    for body in re.findall(r"\benum\s+\w+\s*\{(.*?)\}", header, re.DOTALL):
+        values = re.findall(r"(\w+)\s*=\s*(\w+)", without_comments_and_strings(body))
+        if [value for _, value in values] == [str(n) for n in range(len(values))]:
+            found |= {name for name, _ in values}
+    return found - {"NBH_OK"}
+
+
+def incomplete_choices(text: str, enumerators: set[str]) -> list[str]:
+    """Comparisons with one of the enumerators, whose other side would go unnoticed when another one
+    is added, and the default of a switch, which takes what the compiler would ask for."""
+    plain = without_comments_and_strings(text)
+    compared = re.findall(r"[=!]=\s*(\w+)", plain) + re.findall(r"(\w+)\s*[=!]=", plain)
+    found = [f"compares with {name}" for name in compared if name in enumerators]
+    return found + ["has a default"] * len(re.findall(r"\bdefault\s*:", plain))
 
 
 def writable_globals(text: str) -> list[str]:
@@ -127,14 +231,25 @@ def _constant(head: str) -> bool:
     return re.search(r"\bconst\b", last) is not None
 
 
-C_FILES = sorted([*SOURCES.glob("*.c"), *SOURCES.glob("*.h")])
+C_FILES = {
+    path.relative_to(SOURCES).as_posix(): path.read_text()
+    for path in sorted([*SOURCES.rglob("*.c"), *SOURCES.rglob("*.h")])
+}
+STATIC_MACROS = {name for text in C_FILES.values() for name in STATIC_MACRO.findall(text)}
 
 
-@pytest.mark.parametrize("path", C_FILES, ids=lambda path: path.name)
-def test_source_file(path: Path) -> None:
-    text = path.read_text()
-    assert broken_includes(path.name, text) == []
+@pytest.mark.parametrize("name", C_FILES)
+def test_source_file(name: str) -> None:
+    text = C_FILES[name]
+    assert broken_includes(name, text) == []
+    assert broken_declarations(name, C_FILES, public_functions(PUBLIC), STATIC_MACROS) == []
+    assert incomplete_choices(text, choices(PUBLIC)) == []
     assert writable_globals(text) == []
+
+
+def test_the_layers_are_those_of_the_files() -> None:
+    stems = [stem for layer in LAYERS for stem in layer]
+    assert sorted(stems) == sorted({name.rpartition(".")[0] for name in C_FILES})
 
 
 @pytest.mark.parametrize(
@@ -166,10 +281,105 @@ def test_public_header_includes_the_c_library_only() -> None:
         ("render.c", '#include "plan.h"', True),
         ("render.c", '#include "unheard_of.h"', False),
         ("unheard_of.c", "", False),
+        ("fast/steps.h", '#include "fast/lanes.h"', True),
+        ("fast/steps.h", '#include "lanes.h"', False),
+        ("fast/steps.h", '#include "pixel.h"', False),
+        ("plan.h", '#include "fast/block.h"', True),
+        ("plan.c", '#include "fast/choice.h"', False),
+        ("plan.c", '#include "serial_states.h"', False),
+        ("plan_create.c", '#include "serial_states.h"', True),
     ],
 )
 def test_include_rule(name: str, line: str, accepted: bool) -> None:
     assert (broken_includes(name, line) == []) is accepted
+
+
+def test_choices_are_the_enumerations_that_are_not_bits() -> None:
+    found = choices(PUBLIC)
+    assert {"NBH_SHAPE_SQUARE", "NBH_PIVOT_BEAM", "NBH_KERNEL_AUTO", "NBH_CANCELLED"} <= found
+    assert {"NBH_KERNEL_REASON_ASKED", "NBH_CONVENTION_DIALS"} <= found
+    assert not {"NBH_OK", "NBH_QUIRKS_NONE", "NBH_WARN_CELL_VOLUME"} & found
+
+
+@pytest.mark.parametrize(
+    ("text", "problems"),
+    [
+        ("switch (shape) { case NBH_SHAPE_ROUND: break; }", []),
+        ("info->pivot = NBH_PIVOT_BEAM;", []),
+        ("/* == NBH_SHAPE_ROUND, default: */", []),
+        ("if (status != NBH_OK)", []),
+        ("if (shape == NBH_SHAPE_ROUND)", ["compares with NBH_SHAPE_ROUND"]),
+        ("if (NBH_SHAPE_ROUND != shape)", ["compares with NBH_SHAPE_ROUND"]),
+        ("switch (shape) { default: break; }", ["has a default"]),
+    ],
+)
+def test_choice_rule(text: str, problems: list[str]) -> None:
+    assert incomplete_choices(text, choices(PUBLIC)) == problems
+
+
+def test_the_compiler_names_a_forgotten_enumerator(tmp_path: Path) -> None:
+    """With the flags that the library is always built with."""
+    compiler = _need("cc")
+    warnings = (ROOT / "cmake" / "NbhWarnings.cmake").read_text()
+    flags = re.findall(r"-Werror=switch\S*?(?=[\s>])", warnings)
+    assert flags == ["-Werror=switch", "-Werror=switch-enum"]
+    pivots = ["NBH_PIVOT_SAMPLE", "NBH_PIVOT_BEAM"]
+    for handled in (pivots, pivots[:1]):
+        cases = "".join(f"case {name}: return 1; " for name in handled)
+        source = tmp_path / "probe.c"
+        source.write_text(
+            '#include "nbh/nbh.h"\nint f(nbh_pivot p);\n'
+            f"int f(nbh_pivot p) {{ switch (p) {{ {cases} }} return 0; }}\n"
+        )
+        command = [compiler, "-fsyntax-only", *flags, f"-I{HEADER.parents[1]}", str(source)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (done.returncode == 0) is (handled == pivots)
+        assert ("NBH_PIVOT_BEAM" in done.stderr) is (handled != pivots)
+
+
+PROTOTYPE = "int two(int x);\n"
+BODY = "int two(int x)\n{\n    return 2 * x;\n}\n"
+ATTRIBUTE = "int two(int x) NBH_PRINTF(4, 5);\n"
+INLINE = "static inline int two(int x)\n{\n    return 2 * x;\n}\n"
+NOT_FUNCTIONS = """
+typedef int function(int);
+struct s { int (*member)(int); };
+static const int table[] = {sizeof(int)};
+enum { A = (1), B };
+"""
+
+
+@pytest.mark.parametrize(
+    ("files", "problems"),
+    [
+        ({"a.h": PROTOTYPE, "a.c": BODY}, []),
+        ({"a.h": ATTRIBUTE, "a.c": BODY}, []),
+        ({"fast/a.h": PROTOTYPE, "fast/a.c": BODY}, []),
+        ({"a.h": INLINE}, []),
+        ({"a.h": INLINE.replace("static inline", "OUTSIDE")}, []),
+        ({"a.h": NOT_FUNCTIONS, "a.c": NOT_FUNCTIONS}, []),
+        ({"a.c": INLINE + "static int three(void);\n"}, []),
+        ({"a.c": BODY.replace("two", "nbh_two")}, []),
+        ({"a.c": "/* " + BODY + " */"}, []),
+        ({"a.h": PROTOTYPE, "b.c": BODY}, ["a.h: two is not defined in a.c"]),
+        ({"a.h": PROTOTYPE, "a.c": INLINE}, ["a.h: two is not defined in a.c"]),
+        ({"a.h": PROTOTYPE, "fast/a.c": BODY}, ["a.h: two is not defined in a.c"]),
+        ({"a.h": BODY}, ["a.h: two is defined here, not static"]),
+        ({"a.c": BODY}, ["a.c: two is in no header of its own"]),
+        ({"a.c": PROTOTYPE}, ["a.c: two is declared outside of a header"]),
+    ],
+)
+def test_declaration_rule(files: dict[str, str], problems: list[str]) -> None:
+    first = next(iter(files))
+    assert broken_declarations(first, files, {"nbh_two"}, {"OUTSIDE"}) == problems
+    other = [broken_declarations(name, files, {"nbh_two"}, {"OUTSIDE"}) for name in files]
+    assert any(other) is bool(problems)
+
+
+def test_functions_of_the_public_header_are_seen() -> None:
+    declared, defined = functions(PUBLIC.partition("cffi reads from here")[2], set())
+    assert declared == public_functions(PUBLIC)
+    assert defined == set()
 
 
 @pytest.mark.parametrize(

@@ -41,11 +41,11 @@ def create_plan(ffi: Any, lib: Any) -> Callable[..., tuple[int, Any, Any]]:
     """Calls nbh_plan_create; returns the status, the plan (destroyed later) and the error."""
 
     def create(experiment: Any, table: Any = None) -> tuple[int, Any, Any]:
-        place = ffi.new("nbh_plan **")
+        out = ffi.new("nbh_plan **")
         error = ffi.new("nbh_error *")
         if table is None:
             table = ffi.new("nbh_structure_factors *", {"default_f": 100.0})
-        status = lib.nbh_plan_create(experiment, table, place, error)
-        return status, ffi.gc(place[0], lib.nbh_plan_destroy), error
+        status = lib.nbh_plan_create(experiment, table, out, error)
+        return status, ffi.gc(out[0], lib.nbh_plan_destroy), error
 
     return create

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import platform
 import shutil
 import subprocess
@@ -12,12 +13,15 @@ import numpy as np
 import pytest
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.engines.c.libnbh import build_info
+from nanobragg_hybrid.engines.c.libnbh import build_info, get_cmake_dir, get_pkgconfig_dir
 from nanobragg_hybrid.engines.c.plan import Plan
 
 SOURCES = Path(__file__).parents[2] / "csrc" / "tests"
 CC = shutil.which("cc")
 CXX = shutil.which("c++")
+
+CMAKE = shutil.which("cmake")
+PKG_CONFIG = shutil.which("pkg-config") or shutil.which("pkgconf")
 
 needs_cc = pytest.mark.skipif(CC is None, reason="there is no C compiler `cc`")
 
@@ -36,10 +40,18 @@ def _smallest_in_python() -> str:
     return f"maximum {found.max:.6g} at fast {found.max_fast}, slow {found.max_slow}\n"
 
 
-@needs_cc
-@pytest.mark.skipif(
+needs_plain_library = pytest.mark.skipif(
     build_info()["sanitizers"] != "none", reason="a sanitized library needs a sanitized program"
 )
+
+
+def _run_smallest(program: Path) -> None:
+    done = subprocess.run([program], capture_output=True, text=True, check=True)
+    assert done.stdout == f"libnbh {nb.__version__}: {_smallest_in_python()}"
+
+
+@needs_cc
+@needs_plain_library
 def test_a_c_program_links_and_runs(tmp_path: Path) -> None:
     program, library = tmp_path / "smallest", nb.get_library()
     _compile(
@@ -59,8 +71,88 @@ def test_a_c_program_links_and_runs(tmp_path: Path) -> None:
             str(program),
         ]
     )
-    done = subprocess.run([program], capture_output=True, text=True, check=True)
-    assert done.stdout == f"libnbh {nb.__version__}: {_smallest_in_python()}"
+    _run_smallest(program)
+
+
+CMAKE_LISTS = """
+cmake_minimum_required(VERSION 3.18...3.31)
+project(user LANGUAGES C)
+find_package(nbh {version} REQUIRED)
+add_executable(smallest "{source}")
+target_link_libraries(smallest PRIVATE nbh::nbh)
+"""
+
+
+def _configure(folder: Path, nbh_dir: Path, version: str) -> subprocess.CompletedProcess[str]:
+    """A CMake project that uses the package, configured in folder / "build"."""
+    lists = CMAKE_LISTS.format(version=version, source=SOURCES / "smallest.c")
+    (folder / "CMakeLists.txt").write_text(lists)
+    command = [str(CMAKE), "-S", str(folder), "-B", str(folder / "build"), f"-Dnbh_DIR={nbh_dir}"]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def _build_and_run(folder: Path) -> None:
+    command = [str(CMAKE), "--build", str(folder / "build")]
+    subprocess.run(command, capture_output=True, check=True)
+    _run_smallest(folder / "build" / "smallest")
+
+
+@needs_cc
+@needs_plain_library
+@pytest.mark.skipif(CMAKE is None, reason="there is no `cmake`")
+@pytest.mark.parametrize(("version", "is_found"), [("", True), ("{own}", True), ("99.0", False)])
+def test_a_cmake_project_finds_the_package(tmp_path: Path, version: str, is_found: bool) -> None:
+    own = build_info()["version"].partition("+")[0]
+    done = _configure(tmp_path, get_cmake_dir(), version.format(own=own))
+    assert (done.returncode == 0) is is_found, done.stderr
+    if is_found:
+        _build_and_run(tmp_path)
+
+
+@needs_cc
+@needs_plain_library
+@pytest.mark.skipif(PKG_CONFIG is None, reason="there is no `pkg-config`")
+def test_pkg_config_finds_the_package(tmp_path: Path) -> None:
+    def ask(*options: str) -> list[str]:
+        done = subprocess.run(
+            [str(PKG_CONFIG), *options, "nbh"],
+            env={**os.environ, "PKG_CONFIG_PATH": str(get_pkgconfig_dir())},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout.split()
+
+    assert nb.__version__.startswith(ask("--modversion")[0])
+    program = tmp_path / "smallest"
+    source = str(SOURCES / "smallest.c")
+    _compile([str(CC), *ask("--cflags"), source, *ask("--libs"), "-o", str(program)])
+    _run_smallest(program)
+
+
+@needs_cc
+@needs_plain_library
+@pytest.mark.skipif(PKG_CONFIG is None, reason="there is no `pkg-config`")
+@pytest.mark.skipif(CMAKE is None, reason="there is no `cmake`")
+def test_the_package_can_be_moved(tmp_path: Path) -> None:
+    """CMake and pkg-config are told nothing of where it was built or installed."""
+    package = get_cmake_dir().parents[2]
+    moved = tmp_path / "elsewhere" / package.name
+    for part in ("include", "lib"):
+        shutil.copytree(package / part, moved / part)
+    done = subprocess.run(
+        [str(PKG_CONFIG), "--cflags", "--libs", str(moved / "lib" / "pkgconfig" / "nbh.pc")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    folders = [Path(word[2:]).resolve() for word in done.stdout.split() if word[:2] in ("-I", "-L")]
+    assert folders == [moved / "include", moved / "lib"]
+    done = _configure(tmp_path, moved / "lib" / "cmake" / "nbh", "")
+    assert (done.returncode, done.stderr) == (0, "")
+    _build_and_run(tmp_path)
+    rules = (tmp_path / "build" / "CMakeCache.txt").read_text()
+    assert str(package) not in rules
 
 
 @needs_cc

@@ -269,14 +269,14 @@ def test_traced_pixel_must_exist(
 def test_tables_need_room(ffi: Any, lib: Any, cubic: Any, create_plan: Create) -> None:
     _, plan, error = create_plan(cubic)
     sources, phi, matrices = ffi.new("nbh_source[1]"), ffi.new("double[1]"), ffi.new("double[9]")
-    for read, place in (
+    for read, out in (
         (lib.nbh_plan_get_sources, sources),
         (lib.nbh_plan_get_phi, phi),
         (lib.nbh_plan_get_mosaic_matrices, matrices),
     ):
-        assert read(plan, place, 0, error) == lib.NBH_INVALID
+        assert read(plan, out, 0, error) == lib.NBH_INVALID
         assert ffi.string(error.field) == b"capacity"
-        assert read(plan, place, 1, error) == lib.NBH_OK
+        assert read(plan, out, 1, error) == lib.NBH_OK
     assert list(matrices) == [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
 
 
@@ -295,10 +295,10 @@ def test_structure_factors_of_the_plan(ffi: Any, lib: Any, cubic: Any, create_pl
 
 
 def test_the_error_may_be_null(ffi: Any, lib: Any, cubic: Any) -> None:
-    place = ffi.new("nbh_plan **")
+    out = ffi.new("nbh_plan **")
     table = ffi.new("nbh_structure_factors *")
     cubic.detector.distance_m = 0.0
-    assert lib.nbh_plan_create(cubic, table, place, ffi.NULL) == lib.NBH_INVALID
+    assert lib.nbh_plan_create(cubic, table, out, ffi.NULL) == lib.NBH_INVALID
     lib.nbh_plan_destroy(ffi.NULL)
 
 

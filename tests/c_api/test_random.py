@@ -34,8 +34,8 @@ class PlainGenerator:
             self.table = drawn[8:][::-1]
             self.y = self.table[0]
         seed = self.step(seed)
-        place = self.y // 67108864
-        self.y, self.table[place] = self.table[place], seed
+        index = self.y // 67108864
+        self.y, self.table[index] = self.table[index], seed
         value = F((1.0 / 2147483647) * self.y)
         return (F(1.0 - 1.2e-7) if float(value) > 1.0 - 1.2e-7 else value), seed
 

@@ -6,6 +6,9 @@ import copy
 import os
 import pickle
 import signal
+import subprocess
+import sys
+import sysconfig
 import threading
 from typing import Any
 
@@ -39,7 +42,7 @@ CARRYOVER = Experiment(
     goniometer=Goniometer(phi_deg=-1.0, osc_deg=2.0, phi_steps=2),
 )
 # The beam hits the first row; interpolation ends where k leaves the table, in the middle.
-LATCHING = Experiment(
+SWITCHING_OFF = Experiment(
     crystal=Crystal(cell_angstrom=(5.0, 20.0, 5.0), n_cells=(2.0, 2.0, 2.0)),
     detector=Detector(n_fast=37, n_slow=29, pixel_size_mm=0.8, beam_x_mm=0.0, beam_y_mm=14.8),
 )
@@ -62,7 +65,9 @@ ENDLESS = Experiment(
 
 @pytest.mark.parametrize("threads", [2, 3, 5, 16, 1024])
 @pytest.mark.parametrize(
-    ("experiment", "factors"), [(CARRYOVER, CONSTANT), (LATCHING, TABLE)], ids=["phi", "latch"]
+    ("experiment", "factors"),
+    [(CARRYOVER, CONSTANT), (SWITCHING_OFF, TABLE)],
+    ids=["phi", "interpolation"],
 )
 def test_bits_do_not_depend_on_threads(
     experiment: Experiment, factors: StructureFactors, threads: int
@@ -78,10 +83,10 @@ def test_bits_do_not_depend_on_threads(
     assert np.array_equal(one[0], one[1].astype(np.float32))
 
 
-def test_the_latch_falls_in_the_middle() -> None:
+def test_interpolation_is_switched_off_in_the_middle() -> None:
     """Guards the test above: both rules of model 6.5 are used in that image."""
-    on = Plan(LATCHING, TABLE, Quirks()).render(1, None, False)[0]
-    nearest = LATCHING.replace({"sampling.interpolate": False})
+    on = Plan(SWITCHING_OFF, TABLE, Quirks()).render(1, None, False)[0]
+    nearest = SWITCHING_OFF.replace({"sampling.interpolate": False})
     off = Plan(nearest, TABLE, Quirks()).render(1, None, False)[0]
     same_rows = (on == off).all(axis=1)
     assert not same_rows[0]
@@ -89,7 +94,7 @@ def test_the_latch_falls_in_the_middle() -> None:
 
 
 def test_one_plan_renders_from_several_python_threads() -> None:
-    plan = Plan(LATCHING, TABLE, Quirks())
+    plan = Plan(SWITCHING_OFF, TABLE, Quirks())
     found: list[bytes] = []
     workers = [
         threading.Thread(target=lambda: found.append(plan.render(2, None, False)[0].tobytes()))
@@ -105,7 +110,7 @@ def test_one_plan_renders_from_several_python_threads() -> None:
 
 def test_trace_settles_the_plan_and_agrees_with_the_image() -> None:
     for factors in (CONSTANT, TABLE):
-        plan = Plan(LATCHING, factors, Quirks())
+        plan = Plan(SWITCHING_OFF, factors, Quirks())
         trace = plan.trace(20, 25)
         image, doubles, _ = plan.render(1, None, True)
         assert doubles is not None
@@ -134,6 +139,13 @@ def test_progress_ends_with_all_rows() -> None:
     assert all(total == 29 for _, total in seen)
 
 
+INTERPOLATED = ENDLESS.replace({"sampling.interpolate": True})
+ENDLESS_SCAN = INTERPOLATED.replace(
+    {"crystal.cell_angstrom": (5.0, 5.0, 5.0), "detector.distance_mm": 1000.0}
+)
+"""Indices that never leave the table keep the scan busy."""
+
+
 @pytest.mark.parametrize("factors", [CONSTANT, TABLE], ids=["rendering", "scanning"])
 def test_false_from_the_callback_stops(factors: StructureFactors) -> None:
     """Within a row: no row of this image ends while anybody waits."""
@@ -143,14 +155,64 @@ def test_false_from_the_callback_stops(factors: StructureFactors) -> None:
         calls.append(done)
         return len(calls) < 3
 
-    experiment = ENDLESS.replace({"sampling.interpolate": True})
-    if factors is TABLE:  # indices that never leave the table keep the scan busy
-        experiment = experiment.replace(
-            {"crystal.cell_angstrom": (5.0, 5.0, 5.0), "detector.distance_mm": 1000.0}
-        )
+    experiment = ENDLESS_SCAN if factors is TABLE else INTERPOLATED
     with pytest.raises(RenderCancelled, match="callback"):
         Plan(experiment, factors, Quirks()).render(2, progress, False)
     assert calls == [0, 0, 0]
+
+
+def test_false_from_the_callback_stops_what_waits_for_another_scan() -> None:
+    """Nobody waits for good for a thread that scans the same plan."""
+    plan = Plan(ENDLESS_SCAN, TABLE, Quirks())
+    is_scanning, may_end = threading.Event(), threading.Event()
+    stopped: list[str] = []
+
+    def scan() -> None:
+        def progress(done: int, total: int) -> bool:
+            is_scanning.set()
+            return not may_end.is_set()
+
+        with pytest.raises(RenderCancelled):
+            plan.render(1, progress, False)
+        stopped.append("first")
+
+    first = threading.Thread(target=scan)
+    first.start()
+    assert is_scanning.wait(60)
+    calls: list[int] = []
+
+    def wait_twice(done: int, total: int) -> bool:
+        calls.append(done)
+        return len(calls) < 3
+
+    with pytest.raises(RenderCancelled, match="callback"):
+        plan.render(1, wait_twice, False)
+    assert (calls, stopped) == ([0, 0, 0], [])
+    may_end.set()
+    first.join()
+    assert stopped == ["first"]
+
+
+def test_a_callback_may_use_the_plan_that_it_hears_of() -> None:
+    plan = Plan(SWITCHING_OFF, TABLE, Quirks())
+    inner: list[bytes] = []
+
+    def progress(done: int, total: int) -> None:
+        if not inner:
+            inner.append(b"")
+            inner.append(plan.render(1, None, False)[0].tobytes())
+
+    outer = plan.render(1, progress, False)[0].tobytes()
+    assert inner == [b"", outer]
+
+
+@pytest.mark.skipif(
+    not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="this Python has a GIL in any case"
+)
+def test_importing_the_extension_leaves_the_gil_off() -> None:
+    code = "import sys, nanobragg_hybrid._core; print(sys._is_gil_enabled())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 ONE_ROW = ENDLESS.replace({"detector.n_slow": 1})

@@ -90,7 +90,7 @@ def test_all_steps_in_serial_order(lib: Any, loops: Any, trace_steps: Any) -> No
 @pytest.mark.parametrize("name", STEP_PLACE)
 def test_choice_and_capacity(lib: Any, loops: Any, trace_steps: Any, name: str) -> None:
     axis = STEP_PLACE.index(name)
-    wanted = [place for place in itertools.product(*map(range, COUNTS)) if place[axis] == 1]
+    wanted = [step for step in itertools.product(*map(range, COUNTS)) if step[axis] == 1]
     traced = trace_steps(loops, {name: 1}, capacity=7)
     assert (traced.status, traced.count) == (lib.NBH_OK, len(wanted))
     assert _places(traced, 7) == wanted[:7]
@@ -104,7 +104,7 @@ def test_a_single_step_and_none(lib: Any, loops: Any, trace_steps: Any) -> None:
     assert trace_steps(loops, capacity=0).count == 96
     loops.sampling.roi_fast_min = 3
     outside = trace_steps(loops)
-    assert (outside.status, outside.count, outside.trace.masked) == (lib.NBH_OK, 0, 1)
+    assert (outside.status, outside.count, outside.trace.is_active) == (lib.NBH_OK, 0, 0)
     loops.sampling.roi_fast_min = 0
     loops.sampling.dmin_m = 1e-6
     cut = trace_steps(loops)

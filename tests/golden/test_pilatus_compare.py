@@ -61,8 +61,8 @@ def test_torch_in_both_number_types(fast: int, slow: int, pilatus_folder: Path) 
     part = experiment.replace({"sampling.roi": (fast, fast + 56, slow, slow + 56)})
     factors = structure_factors_of(PILATUS_ARGS, pilatus_folder)
     need, double, single = (
-        nb.simulate(part, factors, unrounded=True, threads=1, **options)
-        for options in ({}, {"backend": "torch"}, {"backend": "torch", "dtype": "float32"})
+        nb.simulate(part, factors, unrounded=True, threads=1, backend=backend)
+        for backend in ("c", "torch", nb.TorchEngine(dtype="float32"))
     )
     assert need.unrounded is not None
     assert double.unrounded is not None

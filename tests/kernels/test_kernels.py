@@ -203,7 +203,7 @@ def test_what_is_covered(changes: dict[str, object], reason: int, kernel: str) -
 
 
 def test_a_table_too_far_out_is_left_to_the_exact_kernel(kernel: str) -> None:
-    """The place of an entry, counted from h = k = l = 0, has to be below 2^50."""
+    """The index of an entry, counted from h = k = l = 0, has to be below 2^50."""
     grid = np.ones((1, 600, 1000))
     for first, reason in ((1_800_000_000, 0), (1_900_000_000, 3)):
         factors = nb.StructureFactors.from_grid(grid, (first, 0, 0), 7.0)

@@ -69,29 +69,29 @@ def test_widths(n_fast: int) -> None:
 def test_regions_and_masks(n_fast: int) -> None:
     n_slow = 23
     random = np.random.default_rng(n_fast)
-    for share in (0.0, 0.03, 0.5, 0.98):
-        experiment, factors = case(int(1000 * share) + n_fast, n_fast, n_slow)
-        values = random.uniform(size=(n_slow, n_fast)) < share
+    for fraction in (0.0, 0.03, 0.5, 0.98):
+        experiment, factors = case(int(1000 * fraction) + n_fast, n_fast, n_slow)
+        values = random.uniform(size=(n_slow, n_fast)) < fraction
         fast = sorted(random.integers(0, n_fast, 2))
         slow = sorted(random.integers(0, n_slow, 2))
         region = (*map(int, fast), *map(int, slow))
-        lit = np.zeros_like(values)
-        lit[slow[0] : slow[1] + 1, fast[0] : fast[1] + 1] = True
+        in_roi = np.zeros_like(values)
+        in_roi[slow[0] : slow[1] + 1, fast[0] : fast[1] + 1] = True
         for mask, roi in ((values, None), (None, region), (values, region)):
             changes: dict[str, Any] = {
                 "detector.mask": None if mask is None else nb.Mask(mask),
                 "sampling.roi": roi,
             }
             image = np.frombuffer(check_all(experiment.replace(changes), factors), np.float32)
-            dark = np.zeros_like(lit)
-            dark |= False if mask is None else ~mask
-            dark |= False if roi is None else ~lit
-            assert not image.reshape(dark.shape)[dark].any()
+            skipped = np.zeros_like(in_roi)
+            skipped |= False if mask is None else ~mask
+            skipped |= False if roi is None else ~in_roi
+            assert not image.reshape(skipped.shape)[skipped].any()
 
 
 @pytest.mark.filterwarnings("ignore::nanobragg_hybrid.NanobraggWarning")
 def test_a_mask_with_other_values_than_one_and_long_gaps() -> None:
-    """Groups of 8, 16 and 32 pixels that are all lit, all dark, and the edges between them."""
+    """Groups of 8, 16 and 32 pixels, all active or all skipped, and the edges between them."""
     n_fast, n_slow = 203, 5
     random = np.random.default_rng(5)
     values = np.repeat(random.integers(0, 2, (n_slow, 29)), 7, axis=1)[:, :n_fast] != 0
@@ -136,7 +136,7 @@ def test_solid_angle_is_added_pixel_by_pixel_and_row_by_row(n_fast: int, n_slow:
 
 
 # Interpolation ends where k leaves the table: the beam hits the image's first pixel.
-LATCHING = nb.Experiment(
+SWITCHING_OFF = nb.Experiment(
     crystal=nb.Crystal(cell_angstrom=(5.0, 20.0, 5.0), n_cells=(2.0, 2.0, 2.0)),
     detector=nb.Detector(n_fast=5, n_slow=61, pixel_size_mm=0.6, beam_x_mm=0.0, beam_y_mm=0.0),
     sampling=nb.Sampling(oversample=1),
@@ -159,7 +159,7 @@ def latch_pixel(experiment: nb.Experiment) -> int:
     [(1, 300, 41), (3, 101, 44), (5, 61, 44), (17, 18, 10), (300, 1, 170), (150, 2, 85)],
 )
 def test_the_latch_falls_within_a_block(n_fast: int, n_slow: int, pixel: int) -> None:
-    experiment = LATCHING.replace(
+    experiment = SWITCHING_OFF.replace(
         {
             "detector.n_fast": n_fast,
             "detector.n_slow": n_slow,
@@ -171,8 +171,8 @@ def test_the_latch_falls_within_a_block(n_fast: int, n_slow: int, pixel: int) ->
         check_all(experiment.replace({"crystal.shape": shape}), TABLE)
 
 
-def test_many_pixels_in_units_of_whole_rows() -> None:
-    """Enough for units of rows, of which some are dark."""
+def test_many_pixels_in_work_items_of_whole_rows() -> None:
+    """Enough for work items of rows, of which some are skipped."""
     n_fast, n_slow = 300, 400
     values = np.ones((n_slow, n_fast), bool)
     values[100:130] = False

@@ -378,9 +378,9 @@ typedef enum nbh_plan_warning {
 
 /* Where a block of rows goes.  image holds (row1-row0) * n_fast floats, unrounded (may be NULL) as
  * many doubles before rounding to float.  omega_row_sums_sr gets, for each row, the solid angle
- * summed over every sub-pixel visit (model 6.9), pixel after pixel; the image's is the sum of its
- * rows', row after row.  If cancel is not NULL, *cancel is looked at again and again and a value
- * other than 0 ends the call with NBH_CANCELLED. */
+ * summed over every sample (a sub-pixel of a layer, model 6.9), pixel after pixel; the image's is
+ * the sum of its rows', row after row.  If cancel is not NULL, *cancel is looked at again and again
+ * and a value other than 0 ends the call with NBH_CANCELLED. */
 typedef struct nbh_rows {
     float *image;
     double *unrounded;
@@ -461,7 +461,7 @@ typedef struct nbh_step_choice {
 typedef struct nbh_trace {
     int32_t fast;
     int32_t slow;
-    int32_t masked;       /* 1: outside the ROI or masked; nothing else is set */
+    int32_t is_active;    /* 0: outside the ROI or masked; nothing else is set */
     int32_t evaluated;    /* 0: dmin cut every source; the steps are not set */
     nbh_step_trace first; /* the first step that dmin does not cut */
     nbh_step_trace last;  /* the last one; its f_cell is the last that was looked up */
@@ -521,7 +521,7 @@ NBH_API nbh_status nbh_plan_get_random(const nbh_plan *plan, nbh_random *state, 
  * pass over the image.  nbh_plan_needs_scan says so (1 or 0); then every row block must be scanned
  * (in any order, from any number of threads) and the smallest pixel index found must be given to
  * nbh_plan_settle before rendering.  nbh_plan_scan_rows returns in *first_pixel the smallest
- * slow * n_fast + fast in [row0, row1) at which the latch falls, or -1. */
+ * slow * n_fast + fast in [row0, row1) in which interpolation is switched off, or -1. */
 NBH_API int32_t nbh_plan_needs_scan(const nbh_plan *plan);
 NBH_API nbh_status nbh_plan_scan_rows(const nbh_plan *plan, int32_t row0, int32_t row1,
                                       const volatile int32_t *cancel, int64_t *first_pixel,
@@ -539,12 +539,12 @@ NBH_API nbh_status nbh_plan_render_rows(const nbh_plan *plan, int32_t row0, int3
  * many short rows, as one wants. */
 NBH_API nbh_status nbh_plan_render_pixels(const nbh_plan *plan, int64_t pixel0, int64_t pixel1,
                                           const nbh_pixels *pixels, nbh_error *error);
-/* Divides the image for threads: the pixels from 0 to nbh_plan_unit_end(plan, 0), from there to
- * that pixel's unit end, and so on to n_slow * n_fast.  Units have about equally many pixels that
- * are rendered, enough of them to be worth the call, and depend on the plan only.  In images of
- * many rows they are whole rows.  After the last pixel, and before the first, the answer is
- * n_slow * n_fast. */
-NBH_API int64_t nbh_plan_unit_end(const nbh_plan *plan, int64_t pixel);
+/* Divides the image into work items for threads: the pixels from 0 to
+ * nbh_plan_work_item_end(plan, 0), from there to that pixel's work item end, and so on to
+ * n_slow * n_fast.  Work items have about equally many active pixels, enough of them to be worth
+ * the call, and depend on the plan only.  In images of many rows they are whole rows.  After the
+ * last pixel, and before the first, the answer is n_slow * n_fast. */
+NBH_API int64_t nbh_plan_work_item_end(const nbh_plan *plan, int64_t pixel);
 /* Scans if needed, settles and renders the whole image (n_slow * n_fast floats) in this thread. */
 NBH_API nbh_status nbh_plan_render(nbh_plan *plan, float *image, double *omega_sum_sr,
                                    nbh_error *error);
@@ -558,7 +558,7 @@ NBH_API nbh_status nbh_plan_trace(const nbh_plan *plan, int32_t fast, int32_t sl
                                   nbh_trace *trace, nbh_error *error);
 /* The same with more of its steps: those of the choice (NULL: all), in serial order, of which the
  * first `capacity` go to steps.  *count is how many there are; dmin leaves out steps, and a pixel
- * that is not lit has none.  Non-zero *cancel (may be NULL) stops. */
+ * that is not active has none.  Non-zero *cancel (may be NULL) stops. */
 NBH_API nbh_status nbh_plan_trace_steps(const nbh_plan *plan, int32_t fast, int32_t slow,
                                         const nbh_step_choice *choice, int64_t capacity,
                                         nbh_step_trace *steps, int64_t *count,

@@ -21,7 +21,7 @@ def printout_values(trace: Mapping[str, Any]) -> dict[str, Any]:
 
     x_row, y_row, z_row are the components of a, b, c, in angstrom.
     """
-    if trace["masked"]:
+    if not trace["is_active"]:
         return {"pixel": 0.0}
     values: dict[str, Any] = {}
     if trace["evaluated"]:

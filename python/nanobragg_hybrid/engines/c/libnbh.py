@@ -19,6 +19,16 @@ def get_include() -> Path:
     return Path(_core.__file__).parent / "include"
 
 
+def get_cmake_dir() -> Path:
+    """Folder to give to CMake as nbh_DIR: it holds nbh-config.cmake, for find_package(nbh)."""
+    return Path(_core.__file__).parent / "lib" / "cmake" / "nbh"
+
+
+def get_pkgconfig_dir() -> Path:
+    """Folder to put into PKG_CONFIG_PATH: it holds nbh.pc."""
+    return Path(_core.__file__).parent / "lib" / "pkgconfig"
+
+
 def available_kernels() -> tuple[Kernel, ...]:
     """The kernels that this build and this processor have, the definition of the bits first."""
     return tuple(

@@ -1,4 +1,4 @@
-/* fast_lattice.h - lattice factors of several pixels at a time (model 6.5).
+/* lattice.h - lattice factors of several pixels at a time (model 6.5).
  *
  * Each differs from the exact kernel's by less than a relative TERM_ERROR / 4 plus what `error`
  * says; see docs/accuracy.md.  Signs do not matter: only squares are used. */
@@ -7,7 +7,10 @@
 
 #include <math.h>
 
-#include "fast_lanes.h"
+#include "fast/lanes.h"
+#include "fast/profiles.h"
+#include "plan.h"
+#include "shapes.h"
 
 /* What the bound allows for (docs/accuracy.md): the relative error of a term; the absolute error of
  * sin(x)/x - cos(x); the exponent below which a Gaussian counts as 0, and exp of it, squared. */
@@ -24,10 +27,11 @@
 
 typedef struct lattice_factors {
     lanes f;
-    lanes error;            /* of ROUND; otherwise not set */
-    lanes is_zero;          /* 1: the exact kernel's is exactly 0; else 0.  Not set for SQUARE */
-    lanes exact;            /* NaN: whether it is 0 is not known; else 0.  Not set for SQUARE */
-    lanes smallest_product; /* of sines, over all calls; SQUARE only */
+    lanes error;            /* absolute; set if profile_has_error */
+    lanes is_zero;          /* 1: the exact kernel's is exactly 0; else 0.  Set if
+                               profile_tells_zeros */
+    lanes exact;            /* NaN: whether it is 0 is not known; else 0.  Set like is_zero */
+    lanes smallest_product; /* of sines, over all calls; PROFILE_INTERFERENCE only */
 } lattice_factors;
 
 /* Whole numbers nearest to h, k, l; next to a half, either of two. */
@@ -81,8 +85,8 @@ SPECIALISED void parallelepiped_sines(const double n[3], const int near_zero, co
 }
 
 /* Inlined into the loop over steps, it would not be vectorised. */
-OUT_OF_LINE void lattice_square(const nbh_plan *plan, const lanes h, const lanes k, const lanes l,
-                                lattice_factors *out)
+OUT_OF_LINE void lattice_interference(const nbh_plan *plan, const lanes h, const lanes k,
+                                      const lanes l, lattice_factors *out)
 {
     lanes h0, k0, l0, numerator, denominator;
     whole_indices(h, k, l, h0, k0, l0);
@@ -96,11 +100,12 @@ OUT_OF_LINE void lattice_square(const nbh_plan *plan, const lanes h, const lanes
 
 /* The squared distance from the reflection, in the measure of the shape, with the model's
  * operations: the bits are the exact kernel's. */
-static inline void distance_sqr(const crystal_shape *s, int by_reciprocal_cell, const lanes h,
-                                const lanes k, const lanes l, lanes r_sqr)
+static inline void distance_sqr(const crystal_shape *s, const lanes h, const lanes k, const lanes l,
+                                lanes r_sqr)
 {
     const double na = s->n_cells[0], nb = s->n_cells[1], nc = s->n_cells[2];
-    if (by_reciprocal_cell) {
+    switch (s->metric) {
+    case METRIC_RECIPROCAL: {
         const double *a = s->a_star, *b = s->b_star, *c = s->c_star;
         EACH_LANE {
             const double dh = h[j] - nearest_index(h[j]), dk = k[j] - nearest_index(k[j]),
@@ -110,16 +115,19 @@ static inline void distance_sqr(const crystal_shape *s, int by_reciprocal_cell, 
             const double z = dh * a[2] + dk * b[2] + dl * c[2];
             r_sqr[j] = (x * x + y * y + z * z) * na * na * nb * nb * nc * nc;
         }
-    } else {
+        break;
+    }
+    case METRIC_HKL:
         EACH_LANE {
             const double dh = h[j] - nearest_index(h[j]), dk = k[j] - nearest_index(k[j]),
                          dl = l[j] - nearest_index(l[j]);
             r_sqr[j] = dh * dh * na * na + dk * dk * nb * nb + dl * dl * nc * nc;
         }
+        break;
     }
 }
 
-static inline void lattice_round(const crystal_shape *s, const lanes r_sqr, lattice_factors *out)
+static inline void lattice_sphere(const crystal_shape *s, const lanes r_sqr, lattice_factors *out)
 {
     const double scale = s->n_cells[0] * s->n_cells[1] * s->n_cells[2] * 0.723601254558268;
     EACH_LANE {
@@ -135,7 +143,7 @@ static inline void lattice_round(const crystal_shape *s, const lanes r_sqr, latt
     }
 }
 
-static inline void lattice_gauss(const crystal_shape *s, const lanes r_sqr, lattice_factors *out)
+static inline void lattice_gaussian(const crystal_shape *s, const lanes r_sqr, lattice_factors *out)
 {
     const double scale = s->n_cells[0] * s->n_cells[1] * s->n_cells[2];
     EACH_LANE {
@@ -148,7 +156,7 @@ static inline void lattice_gauss(const crystal_shape *s, const lanes r_sqr, latt
 }
 
 /* The bits are the exact kernel's. */
-static inline void lattice_tophat(const crystal_shape *s, const lanes r_sqr, lattice_factors *out)
+static inline void lattice_top_hat(const crystal_shape *s, const lanes r_sqr, lattice_factors *out)
 {
     const double scale = s->n_cells[0] * s->n_cells[1] * s->n_cells[2];
     EACH_LANE {

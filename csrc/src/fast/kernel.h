@@ -1,12 +1,18 @@
-/* fast_kernel.c - several pixels at a time; compiled once for each instruction set.
+/* kernel.h - several pixels at a time; compiled once for each instruction set, by kernel_*.c.
  *
- * NBH_FAST_KERNEL names the function, NBH_FAST_FMA says that fused multiply-add is fast.  Up to
- * the lattice factors' arguments, and in all factors, this file repeats pixel.h's operations in
- * pixel.h's order. */
+ * NBH_FAST_FMA says that fused multiply-add is fast.  Up to the lattice factors' arguments, and in
+ * all factors, this file repeats pixel.h's operations in pixel.h's order. */
+#ifndef NBH_FAST_KERNEL_H
+#define NBH_FAST_KERNEL_H
+
 #include <math.h>
 
-#include "fast_polarization.h"
-#include "fast_steps.h"
+#include "fast/polarization_factors.h"
+#include "fast/profiles.h"
+#include "fast/steps.h"
+#include "pixel_factors.h"
+#include "subpixel.h"
+#include "vec3.h"
 
 #define STEP_ERROR 2.5e-16
 #define LARGEST_SUM 1e250
@@ -21,21 +27,15 @@ typedef struct block_state {
     double first_d[LANES][3]; /* see plan->needs_first_d */
     int polar_is_pending;
     int interpolates;
-    int scans; /* only looks where the interpolation latch may fall */
+    int scans; /* only looks where interpolation may be switched off */
 } block_state;
 
-/* Lane j as the exact kernel's functions want it. */
-static inline pixel_pass lane_pass(const nbh_plan *plan, const block_state *s, int j)
+/* Lane j as the functions want it that the exact kernel uses, too. */
+static inline pixel_origin lane_origin(const nbh_plan *plan, const block_state *s, int j)
 {
-    pixel_pass pass = {.plan = plan, .start = &plan->breaks[plan->break_count - 1].state};
-    vec3_copy(s->first_d[j], pass.first_d);
-    return pass;
-}
-
-/* The shape for which nothing is approximated. */
-static inline int is_tophat(const nbh_plan *plan)
-{
-    return plan->shape.shape == NBH_SHAPE_TOPHAT || plan->shape.shape == NBH_SHAPE_TOPHAT_HKL;
+    pixel_origin origin = {.polar_axis = plan_last_state(plan)->state.polar_axis};
+    vec3_copy(s->first_d[j], origin.first_d);
+    return origin;
 }
 
 /* How often a term is multiplied by a polarization factor. */
@@ -49,7 +49,7 @@ static inline double polarization_count(const nbh_plan *plan)
 /* May the polarization factors have an error?  Not where the bound has no room for it. */
 static inline int polarizes_quickly(const nbh_plan *plan, const plan_source *from)
 {
-    return from->frame_is_good && !is_tophat(plan) &&
+    return from->frame_is_good && !profile_is_exact(plan->shape.profile) &&
            polarization_count(plan) <= MOST_QUICK_POLARIZATIONS;
 }
 
@@ -62,7 +62,7 @@ static inline void polarization_of(const nbh_plan *plan, const plan_source *from
         return;
     }
     double axis[3];
-    vec3_unit(plan->breaks[plan->break_count - 1].state.polar_axis, axis); /* a fixed point */
+    vec3_unit(plan_last_state(plan)->state.polar_axis, axis); /* a fixed point */
     exact_polarization(plan->polarization_kahn, from->incident_unit, axis, dx, dy, dz, factor);
 }
 
@@ -135,7 +135,7 @@ static inline void positions(const nbh_plan *plan, const lanes fast_m, const lan
     if (plan->curved) {
         EACH_LANE {
             double position[3];
-            pixel_position(plan, fast_m[j], slow_m[j], depth_m, position);
+            subpixel_position(plan, fast_m[j], slow_m[j], depth_m, position);
             px[j] = position[0];
             py[j] = position[1];
             pz[j] = position[2];
@@ -174,14 +174,14 @@ static inline int is_too_small(double x)
 }
 
 /* Where a block stands among its sub-pixels. */
-typedef struct block_place {
+typedef struct block_position {
     int32_t layer;
     int is_first;
     int is_first_of_layer;
-} block_place;
+} block_position;
 
 /* Solid angle and capture fraction of a sub-pixel, where they change (model 6.2). */
-static inline void subpixel_factors(const nbh_plan *plan, const block_place *at, const lanes r,
+static inline void subpixel_factors(const nbh_plan *plan, const block_position *at, const lanes r,
                                     const lanes per_r, const lanes dx, const lanes dy,
                                     const lanes dz, block_state *s)
 {
@@ -200,7 +200,7 @@ static inline void subpixel_factors(const nbh_plan *plan, const block_place *at,
     if (plan->oversample_thick || (at->is_first_of_layer && has_sensor)) {
         EACH_LANE {
             const double d[3] = {dx[j], dy[j], dz[j]};
-            s->capture[j] = pixel_capture(plan, at->layer, d);
+            s->capture[j] = subpixel_capture(plan, at->layer, d);
         }
         if (!plan->oversample_thick)
             EACH_LANE
@@ -213,7 +213,7 @@ static inline void subpixel_factors(const nbh_plan *plan, const block_place *at,
 
 /* One sub-pixel of one layer: position, solid angle, capture, then every source. */
 static inline int add_subpixel(const nbh_plan *plan, const lanes fast_m, const lanes slow_m,
-                               const block_place *at, const volatile int32_t *cancel,
+                               const block_position *at, const volatile int32_t *cancel,
                                block_state *s)
 {
     const nbh_plan_info *info = &plan->info;
@@ -282,10 +282,10 @@ static inline int add_subpixel(const nbh_plan *plan, const lanes fast_m, const l
 static inline void start_block(const nbh_plan *plan, const int32_t *fast, const int32_t *slow,
                                block_state *s)
 {
-    /* all pixels are on one side of the latch */
-    const int64_t pixel = (int64_t)slow[0] * plan->info.n_fast + fast[0];
+    /* all pixels interpolate or none does */
+    const int64_t pixel = plan_pixel_number(plan, fast[0], slow[0]);
     s->interpolates =
-        plan->info.interpolate && (plan->latch_pixel < 0 || pixel < plan->latch_pixel);
+        plan->info.interpolate && (plan->last_interpolated < 0 || pixel < plan->last_interpolated);
     s->polar_is_pending =
         !plan->polar_per_source && (!plan->polarization_off || plan->oversample_polar);
     EACH_LANE {
@@ -297,9 +297,9 @@ static inline void start_block(const nbh_plan *plan, const int32_t *fast, const 
     }
     if (plan->needs_first_d) {
         EACH_LANE {
-            pixel_first_direction(plan, fast[j], slow[j], 0, s->first_d[j]);
-            const pixel_pass pass = lane_pass(plan, s, j);
-            s->sums.intensity[j] = pixel_water_background(&pass, fast[j], slow[j]);
+            subpixel_first_direction(plan, fast[j], slow[j], 0, s->first_d[j]);
+            const pixel_origin origin = lane_origin(plan, s, j);
+            s->sums.intensity[j] = pixel_water_background(plan, &origin, fast[j], slow[j]);
         }
     }
 }
@@ -333,7 +333,8 @@ static inline void finish_block(const nbh_plan *plan, const block_state *s, fast
     }
     /* what follows rises (or falls) with the sum in every IEEE operation, so low and high bracket
      * the exact value */
-    if (is_tophat(plan)) { /* the bits are the exact kernel's: nothing to allow for */
+    if (profile_is_exact(
+            plan->shape.profile)) { /* the bits are the exact kernel's: nothing to allow for */
         EACH_LANE {
             const double sum = sums->intensity[j] + sums->exact[j];
             out->low[j] = out->high[j] = plan->scale * sum / steps;
@@ -364,8 +365,8 @@ static inline void finish_block(const nbh_plan *plan, const block_state *s, fast
     }
     if (plan->water_electrons_sqr > 0.0) {
         EACH_LANE {
-            const pixel_pass pass = lane_pass(plan, s, j);
-            const double water = pixel_water(&pass, s->first_omega[j]);
+            const pixel_origin origin = lane_origin(plan, s, j);
+            const double water = pixel_water(plan, &origin, s->first_omega[j]);
             out->low[j] += water;
             out->high[j] += water;
         }
@@ -377,15 +378,17 @@ static inline void finish_block(const nbh_plan *plan, const block_state *s, fast
     out->cancelled = 0;
 }
 
-void NBH_FAST_KERNEL(const nbh_plan *plan, const int32_t *fast, const int32_t *slow, int scans,
-                     const volatile int32_t *cancel, fast_block *out)
+/* A fast_kernel, for the instruction set of the file that includes this one. */
+static inline void fast_compute_block(const nbh_plan *plan, const int32_t *fast,
+                                      const int32_t *slow, int scans,
+                                      const volatile int32_t *cancel, fast_block *out)
 {
     const nbh_plan_info *info = &plan->info;
     const int32_t oversample = info->oversample;
     block_state s;
     s.scans = scans;
     start_block(plan, fast, slow, &s);
-    block_place at = {.layer = 0, .is_first = 1};
+    block_position at = {.layer = 0, .is_first = 1};
     for (; at.layer < info->sensor_layers; at.layer++) {
         at.is_first_of_layer = 1;
         for (int32_t sub_slow = 0; sub_slow < oversample; sub_slow++) {
@@ -413,3 +416,5 @@ void NBH_FAST_KERNEL(const nbh_plan *plan, const int32_t *fast, const int32_t *s
     }
     finish_block(plan, &s, out);
 }
+
+#endif

@@ -1,4 +1,4 @@
-/* fast_lanes.h - arithmetic on several pixels at a time, for the fast kernel.
+/* lanes.h - arithmetic on several pixels at a time, for the fast kernel.
  *
  * Every loop over lanes has a fixed length and no branches, for the compiler to vectorise.  IEEE
  * add, multiply, divide and square root give the same bits in vectors of any width.  The errors of
@@ -11,13 +11,18 @@
 #include <string.h>
 
 #include "constants.h"
-#include "fast.h"
+#include "fast/block.h"
 
 #define LANES FAST_LANES
 /* A loop over the lanes, whose number is j. */
 #define EACH_LANE for (int j = 0; j < LANES; j++)
 
 typedef double lanes[LANES];
+
+/* What is divided, and what divides, is 0 or between these: then the quotients of the model have
+ * neither overflow nor underflow (docs/accuracy.md). */
+#define SMALLEST_ORDINARY 0x1p-150
+#define LARGEST_ORDINARY 0x1p150
 
 /* A function that is compiled anew for the constant arguments of each call. */
 #if defined(__GNUC__)

@@ -1,4 +1,4 @@
-"""Ranges of pixels, and how nbh_plan_unit_end divides an image."""
+"""Ranges of pixels, and how nbh_plan_work_item_end divides an image."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Create = Callable[..., tuple[int, Any, Any]]
 
 
 def bounds(lib: Any, plan: Any, pixels: int) -> list[int]:
-    """The ends of all units after 0."""
+    """The ends of all work items after 0."""
     found = [0]
     while found[-1] < pixels:
-        end = lib.nbh_plan_unit_end(plan, found[-1])
+        end = lib.nbh_plan_work_item_end(plan, found[-1])
         assert found[-1] < end <= pixels
         found.append(end)
     return found
@@ -43,7 +43,7 @@ def bounds(lib: Any, plan: Any, pixels: int) -> list[int]:
         (1, 10_000_000, 1, [*range(0, 10_000_000, 4096), 10_000_000]),
     ],
 )
-def test_units(
+def test_work_items(
     lib: Any,
     cubic: Any,
     create_plan: Create,
@@ -67,57 +67,57 @@ def test_outside_the_image_there_is_no_other_end(
     lib: Any, cubic: Any, create_plan: Create, pixel: int
 ) -> None:
     _, plan, _ = create_plan(cubic)
-    assert lib.nbh_plan_unit_end(plan, pixel) == 48
+    assert lib.nbh_plan_work_item_end(plan, pixel) == 48
 
 
-@pytest.mark.parametrize("share", [0.0, 0.001, 0.2, 1.0])
+@pytest.mark.parametrize("fraction", [0.0, 0.001, 0.2, 1.0])
 @pytest.mark.parametrize("roi", [None, (7, 80, 11, 49), (5, 5, 0, 59), (0, 90, 30, 30)])
-def test_units_have_full_blocks_of_lit_pixels(
+def test_work_items_have_full_blocks_of_active_pixels(
     ffi: Any,
     lib: Any,
     cubic: Any,
     create_plan: Create,
-    share: float,
+    fraction: float,
     roi: tuple[int, int, int, int] | None,
 ) -> None:
     n_slow, n_fast = 60, 91
     cubic.detector.n_fast, cubic.detector.n_slow = n_fast, n_slow
     cubic.crystal.mosaic_spread_rad = 0.01
     cubic.crystal.mosaic_domains = 1000
-    lit = np.random.default_rng(7).uniform(size=(n_slow, n_fast)) < share
-    values = (lit * np.random.default_rng(8).integers(1, 256, lit.shape)).astype(np.uint8)
+    active = np.random.default_rng(7).uniform(size=(n_slow, n_fast)) < fraction
+    values = (active * np.random.default_rng(8).integers(1, 256, active.shape)).astype(np.uint8)
     mask = ffi.new("uint8_t[]", values.tobytes())
     cubic.detector.mask, cubic.detector.mask_count = mask, values.size
     if roi is not None:
         names = ("fast_min", "fast_max", "slow_min", "slow_max")
         for name, value in zip(names, roi, strict=True):
             setattr(cubic.sampling, f"roi_{name}", value)
-        in_roi = np.zeros_like(lit)
+        in_roi = np.zeros_like(active)
         in_roi[roi[2] : roi[3] + 1, roi[0] : roi[1] + 1] = True
-        lit &= in_roi
+        active &= in_roi
     _, plan, _ = create_plan(cubic)
-    ends = bounds(lib, plan, lit.size)
-    counts = [int(lit.ravel()[a:b].sum()) for a, b in pairwise(ends)]
-    total = int(lit.sum())
+    ends = bounds(lib, plan, active.size)
+    counts = [int(active.ravel()[a:b].sum()) for a, b in pairwise(ends)]
+    total = int(active.sum())
     assert counts[: total // BLOCK] == [BLOCK] * (total // BLOCK)
     assert sum(counts) == total
     assert len(counts) <= total // BLOCK + 1
 
 
-def test_a_unit_of_whole_rows_has_enough_lit_pixels(
+def test_a_work_item_of_whole_rows_has_enough_active_pixels(
     ffi: Any, lib: Any, cubic: Any, create_plan: Create
 ) -> None:
     n_slow, n_fast = 600, 400
     cubic.detector.n_fast, cubic.detector.n_slow = n_fast, n_slow
     cubic.detector.pixel_size_m = 1e-5
-    lit = np.random.default_rng(7).uniform(size=(n_slow, n_fast)) < 0.6
-    lit[100:300] = False
-    mask = ffi.new("uint8_t[]", lit.astype(np.uint8).tobytes())
-    cubic.detector.mask, cubic.detector.mask_count = mask, lit.size
+    active = np.random.default_rng(7).uniform(size=(n_slow, n_fast)) < 0.6
+    active[100:300] = False
+    mask = ffi.new("uint8_t[]", active.astype(np.uint8).tobytes())
+    cubic.detector.mask, cubic.detector.mask_count = mask, active.size
     _, plan, _ = create_plan(cubic)
-    rows = np.array(bounds(lib, plan, lit.size)) / n_fast
+    rows = np.array(bounds(lib, plan, active.size)) / n_fast
     assert np.array_equal(rows, np.floor(rows))
-    of_row = lit.sum(axis=1)
+    of_row = active.sum(axis=1)
     for first, end in zip(rows[:-2].astype(int), rows[1:-1].astype(int), strict=True):
         assert of_row[first:end].sum() >= 256
         assert of_row[first : end - 1].sum() < 256
@@ -135,8 +135,8 @@ def test_ranges_are_parts_of_the_image(
     omega = []
     for pixel in range(48):
         one = ffi.new("double *", -1.0)
-        place = ffi.new("float *")
-        of_pixel = ffi.new("nbh_pixels *", {"image": place, "omega_first_row_sr": one})
+        out = ffi.new("float *")
+        of_pixel = ffi.new("nbh_pixels *", {"image": out, "omega_first_row_sr": one})
         assert lib.nbh_plan_render_pixels(plan, pixel, pixel + 1, of_pixel, error) == lib.NBH_OK
         omega.append(one[0])
     first, end = pixels

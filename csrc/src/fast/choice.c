@@ -1,10 +1,15 @@
-/* fast.c - which plans the fast kernel covers, and which of its builds this processor runs. */
-#include "fast.h"
+#include "fast/choice.h"
 
 #include <math.h>
 
 #include "constants.h"
 #include "error.h"
+#include "fast/kernel_avx2.h"
+#include "fast/kernel_avx512.h"
+#include "fast/kernel_baseline.h"
+#include "fast/lanes.h"
+#include "fast/profiles.h"
+#include "orientations.h"
 #include "vec3.h"
 
 /* remainder_of_pi needs |x| < 2^20 pi; half of that leaves room for rounding. */
@@ -12,7 +17,7 @@
 /* nearest_index needs |h| < 2^50. */
 #define LARGEST_INDEX 1e9
 /* table_f needs whole numbers that are exact. */
-#define LARGEST_PLACE 0x1p50
+#define LARGEST_TABLE_INDEX 0x1p50
 /* How far the vectors of the polarization may be from orthonormal (docs/accuracy.md). */
 #define FRAME_ERROR 1e-15
 
@@ -37,28 +42,51 @@ static int indices_are_small(const nbh_plan *plan)
     double hkl[3], n_sqr = 0.0;
     largest_indices(plan, hkl);
     for (int i = 0; i < 3; i++) {
-        n_sqr += s->n_cells[i] * s->n_cells[i];
         if (!(hkl[i] < LARGEST_INDEX))
             return 0;
-        if (s->shape == NBH_SHAPE_SQUARE && !(PI * hkl[i] * s->n_cells[i] < LARGEST_PHASE))
-            return 0;
+        n_sqr += s->n_cells[i] * s->n_cells[i];
     }
-    /* the distance from a reflection is at most half an index in each direction */
-    return s->shape != NBH_SHAPE_ROUND || PI * 0.5 * sqrt(n_sqr * s->fudge) < LARGEST_PHASE;
+    switch (s->profile) {
+    case PROFILE_INTERFERENCE:
+        for (int i = 0; i < 3; i++)
+            if (!(PI * hkl[i] * s->n_cells[i] < LARGEST_PHASE))
+                return 0;
+        return 1;
+    case PROFILE_SPHERE: /* the distance from a reflection is at most half an index in each
+                            direction */
+        return PI * 0.5 * sqrt(n_sqr * s->fudge) < LARGEST_PHASE;
+    case PROFILE_GAUSSIAN:
+    case PROFILE_TOP_HAT:
+        return 1;
+    }
+    return 0;
+}
+
+/* Is the shape's factor at most that of a reflection? */
+static int shape_is_bounded(const crystal_shape *s)
+{
+    switch (s->profile) {
+    case PROFILE_INTERFERENCE:
+    case PROFILE_TOP_HAT:
+        return 1;
+    case PROFILE_SPHERE:
+    case PROFILE_GAUSSIAN:
+        return s->fudge >= 0.0;
+    }
+    return 0;
 }
 
 /* Can a sum have terms of either sign, or the shape grow without limit? */
 static int something_is_negative(const nbh_plan *plan)
 {
-    const int32_t shape = plan->shape.shape;
-    if (shape == NBH_SHAPE_TOPHAT || shape == NBH_SHAPE_TOPHAT_HKL)
-        return 0; /* computed exactly */
+    if (profile_is_exact(plan->shape.profile))
+        return 0;
     if (plan->use_source_weights)
         for (int32_t n = 0; n < plan->info.source_count; n++)
             if (!(plan->sources[n].relative_weight >= 0.0))
                 return 1;
     return !(plan->info.water_background >= 0.0) || !(plan->scale >= 0.0) ||
-           (shape != NBH_SHAPE_SQUARE && !(plan->shape.fudge >= 0.0));
+           !shape_is_bounded(&plan->shape);
 }
 
 /* Zero, or far enough from the ends of the range of doubles that `quotient` is exact? */
@@ -84,7 +112,7 @@ static int quotients_are_ordinary(const nbh_plan *plan)
 static void set_polarization_frame(const nbh_plan *plan, plan_source *source)
 {
     double axis[3], gram[6];
-    vec3_unit(plan->breaks[plan->break_count - 1].state.polar_axis, axis);
+    vec3_unit(plan_last_state(plan)->state.polar_axis, axis);
     vec3_cross(axis, source->incident_unit, source->b);
     vec3_unit(source->b, source->b);
     vec3_cross(source->incident_unit, source->b, source->e);
@@ -100,7 +128,7 @@ static void set_polarization_frame(const nbh_plan *plan, plan_source *source)
 }
 
 /* Bounds h h_stride + k k_stride + l of all entries of the table. */
-static double farthest_place(const nbh_plan *plan)
+static double largest_table_index(const nbh_plan *plan)
 {
     const nbh_structure_factors *t = &plan->table;
     const double last = plan->h_range * plan->k_range * plan->l_range;
@@ -108,24 +136,26 @@ static double farthest_place(const nbh_plan *plan)
            fabs((double)t->k_min) * plan->l_range + fabs((double)t->l_min) + last;
 }
 
-/* Why the fast kernel does not cover the plan; NBH_KERNEL_REASON_NONE if it does. */
-static int32_t why_not(const nbh_plan *plan)
+/* Does the fast kernel cover the plan?  If not, *reason says why. */
+static int covers(const nbh_plan *plan, nbh_kernel_reason *reason)
 {
-    const serial_state *settled = &plan->breaks[plan->break_count - 1].state;
+    const serial_state *settled = &plan_last_state(plan)->state;
     const double entries = plan->h_range * plan->k_range * plan->l_range;
     const int polarizes = !plan->polarization_off || plan->oversample_polar;
     if (something_is_negative(plan))
-        return NBH_KERNEL_REASON_NEGATIVE;
-    if (!indices_are_small(plan))
-        return NBH_KERNEL_REASON_LARGE_INDICES;
-    if (!quotients_are_ordinary(plan))
-        return NBH_KERNEL_REASON_EXTREME_LENGTHS;
-    if (plan->table.amplitude != NULL &&
-        (!(entries <= INT32_MAX) || !(farthest_place(plan) < LARGEST_PLACE)))
-        return NBH_KERNEL_REASON_LARGE_TABLE;
-    if (polarizes && !settled->axis_is_fixed)
-        return NBH_KERNEL_REASON_POLARIZATION_AXIS;
-    return NBH_KERNEL_REASON_NONE;
+        *reason = NBH_KERNEL_REASON_NEGATIVE;
+    else if (!indices_are_small(plan))
+        *reason = NBH_KERNEL_REASON_LARGE_INDICES;
+    else if (!quotients_are_ordinary(plan))
+        *reason = NBH_KERNEL_REASON_EXTREME_LENGTHS;
+    else if (plan->table.amplitude != NULL &&
+             (!(entries <= INT32_MAX) || !(largest_table_index(plan) < LARGEST_TABLE_INDEX)))
+        *reason = NBH_KERNEL_REASON_LARGE_TABLE;
+    else if (polarizes && !settled->axis_is_fixed)
+        *reason = NBH_KERNEL_REASON_POLARIZATION_AXIS;
+    else
+        return 1;
+    return 0;
 }
 
 /* The longest vectors a, b, c of any step, metres. */
@@ -136,7 +166,7 @@ static void longest_axes(const nbh_plan *plan, double longest[3])
     for (int32_t phi_step = 0; phi_step < plan->info.phi_steps; phi_step++) {
         for (int32_t domain = 0; domain < plan->info.mosaic_domains; domain++) {
             double scratch[9];
-            const double *cell = plan_cell(plan, 0, phi_step, domain, scratch);
+            const double *cell = orientation_cell(plan, 0, phi_step, domain, scratch);
             for (int i = 0; i < 3; i++) {
                 const double length = vec3_mag(&cell[(ptrdiff_t)3 * i]);
                 if (!(length <= longest[i]))
@@ -178,59 +208,93 @@ static double q_sqr_inside_table(const nbh_plan *plan)
     return q > 0.0 ? q * q : 0.0;
 }
 
-typedef struct kernel_build {
-    int32_t name; /* nbh_kernel */
-    fast_kernel *function;
-    int runs_here;
-} kernel_build;
-
-/* The builds of the fast kernel, slowest first.  Returns how many there are. */
-static int list_kernels(kernel_build builds[3])
+static fast_kernel *avx2_build(void)
 {
-    int count = 0;
-    builds[count++] = (kernel_build){NBH_KERNEL_BASELINE, fast_kernel_baseline, 1};
 #if defined(NBH_HAVE_X86_KERNELS)
-    const int fma = __builtin_cpu_supports("fma") != 0;
-    const int avx2 = fma && __builtin_cpu_supports("avx2");
-    const int avx512 =
-        fma && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq");
-    builds[count++] = (kernel_build){NBH_KERNEL_AVX2, fast_kernel_avx2, avx2};
-    builds[count++] = (kernel_build){NBH_KERNEL_AVX512, fast_kernel_avx512, avx512};
+    if (__builtin_cpu_supports("fma") && __builtin_cpu_supports("avx2"))
+        return fast_kernel_avx2;
 #endif
-    return count;
+    return NULL;
 }
 
-nbh_status plan_choose_kernel(nbh_plan *plan, int32_t kernel, nbh_error *error)
+static fast_kernel *avx512_build(void)
 {
-    kernel_build builds[3];
-    const int count = list_kernels(builds);
-    const kernel_build *chosen = NULL;
-    for (int i = 0; i < count; i++)
-        if (builds[i].runs_here && (kernel == NBH_KERNEL_AUTO || kernel == builds[i].name))
-            chosen = &builds[i];
-    if (kernel != NBH_KERNEL_EXACT && chosen == NULL)
-        return nbh_fail(error, NBH_INVALID, "kernel",
-                        "got %d, need an nbh_kernel that this processor runs", kernel);
-    plan->kernel = NULL;
-    plan->info.kernel = NBH_KERNEL_EXACT;
-    plan->info.kernel_reason = chosen != NULL ? why_not(plan) : NBH_KERNEL_REASON_ASKED;
-    if (plan->info.kernel_reason == NBH_KERNEL_REASON_NONE) {
-        for (int32_t n = 0; n < plan->info.source_count; n++)
-            set_polarization_frame(plan, &plan->sources[n]);
-        plan->smallest_product = smallest_product(plan);
-        plan->q_sqr_inside_table = q_sqr_inside_table(plan);
-        plan->kernel = chosen->function;
-        plan->info.kernel = chosen->name;
+#if defined(NBH_HAVE_X86_KERNELS)
+    if (__builtin_cpu_supports("fma") && __builtin_cpu_supports("avx512f") &&
+        __builtin_cpu_supports("avx512dq"))
+        return fast_kernel_avx512;
+#endif
+    return NULL;
+}
+
+/* The build with this name; NULL where the name is no build's, or this processor does not run it.
+ */
+static fast_kernel *build_of(nbh_kernel kernel)
+{
+    switch (kernel) {
+    case NBH_KERNEL_AUTO:
+    case NBH_KERNEL_EXACT:
+        return NULL;
+    case NBH_KERNEL_BASELINE:
+        return fast_kernel_baseline;
+    case NBH_KERNEL_AVX2:
+        return avx2_build();
+    case NBH_KERNEL_AVX512:
+        return avx512_build();
     }
-    return NBH_OK;
+    return NULL;
 }
 
 int32_t nbh_kernel_is_available(int32_t kernel)
 {
-    kernel_build builds[3];
-    const int count = list_kernels(builds);
-    for (int i = 0; i < count; i++)
-        if (builds[i].name == kernel)
-            return builds[i].runs_here;
-    return kernel == NBH_KERNEL_EXACT || kernel == NBH_KERNEL_AUTO;
+    switch ((nbh_kernel)kernel) {
+    case NBH_KERNEL_AUTO:
+    case NBH_KERNEL_EXACT:
+        return 1;
+    case NBH_KERNEL_BASELINE:
+    case NBH_KERNEL_AVX2:
+    case NBH_KERNEL_AVX512:
+        return build_of((nbh_kernel)kernel) != NULL;
+    }
+    return 0;
+}
+
+/* Of the kernels that run here, the fastest; any other name stands for itself. */
+static nbh_kernel resolve(nbh_kernel kernel)
+{
+    switch (kernel) {
+    case NBH_KERNEL_AUTO:
+        return avx512_build() != NULL ? NBH_KERNEL_AVX512
+               : avx2_build() != NULL ? NBH_KERNEL_AVX2
+                                      : NBH_KERNEL_BASELINE;
+    case NBH_KERNEL_EXACT:
+    case NBH_KERNEL_BASELINE:
+    case NBH_KERNEL_AVX2:
+    case NBH_KERNEL_AVX512:
+        return kernel;
+    }
+    return NBH_KERNEL_EXACT;
+}
+
+nbh_status fast_choose_kernel(nbh_plan *plan, int32_t kernel, nbh_error *error)
+{
+    if (!nbh_kernel_is_available(kernel))
+        return nbh_fail(error, NBH_INVALID, "kernel",
+                        "got %d, need an nbh_kernel that this processor runs", kernel);
+    const nbh_kernel chosen = resolve((nbh_kernel)kernel);
+    fast_kernel *const build = build_of(chosen);
+    nbh_kernel_reason reason = NBH_KERNEL_REASON_ASKED;
+    plan->kernel = NULL;
+    plan->info.kernel = NBH_KERNEL_EXACT;
+    if (build != NULL && covers(plan, &reason)) {
+        for (int32_t n = 0; n < plan->info.source_count; n++)
+            set_polarization_frame(plan, &plan->sources[n]);
+        plan->smallest_product = smallest_product(plan);
+        plan->q_sqr_inside_table = q_sqr_inside_table(plan);
+        plan->kernel = build;
+        plan->info.kernel = (int32_t)chosen;
+        reason = NBH_KERNEL_REASON_NONE;
+    }
+    plan->info.kernel_reason = (int32_t)reason;
+    return NBH_OK;
 }

@@ -1,4 +1,5 @@
-/* units.c - images of any shape, rendered by eight threads in units, have the bits of one thread.
+/* work_items.c - images of any shape, rendered by eight threads in work items, have the bits of one
+ * thread.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -7,50 +8,50 @@
 
 #include "nbh/nbh.h"
 
-enum { THREADS = 8, MOST_PIXELS = 70000, MOST_UNITS = 2000, EDGE = 7 };
+enum { THREADS = 8, MOST_PIXELS = 70000, MOST_ITEMS = 2000, EDGE = 7 };
 
 typedef struct job {
     nbh_plan *plan;
     int32_t n_fast;
-    int64_t bounds[MOST_UNITS + 1];
-    int units;
+    int64_t bounds[MOST_ITEMS + 1];
+    int items;
     float image[MOST_PIXELS];
-    double row_sums[2 * MOST_PIXELS]; /* of unit after unit */
+    double row_sums[2 * MOST_PIXELS]; /* of item after item */
     double first_row[MOST_PIXELS];
     pthread_mutex_t mutex; /* guards the members below */
-    int next_unit;
+    int next_item;
     int64_t first_pixel;
     nbh_status status;
     nbh_error error;
 } job;
 
-/* Rows that the unit touches. */
-static int64_t row_count(const job *shared, int unit)
+/* Rows that the item touches. */
+static int64_t row_count(const job *shared, int item)
 {
-    return (shared->bounds[unit + 1] - 1) / shared->n_fast - shared->bounds[unit] / shared->n_fast +
+    return (shared->bounds[item + 1] - 1) / shared->n_fast - shared->bounds[item] / shared->n_fast +
            1;
 }
 
-/* A unit and the rows of all units before it; they are taken last first. */
-static int take_unit(job *shared, int64_t *rows_before)
+/* An item and the rows of all items before it; they are taken last first. */
+static int take_item(job *shared, int64_t *rows_before)
 {
     pthread_mutex_lock(&shared->mutex);
-    const int unit = --shared->next_unit;
+    const int item = --shared->next_item;
     pthread_mutex_unlock(&shared->mutex);
     *rows_before = 0;
-    for (int before = 0; before < unit; before++)
+    for (int before = 0; before < item; before++)
         *rows_before += row_count(shared, before);
-    return unit;
+    return item;
 }
 
 static void *work(void *argument)
 {
     job *shared = argument;
     const int scans = nbh_plan_needs_scan(shared->plan);
-    int unit;
+    int item;
     int64_t rows_before;
-    while ((unit = take_unit(shared, &rows_before)) >= 0) {
-        const int64_t first = shared->bounds[unit], end = shared->bounds[unit + 1];
+    while ((item = take_item(shared, &rows_before)) >= 0) {
+        const int64_t first = shared->bounds[item], end = shared->bounds[item + 1];
         nbh_error error;
         nbh_status status;
         int64_t found = -1;
@@ -77,7 +78,7 @@ static void *work(void *argument)
 static void run(job *shared)
 {
     pthread_t threads[THREADS];
-    shared->next_unit = shared->units;
+    shared->next_item = shared->items;
     for (int i = 0; i < THREADS; i++)
         if (pthread_create(&threads[i], NULL, work, shared) != 0)
             abort();
@@ -90,10 +91,10 @@ static double add_solid_angles(const job *shared)
 {
     double sum = 0.0, row = 0.0;
     const double *row_sum = shared->row_sums;
-    for (int unit = 0; unit < shared->units; unit++) {
-        const int64_t first = shared->bounds[unit], end = shared->bounds[unit + 1];
+    for (int item = 0; item < shared->items; item++) {
+        const int64_t first = shared->bounds[item], end = shared->bounds[item + 1];
         const int64_t row_end = (first / shared->n_fast + 1) * shared->n_fast;
-        int64_t rows = row_count(shared, unit);
+        int64_t rows = row_count(shared, item);
         if (first % shared->n_fast != 0) {
             for (int64_t pixel = first; pixel < end && pixel < row_end; pixel++)
                 row += shared->first_row[pixel];
@@ -110,19 +111,19 @@ static double add_solid_angles(const job *shared)
 
 static void divide(job *shared, int64_t pixels)
 {
-    shared->units = 0;
+    shared->items = 0;
     shared->bounds[0] = 0;
-    while (shared->bounds[shared->units] < pixels) {
-        if (shared->units == MOST_UNITS)
+    while (shared->bounds[shared->items] < pixels) {
+        if (shared->items == MOST_ITEMS)
             abort();
-        shared->bounds[shared->units + 1] =
-            nbh_plan_unit_end(shared->plan, shared->bounds[shared->units]);
-        shared->units++;
+        shared->bounds[shared->items + 1] =
+            nbh_plan_work_item_end(shared->plan, shared->bounds[shared->items]);
+        shared->items++;
     }
 }
 
-/* 0 if threads and units make no difference. */
-static int compare(const char *name, const nbh_experiment *experiment, int want_units)
+/* 0 if threads and items make no difference. */
+static int compare(const char *name, const nbh_experiment *experiment, int want_items)
 {
     static float alone[MOST_PIXELS];
     static double amplitude[EDGE * EDGE * EDGE];
@@ -175,9 +176,9 @@ static int compare(const char *name, const nbh_experiment *experiment, int want_
     double sum = 0.0;
     for (int64_t i = 0; i < pixels; i++)
         sum += (double)alone[i];
-    printf("%s: %s in %d units, sum %.9g, latch at pixel %lld\n", name,
-           differ ? "DIFFERENT" : "same", shared.units, sum, (long long)shared.first_pixel);
-    return differ || !(sum > 0.0) || shared.units != want_units;
+    printf("%s: %s in %d work items, sum %.9g, interpolation off at pixel %lld\n", name,
+           differ ? "DIFFERENT" : "same", shared.items, sum, (long long)shared.first_pixel);
+    return differ || !(sum > 0.0) || shared.items != want_items;
 }
 
 static void shape(nbh_experiment *experiment, int32_t n_fast, int32_t n_slow)

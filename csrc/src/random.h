@@ -1,6 +1,6 @@
-/* random_stream.h - the uniform deviates of model 7.1, inline for what draws many of them. */
-#ifndef NBH_RANDOM_STREAM_H
-#define NBH_RANDOM_STREAM_H
+/* random.h - the uniform deviates of model 7.1, inline for what draws many of them. */
+#ifndef NBH_RANDOM_H
+#define NBH_RANDOM_H
 
 #include "nbh/nbh.h"
 
@@ -35,9 +35,9 @@ static inline float random_draw(nbh_random *state, int32_t *y, int32_t *seed)
         *y = state->y;
     }
     *seed = random_step(*seed);
-    const uint32_t place = (uint32_t)*y / RANDOM_SHUFFLE_DIVISOR;
-    *y = state->shuffle[place];
-    state->shuffle[place] = *seed;
+    const uint32_t index = (uint32_t)*y / RANDOM_SHUFFLE_DIVISOR;
+    *y = state->shuffle[index];
+    state->shuffle[index] = *seed;
     const float value = (float)((1.0 / RANDOM_MODULUS) * *y);
     return (double)value > largest ? (float)largest : value;
 }

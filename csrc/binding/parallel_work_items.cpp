@@ -1,5 +1,5 @@
-// parallel_units.cpp - threads, Ctrl-C and progress live here and nowhere else.
-#include "parallel_units.h"
+// parallel_work_items.cpp - threads, Ctrl-C and progress live here and nowhere else.
+#include "parallel_work_items.h"
 
 #include <algorithm>
 #include <atomic>
@@ -25,15 +25,15 @@ namespace
 
 constexpr auto poll_interval = std::chrono::milliseconds(20);
 
-class UnitPool
+class WorkItemPool
 {
   public:
-    UnitPool(std::size_t units, const UnitWork &work) : units_(units), work_(work)
+    WorkItemPool(std::size_t items, const DoWorkItem &work) : items_(items), work_(work)
     {
     }
 
     // Without the GIL: starts the threads, waits for them, polls.
-    void run(int threads, const UnitPoll &poll)
+    void run(int threads, const PollProgress &poll)
     {
         start(threads);
         std::unique_lock<std::mutex> lock(mutex_);
@@ -76,7 +76,7 @@ class UnitPool
             const std::lock_guard<std::mutex> lock(mutex_);
             running_--;
             has_failed_ = true;
-            failed_unit_ = 0;
+            failed_item_ = 0;
             status_ = NBH_OUT_OF_MEMORY;
             std::string("threads").copy(error_.field, sizeof error_.field - 1);
             const std::string message = "got " + std::to_string(threads) +
@@ -93,13 +93,13 @@ class UnitPool
         static_assert(sizeof cancel_ == sizeof(std::int32_t), "the C side reads an int32_t");
         const auto flag = reinterpret_cast<CancelFlag>(&cancel_);
         while (!cancel_.load()) {
-            const std::size_t unit = next_.fetch_add(1);
-            if (unit >= units_)
+            const std::size_t item = next_.fetch_add(1);
+            if (item >= items_)
                 break;
             nbh_error error{};
             nbh_status status = NBH_OUT_OF_MEMORY;
             try {
-                status = work_(unit, flag, &error);
+                status = work_(item, flag, &error);
             } catch (const std::bad_alloc &) {
                 std::string("for a part of the image")
                     .copy(error.message, sizeof error.message - 1);
@@ -107,26 +107,26 @@ class UnitPool
             if (status == NBH_OK)
                 done_.fetch_add(1);
             else
-                fail(unit, status, error);
+                fail(item, status, error);
         }
         const std::lock_guard<std::mutex> lock(mutex_);
         if (--running_ == 0)
             all_ended_.notify_all();
     }
 
-    void fail(std::size_t unit, nbh_status status, const nbh_error &error)
+    void fail(std::size_t item, nbh_status status, const nbh_error &error)
     {
         cancel_ = 1;
         const std::lock_guard<std::mutex> lock(mutex_);
-        if (status == NBH_CANCELLED || (has_failed_ && failed_unit_ <= unit))
+        if (status == NBH_CANCELLED || (has_failed_ && failed_item_ <= item))
             return;
         has_failed_ = true;
-        failed_unit_ = unit;
+        failed_item_ = item;
         status_ = status;
         error_ = error;
     }
 
-    void look_at_python(const UnitPoll &poll)
+    void look_at_python(const PollProgress &poll)
     {
         try {
             const py::gil_scoped_acquire gil;
@@ -140,8 +140,8 @@ class UnitPool
             cancel_ = 1;
     }
 
-    const std::size_t units_;
-    const UnitWork &work_;
+    const std::size_t items_;
+    const DoWorkItem &work_;
     std::atomic<std::size_t> next_{0};
     std::atomic<std::size_t> done_{0};
     std::atomic<std::int32_t> cancel_{0};
@@ -149,7 +149,7 @@ class UnitPool
     std::condition_variable all_ended_;
     int running_ = 0;
     bool has_failed_ = false;
-    std::size_t failed_unit_ = 0;
+    std::size_t failed_item_ = 0;
     nbh_status status_ = NBH_OK;
     nbh_error error_{};
     bool stopped_ = false;
@@ -159,12 +159,13 @@ class UnitPool
 
 } // namespace
 
-void parallel_units(std::size_t units, int threads, const UnitWork &work, const UnitPoll &poll)
+void parallel_work_items(std::size_t items, int threads, const DoWorkItem &work,
+                         const PollProgress &poll)
 {
-    UnitPool pool(units, work);
+    WorkItemPool pool(items, work);
     {
         const py::gil_scoped_release release;
-        pool.run(static_cast<int>(std::min<std::size_t>(units, static_cast<std::size_t>(threads))),
+        pool.run(static_cast<int>(std::min<std::size_t>(items, static_cast<std::size_t>(threads))),
                  poll);
     }
     pool.raise_if_failed();

@@ -1,13 +1,15 @@
-/* fast_steps.h - the phi steps and mosaic domains of one source seen from one sub-pixel, for
+/* steps.h - the phi steps and mosaic domains of one source seen from one sub-pixel, for
  * several pixels at a time (model 6.4, 6.5): the hot loops of the fast kernel. */
 #ifndef NBH_FAST_STEPS_H
 #define NBH_FAST_STEPS_H
 
 #include <math.h>
 
-#include "fast_factors.h"
-#include "fast_lattice.h"
-#include "pixel.h"
+#include "fast/factors.h"
+#include "fast/lattice.h"
+#include "fast/profiles.h"
+#include "orientations.h"
+#include "plan.h"
 
 /* More than what an operation loses below the smallest normal double, and a normal double itself:
  * arithmetic with others is slow. */
@@ -46,8 +48,18 @@ static inline int multiplies_sum(const nbh_plan *plan)
 static inline double largest_lattice_sqr(const nbh_plan *plan)
 {
     const double *n = plan->shape.n_cells;
-    const int is_square = plan->shape.shape == NBH_SHAPE_SQUARE;
-    const double largest = (is_square ? 1.01 / plan->smallest_product : 1.01) * n[0] * n[1] * n[2];
+    double above_peak = INFINITY;
+    switch (plan->shape.profile) {
+    case PROFILE_INTERFERENCE:
+        above_peak = 1.01 / plan->smallest_product;
+        break;
+    case PROFILE_SPHERE:
+    case PROFILE_GAUSSIAN:
+    case PROFILE_TOP_HAT:
+        above_peak = 1.01;
+        break;
+    }
+    const double largest = above_peak * n[0] * n[1] * n[2];
     return largest * largest;
 }
 
@@ -62,10 +74,17 @@ static inline step_loss loss_of_step(const nbh_plan *plan)
 {
     const double *n = plan->shape.n_cells;
     const double peak = n[0] * n[1] * n[2];
-    const int is_gauss =
-        plan->shape.shape == NBH_SHAPE_GAUSS || plan->shape.shape == NBH_SHAPE_GAUSS_HKL;
-    const step_loss loss = {8.0 * UNDERFLOW * largest_lattice_sqr(plan),
-                            is_gauss ? SMALLEST_GAUSSIAN_SQR * peak * peak : 0.0};
+    step_loss loss = {8.0 * UNDERFLOW * largest_lattice_sqr(plan), INFINITY};
+    switch (plan->shape.profile) {
+    case PROFILE_GAUSSIAN:
+        loss.per_f_sqr = SMALLEST_GAUSSIAN_SQR * peak * peak;
+        break;
+    case PROFILE_INTERFERENCE:
+    case PROFILE_SPHERE:
+    case PROFILE_TOP_HAT:
+        loss.per_f_sqr = 0.0;
+        break;
+    }
     return loss;
 }
 
@@ -94,12 +113,13 @@ static inline void largest_factors(const fast_view *view, lanes largest)
 /* Where the structure factors of all steps of a view come from. */
 typedef enum f_origin { ONE_F, TABLE, INSIDE_TABLE } f_origin;
 
-/* The lattice factors of SQUARE, squared and times F^2 unless there is but one F, added up without
- * any other factors in all lanes.  `from` and `near_zero` (see multiply_sines) are constants where
- * this is inlined.  Returns 0 if cancelled. */
-SPECIALISED int sum_square_steps(const nbh_plan *plan, const fast_view *view, const f_origin from,
-                                 const int near_zero, const volatile int32_t *cancel, lanes sum,
-                                 lanes smallest_product)
+/* The lattice factors of PROFILE_INTERFERENCE, squared and times F^2 unless there is but one F,
+ * added up without any other factors in all lanes.  `from` and `near_zero` (see multiply_sines) are
+ * constants where this is inlined.  Returns 0 if cancelled. */
+SPECIALISED int sum_interference_steps(const nbh_plan *plan, const fast_view *view,
+                                       const f_origin from, const int near_zero,
+                                       const volatile int32_t *cancel, lanes sum,
+                                       lanes smallest_product)
 {
     const nbh_plan_info *info = &plan->info;
     const f_table table = table_of(plan);
@@ -114,7 +134,7 @@ SPECIALISED int sum_square_steps(const nbh_plan *plan, const fast_view *view, co
             if (plan_is_cancelled(cancel, domain))
                 return 0;
             double scratch[9];
-            const double *cell = plan_cell(plan, 0, phi_step, domain, scratch);
+            const double *cell = orientation_cell(plan, 0, phi_step, domain, scratch);
             lanes h, k, l, h0, k0, l0, f, numerator, denominator;
             miller_indices(cell, view, h, k, l);
             if (from == ONE_F) {
@@ -150,35 +170,35 @@ static inline int stays_in_table(const nbh_plan *plan, const fast_view *view)
     return all_are_set(is_near);
 }
 
-/* sum_square_steps for the view's table. */
-static inline int sum_square(const nbh_plan *plan, const fast_view *view, int near_zero,
-                             const volatile int32_t *cancel, lanes sum, lanes smallest)
+/* sum_interference_steps for the view's table. */
+static inline int sum_interference(const nbh_plan *plan, const fast_view *view, int near_zero,
+                                   const volatile int32_t *cancel, lanes sum, lanes smallest)
 {
     if (plan->table.amplitude == NULL)
-        return near_zero ? sum_square_steps(plan, view, ONE_F, 1, cancel, sum, smallest)
-                         : sum_square_steps(plan, view, ONE_F, 0, cancel, sum, smallest);
+        return near_zero ? sum_interference_steps(plan, view, ONE_F, 1, cancel, sum, smallest)
+                         : sum_interference_steps(plan, view, ONE_F, 0, cancel, sum, smallest);
     if (near_zero)
-        return sum_square_steps(plan, view, TABLE, 1, cancel, sum, smallest);
+        return sum_interference_steps(plan, view, TABLE, 1, cancel, sum, smallest);
     return stays_in_table(plan, view)
-               ? sum_square_steps(plan, view, INSIDE_TABLE, 0, cancel, sum, smallest)
-               : sum_square_steps(plan, view, TABLE, 0, cancel, sum, smallest);
+               ? sum_interference_steps(plan, view, INSIDE_TABLE, 0, cancel, sum, smallest)
+               : sum_interference_steps(plan, view, TABLE, 0, cancel, sum, smallest);
 }
 
-/* SQUARE with nearest structure factors and with the factors of the view, which may not be those of
- * the whole sum.  Returns 0 if cancelled. */
-static inline int add_square(const nbh_plan *plan, const fast_view *view, int has_factors,
-                             const volatile int32_t *cancel, fast_sums *s)
+/* PROFILE_INTERFERENCE with nearest structure factors and with the factors of the view, which may
+ * not be those of the whole sum.  Returns 0 if cancelled. */
+static inline int add_interference(const nbh_plan *plan, const fast_view *view, int has_factors,
+                                   const volatile int32_t *cancel, fast_sums *s)
 {
     const double default_f = plan->table.default_f;
     const int has_one_f = plan->table.amplitude == NULL;
     if (has_one_f && default_f == 0.0)
         return 1;
     lanes sum, smallest, is_small;
-    if (!sum_square(plan, view, 0, cancel, sum, smallest))
+    if (!sum_interference(plan, view, 0, cancel, sum, smallest))
         return 0;
     EACH_LANE
         is_small[j] = smallest[j] < plan->smallest_product ? 1.0 : 0.0;
-    if (any_is_set(is_small) && !sum_square(plan, view, 1, cancel, sum, smallest))
+    if (any_is_set(is_small) && !sum_interference(plan, view, 1, cancel, sum, smallest))
         return 0;
     if (has_one_f)
         EACH_LANE
@@ -198,8 +218,8 @@ static inline int add_square(const nbh_plan *plan, const fast_view *view, int ha
 }
 
 /* Add one step's terms with the exact kernel's operations in its order. */
-SPECIALISED void add_terms(const nbh_plan *plan, const fast_view *view, const int shape, int of_sum,
-                           int no_water, const lanes f, const lattice_factors *latt,
+SPECIALISED void add_terms(const nbh_plan *plan, const fast_view *view, const shape_profile profile,
+                           int of_sum, int no_water, const lanes f, const lattice_factors *latt,
                            const lanes largest, fast_sums *s)
 {
     lanes term, error, use;
@@ -207,14 +227,14 @@ SPECIALISED void add_terms(const nbh_plan *plan, const fast_view *view, const in
         term[j] = f[j] * f[j] * latt->f[j] * latt->f[j] * view->factor[j];
         s->brightest_f[j] = larger(s->brightest_f[j], fabs(f[j]) * view->active[j]);
     }
-    if (shape == NBH_SHAPE_SQUARE || !no_water) {
+    if (!profile_tells_zeros(profile) || !no_water) {
         EACH_LANE
             use[j] = view->active[j];
     } else { /* where the lattice factor is 0 the exact kernel skips the step */
         EACH_LANE
             use[j] = view->active[j] * (1.0 - latt->is_zero[j]);
     }
-    if (shape == NBH_SHAPE_ROUND) {
+    if (profile_has_error(profile)) {
         EACH_LANE
             error[j] = f[j] * f[j] * latt->error[j] * (2.0 * fabs(latt->f[j]) + latt->error[j]) *
                        view->factor[j];
@@ -224,7 +244,7 @@ SPECIALISED void add_terms(const nbh_plan *plan, const fast_view *view, const in
         lanes sum, slack;
         EACH_LANE {
             sum[j] = s->intensity[j] + term[j];
-            slack[j] = s->slack[j] + (shape == NBH_SHAPE_ROUND ? error[j] : 0.0);
+            slack[j] = s->slack[j] + (profile_has_error(profile) ? error[j] : 0.0);
         }
         for (int n = 0; n < view->step_count; n++) {
             const double *factor = view->steps[n];
@@ -239,7 +259,7 @@ SPECIALISED void add_terms(const nbh_plan *plan, const fast_view *view, const in
                 largest[j];
             s->intensity[j] = use[j] != 0.0 ? sum[j] : s->intensity[j];
             s->slack[j] = use[j] != 0.0 ? slack[j] + lost : s->slack[j];
-            if (shape != NBH_SHAPE_SQUARE)
+            if (profile_tells_zeros(profile))
                 s->exact[j] += no_water ? latt->exact[j] : 0.0;
         }
         return;
@@ -248,30 +268,31 @@ SPECIALISED void add_terms(const nbh_plan *plan, const fast_view *view, const in
         const double *factor = view->steps[n];
         EACH_LANE
             term[j] *= factor[j];
-        if (shape == NBH_SHAPE_ROUND)
+        if (profile_has_error(profile))
             EACH_LANE
                 error[j] *= factor[j];
     }
     EACH_LANE {
         s->intensity[j] += use[j] != 0.0 ? term[j] : 0.0;
-        if (shape == NBH_SHAPE_ROUND)
+        if (profile_has_error(profile))
             s->slack[j] += use[j] != 0.0 ? error[j] : 0.0;
     }
 }
 
-/* In a pixel where the latch does not fall it can be outside only where the lattice factor is
- * exactly 0; where this kernel does not know that, the pixel is the exact kernel's. */
-SPECIALISED void leave_falls(const fast_view *view, const int shape, const lattice_factors *latt,
-                             const lanes falls, fast_sums *s)
+/* In a pixel in which interpolation is not switched off, a node can be outside of the table only
+ * where the lattice factor is exactly 0; where this kernel does not know that, the pixel is the
+ * exact kernel's. */
+SPECIALISED void check_nodes(const fast_view *view, const shape_profile profile,
+                             const lattice_factors *latt, const lanes leaves, fast_sums *s)
 {
     EACH_LANE {
-        const double is_zero = shape == NBH_SHAPE_SQUARE ? 0.0 : latt->is_zero[j];
+        const double is_zero = profile_tells_zeros(profile) ? latt->is_zero[j] : 0.0;
         s->exact[j] =
-            (falls[j] != 0.0) & (view->active[j] != 0.0) & (is_zero == 0.0) ? NAN : s->exact[j];
+            (leaves[j] != 0.0) & (view->active[j] != 0.0) & (is_zero == 0.0) ? NAN : s->exact[j];
     }
 }
 
-/* Instead of adding anything: `exact` becomes NaN where the interpolation latch may fall.  Returns
+/* Instead of adding anything: `exact` becomes NaN where interpolation may be switched off.  Returns
  * 0 if cancelled. */
 static inline int scan_steps(const nbh_plan *plan, const fast_view *view,
                              const volatile int32_t *cancel, fast_sums *s)
@@ -282,30 +303,55 @@ static inline int scan_steps(const nbh_plan *plan, const fast_view *view,
             if (plan_is_cancelled(cancel, domain))
                 return 0;
             double scratch[9];
-            const double *cell = plan_cell(plan, 0, phi_step, domain, scratch);
-            lanes h, k, l, falls;
+            const double *cell = orientation_cell(plan, 0, phi_step, domain, scratch);
+            lanes h, k, l, leaves;
             miller_indices(cell, view, h, k, l);
-            latch_falls(plan, h, k, l, falls);
-            if (!any_is_set(falls))
+            stencils_leave_table(plan, h, k, l, leaves);
+            if (!any_is_set(leaves))
                 continue;
             EACH_LANE
-                s->exact[j] = (falls[j] != 0.0) & (view->active[j] != 0.0) ? NAN : s->exact[j];
+                s->exact[j] = (leaves[j] != 0.0) & (view->active[j] != 0.0) ? NAN : s->exact[j];
         }
     }
     return 1;
 }
 
-/* Every shape, and what add_square does not do.  `shape` is a constant where this is inlined.
- * Returns 0 if cancelled. */
-SPECIALISED int add_any_steps(const nbh_plan *plan, const fast_view *view, const int shape,
-                              const volatile int32_t *cancel, fast_sums *s)
+/* The lattice factors at h, k, l.  Returns 0 if all of them are known to be exactly 0. */
+SPECIALISED int lattice_of(const nbh_plan *plan, const shape_profile profile, const lanes h,
+                           const lanes k, const lanes l, lattice_factors *latt)
+{
+    lanes r_sqr;
+    switch (profile) {
+    case PROFILE_INTERFERENCE:
+        lattice_interference(plan, h, k, l, latt);
+        return 1;
+    case PROFILE_SPHERE:
+        distance_sqr(&plan->shape, h, k, l, r_sqr);
+        lattice_sphere(&plan->shape, r_sqr, latt);
+        break;
+    case PROFILE_GAUSSIAN:
+        distance_sqr(&plan->shape, h, k, l, r_sqr);
+        lattice_gaussian(&plan->shape, r_sqr, latt);
+        break;
+    case PROFILE_TOP_HAT:
+        distance_sqr(&plan->shape, h, k, l, r_sqr);
+        lattice_top_hat(&plan->shape, r_sqr, latt);
+        break;
+    }
+    return !all_are_set(latt->is_zero);
+}
+
+/* Every shape, and what add_interference does not do.  `profile` is a constant where this is
+ * inlined.  Returns 0 if cancelled. */
+SPECIALISED int add_any_steps(const nbh_plan *plan, const fast_view *view,
+                              const shape_profile profile, const volatile int32_t *cancel,
+                              fast_sums *s)
 {
     const nbh_plan_info *info = &plan->info;
     const int of_sum = multiplies_sum(plan);
     const int no_water = plan->water_size_m == 0.0;
-    const int latches = view->interpolates && (plan->quirks & NBH_QUIRK_INTERPOLATION_LATCH) != 0;
-    const int by_reciprocal_cell =
-        plan->shape.shape == NBH_SHAPE_GAUSS || plan->shape.shape == NBH_SHAPE_TOPHAT;
+    const int can_switch_off =
+        view->interpolates && (plan->quirks & NBH_QUIRK_INTERPOLATION_LATCH) != 0;
     lanes largest;
     largest_factors(view, largest);
     lattice_factors latt;
@@ -316,44 +362,33 @@ SPECIALISED int add_any_steps(const nbh_plan *plan, const fast_view *view, const
             if (plan_is_cancelled(cancel, domain))
                 return 0;
             double scratch[9];
-            const double *cell = plan_cell(plan, 0, phi_step, domain, scratch);
-            lanes h, k, l, f, r_sqr;
+            const double *cell = orientation_cell(plan, 0, phi_step, domain, scratch);
+            lanes h, k, l, f;
             miller_indices(cell, view, h, k, l);
-            /* what is quick to know comes first: a step without light changes no sum */
-            const int f_first = shape != NBH_SHAPE_TOPHAT && !view->interpolates;
+            /* what is quick to know comes first: a step without F changes no sum */
+            const int f_first = !profile_is_exact(profile) && !view->interpolates;
             if (f_first) {
                 const int any_f = nearest_f(plan, h, k, l, f);
                 if (!any_f && !of_sum)
                     continue;
             }
-            if (shape == NBH_SHAPE_SQUARE) {
-                lattice_square(plan, h, k, l, &latt);
-            } else {
-                distance_sqr(&plan->shape, by_reciprocal_cell, h, k, l, r_sqr);
-                if (shape == NBH_SHAPE_ROUND)
-                    lattice_round(&plan->shape, r_sqr, &latt);
-                else if (shape == NBH_SHAPE_GAUSS)
-                    lattice_gauss(&plan->shape, r_sqr, &latt);
-                else
-                    lattice_tophat(&plan->shape, r_sqr, &latt);
-                if (all_are_set(latt.is_zero) && !(of_sum && !no_water))
-                    continue;
-            }
+            const int any_latt = lattice_of(plan, profile, h, k, l, &latt);
+            if (!any_latt && !(of_sum && !no_water))
+                continue;
             if (!f_first) {
-                lanes falls = {0};
-                const int any_f = view->interpolates ? interpolated_f(plan, h, k, l, falls, f)
+                lanes leaves = {0};
+                const int any_f = view->interpolates ? interpolated_f(plan, h, k, l, leaves, f)
                                                      : nearest_f(plan, h, k, l, f);
-                if (latches)
-                    leave_falls(view, shape, &latt, falls, s);
+                if (can_switch_off)
+                    check_nodes(view, profile, &latt, leaves, s);
                 if (!any_f && !of_sum)
                     continue;
             }
-            add_terms(plan, view, shape, of_sum, no_water, f, &latt, largest, s);
+            add_terms(plan, view, profile, of_sum, no_water, f, &latt, largest, s);
         }
     }
-    if (shape == NBH_SHAPE_SQUARE)
-        EACH_LANE
-            s->smallest_product[j] = latt.smallest_product[j];
+    EACH_LANE
+        s->smallest_product[j] = latt.smallest_product[j];
     return 1;
 }
 
@@ -365,21 +400,21 @@ static inline int add_steps(const nbh_plan *plan, const fast_view *view,
     const int of_sum = multiplies_sum(plan);
     const int has_factors = plan->polar_per_source || plan->use_source_weights ||
                             plan->capture_per_layer || view->step_count > 0;
-    int done;
-    switch (plan->shape.shape) {
-    case NBH_SHAPE_SQUARE:
-        done = of_sum || view->interpolates ? add_any_steps(plan, view, NBH_SHAPE_SQUARE, cancel, s)
-                                            : add_square(plan, view, has_factors, cancel, s);
+    int done = 0;
+    switch (plan->shape.profile) {
+    case PROFILE_INTERFERENCE:
+        done = of_sum || view->interpolates
+                   ? add_any_steps(plan, view, PROFILE_INTERFERENCE, cancel, s)
+                   : add_interference(plan, view, has_factors, cancel, s);
         break;
-    case NBH_SHAPE_ROUND:
-        done = add_any_steps(plan, view, NBH_SHAPE_ROUND, cancel, s);
+    case PROFILE_SPHERE:
+        done = add_any_steps(plan, view, PROFILE_SPHERE, cancel, s);
         break;
-    case NBH_SHAPE_GAUSS:
-    case NBH_SHAPE_GAUSS_HKL:
-        done = add_any_steps(plan, view, NBH_SHAPE_GAUSS, cancel, s);
+    case PROFILE_GAUSSIAN:
+        done = add_any_steps(plan, view, PROFILE_GAUSSIAN, cancel, s);
         break;
-    default:
-        done = add_any_steps(plan, view, NBH_SHAPE_TOPHAT, cancel, s);
+    case PROFILE_TOP_HAT:
+        done = add_any_steps(plan, view, PROFILE_TOP_HAT, cancel, s);
         break;
     }
     if (!done)

@@ -1,9 +1,10 @@
-/* fast_factors.h - structure factors of several pixels at a time (model 6.5, 6.7), the exact
+/* factors.h - structure factors of several pixels at a time (model 6.5, 6.7), the exact
  * kernel's to the last bit. */
 #ifndef NBH_FAST_FACTORS_H
 #define NBH_FAST_FACTORS_H
 
-#include "fast_lanes.h"
+#include "fast/lanes.h"
+#include "plan.h"
 
 /* The nearest reflections. */
 SPECIALISED void nearest_indices(const lanes h, const lanes k, const lanes l, lanes h0, lanes k0,
@@ -49,19 +50,19 @@ SPECIALISED int table_f(const f_table *t, const int are_inside, const lanes h0, 
     const double *first = t->first, *last = t->last;
     const double start = first[0] * t->h_stride + first[1] * t->k_stride + first[2];
     lanes inside;
-    double places[LANES]; /* on top of ROUNDING_MAGIC: whole numbers, exact, fused or not */
+    double indices[LANES]; /* on top of ROUNDING_MAGIC: whole numbers, exact, fused or not */
     EACH_LANE {
-        const double place =
+        const double index =
             MULTIPLY_ADD(h0[j], t->h_stride, MULTIPLY_ADD(k0[j], t->k_stride, l0[j]));
         const int in = are_inside || (is_between(h0[j], first[0], last[0]) &
                                       is_between(k0[j], first[1], last[1]) &
                                       is_between(l0[j], first[2], last[2]));
         inside[j] = in ? 1.0 : 0.0;
-        places[j] = in ? place + (ROUNDING_MAGIC - start) : ROUNDING_MAGIC;
+        indices[j] = in ? index + (ROUNDING_MAGIC - start) : ROUNDING_MAGIC;
     }
-    /* one by one: the compiler would only take a vector of places apart again */
+    /* one by one: the compiler would only take a vector of indices apart again */
     uint64_t bits[LANES];
-    memcpy(bits, places, sizeof bits);
+    memcpy(bits, indices, sizeof bits);
     const volatile uint64_t *one = bits;
     uint64_t all = 0;
     EACH_LANE {
@@ -93,9 +94,10 @@ static inline int nearest_f(const nbh_plan *plan, const lanes h, const lanes k, 
     return table_f(&table, 0, h0, k0, l0, f);
 }
 
-/* Where the interpolation latch falls (model 6.5), or an index is NaN: 1, else 0. */
-static inline void latch_falls(const nbh_plan *plan, const lanes h, const lanes k, const lanes l,
-                               lanes falls)
+/* Where a node for an interpolation is not in the table (model 6.5), or an index is NaN: 1, else
+ * 0. */
+static inline void stencils_leave_table(const nbh_plan *plan, const lanes h, const lanes k,
+                                        const lanes l, lanes leaves)
 {
     const nbh_structure_factors *t = &plan->table;
     const double h_min = t->h_min, k_min = t->k_min, l_min = t->l_min;
@@ -104,7 +106,7 @@ static inline void latch_falls(const nbh_plan *plan, const lanes h, const lanes 
         const int inside = (h[j] - h_min + 3 <= h_range) & (h[j] - 2 >= h_min) &
                            (k[j] - k_min + 3 <= k_range) & (k[j] - 2 >= k_min) &
                            (l[j] - l_min + 3 <= l_range) & (l[j] - 2 >= l_min);
-        falls[j] = inside ? 0.0 : 1.0;
+        leaves[j] = inside ? 0.0 : 1.0;
     }
 }
 
@@ -132,9 +134,9 @@ static inline void cubic(lanes products[4], lanes y[4], lanes out)
     }
 }
 
-/* Interpolated structure factors where the latch does not fall; that is at least one lane. */
+/* Interpolated structure factors where all nodes are in the table; that is at least one lane. */
 static inline void tricubic_f(const nbh_plan *plan, const lanes h, const lanes k, const lanes l,
-                              const lanes falls, lanes f)
+                              const lanes leaves, lanes f)
 {
     const nbh_structure_factors *t = &plan->table;
     const double h_min = t->h_min, k_min = t->k_min, l_min = t->l_min;
@@ -146,10 +148,10 @@ static inline void tricubic_f(const nbh_plan *plan, const lanes h, const lanes k
         h_floor[j] = floor_index(h[j]);
         k_floor[j] = floor_index(k[j]);
         l_floor[j] = floor_index(l[j]);
-        const double place =
+        const double first =
             ((h_floor[j] - 1.0 - h_min) * k_count + (k_floor[j] - 1.0 - k_min)) * l_count +
             (l_floor[j] - 1.0 - l_min);
-        index[j] = (int32_t)(falls[j] != 0.0 ? 0.0 : place);
+        index[j] = (int32_t)(leaves[j] != 0.0 ? 0.0 : first);
     }
     node_products(h, h_floor, h_products);
     node_products(k, k_floor, k_products);
@@ -175,22 +177,22 @@ static inline void tricubic_f(const nbh_plan *plan, const lanes h, const lanes k
     cubic(h_products, planes, f);
 }
 
-/* Structure factors, interpolated where the latch does not fall.  Returns 0 if all of them are
+/* Structure factors, interpolated where all nodes are in the table.  Returns 0 if all of them are
  * 0. */
 static inline int interpolated_f(const nbh_plan *plan, const lanes h, const lanes k, const lanes l,
-                                 lanes falls, lanes f)
+                                 lanes leaves, lanes f)
 {
-    latch_falls(plan, h, k, l, falls);
-    if (all_are_set(falls))
+    stencils_leave_table(plan, h, k, l, leaves);
+    if (all_are_set(leaves))
         return nearest_f(plan, h, k, l, f);
-    if (!any_is_set(falls)) {
-        tricubic_f(plan, h, k, l, falls, f);
+    if (!any_is_set(leaves)) {
+        tricubic_f(plan, h, k, l, leaves, f);
     } else {
         lanes inside;
         nearest_f(plan, h, k, l, f);
-        tricubic_f(plan, h, k, l, falls, inside);
+        tricubic_f(plan, h, k, l, leaves, inside);
         EACH_LANE
-            f[j] = falls[j] != 0.0 ? f[j] : inside[j];
+            f[j] = leaves[j] != 0.0 ? f[j] : inside[j];
     }
     return any_is_set(f);
 }

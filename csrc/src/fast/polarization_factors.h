@@ -1,15 +1,15 @@
-/* fast_polarization.h - the Kahn polarization factor of several pixels at a time (model 6.6).
+/* polarization_factors.h - the Kahn polarization factor of several pixels at a time (model 6.6).
  *
  * cos(2 atan2(y, x)) sin^2(2 theta) is x^2 - y^2, off by a bounded absolute error; factors that are
  * not far above it become NaN, for the exact kernel to do.  See docs/accuracy.md. */
-#ifndef NBH_FAST_POLARIZATION_H
-#define NBH_FAST_POLARIZATION_H
+#ifndef NBH_FAST_POLARIZATION_FACTORS_H
+#define NBH_FAST_POLARIZATION_FACTORS_H
 
 #include <math.h>
 
-#include "fast_lanes.h"
+#include "fast/lanes.h"
 #include "polarization.h"
-#include "vec3.h"
+#include "sources.h"
 
 #define POLARIZATION_ERROR 4e-13 /* relative, of quick_polarization */
 

@@ -1,0 +1,28 @@
+/* orientations.h - the cell at every phi step and in every mosaic domain (model 5.3, 6.4). */
+#ifndef NBH_ORIENTATIONS_H
+#define NBH_ORIENTATIONS_H
+
+#include "plan.h"
+#include "vec3.h"
+
+/* a, b, c (9 doubles) of a phi step and mosaic domain; scratch is used where no table is kept. */
+static inline const double *orientation_cell(const nbh_plan *plan, int first_loop, int32_t phi_step,
+                                             int32_t domain, double scratch[9])
+{
+    if (plan->cells != NULL && !first_loop)
+        return plan->cells + 9 * ((int64_t)phi_step * plan->info.mosaic_domains + domain);
+    const double *phi_cells =
+        first_loop && plan->first_phi_cells != NULL ? plan->first_phi_cells : plan->phi_cells;
+    const double *cell = phi_cells + 9 * (int64_t)phi_step;
+    if (!(plan->info.mosaic_spread_rad > 0.0))
+        return cell;
+    for (int i = 0; i < 9; i += 3)
+        vec3_rotate_matrix(cell + i, plan->mosaic + 9 * (int64_t)domain, scratch + i);
+    return scratch;
+}
+
+/* Makes the tables of a plan whose info and random generator are ready; draws the mosaic domains
+ * from plan->random (model 7.4: after the random missetting). */
+nbh_status orientations_make(int32_t mosaic_seed, nbh_plan *plan, nbh_error *error);
+
+#endif
