@@ -345,6 +345,7 @@ def test_more_than_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("nanobragg_hybrid.base.host.physical_memory_bytes", lambda: 2**36)
+    monkeypatch.setattr("nanobragg_hybrid.base.host.memory_limit_bytes", lambda: None)
     message = refusal(words.split(), folder, capsys)
     assert part in message
     assert message.startswith("need ")

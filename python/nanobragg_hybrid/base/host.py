@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Final
 
-from nanobragg_hybrid.base.control_groups import cpu_quota_cores
+from nanobragg_hybrid.base.control_groups import cpu_quota_cores, memory_limit_bytes
 from nanobragg_hybrid.base.errors import ResourceError
 
 MOST_THREADS: Final = 1024
@@ -33,24 +33,38 @@ def default_threads() -> int:
 
 
 def available_memory_bytes() -> tuple[int | None, str]:
-    """The most bytes this process can have, and what says so.
+    """The most bytes this process can have, and what says so: None where nothing does.
 
-    That is the physical memory of this computer (None where the system does not say), or the limit
-    of the process's address space (``ulimit -v``) if that is less.
+    That is the smallest of the physical memory of this computer, the limits of the process's
+    address space (``ulimit -v``) and data (``ulimit -d``), and, on Linux, the limits of its control
+    groups (containers).
     """
-    physical, limit = physical_memory_bytes(), _address_space_bytes()
-    if limit is None or (physical is not None and physical <= limit):
-        return physical, "this computer has"
-    return limit, "this process is limited (ulimit -v) to"
+    address_space, data = _process_limits_bytes()
+    limits = (
+        (physical_memory_bytes(), "this computer has"),
+        (address_space, "this process is limited (ulimit -v) to"),
+        (data, "this process is limited (ulimit -d) to"),
+        (memory_limit_bytes(), "this container is limited to"),
+    )
+    smallest = limits[0]
+    for limit in limits[1:]:
+        if limit[0] is not None and (smallest[0] is None or limit[0] < smallest[0]):
+            smallest = limit
+    return smallest
 
 
-def _address_space_bytes() -> int | None:
+def _process_limits_bytes() -> tuple[int | None, int | None]:
+    """The limits of address space and data; None where there is none."""
     try:
         import resource
     except ImportError:  # not a POSIX system
-        return None
-    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-    return None if limit == resource.RLIM_INFINITY else limit
+        return None, None
+
+    def limit(which: int) -> int | None:
+        soft = resource.getrlimit(which)[0]
+        return None if soft == resource.RLIM_INFINITY else soft
+
+    return limit(resource.RLIMIT_AS), limit(resource.RLIMIT_DATA)
 
 
 def physical_memory_bytes() -> int | None:
