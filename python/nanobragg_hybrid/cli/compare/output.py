@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from nanobragg_hybrid._version import __version__
 from nanobragg_hybrid.base.errors import FileAccessError
 from nanobragg_hybrid.cli.compare.sides import Side, SideRun
-from nanobragg_hybrid.cli.umbrella.pictures import grey, white_point
 from nanobragg_hybrid.compare.comparison import Comparison
 from nanobragg_hybrid.compare.images import Image, difference_picture, reduced
+from nanobragg_hybrid.compare.pictures import grey, white_point
 from nanobragg_hybrid.compare.report import number_text
 from nanobragg_hybrid.formats.png import write_png
 from nanobragg_hybrid.formats.text import write_text

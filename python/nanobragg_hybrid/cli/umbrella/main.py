@@ -227,7 +227,7 @@ def demo_experiment() -> Experiment:
 
 
 def _demo(out: Path, backend: str, quirks: Quirks) -> None:
-    from nanobragg_hybrid.cli.umbrella.pictures import grey
+    from nanobragg_hybrid.compare.pictures import grey
     from nanobragg_hybrid.formats.hkl import read_hkl
     from nanobragg_hybrid.formats.png import write_png
     from nanobragg_hybrid.run.simulate import simulate
