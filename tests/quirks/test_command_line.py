@@ -1,4 +1,4 @@
-"""Quirks of the command line: 012, 013, 014, 016 and 017, by what the words come to mean."""
+"""Quirks of the command line: 012, 013, 014, 016 and 017, by what the arguments come to mean."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_last_named_convention_stays() -> None:
     assert vectors(got)[2:] == vectors(adxv)[2:]
 
 
-def test_on_the_last_word_counts() -> None:
+def test_on_the_last_argument_counts() -> None:
     on = nb.Quirks()
     dropped = geometry("-fdet_vector 0 1 0 -xds", on)
     assert vectors(dropped) == vectors(geometry("-xds", on))
@@ -174,7 +174,7 @@ def test_the_centre_given_last_counts(args: str, given: dict[str, float]) -> Non
     detector = command.experiment.detector
     found = {name: getattr(detector, name) for name in names if getattr(detector, name) is not None}
     assert found == given
-    forgotten = len({word for word in args.split() if word[:2] in ("-X", "-Y", "-O")}) - len(given)
+    forgotten = len({name for name in args.split() if name[:2] in ("-X", "-Y", "-O")}) - len(given)
     assert len(command.warnings) == forgotten
     if forgotten:
         assert "is not used: detector." in command.warnings[0]

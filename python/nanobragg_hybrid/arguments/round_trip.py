@@ -69,7 +69,7 @@ def check_round_trip(
     except CommandLineError:
         _blame_a_field(experiment, said, written)
         raise
-    respelled = _respellings(experiment)
+    respelled = _respellings(experiment, back)
     for part in dataclasses.fields(experiment):
         config, config_back = getattr(experiment, part.name), getattr(back, part.name)
         if config == config_back:
@@ -81,14 +81,14 @@ def check_round_trip(
                 raise _lost(experiment, path, f"they give {reprlib.repr(value_back)}")
 
 
-def _respellings(experiment: Experiment) -> dict[str, tuple[object, ...]]:
+def _respellings(experiment: Experiment, back: Experiment) -> dict[str, tuple[object, ...]]:
     """Field -> what it may come back as, for the fields that mean the same in another spelling."""
     crystal, detector = experiment.crystal, experiment.detector
     respelled: dict[str, tuple[object, ...]] = {}
     if detector.pivot is None:
         respelled["detector.pivot"] = (None, effective_pivot(experiment))
-    if detector.convention == "custom":
-        respelled["detector.convention"] = ("mosflm",)  # and a vector
+    if detector.convention == "custom" and has_vector(back):
+        respelled["detector.convention"] = ("mosflm",)
         if not has_vector(experiment):
             respelled["detector.fast_axis"] = (CUSTOM_FAST_AXIS,)
     if crystal.cell_angstrom is None:
