@@ -80,7 +80,7 @@ def test_last_named_convention_stays() -> None:
     assert vectors(got)[2:] == vectors(adxv)[2:]
 
 
-def test_on_the_last_argument_counts() -> None:
+def test_on_the_last_word_counts() -> None:
     on = nb.Quirks()
     dropped = geometry("-fdet_vector 0 1 0 -xds", on)
     assert vectors(dropped) == vectors(geometry("-xds", on))
