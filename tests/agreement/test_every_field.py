@@ -24,7 +24,7 @@ from nanobragg_hybrid.model.validate import Choice, Flag, Optional
 ENGINES: dict[str, dict[str, Any]] = {
     "exact": {"backend": nb.CEngine(kernel="exact"), "unrounded": True},
     "fast": {},
-    "torch": {"backend": "torch", "dtype": "float64", "unrounded": True},
+    "torch": {"backend": "torch", "unrounded": True},
 }
 """The kernel that defines the image, its faster twin, and PyTorch; how to ask for them."""
 
