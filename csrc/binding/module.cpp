@@ -10,7 +10,8 @@
 
 PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used())
 {
-    m.doc() = "Private binding of libnbh; nanobragg_hybrid.engines.c and base.native are its only users.";
+    m.doc() =
+        "Private binding of libnbh; nanobragg_hybrid.engines.c and base.native are its only users.";
     register_errors(m);
     register_arrays(m);
     register_build(m);

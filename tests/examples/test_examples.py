@@ -65,6 +65,16 @@ def test_python_listing_of_getting_started(tmp_path: Path) -> None:
     assert int(lines[2]) >= 1
 
 
+def test_prepare_listing_of_getting_started(tmp_path: Path) -> None:
+    code = _listing("getting_started.md", "prepare-example")
+    plan, memory, indices = _run([sys.executable, "-c", code], tmp_path).splitlines()
+    oversample, _, corner = plan.partition(" ")
+    assert int(oversample) >= 1
+    assert len(corner.split(",")) == 3
+    assert "image of 64 x 64 pixels" in memory
+    assert len(indices.split(",")) == 3
+
+
 def test_c_listing_links_against_the_library(tmp_path: Path) -> None:
     compiler = shutil.which("cc")
     if compiler is None:
