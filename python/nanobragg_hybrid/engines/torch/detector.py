@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from nanobragg_hybrid.base.units import deg_to_rad, mm_to_m
 from nanobragg_hybrid.engines.torch.inputs import Inputs
 from nanobragg_hybrid.engines.torch.placement import (
     BEAM_CENTRE,
@@ -15,7 +16,7 @@ from nanobragg_hybrid.engines.torch.placement import (
     Placement,
     normal_is_recomputed,
 )
-from nanobragg_hybrid.engines.torch.scalars import SMALLEST_NORMAL, Scalar, magnitude_of, radians
+from nanobragg_hybrid.engines.torch.scalars import SMALLEST_NORMAL, Scalar, magnitude_of
 from nanobragg_hybrid.engines.torch.vectors import (
     Vector,
     cross,
@@ -95,8 +96,8 @@ def detector_geometry(inputs: Inputs) -> DetectorGeometry:
     twotheta_axis = _direction(inputs, "detector.twotheta_axis", frame.twotheta)
 
     rx, ry, rz = inputs.vector("detector.rotation_deg")
-    rotation = (radians(rx), radians(ry), radians(rz))
-    twotheta = radians(inputs.number("detector.twotheta_deg"))
+    rotation = (deg_to_rad(rx), deg_to_rad(ry), deg_to_rad(rz))
+    twotheta = deg_to_rad(inputs.number("detector.twotheta_deg"))
 
     def turned(v: Vector) -> Vector:
         return rot_axis(rot_xyz(v, rotation), twotheta_axis, twotheta)
@@ -104,9 +105,9 @@ def detector_geometry(inputs: Inputs) -> DetectorGeometry:
     ratio = _not_zero(dot(beam, rot_xyz(normal, rotation)))
     close_mm = inputs.optional("detector.close_distance_mm")
     if close_mm is None:
-        close = magnitude_of(ratio * (inputs.number("detector.distance_mm") / 1000.0))
+        close = magnitude_of(ratio * mm_to_m(inputs.number("detector.distance_mm")))
     else:
-        close = close_mm / 1000.0
+        close = mm_to_m(close_mm)
     asked_close, distance = close, close / ratio
 
     is_near, is_sample = placement.point == "near", placement.pivot == "sample"
@@ -167,13 +168,13 @@ def _not_zero(ratio: Scalar) -> Scalar:
 def _sizes(inputs: Inputs) -> tuple[Scalar, Scalar, Scalar]:
     """Pixel, and the detector's size along fast and slow; a given count decides (model 2)."""
     detector = inputs.experiment.detector
-    pixel = inputs.number("detector.pixel_size_mm") / 1000.0
+    pixel = mm_to_m(inputs.number("detector.pixel_size_mm"))
     sizes = []
     for count, size_mm in (
         (detector.n_fast, detector.size_fast_mm),
         (detector.n_slow, detector.size_slow_mm),
     ):
-        sizes.append(size_mm / 1000.0 if count is None else pixel * count)
+        sizes.append(mm_to_m(size_mm) if count is None else pixel * count)
     return pixel, sizes[0], sizes[1]
 
 
@@ -188,8 +189,8 @@ def _near_point(
     if org_y is not None:
         slow = (org_y - 0.5) * pixel
     x_mm, y_mm = (inputs.optional(path) for path in NEAR_POINT)
-    x = fast if x_mm is None else x_mm / 1000.0
-    y = slow if y_mm is None else y_mm / 1000.0
+    x = fast if x_mm is None else mm_to_m(x_mm)
+    y = slow if y_mm is None else mm_to_m(y_mm)
     return fast, slow, x, y
 
 
@@ -210,7 +211,7 @@ def _beam_centre(
     else:
         x, y = close_x, close_y
     x_mm, y_mm = (inputs.optional(path) for path in BEAM_CENTRE)
-    return x if x_mm is None else x_mm / 1000.0, y if y_mm is None else y_mm / 1000.0
+    return x if x_mm is None else mm_to_m(x_mm), y if y_mm is None else mm_to_m(y_mm)
 
 
 def _beam_on_detector(

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from nanobragg_hybrid.base.units import RTD
+from nanobragg_hybrid.base.units import (
+    angstrom_to_m,
+    m_to_mm,
+    per_m_to_attenuation_depth_um,
+    rad_to_deg,
+)
 from nanobragg_hybrid.engines.torch.detector import ORIGIN
 from nanobragg_hybrid.engines.torch.lattice import ROTATION_MATRIX, ROTATION_VECTOR
 from nanobragg_hybrid.engines.torch.quantities import DEFAULT_F, GRID
@@ -34,7 +39,7 @@ def _positions(setup: Setup) -> list[list[float]]:
 
 
 def _wavelengths(setup: Setup) -> list[float]:
-    default = setup.experiment.beam.wavelength_angstrom / 1.0e10
+    default = angstrom_to_m(setup.experiment.beam.wavelength_angstrom)
     return [
         default if source.wavelength_m is None else source.wavelength_m
         for source in setup.experiment.beam.sources or ()
@@ -44,7 +49,7 @@ def _wavelengths(setup: Setup) -> list[float]:
 def _misset(setup: Setup) -> tuple[float, ...]:
     crystal = setup.experiment.crystal
     if crystal.misset_random:
-        return tuple(as_float(angle) * RTD for angle in setup.misset)
+        return tuple(rad_to_deg(as_float(angle)) for angle in setup.misset)
     return crystal.misset_deg
 
 
@@ -63,16 +68,18 @@ _CHOSEN: Final[dict[str, Callable[[Setup], Any]]] = {
 
 # Values that the set-up chooses where the configuration leaves them open.
 _LEFT_OPEN: Final[dict[str, Callable[[Setup], float]]] = {
-    "detector.close_distance_mm": lambda setup: 1000.0 * as_float(setup.geometry.asked_close),
-    "detector.beam_x_mm": lambda setup: 1000.0 * as_float(setup.geometry.beam_x),
-    "detector.beam_y_mm": lambda setup: 1000.0 * as_float(setup.geometry.beam_y),
-    "detector.close_x_mm": lambda setup: 1000.0 * as_float(setup.geometry.close_fast),
-    "detector.close_y_mm": lambda setup: 1000.0 * as_float(setup.geometry.close_slow),
+    "detector.close_distance_mm": lambda setup: m_to_mm(as_float(setup.geometry.asked_close)),
+    "detector.beam_x_mm": lambda setup: m_to_mm(as_float(setup.geometry.beam_x)),
+    "detector.beam_y_mm": lambda setup: m_to_mm(as_float(setup.geometry.beam_y)),
+    "detector.close_x_mm": lambda setup: m_to_mm(as_float(setup.geometry.close_fast)),
+    "detector.close_y_mm": lambda setup: m_to_mm(as_float(setup.geometry.close_slow)),
     "detector.org_x_px": lambda setup: (
         as_float(setup.geometry.close_fast) / as_float(setup.geometry.pixel) + 0.5
     ),
     "detector.org_y_px": lambda setup: (
         as_float(setup.geometry.close_slow) / as_float(setup.geometry.pixel) + 0.5
     ),
-    "detector.sensor_attenuation_depth_um": lambda setup: 1e6 / setup.sampling.attenuation_per_m,
+    "detector.sensor_attenuation_depth_um": lambda setup: per_m_to_attenuation_depth_um(
+        setup.sampling.attenuation_per_m
+    ),
 }

@@ -10,6 +10,7 @@ from nanobragg_hybrid.base.constants import (
     WATER_F,
     WATER_MOLECULAR_WEIGHT,
 )
+from nanobragg_hybrid.base.units import attenuation_depth_um_to_per_m, um_to_m, water_um_to_m
 from nanobragg_hybrid.engines.torch.detector import detector_geometry
 from nanobragg_hybrid.engines.torch.inputs import Inputs
 from nanobragg_hybrid.engines.torch.lattice import lattice, misset_angles
@@ -21,6 +22,8 @@ from nanobragg_hybrid.engines.torch.setup import Setup, fluence, wavelength_m
 from nanobragg_hybrid.engines.torch.sources import sources
 from nanobragg_hybrid.engines.torch.structure_factors import Table
 from nanobragg_hybrid.engines.torch.tables import Tables
+
+_WATER_G_PER_M3: Final = 1e6
 
 GRID: Final = "structure_factors.grid"
 DEFAULT_F: Final = "structure_factors.default_f"
@@ -82,12 +85,13 @@ def _sensor(setup: Setup, inputs: Inputs) -> tuple[Scalar, Scalar]:
     layer_step: Scalar = layers.step
     attenuation: Scalar = setup.sampling.attenuation_per_m
     if inputs.is_live("detector.sensor_thickness_um") and layers.range_given:
-        thickness = inputs.number("detector.sensor_thickness_um") * 1e-6
+        thickness = um_to_m(inputs.number("detector.sensor_thickness_um"))
         layer_step = layers.step_of(thickness)
         if not setup.sampling.attenuation_given:
             attenuation = 1.0 / thickness
     if inputs.is_live("detector.sensor_attenuation_depth_um"):
-        attenuation = 1.0 / (inputs.number("detector.sensor_attenuation_depth_um") * 1e-6)
+        depth_um = inputs.number("detector.sensor_attenuation_depth_um")
+        attenuation = attenuation_depth_um_to_per_m(depth_um)
     return layer_step, attenuation
 
 
@@ -98,7 +102,7 @@ def water_background(setup: Setup, inputs: Inputs, photons: Scalar) -> Scalar:
     """
     if not setup.quirks.water_background:
         return 0.0
-    w = inputs.number("crystal.water_um") / 1e6
+    w = water_um_to_m(inputs.number("crystal.water_um"))
     return (
         WATER_F
         * WATER_F
@@ -107,7 +111,7 @@ def water_background(setup: Setup, inputs: Inputs, photons: Scalar) -> Scalar:
         * w
         * w
         * w
-        * 1e6
+        * _WATER_G_PER_M3
         * AVOGADRO_PER_MOL
         / WATER_MOLECULAR_WEIGHT
     )
@@ -115,8 +119,10 @@ def water_background(setup: Setup, inputs: Inputs, photons: Scalar) -> Scalar:
 
 def _water(inputs: Inputs) -> Scalar:
     """F^2 of all molecules of the water (model 6, without r_e^2 and fluence), electrons^2."""
-    w = inputs.number("crystal.water_um") / 1e6
-    return WATER_F * WATER_F * w * w * w * 1e6 * AVOGADRO_PER_MOL / WATER_MOLECULAR_WEIGHT
+    w = water_um_to_m(inputs.number("crystal.water_um"))
+    return (
+        WATER_F * WATER_F * w * w * w * _WATER_G_PER_M3 * AVOGADRO_PER_MOL / WATER_MOLECULAR_WEIGHT
+    )
 
 
 def _table(inputs: Inputs, tables: Tables) -> tuple[Table | None, Scalar]:

@@ -6,11 +6,12 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+from nanobragg_hybrid.base.units import deg_to_rad, m_to_mm
 from nanobragg_hybrid.engines.torch.inputs import Inputs
 from nanobragg_hybrid.engines.torch.pixels import region_of_interest
 from nanobragg_hybrid.engines.torch.placement import normal_is_recomputed
 from nanobragg_hybrid.engines.torch.quantities import water_background
-from nanobragg_hybrid.engines.torch.scalars import Scalar, as_float, radians
+from nanobragg_hybrid.engines.torch.scalars import Scalar, as_float
 from nanobragg_hybrid.engines.torch.setup import Setup, fluence, wavelength_m
 from nanobragg_hybrid.engines.torch.vectors import Vector, dot, mag
 from nanobragg_hybrid.model.conventions import CONVENTION_NUMBERS, PIVOT_NUMBERS
@@ -55,9 +56,9 @@ def plan_info(setup: Setup) -> dict[str, Any]:
         "org_y_px": geometry.close_slow / pixel + 0.5,
         "dials_origin_mm": _floats(
             (
-                1000.0 * dot(geometry.pix0, (0.0, 0.0, 1.0)),
-                1000.0 * dot(geometry.pix0, (0.0, 1.0, 0.0)),
-                1000.0 * dot(geometry.pix0, (-1.0, 0.0, 0.0)),
+                m_to_mm(dot(geometry.pix0, (0.0, 0.0, 1.0))),
+                m_to_mm(dot(geometry.pix0, (0.0, 1.0, 0.0))),
+                m_to_mm(dot(geometry.pix0, (-1.0, 0.0, 0.0))),
             )
         ),
         "pixel_size_m": pixel,
@@ -101,7 +102,7 @@ def plan_info(setup: Setup) -> dict[str, Any]:
         "divergence_v_step_rad": sampling.divergence_v.step,
         "dispersion_fraction": sampling.dispersion.range,
         "dispersion_step": sampling.dispersion.step,
-        "phi_rad": radians(experiment.goniometer.phi_deg),
+        "phi_rad": deg_to_rad(experiment.goniometer.phi_deg),
         "osc_rad": sampling.phi.range,
         "phi_step_rad": sampling.phi.step,
         "mosaic_spread_rad": sampling.mosaic_spread_rad,

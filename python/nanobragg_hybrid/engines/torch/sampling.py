@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from nanobragg_hybrid.base.units import (
-    RTD,
     attenuation_depth_um_to_per_m,
     deg_to_rad,
     mrad_to_rad,
@@ -65,7 +64,7 @@ def phi_steps(count: int | None, span: float, step: float) -> Steps:
     count = max(count, 1)
     if span < 0.0:
         if step <= 0.0:
-            return Steps(count, 1.0 / RTD, 1.0 / RTD / count, "range/count")
+            return Steps(count, deg_to_rad(1.0), deg_to_rad(1.0) / count, "range/count")
         return Steps(2, step, step)
     if step < 0.0:
         return Steps(count, span, span / count, "range/count", True)
@@ -87,7 +86,7 @@ def layer_steps(count: int | None, thickness: float, *, overshoots: bool) -> Ste
             return NONE
         return _reset(Steps(2, thickness, thickness / 2, "range/count", True))
     if thickness < 0.0:
-        return _reset(Steps(count, 0.5e-6, 0.5e-6 / count, "range/count"))
+        return _reset(Steps(count, um_to_m(0.5), um_to_m(0.5) / count, "range/count"))
     if not overshoots:
         count = max(count, 1)
         return _reset(Steps(count, thickness, thickness / count, "range/count", True))

@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nanobragg_hybrid.base.units import RTD
 from nanobragg_hybrid.engines.torch.autograd import applied
 
 Scalar = float | Tensor
@@ -92,11 +91,6 @@ def quotient(x: Scalar, y: Scalar) -> Scalar:
     if x == 0.0 or math.isnan(x):
         return math.nan
     return math.copysign(math.inf, x) * math.copysign(1.0, y)
-
-
-def radians(angle_deg: Scalar) -> Scalar:
-    """Degrees to radians (model 2)."""
-    return angle_deg / RTD
 
 
 def as_float(x: Scalar) -> float:

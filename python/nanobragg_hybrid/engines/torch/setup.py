@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nanobragg_hybrid.base.constants import INT32_MAX
 from nanobragg_hybrid.base.errors import ConfigError, Description
-from nanobragg_hybrid.base.units import dmin_angstrom_to_m
+from nanobragg_hybrid.base.units import angstrom_to_m, deg_to_rad, dmin_angstrom_to_m, mm_to_m
 from nanobragg_hybrid.engines.torch.detector import DetectorGeometry, detector_geometry
 from nanobragg_hybrid.engines.torch.inputs import Inputs
 from nanobragg_hybrid.engines.torch.lattice import (
@@ -28,7 +28,7 @@ from nanobragg_hybrid.engines.torch.random_rotations import (
     random_rotations,
 )
 from nanobragg_hybrid.engines.torch.sampling import Sampling, sampling_of
-from nanobragg_hybrid.engines.torch.scalars import Scalar, as_float, quotient, radians
+from nanobragg_hybrid.engines.torch.scalars import Scalar, as_float, quotient
 from nanobragg_hybrid.engines.torch.scene import Choices
 from nanobragg_hybrid.engines.torch.source_grid import SourceGrid, source_count, source_grid
 from nanobragg_hybrid.engines.torch.vectors import Vector
@@ -136,7 +136,7 @@ def _require_something(inputs: Inputs, sampling: Sampling) -> None:
 
 def wavelength_m(inputs: Inputs) -> Scalar:
     """lambda0, metres."""
-    return inputs.number("beam.wavelength_angstrom") / 1.0e10
+    return angstrom_to_m(inputs.number("beam.wavelength_angstrom"))
 
 
 def fluence_follows_flux(experiment: Experiment) -> bool:
@@ -150,7 +150,7 @@ def fluence(inputs: Inputs) -> Scalar:
     beam = inputs.experiment.beam
     if not fluence_follows_flux(inputs.experiment):
         return inputs.number("beam.fluence_photons_per_m2")
-    size = beam.beam_size_mm / 1000.0
+    size = mm_to_m(beam.beam_size_mm)
     return quotient(quotient(beam.flux_photons_per_s * beam.exposure_s, size), size)
 
 
@@ -234,7 +234,7 @@ def _phi_places(
     places = np.arange(sampling.phi.count, dtype=np.float64)
     if sampling.phi.range > 0.0 and not quirks.phi_left_edge:
         places += 0.5
-    angles = as_float(radians(experiment.goniometer.phi_deg)) + sampling.phi.step * places
+    angles = as_float(deg_to_rad(experiment.goniometer.phi_deg)) + sampling.phi.step * places
     turns = np.flatnonzero(angles != 0.0)
     if not quirks.phi_carryover or len(turns) in (0, len(angles)):
         return places, False, angles
