@@ -11,6 +11,6 @@ if importlib.util.find_spec("torch") is None:
     raise BackendError(PYTORCH_IS_MISSING)
 
 from nanobragg_hybrid.engines.torch.model import ForwardModel
-from nanobragg_hybrid.engines.torch.paths import Path
+from nanobragg_hybrid.engines.torch.parameters import Parameter
 
-__all__ = ["ForwardModel", "Path"]
+__all__ = ["ForwardModel", "Parameter"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, assert_never
 
 from nanobragg_hybrid.base.units import deg_to_rad, mm_to_m
 from nanobragg_hybrid.engines.torch.inputs import Inputs
@@ -14,6 +14,8 @@ from nanobragg_hybrid.engines.torch.placement import (
     XDS_ORIGIN,
     Axes,
     Placement,
+    Point,
+    is_named,
     normal_is_recomputed,
 )
 from nanobragg_hybrid.engines.torch.scalars import SMALLEST_NORMAL, Scalar, magnitude_of
@@ -82,7 +84,7 @@ def detector_geometry(inputs: Inputs) -> DetectorGeometry:
     beam_fast, beam_slow = _beam_on_detector(convention, pixel, size_slow, beam_x, beam_y)
     if not inputs.quirks.near_point_ignored:
         close_fast, close_slow = close_x, close_y
-    elif convention == "custom":
+    elif not is_named(convention):
         close_fast, close_slow = beam_x, beam_y
 
     frame = FRAMES[convention]
@@ -110,17 +112,23 @@ def detector_geometry(inputs: Inputs) -> DetectorGeometry:
         close = mm_to_m(close_mm)
     asked_close, distance = close, close / ratio
 
-    is_near, is_sample = placement.point == "near", placement.pivot == "sample"
-    if is_sample and is_near:
-        pix0 = turned(_corner(fast, slow, normal, close_fast, close_slow, close))
-    elif is_sample:
-        upright = close / _not_zero(dot(beam, normal))
-        pix0 = turned(_corner(fast, slow, beam, beam_fast, beam_slow, upright))
-    fast, slow, normal = turned(fast), turned(slow), turned(normal)
-    if is_near and not is_sample:  # which turning the detector about the beam would move
-        pix0 = _corner(fast, slow, normal, close_fast, close_slow, close)
-    elif not is_sample:
-        pix0 = _corner(fast, slow, beam, beam_fast, beam_slow, distance)
+    is_near = _is_near_point(placement.point)
+    match placement.pivot:
+        case "sample":
+            if is_near:
+                pix0 = turned(_corner(fast, slow, normal, close_fast, close_slow, close))
+            else:
+                upright = close / _not_zero(dot(beam, normal))
+                pix0 = turned(_corner(fast, slow, beam, beam_fast, beam_slow, upright))
+            fast, slow, normal = turned(fast), turned(slow), turned(normal)
+        case "beam":
+            fast, slow, normal = turned(fast), turned(slow), turned(normal)
+            if is_near:  # which turning the detector about the beam would move
+                pix0 = _corner(fast, slow, normal, close_fast, close_slow, close)
+            else:
+                pix0 = _corner(fast, slow, beam, beam_fast, beam_slow, distance)
+        case other:
+            assert_never(other)
     if inputs.is_live(ORIGIN):
         x, y, z = inputs.values[ORIGIN].unbind()
         pix0 = (x, y, z)
@@ -157,8 +165,19 @@ def detector_geometry(inputs: Inputs) -> DetectorGeometry:
     )
 
 
-def _direction(inputs: Inputs, path: str, otherwise: Axes) -> Vector:
-    return inputs.vector(path) if inputs.is_given(path) else otherwise
+def _direction(inputs: Inputs, name: str, otherwise: Axes) -> Vector:
+    return inputs.vector(name) if inputs.is_given(name) else otherwise
+
+
+def _is_near_point(point: Point) -> bool:
+    """Whether the near point places the detector; else the beam centre, unless it is a corner."""
+    match point:
+        case "near":
+            return True
+        case "beam" | "corner":
+            return False
+        case other:
+            assert_never(other)
 
 
 def _not_zero(ratio: Scalar) -> Scalar:
@@ -183,12 +202,12 @@ def _near_point(
 ) -> tuple[Scalar, Scalar, Scalar, Scalar]:
     """Fclose, Sclose, Xclose, Yclose before the conventions (model 3)."""
     fast, slow = size_fast / 2.0, size_slow / 2.0
-    org_x, org_y = (inputs.optional(path) for path in XDS_ORIGIN)
+    org_x, org_y = (inputs.optional(name) for name in XDS_ORIGIN)
     if org_x is not None:
         fast = (org_x - 0.5) * pixel
     if org_y is not None:
         slow = (org_y - 0.5) * pixel
-    x_mm, y_mm = (inputs.optional(path) for path in NEAR_POINT)
+    x_mm, y_mm = (inputs.optional(name) for name in NEAR_POINT)
     x = fast if x_mm is None else mm_to_m(x_mm)
     y = slow if y_mm is None else mm_to_m(y_mm)
     return fast, slow, x, y
@@ -204,13 +223,18 @@ def _beam_centre(
     close_y: Scalar,
 ) -> tuple[Scalar, Scalar]:
     """Xbeam, Ybeam: as given or the convention's default (model 3)."""
-    if convention == "adxv":
-        x, y = (size_fast + pixel) / 2.0, (size_slow - pixel) / 2.0
-    elif convention in ("mosflm", "denzo"):
-        x, y = (size_slow + pixel) / 2.0, (size_fast + pixel) / 2.0
-    else:
-        x, y = close_x, close_y
-    x_mm, y_mm = (inputs.optional(path) for path in BEAM_CENTRE)
+    x: Scalar
+    y: Scalar
+    match convention:
+        case "adxv":
+            x, y = (size_fast + pixel) / 2.0, (size_slow - pixel) / 2.0
+        case "mosflm" | "denzo":
+            x, y = (size_slow + pixel) / 2.0, (size_fast + pixel) / 2.0
+        case "xds" | "dials" | "custom":
+            x, y = close_x, close_y
+        case other:
+            assert_never(other)
+    x_mm, y_mm = (inputs.optional(name) for name in BEAM_CENTRE)
     return x if x_mm is None else mm_to_m(x_mm), y if y_mm is None else mm_to_m(y_mm)
 
 
@@ -218,13 +242,17 @@ def _beam_on_detector(
     convention: Convention, pixel: Scalar, size_slow: Scalar, beam_x: Scalar, beam_y: Scalar
 ) -> tuple[Scalar, Scalar]:
     """Fbeam, Sbeam in the meaning of the convention (model 3)."""
-    if convention == "adxv":
-        return beam_x, size_slow - beam_y
-    if convention == "mosflm":
-        return beam_y + 0.5 * pixel, beam_x + 0.5 * pixel
-    if convention == "denzo":
-        return beam_y + 0.0 * pixel, beam_x + 0.0 * pixel
-    return beam_x, beam_y
+    match convention:
+        case "adxv":
+            return beam_x, size_slow - beam_y
+        case "mosflm":
+            return beam_y + 0.5 * pixel, beam_x + 0.5 * pixel
+        case "denzo":
+            return beam_y + 0.0 * pixel, beam_x + 0.0 * pixel
+        case "xds" | "dials" | "custom":
+            return beam_x, beam_y
+        case other:
+            assert_never(other)
 
 
 def _corner(

@@ -178,7 +178,10 @@ def crystal_size(experiment: Experiment, cell: Lattice) -> CrystalSize:
         (cell.a0, cell.b0, cell.c0),
         strict=True,
     ):
-        fitting = count if given_mm is None else math.ceil(metres / as_float(mag(vector)))
+        fitting = count
+        if given_mm is not None:
+            cells = as_float(quotient(metres, as_float(mag(vector))))
+            fitting = float(math.ceil(cells)) if math.isfinite(cells) else cells
         counts.append(max(float(fitting), 1.0))
     na, nb, nc = counts
     x, y, z = size

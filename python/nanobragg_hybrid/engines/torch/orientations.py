@@ -26,11 +26,11 @@ def orientations(
     step: Scalar = sampling.phi.step
     if inputs.is_live("goniometer.osc_deg") and sampling.phi.range_given:
         step = sampling.phi.step_of(deg_to_rad(inputs.number("goniometer.osc_deg")))
-    angles = phi0 + step * tables.phi_place
+    angles = phi0 + step * tables.phi_in_steps
     real = (cell.a0, cell.b0, cell.c0)
     turned = [rot_axis(vector, spindle, angles.unsqueeze(-1)) for vector in real]
     resting: list[Vector] = [
-        _each(vector, lambda x: x * torch.ones_like(tables.phi_place[:1])) for vector in real
+        _each(vector, lambda x: x * torch.ones_like(tables.phi_in_steps[:1])) for vector in real
     ]
     if sampling.mosaic_domains > 1:
         rows = _domain_rotations(setup, tables, inputs)
@@ -39,7 +39,7 @@ def orientations(
     zeros = torch.zeros(
         (sampling.phi.count, sampling.mosaic_domains),
         dtype=torch.float64,
-        device=tables.phi_place.device,
+        device=tables.phi_in_steps.device,
     )
     a, b, c = (_each(vector, lambda x: (x + zeros).flatten()) for vector in turned)
     if not setup.first_loop_differs:

@@ -32,14 +32,16 @@ DEFAULT_F: Final = "structure_factors.default_f"
 
 def scene_of(setup: Setup, tables: Tables, inputs: Inputs) -> Scene:
     """The continuous quantities, differentiable in the tensors of `inputs`."""
-    geometry = detector_geometry(inputs)
-    wavelength = wavelength_m(inputs)
-    misset = setup.misset
-    if inputs.is_live("crystal.misset_deg"):
-        misset = misset_angles(inputs, Shuffle())
-    cell = lattice(inputs, wavelength, misset)
+    wavelength: Scalar = setup.wavelength_m
+    geometry, cell = setup.geometry, setup.cell
+    if inputs.values:
+        wavelength = wavelength_m(inputs)
+        misset = setup.misset
+        if inputs.is_live("crystal.misset_deg"):
+            misset = misset_angles(inputs, Shuffle())
+        geometry, cell = detector_geometry(inputs), lattice(inputs, wavelength, misset)
     photons = fluence(inputs)
-    cells, start = orientations(setup, tables, inputs, cell, geometry.spindle)
+    cells, run_start = orientations(setup, tables, inputs, cell, geometry.spindle)
     layer_step, attenuation = _sensor(setup, inputs)
     counts: list[Scalar] = list(setup.size.n_cells)
     if inputs.is_live("crystal.n_cells"):
@@ -61,11 +63,11 @@ def scene_of(setup: Setup, tables: Tables, inputs: Inputs) -> Scene:
         beam_slow=geometry.beam_slow,
         layer_step=layer_step,
         attenuation=attenuation,
-        sources=sources(inputs, setup.quirks, tables, geometry, wavelength),
+        sources=sources(inputs, setup.quirks, tables.sources, geometry, wavelength),
         kahn=inputs.number("beam.polarization_kahn"),
         polarization=geometry.polarization,
         cells=cells,
-        start=start,
+        run_start=run_start,
         a_star=cell.a_star,
         b_star=cell.b_star,
         c_star=cell.c_star,

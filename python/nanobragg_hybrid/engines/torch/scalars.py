@@ -16,12 +16,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nanobragg_hybrid.engines.torch.autograd import applied
-
 Scalar = float | Tensor
 """A float, or a float64 tensor (of shape () in the set-up)."""
 
 SMALLEST_NORMAL: Final = sys.float_info.min
+
+
+def applied(function: type[torch.autograd.Function], *arguments: object) -> Any:
+    """The value of a formula of our own; autograd will use its `backward`."""
+    apply: Any = function.apply
+    return apply(*arguments)
 
 
 def sin(x: Scalar) -> Scalar:
