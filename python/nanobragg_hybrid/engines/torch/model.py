@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -95,7 +95,6 @@ class ForwardModel:
         self._setup = set_up(config, structure_factors, quirks)
         self._tables = tables_of(self._setup, self.device, self.dtype)
         self._active = active_pixels(config, self._setup.roi, self.device)
-        self._parameters = {each.name: each for each in parameters_of(self._setup)}
         self._configured_scene: Scene | None = None
 
     @property
@@ -112,6 +111,10 @@ class ForwardModel:
     def tiling(self) -> Tiling:
         """How the work is cut."""
         return self._tiling
+
+    @cached_property
+    def _parameters(self) -> dict[str, Parameter]:
+        return {each.name: each for each in parameters_of(self._setup)}
 
     def parameters(self) -> tuple[Parameter, ...]:
         """The values that the model takes: name, unit, shape, and whether all is smooth."""

@@ -16,6 +16,7 @@ from nanobragg_hybrid.engines.torch.sampling import Sampling, Steps
 from nanobragg_hybrid.engines.torch.scalars import Scalar
 from nanobragg_hybrid.engines.torch.scene import Sources
 from nanobragg_hybrid.engines.torch.vectors import Vector, negative, rot_axis, scale, unit
+from nanobragg_hybrid.model.conventions import DivergenceShape
 from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.quirks import Quirks
 
@@ -58,7 +59,8 @@ def source_grid(experiment: Experiment, sampling: Sampling) -> SourceGrid:
     h, v, wavelengths = sampling.divergence_h, sampling.divergence_v, sampling.dispersion
     horizontal, along_h = _offsets(h)
     vertical, along_v = _offsets(v)
-    match experiment.beam.divergence_shape:
+    shape: DivergenceShape = experiment.beam.divergence_shape
+    match shape:
         case "round":
             keep = ~((along_h[:, None] + along_v[None, :]) * 4.0 > _ROUND_LIMIT)
         case "square":
