@@ -23,7 +23,7 @@ import torch
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.engines.torch import ForwardModel
 
-PATHS = (
+NAMES = (
     "crystal.cell_angstrom",
     "crystal.cell_deg",
     "crystal.misset_deg",
@@ -65,8 +65,8 @@ def model_of(pixels: int, phi_steps: int, domains: int, device: str) -> ForwardM
 
 def values_of(model: ForwardModel) -> dict[str, torch.Tensor]:
     """Those of the 30 numbers that the model has."""
-    listed = {path.name for path in model.paths()}
-    return {name: model.initial(name).requires_grad_() for name in PATHS if name in listed}
+    listed = {each.name for each in model.parameters()}
+    return {name: model.initial(name).requires_grad_() for name in NAMES if name in listed}
 
 
 def step(model: ForwardModel) -> None:

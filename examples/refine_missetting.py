@@ -20,7 +20,7 @@ from nanobragg_hybrid.engines.torch import ForwardModel
 TRUE_MISSET_DEG = (12.0, 34.0, 56.0)
 DIRECTION = (2 / 3, -1 / 3, 2 / 3)
 
-# Narrow spots know the orientation well, but only from nearby: a spot that has left its place on
+# Narrow spots know the orientation well, but only from nearby: a spot that has left its position on
 # the detector, or the reflecting position, overlaps no more with the one in the data, and the
 # derivative of their difference says nothing about the way back.  A crystal of N cells has spots
 # 1/N wide in h, and a turn by an angle moves h by up to h times that angle: 0.3 degrees move h = 12

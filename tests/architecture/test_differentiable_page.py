@@ -1,4 +1,4 @@
-"""docs/differentiable.md lists the paths that the code has, and quotes code that runs."""
+"""docs/differentiable.md lists the parameters that the code has, and quotes code that runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from torch_scenes import SCENES
 
 from nanobragg_hybrid.engines.torch import ForwardModel
-from nanobragg_hybrid.engines.torch.paths import known_names
+from nanobragg_hybrid.engines.torch.parameters import known_names
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "differentiable.md").read_text()
@@ -25,17 +25,17 @@ SHAPES = {
 }
 
 
-def paths_table() -> str:
-    """The page's table of paths, as the code has it."""
+def parameters_table() -> str:
+    """The page's table of parameters, as the code has it."""
     known = {
-        path.name: path for scene in SCENES.values() for path in ForwardModel(*scene()).paths()
+        each.name: each for scene in SCENES.values() for each in ForwardModel(*scene()).parameters()
     }
-    lines = ["| path | unit | shape | smooth | |", "|---|---|---|---|---|"]
+    lines = ["| parameter | unit | shape | smooth | |", "|---|---|---|---|---|"]
     for name in known_names():
-        path = known[name]
-        shape = SHAPES.get(name, str(path.shape) if path.shape else "")
-        smooth = "yes" if path.smooth else "no"
-        lines.append(f"| `{name}` | {path.unit} | {shape} | {smooth} | {path.note} |")
+        parameter = known[name]
+        shape = SHAPES.get(name, str(parameter.shape) if parameter.shape else "")
+        smooth = "yes" if parameter.smooth else "no"
+        lines.append(f"| `{name}` | {parameter.unit} | {shape} | {smooth} | {parameter.note} |")
     return "\n".join(line.replace("|  |", "| |").replace("|  |", "| |") for line in lines)
 
 
@@ -44,8 +44,8 @@ def _between(name: str) -> str:
     return str(inner).strip()
 
 
-def test_table_of_paths() -> None:
-    assert _between("paths") == paths_table()
+def test_table_of_parameters() -> None:
+    assert _between("parameters") == parameters_table()
 
 
 def test_quoted_code_is_the_example() -> None:

@@ -26,7 +26,7 @@ CASES = [(scene, names) for scene, subsets in SUBSETS.items() for names in subse
 def _batched(
     model: ForwardModel, names: list[str]
 ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
-    """Values with and without a batch dimension: those named have it, one more path has not."""
+    """Values with and without a batch dimension: those named have it, one more has not."""
     start = values_of(model)
     factors = torch.tensor([1.0, 1.001, 0.998], dtype=torch.float64)
     many = {

@@ -1,6 +1,6 @@
 """Derivatives where one kernel quirk is on and the others are off, against difference quotients.
 
-`sphere` and `weighted` of test_paths have all of them off.
+`sphere` and `weighted` of test_difference_quotients have all of them off.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from with_torch import torch
 
 from nanobragg_hybrid.engines.torch import ForwardModel
 
-TOLERANCE = 1e-6  # as in test_paths
+TOLERANCE = 1e-6  # as in test_difference_quotients
 NAMES = (
     "beam.polarization_kahn",
     "beam.sources.weight",
@@ -41,7 +41,7 @@ MIXTURES = {
     "last layer": ({}, "thick_last_layer"),
     "shared weights": ({}, "source_weights_ignored"),
     "thick layers": ({}, "layer_overshoot"),
-    "latch": ({}, "interpolation_latch"),
+    "interpolation": ({}, "interpolation_latch"),
     "left edge": ({"goniometer.phi_deg": 3.5}, "phi_left_edge"),
     "running product": (
         RUNNING,
@@ -54,7 +54,7 @@ CASES = [
     (mixture, name)
     for mixture in MIXTURES
     for name in NAMES
-    if (mixture, name) != ("shared weights", "beam.sources.weight")  # which is no path then
+    if (mixture, name) != ("shared weights", "beam.sources.weight")  # which is no parameter then
 ]
 
 

@@ -47,9 +47,9 @@ class Sweep:
             finer = (weight * column[1:] - column[:-1]) / (weight - 1.0)
             noise = (weight * noise[1:] + noise[:-1]) / (weight - 1.0)
             spread = np.maximum(np.abs(finer - column[1:]), noise)
-            place = int(spread.argmin())
-            if spread[place] < least:
-                best, least = finer[place], spread[place]
+            best_row = int(spread.argmin())
+            if spread[best_row] < least:
+                best, least = finer[best_row], spread[best_row]
             column = finer
         return float(abs(best - self.derivative) / abs(self.derivative))
 

@@ -376,8 +376,8 @@ SCENES = {
 
 
 def values_of(model: ForwardModel) -> dict[str, torch.Tensor]:
-    """A tensor for every path of the model, at the configured or the derived value."""
-    return {path.name: model.initial(path.name) for path in model.paths()}
+    """A tensor for every parameter of the model, at the configured or the derived value."""
+    return {each.name: model.initial(each.name) for each in model.parameters()}
 
 
 def projection(shape: tuple[int, ...], seed: int = 7) -> torch.Tensor:

@@ -235,9 +235,9 @@ def test_copies_of_the_table(dtype: torch.dtype, copies: int) -> None:
     size = 41 * 43 * 47 * torch.finfo(dtype).bits // 8
     own = TABLE.grid.ctypes.data
     large = [
-        place
-        for place, tensor in watch.storages.items()
-        if tensor.untyped_storage().nbytes() >= size and place != own
+        address
+        for address, tensor in watch.storages.items()
+        if tensor.untyped_storage().nbytes() >= size and address != own
     ]
     assert len(large) == copies
 

@@ -26,6 +26,11 @@ from nanobragg_hybrid.base import units
         (units.attenuation_depth_um_to_per_m, 234.0, 1.0 / (234.0 * 1e-6)),
         (units.attenuation_depth_um_to_per_m, math.inf, 0.0),
         (units.attenuation_depth_um_to_per_m, 5e-324, math.inf),
+        (units.cell_angstrom_to_m, 78.9, 78.9 * 1e-10),
+        (units.wavelength_m_to_per_angstrom, 0.97e-10, 1e-10 / 0.97e-10),
+        (units.rad_to_deg, 0.3, 0.3 * 57.29577951308232),
+        (units.m_to_mm, 0.0513, 0.0513 * 1000.0),
+        (units.per_m_to_attenuation_depth_um, 4273.5, 1e6 / 4273.5),
     ],
 )
 def test_conversion(convert: object, value: float, expected: float) -> None:

@@ -12,6 +12,6 @@ if importlib.util.find_spec("torch") is None:
 
 from nanobragg_hybrid.engines.torch.engine import TorchEngine
 from nanobragg_hybrid.engines.torch.model import ForwardModel
-from nanobragg_hybrid.engines.torch.paths import Path
+from nanobragg_hybrid.engines.torch.parameters import Parameter
 
-__all__ = ["ForwardModel", "Path", "TorchEngine"]
+__all__ = ["ForwardModel", "Parameter", "TorchEngine"]

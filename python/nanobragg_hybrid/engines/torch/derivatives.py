@@ -17,10 +17,10 @@ _Grads = tuple[Tensor | None, ...]
 
 
 class Positions(torch.autograd.Function):
-    """P of model 6.2, three components of shape (pixels, visits).
+    """P of model 6.2, three components of shape (pixels, samples).
 
-    Arguments: the sub-pixels' numbers along fast and slow, (pixels, visits), the layers' numbers,
-    (visits,); sub-pixel size and distance of layers; the components of f, s, o and D0.
+    Arguments: the sub-pixels' numbers along fast and slow, (pixels, samples), the layers' numbers,
+    (samples,); sub-pixel size and distance of layers; the components of f, s, o and D0.
     """
 
     @staticmethod
@@ -48,7 +48,7 @@ class Positions(torch.autograd.Function):
         _, layer_step, *vectors = ctx.scalars
         needs = ctx.needs_input_grad
         found: list[Tensor | None] = [None] * 17
-        # With one visit the arrays along one axis have a single column.
+        # With one sample the arrays along one axis have a single column.
         by_layer = [grad.sum(0) for grad in grads]
         for n, grad in enumerate(grads):
             if needs[5 + n]:
@@ -88,9 +88,9 @@ class LengthAndDirection(torch.autograd.Function):
 
 
 class ScatteringVectors(torch.autograd.Function):
-    """q of model 6.3, three components of shape (pixels, visits, sources).
+    """q of model 6.3, three components of shape (pixels, samples, sources).
 
-    Arguments: the components of d, (pixels, visits), and of the incident directions, (sources,);
+    Arguments: the components of d, (pixels, samples), and of the incident directions, (sources,);
     the wavelengths, (sources,).
     """
 
@@ -117,9 +117,9 @@ class ScatteringVectors(torch.autograd.Function):
 
 
 class FractionalIndices(torch.autograd.Function):
-    """h, k, l of model 6.5, shape (pixels, visits, sources, orientations).
+    """h, k, l of model 6.5, shape (pixels, samples, sources, orientations).
 
-    Arguments: the components of a, b, c, (orientations,), and of q, (pixels, visits, sources).
+    Arguments: the components of a, b, c, (orientations,), and of q, (pixels, samples, sources).
     """
 
     @staticmethod

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, assert_never
 
+from nanobragg_hybrid.base.units import deg_to_rad, mm_to_m
 from nanobragg_hybrid.engines.torch.inputs import Inputs
 from nanobragg_hybrid.engines.torch.placement import (
     BEAM_CENTRE,
@@ -13,9 +14,11 @@ from nanobragg_hybrid.engines.torch.placement import (
     XDS_ORIGIN,
     Axes,
     Placement,
+    Point,
+    is_named,
     normal_is_recomputed,
 )
-from nanobragg_hybrid.engines.torch.scalars import SMALLEST_NORMAL, Scalar, magnitude_of, radians
+from nanobragg_hybrid.engines.torch.scalars import SMALLEST_NORMAL, Scalar, magnitude_of
 from nanobragg_hybrid.engines.torch.vectors import (
     Vector,
     cross,
@@ -81,7 +84,7 @@ def detector_geometry(inputs: Inputs) -> DetectorGeometry:
     beam_fast, beam_slow = _beam_on_detector(convention, pixel, size_slow, beam_x, beam_y)
     if not inputs.quirks.near_point_ignored:
         close_fast, close_slow = close_x, close_y
-    elif convention == "custom":
+    elif not is_named(convention):
         close_fast, close_slow = beam_x, beam_y
 
     frame = FRAMES[convention]
@@ -95,8 +98,8 @@ def detector_geometry(inputs: Inputs) -> DetectorGeometry:
     twotheta_axis = _direction(inputs, "detector.twotheta_axis", frame.twotheta)
 
     rx, ry, rz = inputs.vector("detector.rotation_deg")
-    rotation = (radians(rx), radians(ry), radians(rz))
-    twotheta = radians(inputs.number("detector.twotheta_deg"))
+    rotation = (deg_to_rad(rx), deg_to_rad(ry), deg_to_rad(rz))
+    twotheta = deg_to_rad(inputs.number("detector.twotheta_deg"))
 
     def turned(v: Vector) -> Vector:
         return rot_axis(rot_xyz(v, rotation), twotheta_axis, twotheta)
@@ -104,22 +107,28 @@ def detector_geometry(inputs: Inputs) -> DetectorGeometry:
     ratio = _not_zero(dot(beam, rot_xyz(normal, rotation)))
     close_mm = inputs.optional("detector.close_distance_mm")
     if close_mm is None:
-        close = magnitude_of(ratio * (inputs.number("detector.distance_mm") / 1000.0))
+        close = magnitude_of(ratio * mm_to_m(inputs.number("detector.distance_mm")))
     else:
-        close = close_mm / 1000.0
+        close = mm_to_m(close_mm)
     asked_close, distance = close, close / ratio
 
-    is_near, is_sample = placement.point == "near", placement.pivot == "sample"
-    if is_sample and is_near:
-        pix0 = turned(_corner(fast, slow, normal, close_fast, close_slow, close))
-    elif is_sample:
-        upright = close / _not_zero(dot(beam, normal))
-        pix0 = turned(_corner(fast, slow, beam, beam_fast, beam_slow, upright))
-    fast, slow, normal = turned(fast), turned(slow), turned(normal)
-    if is_near and not is_sample:  # which turning the detector about the beam would move
-        pix0 = _corner(fast, slow, normal, close_fast, close_slow, close)
-    elif not is_sample:
-        pix0 = _corner(fast, slow, beam, beam_fast, beam_slow, distance)
+    is_near = _is_near_point(placement.point)
+    match placement.pivot:
+        case "sample":
+            if is_near:
+                pix0 = turned(_corner(fast, slow, normal, close_fast, close_slow, close))
+            else:
+                upright = close / _not_zero(dot(beam, normal))
+                pix0 = turned(_corner(fast, slow, beam, beam_fast, beam_slow, upright))
+            fast, slow, normal = turned(fast), turned(slow), turned(normal)
+        case "beam":
+            fast, slow, normal = turned(fast), turned(slow), turned(normal)
+            if is_near:  # which turning the detector about the beam would move
+                pix0 = _corner(fast, slow, normal, close_fast, close_slow, close)
+            else:
+                pix0 = _corner(fast, slow, beam, beam_fast, beam_slow, distance)
+        case other:
+            assert_never(other)
     if inputs.is_live(ORIGIN):
         x, y, z = inputs.values[ORIGIN].unbind()
         pix0 = (x, y, z)
@@ -156,8 +165,19 @@ def detector_geometry(inputs: Inputs) -> DetectorGeometry:
     )
 
 
-def _direction(inputs: Inputs, path: str, otherwise: Axes) -> Vector:
-    return inputs.vector(path) if inputs.is_given(path) else otherwise
+def _direction(inputs: Inputs, name: str, otherwise: Axes) -> Vector:
+    return inputs.vector(name) if inputs.is_given(name) else otherwise
+
+
+def _is_near_point(point: Point) -> bool:
+    """Whether the near point places the detector; else the beam centre, unless it is a corner."""
+    match point:
+        case "near":
+            return True
+        case "beam" | "corner":
+            return False
+        case other:
+            assert_never(other)
 
 
 def _not_zero(ratio: Scalar) -> Scalar:
@@ -167,13 +187,13 @@ def _not_zero(ratio: Scalar) -> Scalar:
 def _sizes(inputs: Inputs) -> tuple[Scalar, Scalar, Scalar]:
     """Pixel, and the detector's size along fast and slow; a given count decides (model 2)."""
     detector = inputs.experiment.detector
-    pixel = inputs.number("detector.pixel_size_mm") / 1000.0
+    pixel = mm_to_m(inputs.number("detector.pixel_size_mm"))
     sizes = []
     for count, size_mm in (
         (detector.n_fast, detector.size_fast_mm),
         (detector.n_slow, detector.size_slow_mm),
     ):
-        sizes.append(size_mm / 1000.0 if count is None else pixel * count)
+        sizes.append(mm_to_m(size_mm) if count is None else pixel * count)
     return pixel, sizes[0], sizes[1]
 
 
@@ -182,14 +202,14 @@ def _near_point(
 ) -> tuple[Scalar, Scalar, Scalar, Scalar]:
     """Fclose, Sclose, Xclose, Yclose before the conventions (model 3)."""
     fast, slow = size_fast / 2.0, size_slow / 2.0
-    org_x, org_y = (inputs.optional(path) for path in XDS_ORIGIN)
+    org_x, org_y = (inputs.optional(name) for name in XDS_ORIGIN)
     if org_x is not None:
         fast = (org_x - 0.5) * pixel
     if org_y is not None:
         slow = (org_y - 0.5) * pixel
-    x_mm, y_mm = (inputs.optional(path) for path in NEAR_POINT)
-    x = fast if x_mm is None else x_mm / 1000.0
-    y = slow if y_mm is None else y_mm / 1000.0
+    x_mm, y_mm = (inputs.optional(name) for name in NEAR_POINT)
+    x = fast if x_mm is None else mm_to_m(x_mm)
+    y = slow if y_mm is None else mm_to_m(y_mm)
     return fast, slow, x, y
 
 
@@ -203,27 +223,36 @@ def _beam_centre(
     close_y: Scalar,
 ) -> tuple[Scalar, Scalar]:
     """Xbeam, Ybeam: as given or the convention's default (model 3)."""
-    if convention == "adxv":
-        x, y = (size_fast + pixel) / 2.0, (size_slow - pixel) / 2.0
-    elif convention in ("mosflm", "denzo"):
-        x, y = (size_slow + pixel) / 2.0, (size_fast + pixel) / 2.0
-    else:
-        x, y = close_x, close_y
-    x_mm, y_mm = (inputs.optional(path) for path in BEAM_CENTRE)
-    return x if x_mm is None else x_mm / 1000.0, y if y_mm is None else y_mm / 1000.0
+    x: Scalar
+    y: Scalar
+    match convention:
+        case "adxv":
+            x, y = (size_fast + pixel) / 2.0, (size_slow - pixel) / 2.0
+        case "mosflm" | "denzo":
+            x, y = (size_slow + pixel) / 2.0, (size_fast + pixel) / 2.0
+        case "xds" | "dials" | "custom":
+            x, y = close_x, close_y
+        case other:
+            assert_never(other)
+    x_mm, y_mm = (inputs.optional(name) for name in BEAM_CENTRE)
+    return x if x_mm is None else mm_to_m(x_mm), y if y_mm is None else mm_to_m(y_mm)
 
 
 def _beam_on_detector(
     convention: Convention, pixel: Scalar, size_slow: Scalar, beam_x: Scalar, beam_y: Scalar
 ) -> tuple[Scalar, Scalar]:
     """Fbeam, Sbeam in the meaning of the convention (model 3)."""
-    if convention == "adxv":
-        return beam_x, size_slow - beam_y
-    if convention == "mosflm":
-        return beam_y + 0.5 * pixel, beam_x + 0.5 * pixel
-    if convention == "denzo":
-        return beam_y + 0.0 * pixel, beam_x + 0.0 * pixel
-    return beam_x, beam_y
+    match convention:
+        case "adxv":
+            return beam_x, size_slow - beam_y
+        case "mosflm":
+            return beam_y + 0.5 * pixel, beam_x + 0.5 * pixel
+        case "denzo":
+            return beam_y + 0.0 * pixel, beam_x + 0.0 * pixel
+        case "xds" | "dials" | "custom":
+            return beam_x, beam_y
+        case other:
+            assert_never(other)
 
 
 def _corner(

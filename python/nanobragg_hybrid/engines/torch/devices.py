@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+from typing import Final, Literal, get_args
+
 import torch
 
 from nanobragg_hybrid.base.errors import BackendError, ConfigError
+
+Precision = Literal["float64", "float32"]
+"""What is no phase and no geometry is computed in one of them."""
+
+DTYPES: Final = MappingProxyType({"float64": torch.float64, "float32": torch.float32})
 
 
 def device_of(name: str | torch.device | None) -> torch.device:
@@ -32,13 +40,21 @@ def device_of(name: str | torch.device | None) -> torch.device:
 
 def dtype_of(name: str | torch.dtype | None) -> torch.dtype:
     """float64 (None too) or float32, by name or as torch's own object."""
-    known = {"float64": torch.float64, "float32": torch.float32}
-    for text, dtype in known.items():
-        if name in (text, dtype):
-            return dtype
     if name is None:
         return torch.float64
+    for precision, dtype in DTYPES.items():
+        if name in (precision, dtype):
+            return dtype
     raise ConfigError("dtype", str(name), "float64 or float32")
+
+
+def precision_of(dtype: torch.dtype) -> Precision:
+    """The name of a number type that `dtype_of` gives."""
+    for precision in get_args(Precision):
+        if DTYPES[precision] is dtype:
+            found: Precision = precision
+            return found
+    raise TypeError(f"{dtype} is not one of {', '.join(DTYPES)}")
 
 
 def _available() -> str:

@@ -124,13 +124,13 @@ class TorchEngine:
 def _row_progress(
     model: ForwardModel, progress: ProgressCallback | None
 ) -> Callable[[int], None] | None:
-    """Tells the caller about rows instead of lit pixels."""
+    """Tells the caller about rows instead of active pixels."""
     if progress is None:
         return None
-    rows = model.lit.shape[0]
+    rows = model.active_pixels.shape[0]
 
     def report(pixels: int) -> None:
-        done = rows if pixels == model.lit.count else model.lit.row_of(pixels)
+        done = rows if pixels == model.active_pixels.count else model.active_pixels.row_of(pixels)
         if progress(done, rows) is False:
             raise RenderCancelled("the progress callback asked to stop")
 

@@ -1,8 +1,8 @@
 """What the intensities of a pixel are multiplied with: model 6.2, 6.3, 6.5 and 6.8.
 
 Capture fraction, polarization factor, solid angle and source weight belong to the whole pixel or,
-as options and quirks say, to its rows: the visits (sub-pixels of layers) and sources.  What belongs
-to rows has the shape (pixels, visits, sources), with a length of 1 where it does not differ.
+as options and quirks say, to its rays.  What belongs to rays has the shape (pixels, samples,
+sources), with a length of 1 where it does not differ.
 """
 
 from __future__ import annotations
@@ -12,53 +12,44 @@ import math
 import torch
 from torch import Tensor
 
-from nanobragg_hybrid.engines.torch.blocks import Block, Tile
-from nanobragg_hybrid.engines.torch.polarization import polarization_factor
-from nanobragg_hybrid.engines.torch.rays import (
-    Rays,
-    captured,
-    first_rays,
-    layer_capture,
-    rays_to,
-    solid_angle,
-)
-from nanobragg_hybrid.engines.torch.scalars import Scalar
-from nanobragg_hybrid.engines.torch.scattering import rows_of
+from nanobragg_hybrid.engines.torch.rays import Beams, beams_to, first_beams, rays_of
+from nanobragg_hybrid.engines.torch.scalars import Scalar, exp
 from nanobragg_hybrid.engines.torch.scene import Choices, Scene
-from nanobragg_hybrid.engines.torch.vectors import as_tensor, dot
+from nanobragg_hybrid.engines.torch.tiles import Block, Tile
+from nanobragg_hybrid.engines.torch.vectors import Vector, as_tensor, cross, dot, unit
 
 
-def step_weight(scene: Scene, choices: Choices, rays: Rays, sources: range) -> Tensor | None:
+def step_weight(scene: Scene, choices: Choices, beams: Beams, sources: range) -> Tensor | None:
     """The factors that the oversample options apply at every step (model 6.5); None without."""
     factors = []
     if choices.oversample_thick:
-        factors.append(layer_capture(scene, rays).unsqueeze(-1))
+        factors.append(layer_capture(scene, beams).unsqueeze(-1))
     if choices.oversample_polar:
-        factors.append(row_polarization(scene, rays, sources))
+        factors.append(ray_polarization(scene, beams, sources))
     if choices.oversample_omega:
-        factors.append(solid_angle(scene, choices, rays).unsqueeze(-1))
+        factors.append(solid_angle(scene, choices, beams).unsqueeze(-1))
     return _product(factors)
 
 
-def row_share(
-    scene: Scene, choices: Choices, tile: Tile, block: Block, first: Rays
+def ray_factor(
+    scene: Scene, choices: Choices, tile: Tile, block: Block, first: Beams
 ) -> Tensor | None:
-    """What each row has of its own without any option, for quirks that are off; None without.
+    """What each ray has of its own without any option, for quirks that are off; None without.
 
     The layer's capture fraction (thick_last_layer), the source's polarization factor
     (polar_first_source), its weight, 1 on average (source_weights_ignored).
     """
     factors = []
     if choices.capture_per_layer:
-        factors.append(_own_capture(scene, choices, tile, block.visits))
+        factors.append(_own_capture(scene, choices, tile, block.samples))
     if choices.polar_per_source:
-        factors.append(row_polarization(scene, first, block.sources))
-    if scene.sources.share is not None:
-        factors.append(scene.sources.share[block.sources.start : block.sources.stop])
+        factors.append(ray_polarization(scene, first, block.sources))
+    if scene.sources.relative_weight is not None:
+        factors.append(scene.sources.relative_weight[block.sources.start : block.sources.stop])
     return _product(factors)
 
 
-def pixel_factors(scene: Scene, choices: Choices, tile: Tile, first: Rays) -> list[Tensor]:
+def pixel_factors(scene: Scene, choices: Choices, tile: Tile, first: Beams) -> list[Tensor]:
     """The factors that a pixel has as a whole, each of shape (pixels,) (model 6.8)."""
     factors = []
     if choices.has_pixel_capture and not choices.capture_per_layer:
@@ -76,9 +67,8 @@ def final_factors(
     """Capture fraction, polarization factor and solid angle as they stand when a pixel is finished,
     and the cosine of the last scattering angle (0 and NaN if dmin cuts everything).
     """
-    first = first_rays(scene, choices, tile.slow, tile.fast)
-    last_visit = torch.full((1,), choices.visits - 1, device=tile.fast.device)
-    last = rays_to(scene, choices, tile.slow, tile.fast, last_visit)
+    first = first_beams(scene, choices, tile)
+    last = beams_to(scene, choices, tile, range(choices.samples - 1, choices.samples))
     capture: Scalar = 1.0
     if choices.oversample_thick:
         capture = layer_capture(scene, last)[:, 0]
@@ -86,19 +76,17 @@ def final_factors(
         capture = last_layer_capture(scene, choices, tile)
     polar: Scalar = 0.0 if choices.has_polarization else 1.0
     cosine: Scalar = math.nan
-    row = _last_uncut(scene, choices, tile)
-    if row is not None:
-        visit, source = row
-        rays = rays_to(
-            scene, choices, tile.slow, tile.fast, torch.full((1,), visit, device=tile.fast.device)
-        )
+    ray = _last_uncut(scene, choices, tile)
+    if ray is not None:
+        sample, source = ray
+        beams = beams_to(scene, choices, tile, range(sample, sample + 1))
         incident = [as_tensor(i)[source] for i in scene.sources.incident]
-        cosine = dot((incident[0], incident[1], incident[2]), rays.direction)
+        cosine = dot((incident[0], incident[1], incident[2]), beams.direction)
         own = range(source, source + 1)
         if choices.oversample_polar:
-            polar = row_polarization(scene, rays, own)
+            polar = ray_polarization(scene, beams, own)
         elif choices.polar_per_source:
-            polar = row_polarization(scene, first, own)
+            polar = ray_polarization(scene, first, own)
         elif choices.has_polarization:
             polar = pixel_polarization(scene, choices, tile, first)
     seen = last if choices.oversample_omega else first
@@ -106,27 +94,25 @@ def final_factors(
 
 
 def _last_uncut(scene: Scene, choices: Choices, tile: Tile) -> tuple[int, int] | None:
-    """Visit and source of a single pixel's last row that dmin does not cut."""
+    """Sample and source of a single pixel's last ray that dmin does not cut."""
     sources = range(choices.source_count)
-    for visit in reversed(range(choices.visits)):
+    for sample in reversed(range(choices.samples)):
         if choices.dmin_m <= 0.0:
-            return visit, sources[-1]
-        place = torch.full((1,), visit, device=tile.fast.device)
-        cut = rows_of(
-            scene, choices, rays_to(scene, choices, tile.slow, tile.fast, place), sources
-        ).cut
-        assert cut is not None
-        uncut = (~cut).flatten().nonzero()
+            return sample, sources[-1]
+        beams = beams_to(scene, choices, tile, range(sample, sample + 1))
+        is_cut = rays_of(scene, choices, beams, sources).is_cut
+        assert is_cut is not None
+        uncut = (~is_cut).flatten().nonzero()
         if len(uncut) > 0:
-            return visit, int(uncut[-1])
+            return sample, int(uncut[-1])
     return None
 
 
-def background(scene: Scene, choices: Choices, tile: Tile, first: Rays) -> Scalar:
+def background(scene: Scene, choices: Choices, tile: Tile, first: Beams) -> Scalar:
     """I_bg, which starts a pixel's sum (quirk water_background).
 
     It has the last layer's capture fraction and the first source's polarization factor even where
-    the reflections have those of their rows.
+    the reflections have those of their rays.
     """
     total: Scalar = scene.background
     if isinstance(total, float) and total == 0.0:
@@ -134,11 +120,11 @@ def background(scene: Scene, choices: Choices, tile: Tile, first: Rays) -> Scala
     if choices.capture_per_layer:
         total = total * last_layer_capture(scene, choices, tile)
     if choices.polar_per_source:
-        total = total * row_polarization(scene, first, range(1))[:, 0, 0]
+        total = total * ray_polarization(scene, first, range(1))[:, 0, 0]
     return total
 
 
-def water(scene: Scene, choices: Choices, first: Rays) -> Scalar:
+def water(scene: Scene, choices: Choices, first: Beams) -> Scalar:
     """The photons that the water scatters into each pixel, once (water_background off)."""
     if isinstance(scene.water, float) and scene.water == 0.0:
         return 0.0
@@ -157,30 +143,29 @@ def _product(factors: list[Tensor]) -> Tensor | None:
     return product
 
 
-def row_polarization(scene: Scene, rays: Rays, sources: range) -> Tensor:
-    """Factors of shape (pixels, visits, sources)."""
+def ray_polarization(scene: Scene, beams: Beams, sources: range) -> Tensor:
+    """Factors of shape (pixels, samples, sources)."""
     ix, iy, iz = (as_tensor(i)[sources.start : sources.stop] for i in scene.sources.incident)
-    dx, dy, dz = (as_tensor(d).unsqueeze(-1) for d in rays.direction)
+    dx, dy, dz = (as_tensor(d).unsqueeze(-1) for d in beams.direction)
     return polarization_factor(scene.kahn, (ix, iy, iz), (dx, dy, dz), scene.polarization)
 
 
-def _water_polarization(scene: Scene, choices: Choices, first: Rays) -> Tensor:
+def _water_polarization(scene: Scene, choices: Choices, first: Beams) -> Tensor:
     """The first source's factor, or with polar_first_source off the mean over all sources."""
     if not choices.water_sees_all_sources:
-        return row_polarization(scene, first, range(1))[:, 0, 0]
-    factors = row_polarization(scene, first, range(choices.source_count))[:, 0]
-    share = scene.sources.share
-    return (factors if share is None else factors * share).mean(-1)
+        return ray_polarization(scene, first, range(1))[:, 0, 0]
+    factors = ray_polarization(scene, first, range(choices.source_count))[:, 0]
+    weight = scene.sources.relative_weight
+    return (factors if weight is None else factors * weight).mean(-1)
 
 
-def _own_capture(scene: Scene, choices: Choices, tile: Tile, visits: range) -> Tensor:
-    """For each visit its layer's capture fraction at the layer's first sub-pixel."""
+def _own_capture(scene: Scene, choices: Choices, tile: Tile, samples: range) -> Tensor:
+    """For each sample its layer's capture fraction at the layer's first sub-pixel."""
     per_layer = choices.oversample * choices.oversample
-    layer = torch.arange(visits.start, visits.stop, device=tile.fast.device) // per_layer
-    begin, end = visits.start // per_layer, (visits.stop - 1) // per_layer + 1
-    first_visit = torch.arange(begin, end, device=tile.fast.device) * per_layer
-    rays = rays_to(scene, choices, tile.slow, tile.fast, first_visit)
-    return layer_capture(scene, rays)[:, layer - begin].unsqueeze(-1)
+    layer = torch.arange(samples.start, samples.stop, device=tile.fast.device) // per_layer
+    begin, end = samples.start // per_layer, (samples.stop - 1) // per_layer + 1
+    beams = beams_to(scene, choices, tile, range(begin * per_layer, end * per_layer, per_layer))
+    return layer_capture(scene, beams)[:, layer - begin].unsqueeze(-1)
 
 
 def last_layer_capture(scene: Scene, choices: Choices, tile: Tile) -> Tensor:
@@ -188,28 +173,72 @@ def last_layer_capture(scene: Scene, choices: Choices, tile: Tile) -> Tensor:
     per_layer = choices.oversample * choices.oversample
     begin = (choices.layers - 1) * per_layer
     end = begin + (per_layer if choices.searches_capture else 1)
-    visit = torch.arange(begin, end, device=tile.fast.device)
-    rays = rays_to(scene, choices, tile.slow, tile.fast, visit)
-    return _first_nonzero(layer_capture(scene, rays))
+    beams = beams_to(scene, choices, tile, range(begin, end))
+    return _first_nonzero(layer_capture(scene, beams))
 
 
-def pixel_polarization(scene: Scene, choices: Choices, tile: Tile, first: Rays) -> Tensor:
+def pixel_polarization(scene: Scene, choices: Choices, tile: Tile, first: Beams) -> Tensor:
     """The first factor, in serial order, that is not cut and not 0 (quirk polar_first_source)."""
     if not choices.searches_polarization:
-        return row_polarization(scene, first, range(1))[:, 0, 0]
-    visit = torch.arange(choices.visits, device=tile.fast.device)
-    rays = rays_to(scene, choices, tile.slow, tile.fast, visit)
+        return ray_polarization(scene, first, range(1))[:, 0, 0]
+    beams = beams_to(scene, choices, tile, range(choices.samples))
     sources = range(choices.source_count)
-    factor = row_polarization(scene, rays, sources)
-    cut = rows_of(scene, choices, rays, sources).cut
-    if cut is not None:
-        factor = torch.where(cut, 0.0, factor)
+    factor = ray_polarization(scene, beams, sources)
+    is_cut = rays_of(scene, choices, beams, sources).is_cut
+    if is_cut is not None:
+        factor = torch.where(is_cut, 0.0, factor)
     return _first_nonzero(factor.flatten(1))
 
 
 def _first_nonzero(candidates: Tensor) -> Tensor:
-    """The first of each row's candidates (pixels, n) that is not 0; 0 if all are."""
+    """The first of each pixel's candidates (pixels, n) that is not 0; 0 if all are."""
     if candidates.shape[1] == 1:
         return candidates[:, 0]
-    place = (candidates.detach() != 0.0).to(torch.int8).argmax(dim=1, keepdim=True)
-    return candidates.gather(1, place)[:, 0]
+    first = (candidates.detach() != 0.0).to(torch.int8).argmax(dim=1, keepdim=True)
+    return candidates.gather(1, first)[:, 0]
+
+
+def polarization_factor(kahn: Scalar, incident: Vector, diffracted: Vector, axis: Vector) -> Tensor:
+    """The factor for a Kahn factor and unit vectors, by broadcasting.
+
+    The model normalises the directions once more here; that changes no more than their last bit.
+
+    With E the polarization direction across the incident beam and B = incident x E reversed, the
+    model's cos(2 psi) (1 - c^2) is (d.E)^2 - (d.B)^2, which is smooth where psi is not defined.
+    An axis along the beam has no E: then psi is 0.
+    """
+    c = dot(incident, diffracted)
+    c2 = c * c
+    if isinstance(kahn, float) and kahn == 0.0:
+        factor = 0.5 * (1.0 + c2)
+    else:
+        across = unit(cross(unit(axis), incident))
+        e_axis = unit(cross(incident, across))
+        along_b, along_e = dot(diffracted, across), dot(diffracted, e_axis)
+        has_axis = torch.as_tensor(dot(across, across) != 0.0)
+        split = torch.where(has_axis, along_e * along_e - along_b * along_b, 1.0 - c2)
+        factor = 0.5 * (1.0 + c2 - kahn * split)
+    assert isinstance(factor, Tensor)
+    return factor
+
+
+def solid_angle(scene: Scene, choices: Choices, beams: Beams) -> Tensor:
+    """Solid angle of a pixel as seen from the crystal, steradian (model 6.2)."""
+    length = beams.length
+    if choices.is_point_pixel:
+        return 1.0 / length / length
+    return scene.pixel * scene.pixel / length / length * scene.close / length
+
+
+def layer_capture(scene: Scene, beams: Beams) -> Tensor:
+    """The part of the photons that a layer of the sensor absorbs (model 6.2)."""
+    return captured(scene, beams, beams.layer, beams.layer + 1.0)
+
+
+def captured(scene: Scene, beams: Beams, top: Scalar, bottom: Scalar) -> Tensor:
+    """The part of the photons that is absorbed between two depths, in layers (model 6.2)."""
+    slant = dot(beams.direction, scene.normal)
+    step, mu = scene.layer_step, scene.attenuation
+    above = exp(-top * step * mu / slant)
+    below = exp(-bottom * step * mu / slant)
+    return as_tensor(above - below)

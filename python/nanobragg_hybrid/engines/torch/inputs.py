@@ -19,7 +19,7 @@ from nanobragg_hybrid.model.structure_factors import StructureFactors
 class Inputs:
     """An experiment, its structure factors and the quirks, with float64 tensors for some values.
 
-    `values` maps the names of `paths` to tensors in the configuration's units.  Everything
+    `values` maps the names of `known_names` to tensors in the configuration's units.  Everything
     discrete is read from `experiment` and `structure_factors` directly.
     """
 
@@ -28,37 +28,37 @@ class Inputs:
     quirks: Quirks
     values: Mapping[str, Tensor] = field(default_factory=dict)
 
-    def is_live(self, path: str) -> bool:
+    def is_live(self, name: str) -> bool:
         """Whether a tensor stands in for the configured value."""
-        return path in self.values
+        return name in self.values
 
-    def number(self, path: str) -> Scalar:
+    def number(self, name: str) -> Scalar:
         """A number, in the configuration's unit; None where the configuration has None."""
-        if path in self.values:
-            return self.values[path]
-        value: Scalar = self._configured(path)
+        if name in self.values:
+            return self.values[name]
+        value: Scalar = self._configured(name)
         return value
 
-    def optional(self, path: str) -> Scalar | None:
+    def optional(self, name: str) -> Scalar | None:
         """The same where the configuration may leave the choice to us."""
-        return self.number(path)
+        return self.number(name)
 
-    def items(self, path: str) -> tuple[Scalar, ...]:
+    def items(self, name: str) -> tuple[Scalar, ...]:
         """Several numbers, in the configuration's unit."""
-        if path in self.values:
-            return tuple(self.values[path].reshape(-1).unbind())
-        value: tuple[Scalar, ...] = self._configured(path)
+        if name in self.values:
+            return tuple(self.values[name].reshape(-1).unbind())
+        value: tuple[Scalar, ...] = self._configured(name)
         return value
 
-    def vector(self, path: str) -> Vector:
+    def vector(self, name: str) -> Vector:
         """Three numbers, in the configuration's unit."""
-        x, y, z = self.items(path)
+        x, y, z = self.items(name)
         return x, y, z
 
-    def is_given(self, path: str) -> bool:
+    def is_given(self, name: str) -> bool:
         """Whether there is a value at all."""
-        return path in self.values or self._configured(path) is not None
+        return name in self.values or self._configured(name) is not None
 
-    def _configured(self, path: str) -> Any:
-        part, name = path.split(".")
-        return getattr(getattr(self.experiment, part), name)
+    def _configured(self, name: str) -> Any:
+        part, field_name = name.split(".")
+        return getattr(getattr(self.experiment, part), field_name)

@@ -11,6 +11,12 @@ from torch import Tensor
 
 from nanobragg_hybrid.base.constants import INT32_MAX
 from nanobragg_hybrid.base.errors import ConfigError
+from nanobragg_hybrid.base.units import (
+    cell_angstrom_to_m,
+    deg_to_rad,
+    mm_to_m,
+    wavelength_m_to_per_angstrom,
+)
 from nanobragg_hybrid.engines.torch.inputs import Inputs
 from nanobragg_hybrid.engines.torch.random_rotations import (
     Shuffle,
@@ -27,7 +33,6 @@ from nanobragg_hybrid.engines.torch.scalars import (
     cos,
     magnitude_of,
     quotient,
-    radians,
     sin,
     sqrt,
 )
@@ -114,9 +119,9 @@ def lattice(inputs: Inputs, wavelength_m: Scalar, misset: Vector) -> Lattice:
         a_star=scale(cross(b, c), star_volume),
         b_star=scale(cross(c, a), star_volume),
         c_star=scale(cross(a, b), star_volume),
-        a0=scale(a, 1e-10),
-        b0=scale(b, 1e-10),
-        c0=scale(c, 1e-10),
+        a0=_in_metres(a),
+        b0=_in_metres(b),
+        c0=_in_metres(c),
         volume=volume,
         misset=misset,
         impossible_volume=cell is not None and cell.impossible_volume,
@@ -124,12 +129,17 @@ def lattice(inputs: Inputs, wavelength_m: Scalar, misset: Vector) -> Lattice:
     )
 
 
+def _in_metres(vector: Vector) -> Vector:
+    x, y, z = (cell_angstrom_to_m(component) for component in vector)
+    return x, y, z
+
+
 def misset_angles(inputs: Inputs, shuffle: Shuffle) -> Vector:
     """The missetting, radians: given, or drawn from its seed (model 4.3)."""
     crystal = inputs.experiment.crystal
     if not crystal.misset_random or inputs.is_live("crystal.misset_deg"):
         x, y, z = inputs.vector("crystal.misset_deg")
-        return radians(x), radians(y), radians(z)
+        return deg_to_rad(x), deg_to_rad(y), deg_to_rad(z)
     if crystal.misset_seed is None:
         raise ConfigError("crystal.misset_seed", None, "a seed for a random missetting")
     stream = Stream(shuffle, crystal.misset_seed)
@@ -153,8 +163,8 @@ class CrystalSize:
 
 def crystal_size(experiment: Experiment, cell: Lattice) -> CrystalSize:
     """Model 2 (clipping) and 4.5, for a lattice of floats."""
-    size = [0.0 if mm is None else mm / 1000.0 for mm in experiment.crystal.size_mm]
-    beam = experiment.beam.beam_size_mm / 1000.0
+    size = [0.0 if mm is None else mm_to_m(mm) for mm in experiment.crystal.size_mm]
+    beam = mm_to_m(experiment.beam.beam_size_mm)
     was_clipped = [False, False, False]
     if beam >= 0.0:
         for axis in (1, 2):
@@ -168,7 +178,10 @@ def crystal_size(experiment: Experiment, cell: Lattice) -> CrystalSize:
         (cell.a0, cell.b0, cell.c0),
         strict=True,
     ):
-        fitting = count if given_mm is None else math.ceil(metres / as_float(mag(vector)))
+        fitting = count
+        if given_mm is not None:
+            cells = as_float(quotient(metres, as_float(mag(vector))))
+            fitting = float(math.ceil(cells)) if math.isfinite(cells) else cells
         counts.append(max(float(fitting), 1.0))
     na, nb, nc = counts
     x, y, z = size
@@ -208,7 +221,7 @@ class _Cell:
     def of(cls, inputs: Inputs) -> _Cell:
         """The cell that the inputs give."""
         a, b, c = inputs.vector("crystal.cell_angstrom")
-        alpha, beta, gamma = (radians(angle) for angle in inputs.items("crystal.cell_deg"))
+        alpha, beta, gamma = (deg_to_rad(angle) for angle in inputs.items("crystal.cell_deg"))
         m = (alpha + beta + gamma) / 2.0
         skew = magnitude_of(sin(m) * sin(m - alpha) * sin(m - beta) * sin(m - gamma))
         volume = 2.0 * a * b * c * sqrt(skew)
@@ -251,7 +264,7 @@ def _cosine(x: Scalar) -> Scalar:
 
 def _matrix_vectors(m: tuple[Scalar, ...], wavelength_m: Scalar) -> _Star:
     """Row i of the matrix holds component i of a*, b*, c* times the wavelength in angstrom."""
-    factor = 1e-10 / wavelength_m
+    factor = wavelength_m_to_per_angstrom(wavelength_m)
     return (
         scale((m[0], m[3], m[6]), factor),
         scale((m[1], m[4], m[7]), factor),
@@ -266,7 +279,7 @@ def _turned_further(inputs: Inputs, vector: Vector) -> Vector:
         rows: Matrix = ((m[0], m[1], m[2]), (m[3], m[4], m[5]), (m[6], m[7], m[8]))
         vector = rot_mat(vector, rows)
     if inputs.is_live(ROTATION_VECTOR):
-        x, y, z = (radians(angle) for angle in inputs.values[ROTATION_VECTOR].unbind())
+        x, y, z = (deg_to_rad(angle) for angle in inputs.values[ROTATION_VECTOR].unbind())
         vector = _rotated_by(vector, (x, y, z))
     return vector
 

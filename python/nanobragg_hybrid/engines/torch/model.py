@@ -4,27 +4,37 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from nanobragg_hybrid.base.errors import ConfigError, Description
-from nanobragg_hybrid.engines.torch.autograd import applied
-from nanobragg_hybrid.engines.torch.blocks import Block, Tile
 from nanobragg_hybrid.engines.torch.devices import device_of, dtype_of
-from nanobragg_hybrid.engines.torch.initial_values import value_of
 from nanobragg_hybrid.engines.torch.inputs import Inputs
 from nanobragg_hybrid.engines.torch.kernel import block_value, solid_angle_sum
-from nanobragg_hybrid.engines.torch.paths import Path, differentiable_paths, obstacle
-from nanobragg_hybrid.engines.torch.pixels import LitPixels, lit_pixels
+from nanobragg_hybrid.engines.torch.parameters import (
+    Parameter,
+    inactive_because,
+    initial_value,
+    parameters_of,
+)
+from nanobragg_hybrid.engines.torch.pixels import ActivePixels, active_pixels
 from nanobragg_hybrid.engines.torch.quantities import GRID, scene_of
-from nanobragg_hybrid.engines.torch.recompute import recomputed
+from nanobragg_hybrid.engines.torch.scalars import applied
 from nanobragg_hybrid.engines.torch.scene import Scene
-from nanobragg_hybrid.engines.torch.serial import Serial, Tiling, serial_places, tiles
+from nanobragg_hybrid.engines.torch.serial import serial_order
 from nanobragg_hybrid.engines.torch.setup import Setup, set_up
 from nanobragg_hybrid.engines.torch.tables import tables_of
+from nanobragg_hybrid.engines.torch.tiles import (
+    Block,
+    SerialOrder,
+    Tile,
+    Tiling,
+    recomputed,
+    tiles,
+)
 from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.quirks import Quirks
 from nanobragg_hybrid.model.structure_factors import StructureFactors
@@ -36,7 +46,7 @@ _TILE_STEPS = Integer(at_least=1)
 
 Values = Mapping[str, Tensor]
 Progress = Callable[[int], None]
-"""Called with the number of lit pixels that are done."""
+"""Called with the number of active pixels that are done."""
 
 
 class ForwardModel:
@@ -47,12 +57,15 @@ class ForwardModel:
     device: "cpu", "cuda", "cuda:1", "auto".  tile_steps: evaluations of the innermost formula that
     are held in memory at a time; None chooses.
 
-    Calling the model with tensors for some values (see `paths`) gives the image as a tensor,
+    Calling the model with tensors for some values (see `parameters`) gives the image as a tensor,
     shape (slow, fast), photons per pixel, differentiable in these tensors:
 
     >>> model = ForwardModel(experiment, table)                       # doctest: +SKIP
     >>> cell = torch.tensor([70.0, 80.0, 90.0], requires_grad=True)   # doctest: +SKIP
     >>> model({"crystal.cell_angstrom": cell}).sum().backward()       # doctest: +SKIP
+
+    It is no `torch.nn.Module`: `parameters` describes what there is to differentiate, and an
+    optimizer takes the tensors that you give as values.
 
     Raises `ConfigError` as `simulate`, and `BackendError` for a device that is not there.
     """
@@ -81,8 +94,8 @@ class ForwardModel:
             raise ConfigError("tile_steps", tile_steps, _TILE_STEPS.text) from None
         self._setup = set_up(config, structure_factors, quirks)
         self._tables = tables_of(self._setup, self.device, self.dtype)
-        self._lit = lit_pixels(config, self.device)
-        self._paths = {path.name: path for path in differentiable_paths(self._setup)}
+        self._active = active_pixels(config, self._setup.roi, self.device)
+        self._configured_scene: Scene | None = None
 
     @property
     def setup(self) -> Setup:
@@ -90,33 +103,38 @@ class ForwardModel:
         return self._setup
 
     @property
-    def lit(self) -> LitPixels:
+    def active_pixels(self) -> ActivePixels:
         """The pixels that are computed."""
-        return self._lit
+        return self._active
 
     @property
     def tiling(self) -> Tiling:
         """How the work is cut."""
         return self._tiling
 
-    def paths(self) -> tuple[Path, ...]:
+    @cached_property
+    def _parameters(self) -> dict[str, Parameter]:
+        return {each.name: each for each in parameters_of(self._setup)}
+
+    def parameters(self) -> tuple[Parameter, ...]:
         """The values that the model takes: name, unit, shape, and whether all is smooth."""
-        return tuple(self._paths.values())
+        return tuple(self._parameters.values())
 
     def initial(self, name: str) -> Tensor:
-        """The value of a path where none is given, a float64 tensor on the model's device.
+        """The value of a parameter where none is given, a float64 tensor on the model's device.
 
-        Raises `ConfigError` for a name that `paths` does not list.
+        Raises `ConfigError` for a name that `parameters` does not list.
         """
-        path = self._path(name)
-        value = value_of(name, self._setup)
-        return torch.tensor(value, dtype=torch.float64, device=self.device).reshape(path.shape)
+        parameter = self._parameter(name)
+        value = initial_value(name, self._setup)
+        tensor = torch.tensor(value, dtype=torch.float64, device=self.device)
+        return tensor.reshape(parameter.shape)
 
     def __call__(self, values: Values | None = None, *, progress: Progress | None = None) -> Tensor:
         """The image for some values; shape (slow, fast), or (batch, slow, fast).
 
-        Each tensor has its path's shape, or that with one more dimension in front; all that have it
-        agree in its length, and the images are stacked.
+        Each tensor has its parameter's shape, or that with one more dimension in front; all that
+        have it agree in its length, and the images are stacked.
         """
         checked = self._checked(values or {})
         batch = self._batch(checked)
@@ -125,32 +143,32 @@ class ForwardModel:
         images = []
         for n in range(batch):
             one = {
-                name: value[n] if value.dim() > len(self._paths[name].shape) else value
+                name: value[n] if value.dim() > len(self._parameters[name].shape) else value
                 for name, value in checked.items()
             }
             images.append(self._image(one, progress))
         return torch.stack(images)
 
     def solid_angle_sum(self) -> Tensor:
-        """The solid angle summed over every sub-pixel visit (model 6.9), steradian, shape ()."""
+        """The solid angle summed over every sub-pixel sample (model 6.9), steradian, shape ()."""
         with torch.no_grad():
             scene = self.scene({})
             total = torch.zeros((), dtype=torch.float64, device=self.device)
-            choices = self._setup.choices
-            for _, tile in tiles(choices, self._lit, self._tiling, Serial(None, None), self.device):
+            choices, order = self._setup.choices, SerialOrder(None, None)
+            for _, tile in tiles(choices, self._active, self._tiling, order, self.device):
                 total += solid_angle_sum(scene, choices, tile)
         return total
 
     def _image(self, values: dict[str, Tensor], progress: Progress | None) -> Tensor:
         scene, choices = self.scene(values), self._setup.choices
-        serial = serial_places(scene, choices, self._lit, self._tiling, self.device)
+        order = serial_order(scene, choices, self._active, self._tiling, self.device)
         parts = [torch.zeros(0, dtype=torch.float64, device=self.device)]
-        for pixels, tile in tiles(choices, self._lit, self._tiling, serial, self.device):
+        for pixels, tile in tiles(choices, self._active, self._tiling, order, self.device):
             parts.append(self.tile_value(scene, tile))
             if progress is not None:
                 progress(pixels.stop)
-        image = self._lit.image(torch.cat(parts))
-        return self._tied(image, values).to(self.dtype)
+        image = self._active.image(torch.cat(parts))
+        return self._with_every_derivative(image, values).to(self.dtype)
 
     def tile_value(self, scene: Scene, tile: Tile) -> Tensor:
         """The values of a tile's pixels before rounding, float64, shape (pixels,)."""
@@ -164,49 +182,57 @@ class ForwardModel:
         return self._tiling.total(choices, tile, evaluate)
 
     def scene(self, values: Values) -> Scene:
-        """Everything continuous, for some values of the right names, types and shapes."""
+        """Everything continuous, for some values of the right names, types and shapes; without
+        values it is made once."""
+        if not values and self._configured_scene is not None:
+            return self._configured_scene
         setup = self._setup
         inputs = Inputs(setup.experiment, setup.structure_factors, setup.quirks, values)
-        return scene_of(setup, self._tables, inputs)
+        scene = scene_of(setup, self._tables, inputs)
+        if not values:
+            self._configured_scene = scene
+        return scene
 
-    def _tied(self, image: Tensor, values: dict[str, Tensor]) -> Tensor:
+    def _with_every_derivative(self, image: Tensor, values: dict[str, Tensor]) -> Tensor:
         """The image, with a derivative of 0 for values that it does not depend on.
 
-        Every lit pixel depends on the table, for which 0 would be one more copy of it.
+        Every active pixel depends on the table, for which 0 would be one more copy of it.
         """
         wanted = [
             value
             for name, value in values.items()
-            if value.requires_grad and (name != GRID or self._lit.count == 0)
+            if value.requires_grad and (name != GRID or self._active.count == 0)
         ]
-        tied: Tensor = applied(_Tie, image, *wanted) if wanted else image
-        return tied
+        if not wanted:
+            return image
+        depending: Tensor = applied(_ZeroDerivatives, image, *wanted)
+        return depending
 
-    def _path(self, name: str) -> Path:
-        if name in self._paths:
-            return self._paths[name]
-        why = obstacle(name, self._setup)
+    def _parameter(self, name: str) -> Parameter:
+        if name in self._parameters:
+            return self._parameters[name]
+        why = inactive_because(name, self._setup)
         if why is not None:
-            raise ConfigError("path", name, f"one that has an effect ({why})")
-        close = difflib.get_close_matches(name, list(self._paths), n=1)
+            raise ConfigError("parameter", name, f"one that has an effect ({why})")
+        close = difflib.get_close_matches(name, list(self._parameters), n=1)
         hint = f" (did you mean {close[0]}?)" if close else ""
-        raise ConfigError("values", name, f"a name that paths() lists{hint}")
+        raise ConfigError("values", name, f"a name that parameters() lists{hint}")
 
     def _checked(self, values: Values) -> dict[str, Tensor]:
         """The values in float64; ConfigError for a wrong name, type, shape or device."""
         checked = {}
         for name, value in values.items():
-            path = self._path(name)
+            shape = self._parameter(name).shape
             field = f"values[{name}]"
             is_tensor: bool = isinstance(value, Tensor)
             if not is_tensor or not value.is_floating_point():
                 raise ConfigError(field, value, "a tensor of real numbers")
-            extra = value.dim() - len(path.shape)
-            if extra not in (0, 1) or tuple(value.shape[extra:]) != path.shape:
+            extra = value.dim() - len(shape)
+            if extra not in (0, 1) or tuple(value.shape[extra:]) != shape:
                 raise ConfigError(
                     field,
                     Description(f"shape {tuple(value.shape)}"),
-                    f"shape {path.shape}, or that with a batch dimension in front",
+                    f"shape {shape}, or that with a batch dimension in front",
                 )
             if value.device != torch.empty(0, device=self.device).device:
                 raise ConfigError(
@@ -219,7 +245,7 @@ class ForwardModel:
         lengths = {
             value.shape[0]
             for name, value in values.items()
-            if value.dim() > len(self._paths[name].shape)
+            if value.dim() > len(self._parameters[name].shape)
         }
         if len(lengths) > 1 or 0 in lengths:
             raise ConfigError(
@@ -228,7 +254,7 @@ class ForwardModel:
         return lengths.pop() if lengths else None
 
 
-class _Tie(torch.autograd.Function):
+class _ZeroDerivatives(torch.autograd.Function):
     """Passes an image through; the values beside it get a derivative of 0."""
 
     @staticmethod

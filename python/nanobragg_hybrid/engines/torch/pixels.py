@@ -36,7 +36,7 @@ def _upper(bound: int | None, count: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class LitPixels:
+class ActivePixels:
     """The pixels inside the region of interest and not masked, numbered in raster order.
 
     shape: of the image, (slow, fast).  raster: their index slow * n_fast + fast in the image,
@@ -48,7 +48,7 @@ class LitPixels:
     raster: Tensor | None
     count: int
 
-    def places(self, start: int, stop: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    def numbers(self, start: int, stop: int, device: torch.device) -> tuple[Tensor, Tensor]:
         """(slow, fast) of the pixels [start, stop), float64, shape (stop - start, 1)."""
         if self.raster is None:
             fast_min, fast_max, slow_min, _ = self.roi
@@ -61,25 +61,25 @@ class LitPixels:
         return slow.to(torch.float64).unsqueeze(-1), fast.to(torch.float64).unsqueeze(-1)
 
     def number_of(self, slow: int, fast: int) -> int | None:
-        """The number of a pixel, None if it is not lit."""
+        """The number of a pixel, None if it is not active."""
         fast_min, fast_max, slow_min, slow_max = self.roi
         if not (fast_min <= fast <= fast_max and slow_min <= slow <= slow_max):
             return None
         if self.raster is None:
             return (slow - slow_min) * (fast_max - fast_min + 1) + fast - fast_min
-        place = torch.tensor(slow * self.shape[1] + fast, device=self.raster.device)
-        number = int(torch.searchsorted(self.raster, place))
-        is_active = number < self.count and bool(self.raster[number] == place)
+        index = torch.tensor(slow * self.shape[1] + fast, device=self.raster.device)
+        number = int(torch.searchsorted(self.raster, index))
+        is_active = number < self.count and bool(self.raster[number] == index)
         return number if is_active else None
 
     def row_of(self, number: int) -> int:
-        """The image row of a lit pixel."""
+        """The image row of an active pixel."""
         if self.raster is not None:
             return int(self.raster[number]) // self.shape[1]
         return number // (self.roi[1] - self.roi[0] + 1) + self.roi[2]
 
     def image(self, values: Tensor) -> Tensor:
-        """The image (slow, fast) of one value for each lit pixel; 0 elsewhere."""
+        """The image (slow, fast) of one value for each active pixel; 0 elsewhere."""
         n_slow, n_fast = self.shape
         if self.raster is not None or self.count == 0:
             flat = torch.zeros(n_slow * n_fast, dtype=values.dtype, device=values.device)
@@ -94,18 +94,17 @@ class LitPixels:
         return torch.nn.functional.pad(rectangle, margins)
 
 
-def lit_pixels(experiment: Experiment, device: torch.device) -> LitPixels:
+def active_pixels(experiment: Experiment, roi: Roi, device: torch.device) -> ActivePixels:
     """The pixels of an experiment that are computed."""
-    roi = region_of_interest(experiment)
     fast_min, fast_max, slow_min, slow_max = roi
     shape = experiment.detector.shape
     mask = experiment.detector.mask
     is_empty = fast_max < fast_min or slow_max < slow_min
     if mask is None or is_empty:
         count = 0 if is_empty else (fast_max - fast_min + 1) * (slow_max - slow_min + 1)
-        return LitPixels(shape, roi, None, count)
-    lit = np.zeros(shape, dtype=bool)
+        return ActivePixels(shape, roi, None, count)
+    is_computed = np.zeros(shape, dtype=bool)
     window = np.s_[slow_min : slow_max + 1, fast_min : fast_max + 1]
-    lit[window] = mask.values[window]
-    raster = np.flatnonzero(lit)
-    return LitPixels(shape, roi, torch.from_numpy(raster).to(device), len(raster))
+    is_computed[window] = mask.values[window]
+    raster = np.flatnonzero(is_computed)
+    return ActivePixels(shape, roi, torch.from_numpy(raster).to(device), len(raster))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Final, Literal, assert_never
 
 from nanobragg_hybrid.base.errors import ConfigError
 from nanobragg_hybrid.engines.torch.scalars import as_float
@@ -31,6 +32,9 @@ NEAR_POINT: Final = ("detector.close_x_mm", "detector.close_y_mm")
 XDS_ORIGIN: Final = ("detector.org_x_px", "detector.org_y_px")
 """The three ways to give a point of the detector."""
 
+Point = Literal["beam", "near", "corner"]
+"""Where the beam hits the detector; its point nearest to the crystal; its corner."""
+
 _CENTRES: Final = (BEAM_CENTRE, NEAR_POINT, XDS_ORIGIN)
 
 
@@ -55,7 +59,7 @@ _MINUS_X: Final = (-1.0, 0.0, 0.0)
 _MINUS_Y: Final = (0.0, -1.0, 0.0)
 _MINUS_Z: Final = (0.0, 0.0, -1.0)
 
-FRAMES: Final = MappingProxyType(
+FRAMES: Final[Mapping[Convention, Frame]] = MappingProxyType(
     {
         "adxv": Frame(_Z, _X, _MINUS_Y, _Z, _MINUS_X, _X, _X, "beam"),
         "mosflm": Frame(_X, _Z, _MINUS_Y, _X, _MINUS_Z, _Z, _Z, "beam"),
@@ -71,15 +75,14 @@ FRAMES: Final = MappingProxyType(
 class Placement:
     """How an experiment says where its detector is.
 
-    point: "beam": where the beam hits it, "near": its point nearest to the sample, "corner": its
-    corner, whatever else was given.  paths: the two numbers of that point that count, along x and
-    y; for a corner, none.
+    point: the one that is given; a corner whatever else was given.  names: the two numbers of that
+    point that count, along x and y; for a corner, none.
     """
 
     convention: Convention
     pivot: Pivot
-    point: Literal["beam", "near", "corner"]
-    paths: tuple[str, ...]
+    point: Point
+    names: tuple[str, ...]
 
     @classmethod
     def of(cls, experiment: Experiment, quirks: Quirks) -> Placement:
@@ -101,30 +104,61 @@ class Placement:
             )
         if experiment.detector.pix0_m is not None and not quirks.pix0_ignored:
             return cls(convention, pivot, "corner", ())
-        by_pivot: Literal["beam", "near"] = "beam" if pivot == "beam" else "near"
+        point = _point_of(pivot)
         if not quirks.near_point_ignored:
             if given:
                 return cls(
                     convention, pivot, "beam" if given[0] is BEAM_CENTRE else "near", given[0]
                 )
-            return cls(convention, pivot, by_pivot, BEAM_CENTRE if pivot == "beam" else XDS_ORIGIN)
-        if convention != "custom" and pivot == "sample":
-            return cls(convention, pivot, "near", XDS_ORIGIN)
-        if convention in ("adxv", "mosflm", "denzo"):
-            return cls(convention, pivot, "beam", BEAM_CENTRE)
-        # The beam centre, for which the near point stands in, for which the XDS origin does.
-        paths = tuple(
-            next((path for path in choices if _is_given(experiment, path)), choices[0])
-            for choices in zip(*_CENTRES, strict=True)
-        )
-        return cls(convention, pivot, by_pivot, paths)
+            return cls(convention, pivot, point, BEAM_CENTRE if point == "beam" else XDS_ORIGIN)
+        names: tuple[str, ...]
+        match convention:
+            case "adxv" | "mosflm" | "denzo":
+                names = BEAM_CENTRE if point == "beam" else XDS_ORIGIN
+            case "xds" | "dials":
+                names = _given_names(experiment) if point == "beam" else XDS_ORIGIN
+            case "custom":
+                names = _given_names(experiment)
+            case other:
+                assert_never(other)
+        return cls(convention, pivot, point, names)
+
+
+def is_named(convention: Convention) -> bool:
+    """Whether a convention has a pivot and centres of its own (model 3)."""
+    match convention:
+        case "adxv" | "mosflm" | "denzo" | "xds" | "dials":
+            return True
+        case "custom":
+            return False
+        case other:
+            assert_never(other)
+
+
+def _point_of(pivot: Pivot) -> Literal["beam", "near"]:
+    """The point that stays where it is when the detector turns."""
+    match pivot:
+        case "beam":
+            return "beam"
+        case "sample":
+            return "near"
+        case other:
+            assert_never(other)
+
+
+def _given_names(experiment: Experiment) -> tuple[str, ...]:
+    """The beam centre, for which the near point stands in, for which the XDS origin does."""
+    return tuple(
+        next((name for name in choices if _is_given(experiment, name)), choices[0])
+        for choices in zip(*_CENTRES, strict=True)
+    )
 
 
 def convention_of(experiment: Experiment, quirks: Quirks) -> Convention:
     """The convention that counts: any given vector selects "custom" (model 3), unless
     custom_convention_switch is off."""
     if quirks.custom_convention_switch and any(
-        _is_given(experiment, path) for path in _GIVEN_VECTORS
+        _is_given(experiment, name) for name in _GIVEN_VECTORS
     ):
         return "custom"
     return experiment.detector.convention
@@ -135,7 +169,7 @@ def pivot_of(experiment: Experiment, quirks: Quirks) -> Pivot:
     and there is another."""
     convention = convention_of(experiment, quirks)
     given = experiment.detector.pivot
-    if given is not None and (convention == "custom" or not quirks.pivot_flag_ignored):
+    if given is not None and not (is_named(convention) and quirks.pivot_flag_ignored):
         return given
     return FRAMES[convention].pivot
 
@@ -146,11 +180,11 @@ def normal_is_recomputed(experiment: Experiment) -> bool:
     return normal is not None and as_float(mag(normal)) != 1.0
 
 
-def _is_given(experiment: Experiment, path: str) -> bool:
-    return _configured(experiment, path) is not None
+def _is_given(experiment: Experiment, name: str) -> bool:
+    return _configured(experiment, name) is not None
 
 
-def _configured(experiment: Experiment, path: str) -> object:
-    part, name = path.split(".")
-    value: object = getattr(getattr(experiment, part), name)
+def _configured(experiment: Experiment, name: str) -> object:
+    part, field = name.split(".")
+    value: object = getattr(getattr(experiment, part), field)
     return value

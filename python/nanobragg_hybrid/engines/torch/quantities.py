@@ -10,6 +10,7 @@ from nanobragg_hybrid.base.constants import (
     WATER_F,
     WATER_MOLECULAR_WEIGHT,
 )
+from nanobragg_hybrid.base.units import attenuation_depth_um_to_per_m, um_to_m, water_um_to_m
 from nanobragg_hybrid.engines.torch.detector import detector_geometry
 from nanobragg_hybrid.engines.torch.inputs import Inputs
 from nanobragg_hybrid.engines.torch.lattice import lattice, misset_angles
@@ -22,6 +23,8 @@ from nanobragg_hybrid.engines.torch.sources import sources
 from nanobragg_hybrid.engines.torch.structure_factors import Table
 from nanobragg_hybrid.engines.torch.tables import Tables
 
+_WATER_G_PER_M3: Final = 1e6
+
 GRID: Final = "structure_factors.grid"
 DEFAULT_F: Final = "structure_factors.default_f"
 """Names of the values that are no configuration fields."""
@@ -29,14 +32,16 @@ DEFAULT_F: Final = "structure_factors.default_f"
 
 def scene_of(setup: Setup, tables: Tables, inputs: Inputs) -> Scene:
     """The continuous quantities, differentiable in the tensors of `inputs`."""
-    geometry = detector_geometry(inputs)
-    wavelength = wavelength_m(inputs)
-    misset = setup.misset
-    if inputs.is_live("crystal.misset_deg"):
-        misset = misset_angles(inputs, Shuffle())
-    cell = lattice(inputs, wavelength, misset)
+    wavelength: Scalar = setup.wavelength_m
+    geometry, cell = setup.geometry, setup.cell
+    if inputs.values:
+        wavelength = wavelength_m(inputs)
+        misset = setup.misset
+        if inputs.is_live("crystal.misset_deg"):
+            misset = misset_angles(inputs, Shuffle())
+        geometry, cell = detector_geometry(inputs), lattice(inputs, wavelength, misset)
     photons = fluence(inputs)
-    cells, start = orientations(setup, tables, inputs, cell, geometry.spindle)
+    cells, run_start = orientations(setup, tables, inputs, cell, geometry.spindle)
     layer_step, attenuation = _sensor(setup, inputs)
     counts: list[Scalar] = list(setup.size.n_cells)
     if inputs.is_live("crystal.n_cells"):
@@ -58,11 +63,11 @@ def scene_of(setup: Setup, tables: Tables, inputs: Inputs) -> Scene:
         beam_slow=geometry.beam_slow,
         layer_step=layer_step,
         attenuation=attenuation,
-        sources=sources(inputs, setup.quirks, tables, geometry, wavelength),
+        sources=sources(inputs, setup.quirks, tables.sources, geometry, wavelength),
         kahn=inputs.number("beam.polarization_kahn"),
         polarization=geometry.polarization,
         cells=cells,
-        start=start,
+        run_start=run_start,
         a_star=cell.a_star,
         b_star=cell.b_star,
         c_star=cell.c_star,
@@ -82,12 +87,13 @@ def _sensor(setup: Setup, inputs: Inputs) -> tuple[Scalar, Scalar]:
     layer_step: Scalar = layers.step
     attenuation: Scalar = setup.sampling.attenuation_per_m
     if inputs.is_live("detector.sensor_thickness_um") and layers.range_given:
-        thickness = inputs.number("detector.sensor_thickness_um") * 1e-6
+        thickness = um_to_m(inputs.number("detector.sensor_thickness_um"))
         layer_step = layers.step_of(thickness)
         if not setup.sampling.attenuation_given:
             attenuation = 1.0 / thickness
     if inputs.is_live("detector.sensor_attenuation_depth_um"):
-        attenuation = 1.0 / (inputs.number("detector.sensor_attenuation_depth_um") * 1e-6)
+        depth_um = inputs.number("detector.sensor_attenuation_depth_um")
+        attenuation = attenuation_depth_um_to_per_m(depth_um)
     return layer_step, attenuation
 
 
@@ -98,7 +104,7 @@ def water_background(setup: Setup, inputs: Inputs, photons: Scalar) -> Scalar:
     """
     if not setup.quirks.water_background:
         return 0.0
-    w = inputs.number("crystal.water_um") / 1e6
+    w = water_um_to_m(inputs.number("crystal.water_um"))
     return (
         WATER_F
         * WATER_F
@@ -107,7 +113,7 @@ def water_background(setup: Setup, inputs: Inputs, photons: Scalar) -> Scalar:
         * w
         * w
         * w
-        * 1e6
+        * _WATER_G_PER_M3
         * AVOGADRO_PER_MOL
         / WATER_MOLECULAR_WEIGHT
     )
@@ -115,8 +121,10 @@ def water_background(setup: Setup, inputs: Inputs, photons: Scalar) -> Scalar:
 
 def _water(inputs: Inputs) -> Scalar:
     """F^2 of all molecules of the water (model 6, without r_e^2 and fluence), electrons^2."""
-    w = inputs.number("crystal.water_um") / 1e6
-    return WATER_F * WATER_F * w * w * w * 1e6 * AVOGADRO_PER_MOL / WATER_MOLECULAR_WEIGHT
+    w = water_um_to_m(inputs.number("crystal.water_um"))
+    return (
+        WATER_F * WATER_F * w * w * w * _WATER_G_PER_M3 * AVOGADRO_PER_MOL / WATER_MOLECULAR_WEIGHT
+    )
 
 
 def _table(inputs: Inputs, tables: Tables) -> tuple[Table | None, Scalar]:

@@ -21,7 +21,7 @@ _LARGEST: Final = 1.0 - 1.2e-7
 
 @dataclass(slots=True)
 class Shuffle:
-    """The shuffle table that all streams share (model 7.1)."""
+    """The shuffle table that all streams use (model 7.1)."""
 
     table: list[int] = field(default_factory=list)
     last: int = 0
@@ -42,9 +42,9 @@ class Stream:
             if s <= 0 or not shuffle.table:
                 s = self._start(-s if -(2**31) < s < 0 else 1)
             s = s * _MULTIPLIER % _MODULUS
-            place = shuffle.last // _DIVISOR
-            shuffle.last = shuffle.table[place]
-            shuffle.table[place] = s
+            index = shuffle.last // _DIVISOR
+            shuffle.last = shuffle.table[index]
+            shuffle.table[index] = s
             drawn[n] = shuffle.last
         self._seed = s
         deviates = (1.0 / _MODULUS * drawn).astype(np.float32)

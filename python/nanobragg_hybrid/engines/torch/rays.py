@@ -1,4 +1,8 @@
-"""From the sample to the sub-pixels: model 6.1 and 6.2."""
+"""From the crystal to the sub-pixels, and the scattering vectors on the way: model 6.1 to 6.3.
+
+A pixel is sampled at the sub-pixels of every layer of its sensor.  One diffracted beam goes to each
+sample, shape (pixels, samples); with each source it makes a ray, shape (pixels, samples, sources).
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nanobragg_hybrid.engines.torch.autograd import applied
-from nanobragg_hybrid.engines.torch.derivatives import LengthAndDirection, Positions
-from nanobragg_hybrid.engines.torch.scalars import Scalar, cos, exp, sin, sqrt
+from nanobragg_hybrid.engines.torch.derivatives import (
+    LengthAndDirection,
+    Positions,
+    ScatteringVectors,
+)
+from nanobragg_hybrid.engines.torch.scalars import Scalar, applied, cos, sin, sqrt
 from nanobragg_hybrid.engines.torch.scene import Choices, Scene
+from nanobragg_hybrid.engines.torch.tiles import Tile
 from nanobragg_hybrid.engines.torch.vectors import (
     Vector,
     as_tensor,
@@ -23,40 +31,56 @@ from nanobragg_hybrid.engines.torch.vectors import (
 
 
 @dataclass(frozen=True, slots=True)
-class Rays:
-    """Diffracted beams, for pixels and visits (sub-pixels of layers): tensors (pixels, visits).
+class Beams:
+    """From the crystal to samples of pixels, shape (pixels, samples).
 
-    length: R, metres.  direction: d.  layer: shape (visits,).
+    length: R, metres.  direction: d.  layer: number of the layer, float64, shape (samples,).
     """
 
     length: Tensor
     direction: Vector
     layer: Tensor
 
-    def first(self) -> Rays:
-        """Only the first visit."""
+    def first(self) -> Beams:
+        """Only the first sample."""
         x, y, z = (as_tensor(component)[:, :1] for component in self.direction)
-        return Rays(self.length[:, :1], (x, y, z), self.layer[:1])
+        return Beams(self.length[:, :1], (x, y, z), self.layer[:1])
 
 
-def rays_to(scene: Scene, choices: Choices, slow: Tensor, fast: Tensor, visit: Tensor) -> Rays:
-    """The rays to sub-pixels of pixels.
-
-    slow, fast: pixel numbers, shape (pixels, 1).  visit: serial number of the sub-pixel, layers
-    outermost, int64, shape (visits,).
-    """
-    position = positions(scene, choices, slow, fast, visit)
+def beams_to(scene: Scene, choices: Choices, tile: Tile, samples: range) -> Beams:
+    """The beams to these samples of a tile's pixels, numbered in serial order, layers outermost."""
+    sample = _tensor_of(samples, tile)
+    position = _positions(scene, choices, tile, sample)
     length, x, y, z = applied(LengthAndDirection, *position)
-    return Rays(length, (x, y, z), _layer(choices, visit))
+    return Beams(length, (x, y, z), _layer(choices, sample))
 
 
-def positions(scene: Scene, choices: Choices, slow: Tensor, fast: Tensor, visit: Tensor) -> Vector:
-    """Where these sub-pixels are, metres from the sample, components (pixels, visits)."""
+def first_beams(scene: Scene, choices: Choices, tile: Tile) -> Beams:
+    """Only those to the first sub-pixel of the first layer."""
+    return beams_to(scene, choices, tile, range(1))
+
+
+def positions(scene: Scene, choices: Choices, tile: Tile, samples: range) -> Vector:
+    """Where these samples are, metres from the crystal, components (pixels, samples)."""
+    return _positions(scene, choices, tile, _tensor_of(samples, tile))
+
+
+def _tensor_of(samples: range, tile: Tile) -> Tensor:
+    """The samples' numbers, int64, shape (samples,)."""
+    return torch.arange(samples.start, samples.stop, samples.step, device=tile.fast.device)
+
+
+def _layer(choices: Choices, sample: Tensor) -> Tensor:
+    """Number of the layer that each sample belongs to, float64."""
+    return (sample // (choices.oversample * choices.oversample)).to(torch.float64)
+
+
+def _positions(scene: Scene, choices: Choices, tile: Tile, sample: Tensor) -> Vector:
     per_edge = choices.oversample
-    sub_fast = visit % per_edge
-    sub_slow = visit // per_edge % per_edge
-    layer = _layer(choices, visit)
-    along_fast, along_slow = fast * per_edge + sub_fast, slow * per_edge + sub_slow
+    sub_fast = sample % per_edge
+    sub_slow = sample // per_edge % per_edge
+    layer = _layer(choices, sample)
+    along_fast, along_slow = tile.fast * per_edge + sub_fast, tile.slow * per_edge + sub_slow
     position: Vector
     if choices.is_sphere:
         position = _on_sphere(scene, scene.pixel / per_edge, along_fast, along_slow, layer)
@@ -81,22 +105,10 @@ def positions(scene: Scene, choices: Choices, slow: Tensor, fast: Tensor, visit:
     return position
 
 
-def _layer(choices: Choices, visit: Tensor) -> Tensor:
-    """Number of the layer that a visit belongs to, float64."""
-    return (visit // (choices.oversample * choices.oversample)).to(torch.float64)
-
-
-def first_rays(scene: Scene, choices: Choices, slow: Tensor, fast: Tensor) -> Rays:
-    """Only those to the first sub-pixel of the first layer."""
-    return rays_to(
-        scene, choices, slow, fast, torch.zeros(1, dtype=torch.int64, device=fast.device)
-    )
-
-
 def _on_sphere(
     scene: Scene, subpixel: Scalar, sub_fast: Tensor, sub_slow: Tensor, layer: Tensor
 ) -> Vector:
-    """P on a sphere around the sample, the sub-pixels' distances from the beam centre being arcs
+    """P on a sphere around the crystal, the sub-pixels' distances from the beam centre being arcs
     (curved_detector_axes off).  sub_fast, sub_slow: numbers of sub-pixels; layer: of layers.
 
     Towards the beam centre sin(rho)/|across| is 1 where both detector directions are across the
@@ -122,23 +134,27 @@ def _on_sphere(
     return x, y, z
 
 
-def solid_angle(scene: Scene, choices: Choices, rays: Rays) -> Tensor:
-    """Solid angle of a pixel as seen from the sample, steradian (model 6.2)."""
-    length = rays.length
-    if choices.is_point_pixel:
-        return 1.0 / length / length
-    return scene.pixel * scene.pixel / length / length * scene.close / length
+@dataclass(frozen=True, slots=True)
+class Rays:
+    """Scattering vectors, 1/m, shape (pixels, samples, sources).
+
+    is_cut: beyond the resolution limit, or None if there is no limit.
+    """
+
+    q: Vector
+    is_cut: Tensor | None
 
 
-def layer_capture(scene: Scene, rays: Rays) -> Tensor:
-    """The part of the photons that a layer of the sensor absorbs (model 6.2)."""
-    return captured(scene, rays, rays.layer, rays.layer + 1.0)
-
-
-def captured(scene: Scene, rays: Rays, top: Scalar, bottom: Scalar) -> Tensor:
-    """The part of the photons that is absorbed between two depths, in layers (model 6.2)."""
-    slant = dot(rays.direction, scene.normal)
-    step, mu = scene.layer_step, scene.attenuation
-    above = exp(-top * step * mu / slant)
-    below = exp(-bottom * step * mu / slant)
-    return as_tensor(above - below)
+def rays_of(scene: Scene, choices: Choices, beams: Beams, sources: range) -> Rays:
+    """Scattering vectors for a range of sources, and which of them are cut (model 6.3)."""
+    wavelength = scene.sources.wavelength[sources.start : sources.stop]
+    incident = (
+        as_tensor(component)[sources.start : sources.stop] for component in scene.sources.incident
+    )
+    x, y, z = applied(ScatteringVectors, *beams.direction, *incident, wavelength)
+    is_cut = None
+    if choices.dmin_m > 0.0:
+        with torch.no_grad():
+            stol = 0.5 * as_tensor(mag((x, y, z)))
+            is_cut = (stol > 0.0) & (choices.dmin_m > 0.5 / stol)
+    return Rays((x, y, z), is_cut)

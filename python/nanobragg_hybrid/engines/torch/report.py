@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from nanobragg_hybrid.base.units import deg_to_rad, m_to_mm
 from nanobragg_hybrid.engines.torch.inputs import Inputs
 from nanobragg_hybrid.engines.torch.pixels import region_of_interest
 from nanobragg_hybrid.engines.torch.placement import normal_is_recomputed
 from nanobragg_hybrid.engines.torch.quantities import water_background
-from nanobragg_hybrid.engines.torch.scalars import Scalar, as_float, radians
+from nanobragg_hybrid.engines.torch.scalars import Scalar, as_float
 from nanobragg_hybrid.engines.torch.setup import Setup, fluence, wavelength_m
 from nanobragg_hybrid.engines.torch.vectors import Vector, dot, mag
 from nanobragg_hybrid.model.resolved_plan import PlanWarning, ResolvedPlan
@@ -51,9 +52,9 @@ def plan_of(setup: Setup) -> ResolvedPlan:
         org_y_px=as_float(geometry.close_slow / pixel + 0.5),
         dials_origin_mm=_floats(
             (
-                1000.0 * dot(geometry.pix0, (0.0, 0.0, 1.0)),
-                1000.0 * dot(geometry.pix0, (0.0, 1.0, 0.0)),
-                1000.0 * dot(geometry.pix0, (-1.0, 0.0, 0.0)),
+                m_to_mm(dot(geometry.pix0, (0.0, 0.0, 1.0))),
+                m_to_mm(dot(geometry.pix0, (0.0, 1.0, 0.0))),
+                m_to_mm(dot(geometry.pix0, (-1.0, 0.0, 0.0))),
             )
         ),
         pixel_size_m=pixel,
@@ -94,7 +95,7 @@ def plan_of(setup: Setup) -> ResolvedPlan:
         divergence_v_step_rad=sampling.divergence_v.step,
         dispersion_fraction=sampling.dispersion.range,
         dispersion_step=sampling.dispersion.step,
-        phi_rad=as_float(radians(experiment.goniometer.phi_deg)),
+        phi_rad=as_float(deg_to_rad(experiment.goniometer.phi_deg)),
         osc_rad=sampling.phi.range,
         phi_step_rad=sampling.phi.step,
         mosaic_spread_rad=sampling.mosaic_spread_rad,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, assert_never
 
+from nanobragg_hybrid.base.constants import INT32_MAX
 from nanobragg_hybrid.base.units import (
-    RTD,
     attenuation_depth_um_to_per_m,
     deg_to_rad,
     mrad_to_rad,
@@ -27,7 +27,7 @@ Rule = Literal["as given", "range", "range/2", "range/count", "range/(count-1)"]
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """A range that is visited at `count` places, `step` apart; `rule` says where the step is from.
+    """A range in `count` steps, `step` apart; `rule` says where the step is from.
 
     `range_given` tells whether the range is the configuration's own number.
     """
@@ -40,18 +40,28 @@ class Steps:
 
     def step_of(self, live_range: Scalar) -> Scalar:
         """The step for another range, by the same rule."""
-        if self.rule == "range":
-            return live_range
-        if self.rule == "range/2":
-            return live_range / 2.0
-        if self.rule == "range/count":
-            return live_range / self.count
-        if self.rule == "range/(count-1)":
-            return live_range / (self.count - 1)
-        return self.step
+        match self.rule:
+            case "as given":
+                return self.step
+            case "range":
+                return live_range
+            case "range/2":
+                return live_range / 2.0
+            case "range/count":
+                return live_range / self.count
+            case "range/(count-1)":
+                return live_range / (self.count - 1)
+            case other:
+                assert_never(other)
 
 
 NONE = Steps(1, 0.0, 0.0)
+
+
+def _count(span: float, step: float) -> int:
+    """How many steps fill a range; a number beyond 32 bits is the largest of 32 bits."""
+    wanted = span / step
+    return math.ceil(wanted) if wanted < INT32_MAX else INT32_MAX
 
 
 def phi_steps(count: int | None, span: float, step: float) -> Steps:
@@ -61,11 +71,11 @@ def phi_steps(count: int | None, span: float, step: float) -> Steps:
             return NONE if step <= 0.0 else Steps(2, step, step)
         if step <= 0.0:
             return Steps(2, span, span / 2.0, "range/2", True)
-        return Steps(math.ceil(span / step), span, step, "as given", True)
+        return Steps(_count(span, step), span, step, "as given", True)
     count = max(count, 1)
     if span < 0.0:
         if step <= 0.0:
-            return Steps(count, 1.0 / RTD, 1.0 / RTD / count, "range/count")
+            return Steps(count, deg_to_rad(1.0), deg_to_rad(1.0) / count, "range/count")
         return Steps(2, step, step)
     if step < 0.0:
         return Steps(count, span, span / count, "range/count", True)
@@ -87,7 +97,7 @@ def layer_steps(count: int | None, thickness: float, *, overshoots: bool) -> Ste
             return NONE
         return _reset(Steps(2, thickness, thickness / 2, "range/count", True))
     if thickness < 0.0:
-        return _reset(Steps(count, 0.5e-6, 0.5e-6 / count, "range/count"))
+        return _reset(Steps(count, um_to_m(0.5), um_to_m(0.5) / count, "range/count"))
     if not overshoots:
         count = max(count, 1)
         return _reset(Steps(count, thickness, thickness / count, "range/count", True))
@@ -101,7 +111,7 @@ def _beam_steps(count: int | None, span: float, step: float) -> Steps:
             return NONE if step <= 0.0 else Steps(2, step, step)
         if step <= 0.0:
             return Steps(2, span, span, "range", True)
-        return Steps(math.ceil(span / step), span, step, "as given", True)
+        return Steps(_count(span, step), span, step, "as given", True)
     if span < 0.0:
         if step <= 0.0:
             return Steps(count, 1.0, 1.0 / count, "range/count")

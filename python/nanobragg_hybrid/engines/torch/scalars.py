@@ -16,13 +16,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nanobragg_hybrid.base.units import RTD
-from nanobragg_hybrid.engines.torch.autograd import applied
-
 Scalar = float | Tensor
 """A float, or a float64 tensor (of shape () in the set-up)."""
 
 SMALLEST_NORMAL: Final = sys.float_info.min
+
+
+def applied(function: type[torch.autograd.Function], *arguments: object) -> Any:
+    """The value of a formula of our own; autograd will use its `backward`."""
+    apply: Any = function.apply
+    return apply(*arguments)
 
 
 def sin(x: Scalar) -> Scalar:
@@ -92,11 +95,6 @@ def quotient(x: Scalar, y: Scalar) -> Scalar:
     if x == 0.0 or math.isnan(x):
         return math.nan
     return math.copysign(math.inf, x) * math.copysign(1.0, y)
-
-
-def radians(angle_deg: Scalar) -> Scalar:
-    """Degrees to radians (model 2)."""
-    return angle_deg / RTD
 
 
 def as_float(x: Scalar) -> float:

@@ -19,16 +19,17 @@ from nanobragg_hybrid.model.conventions import Shape
 class Choices:
     """Everything discrete that the kernel asks about; fixed by the configuration.
 
-    steps: sources x phi steps x domains x sub-pixels, the divisor of model 6.8.  visits: layers x
+    steps: sources x phi steps x domains x sub-pixels, the divisor of model 6.8.  samples: layers x
     sub-pixels.  orientations: phi steps x domains.  skips_zero: a lattice factor of 0 ends a step
     (model 6.5).  searches_polarization, searches_capture: the factor of the first sub-pixel may be
     0 or cut away, and then a later one counts (model 6.2, 6.3).
 
-    is_curved, is_sphere: a curved detector with the quirk curved_detector_axes on, off.  latches:
-    the first step outside the table ends interpolation (interpolation_latch).  capture_per_layer,
-    polar_per_source: without the option each layer, each source has a factor (thick_last_layer,
-    polar_first_source off).  water_sees_all_sources: the water's polarization factor, where it is
-    the water's own, is the mean over the sources (polar_first_source off).
+    is_curved, is_sphere: a curved detector with the quirk curved_detector_axes on, off.
+    interpolation_switches_off: the first step outside the table ends interpolation
+    (interpolation_latch).  capture_per_layer, polar_per_source: without the option each layer, each
+    source has a factor (thick_last_layer, polar_first_source off).  water_sees_all_sources: the
+    water's polarization factor, where it is the water's own, is the mean over the sources
+    (polar_first_source off).
     """
 
     oversample: int
@@ -39,7 +40,7 @@ class Choices:
     steps: int
     shape: Shape
     interpolate: bool
-    latches: bool
+    interpolation_switches_off: bool
     has_polarization: bool
     has_sensor: bool
     is_curved: bool
@@ -69,26 +70,26 @@ class Choices:
         return self.has_polarization and not self.oversample_polar
 
     @property
-    def visits(self) -> int:
+    def samples(self) -> int:
         """Sub-pixels of all layers."""
         return self.layers * self.oversample * self.oversample
 
     @property
     def steps_per_pixel(self) -> int:
         """Evaluations of model 6.5 for one pixel."""
-        return self.visits * self.source_count * self.orientations
+        return self.samples * self.source_count * self.orientations
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
     """incident: unit vectors of travel, components of shape (n,); wavelength: m, shape (n,).
 
-    share: weights, 1 on average, shape (n,); None: all are 1 (quirk source_weights_ignored).
+    relative_weight: 1 on average, shape (n,); None: all are 1 (quirk source_weights_ignored).
     """
 
     incident: Vector
     wavelength: Tensor
-    share: Tensor | None
+    relative_weight: Tensor | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +105,9 @@ class Cells:
 class Scene:
     """Everything continuous, in SI units (a* in 1/angstrom); floats or tensors.
 
-    cells: for each phi step and domain, domain fastest.  start: for each domain without any spindle
-    rotation, where the first phi step of the run needs it (model 6.4).  strength: r_e^2 fluence.
-    background: I_bg, or with the quirk water_background off water: electrons^2.
+    cells: for each phi step and domain, domain fastest.  run_start: for each domain without any
+    spindle rotation, where the first phi step of the run needs it (model 6.4).  strength: r_e^2
+    fluence.  background: I_bg, or with the quirk water_background off water: electrons^2.
     """
 
     pixel: Scalar
@@ -125,7 +126,7 @@ class Scene:
     kahn: Scalar
     polarization: Vector
     cells: Cells
-    start: Cells | None
+    run_start: Cells | None
     a_star: Vector
     b_star: Vector
     c_star: Vector

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nanobragg_hybrid.base.constants import INT32_MAX
-from nanobragg_hybrid.base.errors import ConfigError, Description
-from nanobragg_hybrid.base.units import dmin_angstrom_to_m
+from nanobragg_hybrid.base.errors import ConfigError
+from nanobragg_hybrid.base.units import angstrom_to_m, deg_to_rad, dmin_angstrom_to_m, mm_to_m
+from nanobragg_hybrid.engines.torch.bounds import Counts
 from nanobragg_hybrid.engines.torch.detector import DetectorGeometry, detector_geometry
 from nanobragg_hybrid.engines.torch.inputs import Inputs
 from nanobragg_hybrid.engines.torch.lattice import (
@@ -21,6 +21,7 @@ from nanobragg_hybrid.engines.torch.lattice import (
     misset_angles,
     recommended_oversample,
 )
+from nanobragg_hybrid.engines.torch.pixels import Roi, region_of_interest
 from nanobragg_hybrid.engines.torch.random_rotations import (
     RandomRotations,
     Shuffle,
@@ -28,9 +29,9 @@ from nanobragg_hybrid.engines.torch.random_rotations import (
     random_rotations,
 )
 from nanobragg_hybrid.engines.torch.sampling import Sampling, sampling_of
-from nanobragg_hybrid.engines.torch.scalars import Scalar, as_float, quotient, radians
+from nanobragg_hybrid.engines.torch.scalars import Scalar, as_float, quotient
 from nanobragg_hybrid.engines.torch.scene import Choices
-from nanobragg_hybrid.engines.torch.source_grid import SourceGrid, source_count, source_grid
+from nanobragg_hybrid.engines.torch.sources import SourceGrid, source_count, source_grid
 from nanobragg_hybrid.engines.torch.vectors import Vector
 from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.quirks import Quirks
@@ -41,8 +42,8 @@ from nanobragg_hybrid.model.structure_factors import StructureFactors
 class Setup:
     """An experiment with everything discrete decided.
 
-    phi_place: the place whose vectors each phi step uses (model 6.4), in steps from the start of
-    the range, shape (phi steps,).
+    phi_in_steps: the angle whose vectors each phi step uses (model 6.4), in steps from the start
+    of the range, shape (phi steps,).
     first_loop_differs: the first phi loop of the run does not have the vectors its first step uses
     in all others.  phi_rad: the angle of each phi step, whatever vectors it uses.
     """
@@ -55,8 +56,10 @@ class Setup:
     size: CrystalSize
     grid: SourceGrid
     rotations: RandomRotations
+    roi: Roi
+    wavelength_m: float
     misset: Vector
-    phi_place: NDArray[np.float64]
+    phi_in_steps: NDArray[np.float64]
     first_loop_differs: bool
     phi_rad: NDArray[np.float64]
     recommended_oversample: int
@@ -68,7 +71,7 @@ class Setup:
 def set_up(experiment: Experiment, structure_factors: StructureFactors, quirks: Quirks) -> Setup:
     """Decides everything that model 2 to 5 leave open.
 
-    Raises `ConfigError`.
+    Raises `ConfigError`, and `ResourceError` before anything large is allocated.
     """
     inputs = Inputs(experiment, structure_factors, quirks)
     sampling = sampling_of(experiment, quirks)
@@ -76,9 +79,6 @@ def set_up(experiment: Experiment, structure_factors: StructureFactors, quirks: 
     geometry = detector_geometry(inputs)
     shuffle = Shuffle()
     misset = misset_angles(inputs, shuffle)
-    rotations = random_rotations(
-        Stream(shuffle, experiment.crystal.mosaic_seed), sampling.mosaic_domains
-    )
     wavelength = as_float(wavelength_m(inputs))
     cell = lattice(inputs, wavelength, misset)
     size = crystal_size(experiment, cell)
@@ -87,8 +87,15 @@ def set_up(experiment: Experiment, structure_factors: StructureFactors, quirks: 
     )
     given_oversample = experiment.sampling.oversample
     oversample = recommended if given_oversample is None else given_oversample
+    Counts.of(experiment, sampling, oversample).require()
+    # What follows allocates; missetting and mosaicity are drawn in this order (model 7.4).
+    rotations = random_rotations(
+        Stream(shuffle, experiment.crystal.mosaic_seed), sampling.mosaic_domains
+    )
     grid = source_grid(experiment, sampling)
-    phi_place, first_loop_differs, phi_rad = _phi_places(experiment, sampling, quirks)
+    if source_count(experiment, grid) < 1:
+        raise ConfigError("beam.sources", experiment.beam.sources, "at least one")
+    phi_in_steps, first_loop_differs, phi_rad = _phi_angles(experiment, sampling, quirks)
     choices = _choices(
         experiment, structure_factors, quirks, sampling, oversample, source_count(experiment, grid)
     )
@@ -101,8 +108,10 @@ def set_up(experiment: Experiment, structure_factors: StructureFactors, quirks: 
         size=size,
         grid=grid,
         rotations=rotations,
+        roi=region_of_interest(experiment),
+        wavelength_m=wavelength,
         misset=misset,
-        phi_place=phi_place,
+        phi_in_steps=phi_in_steps,
         first_loop_differs=first_loop_differs,
         phi_rad=phi_rad,
         recommended_oversample=recommended,
@@ -136,7 +145,7 @@ def _require_something(inputs: Inputs, sampling: Sampling) -> None:
 
 def wavelength_m(inputs: Inputs) -> Scalar:
     """lambda0, metres."""
-    return inputs.number("beam.wavelength_angstrom") / 1.0e10
+    return angstrom_to_m(inputs.number("beam.wavelength_angstrom"))
 
 
 def fluence_follows_flux(experiment: Experiment) -> bool:
@@ -150,7 +159,7 @@ def fluence(inputs: Inputs) -> Scalar:
     beam = inputs.experiment.beam
     if not fluence_follows_flux(inputs.experiment):
         return inputs.number("beam.fluence_photons_per_m2")
-    size = beam.beam_size_mm / 1000.0
+    size = mm_to_m(beam.beam_size_mm)
     return quotient(quotient(beam.flux_photons_per_s * beam.exposure_s, size), size)
 
 
@@ -163,15 +172,7 @@ def _choices(
     n_sources: int,
 ) -> Choices:
     settings, beam = experiment.sampling, experiment.beam
-    steps = n_sources * sampling.mosaic_domains * sampling.phi.count * oversample * oversample
-    if steps > INT32_MAX:
-        raise ConfigError(
-            "experiment",
-            Description("a combination of values"),
-            f"a product of at most {INT32_MAX} steps ({n_sources} sources * "
-            f"{sampling.mosaic_domains} mosaic domains * {sampling.phi.count} phi steps * "
-            f"{oversample} * {oversample} sub-pixels)",
-        )
+    orientations = sampling.phi.count * sampling.mosaic_domains
     has_table = structure_factors.grid is not None
     has_sensor = sampling.layers.range > 0.0
     is_curved = experiment.detector.curved
@@ -185,12 +186,12 @@ def _choices(
         oversample=oversample,
         layers=sampling.layers.count,
         source_count=n_sources,
-        orientations=sampling.phi.count * sampling.mosaic_domains,
+        orientations=orientations,
         domains=sampling.mosaic_domains,
-        steps=steps,
+        steps=n_sources * orientations * oversample * oversample,
         shape=experiment.crystal.shape,
         interpolate=has_table and _wants_interpolation(experiment),
-        latches=quirks.interpolation_latch,
+        interpolation_switches_off=quirks.interpolation_latch,
         has_polarization=beam.polarization_correction,
         has_sensor=has_sensor,
         is_curved=is_curved and quirks.curved_detector_axes,
@@ -227,17 +228,18 @@ def _wants_interpolation(experiment: Experiment) -> bool:
     return min(experiment.crystal.n_cells) <= 2.0 if asked is None else asked
 
 
-def _phi_places(
+def _phi_angles(
     experiment: Experiment, sampling: Sampling, quirks: Quirks
 ) -> tuple[NDArray[np.float64], bool, NDArray[np.float64]]:
-    """The places whose vectors the phi steps use, whether the first loop differs, their angles."""
-    places = np.arange(sampling.phi.count, dtype=np.float64)
+    """In steps, the angles whose vectors the phi steps use; whether the first loop differs; the
+    angles, radians."""
+    in_steps = np.arange(sampling.phi.count, dtype=np.float64)
     if sampling.phi.range > 0.0 and not quirks.phi_left_edge:
-        places += 0.5
-    angles = as_float(radians(experiment.goniometer.phi_deg)) + sampling.phi.step * places
+        in_steps += 0.5
+    angles = as_float(deg_to_rad(experiment.goniometer.phi_deg)) + sampling.phi.step * in_steps
     turns = np.flatnonzero(angles != 0.0)
     if not quirks.phi_carryover or len(turns) in (0, len(angles)):
-        return places, False, angles
+        return in_steps, False, angles
     # The last turning step at or before each step, the loop being closed to a ring.
     before = np.searchsorted(turns, np.arange(len(angles)), side="right") - 1
-    return places[turns[before]], bool(angles[0] == 0.0), angles
+    return in_steps[turns[before]], bool(angles[0] == 0.0), angles

@@ -8,15 +8,56 @@ are finite at the removable singularities.
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final, Literal, NamedTuple, assert_never
 
 import torch
 from torch import Tensor
 
-from nanobragg_hybrid.engines.torch.autograd import applied
-from nanobragg_hybrid.engines.torch.scalars import Scalar
+from nanobragg_hybrid.engines.torch.devices import Precision, precision_of
+from nanobragg_hybrid.engines.torch.scalars import Scalar, applied
+from nanobragg_hybrid.model.conventions import Shape
+
+
+class _Limits(NamedTuple):
+    """Below which a series stands in for a formula that loses digits: N |sin(pi h)| of `sincg`, and
+    x^2 of `sinc3`, whose terms x^8 are dropped: 1e-16 at 0.1, 1e-9 at 0.5."""
+
+    sine: float
+    sphere: float
+
+
+_SERIES_BELOW: Final[Mapping[Precision, _Limits]] = MappingProxyType(
+    {"float64": _Limits(1e-3, 0.09), "float32": _Limits(3e-2, 0.5)}
+)
+
+SpotShape = Literal["round", "gauss", "tophat", "gauss_hkl", "tophat_hkl"]
+"""The shapes whose amplitude falls off around the nearest reflection: all but square."""
 
 _ROUND_VOLUME = 0.723601254558268
+
+
+def has_fudge_factor(shape: Shape) -> bool:
+    """Whether `shape_fudge` is in the shape's formula."""
+    match shape:
+        case "square":
+            return False
+        case "round" | "gauss" | "tophat" | "gauss_hkl" | "tophat_hkl":
+            return True
+        case other:
+            assert_never(other)
+
+
+def is_in_reciprocal_lengths(shape: Shape) -> bool:
+    """Whether the distance from the reflection is one in reciprocal space, not in h, k, l."""
+    match shape:
+        case "gauss" | "tophat":
+            return True
+        case "square" | "round" | "gauss_hkl" | "tophat_hkl":
+            return False
+        case other:
+            assert_never(other)
 
 
 def sincg(h: Tensor, n: Scalar) -> Tensor:
@@ -54,11 +95,14 @@ class _SincgSquared(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, h: Tensor, h0: Tensor, n: Scalar, dtype: torch.dtype) -> Tensor:
-        if dtype is torch.float64:
-            x = math.pi * h
-            xn = x * n
-        else:
-            x, xn = _reduced(h, h0, n)
+        match precision_of(dtype):
+            case "float64":
+                x = math.pi * h
+                xn = x * n
+            case "float32":
+                x, xn = _reduced(h, h0, n)
+            case other:
+                assert_never(other)
         sin_x = torch.sin(x)
         g = torch.sin(xn).div_(sin_x)
         count = n.to(dtype) if isinstance(n, Tensor) else n
@@ -95,7 +139,7 @@ def _near_maximum(
     """
     n2 = n * n
     series = (sin_x * cos_x).mul_(-n2 * (n2 - 1.0) / 3.0)
-    sine_limit = (1e-3 if slope.dtype is torch.float64 else 3e-2) / n
+    sine_limit = _SERIES_BELOW[precision_of(slope.dtype)].sine / n
     if isinstance(n, Tensor):
         sine_limit = torch.where(n == torch.round(n), sine_limit, 0.0)
     elif n != round(n):
@@ -138,14 +182,26 @@ class _Sinc3(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
         (square,) = ctx.saved_tensors
         x2 = math.pi * math.pi * square
-        # The series' terms x^8 are dropped: 1e-16 at 0.1, 1e-9 at 0.5.
-        is_small = x2 < (0.09 if square.dtype is torch.float64 else 0.5)
+        is_small = x2 < _SERIES_BELOW[precision_of(square.dtype)].sphere
         safe = torch.where(is_small, 1.0, x2)
         x = torch.sqrt(safe)
         j2 = (3.0 / safe - 1.0) * torch.sin(x) / x - 3.0 * torch.cos(x) / safe
         series = 1.0 / 15.0 - x2 * (1.0 / 210.0 - x2 * (1.0 / 7560.0 - x2 / 498960.0))
         quotient = torch.where(is_small, series, j2 / safe)
         return grads[0] * (-1.5 * math.pi * math.pi) * quotient
+
+
+def spot_amplitude(shape: SpotShape, square: Tensor, cells: Scalar, fudge: Scalar) -> Tensor:
+    """The amplitude of a shape, of the squared distance from the reflection in units of 1/N."""
+    match shape:
+        case "round":
+            return round_amplitude(square, cells, fudge)
+        case "gauss" | "gauss_hkl":
+            return gauss_amplitude(square, cells, fudge)
+        case "tophat" | "tophat_hkl":
+            return tophat_amplitude(square, cells, fudge)
+        case other:
+            assert_never(other)
 
 
 def round_amplitude(square: Tensor, cells: Scalar, fudge: Scalar) -> Tensor:

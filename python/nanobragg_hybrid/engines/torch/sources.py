@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, assert_never
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from nanobragg_hybrid.engines.torch.detector import DetectorGeometry
 from nanobragg_hybrid.engines.torch.inputs import Inputs
+from nanobragg_hybrid.engines.torch.sampling import Sampling, Steps
 from nanobragg_hybrid.engines.torch.scalars import Scalar
 from nanobragg_hybrid.engines.torch.scene import Sources
-from nanobragg_hybrid.engines.torch.tables import Tables
 from nanobragg_hybrid.engines.torch.vectors import Vector, negative, rot_axis, scale, unit
+from nanobragg_hybrid.model.conventions import DivergenceShape
+from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.quirks import Quirks
 
 POSITIONS: Final = "beam.sources.position"
@@ -20,14 +25,76 @@ WAVELENGTHS: Final = "beam.sources.wavelength_m"
 WEIGHTS: Final = "beam.sources.weight"
 """Names of the values for all sources together, shapes (n, 3), (n,), (n,)."""
 
+_ROUND_LIMIT: Final = 1.1
+
 DISTANCE_M: Final = -10.0
 """Along the beam, where a source's position is not given."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SourceGrid:
+    """The sources that divergence and dispersion make (model 5.2), in the model's order.
+
+    horizontal, vertical: angles from the beam, radians, shape (n,).  wavelength_index: which of the
+    wavelengths, shape (n,).
+    """
+
+    horizontal: NDArray[np.float64]
+    vertical: NDArray[np.float64]
+    wavelength_index: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOffsets:
+    """A `SourceGrid` on the device that renders: angles from the beam, radians, and wavelengths
+    over lambda0, shape (n,)."""
+
+    horizontal: Tensor
+    vertical: Tensor
+    wavelength: Tensor
+
+
+def source_grid(experiment: Experiment, sampling: Sampling) -> SourceGrid:
+    """All grid points, or with round divergence those inside an ellipse."""
+    h, v, wavelengths = sampling.divergence_h, sampling.divergence_v, sampling.dispersion
+    horizontal, along_h = _offsets(h)
+    vertical, along_v = _offsets(v)
+    shape: DivergenceShape = experiment.beam.divergence_shape
+    match shape:
+        case "round":
+            keep = ~((along_h[:, None] + along_v[None, :]) * 4.0 > _ROUND_LIMIT)
+        case "square":
+            keep = np.full((h.count, v.count), True)
+        case other:
+            assert_never(other)
+    kept_h, kept_v = np.nonzero(keep)
+    return SourceGrid(
+        np.repeat(horizontal[kept_h], wavelengths.count),
+        np.repeat(vertical[kept_v], wavelengths.count),
+        np.tile(np.arange(wavelengths.count, dtype=np.float64), len(kept_h)),
+    )
+
+
+def source_count(experiment: Experiment, grid: SourceGrid) -> int:
+    """How many sources there are."""
+    listed = experiment.beam.sources
+    return len(grid.horizontal) if listed is None else len(listed)
+
+
+def _offsets(steps: Steps) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Angles of the grid points along one axis, and what they add to the ellipse's equation."""
+    index = np.arange(steps.count, dtype=np.float64)
+    angle = steps.step * index - steps.range / 2.0
+    correction = steps.step * steps.step / 4.0 * (1 - steps.count % 2)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        term = (angle * angle - correction) / steps.range / steps.range
+    return angle, term
 
 
 def sources(
     inputs: Inputs,
     quirks: Quirks,
-    tables: Tables,
+    offsets: SourceOffsets,
     geometry: DetectorGeometry,
     wavelength_m: Scalar,
 ) -> Sources:
@@ -41,19 +108,19 @@ def sources(
         ones = torch.ones(
             len(inputs.experiment.beam.sources),
             dtype=torch.float64,
-            device=tables.phi_place.device,
+            device=offsets.wavelength.device,
         )
         position, wavelength = _listed(inputs, upstream, wavelength_m, ones)
     else:
-        ones = torch.ones_like(tables.source_wavelength)
-        position = rot_axis(upstream, geometry.polarization, tables.source_vertical)
-        position = rot_axis(position, geometry.vertical, tables.source_horizontal)
-        wavelength = wavelength_m * tables.source_wavelength
+        ones = torch.ones_like(offsets.wavelength)
+        position = rot_axis(upstream, geometry.polarization, offsets.vertical)
+        position = rot_axis(position, geometry.vertical, offsets.horizontal)
+        wavelength = wavelength_m * offsets.wavelength
     x, y, z = (component * ones for component in negative(unit(position)))
-    return Sources((x, y, z), wavelength * ones, _shares(inputs, quirks, ones))
+    return Sources((x, y, z), wavelength * ones, _relative_weights(inputs, quirks, ones))
 
 
-def _shares(inputs: Inputs, quirks: Quirks, ones: Tensor) -> Tensor | None:
+def _relative_weights(inputs: Inputs, quirks: Quirks, ones: Tensor) -> Tensor | None:
     """Weights of listed sources over their mean; None if they are ignored or cannot differ."""
     listed = inputs.experiment.beam.sources
     if quirks.source_weights_ignored or listed is None:

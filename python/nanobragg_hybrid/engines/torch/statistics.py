@@ -7,7 +7,6 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from nanobragg_hybrid.engines.torch.pixels import region_of_interest
 from nanobragg_hybrid.engines.torch.setup import Setup
 from nanobragg_hybrid.model.statistics import Statistics
 
@@ -15,15 +14,15 @@ from nanobragg_hybrid.model.statistics import Statistics
 def image_statistics(setup: Setup, image: NDArray[np.float32], omega_sum: float) -> Statistics:
     """Statistics over the region of interest.
 
-    image: shape (slow, fast).  omega_sum: solid angle summed over every sub-pixel visit.
+    image: shape (slow, fast).  omega_sum: solid angle summed over every sub-pixel sample.
     """
-    fast_min, fast_max, slow_min, slow_max = region_of_interest(setup.experiment)
+    fast_min, fast_max, slow_min, slow_max = setup.roi
     window = np.s_[slow_min : slow_max + 1, fast_min : fast_max + 1]
     if fast_max < fast_min or slow_max < slow_min:
         window = np.s_[0:0, 0:0]
     region = image[window]
     mask = setup.experiment.detector.mask
-    lit = region.ravel() if mask is None else region[mask.values[window]]
+    active = region.ravel() if mask is None else region[mask.values[window]]
 
     brightest, fast, slow, fast_m, slow_m = 0.0, 0, 0, 0.0, 0.0
     if (region > 0.0).any():
@@ -32,12 +31,12 @@ def image_statistics(setup: Setup, image: NDArray[np.float32], omega_sum: float)
         fast, slow = int(column) + fast_min, int(row) + slow_min
         fast_m, slow_m = _last_subpixel(setup, fast), _last_subpixel(setup, slow)
     choices = setup.choices
-    visits = choices.steps if setup.quirks.solid_angle_over_steps else choices.visits
+    samples = choices.steps if setup.quirks.solid_angle_over_steps else choices.samples
     with np.errstate(over="ignore", invalid="ignore"):
-        total = float(lit.sum(dtype=np.float64))
-        mean = _ratio(total, lit.size) if lit.size > 0 else 0.0
-        squares = float((lit * lit).sum(dtype=np.float64))
-        counted = region if setup.quirks.rmsd_counts_masked else lit
+        total = float(active.sum(dtype=np.float64))
+        mean = _ratio(total, active.size) if active.size > 0 else 0.0
+        squares = float((active * active).sum(dtype=np.float64))
+        counted = region if setup.quirks.rmsd_counts_masked else active
         deviation = counted.astype(np.float64) - mean
         deviations = float((deviation * deviation).sum())
     return Statistics(
@@ -48,10 +47,10 @@ def image_statistics(setup: Setup, image: NDArray[np.float32], omega_sum: float)
         max_slow=slow,
         sum=total,
         mean=mean,
-        rms=_root(_ratio(squares, lit.size - 1)),
+        rms=_root(_ratio(squares, active.size - 1)),
         rmsd=_root(_ratio(deviations, counted.size - 1)),
-        solid_angle_sr=omega_sum / visits,
-        pixels=lit.size,
+        solid_angle_sr=omega_sum / samples,
+        pixels=active.size,
         pixels_in_roi=region.size,
     )
 

@@ -50,11 +50,11 @@ def nearest(table: Table, h0: Tensor, k0: Tensor, l0: Tensor) -> Tensor:
     flat: Tensor | None = None
     is_inside: Tensor | None = None
     for index, first, last in zip((h0, k0, l0), table.hkl_min, table.hkl_max, strict=True):
-        place = torch.clamp(index, first, last)
-        is_within = place == index
+        inside = torch.clamp(index, first, last)
+        is_within = inside == index
         is_inside = is_within if is_inside is None else is_inside.logical_and_(is_within)
-        place.sub_(first)
-        flat = place if flat is None else flat.mul_(last - first + 1).add_(place)
+        inside.sub_(first)
+        flat = inside if flat is None else flat.mul_(last - first + 1).add_(inside)
     assert flat is not None
     assert is_inside is not None
     # A NaN becomes the smallest integer, and then any element: it is outside.
@@ -95,14 +95,14 @@ def tricubic(table: Table, h: Tensor, k: Tensor, l: Tensor) -> Tensor:
     Where `leaves_table` holds, the result is finite but means nothing.
     """
     shape = table.grid.shape
-    weights, places = [], []
+    weights, neighbours = [], []
     for x, first, size in zip((h, k, l), table.hkl_min, shape, strict=True):
         node = torch.floor(x).detach()
         weights.append(_lagrange(x, node))
-        place = torch.clamp(node - first, 1, max(size - 3, 1)).nan_to_num(nan=1.0)
+        second = torch.clamp(node - first, 1, max(size - 3, 1)).nan_to_num(nan=1.0)
         steps = torch.arange(-1, 3, device=x.device)
-        places.append(torch.clamp(place.to(torch.int64).unsqueeze(-1) + steps, 0, size - 1))
-    at_h, at_k, at_l = places
+        neighbours.append(torch.clamp(second.to(torch.int64).unsqueeze(-1) + steps, 0, size - 1))
+    at_h, at_k, at_l = neighbours
     flat = at_h[..., :, None, None] * shape[1] + at_k[..., None, :, None]
     values = _take(table.grid, flat * shape[2] + at_l[..., None, None, :])
     for weight, missing in zip(reversed(weights), (2, 1, 0), strict=True):

@@ -10,25 +10,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nanobragg_hybrid.engines.torch.setup import Setup
+from nanobragg_hybrid.engines.torch.sources import SourceOffsets
 from nanobragg_hybrid.engines.torch.structure_factors import shared_tensor
 from nanobragg_hybrid.engines.torch.vectors import Vector
 
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """grid: the structure factors, or None; never written to.  phi_place: as in `Setup`, float64.
-    domain_axes, domain_angles: the domains' rotations, the first by 0.  source_horizontal,
-    source_vertical, source_wavelength: angles from the beam, radians, and wavelengths over lambda0
-    of generated sources.
+    """grid: the structure factors, or None; never written to.  phi_in_steps: as in `Setup`.
+    domain_axes, domain_angles: the domains' rotations, the first by 0.  sources: generated ones.
     """
 
     grid: Tensor | None
-    phi_place: Tensor
+    phi_in_steps: Tensor
     domain_axes: Vector
     domain_angles: Tensor
-    source_horizontal: Tensor
-    source_vertical: Tensor
-    source_wavelength: Tensor
+    sources: SourceOffsets
 
 
 def tables_of(setup: Setup, device: torch.device, dtype: torch.dtype = torch.float64) -> Tables:
@@ -45,10 +42,12 @@ def tables_of(setup: Setup, device: torch.device, dtype: torch.dtype = torch.flo
     index = setup.grid.wavelength_index
     return Tables(
         grid=None if grid is None else shared_tensor(grid).to(device, dtype),
-        phi_place=on_device(setup.phi_place),
+        phi_in_steps=on_device(setup.phi_in_steps),
         domain_axes=(x, y, z),
         domain_angles=on_device(angles),
-        source_horizontal=on_device(setup.grid.horizontal),
-        source_vertical=on_device(setup.grid.vertical),
-        source_wavelength=on_device(1.0 + dispersion.step * index - dispersion.range / 2.0),
+        sources=SourceOffsets(
+            horizontal=on_device(setup.grid.horizontal),
+            vertical=on_device(setup.grid.vertical),
+            wavelength=on_device(1.0 + dispersion.step * index - dispersion.range / 2.0),
+        ),
     )

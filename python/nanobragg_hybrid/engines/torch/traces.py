@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,29 +17,32 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nanobragg_hybrid.base.constants import R_E_SQR_M2
-from nanobragg_hybrid.engines.torch.blocks import Block, Tile
-from nanobragg_hybrid.engines.torch.factors import background, final_factors, row_share, step_weight
+from nanobragg_hybrid.engines.torch.factors import (
+    background,
+    final_factors,
+    ray_factor,
+    solid_angle,
+    step_weight,
+)
 from nanobragg_hybrid.engines.torch.kernel import (
-    block_sum,
-    cells_of,
-    fractional_indices,
+    Steps,
+    block_value_and_sum,
     lattice_factors,
-    lattice_intensity,
-    nearest_indices,
-    structure_factor,
+    steps_of,
 )
 from nanobragg_hybrid.engines.torch.model import ForwardModel
-from nanobragg_hybrid.engines.torch.rays import first_rays, positions, rays_to, solid_angle
+from nanobragg_hybrid.engines.torch.rays import first_beams, positions
 from nanobragg_hybrid.engines.torch.scalars import Scalar, as_float
-from nanobragg_hybrid.engines.torch.scattering import rows_of
-from nanobragg_hybrid.engines.torch.serial import serial_places, single_tile, tile_with
+from nanobragg_hybrid.engines.torch.scene import Choices, Scene
+from nanobragg_hybrid.engines.torch.serial import serial_order
+from nanobragg_hybrid.engines.torch.tiles import Block, Tile, single_tile, tile_with
 from nanobragg_hybrid.engines.torch.vectors import Vector, as_tensor
 from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
 from nanobragg_hybrid.model.trace import StepChoice, StepTrace, Trace
 from nanobragg_hybrid.model.trace import Vector as Numbers
 
-_Place = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
-"""Steps of a block by visit, source and orientation, counted from the block's first."""
+_Indices = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
+"""Steps of a block by sample, source and orientation, counted from the block's first."""
 
 
 class Tracer:
@@ -54,13 +56,13 @@ class Tracer:
         self._kept = (torch.zeros(0), torch.zeros(0))
         with torch.no_grad():
             self._scene = model.scene({})
-            self._serial = serial_places(
-                self._scene, self._choices, model.lit, model.tiling, model.device
+            self._order = serial_order(
+                self._scene, self._choices, model.active_pixels, model.tiling, model.device
             )
 
     def trace(self, fast: int, slow: int, choice: StepChoice, limit: int) -> Trace:
         """One pixel's chain with the first `limit` steps of a choice."""
-        number = self._model.lit.number_of(slow, fast)
+        number = self._model.active_pixels.number_of(slow, fast)
         with torch.no_grad():
             return self._trace(fast, slow, number, choice, limit)
 
@@ -73,7 +75,7 @@ class Tracer:
         steps: tuple[StepTrace, ...] = ()
         if number is not None:
             pixels, tile = tile_with(
-                number, choices, model.lit, model.tiling, self._serial, model.device
+                number, choices, model.active_pixels, model.tiling, self._order, model.device
             )
             at = number - pixels.start
             values, sums = self._tile_results(pixels, tile)
@@ -116,54 +118,54 @@ class Tracer:
     def _tile_results(self, pixels: range, tile: Tile) -> tuple[Tensor, Tensor]:
         """Values of a tile's pixels and their sums before scaling; those of the last are kept."""
         if pixels != self._kept_pixels:
-            evaluate = partial(block_sum, self._scene, self._choices, tile, dtype=self._model.dtype)
-            self._kept = (
-                self._model.tile_value(self._scene, tile),
-                self._model.tiling.total(self._choices, tile, evaluate),
-            )
+
+            def evaluate(block: Block) -> tuple[Tensor, Tensor]:
+                value, own, product = block_value_and_sum(
+                    self._scene, self._choices, tile, block, self._model.dtype
+                )
+                return torch.stack([value, own]), product
+
+            values, sums = self._model.tiling.total(self._choices, tile, evaluate)
+            self._kept = values, sums
             self._kept_pixels = pixels
         return self._kept
 
     def _steps(self, tile: Tile, choice: StepChoice, limit: int) -> Iterator[StepTrace]:
         """The first `limit` steps of a choice, of a tile of one pixel."""
-        first = first_rays(self._scene, self._choices, tile.slow, tile.fast)
+        first = first_beams(self._scene, self._choices, tile)
         running = as_float(background(self._scene, self._choices, tile, first))
         blocks = self._model.tiling.blocks(self._choices, interpolating=tile.interpolated_steps > 0)
         for block in blocks:
             if limit <= 0:
                 return
-            steps = _BlockSteps.of(self._model, self._scene, tile, block)
-            sums = steps.running_sums(running)
+            steps = steps_of(self._scene, self._choices, tile, block, self._model.dtype)
+            terms = _Terms.of(self._scene, self._choices, tile, block, steps)
+            sums = terms.running_sums(running)
             running = float(sums[-1])
-            place = _chosen(self._choices, block, choice, steps.is_cut)
-            place = (place[0][:limit], place[1][:limit], place[2][:limit])
-            limit -= len(place[0])
-            if len(place[0]) > 0:
-                yield from self._records(tile, block, steps, sums, place)
+            chosen = _chosen(self._choices, block, choice, terms.is_cut)
+            chosen = (chosen[0][:limit], chosen[1][:limit], chosen[2][:limit])
+            limit -= len(chosen[0])
+            if len(chosen[0]) > 0:
+                yield from self._records(tile, block, steps, terms, sums, chosen)
 
     def _records(
         self,
         tile: Tile,
         block: Block,
-        steps: _BlockSteps,
+        steps: Steps,
+        terms: _Terms,
         sums: NDArray[np.float64],
-        place: _Place,
+        chosen: _Indices,
     ) -> Iterator[StepTrace]:
         scene, choices, device = self._scene, self._choices, tile.fast.device
-        visits, sources, orientations = (np.asarray(index) for index in place)
-        visit = torch.arange(block.visits.start, block.visits.stop, device=device)
-        rays = rays_to(scene, choices, tile.slow, tile.fast, visit)
-        position = positions(scene, choices, tile.slow, tile.fast, visit)
-        rows = rows_of(scene, choices, rays, block.sources)
-        cells = cells_of(scene, choices, tile, block)
-        hkl = fractional_indices(cells, rows.q)
-        whole = nearest_indices(hkl)
-        f = structure_factor(scene, choices, tile, block, hkl, whole)
-        f_latt = lattice_factors(scene, choices, hkl, whole)
+        samples, sources, orientations = (np.asarray(index) for index in chosen)
+        beams, cells, f = steps.beams, steps.cells, steps.f
+        position = positions(scene, choices, tile, block.samples)
+        f_latt = lattice_factors(scene, choices, steps.hkl, steps.whole)
 
         def pick(value: Scalar) -> NDArray[np.float64]:
-            """Of something of the steps: (1, visits, sources, orientations) or its beginning."""
-            index = [torch.from_numpy(part).to(device) for part in (visits, sources, orientations)]
+            """Of something of the steps: (1, samples, sources, orientations) or its beginning."""
+            index = [torch.from_numpy(part).to(device) for part in (samples, sources, orientations)]
             tensor = as_tensor(value)[0]
             return _array(tensor[tuple(index[: tensor.dim()])])
 
@@ -180,14 +182,14 @@ class Tracer:
                 return picked([part.unsqueeze(0) for part in parts])
             return np.stack([_array(part)[orientations] for part in parts], axis=-1)
 
-        flat = np.ravel_multi_index(place, steps.terms.shape)
+        flat = np.ravel_multi_index(chosen, terms.values.shape)
         amplitudes = np.stack([pick(factor) for factor in f_latt], axis=-1)
         f_cell = pick(f) if isinstance(f, Tensor) else np.full(len(flat), f)
         if choices.skips_zero:
             f_cell = np.where(amplitudes[:, 3] == 0.0, 0.0, f_cell)
         phi_step, domain = np.divmod(block.orientations.start + orientations, choices.domains)
-        layer, sub_slow, sub_fast = _split(choices.oversample, block.visits.start + visits)
-        airpath = pick(rays.length)
+        layer, sub_slow, sub_fast = _split(choices.oversample, block.samples.start + samples)
+        airpath = pick(beams.length)
         columns: dict[str, NDArray[Any]] = {
             "layer": layer,
             "sub_slow": sub_slow,
@@ -197,24 +199,24 @@ class Tracer:
             "domain": domain,
             "pixel_pos_m": picked(position),
             "airpath_m": airpath,
-            "solid_angle_sr": pick(solid_angle(scene, choices, rays)),
+            "solid_angle_sr": pick(solid_angle(scene, choices, beams)),
             "obliquity": as_float(scene.close) / airpath,
-            "diffracted": picked(rays.direction),
+            "diffracted": picked(beams.direction),
             "incident": np.stack([of_source(part) for part in scene.sources.incident], axis=-1),
             "wavelength_m": of_source(scene.sources.wavelength),
-            "q_per_m": picked(rows.q),
+            "q_per_m": picked(steps.rays.q),
             "phi_rad": self._model.setup.phi_rad[phi_step],
             "a_m": of_cell(cells.a),
             "b_m": of_cell(cells.b),
             "c_m": of_cell(cells.c),
-            "hkl": picked(hkl),
-            "hkl_rounded": picked(whole),
+            "hkl": picked(steps.hkl),
+            "hkl_rounded": picked(steps.whole),
             "f_latt_a": amplitudes[:, 0],
             "f_latt_b": amplitudes[:, 1],
             "f_latt_c": amplitudes[:, 2],
             "f_latt": amplitudes[:, 3],
             "f_cell": f_cell,
-            "term": steps.terms.ravel()[flat],
+            "term": terms.values.ravel()[flat],
             "running_sum": sums[flat],
         }
         lists = {name: column.tolist() for name, column in columns.items()}
@@ -227,38 +229,30 @@ class Tracer:
 
 
 @dataclass(frozen=True, slots=True)
-class _BlockSteps:
+class _Terms:
     """What the steps of a block add to the sum of one pixel; arrays of the steps' shape.
 
     is_cut: dmin leaves them out.  is_skipped: they change nothing, not even as a running product.
     weights: what the sum is multiplied with after each step, None if with nothing.
     """
 
-    terms: NDArray[np.float64]
+    values: NDArray[np.float64]
     is_cut: NDArray[np.bool_]
     is_skipped: NDArray[np.bool_]
     weights: NDArray[np.float64] | None
 
     @classmethod
-    def of(cls, model: ForwardModel, scene: Any, tile: Tile, block: Block) -> _BlockSteps:
+    def of(cls, scene: Scene, choices: Choices, tile: Tile, block: Block, steps: Steps) -> _Terms:
         """Of a tile of one pixel."""
-        choices = model.setup.choices
-        visit = torch.arange(block.visits.start, block.visits.stop, device=tile.fast.device)
-        rays = rays_to(scene, choices, tile.slow, tile.fast, visit)
-        first = first_rays(scene, choices, tile.slow, tile.fast)
-        rows = rows_of(scene, choices, rays, block.sources)
-        hkl = fractional_indices(cells_of(scene, choices, tile, block), rows.q)
-        whole = nearest_indices(hkl)
-        intensity = lattice_intensity(scene, choices, hkl, whole, model.dtype)
-        f = structure_factor(scene, choices, tile, block, hkl, whole)
+        intensity, f = steps.intensity, steps.f
         terms = (intensity * (f * f)).to(torch.float64)
         is_cut = torch.zeros_like(terms, dtype=torch.bool)
-        if rows.cut is not None:
-            is_cut |= rows.cut.unsqueeze(-1)
+        if steps.rays.is_cut is not None:
+            is_cut |= steps.rays.is_cut.unsqueeze(-1)
         is_skipped = is_cut | (intensity == 0.0) if choices.skips_zero else is_cut
-        share = row_share(scene, choices, tile, block, first)
-        weight = step_weight(scene, choices, rays, block.sources)
-        for factor in (share, None if choices.running_product else weight):
+        own = ray_factor(scene, choices, tile, block, steps.first)
+        weight = step_weight(scene, choices, steps.beams, block.sources)
+        for factor in (own, None if choices.running_product else weight):
             terms = terms if factor is None else terms * factor.unsqueeze(-1)
         weights = None
         if choices.running_product and weight is not None:
@@ -268,7 +262,7 @@ class _BlockSteps:
 
     def running_sums(self, start: float) -> NDArray[np.float64]:
         """The sum after each step, in serial order, flat."""
-        terms = self.terms.ravel()
+        terms = self.values.ravel()
         if self.weights is None:
             return np.add.accumulate(np.concatenate([[start], terms]))[1:]
         sums = []
@@ -279,17 +273,19 @@ class _BlockSteps:
         return np.array(sums)
 
 
-def _chosen(choices: Any, block: Block, choice: StepChoice, is_cut: NDArray[np.bool_]) -> _Place:
+def _chosen(
+    choices: Choices, block: Block, choice: StepChoice, is_cut: NDArray[np.bool_]
+) -> _Indices:
     """The block's steps that are of the choice and not cut."""
-    layer, sub_slow, sub_fast = _split(choices.oversample, np.array(block.visits))
-    visits = _is(choice.layer, layer)
-    visits &= _is(choice.sub_slow, sub_slow) & _is(choice.sub_fast, sub_fast)
+    layer, sub_slow, sub_fast = _split(choices.oversample, np.array(block.samples))
+    samples = _is(choice.layer, layer)
+    samples &= _is(choice.sub_slow, sub_slow) & _is(choice.sub_fast, sub_fast)
     sources = _is(choice.source, np.array(block.sources))
     phi_step, domain = np.divmod(np.array(block.orientations), choices.domains)
     orientations = _is(choice.phi_step, phi_step) & _is(choice.domain, domain)
-    chosen = visits[:, None, None] & sources[:, None] & orientations & ~is_cut
-    visit, source, orientation = np.nonzero(chosen)
-    return visit, source, orientation
+    chosen = samples[:, None, None] & sources[:, None] & orientations & ~is_cut
+    sample, source, orientation = np.nonzero(chosen)
+    return sample, source, orientation
 
 
 def _is(wanted: int | None, index: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -297,10 +293,10 @@ def _is(wanted: int | None, index: NDArray[np.int64]) -> NDArray[np.bool_]:
 
 
 def _split(
-    oversample: int, visit: NDArray[np.int64]
+    oversample: int, sample: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Layer, sub-pixel along slow, sub-pixel along fast of visits."""
-    layer, sub_pixel = np.divmod(visit, oversample * oversample)
+    """Layer, sub-pixel along slow, sub-pixel along fast of samples."""
+    layer, sub_pixel = np.divmod(sample, oversample * oversample)
     sub_slow, sub_fast = np.divmod(sub_pixel, oversample)
     return layer, sub_slow, sub_fast
 

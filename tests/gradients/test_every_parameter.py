@@ -1,4 +1,4 @@
-"""Every path of every scene: torch's own check, batches, the value 0, and no look at a value."""
+"""Every parameter of every scene: torch's own check, batches, value 0, and no look at a value."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from with_torch import torch
 
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.engines.torch import ForwardModel
-from nanobragg_hybrid.engines.torch.paths import known_names
+from nanobragg_hybrid.engines.torch.parameters import known_names
 
-EXPERIMENTS = 2  # for each path
+EXPERIMENTS = 2  # for each parameter
 
 
 @cache
@@ -24,23 +24,23 @@ def _model(scene: str) -> ForwardModel:
 
 
 def _cases() -> Iterator[tuple[str, str]]:
-    """The first two scenes for each path, not counting those where the value has no effect."""
+    """The first two scenes for each parameter, not counting those where the value has no effect."""
     seen: Counter[str] = Counter()
     for scene in SCENES:
-        for path in _model(scene).paths():
-            if seen[path.name] < EXPERIMENTS and (scene, path.name) not in SKIPPED:
-                seen[path.name] += 1
-                yield scene, path.name
+        for parameter in _model(scene).parameters():
+            if seen[parameter.name] < EXPERIMENTS and (scene, parameter.name) not in SKIPPED:
+                seen[parameter.name] += 1
+                yield scene, parameter.name
 
 
-# No reflection of theirs is in, or out of, the table; no water.  See test_paths.
+# No reflection of theirs is in, or out of, the table; no water.  See test_difference_quotients.
 SKIPPED = {("outside", "structure_factors.grid")}
 SKIPPED |= {(scene, "structure_factors.default_f") for scene in ("rotation", "sources", "bent")}
 SKIPPED |= {(scene, "crystal.water_um") for scene in ("sources", "spherical", "by_beam")}
 CASES = list(_cases())
 
 
-def test_every_path_is_there_twice() -> None:
+def test_every_parameter_is_there_twice() -> None:
     counts = Counter(name for _, name in CASES)
     assert counts == dict.fromkeys(known_names(), EXPERIMENTS)
 
@@ -94,7 +94,7 @@ def test_gradcheck_sees_a_wrong_derivative(scene: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("scene", ["still", "sources", "outside", "by_beam"])
-def test_a_batch_of_every_path(scene: str) -> None:
+def test_a_batch_of_every_parameter(scene: str) -> None:
     """Each value in turn has the batch dimension; also all of them, and every second one."""
     model = _model(scene)
     start = values_of(model)
@@ -127,13 +127,13 @@ ZERO = {
 def test_a_value_of_zero(scene: str, name: str) -> None:
     """The image is that of an experiment with 0 in it; every derivative is finite."""
     model = _model(scene)
-    values = {path: value.requires_grad_() for path, value in values_of(model).items()}
+    values = {each: value.requires_grad_() for each, value in values_of(model).items()}
     values[name] = torch.zeros_like(values[name]).requires_grad_()
     image = model(values)
     assert torch.isfinite(image).all()
     gradients = torch.autograd.grad(image.sum(), list(values.values()))
-    for path, gradient in zip(values, gradients, strict=True):
-        assert torch.isfinite(gradient).all(), path
+    for each, gradient in zip(values, gradients, strict=True):
+        assert torch.isfinite(gradient).all(), each
     if name not in ("structure_factors.grid", "structure_factors.default_f", "crystal.water_um"):
         assert gradients[list(values).index(name)].abs().max() > 0.0
 
@@ -209,13 +209,14 @@ def _looks(model: ForwardModel) -> int:
 
 @pytest.mark.parametrize("scene", SCENES)
 def test_no_value_is_looked_at(scene: str) -> None:
-    """Forward and backward with every path a tensor: nothing waits for a device."""
+    """Forward and backward with every parameter a tensor: nothing waits for a device."""
     choices = _model(scene).setup.choices
-    assert (scene == "sources") == (choices.interpolate and choices.latches)  # see the next test
+    switches_off = choices.interpolate and choices.interpolation_switches_off
+    assert (scene == "sources") == switches_off  # see the next test
     assert (scene == "sources") == (_looks(_model(scene)) > 0)
 
 
-def test_looks_for_a_place_in_serial_order() -> None:
+def test_looks_for_the_serial_order() -> None:
     """What is looked at: once a tile, whether it has the step that ends interpolation (quirk
     interpolation_latch), or the first one that dmin leaves where phi starts at 0."""
     experiment, factors, quirks = SCENES["sources"]()

@@ -224,16 +224,16 @@ def _sphere_series(square: float) -> tuple[float, float]:
     return value, slope * math.pi**2
 
 
-@pytest.mark.parametrize("place", [0.0, 1e-300, 1e-12, 1e-4, 0.009, 0.0095, 0.05, 0.3, 1.0, 2.5])
-def test_slope_of_a_sphere(place: float) -> None:
+@pytest.mark.parametrize("square", [0.0, 1e-300, 1e-12, 1e-4, 0.009, 0.0095, 0.05, 0.3, 1.0, 2.5])
+def test_slope_of_a_sphere(square: float) -> None:
     """At 0, and on both sides of the place where the series takes over."""
-    value, slope = _sphere_series(place)
-    x = torch.tensor([place], dtype=torch.float64, requires_grad=True)
+    value, slope = _sphere_series(square)
+    x = torch.tensor([square], dtype=torch.float64, requires_grad=True)
     got = sinc3(x)
     (gradient,) = torch.autograd.grad(got.sum(), x)
     assert float(gradient) == pytest.approx(slope, rel=1e-9)
     # Near 0 the model's own formula for the value loses digits, which the images share.
-    if place > 1e-3 or place == 0.0:
+    if square > 1e-3 or square == 0.0:
         assert float(got.detach()) == pytest.approx(value, rel=1e-9)
 
 

@@ -1,4 +1,4 @@
-"""Every path's derivative against difference quotients, whose error has to vanish as step^2."""
+"""Every derivative against difference quotients, whose error has to vanish as step^2."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from with_torch import torch
 
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.engines.torch import ForwardModel, kernel
-from nanobragg_hybrid.engines.torch.paths import known_names
+from nanobragg_hybrid.engines.torch.parameters import known_names
 
 TOLERANCE = 1e-6
 JUMP_MARGIN = 0.05  # of h, k, l, where structure factors or shapes depend on the nearest whole one
@@ -47,7 +47,7 @@ def _model(scene: str) -> ForwardModel:
     return ForwardModel(*SCENES[scene]())
 
 
-CASES = [(scene, path.name) for scene in SCENES for path in _model(scene).paths()]
+CASES = [(scene, each.name) for scene in SCENES for each in _model(scene).parameters()]
 
 
 def _projected(scene: str, values: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -63,7 +63,7 @@ def _norm(scene: str) -> float:
 
 
 def _gradient(scene: str, name: str) -> tuple[torch.Tensor, torch.Tensor]:
-    """The path's value, and the projection's gradient with respect to it alone."""
+    """The parameter's value, and the projection's gradient with respect to it alone."""
     value = values_of(_model(scene))[name].requires_grad_()
     (gradient,) = torch.autograd.grad(_projected(scene, {name: value}), value)
     return value.detach(), gradient
@@ -117,7 +117,7 @@ def test_values_without_effect(scene: str, name: str) -> None:
 
 @pytest.mark.parametrize(("scene", "name"), CASES)
 def test_initial_value_is_that_of_the_image(scene: str, name: str) -> None:
-    """Giving a path the value it has anyway changes nothing but the last digits."""
+    """Giving a parameter the value it has anyway changes nothing but the last digits."""
     model = _model(scene)
     image = model({name: model.initial(name)})
     assert torch.allclose(image, model({}), rtol=1e-11, atol=0.0)
@@ -142,7 +142,7 @@ NEEDED_INSTEAD = [
 @pytest.mark.parametrize(("scene", "name", "instead"), NEEDED_INSTEAD)
 def test_what_has_no_effect_says_what_has(scene: str, name: str, instead: str) -> None:
     model = _model(scene)
-    names = [path.name for path in model.paths()]
+    names = [each.name for each in model.parameters()]
     assert name not in names
     assert instead in names
     with pytest.raises(nb.ConfigError, match=f"{name}.*has an effect.*use .*{instead}"):
@@ -209,7 +209,7 @@ def test_the_centre_that_counts(convention: str, pivot: str, centre: str, is_ign
     quirks = nb.Quirks(near_point_ignored=is_ignored, pivot_flag_ignored=False)
     model = ForwardModel(experiment, nb.StructureFactors.constant(100.0), quirks)
     centres = ["beam_x_mm", "beam_y_mm", "close_x_mm", "close_y_mm", "org_x_px", "org_y_px"]
-    listed = [path.name.removeprefix("detector.") for path in model.paths()]
+    listed = [each.name.removeprefix("detector.") for each in model.parameters()]
     counting = [name for name in centres if name in listed]
     assert len(counting) == 2
     if centre and not is_ignored:
@@ -236,7 +236,7 @@ def test_initial_value_of_a_random_missetting() -> None:
     assert torch.allclose(image, model({}), rtol=1e-9, atol=0.0)
 
 
-def test_every_path_has_a_derivative_in_two_scenes() -> None:
+def test_every_parameter_has_a_derivative_in_two_scenes() -> None:
     counts = Counter(name for scene, name in CASES if (scene, name) not in WITHOUT_EFFECT)
     rare = {name for name in known_names() if counts[name] < 2}
     assert rare == set()
@@ -294,7 +294,7 @@ def test_a_wrong_derivative_is_seen(scene: str, name: str, factor: float) -> Non
     ],
 )
 def test_torch_gradcheck(scene: str, names: list[str]) -> None:
-    """Every element of a few paths by torch's own check, for a few pixels each."""
+    """Every element of a few parameters by torch's own check, for a few pixels each."""
     start = values_of(_model(scene))
     brightest = float(_model(scene)({}).max())
 

@@ -1,0 +1,103 @@
+"""Counts that rules derive, bounded before anything is allocated: model 4.5, 5.1 and 5.2."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from nanobragg_hybrid.base.constants import INT32_MAX
+from nanobragg_hybrid.base.errors import ConfigError, Description
+from nanobragg_hybrid.base.host import require_memory
+from nanobragg_hybrid.engines.torch.sampling import Sampling
+from nanobragg_hybrid.model.experiment import Experiment
+
+_PHI_STEP_BYTES: Final = 64
+_ORIENTATION_BYTES: Final = 240
+_DOMAIN_BYTES: Final = 280
+_DIRECTION_BYTES: Final = 40
+_SOURCE_BYTES: Final = 224
+_SAMPLE_BYTES: Final = 176
+_RAY_BYTES: Final = 272
+"""What a set-up and a render have at the same time for each of them, as measured for a million."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many there are of everything that a rule may derive.
+
+    directions: grid points of the divergence, before those outside an ellipse are left out.
+    sources: listed, or for each direction and wavelength.  samples, rays: of those pixels of which
+    all have to be looked at together; 0 where they come in blocks.
+    """
+
+    phi_steps: int
+    mosaic_domains: int
+    directions: int
+    sources: int
+    oversample: int
+    samples: int = 0
+    rays: int = 0
+
+    @classmethod
+    def of(cls, experiment: Experiment, sampling: Sampling, oversample: int) -> Counts:
+        """Those of an experiment; sources in excess of 32 bits are not multiplied further."""
+        listed = experiment.beam.sources
+        directions = sampling.divergence_h.count * sampling.divergence_v.count
+        sources = directions * sampling.dispersion.count
+        if directions > INT32_MAX:
+            sources = INT32_MAX + 1
+        if listed is not None:
+            directions, sources = 0, len(listed)
+        settings, beam = experiment.sampling, experiment.beam
+        samples = sampling.layers.count * oversample * oversample
+        has_limit = settings.dmin_angstrom > 0.0
+        # A pixel's first factor that is not 0 is looked for among all of them.
+        searches = beam.polarization_correction and abs(beam.polarization_kahn) >= 1.0
+        return cls(
+            phi_steps=sampling.phi.count,
+            mosaic_domains=sampling.mosaic_domains,
+            directions=directions,
+            sources=sources,
+            oversample=oversample,
+            samples=samples if settings.oversample_omega else 0,
+            rays=samples * sources if has_limit or searches else 0,
+        )
+
+    def steps(self) -> int:
+        """Sources x mosaic domains x phi steps x sub-pixels.
+
+        Raises `ConfigError` if that is no 32-bit number.
+        """
+        product = (
+            self.sources * self.mosaic_domains * self.phi_steps * self.oversample * self.oversample
+        )
+        if product > INT32_MAX:
+            raise ConfigError(
+                "experiment",
+                Description("a combination of values"),
+                f"a product of at most {INT32_MAX} steps ({self.sources} sources * "
+                f"{self.mosaic_domains} mosaic domains * {self.phi_steps} phi steps * "
+                f"{self.oversample} * {self.oversample} sub-pixels)",
+            )
+        return product
+
+    def memory_needed(self) -> dict[str, int]:
+        """Bytes by what needs them; what there is only one of is not named."""
+        parts = {}
+        for count, what, each in (
+            (self.phi_steps, "phi steps", _PHI_STEP_BYTES),
+            (self.mosaic_domains, "mosaic domains", _DOMAIN_BYTES),
+            (self.phi_steps * self.mosaic_domains, "orientations", _ORIENTATION_BYTES),
+            (self.directions, "directions", _DIRECTION_BYTES),
+            (self.sources, "sources", _SOURCE_BYTES),
+            (self.samples, "sub-pixels of layers", _SAMPLE_BYTES),
+            (self.rays, "sub-pixels of layers and sources", _RAY_BYTES),
+        ):
+            if count > 1:
+                parts[f"{count} {what}"] = count * each
+        return parts
+
+    def require(self) -> None:
+        """Raises `ConfigError` and `ResourceError` where there is too much of something."""
+        self.steps()
+        require_memory(self.memory_needed())
