@@ -30,6 +30,10 @@ from nanobragg_hybrid.base import units
         (units.wavelength_m_to_per_angstrom, 0.97e-10, 1e-10 / 0.97e-10),
         (units.rad_to_deg, 0.3, 0.3 * 57.29577951308232),
         (units.m_to_mm, 0.0513, 0.0513 * 1000.0),
+        (units.m_to_um, 0.00045, 0.00045 * 1e6),
+        (units.m_to_angstrom, 0.97e-10, 0.97e-10 * 1e10),
+        (units.rad_to_mrad, 0.0021, 0.0021 * 1000.0),
+        (units.fraction_to_percent, 0.006, 0.006 * 100.0),
         (units.per_m_to_attenuation_depth_um, 4273.5, 1e6 / 4273.5),
     ],
 )

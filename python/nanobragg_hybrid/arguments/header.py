@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from nanobragg_hybrid.arguments.fields import Fields
 from nanobragg_hybrid.base.errors import FileFormatError
-from nanobragg_hybrid.base.units import exact_inverse, mm_to_m
+from nanobragg_hybrid.base.units import exact_inverse, m_to_mm, mm_to_m
 from nanobragg_hybrid.formats.smv import header_number
 
 if TYPE_CHECKING:
@@ -66,5 +66,5 @@ def _flipped(beam_y_mm: float, fields: Fields) -> float:
     """size_s - beam_y, taken in metres as nanoBragg does and expressed in mm again."""
     pixel_m = mm_to_m(fields.get("detector.pixel_size_mm"))
     flipped_m = pixel_m * fields.get("detector.n_slow") - mm_to_m(beam_y_mm)
-    exact = exact_inverse(mm_to_m, flipped_m, flipped_m * 1000.0)
-    return flipped_m * 1000.0 if exact is None else exact
+    exact = exact_inverse(mm_to_m, flipped_m, m_to_mm(flipped_m))
+    return m_to_mm(flipped_m) if exact is None else exact

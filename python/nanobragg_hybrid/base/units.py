@@ -1,4 +1,4 @@
-"""Conversions from user units to the units of the arithmetic (model 2), and a few back.
+"""Conversions from user units to the units of the arithmetic (model 2), and back.
 
 The order of operations is part of the model: `x / 1000.0` and `x * 0.001` differ in the last bit.
 Every function takes a float, or any other number that multiplies and divides with floats, such as a
@@ -111,6 +111,26 @@ def per_m_to_attenuation_depth_um(attenuation_per_m: Number) -> Number:
 def m_to_mm(length_m: Number) -> Number:
     """Metres to millimetres."""
     return length_m * 1000.0
+
+
+def m_to_um(length_m: Number) -> Number:
+    """Metres to micrometres."""
+    return length_m * 1e6
+
+
+def m_to_angstrom(length_m: Number) -> Number:
+    """Metres to angstrom."""
+    return length_m * 1e10
+
+
+def rad_to_mrad(angle_rad: Number) -> Number:
+    """Radians to milliradians."""
+    return angle_rad * 1000.0
+
+
+def fraction_to_percent(fraction: Number) -> Number:
+    """A fraction of one to percent."""
+    return fraction * 100.0
 
 
 def exact_inverse(convert: Callable[[float], float], target: float, guess: float) -> float | None:

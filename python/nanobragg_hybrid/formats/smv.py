@@ -21,7 +21,7 @@ from nanobragg_hybrid.base.constants import INT32_MAX
 from nanobragg_hybrid.base.errors import ConfigError, FileFormatError, NanobraggWarning
 from nanobragg_hybrid.base.host import require_memory
 from nanobragg_hybrid.base.record import Record
-from nanobragg_hybrid.base.units import RTD
+from nanobragg_hybrid.base.units import m_to_angstrom, m_to_mm, rad_to_deg
 from nanobragg_hybrid.formats.numbers import c_atof
 from nanobragg_hybrid.formats.rows import image_buffer, write_rows
 from nanobragg_hybrid.formats.text import file_size, open_binary
@@ -81,7 +81,7 @@ class SmvHeader(Record):
         return cls(
             pixel_size_m=plan.pixel_size_m,
             distance_m=plan.distance_m,
-            wavelength_angstrom=plan.wavelength_m * 1e10,
+            wavelength_angstrom=m_to_angstrom(plan.wavelength_m),
             beam_x_m=plan.beam_x_m,
             beam_y_m=plan.beam_y_m,
             beam_fast_m=plan.beam_fast_m,
@@ -91,9 +91,9 @@ class SmvHeader(Record):
             org_x_px=plan.org_x_px,
             org_y_px=plan.org_y_px,
             close_distance_m=plan.close_distance_m,
-            phi_deg=plan.phi_rad * RTD,
-            osc_deg=plan.osc_rad * RTD,
-            twotheta_deg=plan.twotheta_rad * RTD,
+            phi_deg=rad_to_deg(plan.phi_rad),
+            osc_deg=rad_to_deg(plan.osc_rad),
+            twotheta_deg=rad_to_deg(plan.twotheta_rad),
         )
 
 
@@ -304,7 +304,7 @@ def _g(value: float) -> str:
 
 
 def _mm(length_m: float) -> str:
-    return f"{length_m * 1000.0:g}"
+    return f"{m_to_mm(length_m):g}"
 
 
 def _entries(header_text: str) -> dict[str, str]:

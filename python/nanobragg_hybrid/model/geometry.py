@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from nanobragg_hybrid.base.record import Record
-from nanobragg_hybrid.base.units import RTD
+from nanobragg_hybrid.base.units import m_to_angstrom, m_to_mm, rad_to_deg
 from nanobragg_hybrid.model.conventions import Convention, Pivot
 from nanobragg_hybrid.model.resolved_plan import ResolvedPlan, Vector
 
@@ -72,24 +73,25 @@ class Geometry(Record):
     def from_plan(cls, plan: ResolvedPlan) -> Geometry:
         """The plan's numbers in user units."""
         values: dict[str, Any] = {
-            "a_angstrom": _scaled(plan.a0_m, 1e10),
-            "b_angstrom": _scaled(plan.b0_m, 1e10),
-            "c_angstrom": _scaled(plan.c0_m, 1e10),
+            "a_angstrom": _each(m_to_angstrom, plan.a0_m),
+            "b_angstrom": _each(m_to_angstrom, plan.b0_m),
+            "c_angstrom": _each(m_to_angstrom, plan.c0_m),
             "cell_angstrom": plan.cell_length_angstrom,
-            "cell_deg": _scaled(plan.cell_angle_rad, RTD),
-            "misset_deg": _scaled(plan.misset_rad, RTD),
+            "cell_deg": _each(rad_to_deg, plan.cell_angle_rad),
+            "misset_deg": _each(rad_to_deg, plan.misset_rad),
         }
         for f in dataclasses.fields(cls):
             if f.name in values:
                 continue
             if f.name.endswith("_mm") and not hasattr(plan, f.name):
-                values[f.name] = _scaled(getattr(plan, f.name.removesuffix("mm") + "m"), 1000.0)
+                values[f.name] = _each(m_to_mm, getattr(plan, f.name.removesuffix("mm") + "m"))
             else:
                 values[f.name] = getattr(plan, f.name)
         return cls(**values)
 
 
-def _scaled(value: Any, factor: float) -> Any:
+def _each(convert: Callable[[float], float], value: Any) -> Any:
+    """A number converted, or each of a vector."""
     if isinstance(value, float):
-        return value * factor
-    return tuple(item * factor for item in value)
+        return convert(value)
+    return tuple(convert(item) for item in value)

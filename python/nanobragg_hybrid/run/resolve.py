@@ -7,13 +7,17 @@ from collections.abc import Callable
 from typing import Any
 
 from nanobragg_hybrid.base.units import (
-    RTD,
     attenuation_depth_um_to_per_m,
     deg_to_rad,
     exact_inverse,
+    fraction_to_percent,
+    m_to_mm,
+    m_to_um,
     mm_to_m,
     mrad_to_rad,
     percent_to_fraction,
+    rad_to_deg,
+    rad_to_mrad,
     um_to_m,
 )
 from nanobragg_hybrid.engines.c.engine import CEngine
@@ -80,18 +84,18 @@ def _beam(beam: Beam, plan: ResolvedPlan) -> Beam:
         )
         changes[f"divergence_{axis}_steps"] = count
         changes[f"divergence_{axis}_mrad"] = _filled(
-            getattr(beam, f"divergence_{axis}_mrad"), mrad_to_rad, span, span * 1000.0
+            getattr(beam, f"divergence_{axis}_mrad"), mrad_to_rad, span, rad_to_mrad(span)
         )
         given_step = getattr(beam, f"divergence_{axis}_step_mrad")
         if span > 0.0 and (count == 1 or step != span / (count - 1)):
-            given_step = _filled(given_step, mrad_to_rad, step, step * 1000.0)
+            given_step = _filled(given_step, mrad_to_rad, step, rad_to_mrad(step))
         changes[f"divergence_{axis}_step_mrad"] = given_step
     fraction, count = plan.dispersion_fraction, plan.dispersion_steps
     # Without a range the step is range/count, which no range and count give again.
     if fraction == 0.0 or (count > 1 and plan.dispersion_step == fraction / (count - 1)):
         changes["dispersion_steps"] = count
         changes["dispersion_percent"] = _filled(
-            beam.dispersion_percent, percent_to_fraction, fraction, fraction * 100.0
+            beam.dispersion_percent, percent_to_fraction, fraction, fraction_to_percent(fraction)
         )
     return dataclasses.replace(beam, **changes)
 
@@ -100,7 +104,9 @@ def _crystal(crystal: Crystal, plan: ResolvedPlan) -> Crystal:
     spread = plan.mosaic_spread_rad
     return dataclasses.replace(
         crystal,
-        mosaic_spread_deg=_filled(crystal.mosaic_spread_deg, deg_to_rad, spread, spread * RTD),
+        mosaic_spread_deg=_filled(
+            crystal.mosaic_spread_deg, deg_to_rad, spread, rad_to_deg(spread)
+        ),
         mosaic_domains=plan.mosaic_domains,
     )
 
@@ -109,12 +115,12 @@ def _goniometer(goniometer: Goniometer, plan: ResolvedPlan) -> Goniometer:
     count, span, step = plan.phi_steps, plan.osc_rad, plan.phi_step_rad
     step_deg = goniometer.phi_step_deg
     if step_deg is None:
-        step_deg = exact_inverse(deg_to_rad, step, step * RTD)
+        step_deg = exact_inverse(deg_to_rad, step, rad_to_deg(step))
     if step_deg is None and step != span / count:
-        step_deg = step * RTD
+        step_deg = rad_to_deg(step)
     return dataclasses.replace(
         goniometer,
-        osc_deg=_filled(goniometer.osc_deg, deg_to_rad, span, span * RTD),
+        osc_deg=_filled(goniometer.osc_deg, deg_to_rad, span, rad_to_deg(span)),
         phi_steps=count,
         phi_step_deg=step_deg,
     )
@@ -131,7 +137,7 @@ def _detector(detector: Detector, plan: ResolvedPlan, quirks: Quirks) -> Detecto
     for name in lengths:
         length = getattr(plan, f"{name}_m")
         given = getattr(detector, f"{name}_mm")
-        changes[f"{name}_mm"] = _filled(given, mm_to_m, length, length * 1000.0)
+        changes[f"{name}_mm"] = _filled(given, mm_to_m, length, m_to_mm(length))
     for axis in ("fast", "slow"):
         pixels = getattr(plan, f"n_{axis}")
         if plan.pixel_size_m * pixels == getattr(plan, f"size_{axis}_m"):
@@ -160,7 +166,7 @@ def _sensor(detector: Detector, plan: ResolvedPlan, quirks: Quirks) -> dict[str,
     if plan.sensor_layer_step_m == thickness / spaces:
         changes["sensor_layers"] = count
         changes["sensor_thickness_um"] = _filled(
-            detector.sensor_thickness_um, um_to_m, thickness, thickness * 1e6
+            detector.sensor_thickness_um, um_to_m, thickness, m_to_um(thickness)
         )
     attenuation = plan.sensor_attenuation_per_m
     if detector.sensor_attenuation_depth_um is None and attenuation > 0.0:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nanobragg_hybrid.base.units import RTD
+from nanobragg_hybrid.base.units import rad_to_deg
 
 if TYPE_CHECKING:
     from nanobragg_hybrid.arguments.command import Command
@@ -79,12 +79,12 @@ def plan_facts(plan: ResolvedPlan, *, misset_random: bool) -> dict[str, Any]:
         "dials_origin": list(plan.dials_origin_mm),
     }
     if misset_random:
-        known["misset_deg"] = [angle * RTD for angle in plan.misset_rad]
+        known["misset_deg"] = [rad_to_deg(angle) for angle in plan.misset_rad]
     return known
 
 
 def _cell(lengths: Any, angles_rad: Any) -> list[float]:
-    return [*lengths, *(angle * RTD for angle in angles_rad)]
+    return [*lengths, *(rad_to_deg(angle) for angle in angles_rad)]
 
 
 def _reported_reciprocal_angles(plan: ResolvedPlan) -> list[float]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from nanobragg_hybrid.base.units import m_to_angstrom
+
 
 def printout_lines(trace: Mapping[str, Any]) -> Iterator[str]:
     """The state of the loops when a pixel was finished, 10 significant digits.
@@ -47,7 +49,7 @@ def printout_values(trace: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _angstrom(vector_m: Any) -> list[float]:
-    return [x * 1e10 for x in vector_m]
+    return [m_to_angstrom(x) for x in vector_m]
 
 
 def _digits(value: Any) -> str:

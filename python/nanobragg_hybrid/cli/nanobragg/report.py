@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from nanobragg_hybrid.base.units import RTD
+from nanobragg_hybrid.base.units import (
+    fraction_to_percent,
+    m_to_angstrom,
+    m_to_mm,
+    m_to_um,
+    rad_to_deg,
+    rad_to_mrad,
+)
 
 if TYPE_CHECKING:
     from nanobragg_hybrid.arguments.command import Command
@@ -86,8 +93,10 @@ def _crystal(log: Log, experiment: Experiment, known: Facts, plan: ResolvedPlan)
     log.fact("  alpha* beta* gamma*", known["reciprocal_cell"][3:], "deg")
     log.fact("volume", known["volume_A3"], "angstrom^3")
     for name in "abc":
-        log.fact(f"vector {name}", [x * 1e10 for x in getattr(plan, f"{name}0_m")], "angstrom")
-    log.fact("missetting x y z", [angle * RTD for angle in plan.misset_rad], "deg")
+        log.fact(
+            f"vector {name}", [m_to_angstrom(x) for x in getattr(plan, f"{name}0_m")], "angstrom"
+        )
+    log.fact("missetting x y z", [rad_to_deg(angle) for angle in plan.misset_rad], "deg")
     if crystal.misset_random:
         log.fact("  seed", crystal.misset_seed)
     log.fact("cells along a b c", known["cells"])
@@ -96,7 +105,7 @@ def _crystal(log: Log, experiment: Experiment, known: Facts, plan: ResolvedPlan)
         log.fact("  fudge", crystal.shape_fudge)
     log.fact("mosaic domains", known["mosaic_domains"])
     if known["mosaic_domains"] > 1:
-        log.fact("  spread", plan.mosaic_spread_rad * RTD, "deg")
+        log.fact("  spread", rad_to_deg(plan.mosaic_spread_rad), "deg")
         log.fact("  seed", crystal.mosaic_seed)
     if crystal.water_um > 0.0:
         log.fact("water", crystal.water_um, "um")
@@ -116,15 +125,17 @@ def _structure_factors(log: Log, command: Command, table: StructureFactors) -> N
 def _beam(log: Log, experiment: Experiment, known: Facts, plan: ResolvedPlan) -> None:
     beam = experiment.beam
     log.group("beam")
-    log.fact("wavelength", plan.wavelength_m * 1e10, "angstrom")
+    log.fact("wavelength", m_to_angstrom(plan.wavelength_m), "angstrom")
     log.fact("direction", plan.beam_direction)
     log.fact("fluence", known["fluence"], "photons/m^2")
     log.fact("sources", known["sources"])
     if beam.sources is None and known["sources"] > 1:
         for axis, name in (("h", "horizontal"), ("v", "vertical")):
-            log.fact(f"  {name} range", getattr(plan, f"divergence_{axis}_rad") * 1000.0, "mrad")
+            log.fact(
+                f"  {name} range", rad_to_mrad(getattr(plan, f"divergence_{axis}_rad")), "mrad"
+            )
             log.fact(f"  {name} steps", getattr(plan, f"divergence_{axis}_steps"))
-        log.fact("  dispersion", plan.dispersion_fraction * 100.0, "%")
+        log.fact("  dispersion", fraction_to_percent(plan.dispersion_fraction), "%")
         log.fact("  dispersion steps", plan.dispersion_steps)
     if beam.polarization_correction:
         log.fact("polarization (Kahn)", beam.polarization_kahn)
@@ -136,11 +147,11 @@ def _beam(log: Log, experiment: Experiment, known: Facts, plan: ResolvedPlan) ->
 def _spindle(log: Log, known: Facts, plan: ResolvedPlan) -> None:
     log.group("spindle")
     log.fact("axis", plan.spindle_axis)
-    log.fact("phi", plan.phi_rad * RTD, "deg")
-    log.fact("oscillation", plan.osc_rad * RTD, "deg")
+    log.fact("phi", rad_to_deg(plan.phi_rad), "deg")
+    log.fact("oscillation", rad_to_deg(plan.osc_rad), "deg")
     log.fact("steps", known["phi_steps"])
     if known["phi_steps"] > 1:
-        log.fact("  of", plan.phi_step_rad * RTD, "deg")
+        log.fact("  of", rad_to_deg(plan.phi_step_rad), "deg")
 
 
 def _detector(log: Log, known: Facts, plan: ResolvedPlan) -> None:
@@ -148,23 +159,23 @@ def _detector(log: Log, known: Facts, plan: ResolvedPlan) -> None:
     log.fact("convention", known["convention"])
     log.fact("pivot", known["pivot"])
     log.fact("pixels fast slow", known["detector"])
-    log.fact("pixel size", plan.pixel_size_m * 1000.0, "mm")
-    log.fact("distance", plan.distance_m * 1000.0, "mm")
-    log.fact("close distance", plan.close_distance_m * 1000.0, "mm")
+    log.fact("pixel size", m_to_mm(plan.pixel_size_m), "mm")
+    log.fact("distance", m_to_mm(plan.distance_m), "mm")
+    log.fact("close distance", m_to_mm(plan.close_distance_m), "mm")
     for name, key in (
         ("beam centre X Y", "Xbeam_Ybeam"),
         ("beam centre F S", "Fbeam_Sbeam"),
         ("near point F S", "Fclose_Sclose"),
     ):
-        log.fact(name, [x * 1000.0 for x in known[key]], "mm")
+        log.fact(name, [m_to_mm(x) for x in known[key]], "mm")
     log.fact("XDS origin", [plan.org_x_px, plan.org_y_px], "pixels")
     log.fact("DIALS origin", known["dials_origin"], "mm")
-    log.fact("corner of first pixel", [x * 1000.0 for x in plan.pix0_m], "mm")
+    log.fact("corner of first pixel", [m_to_mm(x) for x in plan.pix0_m], "mm")
     log.fact("fast axis", known["fdet"])
     log.fact("slow axis", known["sdet"])
     log.fact("normal", known["odet"])
     thickness_m, layers, mu_per_m = known["sensor"]
-    log.fact("sensor thickness", thickness_m * 1e6, "um")
+    log.fact("sensor thickness", m_to_um(thickness_m), "um")
     if thickness_m > 0.0:
         log.fact("  layers", layers)
         log.fact("  attenuation", mu_per_m, "1/m")

@@ -15,6 +15,7 @@ from typing import Any, Final, NoReturn
 from nanobragg_hybrid._version import __version__
 from nanobragg_hybrid.base.atomic import AtomicFiles, access_errors
 from nanobragg_hybrid.base.errors import ConfigError, FileFormatError
+from nanobragg_hybrid.base.units import m_to_angstrom
 from nanobragg_hybrid.cli.json_text import json_text
 from nanobragg_hybrid.cli.nanobragg.inputs import Warn
 from nanobragg_hybrid.cli.tool import (
@@ -144,7 +145,7 @@ def _lines(found: Found, *, phi: bool) -> Iterator[str]:
                 math.degrees(step.phi_rad),
                 *step.hkl,
                 *(step.f_latt_a, step.f_latt_b, step.f_latt_c),
-                *(x * 1e10 for x in step.b_m),
+                *(m_to_angstrom(x) for x in step.b_m),
             )
             yield f"# {step.phi_step} {' '.join(f'{x:.10g}' for x in numbers)}"
     yield from format_texts(texts_of(found))
