@@ -191,6 +191,9 @@ void register_experiment(py::module_ &m)
         .def_property(
             "kernel", [](const Experiment &self) { return self.c.kernel; },
             [](Experiment &self, std::int32_t kernel) { self.c.kernel = kernel; })
+        .def_property(
+            "memory_limit_bytes", [](const Experiment &self) { return self.c.memory_limit_bytes; },
+            [](Experiment &self, std::int64_t bytes) { self.c.memory_limit_bytes = bytes; })
         .def_property_readonly(
             "beam", [](Experiment &self) { return &self.c.beam; }, inside)
         .def_property_readonly(

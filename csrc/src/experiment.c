@@ -247,6 +247,14 @@ static nbh_status check_quirks(uint32_t quirks, nbh_error *error)
     return NBH_OK;
 }
 
+static nbh_status check_memory_limit(int64_t bytes, nbh_error *error)
+{
+    if (bytes < 0)
+        return nbh_fail(error, NBH_INVALID, "memory_limit_bytes",
+                        "got %lld, need 0 (no limit) or more", (long long)bytes);
+    return NBH_OK;
+}
+
 static nbh_status check_table(const nbh_structure_factors *table, nbh_error *error)
 {
     if (!isfinite(table->default_f))
@@ -271,6 +279,8 @@ nbh_status experiment_validate(const nbh_experiment *experiment, const nbh_struc
                         "got %zu, this library's nbh_experiment has %zu bytes",
                         experiment->struct_size, sizeof *experiment);
     nbh_status status = check_quirks(experiment->quirks, error);
+    if (status == NBH_OK)
+        status = check_memory_limit(experiment->memory_limit_bytes, error);
     for (size_t i = 0; status == NBH_OK && i < sizeof FIELD_RULES / sizeof FIELD_RULES[0]; i++) {
         const field_rule *field = &FIELD_RULES[i];
         const double *values = (const double *)((const char *)experiment + field->offset);

@@ -53,9 +53,11 @@ static void fill_mosaic(int32_t mosaic_seed, nbh_plan *plan)
 static nbh_status fill_cells(nbh_plan *plan, nbh_error *error)
 {
     const nbh_plan_info *info = &plan->info;
-    plan->phi = allocate(info->phi_steps, sizeof(double), "the phi steps", error);
-    plan->phi_cells = allocate(info->phi_steps, 9 * sizeof(double), "the phi steps", error);
-    plan->first_phi_cells = allocate(info->phi_steps, 9 * sizeof(double), "the phi steps", error);
+    plan->phi = allocate(info->phi_steps, sizeof(double), "the phi steps", &plan->memory, error);
+    plan->phi_cells =
+        allocate(info->phi_steps, 9 * sizeof(double), "the phi steps", &plan->memory, error);
+    plan->first_phi_cells =
+        allocate(info->phi_steps, 9 * sizeof(double), "the phi steps", &plan->memory, error);
     if (plan->phi == NULL || plan->phi_cells == NULL || plan->first_phi_cells == NULL)
         return NBH_OUT_OF_MEMORY;
     /* C-PARITY-025: steps sit at the left edge of their intervals */
@@ -71,7 +73,7 @@ static nbh_status fill_cells(nbh_plan *plan, nbh_error *error)
     const int64_t count = (int64_t)info->phi_steps * info->mosaic_domains;
     if (count > MAX_KEPT_CELLS)
         return NBH_OK;
-    double *cells = allocate(count, 9 * sizeof(double), "the rotated cells", error);
+    double *cells = allocate(count, 9 * sizeof(double), "the rotated cells", &plan->memory, error);
     if (cells == NULL)
         return NBH_OUT_OF_MEMORY;
     for (int64_t n = 0; n < count; n++) {
@@ -90,8 +92,8 @@ static nbh_status fill_cells(nbh_plan *plan, nbh_error *error)
 
 nbh_status orientations_make(int32_t mosaic_seed, nbh_plan *plan, nbh_error *error)
 {
-    plan->mosaic =
-        allocate(plan->info.mosaic_domains, 9 * sizeof(double), "the mosaic domains", error);
+    plan->mosaic = allocate(plan->info.mosaic_domains, 9 * sizeof(double), "the mosaic domains",
+                            &plan->memory, error);
     if (plan->mosaic == NULL)
         return NBH_OUT_OF_MEMORY;
     fill_mosaic(mosaic_seed, plan);

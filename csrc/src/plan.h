@@ -4,6 +4,7 @@
 #ifndef NBH_PLAN_H
 #define NBH_PLAN_H
 
+#include "allocate.h"
 #include "fast/block.h"
 #include "nbh/nbh.h"
 #include "shapes.h"
@@ -26,6 +27,7 @@ typedef struct state_change {
 #define PLAN_MAX_STATE_CHANGES 32
 
 struct nbh_plan {
+    memory_budget memory;
     nbh_plan_info info;
     uint32_t quirks;
 

@@ -29,7 +29,7 @@ static nbh_status copy_mask(const nbh_detector *detector, nbh_plan *plan, nbh_er
                         "got %lld values, need %d x %d = %lld, one for each pixel",
                         (long long)detector->mask_count, plan->info.n_fast, plan->info.n_slow,
                         (long long)pixels);
-    plan->mask = allocate(pixels, 1, "the mask", error);
+    plan->mask = allocate(pixels, 1, "the mask", &plan->memory, error);
     if (plan->mask == NULL)
         return NBH_OUT_OF_MEMORY;
     memcpy(plan->mask, detector->mask, (size_t)pixels);
@@ -90,7 +90,7 @@ static nbh_status derive(const nbh_experiment *experiment, const nbh_structure_f
     if (status == NBH_OK)
         status = sampling_count_steps(info, sources_count_candidates(experiment, info), error);
     if (status == NBH_OK)
-        status = sources_make(experiment, info, &plan->sources, error);
+        status = sources_make(experiment, info, &plan->sources, &plan->memory, error);
     if (status == NBH_OK)
         status = sampling_count_steps(info, info->source_count, error);
     if (status != NBH_OK)
@@ -141,9 +141,11 @@ nbh_status nbh_plan_create(const nbh_experiment *experiment, const nbh_structure
     nbh_status status = experiment_validate(experiment, table, error);
     if (status != NBH_OK)
         return status;
-    nbh_plan *created = allocate(1, sizeof *created, "the plan", error);
+    memory_budget memory = {experiment->memory_limit_bytes, 0};
+    nbh_plan *created = allocate(1, sizeof *created, "the plan", &memory, error);
     if (created == NULL)
         return NBH_OUT_OF_MEMORY;
+    created->memory = memory;
     status = derive(experiment, table, created, error);
     if (status != NBH_OK) {
         nbh_plan_destroy(created);

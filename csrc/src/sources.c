@@ -68,11 +68,11 @@ static int64_t generate(const nbh_experiment *experiment, const nbh_plan_info *i
 }
 
 nbh_status sources_make(const nbh_experiment *experiment, nbh_plan_info *info,
-                        plan_source **sources, nbh_error *error)
+                        plan_source **sources, memory_budget *memory, nbh_error *error)
 {
     const nbh_beam *beam = &experiment->beam;
     const int64_t candidates = sources_count_candidates(experiment, info);
-    plan_source *list = allocate(candidates, sizeof *list, "the sources", error);
+    plan_source *list = allocate(candidates, sizeof *list, "the sources", memory, error);
     if (list == NULL)
         return NBH_OUT_OF_MEMORY;
 

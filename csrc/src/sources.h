@@ -2,6 +2,7 @@
 #ifndef NBH_SOURCES_H
 #define NBH_SOURCES_H
 
+#include "allocate.h"
 #include "nbh/nbh.h"
 
 /* A source as the kernel wants it. */
@@ -20,8 +21,8 @@ typedef struct plan_source {
 /* Number of candidates: file sources, or grid points before the round beam drops any. */
 int64_t sources_count_candidates(const nbh_experiment *experiment, const nbh_plan_info *info);
 
-/* Makes the list (free it with free) and sets info->source_count. */
+/* Makes the list (free it with free), of the memory that is left, and sets info->source_count. */
 nbh_status sources_make(const nbh_experiment *experiment, nbh_plan_info *info,
-                        plan_source **sources, nbh_error *error);
+                        plan_source **sources, memory_budget *memory, nbh_error *error);
 
 #endif

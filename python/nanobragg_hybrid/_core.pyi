@@ -108,6 +108,7 @@ class Sampling:
 class Experiment:
     quirks: int
     kernel: int
+    memory_limit_bytes: int
     def __init__(self) -> None: ...
     @property
     def beam(self) -> Beam: ...

@@ -154,6 +154,33 @@ def test_out_of_memory() -> None:
     assert "2000000000 times 72 bytes" in done.stdout
 
 
+def test_a_plan_within_its_memory(ffi: Any, lib: Any, cubic: Any, create_plan: Create) -> None:
+    """The least limit that is enough, and one byte less; the counts are derived ones."""
+    cubic.goniometer.osc_rad = 1.0
+    cubic.goniometer.phi_step_rad = 1e-5
+    cubic.memory_limit_bytes = 0
+    assert create_plan(cubic)[0] == lib.NBH_OK
+    low, high = 0, 2**40
+    while high - low > 1:
+        cubic.memory_limit_bytes = middle = (low + high) // 2
+        low, high = (low, middle) if create_plan(cubic)[0] == lib.NBH_OK else (middle, high)
+    angles_and_cells = 100000 * (8 + 3 * 72)
+    assert angles_and_cells < high < angles_and_cells + 100_000
+    cubic.memory_limit_bytes = high - 1
+    status, _, error = create_plan(cubic)
+    assert status == lib.NBH_OUT_OF_MEMORY
+    message = ffi.string(error.message).decode()
+    assert message.startswith("need 100000 times 72 bytes of memory for the rotated cells, of ")
+    assert message.endswith(f"of {high - 1} bytes {100000 * 72 - 1} are left")
+
+
+def test_a_negative_limit_of_memory(ffi: Any, lib: Any, cubic: Any, create_plan: Create) -> None:
+    cubic.memory_limit_bytes = -1
+    status, _, error = create_plan(cubic)
+    assert (status, ffi.string(error.field)) == (lib.NBH_INVALID, b"memory_limit_bytes")
+    assert ffi.string(error.message) == b"got -1, need 0 (no limit) or more"
+
+
 @pytest.mark.parametrize("stream", [0, 1])
 def test_file_format(ffi: Any, lib: Any, stream: int) -> None:
     bounds, error = ffi.new("nbh_hkl_bounds *"), ffi.new("nbh_error *")

@@ -353,16 +353,39 @@ def test_more_than_memory(
 
 
 def test_more_than_memory_in_python(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nanobragg_hybrid.base.host.physical_memory_bytes", lambda: 1000)
+    monkeypatch.setattr("nanobragg_hybrid.base.host.physical_memory_bytes", lambda: 2**14)
     factors = nb.StructureFactors.constant(1.0)
     crystal = nb.Crystal(cell_angstrom=(10, 10, 10))
-    fits = nb.Experiment(crystal=crystal, detector=nb.Detector(n_fast=250, n_slow=1))
-    assert nb.simulate(fits, factors).image.size == 250
-    with pytest.raises(nb.ResourceError, match=r"need 1004 bytes .*image of 251 x 1 pixels 1004"):
-        nb.simulate(fits.replace({"detector.n_fast": 251}), factors)
-    with pytest.raises(nb.ResourceError, match="structure factor table 1008 bytes"):
-        nb.StructureFactors.from_reflections([[0, 0, 0], [125, 0, 0]], [1.0, 2.0])
-    nb.StructureFactors.from_reflections([[0, 0, 0], [124, 0, 0]], [1.0, 2.0])
+    fits = nb.Experiment(crystal=crystal, detector=nb.Detector(n_fast=4096, n_slow=1))
+    assert nb.simulate(fits, factors).image.size == 4096
+    with pytest.raises(
+        nb.ResourceError, match=r"need 16388 bytes .*image of 4097 x 1 pixels 16388"
+    ):
+        nb.simulate(fits.replace({"detector.n_fast": 4097}), factors)
+    with pytest.raises(nb.ResourceError, match="structure factor table 16392 bytes"):
+        nb.StructureFactors.from_reflections([[0, 0, 0], [2048, 0, 0]], [1.0, 2.0])
+    nb.StructureFactors.from_reflections([[0, 0, 0], [2047, 0, 0]], [1.0, 2.0])
+
+
+def test_derived_counts_are_bounded_by_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Phi steps that a rule counts, in each engine, before any of them is allocated."""
+    monkeypatch.setattr("nanobragg_hybrid.base.host.physical_memory_bytes", lambda: 2**20)
+    factors = nb.StructureFactors.constant(1.0)
+    few = nb.Experiment(
+        crystal=nb.Crystal(cell_angstrom=(10, 10, 10)),
+        goniometer=nb.Goniometer(osc_deg=1, phi_step_deg=0.01),
+        detector=nb.Detector(n_fast=2, n_slow=2),
+    )
+    many = few.replace({"goniometer.phi_step_deg": 1e-5})
+    for backend, message in (
+        ("c", r"^need 100000 times 72 bytes of memory for the phi steps, of 1048576 bytes \d+ are"),
+        ("torch", r"100000 phi steps \d+ bytes.*this computer has 1048576 bytes$"),
+    ):
+        if backend == "torch":
+            pytest.importorskip("torch", reason="PyTorch is not installed (extra: torch)")
+        assert nb.prepare(few, factors, backend=backend).plan.phi_steps == 100
+        with pytest.raises(nb.ResourceError, match=message):
+            nb.simulate(many, factors, backend=backend)
 
 
 # What cannot be written

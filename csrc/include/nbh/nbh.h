@@ -255,6 +255,7 @@ typedef struct nbh_experiment {
     size_t struct_size; /* sizeof(nbh_experiment), set by nbh_experiment_init */
     uint32_t quirks;    /* nbh_quirk bits */
     int32_t kernel; /* nbh_kernel; where the one asked for does not cover the experiment, exact */
+    int64_t memory_limit_bytes; /* a plan that would allocate more is refused; 0: no limit */
     nbh_beam beam;
     nbh_crystal crystal;
     nbh_goniometer goniometer;

@@ -23,6 +23,7 @@ from nanobragg_hybrid.base.errors import (
     ResourceError,
     UnsupportedError,
 )
+from nanobragg_hybrid.base.host import available_memory_bytes
 from nanobragg_hybrid.engines.c.numbers import (
     CONVENTION_NUMBERS,
     KERNEL_NUMBERS,
@@ -190,8 +191,9 @@ COUNTS: Final = {"beam.source_count": "beam.sources", "detector.mask_count": "de
 
 
 def to_core(experiment: Experiment, quirks: Quirks, kernel: Kernel = "auto") -> _core.Experiment:
-    """The C structs, in SI units, of a configuration."""
+    """The C structs, in SI units, of a configuration; the plan may have the memory there is."""
     core = _core.Experiment()
+    core.memory_limit_bytes = available_memory_bytes()[0] or 0
     core.quirks = quirks.bits
     core.kernel = KERNEL_NUMBERS[kernel]
     for link in LINKS:

@@ -63,6 +63,17 @@ class Counts:
             rays=samples * sources if has_limit or searches else 0,
         )
 
+    @classmethod
+    def given(cls, experiment: Experiment) -> Counts:
+        """Those that an experiment gives; of those that a rule derives, one."""
+        return cls(
+            phi_steps=experiment.goniometer.phi_steps or 1,
+            mosaic_domains=experiment.crystal.mosaic_domains or 1,
+            directions=1,
+            sources=experiment.beam.source_candidates,
+            oversample=experiment.sampling.oversample or 1,
+        )
+
     def steps(self) -> int:
         """Sources x mosaic domains x phi steps x sub-pixels.
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from nanobragg_hybrid.base.errors import RenderCancelled
 from nanobragg_hybrid.engines.protocol import ProgressCallback, Rendered
+from nanobragg_hybrid.engines.torch.bounds import Counts
 from nanobragg_hybrid.engines.torch.devices import device_of, dtype_of
 from nanobragg_hybrid.engines.torch.model import ForwardModel
 from nanobragg_hybrid.engines.torch.report import plan_of
@@ -27,13 +28,6 @@ from nanobragg_hybrid.model.structure_factors import StructureFactors
 from nanobragg_hybrid.model.trace import StepChoice, Trace
 
 _THREADS_LOCK = threading.Lock()
-
-
-_PHI_STEP_BYTES: Final = 8
-_DOMAIN_BYTES: Final = 32
-_ORIENTATION_BYTES: Final = 72
-_SOURCE_BYTES: Final = 40
-"""What a set-up keeps for each: an angle; an axis and an angle; three vectors; five numbers."""
 
 
 class TorchRun:
@@ -94,18 +88,7 @@ class TorchEngine:
     ) -> dict[str, int]:
         """What a set-up keeps of the counts that are given."""
         del structure_factors
-        phi_steps = experiment.goniometer.phi_steps or 1
-        domains = experiment.crystal.mosaic_domains or 1
-        return {
-            f"{count} {what}": count * each
-            for what, count, each in (
-                ("phi steps", phi_steps, _PHI_STEP_BYTES),
-                ("mosaic domains", domains, _DOMAIN_BYTES),
-                ("orientations", phi_steps * domains, _ORIENTATION_BYTES),
-                ("sources", experiment.beam.source_candidates, _SOURCE_BYTES),
-            )
-            if count > 1
-        }
+        return Counts.given(experiment).memory_needed()
 
     def prepare(
         self, experiment: Experiment, structure_factors: StructureFactors, quirks: Quirks
