@@ -161,7 +161,7 @@ def test_header_from_a_plan() -> None:
         "osc_rad": np.pi,
         "twotheta_rad": 0.0,
     }
-    names = {field.name: None for field in fields(ResolvedPlan)}
+    names = dict.fromkeys(ResolvedPlan._fields)
     plan = ResolvedPlan(**{**names, **values})  # type: ignore[arg-type]
     header = SmvHeader.from_plan(plan)
     assert header == replace(

@@ -9,9 +9,17 @@ from __future__ import annotations
 import os
 import reprlib
 from numbers import Real
+from typing import Final
 
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = 60
+
+
+NOT_BUILT: Final = (
+    "nanobragg_hybrid._core is compiled when the package is installed: run `pip install .` in its "
+    "folder instead of importing the source tree."
+)
+"""What to add where the compiled extension cannot be imported."""
 
 
 def quoted(text: str) -> str:

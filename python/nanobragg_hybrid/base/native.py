@@ -10,15 +10,13 @@ import math
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
+from nanobragg_hybrid.base.errors import NOT_BUILT, ConfigError, FileFormatError
+
 try:
     from nanobragg_hybrid import _core
 except ImportError as error:
-    error.add_note(
-        "nanobragg_hybrid._core is compiled when the package is installed: run "
-        "`pip install .` in its folder instead of importing the source tree."
-    )
+    error.add_note(NOT_BUILT)
     raise
-from nanobragg_hybrid.base.errors import ConfigError, FileFormatError
 from nanobragg_hybrid.base.host import require_memory
 
 if TYPE_CHECKING:

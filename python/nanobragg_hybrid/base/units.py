@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, Final, Protocol, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, overload
 
+if TYPE_CHECKING:
+    from typing import Protocol, Self, TypeVar
 
-class _Arithmetic(Protocol):
-    """What multiplies and divides with floats."""
+    class _Arithmetic(Protocol):
+        """What multiplies and divides with floats."""
 
-    def __mul__(self, other: float, /) -> Self: ...
-    def __truediv__(self, other: float, /) -> Self: ...
-    def __rtruediv__(self, other: float, /) -> Self: ...
+        def __mul__(self, other: float, /) -> Self: ...
+        def __truediv__(self, other: float, /) -> Self: ...
+        def __rtruediv__(self, other: float, /) -> Self: ...
 
-
-Number = TypeVar("Number", bound=_Arithmetic)
+    Number = TypeVar("Number", bound=_Arithmetic)
 
 _M_1_PI: Final = 0.31830988618379067154
 

@@ -8,40 +8,21 @@ rendered and traced.  `nanobragg_hybrid.prepare` calls it and is what users call
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
-
-from nanobragg_hybrid.model.experiment import Experiment
-from nanobragg_hybrid.model.quirks import Quirks
-from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
-from nanobragg_hybrid.model.statistics import Statistics
-from nanobragg_hybrid.model.structure_factors import StructureFactors
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from nanobragg_hybrid.base.arrays import Array
+    from nanobragg_hybrid.model.experiment import Experiment
+    from nanobragg_hybrid.model.quirks import Quirks
+    from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
+    from nanobragg_hybrid.model.result import Rendered
+    from nanobragg_hybrid.model.structure_factors import StructureFactors
     from nanobragg_hybrid.model.trace import StepChoice, Trace
 
 ProgressCallback = Callable[[int, int], object]
 """Called now and then with the rows done and the rows in all; returning False stops."""
-
-
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Rendered:
-    """What an engine makes of a run.
-
-    image: float32, shape (slow, fast).  unrounded: float64, the same before rounding, if asked for.
-    plan: as rendered.  provenance: what computed it.  random_state: see `SimulationResult`.
-    """
-
-    image: Array
-    unrounded: Array | None
-    statistics: Statistics
-    plan: ResolvedPlan
-    provenance: Mapping[str, Any] = field(default_factory=dict)
-    random_state: object = None
 
 
 class EngineRun(Protocol):
@@ -68,7 +49,6 @@ class EngineRun(Protocol):
         ...
 
 
-@runtime_checkable
 class Engine(Protocol):
     """An engine with its options.
 

@@ -12,30 +12,30 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from nanobragg_hybrid.base.errors import BackendError, ConfigError
-from nanobragg_hybrid.engines.protocol import Engine
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
+    from typing import Protocol
+
+    from nanobragg_hybrid.engines.protocol import Engine
+
+    class EngineClass(Protocol):
+        """A class whose instances are engines."""
+
+        name: str
+        options: tuple[str, ...]
+
+        def __call__(self, **options: Any) -> Engine: ...
+
 
 GROUP: Final = "nanobragg_hybrid.engines"
 
 
-class EngineClass(Protocol):
-    """A class whose instances are engines."""
-
-    name: str
-    options: tuple[str, ...]
-
-    def __call__(self, **options: Any) -> Engine: ...
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(NamedTuple):
     """Where an engine's class is, and the library that it needs."""
 
     module: str
@@ -78,7 +78,7 @@ def engine_class(name: str) -> EngineClass:
         raise BackendError(
             f"backend {name!r} cannot be imported ({error}); was the package built and installed?"
         ) from error
-    return cast(EngineClass, found)
+    return cast("EngineClass", found)
 
 
 def make_engine(backend: str | Engine, options: Mapping[str, object] | None = None) -> Engine:
@@ -87,9 +87,7 @@ def make_engine(backend: str | Engine, options: Mapping[str, object] | None = No
     Raises `ConfigError` for an option that the engine does not take, and as `engine_class`.
     """
     if not isinstance(backend, str):
-        is_class: bool = isinstance(backend, type)
-        is_engine: bool = isinstance(backend, Engine)
-        if is_class or not is_engine:
+        if isinstance(backend, type) or _missing_parts(backend):
             raise ConfigError("backend", backend, "a name, or an engine such as CEngine()")
         return backend
     made = engine_class(backend)
@@ -127,9 +125,15 @@ def _added_class(name: str) -> EngineClass:
             f"backend {name!r} of {added[name].value} cannot be imported: "
             f"{type(error).__name__}: {error}"
         ) from error
-    missing = [part for part in ("options", "prepare", "memory_needed") if not hasattr(found, part)]
+    missing = _missing_parts(found)
     if missing:
         raise BackendError(
             f"backend {name!r} of {added[name].value} is no engine: it lacks {', '.join(missing)}"
         )
-    return cast(EngineClass, found)
+    return cast("EngineClass", found)
+
+
+def _missing_parts(engine: object) -> list[str]:
+    """The parts of an `Engine` that an object or its class lacks."""
+    parts = ("name", "options", "memory_needed", "prepare", "structure_factors_at")
+    return [part for part in parts if not hasattr(engine, part)]

@@ -1,15 +1,15 @@
-"""What a simulation returns."""
+"""What an engine renders, and what a simulation returns."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nanobragg_hybrid.base.arrays import array_fields, as_buffer, stored
 from nanobragg_hybrid.model.experiment import Experiment
-from nanobragg_hybrid.model.geometry import Geometry
 from nanobragg_hybrid.model.quirks import Quirks
 from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
 from nanobragg_hybrid.model.statistics import Statistics
@@ -18,7 +18,23 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from nanobragg_hybrid.base.arrays import Buffer
+    from nanobragg_hybrid.base.arrays import Array, Buffer
+    from nanobragg_hybrid.model.geometry import Geometry
+
+
+class Rendered(NamedTuple):
+    """What an engine makes of a run.
+
+    image: float32, shape (slow, fast).  unrounded: float64, the same before rounding, if asked for.
+    plan: as rendered.  provenance: what computed it.  random_state: see `SimulationResult`.
+    """
+
+    image: Array
+    unrounded: Array | None
+    statistics: Statistics
+    plan: ResolvedPlan
+    provenance: Mapping[str, Any] = MappingProxyType({})
+    random_state: object = None
 
 
 @array_fields("image", "unrounded")
@@ -29,7 +45,7 @@ class SimulationResult:
     image: float32, shape (slow, fast); 0 outside the region of interest and under the mask.
     unrounded: float64, same shape, the pixel values before rounding to float32; None unless asked
         for.
-    statistics, geometry: see these classes.
+    statistics: see this class.
     plan: what was chosen and derived before the first pixel, SI units, to the last bit.
     info: the same as a dictionary with the names and numbers of the C header's `nbh_plan_info`.
     provenance: what made this image: versions, backend, quirks, threads, seeds, time.
@@ -44,7 +60,6 @@ class SimulationResult:
     image: NDArray[np.float32]
     unrounded: NDArray[np.float64] | None
     statistics: Statistics
-    geometry: Geometry
     plan: ResolvedPlan
     info: Mapping[str, Any]
     provenance: Mapping[str, Any] = field(default_factory=dict)
@@ -53,6 +68,13 @@ class SimulationResult:
     experiment: Experiment = field(default_factory=Experiment)
     quirks: Quirks = field(default_factory=Quirks)
     quirks_that_mattered: tuple[str, ...] = ()
+
+    @property
+    def geometry(self) -> Geometry:
+        """The plan's geometry in user units."""
+        from nanobragg_hybrid.model.geometry import Geometry
+
+        return Geometry.from_plan(self.plan)
 
     @property
     def image_buffer(self) -> Buffer:

@@ -90,15 +90,20 @@ def noise_image(
     return NoiseImage(as_ndarray(pixels), photons, overloads, used)
 
 
-class ImageParts(NamedTuple):
+class ImageParts:
     """An integer or PGM image that need not be whole in memory.
 
-    scale_used: counts or levels per unit of intensity.  blocks: called, computes the image's rows
-    from the first to the last, in blocks (slow, fast) of some rows each.
+    scale_used: counts or levels per unit of intensity.
     """
 
-    scale_used: float
-    blocks: Callable[[], Iterator[Buffer]]
+    def __init__(self, shape: tuple[int, ...], rows: _Rows) -> None:
+        self.scale_used = rows(0, 1)[1]
+        self._shape, self._rows = shape, rows
+
+    def blocks(self) -> Iterator[Buffer]:
+        """Computes the rows from the first to the last, in blocks (slow, fast) of some rows."""
+        for first, end in _cuts(self._shape):
+            yield self._rows(first, end)[0]
 
 
 class NoiseParts:
@@ -124,12 +129,12 @@ class NoiseParts:
 
 def integer_image_parts(result: SimulationResult) -> ImageParts:
     """The pixels of `integer_image` in parts.  Raises as that does."""
-    return _in_parts(result, _integer_rows(result, None, None))
+    return ImageParts(result.image_buffer.shape, _integer_rows(result, None, None))
 
 
 def pgm_image_parts(result: SimulationResult) -> ImageParts:
     """The pixels of `pgm_image` in parts.  Raises as that does."""
-    return _in_parts(result, _pgm_rows(result, None))
+    return ImageParts(result.image_buffer.shape, _pgm_rows(result, None))
 
 
 def noise_image_parts(result: SimulationResult) -> NoiseParts:
@@ -138,14 +143,6 @@ def noise_image_parts(result: SimulationResult) -> NoiseParts:
 
 
 _PIXELS_AT_A_TIME: Final = 2**16
-
-
-def _in_parts(result: SimulationResult, rows: _Rows) -> ImageParts:
-    def blocks() -> Iterator[Buffer]:
-        for first, end in _cuts(result.image_buffer.shape):
-            yield rows(first, end)[0]
-
-    return ImageParts(rows(0, 1)[1], blocks)
 
 
 def _cuts(shape: tuple[int, ...]) -> Iterator[tuple[int, int]]:
@@ -157,7 +154,7 @@ def _cuts(shape: tuple[int, ...]) -> Iterator[tuple[int, int]]:
 
 def _roi(result: SimulationResult, first: int, end: int) -> tuple[int, int, int, int]:
     """The region of interest as a block of rows counts."""
-    fast_min, fast_max, slow_min, slow_max = result.geometry.roi
+    fast_min, fast_max, slow_min, slow_max = result.plan.roi
     return fast_min, fast_max, max(slow_min, first) - first, min(slow_max + 1, end) - 1 - first
 
 

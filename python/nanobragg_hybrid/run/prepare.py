@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING, Final, cast
 from nanobragg_hybrid._version import __version__
 from nanobragg_hybrid.base.errors import ConfigError
 from nanobragg_hybrid.base.host import MOST_THREADS, default_threads, require_memory
-from nanobragg_hybrid.engines.protocol import Engine, EngineRun, ProgressCallback
 from nanobragg_hybrid.engines.registry import make_engine
 from nanobragg_hybrid.model.experiment import Experiment
-from nanobragg_hybrid.model.geometry import Geometry
 from nanobragg_hybrid.model.quirks import Quirks
 from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
 from nanobragg_hybrid.model.result import SimulationResult
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from nanobragg_hybrid.engines.protocol import Engine, EngineRun, ProgressCallback
     from nanobragg_hybrid.model.trace import StepChoice, Trace
 
 _THREADS: Final = Integer(at_least=1, at_most=MOST_THREADS)
@@ -107,7 +106,6 @@ class Prepared:
             image=cast("NDArray[np.float32]", made.image),
             unrounded=cast("NDArray[np.float64] | None", made.unrounded),
             statistics=made.statistics,
-            geometry=Geometry.from_plan(plan),
             plan=plan,
             info=plan_info(plan),
             provenance={

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from nanobragg_hybrid.engines.c.libnbh import build_info
 from nanobragg_hybrid.engines.c.numbers import KERNEL_REASONS, UNROUNDED_REASON
 from nanobragg_hybrid.engines.c.plan import Plan
-from nanobragg_hybrid.engines.protocol import ProgressCallback, Rendered
 from nanobragg_hybrid.model.conventions import Kernel
 from nanobragg_hybrid.model.crystal import Crystal
 from nanobragg_hybrid.model.detector import Detector
 from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.quirks import Quirks
+from nanobragg_hybrid.model.result import Rendered
 from nanobragg_hybrid.model.structure_factors import StructureFactors
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from nanobragg_hybrid.engines.protocol import ProgressCallback
     from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
     from nanobragg_hybrid.model.trace import StepChoice, Trace
 
@@ -45,7 +45,7 @@ class CRun:
         plan = self.plan
         if unrounded and plan.kernel != "exact":
             reason = KERNEL_REASONS[UNROUNDED_REASON]
-            plan = dataclasses.replace(plan, kernel="exact", kernel_reason=reason)
+            plan = plan._replace(kernel="exact", kernel_reason=reason)
         return Rendered(
             image=image,
             unrounded=doubles,

@@ -12,7 +12,6 @@ from nanobragg_hybrid.base.host import default_threads
 from nanobragg_hybrid.engines.c.bridge import to_core, translated_errors
 from nanobragg_hybrid.engines.c.libnbh import available_kernels
 from nanobragg_hybrid.engines.c.plan_info import resolved_plan
-from nanobragg_hybrid.engines.protocol import ProgressCallback
 from nanobragg_hybrid.model.conventions import Kernel
 from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.quirks import Quirks
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nanobragg_hybrid.base.arrays import Array, Buffer
+    from nanobragg_hybrid.engines.protocol import ProgressCallback
     from nanobragg_hybrid.model.trace import StepChoice
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -39,9 +38,8 @@ def plan_info(plan: ResolvedPlan) -> dict[str, Any]:
     A plan of an engine without kernels has no `kernel` and no `kernel_reason`.
     """
     info: dict[str, Any] = {}
-    for field in dataclasses.fields(plan):
-        value = getattr(plan, field.name)
-        match field.name:
+    for name, value in zip(plan._fields, plan, strict=True):
+        match name:
             case "convention":
                 info["convention"] = CONVENTION_NUMBERS[plan.convention]
             case "pivot":
@@ -59,6 +57,6 @@ def plan_info(plan: ResolvedPlan) -> dict[str, Any]:
                     info["kernel_reason"] = reasons[plan.kernel_reason]
             case "kernel_reason":
                 pass  # with the kernel
-            case name:
+            case _:
                 info[name] = value
     return info

@@ -21,7 +21,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Final, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +36,6 @@ from nanobragg_hybrid.base.errors import (
 )
 from nanobragg_hybrid.engines.c.engine import CEngine
 from nanobragg_hybrid.engines.c.plan import Plan
-from nanobragg_hybrid.engines.protocol import ProgressCallback, Rendered
 from nanobragg_hybrid.formats.dump import dump_is_read_shifted, write_dump
 from nanobragg_hybrid.formats.hkl import write_hkl
 from nanobragg_hybrid.formats.raw import read_raw
@@ -44,7 +43,11 @@ from nanobragg_hybrid.formats.text import read_bytes
 from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.quirks import Quirks
 from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
+from nanobragg_hybrid.model.result import Rendered
 from nanobragg_hybrid.model.structure_factors import StructureFactors
+
+if TYPE_CHECKING:
+    from nanobragg_hybrid.engines.protocol import ProgressCallback
 
 VARIABLE: Final = "NB_C_BIN"
 FLOAT_NAME: Final = "floatimage.bin"

@@ -6,14 +6,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from nanobragg_hybrid.base.errors import RenderCancelled
-from nanobragg_hybrid.engines.protocol import ProgressCallback, Rendered
 from nanobragg_hybrid.engines.torch.bounds import Counts
 from nanobragg_hybrid.engines.torch.devices import device_of, dtype_of
 from nanobragg_hybrid.engines.torch.model import ForwardModel
@@ -24,8 +23,12 @@ from nanobragg_hybrid.engines.torch.traces import Tracer
 from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.quirks import Quirks
 from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
+from nanobragg_hybrid.model.result import Rendered
 from nanobragg_hybrid.model.structure_factors import StructureFactors
 from nanobragg_hybrid.model.trace import StepChoice, Trace
+
+if TYPE_CHECKING:
+    from nanobragg_hybrid.engines.protocol import ProgressCallback
 
 _THREADS_LOCK = threading.Lock()
 
