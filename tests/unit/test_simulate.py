@@ -111,8 +111,7 @@ def test_what_is_no_backend_is_refused(backend: Any) -> None:
 
 
 def test_backend_that_cannot_be_imported_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    entry = registry._Entry("no_such_module_here", "CEngine")
-    monkeypatch.setattr(registry, "_OWN", {"c": entry})
+    monkeypatch.setattr(registry, "_OWN", {"c": ("no_such_module_here", "CEngine", "")})
     with pytest.raises(BackendError, match="was the package built"):
         make_engine("c")
 

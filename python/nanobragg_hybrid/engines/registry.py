@@ -13,7 +13,7 @@ import importlib
 import sys
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from nanobragg_hybrid.base.errors import BackendError, ConfigError
 
@@ -35,25 +35,18 @@ if TYPE_CHECKING:
 GROUP: Final = "nanobragg_hybrid.engines"
 
 
-class _Entry(NamedTuple):
-    """Where an engine's class is, and the library that it needs."""
-
-    module: str
-    name: str
-    needs: str = ""
-
-
 PYTORCH_IS_MISSING: Final = (
     'the torch backend needs PyTorch, which is not installed: pip install "nanobragg-hybrid[torch]"'
 )
 
 _OWN: Final = MappingProxyType(
     {
-        "c": _Entry("nanobragg_hybrid.engines.c.engine", "CEngine"),
-        "torch": _Entry("nanobragg_hybrid.engines.torch.engine", "TorchEngine", "torch"),
-        "reference": _Entry("nanobragg_hybrid.engines.external.engine", "ExternalEngine"),
+        "c": ("nanobragg_hybrid.engines.c.engine", "CEngine", ""),
+        "torch": ("nanobragg_hybrid.engines.torch.engine", "TorchEngine", "torch"),
+        "reference": ("nanobragg_hybrid.engines.external.engine", "ExternalEngine", ""),
     }
 )
+"""Where an engine's class is, and the library that it needs."""
 
 
 def available_backends() -> tuple[str, ...]:
@@ -67,13 +60,13 @@ def engine_class(name: str) -> EngineClass:
     Raises `BackendError` for an unknown name, naming the known ones, and for an engine that cannot
     be imported, saying what to install.
     """
-    entry = _OWN.get(name)
-    if entry is None:
+    if name not in _OWN:
         return _added_class(name)
-    if entry.needs and not _is_installed(entry.needs):
+    module, class_name, needs = _OWN[name]
+    if needs and not _is_installed(needs):
         raise BackendError(PYTORCH_IS_MISSING)
     try:
-        found = getattr(importlib.import_module(entry.module), entry.name)
+        found = getattr(importlib.import_module(module), class_name)
     except ImportError as error:
         raise BackendError(
             f"backend {name!r} cannot be imported ({error}); was the package built and installed?"

@@ -266,9 +266,7 @@ class Quirks(Record):
     @classmethod
     def nanobragg_fixed(cls) -> Quirks:
         """All on but 001, 002 and 024: the reference with the fixes proposed in July 2026."""
-        return cls(
-            phi_carryover=False, oversample_running_product=False, curved_needs_argument=False
-        )
+        return cls(**dict.fromkeys(_FIXED, False))
 
     @classmethod
     def none(cls) -> Quirks:
@@ -337,10 +335,12 @@ class Quirks(Record):
 
 
 _NAMES: Final = tuple(quirk.name for quirk in LEDGER)
+_FIXED: Final = ("phi_carryover", "oversample_running_product", "curved_needs_argument")
+_ALL_BITS: Final = 2 ** len(LEDGER) - 1
 _PRESETS: Final = {
-    "nanobragg": Quirks.nanobragg().bits,
-    "nanobragg-fixed": Quirks.nanobragg_fixed().bits,
-    "none": Quirks.none().bits,
+    "nanobragg": _ALL_BITS,
+    "nanobragg-fixed": _ALL_BITS - sum(1 << _NAMES.index(name) for name in _FIXED),
+    "none": 0,
 }
 
 
