@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.cli.nanobragg.main import main as nanobragg
 from nanobragg_hybrid.cli.umbrella.explain import Change
-from nanobragg_hybrid.cli.umbrella.pictures import grey, white_point
+from nanobragg_hybrid.compare.pictures import grey, white_point
 from nanobragg_hybrid.engines.c.plan import Plan
 
 CLOCK_S = 1_000_000_000.0

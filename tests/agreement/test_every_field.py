@@ -22,9 +22,9 @@ from agreement import compare, relative_l2
 from nanobragg_hybrid.model.validate import Choice, Flag, Optional
 
 ENGINES: dict[str, dict[str, Any]] = {
-    "exact": {"kernel": "exact", "unrounded": True},
+    "exact": {"backend": nb.CEngine(kernel="exact"), "unrounded": True},
     "fast": {},
-    "torch": {"backend": "torch", "dtype": "float64", "unrounded": True},
+    "torch": {"backend": "torch", "unrounded": True},
 }
 """The kernel that defines the image, its faster twin, and PyTorch; how to ask for them."""
 

@@ -61,7 +61,7 @@ def test_traces_agree(case: str, quirks: str) -> None:
     differ = []
     for pixel in _pixels(theirs.plan.roi):
         got, need = ours.trace(pixel, limit=STEPS), theirs.trace(pixel, limit=STEPS)
-        assert (got.is_lit, len(got.steps)) == (need.is_lit, len(need.steps))
+        assert (got.is_active, len(got.steps)) == (need.is_active, len(need.steps))
         assert np.float32(got.pixel_float) == np.float32(need.pixel_float)
         for mine, other in zip(trace_texts(got, "T"), trace_texts(need, "T"), strict=True):
             assert mine.values.keys() == other.values.keys()

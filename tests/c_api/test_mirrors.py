@@ -16,7 +16,7 @@ from nanobragg_hybrid.engines.c.numbers import WARNING_BITS
 from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.quirks import LEDGER, Quirks
 from nanobragg_hybrid.model.resolved_plan import SENTENCES, PlanWarning
-from nanobragg_hybrid.model.trace import STEP_PLACE, StepChoice, StepTrace
+from nanobragg_hybrid.model.trace import STEP_INDICES, StepChoice, StepTrace
 
 PARTS = ("beam", "crystal", "goniometer", "detector", "sampling")
 NOT_IN_THE_PLAN = "output"  # the integer images' settings
@@ -136,7 +136,7 @@ def test_stub_names_what_the_extension_has() -> None:
 
 def test_step_choices_have_the_members_of_the_header(ffi: Any) -> None:
     names = [field.name for field in dataclasses.fields(StepChoice)]
-    assert names == list(STEP_PLACE) == _members(ffi, "nbh_step_choice")
+    assert names == list(STEP_INDICES) == _members(ffi, "nbh_step_choice")
     assert set(names) | {field.name for field in dataclasses.fields(StepTrace)} == {
         *_members(ffi, "nbh_step_trace")
     } - {"stol_per_m"}

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from nanobragg_hybrid.model.trace import STEP_PLACE
+from nanobragg_hybrid.model.trace import STEP_INDICES
 
 Create = Callable[..., tuple[int, Any, Any]]
 COUNTS = (2, 2, 2, 3, 2, 2)
@@ -56,7 +56,7 @@ def trace_steps(ffi: Any, lib: Any, create_plan: Create) -> Callable[..., Traced
         flag = ffi.NULL if cancel is None else ffi.new("int32_t *", cancel)
         chosen = ffi.NULL
         if choice is not None:
-            chosen = ffi.new("nbh_step_choice *", {**dict.fromkeys(STEP_PLACE, -1), **choice})
+            chosen = ffi.new("nbh_step_choice *", {**dict.fromkeys(STEP_INDICES, -1), **choice})
         status = lib.nbh_plan_trace_steps(
             plan, *pixel, chosen, capacity, steps, count, flag, trace, error
         )
@@ -66,7 +66,7 @@ def trace_steps(ffi: Any, lib: Any, create_plan: Create) -> Callable[..., Traced
 
 
 def _places(traced: Traced, recorded: int) -> list[tuple[int, ...]]:
-    return [tuple(getattr(traced.steps[n], name) for name in STEP_PLACE) for n in range(recorded)]
+    return [tuple(getattr(traced.steps[n], name) for name in STEP_INDICES) for n in range(recorded)]
 
 
 def test_all_steps_in_serial_order(lib: Any, loops: Any, trace_steps: Any) -> None:
@@ -87,9 +87,9 @@ def test_all_steps_in_serial_order(lib: Any, loops: Any, trace_steps: Any) -> No
     assert first.solid_angle_sr == traced.trace.omega_sr
 
 
-@pytest.mark.parametrize("name", STEP_PLACE)
+@pytest.mark.parametrize("name", STEP_INDICES)
 def test_choice_and_capacity(lib: Any, loops: Any, trace_steps: Any, name: str) -> None:
-    axis = STEP_PLACE.index(name)
+    axis = STEP_INDICES.index(name)
     wanted = [step for step in itertools.product(*map(range, COUNTS)) if step[axis] == 1]
     traced = trace_steps(loops, {name: 1}, capacity=7)
     assert (traced.status, traced.count) == (lib.NBH_OK, len(wanted))
@@ -98,7 +98,7 @@ def test_choice_and_capacity(lib: Any, loops: Any, trace_steps: Any, name: str) 
 
 
 def test_a_single_step_and_none(lib: Any, loops: Any, trace_steps: Any) -> None:
-    last = dict(zip(STEP_PLACE, (n - 1 for n in COUNTS), strict=True))
+    last = dict(zip(STEP_INDICES, (n - 1 for n in COUNTS), strict=True))
     one = trace_steps(loops, last)
     assert (one.count, _places(one, 1)) == (1, [tuple(last.values())])
     assert trace_steps(loops, capacity=0).count == 96
@@ -111,7 +111,7 @@ def test_a_single_step_and_none(lib: Any, loops: Any, trace_steps: Any) -> None:
     assert (cut.status, cut.count, cut.trace.evaluated) == (lib.NBH_OK, 0, 0)
 
 
-@pytest.mark.parametrize(("name", "count"), [*zip(STEP_PLACE, COUNTS, strict=True)])
+@pytest.mark.parametrize(("name", "count"), [*zip(STEP_INDICES, COUNTS, strict=True)])
 def test_indices_must_exist(
     ffi: Any, lib: Any, loops: Any, trace_steps: Any, name: str, count: int
 ) -> None:

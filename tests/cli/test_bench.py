@@ -17,7 +17,7 @@ from nanobragg_hybrid.base.errors import BackendError
 from nanobragg_hybrid.cli.bench import main as bench_module
 from nanobragg_hybrid.cli.bench import whole_process
 from nanobragg_hybrid.cli.bench import workloads as bench_workloads
-from nanobragg_hybrid.cli.bench.main import kernel_figures, share_redone, thread_figures
+from nanobragg_hybrid.cli.bench.main import fraction_redone, kernel_figures, thread_figures
 from nanobragg_hybrid.cli.bench.workloads import Workload, scaled, series, workloads
 from nanobragg_hybrid.cli.umbrella.main import main
 from nanobragg_hybrid.engines.c.libnbh import available_kernels
@@ -78,10 +78,10 @@ def test_threads_up_to_the_cores(cores: int, counts: list[int]) -> None:
 
 
 def test_share_of_pixels_redone() -> None:
-    assert 0.0 <= share_redone(TINY) < 1.0
-    assert share_redone(TINY._replace(experiment=scaled(300))) < 0.01
+    assert 0.0 <= fraction_redone(TINY) < 1.0
+    assert fraction_redone(TINY._replace(experiment=scaled(300))) < 0.01
     water = {"sampling.oversample_thick": True, "detector.sensor_thickness_um": 100.0}
-    assert 0.0 <= share_redone(TINY._replace(experiment=TINY.experiment.replace(water))) <= 1.0
+    assert 0.0 <= fraction_redone(TINY._replace(experiment=TINY.experiment.replace(water))) <= 1.0
 
 
 @pytest.mark.parametrize("quick", [True, False])

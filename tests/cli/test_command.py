@@ -323,7 +323,7 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
 def test_options_are_taken_out_of_the_words() -> None:
     words = "-N 5 --threads 3 -curved_det --strict --quirks=none --json=a=b --backend c".split()
     options = split_options(words)
-    assert options.words == ["-N", "5", "-curved_det"]
+    assert options.arguments == ["-N", "5", "-curved_det"]
     assert (options.threads, options.strict, options.quirks) == (3, True, "none")
     assert (options.json, options.backend, options.help) == ("a=b", "c", False)
 

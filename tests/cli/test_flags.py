@@ -17,7 +17,7 @@ SPELLINGS = [spelling for flag in FLAGS for spelling in flag.spellings]
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "files_and_command_line.md"
 PAGE_WORDS = set(re.findall(r"--?\w+", PAGE.read_text()))
 
-# Words that fire more than the row they name (quirk cli_substring).
+# Options that fire more than the row they name (quirk cli_substring).
 ALSO = {
     "-misset_seed": {"-misset"},
     "-twotheta_axis": {"-twotheta"},
@@ -60,6 +60,18 @@ def test_every_row_has_a_known_subject_and_a_help_text() -> None:
 def test_every_target_is_a_field_of_the_experiment(target: str) -> None:
     part, name, *_ = target.split(".")
     Fields().get(f"{part}.{name}")
+
+
+@pytest.mark.parametrize("target", sorted({t for flag in FLAGS for t in flag.targets}))
+def test_what_is_emitted_is_a_whole_word_of_its_row(target: str) -> None:
+    for flag in [flag for flag in FLAGS if flag.targets == (target,)][:1]:
+        assert flag.option in flag.whole_words
+        assert flag.fires(flag.option)
+
+
+def test_which_rows_are_not_emitted_by_their_first_spelling() -> None:
+    others = {flag.spellings[0]: flag.option for flag in FLAGS if flag.emitted}
+    assert others == {"-mosaic_dom": "-mosaic_domains", "-binary_spots": "-tophat_spots"}
 
 
 def test_an_unknown_field_is_noticed() -> None:

@@ -1,4 +1,4 @@
-"""nanoBragg's words -> Command: every flag, the order rules, the substring quirk, bad numbers."""
+"""nanoBragg's arguments -> Command: flags, order rules, the substring quirk, bad numbers."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from nanobragg_hybrid.model.mask import Mask
 from nanobragg_hybrid.model.quirks import Quirks
 
 
-def parsed(words: str, **options: Any) -> Command:
-    """The command of `words`; files are those of golden/inputs."""
-    return parse_command(words, INPUTS, **options)
+def parsed(args: str, **options: Any) -> Command:
+    """The command of `args`; files are those of golden/inputs."""
+    return parse_command(args, INPUTS, **options)
 
 
 def value(command: Command, path: str) -> Any:
@@ -41,7 +41,7 @@ def value(command: Command, path: str) -> Any:
 
 HEADER = {"detector.n_fast": 96, "detector.n_slow": 80}
 
-# words -> the fields they set.  All spellings of the flag table occur (see the test below).
+# Arguments -> the fields they set.  All spellings of the flag table occur (see the test below).
 MEANINGS: dict[str, dict[str, Any]] = {
     "-cell 70 80 90 75 85 95": {
         "crystal.cell_angstrom": (70.0, 80.0, 90.0),
@@ -305,25 +305,25 @@ MEANINGS: dict[str, dict[str, Any]] = {
         "crystal.misset_seed": 12,
         "crystal.misset_deg": (0.0, 0.0, 0.0),
     },
-    # A word in another one.
+    # A spelling in another one.
     "--distance 5": {"detector.distance_mm": 5.0},
 }
 
 
-@pytest.mark.parametrize("words", MEANINGS)
-def test_meaning(words: str) -> None:
-    command = parsed(words)
-    assert {path: value(command, path) for path in MEANINGS[words]} == MEANINGS[words]
+@pytest.mark.parametrize("args", MEANINGS)
+def test_meaning(args: str) -> None:
+    command = parsed(args)
+    assert {path: value(command, path) for path in MEANINGS[args]} == MEANINGS[args]
 
 
 def test_every_spelling_of_the_table_has_a_meaning_above() -> None:
-    tried = {word for words in MEANINGS for word in words.split()}
+    tried = {argument for args in MEANINGS for argument in args.split()}
     read_elsewhere = {"-mat", "-sourcefile"}
     missing = [
         spelling
         for flag in FLAGS
         for spelling in flag.spellings
-        if not any(spelling in word for word in tried) and spelling not in read_elsewhere
+        if not any(spelling in argument for argument in tried) and spelling not in read_elsewhere
     ]
     assert missing == []
 
@@ -348,7 +348,7 @@ def test_matrix_and_sources_are_read() -> None:
     assert sources[1].position == (-10.0, -0.002, 0.001)
 
 
-def test_a_list_of_words_is_taken_as_it_is(tmp_path: Path) -> None:
+def test_a_list_of_arguments_is_taken_as_it_is(tmp_path: Path) -> None:
     folder = tmp_path / "two words"
     folder.mkdir()
     shutil.copy(INPUTS / "ortho.mat", folder / "my matrix.mat")
@@ -361,7 +361,7 @@ def test_a_list_of_words_is_taken_as_it_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("args", "message"),
     [
         ("-distance abc", r"-distance: got 'abc', need a number \(mm\)"),
         ("-distance nan", r"-distance: got 'nan', need a finite number \(mm\)"),
@@ -383,13 +383,13 @@ def test_a_list_of_words_is_taken_as_it_is(tmp_path: Path) -> None:
         ("-wavelength x", r"-wavelength: got 'x', need a number \(angstrom\)"),
     ],
 )
-def test_impossible_number(words: str, message: str) -> None:
+def test_impossible_number(args: str, message: str) -> None:
     with pytest.raises(CommandLineError, match=message):
-        parse_command(words)
+        parse_command(args)
 
 
 @pytest.mark.parametrize(
-    ("words", "field"),
+    ("args", "field"),
     [
         ("-pixel 0", "detector.pixel_size_mm"),
         ("-distance -1", "detector.distance_mm"),
@@ -400,16 +400,16 @@ def test_impossible_number(words: str, message: str) -> None:
         ("-water -1", "crystal.water_um"),
     ],
 )
-def test_value_outside_its_range(words: str, field: str) -> None:
+def test_value_outside_its_range(args: str, field: str) -> None:
     with pytest.raises(ConfigError, match=f"^{re.escape(field)}: got"):
-        parse_command(words)
+        parse_command(args)
 
 
 # What is only odd: a warning, an error if strict
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("args", "message"),
     [
         ("-nosuch", "'-nosuch' is no known option"),
         ("-phi 3 -5", "'-5' is no known option"),
@@ -428,15 +428,15 @@ def test_value_outside_its_range(words: str, field: str) -> None:
         ("-mask", "-mask has no effect: it needs 1 word after it (FILE)"),
     ],
 )
-def test_odd_words(words: str, message: str) -> None:
-    assert message in parse_command(words).warnings
+def test_odd_arguments(args: str, message: str) -> None:
+    assert message in parse_command(args).warnings
     with pytest.raises(CommandLineError) as error:
-        parse_command(words, strict=True)
-    assert str(error.value) in parse_command(words).warnings
+        parse_command(args, strict=True)
+    assert str(error.value) in parse_command(args).warnings
 
 
 @pytest.mark.parametrize(
-    "words",
+    "args",
     [
         "-phi -5",
         "-misset -37 125.5 -2",
@@ -449,11 +449,11 @@ def test_odd_words(words: str, message: str) -> None:
         "-stolout nowhere",
     ],
 )
-def test_nothing_odd(words: str) -> None:
-    assert parse_command(words, strict=True).warnings == ()
+def test_nothing_odd(args: str) -> None:
+    assert parse_command(args, strict=True).warnings == ()
 
 
-def test_the_row_that_a_word_does_not_name_reads_anything_with_a_warning() -> None:
+def test_the_row_that_an_option_does_not_name_reads_anything_with_a_warning() -> None:
     command = parse_command("-misset_seed 12 -phi 3 -N 5", strict=True)
     assert command.experiment.crystal.misset_deg == (12.0, 0.0, 3.0)
     [warning] = command.warnings
@@ -461,20 +461,20 @@ def test_the_row_that_a_word_does_not_name_reads_anything_with_a_warning() -> No
     assert "takes '12 -phi 3' as well (quirk cli_substring)" in warning
 
 
-def test_the_row_that_a_word_does_not_name_is_silent_without_enough_words() -> None:
+def test_the_row_that_an_option_does_not_name_is_silent_without_enough_values() -> None:
     assert parse_command("-misset_seed 12", strict=True).warnings == ()
 
 
 # Quirks
 
 
-def test_curved_det_as_last_word_follows_its_quirk() -> None:
+def test_curved_det_as_last_argument_follows_its_quirk() -> None:
     fixed = parse_command("-curved_det", quirks=Quirks.nanobragg_fixed(), strict=True)
     assert fixed.experiment.detector.curved
     assert not parse_command("-curved_det").experiment.detector.curved
 
 
-def test_curved_det_without_its_quirk_takes_no_word() -> None:
+def test_curved_det_without_its_quirk_takes_no_value() -> None:
     fixed = parse_command("-curved_det x", quirks=Quirks.nanobragg_fixed())
     assert fixed.warnings == ("'x' belongs to no option",)
 
@@ -555,13 +555,13 @@ def test_byte_order_of_a_mask(byte_order: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("on", [True, False])
-@pytest.mark.parametrize("word", ["nan", "-inf", "1e999"])
-def test_header_number_that_is_not_finite(word: str, on: bool, tmp_path: Path) -> None:
-    path = header_file(tmp_path / "i.img", f"PHI={word};")
+@pytest.mark.parametrize("number", ["nan", "-inf", "1e999"])
+def test_header_number_that_is_not_finite(number: str, on: bool, tmp_path: Path) -> None:
+    path = header_file(tmp_path / "i.img", f"PHI={number};")
     quirks = dataclasses.replace(Quirks(), smv_header_search=on)
     with pytest.raises(FileFormatError) as error:
         parse_command("-img i.img", tmp_path, quirks=quirks)
-    assert str(error.value) == f"{path}: PHI: got {float(word)}, need a finite number"
+    assert str(error.value) == f"{path}: PHI: got {float(number)}, need a finite number"
 
 
 def test_header_without_sizes_but_dimensions() -> None:

@@ -12,7 +12,7 @@ import pytest
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.cli.umbrella import main as umbrella
 from nanobragg_hybrid.cli.umbrella.main import DEMO_FILE, demo_experiment, main
-from nanobragg_hybrid.cli.umbrella.pictures import grey
+from nanobragg_hybrid.compare.pictures import grey
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "make_demo_structure_factors.py"
 PNG_START = b"\x89PNG\r\n\x1a\n"

@@ -14,7 +14,7 @@ from structure_factor_files import structure_factors_of
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.engines.c.plan import Plan
 from nanobragg_hybrid.formats.trace_text import trace_texts
-from nanobragg_hybrid.model.trace import STEP_PLACE
+from nanobragg_hybrid.model.trace import STEP_INDICES
 
 CASES = table("cases")
 TRACES = table("traces")
@@ -77,7 +77,7 @@ def _values(tracer: nb.Prepared, pixel: dict[str, Any]) -> dict[str, tuple[float
     phi step and domain."""
     (text,) = trace_texts(tracer.trace((int(pixel["fast"]), int(pixel["slow"]))))
     assert pixel.keys() <= text.values.keys()
-    assert [text.values[name] for name in STEP_PLACE] == [(0.0,)] * len(STEP_PLACE)
+    assert [text.values[name] for name in STEP_INDICES] == [(0.0,)] * len(STEP_INDICES)
     return text.values
 
 

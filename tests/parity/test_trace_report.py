@@ -15,9 +15,9 @@ from nanobragg_hybrid.compare.trace_report import (
     comparison_lines,
     comparison_markdown,
     finding,
-    place_text,
+    step_text,
 )
-from nanobragg_hybrid.compare.traces import Comparison, Place, compare_traces
+from nanobragg_hybrid.compare.traces import Comparison, StepIndex, compare_traces
 from nanobragg_hybrid.formats.trace_text import TraceText
 
 OTHER = trace(step(b_m=(1e-12, 8e-9, 0.0), hkl=(-1.25, 2.5, -8.25)), pixel_value=0.5)
@@ -126,5 +126,5 @@ def test_schema_refuses_other_documents() -> None:
 
 
 def test_places_in_words() -> None:
-    assert place_text(Place(0, 0, 0, 0, 3, 0)) == "phi step 3"
-    assert place_text(Place(1, 0, 2, 0, 0, 4)) == "phi step 0, layer 1, sub fast 2, domain 4"
+    assert step_text(StepIndex(0, 0, 0, 0, 3, 0)) == "phi step 3"
+    assert step_text(StepIndex(1, 0, 2, 0, 0, 4)) == "phi step 0, layer 1, sub fast 2, domain 4"

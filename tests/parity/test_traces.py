@@ -11,7 +11,7 @@ from for_each import for_each
 from traces import STEP, TRACE, step, trace
 
 from nanobragg_hybrid.base.errors import ConfigError
-from nanobragg_hybrid.compare.traces import Place, compare_traces
+from nanobragg_hybrid.compare.traces import StepIndex, compare_traces
 from nanobragg_hybrid.formats.trace_text import TraceText, trace_texts
 from nanobragg_hybrid.model.trace import QUANTITIES, Quantity
 
@@ -68,7 +68,7 @@ def test_each_quantity_is_looked_at(quantity: Quantity) -> None:
         first = compare_traces(a, b).first_divergence
         assert first is not None
         assert (first.quantity, first.stage) == (quantity.recorded, quantity.stage)
-        assert first.place == (None if quantity.of == "pixel" else Place(0, 0, 0, 0, 0, 0))
+        assert first.step_index == (None if quantity.of == "pixel" else StepIndex(0, 0, 0, 0, 0, 0))
         assert compare_traces(a, b, rtol=1.0).first_divergence is None or quantity.kind != "float"
     if quantity.kind == "float" and quantity.name != "phi_rad":
         assert compare_traces(TRACE, other(1e-13)).first_divergence is None
@@ -115,7 +115,7 @@ def test_a_file_that_does_not_say_which_step() -> None:
     assert found.only_in_b == ()
     names = [item.quantity for item in found.differences]
     assert names == [quantity.recorded for quantity in QUANTITIES]
-    assert all(item.place is None for item in found.differences)
+    assert all(item.step_index is None for item in found.differences)
     changed = _file({**VALUES, "hkl_frac": (1.0, 2.0, 3.0)})
     first = compare_traces(_file(VALUES), changed).first_divergence
     assert first is not None
@@ -129,7 +129,7 @@ def test_a_file_that_says_which_steps() -> None:
     assert len([item for item in found.differences if item.quantity == "F_cell"]) == 2
     first = compare_traces(trace_texts(several), trace(STEP, step(phi_step=1))).first_divergence
     assert first is not None
-    assert (first.quantity, first.place) == ("F_cell", Place(0, 0, 0, 0, 1, 0))
+    assert (first.quantity, first.step_index) == ("F_cell", StepIndex(0, 0, 0, 0, 1, 0))
 
 
 def test_what_a_file_lacks_is_told() -> None:
@@ -157,7 +157,7 @@ def test_steps_are_matched_by_their_place() -> None:
     found = compare_traces(a, b)
     first = found.first_divergence
     assert first is not None
-    assert (first.quantity, first.place) == ("hkl_frac", Place(0, 0, 0, 0, 1, 0))
+    assert (first.quantity, first.step_index) == ("hkl_frac", StepIndex(0, 0, 0, 0, 1, 0))
     maxima = found.maxima()
     assert maxima["max_delta_k"] == 0.5
     assert maxima["max_delta_F_latt_b"] == 0.5
@@ -170,7 +170,7 @@ def test_each_step_has_its_deltas() -> None:
         trace(STEP, step(phi_step=1, phi_rad=0.25)),
         trace(step(b_m=(3e-10, 8e-9, 4e-10)), step(phi_step=1, phi_rad=0.75, hkl=(0.75, 2.0, 0.0))),
     ).steps()
-    assert [item.place for item in steps] == [Place(0, 0, 0, 0, n, 0) for n in (0, 1)]
+    assert [item.step_index for item in steps] == [StepIndex(0, 0, 0, 0, n, 0) for n in (0, 1)]
     assert [item.phi_rad for item in steps] == [0.0, 0.25]
     assert [item.agrees for item in steps] == [False, False]
     first, second = ({name: x for name, x in item.deltas.items() if x} for item in steps)
@@ -192,7 +192,7 @@ def test_a_step_that_one_side_cuts() -> None:
     first = compare_traces(trace(STEP, step(phi_step=1)), TRACE).first_divergence
     assert first is not None
     assert (first.quantity, first.stage) == ("is_evaluated", "scattering vector")
-    assert (first.place, first.a, first.b) == (Place(0, 0, 0, 0, 1, 0), (1.0,), (0.0,))
+    assert (first.step_index, first.a, first.b) == (StepIndex(0, 0, 0, 0, 1, 0), (1.0,), (0.0,))
     # A fault in the detector that moves the pixel beyond the limit is named first.
     moved = trace(pix0_m=(0.2, 0.0, 0.0), steps=())
     first = compare_traces(TRACE, moved).first_divergence
@@ -201,7 +201,7 @@ def test_a_step_that_one_side_cuts() -> None:
 
 
 def test_a_pixel_that_is_not_lit() -> None:
-    dark = trace(is_lit=False, steps=(), pix0_m=(0.0, 0.0, 0.0))
+    dark = trace(is_active=False, steps=(), pix0_m=(0.0, 0.0, 0.0))
     assert compare_traces(dark, dark).first_divergence is None
     first = compare_traces(TRACE, dark).first_divergence
     assert first is not None

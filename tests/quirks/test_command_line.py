@@ -1,4 +1,4 @@
-"""Quirks of the command line: 012, 013, 014, 016 and 017, by what the words come to mean."""
+"""Quirks of the command line: 012, 013, 014, 016 and 017, by what the arguments come to mean."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def test_the_centre_given_last_counts(args: str, given: dict[str, float]) -> Non
     detector = command.experiment.detector
     found = {name: getattr(detector, name) for name in names if getattr(detector, name) is not None}
     assert found == given
-    forgotten = len({word for word in args.split() if word[:2] in ("-X", "-Y", "-O")}) - len(given)
+    forgotten = len({name for name in args.split() if name[:2] in ("-X", "-Y", "-O")}) - len(given)
     assert len(command.warnings) == forgotten
     if forgotten:
         assert "is not used: detector." in command.warnings[0]

@@ -194,9 +194,9 @@ class Corrected:
         polar = sum(s * self.polarization(n, first_d) for n, s in enumerate(shares))
         stopped = self.captured(first_d, 0.0, layers * step) if has_sensor else 1.0
         image += 2.57**2 * molecules * scale * polar * first_omega * stopped
-        return np.where(self.is_lit(), image, 0.0)
+        return np.where(self.is_active(), image, 0.0)
 
-    def is_lit(self) -> NDArray[np.bool_]:
+    def is_active(self) -> NDArray[np.bool_]:
         """Inside the region of interest and not masked."""
         info, mask = self.info, self.experiment.detector.mask
         lit = np.zeros((info["n_slow"], info["n_fast"]), bool)

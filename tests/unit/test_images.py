@@ -23,7 +23,7 @@ from nanobragg_hybrid import (
     pgm_image,
     simulate,
 )
-from nanobragg_hybrid.run import picture_parts as image_parts
+from nanobragg_hybrid.run import pictures
 
 EXPERIMENT = Experiment(
     crystal=Crystal(cell_angstrom=(70, 80, 90), n_cells=(5, 5, 5)),
@@ -73,20 +73,20 @@ def test_integer_image_takes_its_settings_from_the_call() -> None:
 def test_parts_are_the_whole_image(
     pixels_at_a_time: int, roi: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(image_parts, "_PIXELS_AT_A_TIME", pixels_at_a_time)
+    monkeypatch.setattr(pictures, "_PIXELS_AT_A_TIME", pixels_at_a_time)
     experiment = EXPERIMENT.replace({"sampling.roi": roi})
     result = simulate(experiment, StructureFactors.constant(100), threads=1)
     rows = max(1, pixels_at_a_time // 24)
     for whole, parts in (
-        (integer_image(result), image_parts.integer_image_parts(result)),
-        (pgm_image(result), image_parts.pgm_image_parts(result)),
+        (integer_image(result), pictures.integer_image_parts(result)),
+        (pgm_image(result), pictures.pgm_image_parts(result)),
     ):
         assert parts.scale_used == whole.scale_used
         for _ in range(2):  # as often as one likes
             blocks = list(parts.blocks())
             assert [len(block) for block in blocks[:-1]] == [rows] * ((20 - 1) // rows)
             assert np.concatenate(blocks).tobytes() == whole.pixels.tobytes()
-    noise, drawn = noise_image(result), image_parts.noise_image_parts(result)
+    noise, drawn = noise_image(result), pictures.noise_image_parts(result)
     assert (drawn.photons, drawn.overloads, drawn.seed) == (0.0, 0, noise.seed)
     blocks = list(drawn.blocks())
     assert [len(block) for block in blocks[:-1]] == [rows] * ((20 - 1) // rows)

@@ -10,7 +10,7 @@ import pytest
 
 from nanobragg_hybrid.base.errors import FileFormatError
 from nanobragg_hybrid.formats.trace_text import TraceText, format_trace, parse_trace, trace_texts
-from nanobragg_hybrid.model.trace import QUANTITIES, STEP_PLACE, StepTrace, Trace
+from nanobragg_hybrid.model.trace import QUANTITIES, STEP_INDICES, StepTrace, Trace
 
 
 def _filled(cls: type, start: float) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def _filled(cls: type, start: float) -> dict[str, Any]:
 
 def trace(step_count: int, **changes: Any) -> Trace:
     steps = tuple(StepTrace(**_filled(StepTrace, 100.0 * n)) for n in range(step_count))
-    values = {**_filled(Trace, 1000.0), "steps": steps, "is_lit": True, **changes}
+    values = {**_filled(Trace, 1000.0), "steps": steps, "is_active": True, **changes}
     return Trace(**values)
 
 
@@ -39,7 +39,7 @@ def test_every_number_is_written_and_read_back() -> None:
     lines = format_trace(written)
     assert all(line.startswith("TRACE_C: ") for line in lines)
     (text,) = parse_trace("\n".join(lines), "t")
-    names = ["fast", "slow", *STEP_PLACE, *(item.recorded for item in QUANTITIES)]
+    names = ["fast", "slow", *STEP_INDICES, *(item.recorded for item in QUANTITIES)]
     assert list(text.values) == names
     for item in QUANTITIES:
         value = getattr(written if item.of == "pixel" else written.steps[0], item.name)
@@ -64,7 +64,7 @@ def test_without_steps_only_the_pixel_is_written() -> None:
         "slow",
         *(item.recorded for item in QUANTITIES if item.of == "pixel"),
     ]
-    dark = trace(0, is_lit=False, fast=3, slow=4)
+    dark = trace(0, is_active=False, fast=3, slow=4)
     assert format_trace(dark) == ["TRACE_C: fast 3", "TRACE_C: slow 4"]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.model.trace import STEP_PLACE
+from nanobragg_hybrid.model.trace import STEP_INDICES
 
 COUNTS = (2, 2, 2, 2, 3, 2)
 """How often each loop of STEP_PLACE runs."""
@@ -47,7 +47,7 @@ def backend(request: pytest.FixtureRequest) -> str:
 
 
 def place(step: nb.StepTrace) -> tuple[int, ...]:
-    return tuple(getattr(step, name) for name in STEP_PLACE)
+    return tuple(getattr(step, name) for name in STEP_INDICES)
 
 
 def traced(backend: str, experiment: nb.Experiment = ALL, **choice: Any) -> nb.Trace:
@@ -56,7 +56,7 @@ def traced(backend: str, experiment: nb.Experiment = ALL, **choice: Any) -> nb.T
 
 def test_the_first_step_is_the_default(backend: str) -> None:
     trace = traced(backend)
-    assert (trace.backend, trace.fast, trace.slow, trace.is_lit) == (backend, 4, 3, True)
+    assert (trace.backend, trace.fast, trace.slow, trace.is_active) == (backend, 4, 3, True)
     assert [place(step) for step in trace.steps] == [(0, 0, 0, 0, 0, 0)]
 
 
@@ -162,10 +162,10 @@ def test_masks_and_the_region_of_interest(backend: str) -> None:
     for experiment in (masked, outside):
         tracer = nb.prepare(experiment, FACTORS, backend=backend)
         dark = tracer.trace((4, 3), limit=None)
-        assert (dark.is_lit, dark.steps) == (False, ())
+        assert (dark.is_active, dark.steps) == (False, ())
         assert tracer.trace_phi((4, 3)).steps == ()
         lit = tracer.trace((3, 3))
-        assert lit.is_lit
+        assert lit.is_active
         assert lit.pixel_float == nb.trace(ALL, FACTORS, pixel=(3, 3), backend=backend).pixel_float
 
 
@@ -180,7 +180,7 @@ def test_what_dmin_cuts(backend: str) -> None:
     assert traced(backend, between, source=1 - nearest, subpixel=(0, 0)).steps == ()
 
     nothing = traced(backend, ALL.replace({"sampling.dmin_angstrom": 1000.0}))
-    assert (nothing.is_lit, nothing.steps) == (True, ())
+    assert (nothing.is_active, nothing.steps) == (True, ())
     assert math.isnan(nothing.cos_2theta)
     assert (nothing.polarization, nothing.pixel_value) == (0.0, 0.0)
     assert nothing.omega_sr > 0.0
@@ -269,7 +269,7 @@ def test_more_steps_than_memory_are_refused() -> None:
 
 
 def test_options_belong_to_their_backend() -> None:
-    assert nb.trace(ALL, FACTORS, pixel=(0, 0), backend=nb.CEngine(kernel="exact")).is_lit
+    assert nb.trace(ALL, FACTORS, pixel=(0, 0), backend=nb.CEngine(kernel="exact")).is_active
     with pytest.raises(nb.BackendError, match="no backend 'd'"):
         nb.trace_phi(ALL, FACTORS, pixel=(0, 0), backend="d")
 

@@ -1,3 +1,3 @@
-"""nanoBragg's command line: the flags as data, words to an experiment, an experiment to words."""
+"""nanoBragg's command line: the flags as data, arguments to an experiment and back."""
 
 from __future__ import annotations

@@ -31,6 +31,6 @@ class Command(NamedTuple):
     printout_pixel: tuple[int, int] | None = None
     trace_pixel: tuple[int, int] | None = None
     progress: bool = True
-    ignored: tuple[str, ...] = ()  # flags given that change nothing, with their words
+    ignored: tuple[str, ...] = ()  # flags given that change nothing, with their values
     warnings: tuple[str, ...] = ()
     inputs: tuple[Path, ...] = ()  # files that were read and that no output should replace

@@ -1,292 +1,270 @@
-"""`Experiment` -> nanoBragg's words, the inverse of `parse`.
+"""`Experiment` -> nanoBragg's arguments, the inverse of `parse`.
 
-Only what differs from the defaults is written, in an order that no word can spoil: flags that set
-more than their name says (-misset_seed, -twotheta_axis, everything that implies a pivot) come
-before the flags that set those things in their own right.
+Every field of every part is visited, in an order that no argument can spoil.  A field that differs
+from its default becomes the option of the row of the flag table that sets it; where one field is
+not one flag, a function of `_BY_HAND` says it.  At the end the arguments are read back
+(`round_trip`), so that a field that neither of them says is an error and never silence.
 """
 
 from __future__ import annotations
 
-import math
+import dataclasses
 import os
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from nanobragg_hybrid.arguments.argument_reader import normalised
+from nanobragg_hybrid.arguments.flags import FLAGS, Flag
+from nanobragg_hybrid.arguments.round_trip import (
+    CUSTOM_FAST_AXIS,
+    check_round_trip,
+    effective_pivot,
+    has_vector,
+)
 from nanobragg_hybrid.base.errors import ConfigError
 from nanobragg_hybrid.formats.matrix import write_matrix
 from nanobragg_hybrid.formats.smv import write_mask
 from nanobragg_hybrid.formats.source_file import write_source_file
-from nanobragg_hybrid.model.beam import Beam
-from nanobragg_hybrid.model.crystal import Crystal
-from nanobragg_hybrid.model.detector import Detector
-from nanobragg_hybrid.model.experiment import Experiment
-from nanobragg_hybrid.model.goniometer import Goniometer
-from nanobragg_hybrid.model.sampling import Sampling
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from nanobragg_hybrid.model.experiment import Experiment
 
-    from nanobragg_hybrid.model.output import Output
-
-MATRIX_NAME = "orientation.mat"
-SOURCE_NAME = "sources.txt"
-MASK_NAME = "mask.img"
-
-_PIVOT_OF_CONVENTION = {
-    "mosflm": "beam",
-    "adxv": "beam",
-    "denzo": "beam",
-    "xds": "sample",
-    "dials": "sample",
-    "custom": "beam",
-}
-_SHAPE_FLAGS = {
-    "square": "-square_xtal",
-    "round": "-round_xtal",
-    "gauss": "-gauss_xtal",
-    "tophat": "-tophat_spots",
-    "gauss_hkl": "-gauss_hkl_xtal",
-    "tophat_hkl": "-tophat_hkl_spots",
-}
+# "part.*" stands for the fields of a part that are not named here, in the order of its class; a
+# part that is not named at all comes last.
+_SEQUENCE: Final = (
+    "detector.mask",  # its header is read before all other options
+    "beam.*",
+    "beam.sources",
+    "crystal.cell_angstrom",
+    "crystal.n_cells",
+    "crystal.size_mm",
+    "crystal.misset_seed",  # -misset_seed also takes the next three arguments as angles
+    "crystal.misset_deg",
+    "crystal.*",
+    "crystal.orientation_matrix",
+    "goniometer.*",
+    "detector.pixel_size_mm",
+    "detector.n_fast",
+    "detector.n_slow",
+    "detector.size_fast_mm",
+    "detector.size_slow_mm",
+    "detector.sensor_attenuation_depth_um",  # inf sets the thickness to 0 as well
+    "detector.sensor_thickness_um",
+    "detector.sensor_layers",
+    "detector.point_pixel",
+    "detector.curved",
+    "detector.rotation_deg",
+    "detector.*",
+    "detector.convention",  # forgets the vectors before it
+    "detector.fast_axis",
+    "detector.slow_axis",
+    "detector.normal_axis",
+    "detector.twotheta_axis",  # -twotheta_axis X Y Z also sets the angle to X
+    "detector.pix0_m",
+    "beam.direction",
+    "beam.polarization_axis",
+    "goniometer.spindle_axis",
+    "detector.twotheta_deg",
+    "detector.pivot",  # most options of the geometry imply one
+    "sampling.*",
+    "output.*",
+)
 
 
 def emit_args(experiment: Experiment, folder: str | os.PathLike[str] | None = None) -> list[str]:
-    """The words of a nanoBragg command that gives `experiment`, without structure factors.
+    """The arguments of a nanoBragg command that gives `experiment`, without structure factors.
 
     Numbers are written so that reading them gives the same doubles.  An orientation matrix, a
     source list or a mask becomes a file in `folder`, which must exist.  `parse_command` of the
-    words, with every quirk on, gives an experiment that renders the same image, and that is equal
-    to `experiment` but for spellings of the same thing (a pivot left to the convention, the
-    convention "custom" that a vector selects, values that nanoBragg clamps).
+    arguments, with every quirk on, gives an experiment that renders the same image, and that is
+    equal to `experiment` but for spellings of the same thing (a pivot left to the convention, the
+    convention "custom" that a vector selects, values that nanoBragg clamps, values without effect,
+    a number of pixels that the mask states).
 
-    Raises `ConfigError` naming the field if a file is needed and `folder` is None, or if the words
-    have no way to say a value (a fractional number of cells).
+    Raises `ConfigError` naming the field if a file is needed and `folder` is None, or if no
+    arguments can say a value (a fractional number of cells).
     """
-    place = None if folder is None else Path(folder)
-    words = [
-        *_mask(experiment.detector, place),
-        *_beam(experiment.beam),
-        *_sources(experiment.beam, place),
-        *_crystal(experiment.crystal),
-        *_matrix(experiment.crystal, place),
-        *_goniometer(experiment.goniometer),
-        *_detector(experiment),
-        *_sampling(experiment.sampling),
-        *_output(experiment.output),
+    emitter = _Emitter(experiment, None if folder is None else Path(folder))
+    for path in _ordered_fields(experiment):
+        by_hand = _BY_HAND.get(path)
+        emitter.said[path] = emitter.by_table(path) if by_hand is None else by_hand(emitter)
+    args = emitter.args()
+    if args and args[-1] == "-curved_det":  # it needs an argument after it
+        emitter.said["output.adc_offset"] = ["-adc", repr(experiment.output.adc_offset)]
+        args = emitter.args()
+    check_round_trip(experiment, emitter.said, emitter.files)
+    return args
+
+
+def _ordered_fields(experiment: Experiment) -> list[str]:
+    """The dotted path of every field, in the order of `_SEQUENCE`."""
+    position = {name: n for n, name in enumerate(_SEQUENCE)}
+
+    def order(path: str) -> int:
+        rest = path.partition(".")[0] + ".*"
+        return position.get(path, position.get(rest, len(_SEQUENCE)))
+
+    paths = [
+        f"{part.name}.{field.name}"
+        for part in dataclasses.fields(experiment)
+        for field in dataclasses.fields(getattr(experiment, part.name))
     ]
-    if words and words[-1] == "-curved_det":
-        words += ["-adc", repr(experiment.output.adc_offset)]  # it needs a word after it
-    return words
+    return sorted(paths, key=order)
 
 
-def _mask(detector: Detector, folder: Path | None) -> list[str]:
-    if detector.mask is None:
+class _NoFlagError(Exception):
+    """The flag table cannot say a value."""
+
+
+class _Emitter:
+    """What is emitted so far: for each field its arguments, and the files that they name."""
+
+    def __init__(self, experiment: Experiment, folder: Path | None) -> None:
+        self.experiment = experiment
+        self.folder = folder
+        self.said: dict[str, list[str]] = {}
+        self.files: dict[Path, object] = {}
+
+    def args(self) -> list[str]:
+        return [argument for args in self.said.values() for argument in args]
+
+    def by_table(self, path: str) -> list[str]:
+        """The arguments of a field as the flag table has it."""
+        part, name = path.split(".")
+        config = getattr(self.experiment, part)
+        [field] = (field for field in dataclasses.fields(config) if field.name == name)
+        try:
+            return self._changed(path, getattr(config, name), field.default)
+        except _NoFlagError:
+            raise ConfigError(
+                path,
+                getattr(config, name),
+                f"{field.default!r}, or a value that a flag of nanoBragg sets",
+                field.metadata["unit"],
+            ) from None
+
+    def _changed(self, path: str, value: Any, default: Any) -> list[str]:
+        """Nothing for the default; `_NoFlagError` if no row can say the value."""
+        if value == default:
+            return []
+        for flag in FLAGS:
+            if flag.targets != (path,):
+                continue
+            if flag.kind == "file" and path in _FILES:
+                return [flag.option, str(self._write(path, value))]
+            if flag.kind in ("float", "int", "seed"):
+                return [flag.option, *_texts(flag, value)]
+            if flag.kind == "switch" and flag.value == value:
+                return [flag.option]
+        if not isinstance(value, tuple) or not isinstance(default, tuple):
+            raise _NoFlagError
+        return [
+            argument
+            for index, (item, item_default) in enumerate(zip(value, default, strict=True))
+            for argument in self._changed(f"{path}.{index}", item, item_default)
+        ]
+
+    def _write(self, path: str, value: object) -> Path:
+        name, write = _FILES[path]
+        if self.folder is None:
+            raise ConfigError(path, "no folder", "a folder to write it to as a file")
+        file = self.folder / name
+        write(file, value)
+        self.files[file] = value
+        return file
+
+
+def _texts(flag: Flag, value: Any) -> Iterable[str]:
+    """The values of an option, with every digit; `_NoFlagError` for a None that it cannot say."""
+    for item in value if len(flag.words) > 1 else (value,):
+        if item is None and normalised(flag.rule, -1) is not None:
+            raise _NoFlagError
+        number = -1 if item is None else item
+        yield repr(float(number) if flag.kind == "float" else int(number))
+
+
+_FILES: Final[Mapping[str, tuple[str, Callable[[Path, Any], None]]]] = {
+    "detector.mask": ("mask.img", lambda path, mask: write_mask(path, mask.values)),
+    "beam.sources": ("sources.txt", write_source_file),
+    "crystal.orientation_matrix": ("orientation.mat", write_matrix),
+}
+"""Field -> the name of the file that holds it, and what writes it."""
+
+
+def _cell(emitter: _Emitter) -> list[str]:
+    crystal = emitter.experiment.crystal
+    if crystal.cell_angstrom is None:
         return []
-    path = _file(folder, MASK_NAME, "detector.mask")
-    write_mask(path, detector.mask.values)
-    return ["-mask", str(path)]
+    return ["-cell", *map(repr, (*crystal.cell_angstrom, *crystal.cell_deg))]
 
 
-def _beam(beam: Beam) -> list[str]:
-    start = Beam()
-    kahn = _changed(beam, start, "polarization_kahn")
-    return [
-        *_option("-lambda", _changed(beam, start, "wavelength_angstrom")),
-        *_option("-polar", kahn),
-        *([] if beam.polarization_correction else ["-nopolar"]),
-        *_option("-hdivrange", beam.divergence_h_mrad),
-        *_option("-vdivrange", beam.divergence_v_mrad),
-        *_option("-hdivsteps", beam.divergence_h_steps),
-        *_option("-vdivsteps", beam.divergence_v_steps),
-        *_option("-hdivstep", beam.divergence_h_step_mrad),
-        *_option("-vdivstep", beam.divergence_v_step_mrad),
-        *(["-square_div"] if beam.divergence_shape == "square" else []),
-        *_option("-dispersion", _changed(beam, start, "dispersion_percent", none=-1.0)),
-        *_option("-dispsteps", beam.dispersion_steps),
-        *_option("-fluence", _changed(beam, start, "fluence_photons_per_m2")),
-        *_option("-flux", _changed(beam, start, "flux_photons_per_s")),
-        *_option("-exposure", _changed(beam, start, "exposure_s")),
-        *_option("-beamsize", _changed(beam, start, "beam_size_mm")),
-    ]
-
-
-def _sources(beam: Beam, folder: Path | None) -> list[str]:
-    if beam.sources is None:
-        return []
-    path = _file(folder, SOURCE_NAME, "beam.sources")
-    write_source_file(path, beam.sources)
-    return ["-sourcefile", str(path)]
-
-
-def _crystal(crystal: Crystal) -> list[str]:
-    start = Crystal()
-    words: list[str] = []
-    if crystal.cell_angstrom is not None:
-        words += _option("-cell", *crystal.cell_angstrom, *crystal.cell_deg)
-    for name, cells in zip("abc", crystal.n_cells, strict=True):
+def _n_cells(emitter: _Emitter) -> list[str]:
+    for cells in emitter.experiment.crystal.n_cells:
         if cells != int(cells):
             raise ConfigError("crystal.n_cells", cells, "whole numbers, to be written as -N")
-        if cells != 1.0:
-            words += [f"-N{name}", str(int(cells))]
-    for name, size in zip("xyz", crystal.size_mm, strict=True):
-        words += _option(f"-xtal_{name}", size)
-    if crystal.misset_seed is not None:
-        # -misset_seed also takes the next three words as angles, so angles must follow it.
-        words += ["-misset_seed", str(crystal.misset_seed)]
+    return emitter.by_table("crystal.n_cells")
+
+
+def _misset(emitter: _Emitter) -> list[str]:
+    crystal = emitter.experiment.crystal
     if crystal.misset_random:
-        words += ["-misset", "random"]
-    elif crystal.misset_seed is not None or any(crystal.misset_deg):
-        words += _option("-misset", *crystal.misset_deg)
-    if crystal.shape != start.shape:
-        words.append(_SHAPE_FLAGS[crystal.shape])
-    words += _option("-fudge", _changed(crystal, start, "shape_fudge"))
-    words += _option("-mosaic", crystal.mosaic_spread_deg)
-    words += _option("-mosaic_domains", crystal.mosaic_domains)
-    words += _option("-mosaic_seed", _changed(crystal, start, "mosaic_seed"))
-    return words + _option("-water", _changed(crystal, start, "water_um"))
-
-
-def _matrix(crystal: Crystal, folder: Path | None) -> list[str]:
-    if crystal.orientation_matrix is None:
+        return ["-misset", "random"]
+    if crystal.misset_seed is None and not any(crystal.misset_deg):
         return []
-    path = _file(folder, MATRIX_NAME, "crystal.orientation_matrix")
-    write_matrix(path, crystal.orientation_matrix)
-    return ["-mat", str(path)]
+    return ["-misset", *map(repr, crystal.misset_deg)]
 
 
-def _goniometer(goniometer: Goniometer) -> list[str]:
-    return [
-        *_option("-phi", _changed(goniometer, Goniometer(), "phi_deg")),
-        *_option("-osc", goniometer.osc_deg),
-        *_option("-phisteps", goniometer.phi_steps),
-        *_option("-phistep", goniometer.phi_step_deg),
-    ]
-
-
-def _detector(experiment: Experiment) -> list[str]:
-    detector, start = experiment.detector, Detector()
-    words = [
-        *_option("-pixel", _changed(detector, start, "pixel_size_mm")),
-        *_option("-detpixels_f", detector.n_fast),
-        *_option("-detpixels_s", detector.n_slow),
-        *_option("-detsize_f", _changed(detector, start, "size_fast_mm")),
-        *_option("-detsize_s", _changed(detector, start, "size_slow_mm")),
-        *_sensor(detector),
-        *(["-point_pixel"] if detector.point_pixel else []),
-        *(["-curved_det"] if detector.curved else []),
-    ]
-    turns = [
-        *_option("-distance", _changed(detector, start, "distance_mm")),
-        *_option("-close_distance", detector.close_distance_mm),
-        *_option("-Xbeam", detector.beam_x_mm),
-        *_option("-Ybeam", detector.beam_y_mm),
-        *_option("-Xclose", detector.close_x_mm),
-        *_option("-Yclose", detector.close_y_mm),
-        *_option("-ORGX", detector.org_x_px),
-        *_option("-ORGY", detector.org_y_px),
-    ]
-    for axis, angle in zip("xyz", detector.rotation_deg, strict=True):
-        words += _option(f"-detector_rot{axis}", angle if angle else None)
-    convention = _convention(experiment)
-    angle = _changed(detector, start, "twotheta_deg")
-    if detector.twotheta_axis is not None and angle is None:
-        angle = 0.0  # -twotheta_axis X Y Z has set it to X
-    turns += convention + _option("-twotheta", angle)
-    if detector.pivot is not None or turns:
-        pivot = detector.pivot or _PIVOT_OF_CONVENTION[_effective_convention(experiment)]
-        turns += ["-pivot", pivot]
-    return words + turns
-
-
-def _vectors(experiment: Experiment) -> list[tuple[str, tuple[float, float, float] | None]]:
-    detector = experiment.detector
-    return [
-        ("-fdet_vector", detector.fast_axis),
-        ("-sdet_vector", detector.slow_axis),
-        ("-odet_vector", detector.normal_axis),
-        ("-twotheta_axis", detector.twotheta_axis),
-        ("-pix0_vector", detector.pix0_m),
-        ("-beam_vector", experiment.beam.direction),
-        ("-polar_vector", experiment.beam.polarization_axis),
-        ("-spindle_axis", experiment.goniometer.spindle_axis),
-    ]
-
-
-def _effective_convention(experiment: Experiment) -> str:
-    given = any(vector is not None for _, vector in _vectors(experiment))
-    return "custom" if given else experiment.detector.convention
-
-
-def _convention(experiment: Experiment) -> list[str]:
-    """The convention flag and then the vectors, which make it CUSTOM."""
-    convention = experiment.detector.convention
-    words = [] if convention in ("mosflm", "custom") else [f"-{convention}"]
-    for flag, vector in _vectors(experiment):
-        if vector is not None:
-            words += _option(flag, *vector)
-    if convention == "custom" and not words:
-        words += _option("-fdet_vector", 0.0, 0.0, 1.0)  # CUSTOM's own start value
-    return words
-
-
-def _sensor(detector: Detector) -> list[str]:
-    depth = detector.sensor_attenuation_depth_um
-    words = [] if depth is None else ["-detector_abs", "inf" if math.isinf(depth) else repr(depth)]
-    words += _option("-detector_thick", _changed(detector, Detector(), "sensor_thickness_um", -1.0))
-    return words + _option("-detector_thicksteps", detector.sensor_layers)
-
-
-def _sampling(sampling: Sampling) -> list[str]:
-    words = [
-        *_option("-oversample", sampling.oversample),
-        *(["-oversample_thick"] if sampling.oversample_thick else []),
-        *(["-oversample_polar"] if sampling.oversample_polar else []),
-        *(["-oversample_omega"] if sampling.oversample_omega else []),
-    ]
-    if sampling.interpolate is not None:
-        words.append("-interpolate" if sampling.interpolate else "-nointerpolate")
-    if sampling.roi is not None:
-        fast_min, fast_max, slow_min, slow_max = sampling.roi
-        words += _option(
-            "-roi",
-            fast_min or 0,
-            -1 if fast_max is None else fast_max,
-            slow_min or 0,
-            -1 if slow_max is None else slow_max,
-        )
-    return words + _option("-dmin", _changed(sampling, Sampling(), "dmin_angstrom"))
-
-
-def _output(output: Output) -> list[str]:
-    return [
-        *_option("-adc", None if output.adc_offset == 40.0 else output.adc_offset),
-        *_option("-scale", output.intensity_scale),
-        *_option("-pgmscale", output.pgm_scale),
-        *_option("-seed", output.noise_seed),
-    ]
-
-
-def _changed(config: Any, start: Any, name: str, none: float | None = None) -> Any:
-    """The field's value if it differs from the default, else None; `none` stands for a None that
-    differs from it."""
-    value = getattr(config, name)
-    if value == getattr(start, name):
-        return None
-    return none if value is None else value
-
-
-def _option(flag: str, *values: float | int | None) -> list[str]:
-    """The flag and its values, or nothing if any of them is None."""
-    if any(value is None for value in values):
+def _convention(emitter: _Emitter) -> list[str]:
+    if emitter.experiment.detector.convention != "custom":
+        return emitter.by_table("detector.convention")
+    if has_vector(emitter.experiment):
         return []
-    return [flag, *_texts(values)]
+    return ["-fdet_vector", *map(repr, CUSTOM_FAST_AXIS)]
 
 
-def _texts(values: Iterable[float | int | None]) -> list[str]:
-    return [repr(value) for value in values]
+def _twotheta(emitter: _Emitter) -> list[str]:
+    detector = emitter.experiment.detector
+    if detector.twotheta_axis is not None:
+        return ["-twotheta", repr(detector.twotheta_deg)]
+    return emitter.by_table("detector.twotheta_deg")
 
 
-def _file(folder: Path | None, name: str, field: str) -> Path:
-    if folder is None:
-        raise ConfigError(field, "no folder", "a folder to write it to as a file")
-    return folder / name
+def _pivot(emitter: _Emitter) -> list[str]:
+    pivots = {flag.option for flag in FLAGS if flag.pivot or flag.action == "vector"}
+    if emitter.experiment.detector.pivot is None and pivots.isdisjoint(emitter.args()):
+        return []
+    return ["-pivot", effective_pivot(emitter.experiment)]
+
+
+def _roi(emitter: _Emitter) -> list[str]:
+    roi = emitter.experiment.sampling.roi
+    if roi is None:
+        return []
+    fast_min, fast_max, slow_min, slow_max = roi
+    bounds = (
+        fast_min or 0,
+        -1 if fast_max is None else fast_max,
+        slow_min or 0,
+        -1 if slow_max is None else slow_max,
+    )
+    return ["-roi", *map(repr, bounds)]
+
+
+def _with_another(_: _Emitter) -> list[str]:
+    """The field is said by the function of another one."""
+    return []
+
+
+_BY_HAND: Final[Mapping[str, Callable[[_Emitter], list[str]]]] = {
+    "crystal.cell_angstrom": _cell,
+    "crystal.cell_deg": _with_another,
+    "crystal.n_cells": _n_cells,
+    "crystal.misset_deg": _misset,
+    "crystal.misset_random": _with_another,
+    "detector.convention": _convention,
+    "detector.twotheta_deg": _twotheta,
+    "detector.pivot": _pivot,
+    "sampling.roi": _roi,
+}
+"""Fields that are not one flag each."""

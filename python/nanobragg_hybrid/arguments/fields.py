@@ -1,4 +1,4 @@
-"""The fields of an experiment while it is being put together from words.
+"""The fields of an experiment while it is being put together from arguments.
 
 A dotted path of the config names a field, with an index for one element of a tuple:
 "crystal.n_cells.0".  Nothing is checked until `build` makes the frozen classes.

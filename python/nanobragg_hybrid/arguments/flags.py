@@ -1,9 +1,10 @@
 """The flag table of the nanoBragg command, as data.
 
-One row per meaning.  A row fires for a word that starts with '-' and *has* one of its spellings
-somewhere in it, or *is* one of them, and several rows may fire for one word (quirk cli_substring):
--misset_seed also *has* -misset.  With that quirk off a row fires for its whole words alone.
-`parse` reads the table, `help` prints it, the tests walk it.
+One row per meaning.  A row fires for an argument that starts with '-' and *has* one of its
+spellings somewhere in it, or *is* one of them, and several rows may fire for one argument (quirk
+cli_substring): -misset_seed also *has* -misset.  With that quirk off a row fires for its whole
+words alone.  `parse` reads the table, `emit` writes arguments from it, `help` prints it, the tests
+walk it.
 """
 
 from __future__ import annotations
@@ -46,10 +47,11 @@ SUBJECTS = (
 
 
 class Flag(NamedTuple):
-    """One row: which words fire it, the words it takes, and what they mean.
+    """One row: which arguments fire it, the values it takes, and what they mean.
 
     `targets` are dotted config paths that get the value (one flag may set several alike); a row
-    whose meaning is more than that names its reader in `action`.
+    whose meaning is more than that names its reader in `action`.  A field is emitted with the first
+    row that sets it alone; a switch, with the row whose `value` it has.
     """
 
     spellings: tuple[str, ...]
@@ -57,32 +59,39 @@ class Flag(NamedTuple):
     help: str
     kind: Kind = "float"
     match: Match = "has"
-    words: tuple[str, ...] = ("X",)  # names of the words that follow
+    words: tuple[str, ...] = ("X",)  # names of the values that follow
     unit: str = ""
     targets: tuple[str, ...] = ()
     rule: Rule = "as is"
     value: object = None  # what a switch sets
     pivot: Pivot = ""  # the pivot this flag implies
     action: str = "set"
-    unless: tuple[str, ...] = ()  # words with one of these belong to another row alone
+    unless: tuple[str, ...] = ()  # arguments with one of these belong to another row alone
+    emitted: str = ""  # the whole word that is emitted, if not the first spelling
 
     @property
     def whole_words(self) -> tuple[str, ...]:
-        """The words that fire the row with the quirk cli_substring off."""
+        """The arguments that fire the row with the quirk cli_substring off."""
         return tuple(word for s in self.spellings for word in LONGER.get(s, (s,)))
 
-    def fires(self, word: str, *, whole: bool = False) -> bool:
-        """Whether `word` (which starts with '-') makes this row act; with `whole`, it must be one
-        of `whole_words`."""
-        if whole:
-            return word in self.whole_words
-        if self.match == "is":
-            return word in self.spellings
-        return any(s in word for s in self.spellings) and not any(u in word for u in self.unless)
+    @property
+    def option(self) -> str:
+        """The argument that `emit` writes for this row."""
+        return self.emitted or self.spellings[0]
 
-    def match_length(self, word: str) -> int:
-        """Length of the longest spelling found in `word`; the row a word names has the longest."""
-        return max((len(s) for s in self.spellings if s in word), default=0)
+    def fires(self, argument: str, *, whole: bool = False) -> bool:
+        """Whether `argument` (which starts with '-') makes this row act; with `whole`, it must be
+        one of `whole_words`."""
+        if whole:
+            return argument in self.whole_words
+        if self.match == "is":
+            return argument in self.spellings
+        found = any(s in argument for s in self.spellings)
+        return found and not any(u in argument for u in self.unless)
+
+    def match_length(self, argument: str) -> int:
+        """Length of the longest spelling in `argument`; the row that it names has the longest."""
+        return max((len(s) for s in self.spellings if s in argument), default=0)
 
 
 def _number(
@@ -98,6 +107,7 @@ def _number(
     pivot: Pivot = "",
     words: tuple[str, ...] = ("X",),
     unless: tuple[str, ...] = (),
+    emitted: str = "",
 ) -> Flag:
     name = "N" if kind in ("int", "seed") and words == ("X",) else words[0]
     return Flag(
@@ -112,6 +122,7 @@ def _number(
         rule=rule,
         pivot=pivot,
         unless=unless,
+        emitted=emitted,
     )
 
 
@@ -124,6 +135,7 @@ def _switch(
     *,
     action: str = "set",
     pivot: Pivot = "",
+    emitted: str = "",
 ) -> Flag:
     return Flag(
         tuple(spellings.split()),
@@ -135,6 +147,7 @@ def _switch(
         value=value,
         action=action,
         pivot=pivot,
+        emitted=emitted,
     )
 
 
@@ -186,7 +199,10 @@ FLAGS: tuple[Flag, ...] = (
         "unit cell; numbers left out keep those of an earlier -cell, else b = c = a and 90 degrees",
         words=("A", "B", "C", "ALPHA", "BETA", "GAMMA"), unit="angstrom, degrees", action="cell"
     ),
-    _file("-mat", "crystal", "matrix", "orientation matrix: components of a*, b*, c* times lambda"),
+    _file(
+        "-mat", "crystal", "matrix", "orientation matrix: components of a*, b*, c* times lambda",
+        target="crystal.orientation_matrix"
+    ),
     _number(
         "-N", "crystal", "cells", "crystal.n_cells.0 crystal.n_cells.1 crystal.n_cells.2",
         "unit cells along a, b and c", kind="int", match="is", rule="below one is one"
@@ -243,7 +259,7 @@ FLAGS: tuple[Flag, ...] = (
     _switch("-gauss_xtal", "crystal size and shape", "crystal.shape", "gauss", "Gaussian spots"),
     _switch(
         "-binary_spots -tophat_spots", "crystal size and shape", "crystal.shape", "tophat",
-        "spots that are either on or off"
+        "spots that are either on or off", emitted="-tophat_spots"
     ),
     _switch(
         "-gauss_hkl_xtal", "crystal size and shape", "crystal.shape", "gauss_hkl",
@@ -272,7 +288,7 @@ FLAGS: tuple[Flag, ...] = (
     ),
     _number(
         "-mosaic_dom", "mosaicity", "domains", "crystal.mosaic_domains", "number of mosaic domains",
-        kind="int", rule="not positive is not given"
+        kind="int", rule="not positive is not given", emitted="-mosaic_domains"
     ),
     _number(
         "-mosaic_seed", "mosaicity", "", "crystal.mosaic_seed", "seed of the domains", kind="seed"
@@ -351,7 +367,10 @@ FLAGS: tuple[Flag, ...] = (
         "-square_div", "beam spread", "beam.divergence_shape", "square",
         "all directions of the rectangle"
     ),
-    _file("-sourcefile", "beam spread", "sources", "source list: x y z weight wavelength(m)"),
+    _file(
+        "-sourcefile", "beam spread", "sources", "source list: x y z weight wavelength(m)",
+        target="beam.sources"
+    ),
     # polarization
     Flag(
         ("-polar",), "polarization", "Kahn polarization factor, -1 to 1; undoes -nopolar",
@@ -470,24 +489,24 @@ FLAGS: tuple[Flag, ...] = (
     ),
     # detector convention and axes
     _switch(
-        "-mosflm", "detector convention and axes", "", "mosflm",
+        "-mosflm", "detector convention and axes", "detector.convention", "mosflm",
         "MOSFLM's beam centre and axes (default)", action="convention", pivot="beam"
     ),
     _switch(
-        "-xds", "detector convention and axes", "", "xds", "XDS's beam centre and axes",
-        action="convention", pivot="sample"
+        "-xds", "detector convention and axes", "detector.convention", "xds",
+        "XDS's beam centre and axes", action="convention", pivot="sample"
     ),
     _switch(
-        "-adxv", "detector convention and axes", "", "adxv", "ADXV's beam centre and axes",
-        action="convention", pivot="beam"
+        "-adxv", "detector convention and axes", "detector.convention", "adxv",
+        "ADXV's beam centre and axes", action="convention", pivot="beam"
     ),
     _switch(
-        "-denzo", "detector convention and axes", "", "denzo", "DENZO's beam centre and axes",
-        action="convention", pivot="beam"
+        "-denzo", "detector convention and axes", "detector.convention", "denzo",
+        "DENZO's beam centre and axes", action="convention", pivot="beam"
     ),
     _switch(
-        "-dials", "detector convention and axes", "", "dials", "DIALS's beam centre and axes",
-        action="convention", pivot="beam"
+        "-dials", "detector convention and axes", "detector.convention", "dials",
+        "DIALS's beam centre and axes", action="convention", pivot="beam"
     ),
     _vector("-fdet_vector", "detector.fast_axis", "direction of increasing fast coordinate"),
     _vector("-sdet_vector", "detector.slow_axis", "direction of increasing slow coordinate"),
@@ -512,7 +531,7 @@ FLAGS: tuple[Flag, ...] = (
     Flag(
         ("-detector_abs",), "sensor",
         "attenuation depth; inf or 0: no absorption, and thickness 0 until it is given again",
-        unit="um", action="attenuation"
+        unit="um", targets=("detector.sensor_attenuation_depth_um",), action="attenuation"
     ),
     _number(
         "-detector_thick", "sensor", "um", "detector.sensor_thickness_um", "sensor thickness",
@@ -564,7 +583,8 @@ FLAGS: tuple[Flag, ...] = (
     ),
     _file(
         "-mask", "files read before all other flags", "first",
-        "SMV image whose pixels of value 0 are left out; its header acts like that of -img"
+        "SMV image whose pixels of value 0 are left out; its header acts like that of -img",
+        target="detector.mask"
     ),
     # files written
     _file(

@@ -1,7 +1,8 @@
-"""nanoBragg's words -> `Command` (docs/files_and_command_line.md).
+"""nanoBragg's arguments -> `Command` (docs/files_and_command_line.md).
 
-Words are scanned once, left to right; every row of the flag table that fires acts, and the words it
-took are scanned as options again, as nanoBragg does.  -mask and -img come before all of that.
+Arguments are scanned once, left to right; every row of the flag table that fires acts, and the
+values it took are scanned as options again, as nanoBragg does.  -mask and -img come before all of
+that.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from nanobragg_hybrid.arguments.argument_reader import ArgumentReader, normalised
 from nanobragg_hybrid.arguments.command import Command
 from nanobragg_hybrid.arguments.fields import Fields
 from nanobragg_hybrid.arguments.flags import FLAGS, Flag
-from nanobragg_hybrid.arguments.words import WordReader, normalised
+from nanobragg_hybrid.arguments.input_files import InputFiles
 from nanobragg_hybrid.base.arrays import as_ndarray
 from nanobragg_hybrid.base.constants import (
     DEFAULT_DUMP_FILE,
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
 
 
 def parse_command(
-    words: str | Sequence[str],
+    args: str | Sequence[str],
     folder: str | os.PathLike[str] = ".",
     *,
     quirks: Quirks | None = None,
@@ -47,17 +49,29 @@ def parse_command(
 ) -> Command:
     """Reads a nanoBragg command line (without the program's name) into a `Command`.
 
-    `words` may be one string, which is split as a shell would.  File names are looked up in
+    `args` may be one string, which is split as a shell would.  File names are looked up in
     `folder`: -mask, -img, -mat and -sourcefile are read here, structure factors are not.  With
-    `strict`, unknown words, missing values and numbers with something behind them are errors;
+    `strict`, unknown options, missing values and numbers with something behind them are errors;
     without it they become warnings.
 
-    Raises `CommandLineError` for words that cannot be carried out, `ConfigError` for values outside
-    their field's range, `FileAccessError` and `FileFormatError` for the files read here.
+    Raises `CommandLineError` for arguments that cannot be carried out, `ConfigError` for values
+    outside their field's range, `FileAccessError` and `FileFormatError` for the files read here.
     """
     quirks = Quirks.nanobragg() if quirks is None else quirks
-    word_list = _split(words) if isinstance(words, str) else [str(word) for word in words]
-    return _Parser(word_list, Path(folder), quirks, strict).run()
+    arg_list = _split(args) if isinstance(args, str) else [str(arg) for arg in args]
+    return parse_args(arg_list, Path(folder), quirks, strict=strict)
+
+
+def parse_args(
+    args: list[str],
+    folder: Path,
+    quirks: Quirks,
+    *,
+    strict: bool = False,
+    files: InputFiles | None = None,
+) -> Command:
+    """The same of a list of arguments; `files` reads the files that are read here."""
+    return _Parser(args, folder, quirks, strict, files or InputFiles()).run()
 
 
 def experiment_from_args(args: str | Sequence[str], folder: str | os.PathLike[str]) -> Experiment:
@@ -78,28 +92,31 @@ def _split(text: str) -> list[str]:
 
 
 class _Option(NamedTuple):
-    """One row that fires: where, and the words behind the option word, six at most."""
+    """One row that fires: where, and the arguments behind the option, six at most."""
 
     flag: Flag
-    reader: WordReader
+    reader: ArgumentReader
     position: int
-    words: list[str]
+    values: list[str]
 
     @property
-    def word(self) -> str:
-        """The option word itself."""
+    def name(self) -> str:
+        """The option itself, as it was given."""
         return self.reader.option
 
 
 class _Parser:
-    def __init__(self, words: list[str], folder: Path, quirks: Quirks, strict: bool) -> None:
-        self.words = words
+    def __init__(
+        self, args: list[str], folder: Path, quirks: Quirks, strict: bool, files: InputFiles
+    ) -> None:
+        self.args = args
         self.folder = folder
         self.quirks = quirks
         self.strict = strict
+        self.files = files
         self.fields = Fields()
         self.warnings: list[str] = []
-        self.taken: set[int] = set()  # indices of words that are somebody's value
+        self.taken: set[int] = set()  # indices of arguments that are an option's value
         self.mask: NDArray[np.uint16] | None = None
         self.cell: list[float] = []
         self.vectors: dict[str, tuple[float, ...]] = {}
@@ -129,11 +146,11 @@ class _Parser:
 
     def run(self) -> Command:
         self.read_first_files()
-        for position, word in enumerate(self.words):
-            if word.startswith("-"):
-                self.option(position, word)
-            elif position not in self.taken and word:
-                self.complain(f"{quoted(word)} belongs to no option")
+        for position, argument in enumerate(self.args):
+            if argument.startswith("-"):
+                self.option(position, argument)
+            elif position not in self.taken and argument:
+                self.complain(f"{quoted(argument)} belongs to no option")
         self.settle()
         return Command(
             experiment=self.masked(self.fields.build()),
@@ -164,15 +181,14 @@ class _Parser:
     def read_first_files(self) -> None:
         """-mask, then -img."""
         for spelling in ("-mask", "-img"):
-            for word, name in zip(self.words, self.words[1:], strict=False):
-                if word == spelling or (
-                    self.quirks.cli_substring and word.startswith("-") and spelling in word
+            for option, name in zip(self.args, self.args[1:], strict=False):
+                if option == spelling or (
+                    self.quirks.cli_substring and option.startswith("-") and spelling in option
                 ):
                     from nanobragg_hybrid.arguments.header import apply_header
-                    from nanobragg_hybrid.formats.smv import read_smv_buffer
 
-                    path = self.file(word, name)
-                    _, text, pixels = read_smv_buffer(path, self.quirks)
+                    path = self.file(option, name)
+                    text, pixels = self.files.image(path, self.quirks)
                     is_mask = spelling == "-mask"
                     apply_header(
                         path, text, pixels.shape, self.fields, self.quirks, is_mask=is_mask
@@ -181,56 +197,56 @@ class _Parser:
                         self.mask = as_ndarray(pixels)
                         self.inputs.append(path)
 
-    def option(self, position: int, word: str) -> None:
+    def option(self, position: int, argument: str) -> None:
         whole = not self.quirks.cli_substring
-        rows = [flag for flag in FLAGS if flag.fires(word, whole=whole)]
+        rows = [flag for flag in FLAGS if flag.fires(argument, whole=whole)]
         if not rows:
             if position not in self.taken:
-                self.complain(f"{quoted(word)} is no known option")
+                self.complain(f"{quoted(argument)} is no known option")
             return
-        longest = max(flag.match_length(word) for flag in rows)
+        longest = max(flag.match_length(argument) for flag in rows)
         for flag in rows:
-            named = flag.match_length(word) == longest
-            reader = WordReader(quoted(word)[1:-1], flag, named, self.complain)
-            self.act(_Option(flag, reader, position, self.words[position + 1 : position + 7]))
+            named = flag.match_length(argument) == longest
+            reader = ArgumentReader(quoted(argument)[1:-1], flag, named, self.complain)
+            self.act(_Option(flag, reader, position, self.args[position + 1 : position + 7]))
 
     def act(self, option: _Option) -> None:
         flag = option.flag
         special = _ACTIONS.get(flag.action)
-        if special is not None and flag.action in _ANY_NUMBER_OF_WORDS:
+        if special is not None and flag.action in _VARIADIC:
             special(self, option)
             return
-        words = self.take(option, len(flag.words))
-        if words is None or flag.action == "first":
+        values = self.take(option, len(flag.words))
+        if values is None or flag.action == "first":
             return
         if flag.pivot:
             self.named_pivot = flag.pivot
             if flag.action != "convention":
                 self.implied_pivot = flag.pivot
         if special is not None:
-            special(self, option._replace(words=words))
+            special(self, option._replace(values=values))
         elif flag.kind == "switch":
             self.set_all(flag, flag.value)
         else:
-            self.set_all(flag, normalised(flag.rule, option.reader.value(words[0])))
+            self.set_all(flag, normalised(flag.rule, option.reader.value(values[0])))
 
     def take(self, option: _Option, count: int) -> list[str] | None:
-        """The `count` words after the option; None, with a complaint, if there are not as many."""
-        words = option.words[:count]
-        if len(words) < count:
+        """The `count` values after the option; None, with a complaint, if there are fewer."""
+        values = option.values[:count]
+        if len(values) < count:
             if option.reader.named:
                 self.complain(
-                    f"{option.word} has no effect: it needs {count} "
+                    f"{option.name} has no effect: it needs {count} "
                     f"{'word' if count == 1 else 'words'} after it ({' '.join(option.flag.words)})"
                 )
             return None
-        if words and not option.reader.named:
+        if values and not option.reader.named:
             self.warnings.append(
-                f"{option.word!r} also has {option.flag.spellings[0]!r} in it, which takes "
-                f"{quoted(' '.join(words))} as well (quirk cli_substring)"
+                f"{option.name!r} also has {option.flag.spellings[0]!r} in it, which takes "
+                f"{quoted(' '.join(values))} as well (quirk cli_substring)"
             )
         self.taken.update(range(option.position + 1, option.position + 1 + count))
-        return words
+        return values
 
     def set_all(self, flag: Flag, value: object) -> None:
         for path in flag.targets:
@@ -249,15 +265,10 @@ class _Parser:
         if self.fields.get("crystal.misset_random"):
             self.fields.set("crystal.misset_deg", (0.0, 0.0, 0.0))
         if self.matrix_path is not None:
-            from nanobragg_hybrid.formats.matrix import read_matrix
-
-            self.fields.set("crystal.orientation_matrix", read_matrix(self.matrix_path))
+            self.fields.set("crystal.orientation_matrix", self.files.matrix(self.matrix_path))
             self.inputs.append(self.matrix_path)
         if self.source_path is not None:
-            from nanobragg_hybrid.formats.source_file import read_source_file
-
-            sources = read_source_file(self.source_path, quirks=self.quirks)
-            self.fields.set("beam.sources", sources)
+            self.fields.set("beam.sources", self.files.sources(self.source_path, self.quirks))
             self.inputs.append(self.source_path)
 
     def settle_detector(self) -> None:
@@ -307,25 +318,25 @@ class _Parser:
         self.fields.set("crystal.cell_deg", tuple(angles))
 
 
-# One function for each action of the flag table but "set" and "first" (done before).  Enough words
-# follow the option, but for the actions in _ANY_NUMBER_OF_WORDS, which look for themselves.
+# One function for each action of the flag table but "set" and "first" (done before).  Enough values
+# follow the option, but for the actions in _VARIADIC, which look for themselves.
 
 _Action = Callable[[_Parser, _Option], None]
 
 
 def _cell(parser: _Parser, option: _Option) -> None:
     count = 0
-    while count < min(len(option.words), 6) and not option.words[count].startswith("-"):
-        value = option.reader.number(option.words[count])
+    while count < min(len(option.values), 6) and not option.values[count].startswith("-"):
+        value = option.reader.number(option.values[count])
         parser.cell[count : count + 1] = [value]
         parser.taken.add(option.position + 1 + count)
         count += 1
     if count == 0:
-        parser.complain(f"{option.word} has no effect: it needs numbers after it")
+        parser.complain(f"{option.name} has no effect: it needs numbers after it")
 
 
 def _misset(parser: _Parser, option: _Option) -> None:
-    if option.words and "rand" in option.words[0]:
+    if option.values and "rand" in option.values[0]:
         parser.taken.add(option.position + 1)
         parser.fields.set("crystal.misset_random", True)
         return
@@ -333,17 +344,17 @@ def _misset(parser: _Parser, option: _Option) -> None:
     if taken is None:
         return
     parser.fields.set("crystal.misset_random", False)
-    parser.fields.set("crystal.misset_deg", tuple(option.reader.number(word) for word in taken))
+    parser.fields.set("crystal.misset_deg", tuple(option.reader.number(text) for text in taken))
 
 
 def _curved(parser: _Parser, option: _Option) -> None:
     if parser.quirks.curved_needs_argument:
-        if not option.words:
+        if not option.values:
             parser.complain(
-                f"{option.word} has no effect as the last word (quirk curved_needs_argument)"
+                f"{option.name} has no effect as the last word (quirk curved_needs_argument)"
             )
             return
-        if not option.words[0].startswith("-"):
+        if not option.values[0].startswith("-"):
             parser.taken.add(option.position + 1)
     parser.set_all(option.flag, option.flag.value)
 
@@ -354,7 +365,7 @@ def _convention(parser: _Parser, option: _Option) -> None:
 
 
 def _vector(parser: _Parser, option: _Option) -> None:
-    vector = tuple(option.reader.number(word) for word in option.words)
+    vector = tuple(option.reader.number(text) for text in option.values)
     if option.flag.unit == "mm":
         vector = tuple(mm_to_m(x) for x in vector)
     parser.vectors[option.flag.targets[0]] = vector
@@ -362,15 +373,15 @@ def _vector(parser: _Parser, option: _Option) -> None:
 
 
 def _pivot(parser: _Parser, option: _Option) -> None:
-    pivot = next((p for p in ("sample", "beam") if p in option.words[0]), None)
+    pivot = next((p for p in ("sample", "beam") if p in option.values[0]), None)
     if pivot is None:
-        parser.complain(f"{option.word}: got {quoted(option.words[0])}, need beam or sample")
+        parser.complain(f"{option.name}: got {quoted(option.values[0])}, need beam or sample")
         return
     parser.pivot = parser.named_pivot = pivot
 
 
 def _attenuation(parser: _Parser, option: _Option) -> None:
-    depth_um = math.inf if "inf" in option.words[0] else option.reader.number(option.words[0])
+    depth_um = math.inf if "inf" in option.values[0] else option.reader.number(option.values[0])
     if depth_um == 0.0 or math.isinf(depth_um):
         parser.fields.set("detector.sensor_thickness_um", 0.0)
         depth_um = math.inf
@@ -379,20 +390,20 @@ def _attenuation(parser: _Parser, option: _Option) -> None:
 
 
 def _energy(parser: _Parser, option: _Option) -> None:
-    energy_ev = option.reader.number(option.words[0])
+    energy_ev = option.reader.number(option.values[0])
     if energy_ev <= 0.0:
-        word = quoted(option.words[0])
-        raise CommandLineError(f"{option.word}: got {word}, need a number > 0 (eV)")
+        text = quoted(option.values[0])
+        raise CommandLineError(f"{option.name}: got {text}, need a number > 0 (eV)")
     parser.fields.set("beam.wavelength_angstrom", energy_ev_to_wavelength_angstrom(energy_ev))
 
 
 def _polar(parser: _Parser, option: _Option) -> None:
-    parser.fields.set("beam.polarization_kahn", option.reader.number(option.words[0]))
+    parser.fields.set("beam.polarization_kahn", option.reader.number(option.values[0]))
     parser.fields.set("beam.polarization_correction", True)
 
 
 def _roi(parser: _Parser, option: _Option) -> None:
-    fast_min, fast_max, slow_min, slow_max = (option.reader.integer(word) for word in option.words)
+    fast_min, fast_max, slow_min, slow_max = (option.reader.integer(text) for text in option.values)
     parser.fields.set(
         "sampling.roi",
         (
@@ -405,11 +416,11 @@ def _roi(parser: _Parser, option: _Option) -> None:
 
 
 def _default_f(parser: _Parser, option: _Option) -> None:
-    parser.default_f = option.reader.number(option.words[0])
+    parser.default_f = option.reader.number(option.values[0])
 
 
 def _input_file(parser: _Parser, option: _Option) -> None:
-    path = parser.file(option.word, option.words[0])
+    path = parser.file(option.name, option.values[0])
     if option.flag.action == "matrix":
         parser.matrix_path = path
     elif option.flag.action == "sources":
@@ -422,7 +433,7 @@ def _input_file(parser: _Parser, option: _Option) -> None:
 
 
 def _output_file(parser: _Parser, option: _Option) -> None:
-    path = parser.file(option.word, option.words[0])
+    path = parser.file(option.name, option.values[0])
     if option.flag.action == "float file":
         parser.float_path = path
     elif option.flag.action == "int file":
@@ -443,19 +454,19 @@ def _printing(parser: _Parser, option: _Option) -> None:
     elif option.flag.action == "printout":
         parser.printout = True
     elif option.flag.action == "printout pixel":
-        fast, slow = (option.reader.integer(word) for word in option.words)
+        fast, slow = (option.reader.integer(text) for text in option.values)
         parser.printout_pixel = (fast, slow)
     elif option.flag.action == "trace pixel":
-        slow, fast = (option.reader.integer(word) for word in option.words)
+        slow, fast = (option.reader.integer(text) for text in option.values)
         parser.trace_pixel = (fast, slow)
 
 
 def _no_effect(parser: _Parser, option: _Option) -> None:
     if option.flag.kind == "file":
-        path = parser.file(option.word, option.words[0])
+        path = parser.file(option.name, option.values[0])
         read_bytes(path)
         parser.inputs.append(path)
-    parser.ignored.append(" ".join([option.word, *option.words]))
+    parser.ignored.append(" ".join([option.name, *option.values]))
 
 
 _ACTIONS: dict[str, _Action] = {
@@ -492,4 +503,4 @@ _CENTRES = (
     ("detector.close_x_mm", "detector.close_y_mm"),
     ("detector.org_x_px", "detector.org_y_px"),
 )
-_ANY_NUMBER_OF_WORDS = frozenset({"cell", "misset", "curved"})
+_VARIADIC = frozenset({"cell", "misset", "curved"})

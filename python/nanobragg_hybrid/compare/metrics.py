@@ -171,12 +171,12 @@ def find_peaks(image: Image, quantile: float = 0.99, limit: int = 100) -> tuple[
     if not 0.0 <= quantile <= 1.0:
         raise ConfigError("quantile", quantile, "a number from 0 to 1")
     values = np.where(np.isfinite(image), image, np.float32(0.0)).astype(np.float64)
-    lit = values[values > 0.0]
-    if lit.size == 0:
+    positive = values[values > 0.0]
+    if positive.size == 0:
         return ()
     n_slow, n_fast = values.shape
     framed = np.pad(values, 1, constant_values=-np.inf)
-    is_peak = (values > 0.0) & (values >= np.quantile(lit, quantile))
+    is_peak = (values > 0.0) & (values >= np.quantile(positive, quantile))
     rises = np.zeros_like(is_peak)
     for down in range(3):
         for right in range(3):

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from nanobragg_hybrid.compare.traces import DELTAS, Comparison, Difference, Place, StepDeltas
+from nanobragg_hybrid.compare.traces import DELTAS, Comparison, Difference, StepDeltas, StepIndex
 
 _FIRST, _BEYOND = "=>", " !"
 _IN_LINES = (
@@ -40,7 +40,7 @@ def finding(found: Comparison) -> str:
             f"no divergence: {found.name_a} and {found.name_b} agree in all "
             f"{len(found.differences)} numbers and vectors"
         )
-    where = "" if first.place is None else f" at {place_text(first.place)}"
+    where = "" if first.step_index is None else f" at {step_text(first.step_index)}"
     return (
         f"first divergence: {first.stage}, {first.quantity}{where}: "
         f"{_short(first.distance.relative)} relative, {_short(first.distance.ulps)} ULPs"
@@ -81,7 +81,7 @@ def comparison_document(found: Comparison) -> dict[str, Any]:
         **found.maxima(),
         "steps": [
             {
-                "step": _place_document(step.place),
+                "step": _place_document(step.step_index),
                 "agree": step.agrees,
                 "phi_rad": step.phi_rad,
                 **step.deltas,
@@ -94,21 +94,21 @@ def comparison_document(found: Comparison) -> dict[str, Any]:
     }
 
 
-def place_text(place: Place) -> str:
+def step_text(step_index: StepIndex) -> str:
     """The phi step, and of the other loops those that are not at their beginning."""
     others = [
         f"{name.replace('_', ' ')} {number}"
-        for name, number in place._asdict().items()
+        for name, number in step_index._asdict().items()
         if number and name != "phi_step"
     ]
-    return ", ".join([f"phi step {place.phi_step}", *others])
+    return ", ".join([f"phi step {step_index.phi_step}", *others])
 
 
 def _difference_document(item: Difference) -> dict[str, Any]:
     return {
         "stage": item.stage,
         "quantity": item.quantity,
-        "step": _place_document(item.place),
+        "step": _place_document(item.step_index),
         "a": list(item.a),
         "b": list(item.b),
         "absolute": item.distance.absolute,
@@ -118,21 +118,23 @@ def _difference_document(item: Difference) -> dict[str, Any]:
     }
 
 
-def _place_document(place: Place | None) -> dict[str, int] | None:
-    return None if place is None else place._asdict()
+def _place_document(step_index: StepIndex | None) -> dict[str, int] | None:
+    return None if step_index is None else step_index._asdict()
 
 
 def _chain_cells(found: Comparison) -> list[Sequence[str]]:
     """Of the pixel's own quantities and those of one step: a line for each component."""
     first = found.first_divergence
-    steps = [step.place for step in found.steps()]
+    steps = [step.step_index for step in found.steps()]
     shown = (
-        first.place if first is not None and first.place is not None else next(iter(steps), None)
+        first.step_index
+        if first is not None and first.step_index is not None
+        else next(iter(steps), None)
     )
     rows: list[Sequence[str]] = [(*_HEADER[:3], found.name_a, found.name_b, *_HEADER[5:])]
     stage = ""
     for item in found.differences:
-        if item.place not in (None, shown):
+        if item.step_index not in (None, shown):
             continue
         mark = _FIRST if item is first else "" if item.agrees else _BEYOND
         for n in range(max(len(item.a), len(item.b))):
@@ -153,10 +155,10 @@ def _step_cells(
     names = [name for name in names if any(name in step.deltas for step in steps)]
     rows: list[Sequence[str]] = [("", "step", "phi, deg", *names)]
     for step in steps:
-        is_first = first is not None and first.place == step.place
+        is_first = first is not None and first.step_index == step.step_index
         mark = _FIRST if is_first else "" if step.agrees else _BEYOND
         phi = "" if step.phi_rad is None else f"{math.degrees(step.phi_rad):.10g}"
-        where = "" if step.place is None else place_text(step.place)
+        where = "" if step.step_index is None else step_text(step.step_index)
         deltas = (step.deltas.get(name) for name in names)
         rows.append((mark, where, phi, *("" if x is None else _short(x) for x in deltas)))
     return rows

@@ -14,7 +14,14 @@ from typing import Final, NamedTuple
 from nanobragg_hybrid.base.errors import ConfigError, Description
 from nanobragg_hybrid.compare.numbers import FLOAT32_STEP, FLOAT32_ULP, Distance, distance
 from nanobragg_hybrid.formats.trace_text import TraceText, trace_texts
-from nanobragg_hybrid.model.trace import PIXEL_PLACE, QUANTITIES, STEP_PLACE, Quantity, Stage, Trace
+from nanobragg_hybrid.model.trace import (
+    PIXEL_INDICES,
+    QUANTITIES,
+    STEP_INDICES,
+    Quantity,
+    Stage,
+    Trace,
+)
 
 RTOL: Final = 1e-12
 """The relative difference up to which two floats agree."""
@@ -22,7 +29,7 @@ RTOL: Final = 1e-12
 Values = tuple[float, ...]
 
 
-class Place(NamedTuple):
+class StepIndex(NamedTuple):
     """Which evaluation of the innermost loop, counted from 0."""
 
     layer: int
@@ -36,14 +43,14 @@ class Place(NamedTuple):
 class Difference(NamedTuple):
     """One quantity of both traces.
 
-    quantity: its recorded name.  place: the step it belongs to; None: to the whole pixel, or to the
-    one step of a trace file that does not say which.  a, b: values; empty where this side has no
-    such step.  agrees: within the tolerance (`Comparison`).
+    quantity: its recorded name.  step_index: the step it belongs to; None: to the whole pixel,
+    or to the one step of a trace file that does not say which.  a, b: values; empty where this
+    trace has no such step.  agrees: within the tolerance (`Comparison`).
     """
 
     quantity: str
     stage: Stage
-    place: Place | None
+    step_index: StepIndex | None
     a: Values
     b: Values
     distance: Distance
@@ -77,11 +84,11 @@ class Comparison:
 
     def steps(self) -> list[StepDeltas]:
         """How far the two are apart in each step, in serial order."""
-        by_place: dict[Place | None, list[Difference]] = {}
+        by_step: dict[StepIndex | None, list[Difference]] = {}
         for item in self.differences:
             if item.quantity in _NAMES_OF_STEPS:
-                by_place.setdefault(item.place, []).append(item)
-        return [_step_deltas(place, items) for place, items in by_place.items()]
+                by_step.setdefault(item.step_index, []).append(item)
+        return [_step_deltas(step_index, items) for step_index, items in by_step.items()]
 
     def maxima(self) -> dict[str, float | None]:
         """``max_`` and the names of `DELTAS`: the largest of all steps, None if none has it."""
@@ -99,7 +106,7 @@ class StepDeltas(NamedTuple):
     agrees: in every quantity but the running sum, which carries differences of earlier steps along.
     """
 
-    place: Place | None
+    step_index: StepIndex | None
     phi_rad: float | None
     deltas: dict[str, float]
     agrees: bool
@@ -122,7 +129,7 @@ DELTAS: Final[Mapping[str, tuple[str, int | None]]] = {
 """Name -> the quantity it is the absolute difference of, and which component (None: all)."""
 
 
-def _step_deltas(place: Place | None, items: Sequence[Difference]) -> StepDeltas:
+def _step_deltas(step_index: StepIndex | None, items: Sequence[Difference]) -> StepDeltas:
     by_name = {item.quantity: item for item in items}
     found = {}
     for name, (quantity, component) in DELTAS.items():
@@ -136,7 +143,7 @@ def _step_deltas(place: Place | None, items: Sequence[Difference]) -> StepDeltas
             found[name] = distance(a, b).absolute
     phi = by_name.get("phi_rad")
     return StepDeltas(
-        place,
+        step_index,
         phi.a[0] if phi is not None else None,
         found,
         all(item.agrees for item in items if item.quantity != "I_running_sum"),
@@ -178,7 +185,7 @@ def compare_traces(
     )
 
 
-_IS_LIT: Final = Quantity("is_lit", "pixel", "is_lit", "detector", kind="switch")
+_IS_ACTIVE: Final = Quantity("is_lit", "pixel", "is_lit", "detector", kind="switch")
 _IS_EVALUATED: Final = Quantity("", "step", "is_evaluated", "scattering vector", kind="switch")
 """Whether a step takes place at all: the resolution limit cuts some."""
 _IS_EVALUATED_AT: Final = "q_per_m"
@@ -197,16 +204,18 @@ _NAMES: Final = tuple(quantity.recorded for quantity in QUANTITIES)
 class _Chain:
     """A trace by recorded names; other names than those of `QUANTITIES` do no harm.
 
-    steps: values of each step; its place is None if that is not known.
+    steps: values of each step; the index is None if it is not known.
     """
 
     pixel: tuple[int, int]
     whole: Mapping[str, Values]
-    steps: Mapping[Place | None, Mapping[str, Values]]
+    steps: Mapping[StepIndex | None, Mapping[str, Values]]
 
     def of_first_step(self) -> _Chain:
-        """With one step only, whose place is not told."""
-        first = min((place for place in self.steps if place is not None), default=None)
+        """With one step only, whose index is not told."""
+        first = min(
+            (step_index for step_index in self.steps if step_index is not None), default=None
+        )
         return _Chain(self.pixel, self.whole, {None: self.steps.get(first, {})})
 
     def names(self) -> list[str]:
@@ -217,20 +226,22 @@ class _Chain:
 
 def _chain(trace: Trace | Sequence[TraceText], name: str) -> _Chain:
     texts = trace_texts(trace) if isinstance(trace, Trace) else trace
-    pixels = {_whole(text, PIXEL_PLACE, name) for text in texts}
+    pixels = {_whole(text, PIXEL_INDICES, name) for text in texts}
     if len(pixels) != 1:
         raise ConfigError(f"{name}: (fast, slow)", sorted(pixels), "one pixel")
-    steps: dict[Place | None, dict[str, Values]] = {}
+    steps: dict[StepIndex | None, dict[str, Values]] = {}
     for text in texts:
-        place = Place(*_whole(text, STEP_PLACE, name)) if "phi_step" in text.values else None
-        if place in steps:
-            which = "two records without a step" if place is None else f"{place} twice"
+        step_index = (
+            StepIndex(*_whole(text, STEP_INDICES, name)) if "phi_step" in text.values else None
+        )
+        if step_index in steps:
+            which = "two records without a step" if step_index is None else f"{step_index} twice"
             raise ConfigError(f"{name}: steps", Description(which), "each step once")
         if not isinstance(trace, Trace) or trace.steps:
-            steps[place] = text.values
+            steps[step_index] = text.values
     whole = texts[0].values
     if isinstance(trace, Trace):
-        whole = {**whole, _IS_LIT.recorded: (float(trace.is_lit),)}
+        whole = {**whole, _IS_ACTIVE.recorded: (float(trace.is_active),)}
     fast, slow = pixels.pop()
     return _Chain((fast, slow), whole, steps)
 
@@ -254,33 +265,33 @@ def _differences(left: _Chain, right: _Chain, rtol: float) -> Iterator[Differenc
         if x is not None and y is not None:
             yield _difference(quantity, None, x, y, rtol)
 
-    def of_step(quantity: Quantity, place: Place | None) -> Iterator[Difference]:
-        have = [place in side.steps for side in (left, right)]
-        if place is not None and have[0] != have[1] and quantity.name == _IS_EVALUATED_AT:
-            yield _difference(_IS_EVALUATED, place, (float(have[0]),), (float(have[1]),), rtol)
-        x, y = (side.steps.get(place, {}).get(quantity.recorded) for side in (left, right))
+    def of_step(quantity: Quantity, step_index: StepIndex | None) -> Iterator[Difference]:
+        have = [step_index in side.steps for side in (left, right)]
+        if step_index is not None and have[0] != have[1] and quantity.name == _IS_EVALUATED_AT:
+            yield _difference(_IS_EVALUATED, step_index, (float(have[0]),), (float(have[1]),), rtol)
+        x, y = (side.steps.get(step_index, {}).get(quantity.recorded) for side in (left, right))
         if x is not None and y is not None:
-            yield _difference(quantity, place, x, y, rtol)
+            yield _difference(quantity, step_index, x, y, rtol)
 
-    places = sorted({*left.steps, *right.steps}, key=lambda place: place or ())
-    first, others = places[:1], places[1:]
-    yield from of_pixel(_IS_LIT)
+    indices = sorted({*left.steps, *right.steps}, key=lambda step_index: step_index or ())
+    first, others = indices[:1], indices[1:]
+    yield from of_pixel(_IS_ACTIVE)
     for quantity in QUANTITIES[:_AFTER_THE_STEPS]:
         if quantity.of == "pixel":
             yield from of_pixel(quantity)
-        for place in first:
+        for step_index in first:
             if quantity.of == "step":
-                yield from of_step(quantity, place)
-    for place in others:
+                yield from of_step(quantity, step_index)
+    for step_index in others:
         for quantity in QUANTITIES:
             if quantity.of == "step":
-                yield from of_step(quantity, place)
+                yield from of_step(quantity, step_index)
     for quantity in QUANTITIES[_AFTER_THE_STEPS:]:
         yield from of_pixel(quantity)
 
 
 def _difference(
-    quantity: Quantity, place: Place | None, a: Values, b: Values, rtol: float
+    quantity: Quantity, step_index: StepIndex | None, a: Values, b: Values, rtol: float
 ) -> Difference:
     apart = distance(a, b)
     if quantity.kind != "float":
@@ -290,4 +301,4 @@ def _difference(
         agrees = apart.relative <= max(rtol, FLOAT32_STEP)
     else:
         agrees = apart.relative <= rtol
-    return Difference(quantity.recorded, quantity.stage, place, a, b, apart, agrees)
+    return Difference(quantity.recorded, quantity.stage, step_index, a, b, apart, agrees)

@@ -16,7 +16,7 @@ from nanobragg_hybrid.base.atomic import Destination
 from nanobragg_hybrid.base.errors import FileFormatError, quoted
 from nanobragg_hybrid.base.record import Record
 from nanobragg_hybrid.formats.text import read_text, write_text
-from nanobragg_hybrid.model.trace import PIXEL_PLACE, QUANTITIES, STEP_PLACE, StepTrace, Trace
+from nanobragg_hybrid.model.trace import PIXEL_INDICES, QUANTITIES, STEP_INDICES, StepTrace, Trace
 
 _TAGS: Final = {"c": "C", "torch": "PY"}
 _LINE: Final = re.compile(r"\s*TRACE_(?P<tag>\w+):\s*(?P<name>\S+)(?P<values>.*)")
@@ -24,12 +24,12 @@ _TYPES: Final = {
     field.name: field.type for of in (Trace, StepTrace) for field in dataclasses.fields(of)
 }
 _SIZES: Final = {
-    **dict.fromkeys((*PIXEL_PLACE, *STEP_PLACE), 1),
+    **dict.fromkeys((*PIXEL_INDICES, *STEP_INDICES), 1),
     **{item.recorded: 3 if _TYPES.get(item.name) == "Vector" else 1 for item in QUANTITIES},
 }
 """How many numbers each name of ours has."""
 _WHOLE: Final = frozenset(
-    (*PIXEL_PLACE, *STEP_PLACE, *(item.recorded for item in QUANTITIES if item.kind != "float"))
+    (*PIXEL_INDICES, *STEP_INDICES, *(item.recorded for item in QUANTITIES if item.kind != "float"))
 )
 
 
@@ -54,11 +54,11 @@ def trace_texts(trace: Trace, tag: str | None = None) -> list[TraceText]:
     """
     if tag is None:
         tag = _TAGS.get(trace.backend, trace.backend.upper())
-    place = _numbers(trace, PIXEL_PLACE)
-    if not trace.is_lit:
-        return [TraceText(tag, place)]
+    indices = _numbers(trace, PIXEL_INDICES)
+    if not trace.is_active:
+        return [TraceText(tag, indices)]
     steps: tuple[StepTrace | None, ...] = trace.steps or (None,)
-    return [TraceText(tag, place | _values(trace, step)) for step in steps]
+    return [TraceText(tag, indices | _values(trace, step)) for step in steps]
 
 
 def format_trace(trace: Trace, tag: str | None = None) -> list[str]:
@@ -111,7 +111,7 @@ def parse_trace(text: str, path: str | os.PathLike[str]) -> list[TraceText]:
 
 
 def _values(trace: Trace, step: StepTrace | None) -> dict[str, tuple[float, ...]]:
-    values = {} if step is None else _numbers(step, STEP_PLACE)
+    values = {} if step is None else _numbers(step, STEP_INDICES)
     for quantity in QUANTITIES:
         record = trace if quantity.of == "pixel" else step
         if record is not None:

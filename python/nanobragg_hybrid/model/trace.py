@@ -85,7 +85,7 @@ class Trace(Record):
     backend: str
     fast: int
     slow: int
-    is_lit: bool
+    is_active: bool
     pix0_m: Vector
     fast_axis: Vector
     slow_axis: Vector
@@ -115,10 +115,10 @@ class Trace(Record):
         return math.sqrt(self.r_e_sqr_m2)
 
 
-PIXEL_PLACE: Final = ("fast", "slow")
+PIXEL_INDICES: Final = ("fast", "slow")
 """Fields of `Trace` that say which pixel, and their names in trace files."""
 
-STEP_PLACE: Final = ("layer", "sub_slow", "sub_fast", "source", "phi_step", "domain")
+STEP_INDICES: Final = ("layer", "sub_slow", "sub_fast", "source", "phi_step", "domain")
 """Fields of `StepTrace` and `StepChoice` that say which step, and their names in trace files."""
 
 

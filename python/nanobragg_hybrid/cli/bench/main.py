@@ -91,9 +91,9 @@ def kernel_figures(
         steps = _steps(plans["exact"])
         times = _alternate({name: plans[name] for name in covered}, runs, clock)
         ns = {name: statistics.median(each) / steps * 1e9 for name, each in times.items()}
-        share = share_redone(workload)
+        fraction = fraction_redone(workload)
         columns = "".join(f"{ns[name]:10.2f}" if name in ns else f"{'-':>10}" for name in names)
-        say(f"{workload.name:32}{columns}{share:10.1e}")
+        say(f"{workload.name:32}{columns}{fraction:10.1e}")
         figures.append(
             {
                 "workload": workload.name,
@@ -101,7 +101,7 @@ def kernel_figures(
                 "kernel_chosen": _plan(workload, "auto").resolved().kernel,
                 "ns_per_step": ns,
                 "spread": {name: _spread(each) for name, each in times.items()},
-                "share_redone": share,
+                "share_redone": fraction,
             }
         )
     return figures
@@ -170,7 +170,7 @@ def series_figures(
     return figures
 
 
-def share_redone(workload: Workload) -> float:
+def fraction_redone(workload: Workload) -> float:
     """The share of pixels that the kernel chosen leaves to the exact one, of those in the middle of
     the image."""
     detector = workload.experiment.detector

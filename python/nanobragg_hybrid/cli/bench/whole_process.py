@@ -137,9 +137,9 @@ def run_once(
         folder = Path(name)
         for file in line.inputs:
             (folder / file.name).symlink_to(file)
-        words = [program, *line.args.split(), "-noprogress", *extra]
+        arguments = [program, *line.args.split(), "-noprogress", *extra]
         done = subprocess.run(
-            [sys.executable, "-S", "-c", _MEASURE, *words],
+            [sys.executable, "-S", "-c", _MEASURE, *arguments],
             cwd=folder,
             env={**os.environ, "OMP_NUM_THREADS": str(threads)},
             capture_output=True,

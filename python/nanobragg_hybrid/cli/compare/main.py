@@ -26,11 +26,17 @@ from nanobragg_hybrid.cli.compare.output import (
     new_folder,
     picture_files,
     print_comparison,
-    side_document,
+    run_document,
     versions_used,
     write_texts,
 )
-from nanobragg_hybrid.cli.compare.sides import RunnerError, Side, make_side, read_sides, run_side
+from nanobragg_hybrid.cli.compare.runs import (
+    RunnerError,
+    RunSpec,
+    finished_run,
+    read_inputs,
+    run_spec,
+)
 from nanobragg_hybrid.cli.compare.suite import recorded_folder, run_suite, shapes_text
 from nanobragg_hybrid.cli.json_text import json_text
 from nanobragg_hybrid.cli.tool import (
@@ -42,7 +48,7 @@ from nanobragg_hybrid.cli.tool import (
     prepare_process,
     run_tool,
     say,
-    split_words,
+    split_arguments,
 )
 from nanobragg_hybrid.compare.comparison import Criteria, compared, comparison_document
 from nanobragg_hybrid.compare.images import Image, Region, signed_difference
@@ -83,13 +89,13 @@ class OtherShapeError(Exception):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; `argv` is without the program's name.  Returns the exit status."""
-    words = sys.argv[1:] if argv is None else list(argv)
-    own, args = split_words(words)
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    own, args = split_arguments(arguments)
     asked = compare_parser().parse_args(own)
 
     def body() -> int:
         try:
-            return _dispatch(asked, words, args)
+            return _dispatch(asked, arguments, args)
         except OtherShapeError as error:
             _say_error(f"{error}; --resample brings B to the shape of A", error)
             return OTHER_SHAPE
@@ -106,9 +112,9 @@ def console() -> NoReturn:
     sys.exit(main())
 
 
-def _dispatch(asked: argparse.Namespace, words: Sequence[str], args: Sequence[str]) -> int:
+def _dispatch(asked: argparse.Namespace, arguments: Sequence[str], args: Sequence[str]) -> int:
     check_usage(asked, args)
-    command = shlex.join([PROG, *words])
+    command = shlex.join([PROG, *arguments])
     criteria = Criteria(asked.max_l2, asked.max_ulp, asked.threshold).or_default()
     if asked.suite is not None:
         return _compare_suite(asked, criteria, command)
@@ -119,7 +125,7 @@ def _dispatch(asked: argparse.Namespace, words: Sequence[str], args: Sequence[st
     return _compare_runs(asked, args, criteria, command)
 
 
-def _sides(asked: argparse.Namespace) -> list[Side]:
+def _specs(asked: argparse.Namespace) -> list[RunSpec]:
     """A and B; for the recorded suite B alone."""
     has_reference = bool(asked.c_bin or os.environ.get("NB_C_BIN"))
     wanted = {"executable": asked.c_bin, "device": asked.device, "dtype": asked.dtype}
@@ -136,7 +142,7 @@ def _sides(asked: argparse.Namespace) -> list[Side]:
     both = asked.quirks or "nanobragg"
     quirks = {"a": asked.quirks_a or both, "b": asked.quirks_b or both}
     return [
-        make_side(label, backend, quirks[label], wanted, asked.threads)
+        run_spec(label, backend, quirks[label], wanted, asked.threads)
         for label, backend in backends.items()
     ]
 
@@ -144,7 +150,7 @@ def _sides(asked: argparse.Namespace) -> list[Side]:
 def _compare_runs(
     asked: argparse.Namespace, args: Sequence[str], criteria: Criteria, command: str
 ) -> int:
-    sides = _sides(asked)
+    specs = _specs(asked)
     warnings: list[str] = []
 
     def warn(text: str) -> None:
@@ -152,24 +158,24 @@ def _compare_runs(
             warnings.append(text)
             _say(f"warning: {text}")
 
-    inputs = read_sides(sides, args, warn)
+    inputs = read_inputs(specs, args, warn)
     shapes = [given.command.experiment.detector.shape for given in inputs]
     _check_region(asked, shapes[0])
     folder = new_folder(asked.outdir)
     now_s = time.time()
     runs = []
-    for side, given in zip(sides, inputs, strict=True):
+    for spec, given in zip(specs, inputs, strict=True):
         try:
-            run = run_side(side, given, now_s)
+            run = finished_run(spec, given, now_s)
         except RunnerError as error:
-            write_texts(folder, side.label, error.stdout, error.stderr)
+            write_texts(folder, spec.label, error.stdout, error.stderr)
             error.add_note(f"what there is so far: {folder}")
             raise
-        write_texts(folder, side.label, run.stdout, run.stderr)
-        write_raw(folder / f"{side.label}.bin", run.result.image)
+        write_texts(folder, spec.label, run.stdout, run.stderr)
+        write_raw(folder / f"{spec.label}.bin", run.result.image)
         runs.append(run)
     a, b = (run.result.image for run in runs)
-    documents = [side_document(side, run) for side, run in zip(sides, runs, strict=True)]
+    documents = [run_document(spec, run) for spec, run in zip(specs, runs, strict=True)]
     return _finish(asked, folder, a, b, criteria, documents, list(args), command, warnings)
 
 
@@ -257,16 +263,16 @@ def _finish(
 
 
 def _compare_suite(asked: argparse.Namespace, criteria: Criteria, command: str) -> int:
-    sides = _sides(asked)
+    specs = _specs(asked)
     if asked.suite == "golden":
-        cases = recorded_suite(recorded_folder(asked.golden), sides[0].quirks)
+        cases = recorded_suite(recorded_folder(asked.golden), specs[0].quirks)
     else:
         cases = read_suite(asked.suite)
     cases = selected(cases, asked.select, asked.limit)
     folder = new_folder(asked.outdir)
     results = []
     width = max(len(case.name) for case in cases)
-    for result in run_suite(cases, sides, criteria):
+    for result in run_suite(cases, specs, criteria):
         results.append(result)
         if not asked.json:
             found = result.found
@@ -277,8 +283,8 @@ def _compare_suite(asked: argparse.Namespace, criteria: Criteria, command: str) 
                 + ("same bytes" if found.difference.bytes_equal else "")
             )
             print(f"{result.case.name:<{width}}  {result.status:<6} {figures}".rstrip(), flush=True)
-    recorded = {"name": "recorded images", "quirks": str(sides[-1].quirks)}
-    named = [{"name": side.backend, "quirks": str(side.quirks)} for side in sides]
+    recorded = {"name": "recorded images", "quirks": str(specs[-1].quirks)}
+    named = [{"name": spec.backend, "quirks": str(spec.quirks)} for spec in specs]
     document = {
         "format": "nanobragg-hybrid comparison suite",
         "schema_version": 1,

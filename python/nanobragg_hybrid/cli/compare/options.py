@@ -43,20 +43,20 @@ def compare_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     backends = available_backends()
-    sides = parser.add_argument_group("who renders")
-    sides.add_argument(
+    specs = parser.add_argument_group("who renders")
+    specs.add_argument(
         "--a", choices=backends, help="default: reference if NB_C_BIN is set, else c"
     )
-    sides.add_argument("--b", choices=backends, help="default: torch; for --suite golden: c")
-    sides.add_argument("--quirks", metavar="Q", help="like none,+phi_carryover (all on)")
-    sides.add_argument("--quirks-a", metavar="Q", help="the same for A alone")
-    sides.add_argument("--quirks-b", metavar="Q", help="the same for B alone")
-    sides.add_argument(
+    specs.add_argument("--b", choices=backends, help="default: torch; for --suite golden: c")
+    specs.add_argument("--quirks", metavar="Q", help="like none,+phi_carryover (all on)")
+    specs.add_argument("--quirks-a", metavar="Q", help="the same for A alone")
+    specs.add_argument("--quirks-b", metavar="Q", help="the same for B alone")
+    specs.add_argument(
         "--c-bin", metavar="PATH", help="executable of the side 'reference', instead of NB_C_BIN"
     )
-    sides.add_argument("--device", help="of the side 'torch': cpu, cuda, cuda:1, auto")
-    sides.add_argument("--dtype", help="of the side 'torch': float64, float32")
-    sides.add_argument("--threads", type=int, metavar="N", help="of each engine (all cores)")
+    specs.add_argument("--device", help="of the side 'torch': cpu, cuda, cuda:1, auto")
+    specs.add_argument("--dtype", help="of the side 'torch': float64, float32")
+    specs.add_argument("--threads", type=int, metavar="N", help="of each engine (all cores)")
     what = parser.add_argument_group("what is compared")
     what.add_argument(
         "--roi",

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from nanobragg_hybrid._version import __version__
 from nanobragg_hybrid.base.errors import FileAccessError
-from nanobragg_hybrid.cli.compare.sides import Side, SideRun
-from nanobragg_hybrid.cli.umbrella.pictures import grey, white_point
+from nanobragg_hybrid.cli.compare.runs import FinishedRun, RunSpec
 from nanobragg_hybrid.compare.comparison import Comparison
 from nanobragg_hybrid.compare.images import Image, difference_picture, reduced
+from nanobragg_hybrid.compare.pictures import grey, white_point
 from nanobragg_hybrid.compare.report import number_text
 from nanobragg_hybrid.formats.png import write_png
 from nanobragg_hybrid.formats.text import write_text
@@ -68,13 +68,13 @@ def picture_files(
     return pictures
 
 
-def side_document(side: Side, run: SideRun) -> dict[str, Any]:
+def run_document(spec: RunSpec, run: FinishedRun) -> dict[str, Any]:
     hidden = ("stdout", "stderr", "seconds")
     provenance = run.result.provenance
     return document_of(
-        name=side.backend,
+        name=spec.backend,
         image=run.result.image,
-        quirks=str(side.quirks),
+        quirks=str(spec.quirks),
         quirks_that_mattered=list(run.quirks_that_mattered),
         seconds=run.seconds,
         provenance={name: value for name, value in provenance.items() if name not in hidden},
@@ -107,10 +107,10 @@ def versions_used() -> dict[str, str]:
 
 
 def print_comparison(found: Comparison, documents: Sequence[Mapping[str, Any]]) -> None:
-    for label, side in zip("AB", documents, strict=True):
-        quirks = f", quirks {side['quirks']}" if side["quirks"] else ""
-        seconds = "" if side["seconds"] is None else f", {side['seconds']:.3f} s"
-        print(f"{label}             {side['path'] or side['name']}{quirks}{seconds}")
+    for label, spec in zip("AB", documents, strict=True):
+        quirks = f", quirks {spec['quirks']}" if spec["quirks"] else ""
+        seconds = "" if spec["seconds"] is None else f", {spec['seconds']:.3f} s"
+        print(f"{label}             {spec['path'] or spec['name']}{quirks}{seconds}")
     figures, region = found.difference, found.region
     pixel = f"at fast {figures.fast}, slow {figures.slow}"
     for name, value in (

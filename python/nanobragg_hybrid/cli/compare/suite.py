@@ -14,7 +14,7 @@ from nanobragg_hybrid.base.errors import (
     FileFormatError,
     NanobraggError,
 )
-from nanobragg_hybrid.cli.compare.sides import RunnerError, Side, read_sides, run_side
+from nanobragg_hybrid.cli.compare.runs import RunnerError, RunSpec, finished_run, read_inputs
 from nanobragg_hybrid.compare.comparison import Comparison, Criteria, compared
 from nanobragg_hybrid.compare.images import Image, Region
 from nanobragg_hybrid.compare.suite import (
@@ -43,12 +43,12 @@ def recorded_folder(given: str | None) -> Path:
 
 
 def run_suite(
-    cases: Sequence[SuiteCase], sides: Sequence[Side], criteria: Criteria
+    cases: Sequence[SuiteCase], specs: Sequence[RunSpec], criteria: Criteria
 ) -> Iterator[CaseResult]:
     """Each case in turn.  With one side, that is compared with the recorded image."""
     for case in cases:
         try:
-            yield _run_case(case, sides, criteria)
+            yield _run_case(case, specs, criteria)
         except RunnerError as error:
             status = PASS if case.fails else RUNNER
             yield CaseResult(case, status, problem=str(error))
@@ -62,10 +62,10 @@ def run_suite(
             yield CaseResult(case, RUNNER, problem=str(error) or "out of memory")
 
 
-def _run_case(case: SuiteCase, sides: Sequence[Side], criteria: Criteria) -> CaseResult:
+def _run_case(case: SuiteCase, specs: Sequence[RunSpec], criteria: Criteria) -> CaseResult:
     now_s = time.time()
-    inputs = read_sides(sides, case.args, lambda _: None, case.folder)
-    runs = [run_side(side, given, now_s) for side, given in zip(sides, inputs, strict=True)]
+    inputs = read_inputs(specs, case.args, lambda _: None, case.folder)
+    runs = [finished_run(spec, given, now_s) for spec, given in zip(specs, inputs, strict=True)]
     if case.fails:
         return CaseResult(case, FAIL, problem="is recorded to fail, and did not")
     images = [run.result.image for run in runs]

@@ -58,15 +58,15 @@ amplitude of every reflection in its bounds and one index beyond.
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; `argv` is without the program's name.  Returns the exit status."""
-    words = sys.argv[1:] if argv is None else list(argv)
+    arguments = sys.argv[1:] if argv is None else list(argv)
     parser = _parser()
-    asked = parser.parse_args(words)
+    asked = parser.parse_args(arguments)
     files = [asked.hkl, asked.fdump]
     if files == [None, None]:
         parser.error("need --hkl FILE, --fdump FILE or both")
     if None in files and asked.engines is None:
         parser.error("need both --hkl and --fdump, or --engines")
-    command = shlex.join([PROG, *words])
+    command = shlex.join([PROG, *arguments])
     return run_tool(PROG, lambda: _compare(asked, command))
 
 

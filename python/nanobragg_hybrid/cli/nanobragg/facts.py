@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.arguments.command import Command
     from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
     from nanobragg_hybrid.model.result import SimulationResult
-    from nanobragg_hybrid.run.picture_parts import ImageParts, NoiseParts
+    from nanobragg_hybrid.run.pictures import ImageParts, NoiseParts
 
 _PIVOT_WORDS = {"beam": "direct beam spot", "sample": "sample"}
 

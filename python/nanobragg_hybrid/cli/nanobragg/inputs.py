@@ -50,11 +50,11 @@ def read_input(options: Options, quirks: Quirks, warn: Warn) -> Input:
 def read_command(options: Options, quirks: Quirks, warn: Warn) -> Command:
     """The same without the structure factors."""
     with _reader_warnings(warn):
-        command = parse_command(options.words, quirks=quirks, strict=options.strict)
+        command = parse_command(options.arguments, quirks=quirks, strict=options.strict)
         for text in command.warnings:
             warn(text)
-        for words in command.ignored:
-            warn(f"{words}: accepted, has no effect on the image")
+        for arguments in command.ignored:
+            warn(f"{arguments}: accepted, has no effect on the image")
     crystal = command.experiment.crystal
     if crystal.cell_angstrom is None and crystal.orientation_matrix is None:
         raise UsageError("there is no crystal: give -cell (a > 0) or -mat")

@@ -42,10 +42,10 @@ def console() -> NoReturn:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; `argv` is without the program's name.  Returns the exit status."""
-    words = sys.argv[1:] if argv is None else list(argv)
+    arguments = sys.argv[1:] if argv is None else list(argv)
     log = Log()
     try:
-        status = _dispatch(words, log)
+        status = _dispatch(arguments, log)
     except KeyboardInterrupt:
         _say("interrupted")
         status = INTERRUPTED
@@ -63,8 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
-def _dispatch(words: Sequence[str], log: Log) -> int:
-    options = split_options(words)
+def _dispatch(arguments: Sequence[str], log: Log) -> int:
+    options = split_options(arguments)
     if options.version:
         log.line(f"nanoBragg (nanobragg-hybrid) {__version__}")
         return 0
@@ -73,15 +73,15 @@ def _dispatch(words: Sequence[str], log: Log) -> int:
 
         log.line(help_text().rstrip("\n"))
         return 0
-    return _render(options, words, log)
+    return _render(options, arguments, log)
 
 
-def _render(options: Options, words: Sequence[str], log: Log) -> int:
+def _render(options: Options, arguments: Sequence[str], log: Log) -> int:
     from nanobragg_hybrid.cli.nanobragg.inputs import UsageError
     from nanobragg_hybrid.cli.nanobragg.run import run
 
     try:
-        run(options, words, log, _say)
+        run(options, arguments, log, _say)
     except UsageError as error:
         from nanobragg_hybrid.cli.nanobragg.help import USAGE
 

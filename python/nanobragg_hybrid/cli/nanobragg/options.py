@@ -8,10 +8,10 @@ from nanobragg_hybrid.base.errors import CommandLineError, quoted
 
 
 class Options:
-    """Our own options, and `words`: everything else, in order."""
+    """Our own options, and `arguments`: everything else, in order."""
 
     def __init__(self) -> None:
-        self.words: list[str] = []
+        self.arguments: list[str] = []
         self.help = False
         self.version = False
         self.backend = "c"
@@ -41,15 +41,15 @@ _VALUES = {
 }
 
 
-def split_options(words: Sequence[str]) -> Options:
+def split_options(arguments: Sequence[str]) -> Options:
     """Separates our options (as `--name value` or `--name=value`) from nanoBragg's words.
 
     Raises `CommandLineError` for a missing or impossible value.
     """
     options = Options()
     at = 0
-    while at < len(words):
-        name, equals, value = words[at].partition("=")
+    while at < len(arguments):
+        name, equals, value = arguments[at].partition("=")
         at += 1
         if name in _SWITCHES:
             if equals:
@@ -57,28 +57,28 @@ def split_options(words: Sequence[str]) -> Options:
             setattr(options, _SWITCHES[name], True)
         elif name in _VALUES:
             if not equals:
-                if at == len(words):
+                if at == len(arguments):
                     raise CommandLineError(f"{name}: needs a value after it")
-                value = words[at]
+                value = arguments[at]
                 at += 1
             if not value:
                 raise CommandLineError(f"{name}: got '', need a value")
             setattr(options, _VALUES[name], _thread_count(value) if name == "--threads" else value)
         else:
-            options.words.append(words[at - 1])
+            options.arguments.append(arguments[at - 1])
     return options
 
 
-def nanobragg_words(words: Sequence[str]) -> Options:
-    """Options without any of ours: `words` are what follows ``--`` of a tool.
+def nanobragg_options(arguments: Sequence[str]) -> Options:
+    """Options without any of ours: `arguments` are what follows ``--`` of a tool.
 
     Raises `CommandLineError` for a word that begins with two dashes.
     """
-    own = next((word for word in words if word.startswith("--")), None)
+    own = next((word for word in arguments if word.startswith("--")), None)
     if own is not None:
         raise CommandLineError(f"{own}: is no option of nanoBragg")
     options = Options()
-    options.words = list(words)
+    options.arguments = list(arguments)
     return options
 
 

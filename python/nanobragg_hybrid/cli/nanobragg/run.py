@@ -19,7 +19,7 @@ from nanobragg_hybrid.cli.nanobragg.progress import Progress
 from nanobragg_hybrid.cli.nanobragg.report import log_files, log_image, log_kernel, log_setup
 from nanobragg_hybrid.engines.registry import make_engine
 from nanobragg_hybrid.model.quirks import Quirks
-from nanobragg_hybrid.run.picture_parts import (
+from nanobragg_hybrid.run.pictures import (
     integer_image_parts,
     noise_image_parts,
     pgm_image_parts,

@@ -17,16 +17,23 @@ from nanobragg_hybrid.base.atomic import AtomicFiles, access_errors
 from nanobragg_hybrid.base.errors import ConfigError, FileFormatError
 from nanobragg_hybrid.cli.json_text import json_text
 from nanobragg_hybrid.cli.nanobragg.inputs import Warn
-from nanobragg_hybrid.cli.tool import AGREE, DIVERGED, prepare_process, run_tool, say, split_words
+from nanobragg_hybrid.cli.tool import (
+    AGREE,
+    DIVERGED,
+    prepare_process,
+    run_tool,
+    say,
+    split_arguments,
+)
 from nanobragg_hybrid.cli.trace.options import check_trace_usage, trace_parser
-from nanobragg_hybrid.cli.trace.sides import (
+from nanobragg_hybrid.cli.trace.origins import (
     REFERENCE,
     TRACES_FORMAT,
     Found,
     Runner,
     Wanted,
     is_file,
-    read_side,
+    read_trace_file,
     texts_of,
 )
 from nanobragg_hybrid.compare.trace_report import (
@@ -46,12 +53,12 @@ _PHI_COLUMNS: Final = "phi_step phi_deg h k l F_latt_a F_latt_b F_latt_c b_x b_y
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; `argv` is without the program's name.  Returns the exit status."""
-    words = sys.argv[1:] if argv is None else list(argv)
-    own, args = split_words(words)
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    own, args = split_arguments(arguments)
     parser = trace_parser()
     asked = parser.parse_args(own)
     check_trace_usage(parser, asked, args)
-    command = shlex.join([PROG, *words])
+    command = shlex.join([PROG, *arguments])
     return run_tool(PROG, lambda: _dispatch(asked, args, command))
 
 
@@ -149,7 +156,7 @@ def _trace_document(runner: Runner, found: Found) -> dict[str, Any]:
         "backend": runner.backend,
         "quirks": str(runner.quirks),
         "tag": texts[0].tag,
-        "is_lit": found.is_lit if isinstance(found, Trace) else None,
+        "is_lit": found.is_active if isinstance(found, Trace) else None,
         "records": [text.values for text in texts],
     }
 
@@ -160,12 +167,12 @@ def _trace_document(runner: Runner, found: Found) -> dict[str, Any]:
 def _compare(asked: argparse.Namespace, args: Sequence[str], command: str) -> int:
     pixel = None if asked.pixel is None else (asked.pixel[0], asked.pixel[1])
     quirks = [
-        None if is_file(side) else Quirks.parse(text or asked.quirks or "nanobragg")
-        for side, text in zip(asked.compare, (asked.quirks_a, asked.quirks_b), strict=True)
+        None if is_file(origin) else Quirks.parse(text or asked.quirks or "nanobragg")
+        for origin, text in zip(asked.compare, (asked.quirks_a, asked.quirks_b), strict=True)
     ]
     names = [
-        side if own is None or own == Quirks() else f"{side} [{own}]"
-        for side, own in zip(asked.compare, quirks, strict=True)
+        origin if own is None or own == Quirks() else f"{origin} [{own}]"
+        for origin, own in zip(asked.compare, quirks, strict=True)
     ]
     found = _traces(asked, pixel, quirks, args)
     try:
@@ -176,7 +183,7 @@ def _compare(asked: argparse.Namespace, args: Sequence[str], command: str) -> in
             names=(names[0], names[1]),
         )
     except ConfigError as error:
-        files = [side for side in asked.compare if is_file(side)]
+        files = [origin for origin in asked.compare if is_file(origin)]
         if error.field == "rtol" or not files:
             raise
         raise FileFormatError(files[0], None, str(error)) from None
@@ -208,11 +215,11 @@ def _traces(
     warn = _warner()
     texts: dict[int, list[TraceText]] = {}
     runners: dict[int, Runner] = {}
-    for n, (side, own) in enumerate(zip(asked.compare, quirks, strict=True)):
+    for n, (origin, own) in enumerate(zip(asked.compare, quirks, strict=True)):
         if own is None:
-            texts[n] = read_side(side, pixel)
+            texts[n] = read_trace_file(origin, pixel)
         else:
-            runners[n] = Runner(side, own, args, now_s, asked.c_bin, warn)
+            runners[n] = Runner(origin, own, args, now_s, asked.c_bin, warn)
     assert pixel is not None or not runners
     found: dict[int, Found] = {}
     for n, runner in runners.items():

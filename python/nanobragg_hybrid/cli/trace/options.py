@@ -110,7 +110,7 @@ def check_trace_usage(
             parser.error(f"--scan: got {asked.scan}, need F0 <= F1 and S0 <= S1")
         return
     refuse(("scan", "backends"), "--compare")
-    renders = [side in available_backends() for side in asked.compare]
+    renders = [origin in available_backends() for origin in asked.compare]
     if any(renders) and not args:
         parser.error("need a nanoBragg command line after --")
     if any(renders) and asked.pixel is None:

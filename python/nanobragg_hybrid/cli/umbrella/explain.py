@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from nanobragg_hybrid.base.errors import ConfigError, Description, NanobraggError
 from nanobragg_hybrid.cli.nanobragg.inputs import Input, Warn, read_command, read_input
 from nanobragg_hybrid.cli.nanobragg.outputs import check_outputs
-from nanobragg_hybrid.cli.umbrella.pictures import grey, painted, white_point
+from nanobragg_hybrid.compare.pictures import grey, painted, white_point
 from nanobragg_hybrid.engines.protocol import Engine
 from nanobragg_hybrid.engines.registry import make_engine
 from nanobragg_hybrid.model.quirks import LEDGER, Quirk, Quirks

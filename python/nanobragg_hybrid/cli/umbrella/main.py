@@ -25,11 +25,11 @@ DEMO_FILE = Path(__file__).parents[2] / "data" / "demo.hkl"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; `argv` is without the program's name.  Returns the exit status."""
-    words = sys.argv[1:] if argv is None else list(argv)
-    end = words.index("--") if "--" in words else len(words)
+    argv = sys.argv[1:] if argv is None else list(argv)
+    end = argv.index("--") if "--" in argv else len(argv)
     parser = _parser()
-    arguments = parser.parse_args(words[:end])
-    command_line = words[end + 1 :]
+    arguments = parser.parse_args(argv[:end])
+    command_line = argv[end + 1 :]
     if command_line and not getattr(arguments, "explain", False):
         parser.error("only quirks --explain takes a command line after --")
     try:
@@ -227,7 +227,7 @@ def demo_experiment() -> Experiment:
 
 
 def _demo(out: Path, backend: str, quirks: Quirks) -> None:
-    from nanobragg_hybrid.cli.umbrella.pictures import grey
+    from nanobragg_hybrid.compare.pictures import grey
     from nanobragg_hybrid.formats.hkl import read_hkl
     from nanobragg_hybrid.formats.png import write_png
     from nanobragg_hybrid.run.simulate import simulate

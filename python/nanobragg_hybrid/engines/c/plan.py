@@ -111,11 +111,11 @@ class Plan:
 
         Raises `ConfigError` (``pixel``, ``choice.phi_step``) for a pixel or step that is not there.
         """
-        from nanobragg_hybrid.model.trace import STEP_PLACE
+        from nanobragg_hybrid.model.trace import STEP_INDICES
 
         chosen = [
             -1 if index is None else index
-            for index in (getattr(choice, name) for name in STEP_PLACE)
+            for index in (getattr(choice, name) for name in STEP_INDICES)
         ]
         with translated_errors(self.experiment):
             trace, steps, _ = self._plan.trace(fast, slow, chosen, limit, _thread_count(threads))

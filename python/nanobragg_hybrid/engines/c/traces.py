@@ -25,7 +25,7 @@ def trace_of(
         backend="c",
         fast=trace["fast"],
         slow=trace["slow"],
-        is_lit=bool(trace["is_active"]),
+        is_active=bool(trace["is_active"]),
         pix0_m=plan.pix0_m,
         fast_axis=plan.fast_axis,
         slow_axis=plan.slow_axis,

@@ -121,9 +121,9 @@ class ExternalRun:
         executable, experiment = find_executable(self._engine.executable), self._c_plan.experiment
         with tempfile.TemporaryDirectory(prefix="nanobragg-") as name:
             folder = Path(name).resolve()
-            words = _words(executable, experiment, self._table, self._quirks, folder)
+            arguments = _arguments(executable, experiment, self._table, self._quirks, folder)
             shape = experiment.detector.shape
-            output = _run(executable, words, folder, progress, shape[0])
+            output = _run(executable, arguments, folder, progress, shape[0])
             image = _image(executable, output, folder / FLOAT_NAME, shape)
         return Rendered(
             image=image,
@@ -133,7 +133,7 @@ class ExternalRun:
             provenance={
                 "executable": str(executable),
                 "executable_sha256": hashlib.sha256(read_bytes(executable)).hexdigest(),
-                "command": shlex.join([str(executable), *words]),
+                "command": shlex.join([str(executable), *arguments]),
                 "stdout": output.stdout,
                 "stderr": output.stderr,
                 "seconds": output.seconds,
@@ -197,11 +197,11 @@ def trace_text(
     fast, slow = pixel
     with tempfile.TemporaryDirectory(prefix="nanobragg-") as name:
         folder = Path(name).resolve()
-        words = [
-            *_words(program, experiment, structure_factors, quirks, folder),
+        arguments = [
+            *_arguments(program, experiment, structure_factors, quirks, folder),
             *("-trace_pixel", str(slow), str(fast)),
         ]
-        output = _run(program, words, folder)
+        output = _run(program, arguments, folder)
     if output.status != 0:
         raise _error(program, output, _status_text(output.status), blame=True)
     if _TRACE_LINE not in output.stdout:
@@ -212,7 +212,7 @@ def trace_text(
     return output.stdout
 
 
-def _words(
+def _arguments(
     executable: Path,
     experiment: Experiment,
     structure_factors: StructureFactors,
@@ -222,30 +222,30 @@ def _words(
     """The words that render an experiment; the files they name are written into `folder`."""
     return [
         *emit_args(experiment, folder),
-        *_structure_factor_words(structure_factors, folder),
+        *_structure_factor_arguments(structure_factors, folder),
         *("-floatfile", FLOAT_NAME, "-intfile", _INT_NAME),
         *("-nopgm", "-nonoise", "-noprogress"),
-        *_own_words(executable, experiment, quirks, folder),
+        *_own_arguments(executable, experiment, quirks, folder),
     ]
 
 
-def _structure_factor_words(table: StructureFactors, folder: Path) -> list[str]:
+def _structure_factor_arguments(table: StructureFactors, folder: Path) -> list[str]:
     """Words for the structure factors, whose table becomes a file.
 
     That is a dump, which has every bit, unless its first bytes would be taken for white space (the
     quirk fdump_whitespace).
     """
-    words = [] if table.default_f == 0.0 else ["-default_F", repr(table.default_f)]
+    arguments = [] if table.default_f == 0.0 else ["-default_F", repr(table.default_f)]
     if table.grid is None:
-        return words
+        return arguments
     if not dump_is_read_shifted(table):
         write_dump(folder / _DUMP_NAME, table)
-        return [*words, "-dump", _DUMP_NAME]
+        return [*arguments, "-dump", _DUMP_NAME]
     write_hkl(folder / _HKL_NAME, table)
-    return [*words, "-hkl", _HKL_NAME, "-dump", _DUMP_NAME]
+    return [*arguments, "-hkl", _HKL_NAME, "-dump", _DUMP_NAME]
 
 
-def _own_words(
+def _own_arguments(
     executable: Path, experiment: Experiment, quirks: Quirks, folder: Path
 ) -> tuple[str, ...]:
     """What only this project's own command understands, or nothing if all is as in nanoBragg."""
@@ -264,7 +264,7 @@ def _own_words(
 
 def _run(
     executable: Path,
-    words: list[str],
+    arguments: list[str],
     folder: Path,
     progress: ProgressCallback | None = None,
     rows: int = 1,
@@ -273,7 +273,7 @@ def _run(
     start = time.perf_counter()
     try:
         process = subprocess.Popen(
-            [str(executable), *words],
+            [str(executable), *arguments],
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

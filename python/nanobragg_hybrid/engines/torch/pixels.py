@@ -69,8 +69,8 @@ class LitPixels:
             return (slow - slow_min) * (fast_max - fast_min + 1) + fast - fast_min
         place = torch.tensor(slow * self.shape[1] + fast, device=self.raster.device)
         number = int(torch.searchsorted(self.raster, place))
-        is_lit = number < self.count and bool(self.raster[number] == place)
-        return number if is_lit else None
+        is_active = number < self.count and bool(self.raster[number] == place)
+        return number if is_active else None
 
     def row_of(self, number: int) -> int:
         """The image row of a lit pixel."""

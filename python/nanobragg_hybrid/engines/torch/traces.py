@@ -88,7 +88,7 @@ class Tracer:
             backend="torch",
             fast=fast,
             slow=slow,
-            is_lit=number is not None,
+            is_active=number is not None,
             pix0_m=_numbers(scene.pix0),
             fast_axis=_numbers(scene.fast),
             slow_axis=_numbers(scene.slow),

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 def white_point(image: NDArray[np.float32], percentile: float = 99.5) -> float:
     """The intensity that is drawn black: that percentile of the pixels that got any light."""
-    lit = image[image > 0.0]
-    return float(np.percentile(lit, percentile)) if lit.size else 1.0
+    positive = image[image > 0.0]
+    return float(np.percentile(positive, percentile)) if positive.size else 1.0
 
 
 def grey(image: NDArray[np.float32], brightest: float | None = None) -> NDArray[np.uint8]:

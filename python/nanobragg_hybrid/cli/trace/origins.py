@@ -18,13 +18,13 @@ from nanobragg_hybrid.base.errors import (
     UnsupportedError,
 )
 from nanobragg_hybrid.cli.nanobragg.inputs import Warn, read_input
-from nanobragg_hybrid.cli.nanobragg.options import nanobragg_words
+from nanobragg_hybrid.cli.nanobragg.options import nanobragg_options
 from nanobragg_hybrid.engines.registry import available_backends
 from nanobragg_hybrid.formats.text import read_text
 from nanobragg_hybrid.formats.trace_text import TraceText, parse_trace, trace_texts
 from nanobragg_hybrid.model.quirks import Quirks
 from nanobragg_hybrid.model.seeds import with_clock_seeds
-from nanobragg_hybrid.model.trace import PIXEL_PLACE, STEP_PLACE, Trace
+from nanobragg_hybrid.model.trace import PIXEL_INDICES, STEP_INDICES, Trace
 from nanobragg_hybrid.run.prepare import Prepared, prepare
 
 REFERENCE: Final = "reference"
@@ -61,7 +61,7 @@ class Runner:
         self,
         backend: str,
         quirks: Quirks,
-        words: Sequence[str],
+        arguments: Sequence[str],
         now_s: float,
         c_bin: str | None,
         warn: Warn,
@@ -69,7 +69,7 @@ class Runner:
         self.backend = backend
         self.quirks = quirks
         self._c_bin = c_bin
-        read = read_input(nanobragg_words(words), quirks, warn)
+        read = read_input(nanobragg_options(arguments), quirks, warn)
         command, self._table = read.command, read.table
         self._experiment = with_clock_seeds(command.experiment, now_s, quirks)
         self._prepared: Prepared | None = None
@@ -131,29 +131,29 @@ def _engine_errors(backend: str) -> Iterator[None]:
 def _indices(text: TraceText) -> dict[str, Any]:
     """Which step a record is of, by the names in `Prepared.trace`."""
     at: dict[str, Any] = {
-        name: int(text.values[name][0]) for name in STEP_PLACE if name in text.values
+        name: int(text.values[name][0]) for name in STEP_INDICES if name in text.values
     }
     if "sub_fast" in at and "sub_slow" in at:
         at["subpixel"] = (at["sub_fast"], at["sub_slow"])
     return {name: at[name] for name in _INDICES if name in at}
 
 
-def is_file(side: str) -> bool:
+def is_file(origin: str) -> bool:
     """Whether a side of a comparison is no backend; a file with a backend's name is ./c."""
-    return side not in available_backends()
+    return origin not in available_backends()
 
 
-def read_side(side: str, pixel: tuple[int, int] | None) -> list[TraceText]:
+def read_trace_file(origin: str, pixel: tuple[int, int] | None) -> list[TraceText]:
     """The records of one pixel in a file: FILE, or FILE:TAG if it has several tags.
 
     pixel: (fast, slow); None: the file's only one.  Raises `FileAccessError` and
     `FileFormatError`.
     """
-    path, wanted = side, ""
-    if not Path(side).exists():
-        path, colon, wanted = side.rpartition(":")
+    path, wanted = origin, ""
+    if not Path(origin).exists():
+        path, colon, wanted = origin.rpartition(":")
         if not colon:
-            path, wanted = side, ""
+            path, wanted = origin, ""
     text = read_text(path)
     texts = _from_json(text, path) if text.lstrip().startswith("{") else parse_trace(text, path)
     _require_whole(texts, path)
@@ -179,9 +179,9 @@ def read_side(side: str, pixel: tuple[int, int] | None) -> list[TraceText]:
 
 
 def _require_whole(texts: Sequence[TraceText], path: str) -> None:
-    """Raises `FileFormatError` for a place that is none."""
+    """Raises `FileFormatError` for an index that is none."""
     for text in texts:
-        for name in (*PIXEL_PLACE, *STEP_PLACE):
+        for name in (*PIXEL_INDICES, *STEP_INDICES):
             values = text.values.get(name)
             if values is not None and not (len(values) == 1 and values[0].is_integer()):
                 shown = " ".join(f"{x:g}" for x in values)
@@ -189,7 +189,7 @@ def _require_whole(texts: Sequence[TraceText], path: str) -> None:
 
 
 def _pixel_of(text: TraceText) -> tuple[float, ...]:
-    return tuple(x for name in PIXEL_PLACE for x in text.values.get(name, ()))
+    return tuple(x for name in PIXEL_INDICES for x in text.values.get(name, ()))
 
 
 def _tags(tags: Sequence[str]) -> str:

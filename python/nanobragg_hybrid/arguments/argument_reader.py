@@ -1,4 +1,4 @@
-"""Reading one word of a command line as a number, with everything that can be wrong about it."""
+"""Reading one argument of an option as a number, with everything that can be wrong about it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.arguments.flags import Flag, Rule
 
 
-class WordReader(NamedTuple):
-    """Reads the words after the option word `option`, which fires `flag`.
+class ArgumentReader(NamedTuple):
+    """Reads the values after `option`, the argument that fires `flag`.
 
-    `named` says that the option word names this row; if not, the row fires only because its
-    spelling is part of a longer one, and whatever the words hold is taken as nanoBragg takes it.
-    `complain` gets the text of every oddity that does not stop the run.
+    `named` says that the option names this row; if not, the row fires only because its spelling is
+    part of a longer one, and whatever the values hold is taken as nanoBragg takes it.  `complain`
+    gets the text of every oddity that does not stop the run.
     """
 
     option: str
@@ -26,43 +26,43 @@ class WordReader(NamedTuple):
     named: bool
     complain: Callable[[str], None]
 
-    def number(self, word: str) -> float:
-        """`word` as a finite double; CommandLineError for text without a number, inf and NaN."""
-        value, used = c_atof(word)
+    def number(self, text: str) -> float:
+        """`text` as a finite double; CommandLineError if it has no number, for inf and NaN."""
+        value, used = c_atof(text)
         if self.named:
-            self._check(word, used, "a number")
+            self._check(text, used, "a number")
             if not math.isfinite(value):
                 raise CommandLineError(
-                    f"{self.option}: got {quoted(word)}, need a finite number{self._unit()}"
+                    f"{self.option}: got {quoted(text)}, need a finite number{self._unit()}"
                 )
         return value
 
-    def integer(self, word: str) -> int:
-        """`word` as a C int; CommandLineError for text without one.
+    def integer(self, text: str) -> int:
+        """`text` as a C int; CommandLineError if it has none.
 
         Beyond 32 bits a seed wraps, as in C; anything else is a CommandLineError.
         """
-        value, used = c_atoi(word)
+        value, used = c_atoi(text)
         if self.named:
-            self._check(word, used, "a whole number")
-        if self.flag.kind != "seed" and used and not _is(value, word[:used]):
+            self._check(text, used, "a whole number")
+        if self.flag.kind != "seed" and used and not _is(value, text[:used]):
             raise CommandLineError(
-                f"{self.option}: got {quoted(word)}, need a whole number of at most 32 bits"
+                f"{self.option}: got {quoted(text)}, need a whole number of at most 32 bits"
             )
         return value
 
-    def value(self, word: str) -> float | int:
-        """`word` as the kind of number that the row takes."""
-        return self.number(word) if self.flag.kind == "float" else self.integer(word)
+    def value(self, text: str) -> float | int:
+        """`text` as the kind of number that the row takes."""
+        return self.number(text) if self.flag.kind == "float" else self.integer(text)
 
-    def _check(self, word: str, used: int, wanted: str) -> None:
+    def _check(self, text: str, used: int, wanted: str) -> None:
         if used == 0:
             raise CommandLineError(
-                f"{self.option}: got {quoted(word)}, need {wanted}{self._unit()}"
+                f"{self.option}: got {quoted(text)}, need {wanted}{self._unit()}"
             )
-        if used < len(word):
-            taken = quoted(word[:used])
-            self.complain(f"{self.option}: took {taken} of {quoted(word)}{self._unit()}")
+        if used < len(text):
+            taken = quoted(text[:used])
+            self.complain(f"{self.option}: took {taken} of {quoted(text)}{self._unit()}")
 
     def _unit(self) -> str:
         return f" ({self.flag.unit})" if self.flag.unit else ""

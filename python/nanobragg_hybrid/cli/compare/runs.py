@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from nanobragg_hybrid.base.errors import CommandLineError, ExecutableError, NanobraggError
 from nanobragg_hybrid.cli.nanobragg.inputs import Input, Warn, read_input
 from nanobragg_hybrid.cli.nanobragg.log import Log
-from nanobragg_hybrid.cli.nanobragg.options import nanobragg_words
+from nanobragg_hybrid.cli.nanobragg.options import nanobragg_options
 from nanobragg_hybrid.engines.protocol import Engine
 from nanobragg_hybrid.engines.registry import engine_class, make_engine
 from nanobragg_hybrid.model.quirks import Quirks
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.model.result import SimulationResult
 
 
-class Side(NamedTuple):
+class RunSpec(NamedTuple):
     """Who renders, with which quirks and how many threads (None: all cores)."""
 
     label: str  # a or b
@@ -39,7 +39,7 @@ class Side(NamedTuple):
         return self.engine.name
 
 
-class SideRun(NamedTuple):
+class FinishedRun(NamedTuple):
     """A rendered side.
 
     seconds: of the rendering alone; for an executable from its start to its end.  stdout, stderr:
@@ -56,63 +56,63 @@ class SideRun(NamedTuple):
 class RunnerError(Exception):
     """A side could not be rendered; `stdout` and `stderr` are what it printed."""
 
-    def __init__(self, side: Side, error: Exception) -> None:
-        self.side = side
+    def __init__(self, spec: RunSpec, error: Exception) -> None:
+        self.spec = spec
         self.stdout = error.stdout if isinstance(error, ExecutableError) else ""
         own = isinstance(error, NanobraggError)
         text = str(error) if own else f"{type(error).__name__}: {error}"
         self.stderr = error.stderr if isinstance(error, ExecutableError) else text + "\n"
-        super().__init__(f"{side.label.upper()} ({side.backend}): {text}")
+        super().__init__(f"{spec.label.upper()} ({spec.backend}): {text}")
 
 
-def make_side(
+def run_spec(
     label: str, backend: str, quirks: str, wanted: Mapping[str, Any], threads: int | None
-) -> Side:
+) -> RunSpec:
     """A side with those options of `wanted` that its backend takes."""
     known = engine_class(backend).options
     own = {name: value for name, value in wanted.items() if name in known}
-    return Side(label, make_engine(backend, own), Quirks.parse(quirks), threads)
+    return RunSpec(label, make_engine(backend, own), Quirks.parse(quirks), threads)
 
 
-def read_sides(
-    sides: Sequence[Side], words: Sequence[str] | str, warn: Warn, folder: Path | None = None
+def read_inputs(
+    specs: Sequence[RunSpec], arguments: Sequence[str] | str, warn: Warn, folder: Path | None = None
 ) -> list[Input]:
     """What the words (or their text) mean to each side, with the same seeds from the clock.
 
     folder: of the files that they name; None: the current one.  Raises what the reading raises.
     """
-    options = nanobragg_words(_split(words) if isinstance(words, str) else words)
+    options = nanobragg_options(_split(arguments) if isinstance(arguments, str) else arguments)
     inputs: dict[Quirks, Input] = {}
     with contextlib.chdir(folder or Path.cwd()):
-        for side in sides:
-            if side.quirks not in inputs:
-                inputs[side.quirks] = read_input(options, side.quirks, warn)
-    return [inputs[side.quirks] for side in sides]
+        for spec in specs:
+            if spec.quirks not in inputs:
+                inputs[spec.quirks] = read_input(options, spec.quirks, warn)
+    return [inputs[spec.quirks] for spec in specs]
 
 
-def run_side(side: Side, given: Input, now_s: float) -> SideRun:
+def finished_run(spec: RunSpec, given: Input, now_s: float) -> FinishedRun:
     """Renders what was read, with the clock at `now_s` for seeds; `RunnerError` if that fails."""
     asked = given.command.experiment
-    experiment = with_clock_seeds(asked, now_s, side.quirks)
+    experiment = with_clock_seeds(asked, now_s, spec.quirks)
     try:
         start = time.perf_counter()
         result = simulate(
             experiment,
             given.table,
-            backend=side.engine,
-            quirks=side.quirks,
-            threads=side.threads,
+            backend=spec.engine,
+            quirks=spec.quirks,
+            threads=spec.threads,
         )
         seconds = time.perf_counter() - start
     except Exception as error:  # whatever an engine raises, it has failed
-        raise RunnerError(side, error) from error
-    mattered = quirks_that_mattered(asked, side.quirks, result.plan)
+        raise RunnerError(spec, error) from error
+    mattered = quirks_that_mattered(asked, spec.quirks, result.plan)
     provenance = result.provenance
     if "executable" in provenance:
         texts = (provenance["stdout"], provenance["stderr"])
-        return SideRun(result, provenance["seconds"], mattered, *texts)
+        return FinishedRun(result, provenance["seconds"], mattered, *texts)
     warnings = "".join(f"warning: {text}\n" for text in result.warnings)
-    return SideRun(result, seconds, mattered, _setup_text(given, result), warnings)
+    return FinishedRun(result, seconds, mattered, _setup_text(given, result), warnings)
 
 
 def _setup_text(given: Input, result: SimulationResult) -> str:

@@ -1,0 +1,39 @@
+"""The files that are read together with the command line that names them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from nanobragg_hybrid.base.arrays import Array
+    from nanobragg_hybrid.model.beam import Source
+    from nanobragg_hybrid.model.quirks import Quirks
+
+
+class InputFiles:
+    """Reads each kind of file from disk.
+
+    The methods raise `FileAccessError` and `FileFormatError`.  Their modules are imported when a
+    command line names such a file.
+    """
+
+    def image(self, path: Path, quirks: Quirks) -> tuple[str, Array]:
+        """The header's text and the pixels, shape (slow, fast), of an SMV image."""
+        from nanobragg_hybrid.formats.smv import read_smv_buffer
+
+        _, text, pixels = read_smv_buffer(path, quirks)
+        return text, pixels
+
+    def matrix(self, path: Path) -> tuple[float, ...]:
+        """The nine numbers of an orientation matrix, row by row."""
+        from nanobragg_hybrid.formats.matrix import read_matrix
+
+        return read_matrix(path)
+
+    def sources(self, path: Path, quirks: Quirks) -> tuple[Source, ...]:
+        """The sources of a source file."""
+        from nanobragg_hybrid.formats.source_file import read_source_file
+
+        return read_source_file(path, quirks=quirks)

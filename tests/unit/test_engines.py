@@ -1,0 +1,129 @@
+"""Engines by name, by object and from other packages."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import nanobragg_hybrid as nb
+from nanobragg_hybrid.engines.protocol import Engine
+from nanobragg_hybrid.engines.registry import GROUP, available_backends, engine_class, make_engine
+
+EXPERIMENT = nb.Experiment(
+    crystal=nb.Crystal(cell_angstrom=(50, 60, 70), n_cells=(3, 3, 3)),
+    detector=nb.Detector(n_fast=6, n_slow=4),
+)
+FACTORS = nb.StructureFactors.constant(10.0)
+
+SOURCE = """
+from dataclasses import dataclass
+from typing import ClassVar
+import nanobragg_hybrid as nb
+from nanobragg_hybrid.engines.c.engine import CEngine
+
+class Run:
+    def __init__(self, inner, factor):
+        self.inner, self.factor = inner, factor
+        self.plan = inner.plan
+    def render(self, **options):
+        made = self.inner.render(**options)
+        import dataclasses, numpy
+        image = numpy.asarray(made.image) * numpy.float32(self.factor)
+        return dataclasses.replace(made, image=image, provenance={"factor": self.factor})
+    def trace(self, *arguments):
+        return self.inner.trace(*arguments)
+
+@dataclass(frozen=True)
+class Scaled:
+    name: ClassVar[str] = "scaled"
+    options: ClassVar[tuple] = ("factor",)
+    factor: float = 2.0
+    def memory_needed(self, experiment, structure_factors):
+        return {"nothing": 0}
+    def prepare(self, experiment, structure_factors, quirks):
+        inner = CEngine().prepare(experiment, structure_factors, quirks)
+        return Run(inner, self.factor)
+    def structure_factors_at(self, structure_factors, hkl):
+        return CEngine().structure_factors_at(structure_factors, hkl)
+"""
+
+
+@pytest.fixture
+def other_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installed distribution that adds engines: one that works, and two that do not."""
+    (tmp_path / "scaled_engine.py").write_text(SOURCE)
+    (tmp_path / "broken_engine.py").write_text("import no_such_module_here")
+    info = tmp_path / "scaled_engine-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: scaled-engine\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        f"[{GROUP}]\nscaled = scaled_engine:Scaled\nbroken = broken_engine:Engine\n"
+        "other = scaled_engine:Run\nc = scaled_engine:Scaled\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield
+    for name in ("scaled_engine", "broken_engine"):
+        sys.modules.pop(name, None)
+
+
+@pytest.mark.parametrize("name", ["c", "torch", "reference"])
+def test_options_are_the_fields(name: str) -> None:
+    if name == "torch":
+        pytest.importorskip("torch", reason="PyTorch is not installed (extra: torch)")
+    cls: Any = engine_class(name)
+    assert cls.options == tuple(field.name for field in dataclasses.fields(cls))
+    assert cls.name == name
+    made = make_engine(name)
+    assert isinstance(made, Engine)
+    assert made == cls()
+    assert hash(made) == hash(cls())
+    for option in cls.options:
+        assert f"{option}:" in (inspect.getdoc(cls) or "")
+
+
+def test_an_engine_object_is_a_backend() -> None:
+    by_name = nb.simulate(EXPERIMENT, FACTORS, backend="c")
+    by_object = nb.simulate(EXPERIMENT, FACTORS, backend=nb.CEngine())
+    assert by_object.image.tobytes() == by_name.image.tobytes()
+    assert by_object.provenance["backend"] == "c"
+    assert nb.prepare(EXPERIMENT, FACTORS, backend=nb.CEngine()).backend == "c"
+
+
+@pytest.mark.usefixtures("other_package")
+def test_an_engine_of_another_package() -> None:
+    assert available_backends() == ("c", "torch", "reference", "scaled", "broken", "other")
+    plain = nb.simulate(EXPERIMENT, FACTORS)
+    scaled = nb.simulate(EXPERIMENT, FACTORS, backend="scaled")
+    np.testing.assert_array_equal(scaled.image, plain.image * np.float32(2.0))
+    assert scaled.provenance["backend"] == "scaled"
+    assert scaled.provenance["factor"] == 2.0
+    assert scaled.plan == plain.plan
+    assert make_engine("scaled", {"factor": 3.0}).factor == 3.0  # type: ignore[attr-defined]
+    assert nb.trace(EXPERIMENT, FACTORS, pixel=(1, 1), backend="scaled") == nb.trace(
+        EXPERIMENT, FACTORS, pixel=(1, 1)
+    )
+
+
+@pytest.mark.usefixtures("other_package")
+def test_our_own_names_stay_ours() -> None:
+    assert type(make_engine("c")) is nb.CEngine
+
+
+@pytest.mark.usefixtures("other_package")
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("broken", "broken_engine:Engine cannot be imported: ModuleNotFoundError: No module"),
+        ("other", "scaled_engine:Run is no engine: it lacks options, prepare, memory_needed"),
+        ("nothing", "no backend 'nothing' in this version; available: c, torch, reference, sca"),
+    ],
+)
+def test_what_is_no_engine_is_refused(name: str, message: str) -> None:
+    with pytest.raises(nb.BackendError, match=message):
+        nb.simulate(EXPERIMENT, FACTORS, backend=name)
