@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-LONGEST = 600
+LONGEST = 1000
 """Characters of one problem; what an assertion shows may be much longer."""
 
 
