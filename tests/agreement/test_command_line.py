@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from for_each import for_each
 from recorded import link_inputs
 from with_torch import torch  # noqa: F401 (skips where it is not)
 
@@ -184,12 +185,14 @@ def test_every_row_that_takes_words_has_some() -> None:
     assert takes <= set(VALUES) <= set(SPELLINGS)
 
 
-@pytest.mark.parametrize("spelling", SPELLINGS)
+@for_each("spelling", SPELLINGS)
 def test_flag(spelling: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = f"{BASE} {spelling} {VALUES.get(spelling, '')}".split()
-    c = _run(tmp_path / "c", [*words, "--backend", "c"])
+    folder = tmp_path / spelling
+    folder.mkdir()
+    c = _run(folder / "c", [*words, "--backend", "c"])
     c_printed = capsys.readouterr()
-    other = _run(tmp_path / "torch", [*words, "--backend", "torch"])
+    other = _run(folder / "torch", [*words, "--backend", "torch"])
     other_printed = capsys.readouterr()
 
     assert c.image.any()

@@ -8,6 +8,7 @@ from functools import cache
 import numpy as np
 import pytest
 import with_torch  # noqa: F401 (skips this module where there is no torch)
+from for_each import for_each
 
 import nanobragg_hybrid as nb
 from agreement import compare, relative_l2
@@ -127,7 +128,7 @@ def positions(name: str) -> dict[str, nb.Quirks]:
 POSITIONS = tuple(positions("water_background"))
 
 
-@pytest.mark.parametrize("position", POSITIONS)
+@for_each("position", POSITIONS)
 @pytest.mark.parametrize(("name", "number"), CASES)
 def test_the_engines_agree(name: str, number: int, position: str) -> None:
     """Before rounding, and the pixels: 99.99 of 100 identical, none further than a neighbour."""
@@ -140,8 +141,8 @@ def test_the_engines_agree(name: str, number: int, position: str) -> None:
     assert figures.max_ulp <= 1
 
 
-@pytest.mark.parametrize("backend", ["c", "torch"])
-@pytest.mark.parametrize(("name", "number"), CASES)
+@for_each("backend", ["c", "torch"])
+@for_each("name, number", CASES)
 def test_the_quirk_matters_here(name: str, number: int, backend: str) -> None:
     on = values(name, number, nb.Quirks(), backend)
     assert relative_l2(values(name, number, off(name), backend), on) > LEAST_EFFECT

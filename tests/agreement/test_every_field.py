@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import with_torch  # noqa: F401 (skips this module where there is no torch)
 from field_values import BASE, CLOCK_S, FACTORS, FIELDS, QUIRKS, SOURCES, Case
+from for_each import for_each
 
 import nanobragg_hybrid as nb
 from agreement import compare, relative_l2
@@ -183,7 +184,7 @@ def test_every_choice_is_different_from_every_other() -> None:
 # ---- the images -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", FIELDS)
+@for_each("path", FIELDS)
 def test_every_value_has_its_image(path: str) -> None:
     """Its own, or that of the other values where the table says why."""
     found = [what for case in FIELDS[path] for what in problems(path, case)]
@@ -195,7 +196,7 @@ def test_every_quirk_has_a_row() -> None:
     assert list(QUIRKS) == [quirk.name for quirk in nb.LEDGER]
 
 
-@pytest.mark.parametrize("name", QUIRKS)
+@for_each("name", QUIRKS)
 def test_every_quirk_has_two_images(name: str) -> None:
     """Or one, where the table says why; test_every_quirk.py does that by the command, for all."""
     case = QUIRKS[name]

@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 import with_torch  # noqa: F401 (skips this module where there is no torch)
+from for_each import for_each
 from random_experiments import random_experiment, random_table
 
 import nanobragg_hybrid as nb
@@ -31,7 +32,7 @@ def combination(seed: int) -> tuple[nb.Experiment, nb.StructureFactors, nb.Quirk
 
 
 @pytest.mark.filterwarnings("ignore::nanobragg_hybrid.NanobraggWarning")
-@pytest.mark.parametrize("seed", range(COUNT))
+@for_each("seed", range(COUNT))
 def test_the_engines_agree(seed: int) -> None:
     experiment, factors, quirks = combination(seed)
     need, got = (

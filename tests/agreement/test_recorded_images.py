@@ -10,6 +10,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from for_each import for_each
 from recorded import INPUTS, image, table
 from with_torch import torch
 
@@ -61,7 +62,7 @@ def test_double_with_the_fixed_preset(case: str, device: str) -> None:
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"], indirect=True)
-@pytest.mark.parametrize("case", CASES)
+@for_each("case", CASES)
 def test_single(case: str, device: str) -> None:
     """float32 with float64 phases."""
     got = _image(case, nb.Quirks(), torch.float32, device)
@@ -71,7 +72,7 @@ def test_single(case: str, device: str) -> None:
     assert figures.relative_l2 <= SINGLE
 
 
-@pytest.mark.parametrize("case", CASES)
+@for_each("case", CASES)
 def test_before_rounding(case: str) -> None:
     """Against the values of the C engine that its image is rounded from."""
     result = nb.simulate(*_scene(case), unrounded=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from for_each import for_each
 from pictures import CONSTANT, STILL, off
 from with_torch import torch
 
@@ -108,8 +109,8 @@ def test_every_row_is_seen_twice() -> None:
 
 
 @pytest.mark.parametrize("convention", ["mosflm", "xds", "adxv", "denzo", "dials", "custom"])
-@pytest.mark.parametrize("pivot", ["beam", "sample", None])
-@pytest.mark.parametrize("centre", [{}, BEAM, NEAR, ORIGIN], ids=["", "beam", "near", "origin"])
+@for_each("pivot", ["beam", "sample", None])
+@for_each("centre", [{}, BEAM, NEAR, ORIGIN])
 def test_all_off_in_every_convention(
     convention: str, pivot: str | None, centre: dict[str, float]
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from for_each import for_each
 from recorded import INPUTS, table
 from with_torch import torch
 
@@ -49,7 +50,7 @@ def _norm(name: str, values: dict[str, tuple[float, ...]], n_cells: tuple[float,
     return norm
 
 
-@pytest.mark.parametrize("quirks", QUIRKS)
+@for_each("quirks", QUIRKS)
 @pytest.mark.parametrize("case", CASES)
 def test_traces_agree(case: str, quirks: str) -> None:
     experiment, factors = experiment_of(table("cases")[case]["args"], INPUTS)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from for_each import for_each
 
 from nanobragg_hybrid import _core
 from nanobragg_hybrid.base.native import new_table, read_plane, write_plane
@@ -20,7 +21,7 @@ def _counts(image: Any) -> list[list[int]]:
     return rows
 
 
-@pytest.mark.parametrize(
+@for_each(
     "image",
     [
         IMAGE,
@@ -34,7 +35,7 @@ def test_anything_with_a_buffer_is_taken(image: Any) -> None:
     assert _counts(image) == [[0, 1, 2], [3, 4, 5]]
 
 
-@pytest.mark.parametrize(
+@for_each(
     "image",
     [
         IMAGE.astype(np.float64),

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from ctrl_c import ctrl_c_raises
+from for_each import for_each
 
 from nanobragg_hybrid import _core
 from nanobragg_hybrid.base.errors import ConfigError, RenderCancelled
@@ -63,7 +64,7 @@ ENDLESS = Experiment(
 )
 
 
-@pytest.mark.parametrize("threads", [2, 3, 5, 16, 1024])
+@for_each("threads", [2, 3, 5, 16, 1024])
 @pytest.mark.parametrize(
     ("experiment", "factors"),
     [(CARRYOVER, CONSTANT), (SWITCHING_OFF, TABLE)],

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from for_each import for_each
 from recorded import program
 
 import nanobragg_hybrid as nb
@@ -166,8 +167,8 @@ def test_good_files_are_accepted(flag: str, data: bytes, folder: Path) -> None:
     assert content(folder).keys() - {"Fdump.bin"} == IMAGES | {"f"}
 
 
-@pytest.mark.parametrize("flag", ["-hkl", "-mat", "-sourcefile", "-img", "-mask", "-dump", "-stol"])
-@pytest.mark.parametrize("name", ["", ".", "f/g"])
+@for_each("flag", ["-hkl", "-mat", "-sourcefile", "-img", "-mask", "-dump", "-stol"])
+@for_each("name", ["", ".", "f/g"])
 def test_name_of_no_file(
     flag: str, name: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -189,8 +190,8 @@ READERS: dict[str, tuple[bytes, Callable[[Path], object]]] = {
 }
 
 
-@pytest.mark.parametrize("kind", READERS)
-@pytest.mark.parametrize("fault", ["empty", "garbage", "cut short"])
+@for_each("kind", READERS)
+@for_each("fault", ["empty", "garbage", "cut short"])
 def test_reading_a_broken_file_in_python(kind: str, fault: str, tmp_path: Path) -> None:
     data, read = READERS[kind]
     # A list of numbers is also one when it is cut between them.
@@ -202,7 +203,7 @@ def test_reading_a_broken_file_in_python(kind: str, fault: str, tmp_path: Path) 
     assert str(caught.value).startswith(f"{path}:")
 
 
-@pytest.mark.parametrize("kind", READERS)
+@for_each("kind", READERS)
 def test_reading_no_file_in_python(kind: str, tmp_path: Path) -> None:
     _, read = READERS[kind]
     for path, problem in (
@@ -215,7 +216,7 @@ def test_reading_no_file_in_python(kind: str, tmp_path: Path) -> None:
         assert str(caught.value) == f"{path}: {problem}"
 
 
-@pytest.mark.parametrize("kind", READERS)
+@for_each("kind", READERS)
 def test_reading_a_good_file_in_python(kind: str, tmp_path: Path) -> None:
     data, read = READERS[kind]
     (tmp_path / "f").write_bytes(data)
@@ -249,7 +250,7 @@ PLACES = [
 ]
 
 
-@pytest.mark.parametrize(("spelling", "place", "count"), PLACES)
+@for_each("spelling, place, count", PLACES)
 def test_words_that_are_no_finite_numbers(
     spelling: str, place: int, count: int, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -262,7 +263,7 @@ def test_words_that_are_no_finite_numbers(
         assert message.startswith(f"{spelling}: got {word!r}, need a ")
 
 
-@pytest.mark.parametrize("word", ["1e999", "-1e999", "NaN(7)", "-nan", "-Infinity"])
+@for_each("word", ["1e999", "-1e999", "NaN(7)", "-nan", "-Infinity"])
 def test_numbers_that_are_not_finite(
     word: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -317,7 +318,7 @@ def test_rule(
     assert main([*BASE.split(), *good.split()]) == 0
 
 
-@pytest.mark.parametrize("words", ["-cell 0 0 0", "-cell 0 0 0 90 90 90", "-cell 0"])
+@for_each("words", ["-cell 0 0 0", "-cell 0 0 0 90 90 90", "-cell 0"])
 def test_cell_of_zeros(words: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*words.split(), "-default_F", "1"]) == 9
     message = capsys.readouterr().err
@@ -390,8 +391,10 @@ def test_derived_counts_are_bounded_by_memory(monkeypatch: pytest.MonkeyPatch) -
 
 # What cannot be written
 
+OUTPUTS = ["-floatfile", "-intfile", "-pgmfile", "-noisefile", "--json"]
 
-@pytest.mark.parametrize("flag", ["-floatfile", "-intfile", "-pgmfile", "-noisefile", "--json"])
+
+@for_each("flag", OUTPUTS)
 @pytest.mark.parametrize(
     ("name", "problem"),
     [
@@ -408,6 +411,7 @@ def test_unwritable_output(
     flag: str, name: str, problem: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "file").write_bytes(b"")
+    (folder / "loop").unlink(missing_ok=True)
     (folder / "loop").symlink_to(folder / "loop")
     assert problem in refusal([flag, name], folder, capsys)
 
@@ -416,11 +420,12 @@ def test_unwritable_output(
     ("flag", "data"),
     [("-hkl", HKL), ("-mat", MATRIX), ("-sourcefile", SOURCES), ("-mask", smv()), ("-stol", b"1")],
 )
-@pytest.mark.parametrize("output", ["-floatfile", "-intfile", "-pgmfile", "-noisefile", "--json"])
+@for_each("output", OUTPUTS)
 def test_output_that_would_replace_an_input(
     flag: str, data: bytes, output: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "f").write_bytes(data)
+    (folder / "link").unlink(missing_ok=True)
     (folder / "link").symlink_to("f")
     for name in ("f", "./f", "link"):
         message = refusal([flag, "f", output, name], folder, capsys)
@@ -444,12 +449,11 @@ def test_image_that_is_read_may_be_replaced(folder: Path) -> None:
 
 
 def test_two_outputs_of_one_name(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    flags = ["-floatfile", "-intfile", "-pgmfile", "-noisefile", "--json"]
-    for one, other in itertools.combinations(flags, 2):
+    for one, other in itertools.combinations(OUTPUTS, 2):
         message = refusal([one, "f", other, "./f"], folder, capsys)
         assert message.startswith("f: named for the ")
         assert ", but it is also named for the " in message
-    nowhere = [word for flag in flags for word in (flag, "/dev/null")]
+    nowhere = [word for flag in OUTPUTS for word in (flag, "/dev/null")]
     assert main([*BASE.split(), *nowhere]) == 0
 
 
@@ -479,7 +483,7 @@ def test_disk_full_or_ctrl_c_while_writing(
         assert (status, message) == (9, f"nanoBragg: error: {name}: No space left on device\n")
 
 
-@pytest.mark.parametrize("write", [nb.write_raw, nb.write_smv, nb.write_hkl, nb.write_matrix])
+@for_each("write", [nb.write_raw, nb.write_smv, nb.write_hkl, nb.write_matrix])
 def test_unwritable_output_in_python(write: Callable[..., None], tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"old")
     arguments = {

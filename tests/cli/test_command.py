@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -333,7 +332,6 @@ def test_options_are_taken_out_of_the_words() -> None:
     ("words", "message"),
     [
         ("--threads", "--threads: needs a value after it"),
-        ("--threads 0", "--threads: got '0', need a whole number >= 1"),
         ("--threads two", "--threads: got 'two', need a whole number >= 1"),
         ("--threads=12345678901", "--threads: got '12345678901', need a whole number >= 1"),
         ("--strict=yes", "--strict: got 'yes', but it takes no value"),
@@ -347,26 +345,16 @@ def test_impossible_options(words: str, message: str) -> None:
     assert str(error.value) == message
 
 
-# What goes wrong: status 9, a message, and no file
+# What goes wrong: status 9, a message, and no file; more of it in test_bad_input.py
 
 
 FAILURES: list[tuple[str, str]] = [
     ("-distance abc", "error: -distance: got 'abc', need a number (mm)"),
-    ("-pixel 0", "error: detector.pixel_size_mm: got 0.0 mm, need a finite value > 0"),
-    ("-hkl nosuch.hkl", "error: nosuch.hkl: No such file or directory"),
-    ("-mat nosuch.mat", "error: nosuch.mat: No such file or directory"),
-    ("-floatfile nosuch/f.bin", "error: nosuch/f.bin: No such file or directory"),
-    ("-intfile .", "error: .: Is a directory"),
-    ("--json nosuch/run.json", "error: nosuch/run.json: No such file or directory"),
     ("--strict -nosuch", "error: '-nosuch' is no known option"),
     ("--backend fortran", "error: no backend 'fortran' in this version; available: c, torch"),
     ("--device cpu", "error: device: got 'cpu', need no value: the backend 'c' does not take it"),
     ("--kernel sse9", "error: kernel: got 'sse9', need one of auto, exact, baseline"),
     ("--quirks cubist", "error: quirks: got 'cubist', need one of"),
-    ("--threads x", "error: --threads: got 'x'"),
-    ("-trace_pixel 99 0", "error: pixel"),
-    ("-oversample 50000", "need a product of at most 2147483647 steps"),
-    ("-detpixels 2000000", "bytes of memory"),
 ]
 
 
@@ -385,7 +373,6 @@ def test_failure(
     ("words", "message"),
     [
         ("", "there is no crystal: give -cell (a > 0) or -mat"),
-        ("-cell 0 0 0 -default_F 1", "there is no crystal"),
         ("-cell 10 10 10 90 90 90", "there are no structure factors"),
         ("-cell 10 10 10 90 90 90 -default_F 0", "there are no structure factors"),
     ],
@@ -396,13 +383,6 @@ def test_usage(words: str, message: str, folder: Path, capsys: pytest.CaptureFix
     assert f"nanoBragg: error: {message}" in error
     assert error.endswith(USAGE)
     assert names(folder) == set()
-
-
-def test_old_files_survive_a_failure(folder: Path) -> None:
-    (folder / "floatimage.bin").write_text("old")
-    assert main([*SMALL, "-noprogress", "-noisefile", "nosuch/n.img"]) == 9
-    assert names(folder) == {"floatimage.bin"}
-    assert (folder / "floatimage.bin").read_text() == "old"
 
 
 @pytest.mark.parametrize("error", [MemoryError(), MemoryError("4 TB")])
@@ -436,34 +416,6 @@ def test_interruption(
 # As a process
 
 
-def test_installed_command_fails_without_a_crystal(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [program("nanoBragg")], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 9
-    assert "Traceback" not in done.stderr
-
-
-def test_ctrl_c_ends_a_long_render(tmp_path: Path) -> None:
-    words = "-cell 50 60 70 90 90 90 -default_F 10 -detpixels 4000 -N 5 -oversample 40"
-    with subprocess.Popen(
-        [program("nanoBragg"), *words.split()],
-        cwd=tmp_path,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
-    ) as process:
-        assert process.stderr is not None
-        assert process.stderr.readline() == "0%\n"
-        process.send_signal(signal.SIGINT)
-        rest = process.stderr.read()
-    assert process.returncode == 130
-    assert "Traceback" not in rest
-    assert rest.endswith("nanoBragg: interrupted\n")
-    assert names(tmp_path) == set()
-
-
 @pytest.mark.parametrize("words", [["--help"], [*SMALL, "-printout", "-noprogress"]])
 def test_a_reader_that_goes_away(words: list[str], tmp_path: Path) -> None:
     read, write = os.pipe()
@@ -485,13 +437,12 @@ def test_a_reader_that_goes_away(words: list[str], tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
-@pytest.mark.parametrize("words", [["--version"], ["-floatfile", "/dev/full", *SMALL]])
-def test_a_full_disk(words: list[str], tmp_path: Path) -> None:
+def test_a_full_disk_behind_the_version(tmp_path: Path) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            [program("nanoBragg"), *words],
+            [program("nanoBragg"), "--version"],
             cwd=tmp_path,
-            stdout=full if words == ["--version"] else subprocess.DEVNULL,
+            stdout=full,
             stderr=subprocess.PIPE,
             text=True,
             check=False,

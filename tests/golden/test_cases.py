@@ -8,11 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from for_each import for_each
 from recorded import (
     Run,
     arguments,
+    differing_facts,
     differing_files,
     image,
+    link_inputs,
     pixel_report,
     program,
     run_in_process,
@@ -34,9 +37,11 @@ def test_number_of_cases() -> None:
 
 @pytest.mark.parametrize("case", SUCCEED)
 def test_files(case: str, golden_run: Callable[[str], Run]) -> None:
+    """And the numbers that nanoBragg prints, as --json reports them, printed the same way."""
     run = golden_run(case)
     assert run.exit == 0
     assert differing_files(run, CASES[case], image("images", case)) == []
+    assert differing_facts(run, CASES[case]) == []
 
 
 @pytest.mark.parametrize("case", FAIL)
@@ -62,27 +67,32 @@ def test_installed_executable_fails_alike(input_folder: Path) -> None:
     assert done.stderr.strip() != ""
 
 
-@pytest.mark.parametrize("case", SUCCEED)
-def test_fixed_preset(case: str, input_folder: Path) -> None:
+def _run(folder: Path, case: str, *extra: str) -> Run:
+    """A recorded command line with more words, in a new folder."""
+    folder.mkdir()
+    link_inputs(folder)
+    return run_in_process(folder, arguments(CASES[case]["args"], *extra))
+
+
+@for_each("case", SUCCEED)
+def test_fixed_preset(case: str, tmp_path: Path) -> None:
     """The three upstream fixes change 20 cases to their recorded bytes, and no other one."""
-    words = arguments(CASES[case]["args"], "--quirks", "nanobragg-fixed")
-    run = run_in_process(input_folder, words)
+    run = _run(tmp_path / case, case, "--quirks", "nanobragg-fixed")
     assert run.exit == 0
     recorded, archive = (FIXED[case], "images_fixed") if case in FIXED else (CASES[case], "images")
     assert differing_files(run, recorded, image(archive, case)) == []
 
 
-@pytest.mark.parametrize("case", sorted(FIXED))
+@for_each("case", sorted(FIXED))
 def test_fixed_cases_differ_from_the_unfixed(case: str) -> None:
     recorded = (FIXED[case]["files"], CASES[case]["files"])
     assert recorded[0]["floatimage.bin"] != recorded[1]["floatimage.bin"]
 
 
-@pytest.mark.parametrize("threads", [1, 2, 3, 5, 16])
-@pytest.mark.parametrize("case", THREADED)
-def test_threads_do_not_change_a_bit(case: str, threads: int, input_folder: Path) -> None:
-    words = arguments(CASES[case]["args"], "--threads", str(threads))
-    run = run_in_process(input_folder, words)
+@for_each("case", THREADED)
+@for_each("threads", [1, 2, 3, 5, 16])
+def test_threads_do_not_change_a_bit(case: str, threads: int, tmp_path: Path) -> None:
+    run = _run(tmp_path / f"{case}_{threads}", case, "--threads", str(threads))
     assert run.exit == 0
     assert differing_files(run, CASES[case], image("images", case)) == []
 

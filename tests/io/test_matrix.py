@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nanobragg_hybrid.base.errors import ConfigError, FileAccessError, FileFormatError
+from nanobragg_hybrid.base.errors import ConfigError, FileFormatError
 from nanobragg_hybrid.formats.matrix import read_matrix, write_matrix
 
 ORTHO = (
@@ -58,11 +58,6 @@ def test_faults_are_named(tmp_path: Path, text: str, message: str) -> None:
     path.write_text(text)
     with pytest.raises(FileFormatError, match=message):
         read_matrix(path)
-
-
-def test_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(FileAccessError, match=r"A\.mat: No such file"):
-        read_matrix(tmp_path / "A.mat")
 
 
 def test_round_trip_keeps_every_bit(tmp_path: Path) -> None:

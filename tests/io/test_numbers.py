@@ -8,12 +8,13 @@ import random
 import struct
 
 import pytest
+from for_each import for_each
 
 from nanobragg_hybrid.formats.numbers import c_atof, c_atoi
 
 
-@pytest.mark.parametrize(
-    ("text", "value", "used"),
+@for_each(
+    "text, value, used",
     [
         ("12.5", 12.5, 4),
         ("12.5abc", 12.5, 4),
@@ -56,8 +57,8 @@ def test_atof_from_a_place() -> None:
     assert c_atof("a=12;b=3", 2) == (12.0, 2)
 
 
-@pytest.mark.parametrize(
-    ("text", "value", "used"),
+@for_each(
+    "text, value, used",
     [
         ("12.5", 12, 2),
         (" -7x", -7, 3),

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nanobragg_hybrid.base.errors import ConfigError, FileAccessError, FileFormatError
+from nanobragg_hybrid.base.errors import ConfigError, FileFormatError
 from nanobragg_hybrid.formats.raw import read_raw, write_raw
 
 
@@ -31,11 +31,6 @@ def test_other_size(tmp_path: Path, shape: tuple[int, int]) -> None:
     write_raw(tmp_path / "f.bin", np.zeros((2, 3), dtype=np.float32))
     with pytest.raises(FileFormatError, match=r"f\.bin: .* floats need \d+ bytes, the file has 24"):
         read_raw(tmp_path / "f.bin", shape)
-
-
-def test_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(FileAccessError, match=r"f\.bin: No such file"):
-        read_raw(tmp_path / "f.bin", (2, 3))
 
 
 @pytest.mark.parametrize("bad", [np.zeros((2, 3)), np.zeros(6, dtype=np.float32)])

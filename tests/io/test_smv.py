@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from for_each import for_each
 
 from nanobragg_hybrid.base.errors import (
     ConfigError,
-    FileAccessError,
     FileFormatError,
     NanobraggWarning,
 )
@@ -117,7 +117,7 @@ def test_header_that_fits_is_the_same_with_and_without_the_quirk(overflow: bool)
     assert len(header_block(HEADER, 3, 2, quirks)) == 512
 
 
-@pytest.mark.parametrize("length", range(510, 515))
+@for_each("length", range(510, 515))
 def test_block_boundary(length: int) -> None:
     """Up to 512 bytes a header is padded, beyond it is written whole."""
     digits = length - len(header_block(HEADER, 1, 1).rstrip(b" ")) + 1
@@ -192,8 +192,8 @@ def test_only_boolean_masks_are_written(tmp_path: Path, bad: np.ndarray) -> None
 # ---- numbers of a header -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("name", "keyword", "on", "off"),
+@for_each(
+    "name, keyword, on, off",
     [
         ("donor.img", "DISTANCE", 83.25, 83.25),
         ("donor.img", "PIXEL_SIZE", 0.12, 0.12),
@@ -218,8 +218,8 @@ def test_recorded_headers(
     assert header_number(text, keyword, OFF) == off
 
 
-@pytest.mark.parametrize(
-    ("text", "on", "off"),
+@for_each(
+    "text, on, off",
     [
         ("{\nPHI=1;\nPHI=2;\n}", 2.0, 2.0),
         ("{\nPHI= -2.5e1deg;\n}", -25.0, -25.0),
@@ -303,7 +303,7 @@ def test_other_type_is_a_warning(tmp_path: Path) -> None:
         read_smv(path)
 
 
-@pytest.mark.parametrize("quirks", [ON, OFF])
+@for_each("quirks", [ON, OFF])
 @pytest.mark.parametrize(
     ("data", "message"),
     [
@@ -321,7 +321,7 @@ def test_bad_starts(tmp_path: Path, data: bytes, message: str, quirks: Quirks) -
         read_smv(tmp_path / "i.img", quirks=quirks)
 
 
-@pytest.mark.parametrize("quirks", [ON, OFF])
+@for_each("quirks", [ON, OFF])
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
@@ -352,8 +352,3 @@ def test_truncated_files(tmp_path: Path, inputs: Path, size: int) -> None:
     path.write_bytes((inputs / "donor_spaced.img").read_bytes()[:size])
     with pytest.raises(FileFormatError, match=f"the file has {size}"):
         read_smv(path)
-
-
-def test_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(FileAccessError, match=r"i\.img: No such file"):
-        read_smv(tmp_path / "i.img")

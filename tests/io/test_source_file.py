@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from for_each import for_each
 
 from nanobragg_hybrid.base.errors import (
     ConfigError,
-    FileAccessError,
     FileFormatError,
     NanobraggWarning,
 )
@@ -72,8 +72,8 @@ def test_full_lines_with_dos_ends(inputs: Path, quirks: Quirks) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("text", "on", "off"),
+@for_each(
+    "text, on, off",
     [
         (b"1 2\n", source(1, 2), source(1, 2)),
         (b"1 2", source(1, 2, 0, 0, 0), source(1, 2)),
@@ -142,11 +142,6 @@ def test_values_that_are_not_finite(read, quirks: Quirks) -> None:
 def test_no_source(read, text: bytes, quirks: Quirks) -> None:
     with pytest.raises(FileFormatError, match=r"sources\.txt: has no source$"):
         read(text, quirks)
-
-
-def test_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(FileAccessError, match=r"missing: No such file"):
-        read_source_file(tmp_path / "missing")
 
 
 @pytest.mark.parametrize("quirks", [ON, OFF])

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from for_each import for_each
 from random_experiments import random_experiment, random_table
 
 import nanobragg_hybrid as nb
@@ -57,7 +58,7 @@ def case(seed: int, n_fast: int, n_slow: int) -> tuple[nb.Experiment, nb.Structu
 
 
 @pytest.mark.filterwarnings("ignore::nanobragg_hybrid.NanobraggWarning")
-@pytest.mark.parametrize("n_fast", WIDTHS)
+@for_each("n_fast", WIDTHS)
 def test_widths(n_fast: int) -> None:
     for n_slow in HEIGHTS:
         for seed in range(4):
@@ -65,7 +66,7 @@ def test_widths(n_fast: int) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::nanobragg_hybrid.NanobraggWarning")
-@pytest.mark.parametrize("n_fast", WIDTHS)
+@for_each("n_fast", WIDTHS)
 def test_regions_and_masks(n_fast: int) -> None:
     n_slow = 23
     random = np.random.default_rng(n_fast)

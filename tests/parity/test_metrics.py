@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from for_each import for_each
 from recorded import image
 
 from nanobragg_hybrid import ConfigError
@@ -132,8 +133,8 @@ def test_correlation() -> None:
     assert math.isnan(correlation(np.zeros(0), np.zeros(0)))
 
 
-@pytest.mark.parametrize(
-    ("a", "b", "steps"),
+@for_each(
+    "a, b, steps",
     [
         (1.0, next_up(1.0), 1),
         (next_up(2.0, 3), 2.0, 3),

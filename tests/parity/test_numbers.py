@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-import pytest
+from for_each import for_each
 
 from nanobragg_hybrid.compare.numbers import Distance, distance
 
@@ -13,8 +13,8 @@ NOTHING = Distance(0.0, 0.0, 0.0)
 INFINITE = Distance(INF, INF, INF)
 
 
-@pytest.mark.parametrize(
-    ("a", "b"),
+@for_each(
+    "a, b",
     [
         ((1.5,), (1.5,)),
         ((0.0,), (-0.0,)),
@@ -28,8 +28,8 @@ def test_no_difference(a: tuple[float, ...], b: tuple[float, ...]) -> None:
     assert distance(a, b) == NOTHING
 
 
-@pytest.mark.parametrize(
-    ("a", "b"),
+@for_each(
+    "a, b",
     [
         ((1.0,), (NAN,)),
         ((NAN,), (0.0,)),

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from for_each import for_each
 from traces import STEP, TRACE, step, trace
 
 from nanobragg_hybrid.base.errors import ConfigError
@@ -54,7 +55,7 @@ TWICE = {"lambda_angstroms", "r_e_meters", "r_e_sqr"}
 EACH = [quantity for quantity in QUANTITIES if quantity.recorded not in TWICE]
 
 
-@pytest.mark.parametrize("quantity", EACH, ids=lambda quantity: quantity.recorded)
+@for_each("quantity", EACH, ids=lambda quantity: quantity.recorded)
 def test_each_quantity_is_looked_at(quantity: Quantity) -> None:
     large = 1e-6 if quantity.name == "pixel_float" else 1e-11
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from corrected import rotation_xyz
+from for_each import for_each
 from pictures import CONSTANT, STILL, assert_same, info, off, picture
 
 import nanobragg_hybrid as nb
@@ -24,7 +25,7 @@ def random_angles(random: np.random.Generator) -> tuple[float, float, float]:
             return (float(angles[0]), float(angles[1]), float(angles[2]))
 
 
-@pytest.mark.parametrize("seed", range(50))
+@for_each("seed", range(50))
 def test_the_cell_asked_for_is_the_cell_rendered(seed: int) -> None:
     random = np.random.default_rng(seed)
     lengths, angles = tuple(random.uniform(20.0, 200.0, 3)), random_angles(random)
@@ -51,7 +52,7 @@ def test_the_wrong_cell_of_the_ledger() -> None:
     assert np.degrees(info(cell)["cell_angle_rad"]).round(2) == pytest.approx([75.04, 85.01, 95.01])
 
 
-@pytest.mark.parametrize("angles", [(90, 112, 90), (90, 90, 120), (70, 90, 90), (90, 90, 90)])
+@for_each("angles", [(90, 112, 90), (90, 90, 120), (70, 90, 90), (90, 90, 90)])
 def test_two_right_angles_are_right_anyway(angles: tuple[float, float, float]) -> None:
     cell = UPRIGHT.replace({"crystal.cell_deg": angles})
     for quirks in (nb.Quirks(), off("triclinic_cell")):

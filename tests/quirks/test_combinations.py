@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from for_each import for_each
 from random_experiments import random_experiment, random_table
 
 import nanobragg_hybrid as nb
+from nanobragg_hybrid.arguments.parse import parse_command
 from nanobragg_hybrid.engines.c.libnbh import available_kernels
 
 
@@ -18,35 +20,39 @@ def combination(seed: int) -> tuple[nb.Experiment, nb.StructureFactors, nb.Quirk
 
 
 @pytest.mark.filterwarnings("ignore::nanobragg_hybrid.NanobraggWarning")
-@pytest.mark.parametrize("seed", range(60))
+@for_each("seed", range(60))
 def test_kernels_agree(seed: int) -> None:
+    """And the fast ones cover every combination."""
     experiment, factors, quirks = combination(seed)
-    images = {
+    results = {
         kernel: nb.simulate(
             experiment, factors, quirks=quirks, threads=1, backend=nb.CEngine(kernel=kernel)
-        ).image
-        for kernel in available_kernels()
+        )
+        for kernel in ("auto", *available_kernels())
     }
-    for image in images.values():
-        assert np.all(np.isfinite(image))
-        assert image.tobytes() == images["exact"].tobytes()
+    for kernel, result in results.items():
+        assert np.all(np.isfinite(result.image))
+        assert result.image.tobytes() == results["exact"].image.tobytes()
+        used = available_kernels()[-1] if kernel == "auto" else kernel
+        assert result.provenance["kernel"] == used
+        assert (result.provenance["kernel_reason"] == "") == (used != "exact")
 
 
-def test_combinations_are_covered_by_the_fast_kernels() -> None:
-    for seed in range(60):
-        experiment, factors, quirks = combination(seed)
-        result = nb.simulate(experiment, factors, quirks=quirks, threads=1)
-        assert result.provenance["kernel"] == available_kernels()[-1]
-        assert result.provenance["kernel_reason"] == ""
+ARGS = "-cell 70 80 90 90 90 90 -default_F 1 -detpixels 4 -pixel 1 -oversample 1"
 
 
 @pytest.mark.filterwarnings("ignore::nanobragg_hybrid.NanobraggWarning")
-@pytest.mark.parametrize("name", [quirk.name for quirk in nb.LEDGER])
+@for_each("name", [quirk.name for quirk in nb.LEDGER])
 def test_every_quirk_alone(name: str) -> None:
-    """Off alone and on alone: everything that a simulation reports is there."""
+    """Off alone and on alone, from Python and for a command line: everything that a simulation
+    reports is there."""
     experiment, factors, _ = combination(4)
     for text in (f"nanobragg,-{name}", f"none,+{name}"):
         result = nb.simulate(experiment, factors, quirks=nb.Quirks.parse(text), threads=1)
         assert np.all(np.isfinite(result.image))
         assert str(result.quirks) == result.provenance["quirks"]
         assert set(result.quirks_that_mattered) <= set(result.quirks.names_on)
+        command = parse_command(ARGS, quirks=nb.Quirks.parse(text))
+        constant = nb.StructureFactors.constant(command.default_f)
+        plain = nb.simulate(command.experiment, constant, quirks=command.quirks, threads=1)
+        assert plain.image.max() > 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from corrected import Corrected
+from for_each import for_each
 from pictures import assert_same, picture
 from random_experiments import random_experiment, random_table
 
@@ -13,7 +14,7 @@ from nanobragg_hybrid.engines.c.plan import Plan
 
 
 @pytest.mark.filterwarnings("ignore::nanobragg_hybrid.NanobraggWarning")
-@pytest.mark.parametrize("seed", range(40))
+@for_each("seed", range(40))
 def test_random_experiments(seed: int) -> None:
     random = np.random.default_rng(seed)
     experiment, factors = random_experiment(random), random_table(random)

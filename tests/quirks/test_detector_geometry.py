@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from corrected import rotation_xyz
+from for_each import for_each
 from pictures import STILL, assert_differs, assert_same, info, off, picture
 
 import nanobragg_hybrid as nb
@@ -45,7 +46,7 @@ def by_vectors(fast: Any, slow: Any, beam: Any, pix0: Any, spindle: Any) -> nb.E
 # --- 013 custom_convention_switch
 
 
-@pytest.mark.parametrize("convention", ["xds", "dials", "adxv", "mosflm", "denzo"])
+@for_each("convention", ["xds", "dials", "adxv", "mosflm", "denzo"])
 def test_a_vector_replaces_only_itself(convention: str) -> None:
     experiment = CENTRED.replace({"detector.convention": convention})
     scan = {"goniometer.phi_deg": 20.0}
@@ -148,8 +149,8 @@ def given_pix0(convention: str = "mosflm", **changes: Any) -> nb.Experiment:
     )
 
 
-@pytest.mark.parametrize("pivot", ["beam", "sample"])
-@pytest.mark.parametrize("convention", ["mosflm", "xds", "adxv", "denzo", "dials", "custom"])
+@for_each("pivot", ["beam", "sample"])
+@for_each("convention", ["mosflm", "xds", "adxv", "denzo", "dials", "custom"])
 def test_pix0_is_where_the_first_pixel_is(convention: str, pivot: str) -> None:
     """Beam centre, near point and distances follow: line and plane meet where they meet."""
     experiment = given_pix0(convention, **{"detector.pivot": pivot})
@@ -213,8 +214,8 @@ def test_on_xds_ignores_the_beam_centre() -> None:
     )
 
 
-@pytest.mark.parametrize("pivot", ["beam", "sample"])
-@pytest.mark.parametrize("convention", ["mosflm", "xds", "adxv", "denzo", "dials", "custom"])
+@for_each("pivot", ["beam", "sample"])
+@for_each("convention", ["mosflm", "xds", "adxv", "denzo", "dials", "custom"])
 @pytest.mark.parametrize(
     "given",
     [
@@ -236,8 +237,8 @@ def test_near_point(given: dict[str, float], convention: str, pivot: str) -> Non
     assert np.cross(foot, got["normal_axis"]) == pytest.approx((0, 0, 0), abs=1e-16)
 
 
-@pytest.mark.parametrize("pivot", ["beam", "sample"])
-@pytest.mark.parametrize("convention", ["mosflm", "xds", "adxv", "denzo", "dials", "custom"])
+@for_each("pivot", ["beam", "sample"])
+@for_each("convention", ["mosflm", "xds", "adxv", "denzo", "dials", "custom"])
 def test_beam_centre(convention: str, pivot: str) -> None:
     """Of an upright detector, in the convention's own meaning; then turned about the pivot."""
     x, y = 7.0, 12.0

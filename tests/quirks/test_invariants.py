@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import pytest
 from corrected import rotation, rotation_xyz, unit
+from for_each import for_each
 from pictures import CONSTANT, STILL, assert_differs, assert_same, picture, relative_l2
 from random_experiments import random_experiment, random_table
 
@@ -143,7 +144,7 @@ def turned(experiment: nb.Experiment, turn: np.ndarray) -> nb.Experiment:
     ],
     ids=["plain", "sample", "curved", "pix0", "origin", "gauss", "sources", "oversampled"],
 )
-@pytest.mark.parametrize("seed", range(3))
+@for_each("seed", range(3))
 def test_turning_everything_together(rendered: Renders, seed: int, changes: dict[str, Any]) -> None:
     random = np.random.default_rng(seed)
     turn = rotation(unit(random.normal(size=3)), random.uniform(0.2, 3.0))
@@ -181,7 +182,7 @@ def test_phi_steps_add_up(rendered: Renders) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::nanobragg_hybrid.NanobraggWarning")
-@pytest.mark.parametrize("seed", [0, 1, 2, 4, 6, 7, 8, 9, 14, 15])  # the others are dark
+@for_each("seed", [0, 1, 2, 4, 6, 7, 8, 9, 14, 15])  # the others are dark
 def test_sources_and_phi_steps_of_random_experiments_add_up(rendered: Renders, seed: int) -> None:
     """Each source at each φ by itself, weighted: whatever else the experiment has."""
     random = np.random.default_rng(300 + seed)
@@ -286,7 +287,7 @@ def test_on_oversampling_does_not_converge() -> None:
     assert on[2] < 0.01 * corrected[2]
 
 
-@pytest.mark.parametrize("seed", range(12))
+@for_each("seed", range(12))
 def test_pixels_do_not_know_each_other(seed: int) -> None:
     """A pixel's bits are the same whichever pixels are rendered besides it."""
     random = np.random.default_rng(100 + seed)
@@ -301,7 +302,7 @@ def test_pixels_do_not_know_each_other(seed: int) -> None:
     assert pixels.tobytes() == whole.tobytes()
 
 
-@pytest.mark.parametrize("seed", [0, 3, 5])
+@for_each("seed", [0, 3, 5])
 def test_pixels_of_torch_do_not_know_each_other(seed: int) -> None:
     """The same to rounding: a tile's place decides which instructions take a pixel's sines."""
     pytest.importorskip("torch", reason="PyTorch is not installed (extra: torch)")
@@ -327,7 +328,7 @@ def test_on_pixels_know_each_other() -> None:
     assert picture(scan, NONE)[5, 5] == picture(region, NONE)[5, 5]
 
 
-@pytest.mark.parametrize("threads", [2, 3, 16])
+@for_each("threads", [2, 3, 16])
 def test_threads(threads: int) -> None:
     one, many = (
         nb.simulate(RICH, FACTORS, quirks=NONE, threads=n, unrounded=True) for n in (1, threads)

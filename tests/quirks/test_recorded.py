@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from for_each import for_each
 from quirk_page import ledger_table
 from recorded import arguments, differing_files, image, link_inputs, run_in_process, table
 
@@ -80,10 +81,12 @@ def test_reported_solid_angle(tmp_path: Path) -> None:
     assert angles["phi_osc", corrected] == angles["phi", corrected] == angles["phi", "nanobragg"]
 
 
-@pytest.mark.parametrize("case", CASES)
+@for_each("case", CASES)
 def test_everything_corrected_runs(case: str, tmp_path: Path) -> None:
     """`--quirks none` on every recorded command line; also on the one that nanoBragg refuses."""
-    link_inputs(tmp_path)
-    run = run_in_process(tmp_path, arguments(CASES[case]["args"], "--quirks", "none"))
+    folder = tmp_path / case
+    folder.mkdir()
+    link_inputs(folder)
+    run = run_in_process(folder, arguments(CASES[case]["args"], "--quirks", "none"))
     # its header asks for more pixels than the file has, which nanoBragg does not see
     assert run.exit == (9 if case == "img_dimensions" else 0)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from for_each import for_each
 from rule_cases import accepted, rejected
 
 from nanobragg_hybrid import (
@@ -32,14 +33,11 @@ CLASSES: dict[str, type] = {
     "sampling": Sampling,
     "output": Output,
 }
-FIELDS = [
-    pytest.param(path, cls, field, id=f"{path}.{field.name}")
-    for path, cls in CLASSES.items()
-    for field in dataclasses.fields(cls)
-]
+FIELDS = [(path, cls, field) for path, cls in CLASSES.items() for field in dataclasses.fields(cls)]
+every_field = for_each("path, cls, field", FIELDS, ids=lambda row: f"{row[0]}.{row[2].name}")
 
 
-@pytest.mark.parametrize(("path", "cls", "field"), FIELDS)
+@every_field
 def test_ordinary_value_is_stored_as_plain_python(
     path: str, cls: type, field: dataclasses.Field[Any]
 ) -> None:
@@ -47,7 +45,7 @@ def test_ordinary_value_is_stored_as_plain_python(
     assert getattr(cls(**{field.name: value}), field.name) == stored
 
 
-@pytest.mark.parametrize(("path", "cls", "field"), FIELDS)
+@every_field
 def test_rule_accepts(path: str, cls: type, field: dataclasses.Field[Any]) -> None:
     rule = field.metadata["rule"]
     for value, stored in accepted(rule):
@@ -56,7 +54,7 @@ def test_rule_accepts(path: str, cls: type, field: dataclasses.Field[Any]) -> No
         assert type(normal) is type(stored)
 
 
-@pytest.mark.parametrize(("path", "cls", "field"), FIELDS)
+@every_field
 def test_bad_value_is_refused_by_name(path: str, cls: type, field: dataclasses.Field[Any]) -> None:
     rule = field.metadata["rule"]
     for value in rejected(rule):
@@ -68,19 +66,19 @@ def test_bad_value_is_refused_by_name(path: str, cls: type, field: dataclasses.F
         assert caught.value.value is value
 
 
-@pytest.mark.parametrize(("path", "cls", "field"), FIELDS)
+@every_field
 def test_default_obeys_its_own_rule(path: str, cls: type, field: dataclasses.Field[Any]) -> None:
     assert field.metadata["rule"].normalise(field.default) == field.default
 
 
-@pytest.mark.parametrize(("path", "cls", "field"), FIELDS)
+@every_field
 def test_field_is_documented(path: str, cls: type, field: dataclasses.Field[Any]) -> None:
     entries = re.findall(r"^    ([a-z0-9_, ]+): ", cls.__doc__ or "", re.MULTILINE)
     documented = [name for entry in entries for name in entry.split(", ")]
     assert field.name in documented
 
 
-@pytest.mark.parametrize(("path", "cls", "field"), FIELDS)
+@every_field
 def test_unit_in_the_name_is_the_unit(path: str, cls: type, field: dataclasses.Field[Any]) -> None:
     units = {"mm": "mm", "um": "um", "deg": "deg", "mrad": "mrad", "angstrom": "angstrom"}
     suffix = field.name.rsplit("_", 1)[-1]
@@ -88,7 +86,7 @@ def test_unit_in_the_name_is_the_unit(path: str, cls: type, field: dataclasses.F
         assert field.metadata["unit"] == units[suffix]
 
 
-@pytest.mark.parametrize("cls", CLASSES.values())
+@for_each("cls", CLASSES.values())
 def test_config_is_frozen_comparable_and_hashable(cls: type) -> None:
     config = cls()
     name = dataclasses.fields(cls)[0].name
@@ -130,8 +128,8 @@ def test_attenuation_depth_may_be_infinite_and_thickness_may_not() -> None:
         Detector(sensor_thickness_um=infinite)
 
 
-@pytest.mark.parametrize(
-    ("settings", "shape"),
+@for_each(
+    "settings, shape",
     [
         ({}, (1024, 1024)),
         ({"n_fast": 3, "n_slow": 5}, (5, 3)),
@@ -170,7 +168,7 @@ def test_mask_must_have_the_shape_of_the_detector() -> None:
     )
 
 
-@pytest.mark.parametrize("part", [field.name for field in dataclasses.fields(Experiment)])
+@for_each("part", [field.name for field in dataclasses.fields(Experiment)])
 def test_experiment_takes_parts_of_the_right_class_only(part: str) -> None:
     assert getattr(Experiment(**{part: CLASSES[part]()}), part) == CLASSES[part]()
     other: dict[str, Any] = {part: Source()}

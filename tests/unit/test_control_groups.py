@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from for_each import for_each
 
 from nanobragg_hybrid.base.control_groups import cpu_quota_cores, memory_limit_bytes
 
@@ -21,8 +22,8 @@ def system(root: Path, groups: str, files: dict[str, str]) -> Path:
     return root
 
 
-@pytest.mark.parametrize(
-    ("text", "cores"),
+@for_each(
+    "text, cores",
     [
         ("200000 100000\n", 2),
         ("200001 100000\n", 3),
@@ -46,8 +47,8 @@ def test_version_2(tmp_path: Path, text: str, cores: int | None) -> None:
     assert cpu_quota_cores(system(tmp_path, "0::/\n", {"cpu.max": text})) == cores
 
 
-@pytest.mark.parametrize(
-    ("quota", "period", "cores"),
+@for_each(
+    "quota, period, cores",
     [
         ("250000\n", "100000\n", 3),
         ("50000\n", "100000\n", 1),
@@ -134,12 +135,12 @@ MEMORY_TEXTS = [
 ]
 
 
-@pytest.mark.parametrize(("text", "limit"), MEMORY_TEXTS)
+@for_each("text, limit", MEMORY_TEXTS)
 def test_memory_of_version_2(tmp_path: Path, text: str, limit: int | None) -> None:
     assert memory_limit_bytes(system(tmp_path, "0::/\n", {"memory.max": text})) == limit
 
 
-@pytest.mark.parametrize(("text", "limit"), MEMORY_TEXTS)
+@for_each("text, limit", MEMORY_TEXTS)
 def test_memory_of_version_1(tmp_path: Path, text: str, limit: int | None) -> None:
     groups = "5:hugetlb,memory:/docker/abc\n3:cpu,cpuacct:/other\n0::/docker/abc\n"
     files = {

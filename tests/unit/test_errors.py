@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 
 import pytest
+from for_each import for_each
 
 from nanobragg_hybrid.base import errors
 from nanobragg_hybrid.base.errors import (
@@ -16,8 +17,8 @@ from nanobragg_hybrid.base.errors import (
 )
 
 
-@pytest.mark.parametrize(
-    ("name", "base"),
+@for_each(
+    "name, base",
     [
         ("ConfigError", ValueError),
         ("FileFormatError", ValueError),
@@ -39,8 +40,8 @@ def test_warning_is_a_user_warning() -> None:
     assert issubclass(errors.NanobraggWarning, UserWarning)
 
 
-@pytest.mark.parametrize(
-    ("value", "unit", "shown"),
+@for_each(
+    "value, unit, shown",
     [
         (-0.1, "mm", "-0.1 mm"),
         (3, "", "3"),

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from for_each import for_each
 
 from nanobragg_hybrid import (
     Beam,
@@ -132,8 +133,8 @@ def _changed(path: str, value: Any) -> dict[str, Any]:
     return data
 
 
-@pytest.mark.parametrize(
-    ("path", "value", "field"),
+@for_each(
+    "path, value, field",
     [
         ("format", "something else", "format"),
         ("format", ..., "format"),

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from for_each import for_each
 
 from nanobragg_hybrid import (
     ConfigError,
@@ -67,10 +68,8 @@ def test_integer_image_takes_its_settings_from_the_call() -> None:
     assert np.array_equal(image.pixels, _expected_integers(result, 3.0, 0.0))
 
 
-@pytest.mark.parametrize("pixels_at_a_time", [1, 24, 100, 1000])
-@pytest.mark.parametrize(
-    "roi", [(2, 20, 3, 19), (None, None, None, None), (5, 4, 3, 2), (0, 3, 7, 7)]
-)
+@for_each("pixels_at_a_time", [1, 24, 100, 1000])
+@for_each("roi", [(2, 20, 3, 19), (None, None, None, None), (5, 4, 3, 2), (0, 3, 7, 7)])
 def test_parts_are_the_whole_image(
     pixels_at_a_time: int, roi: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from for_each import for_each
 
 from nanobragg_hybrid import ConfigError, Mask
 
@@ -30,7 +31,7 @@ def test_zero_of_an_integer_mask_is_skipped() -> None:
     assert Mask(np.array([[40, 0, 65535], [0, 1, 2]], np.uint16)) == Mask(VALUES)
 
 
-@pytest.mark.parametrize(
+@for_each(
     "values",
     [
         np.ones(3, bool),
@@ -80,7 +81,7 @@ def _bits(data: bytes) -> str:
     return base64.b64encode(zlib.compress(data)).decode()
 
 
-@pytest.mark.parametrize(
+@for_each(
     "data",
     [
         {"shape": [2, 3]},

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 import numpy as np
-import pytest
+from for_each import for_each
 
 from nanobragg_hybrid import Crystal, Detector, Experiment, Quirks, Source, StructureFactors
 from nanobragg_hybrid.engines.c.plan import Plan
@@ -30,8 +30,8 @@ def test_nothing_matters_in_a_plain_still() -> None:
     assert _mattered({}) == ()
 
 
-@pytest.mark.parametrize(
-    ("changes", "names"),
+@for_each(
+    "changes, names",
     [
         ({"goniometer.osc_deg": 1}, ("phi_carryover", "phi_left_edge")),
         ({"goniometer.osc_deg": 1, "goniometer.phi_deg": 5}, ("phi_left_edge",)),

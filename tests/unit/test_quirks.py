@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from header import enumerators
+from for_each import for_each
 
 from nanobragg_hybrid import LEDGER, ConfigError, Quirks
 
@@ -22,24 +22,13 @@ def test_fields_are_the_ledger_in_order() -> None:
     assert [field.name for field in dataclasses.fields(Quirks)] == NAMES
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_bit_is_that_of_the_header(name: str) -> None:
-    bit = enumerators("NBH_QUIRK_")[name]
+@for_each("name", NAMES)
+def test_bit_is_the_place_in_the_ledger(name: str) -> None:
+    """The header has the same bits, and the same presets: tests/c_api/test_mirrors.py."""
+    bit = 1 << NAMES.index(name)
     assert dataclasses.replace(Quirks.none(), **{name: True}).bits == bit
     assert dataclasses.replace(Quirks(), **{name: False}).bits == Quirks().bits - bit
     assert Quirks.from_bits(bit).names_on == (name,)
-
-
-def test_header_has_no_other_quirk() -> None:
-    assert set(enumerators("NBH_QUIRK_")) == set(NAMES)
-
-
-def test_presets_are_those_of_the_header() -> None:
-    assert enumerators("NBH_QUIRKS_") == {
-        "nanobragg": Quirks.nanobragg().bits,
-        "nanobragg_fixed": Quirks.nanobragg_fixed().bits,
-        "none": Quirks.none().bits,
-    }
 
 
 def test_default_is_nanobragg_with_everything_on() -> None:
@@ -52,8 +41,8 @@ def test_fixed_preset_turns_three_off() -> None:
     assert set(NAMES) - set(Quirks.nanobragg_fixed().names_on) == FIXED
 
 
-@pytest.mark.parametrize(
-    ("text", "names_off"),
+@for_each(
+    "text, names_off",
     [
         ("nanobragg", set()),
         ("nanobragg-fixed", FIXED),
@@ -90,8 +79,8 @@ def test_parse_refuses(text: str, message: str) -> None:
     assert caught.value.field == "quirks"
 
 
-@pytest.mark.parametrize(
-    ("quirks", "text"),
+@for_each(
+    "quirks, text",
     [
         (Quirks(), "nanobragg"),
         (Quirks.nanobragg_fixed(), "nanobragg-fixed"),

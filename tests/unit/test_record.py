@@ -8,6 +8,7 @@ import pickle
 from dataclasses import dataclass, field
 
 import pytest
+from for_each import for_each
 
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.base.record import Record
@@ -56,7 +57,7 @@ def test_it_can_be_copied_and_not_changed() -> None:
         spot.x = 2.0  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("cls", RECORDS)
+@for_each("cls", RECORDS)
 def test_records_of_the_package(cls: type) -> None:
     assert issubclass(cls, Record)
     for name in ("__eq__", "__hash__", "__repr__"):

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from for_each import for_each
 from random_experiments import random_experiment
 
 from nanobragg_hybrid import (
@@ -41,7 +42,7 @@ def _info(experiment: Experiment) -> dict[str, Any]:
 
 
 @pytest.mark.filterwarnings("ignore::nanobragg_hybrid.NanobraggWarning")
-@pytest.mark.parametrize("case", CASES)
+@for_each("case", CASES)
 def test_plan_is_the_same_to_the_last_bit(case: str) -> None:
     experiment = Experiment.from_nanobragg_args(CASES[case]["args"], GOLDEN / "inputs")
     resolved = experiment.resolved()
@@ -186,7 +187,7 @@ def test_exact_inverse_finds_every_length_that_has_one() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::nanobragg_hybrid.NanobraggWarning")
-@pytest.mark.parametrize("seed", range(30))
+@for_each("seed", range(30))
 def test_plan_is_the_same_whatever_the_quirks(seed: int) -> None:
     random = np.random.default_rng(seed)
     experiment = random_experiment(random)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from for_each import for_each
 
 from nanobragg_hybrid import ConfigError, ResourceError, StructureFactors
 
@@ -62,8 +63,8 @@ def test_wrong_amplitude_is_named(value: float) -> None:
         StructureFactors.from_reflections([(0, 0, 0), (1, 0, 0)], [1, value])
 
 
-@pytest.mark.parametrize(
-    ("indices", "amplitudes", "field"),
+@for_each(
+    "indices, amplitudes, field",
     [
         ([], [], "indices"),
         (np.zeros((0, 3)), [], "indices"),
@@ -141,7 +142,7 @@ def test_table_must_end_inside_32_bits() -> None:
         StructureFactors.from_grid(np.ones((1, 1, 2)), (0, 0, last))
 
 
-@pytest.mark.parametrize("f", [float("nan"), float("inf"), "1", None, True])
+@for_each("f", [float("nan"), float("inf"), "1", None, True])
 def test_default_must_be_finite(f: Any) -> None:
     with pytest.raises(ConfigError, match=r"structure_factors\.default_f"):
         StructureFactors.constant(f)

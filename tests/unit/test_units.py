@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 
-import pytest
+from for_each import for_each
 
 from nanobragg_hybrid.base import units
 
 
-@pytest.mark.parametrize(
-    ("convert", "value", "expected"),
+@for_each(
+    "convert, value, expected",
     [
         (units.mm_to_m, 102.4, 102.4 / 1000.0),
         (units.um_to_m, 450.0, 450.0 * 1e-6),
