@@ -104,9 +104,9 @@ def experiment_to_json(experiment: Experiment, quirks: Quirks | None = None) -> 
     return json.dumps(experiment_to_dict(experiment, quirks), indent=2, allow_nan=False) + "\n"
 
 
-def experiment_from_json(text: str, name: str = "experiment") -> Experiment:
+def experiment_from_json(text: str) -> Experiment:
     """The experiment of `run_from_json`; warns if the text has quirks that are not all on."""
-    return _experiment(run_from_json(text, name))
+    return _experiment(run_from_json(text))
 
 
 def run_from_json(text: str, name: str = "experiment") -> SavedRun:
@@ -129,7 +129,7 @@ def save(
 
 def load(path: str | os.PathLike[str]) -> Experiment:
     """Reads the experiment of a file written by `save`; see `Experiment.load`."""
-    return experiment_from_json(read_text(path), os.fspath(path))
+    return _experiment(run_from_json(read_text(path), os.fspath(path)))
 
 
 def load_run(path: str | os.PathLike[str]) -> SavedRun:
@@ -172,9 +172,10 @@ def _json(text: str, name: str) -> Any:
 
 
 def _experiment(run: SavedRun) -> Experiment:
+    """The experiment of a run; the warning points at who called the method of `Experiment`."""
     if run.quirks != Quirks():
         text = f"the quirks {str(run.quirks)!r} are no part of an Experiment: load_run reads both"
-        warnings.warn(text, NanobraggWarning, stacklevel=5)
+        warnings.warn(text, NanobraggWarning, stacklevel=4)
     return run.experiment
 
 
