@@ -258,6 +258,15 @@ def test_limits_that_are_refused(limit: Any) -> None:
         nb.prepare(ALL, FACTORS).trace((0, 0), limit=limit)
 
 
+@pytest.mark.parametrize("threads", [0, 1.5, "two", 2**40])
+def test_threads_that_are_refused(backend: str, threads: Any) -> None:
+    prepared = nb.prepare(ALL, FACTORS, backend=backend)
+    rule = r"^threads: got .*, need an integer from 1 to 1024, or None$"
+    with pytest.raises(nb.ConfigError, match=rule):
+        prepared.trace((0, 0), threads=threads)
+    assert prepared.trace((0, 0), threads=2) == prepared.trace((0, 0))
+
+
 def test_more_steps_than_memory_are_refused() -> None:
     huge = nb.Experiment(
         crystal=nb.Crystal(cell_angstrom=(70, 80, 90), n_cells=(5, 5, 5)),

@@ -145,7 +145,9 @@ class Prepared:
         """
         fast, slow = self._pixel(pixel)
         choice = self._choice(source, phi_step, domain, subpixel, layer)
-        return self.run.trace(fast, slow, choice, self._limit(limit, choice), threads)
+        steps = self._limit(limit, choice)
+        checked = None if threads is None else checked_threads(threads)
+        return self.run.trace(fast, slow, choice, steps, checked)
 
     def trace_phi(
         self,
