@@ -50,12 +50,14 @@ class Scaled:
         return Run(inner, self.factor)
     def structure_factors_at(self, structure_factors, hkl):
         return CEngine().structure_factors_at(structure_factors, hkl)
+
+MADE = Scaled()
 """
 
 
 @pytest.fixture
 def other_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An installed distribution that adds engines: one that works, and two that do not."""
+    """An installed distribution that adds engines: one that works, and three that do not."""
     (tmp_path / "scaled_engine.py").write_text(SOURCE)
     (tmp_path / "broken_engine.py").write_text("import no_such_module_here")
     info = tmp_path / "scaled_engine-1.0.dist-info"
@@ -63,7 +65,7 @@ def other_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: scaled-engine\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(
         f"[{GROUP}]\nscaled = scaled_engine:Scaled\nbroken = broken_engine:Engine\n"
-        "other = scaled_engine:Run\nc = scaled_engine:Scaled\n"
+        "other = scaled_engine:Run\nmade = scaled_engine:MADE\nc = scaled_engine:Scaled\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     yield
@@ -96,7 +98,7 @@ def test_an_engine_object_is_a_backend() -> None:
 
 @pytest.mark.usefixtures("other_package")
 def test_an_engine_of_another_package() -> None:
-    assert available_backends() == ("c", "torch", "reference", "scaled", "broken", "other")
+    assert available_backends() == ("c", "torch", "reference", "scaled", "broken", "other", "made")
     plain = nb.simulate(EXPERIMENT, FACTORS)
     scaled = nb.simulate(EXPERIMENT, FACTORS, backend="scaled")
     np.testing.assert_array_equal(scaled.image, plain.image * np.float32(2.0))
@@ -120,6 +122,7 @@ def test_our_own_names_stay_ours() -> None:
     [
         ("broken", "broken_engine:Engine cannot be imported: ModuleNotFoundError: No module"),
         ("other", "scaled_engine:Run is no engine: it lacks name, options, memory_needed, prepare"),
+        ("made", "backend 'made' of scaled_engine:MADE is no class"),
         ("nothing", "no backend 'nothing' in this version; available: c, torch, reference, sca"),
     ],
 )

@@ -118,6 +118,8 @@ def _added_class(name: str) -> EngineClass:
             f"backend {name!r} of {added[name].value} cannot be imported: "
             f"{type(error).__name__}: {error}"
         ) from error
+    if not isinstance(found, type):
+        raise BackendError(f"backend {name!r} of {added[name].value} is no class")
     missing = _missing_parts(found)
     if missing:
         raise BackendError(
