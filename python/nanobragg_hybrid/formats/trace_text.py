@@ -48,8 +48,8 @@ class TraceText(Record):
 def trace_texts(trace: Trace, tag: str | None = None) -> list[TraceText]:
     """One record for each step of a trace, with every number of `QUANTITIES` that it has.
 
-    A trace without steps has one record, of the numbers of its pixel; if the pixel is not lit, that
-    says no more than which pixel.  tag: None: "C" or "PY", as the backend is "c" or "torch";
+    A trace without steps has one record, of the numbers of its pixel; if the pixel is not active,
+    that says no more than which pixel.  tag: None: "C" or "PY", as the backend is "c" or "torch";
     otherwise the backend's name.
     """
     if tag is None:

@@ -74,9 +74,9 @@ class StepTrace(Record):
 class Trace(Record):
     """The whole chain of one pixel and some of its steps.
 
-    steps: those asked for, in serial order (none if dmin cuts them or the pixel is not lit; then
-    only fast, slow and is_lit mean anything).  a_star_per_angstrom ...: reciprocal axes before any
-    rotation with phi.  i_before_scaling: the sum over all steps; step_count: what divides it.
+    steps: those asked for, in serial order (none if dmin cuts them or the pixel is not active; then
+    only fast, slow and is_active mean anything).  a_star_per_angstrom ...: reciprocal axes before
+    any rotation with phi.  i_before_scaling: the sum over all steps; step_count: what divides it.
     capture_fraction, polarization, omega_sr: the factors as they stand when the pixel is finished
     (model 6.8).  cos_2theta: of the last step, NaN if dmin cuts them all.  pixel_value: before
     rounding to float32, pixel_float after.

@@ -35,7 +35,7 @@ def trace(
     one experiment, `prepare` it once.
 
     The trace has no step if dmin cuts those asked for, and for a pixel outside the region of
-    interest or masked, whose is_lit is False.
+    interest or masked, whose is_active is False.
 
     Raises `ConfigError` for a pixel or an index that is not there, and what `simulate` raises.
     """
