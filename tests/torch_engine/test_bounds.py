@@ -197,3 +197,54 @@ def test_what_is_kept_is_counted(changes: dict[str, object]) -> None:
     kept = sum(_bytes_of((model.setup, tables, model.scene({}))))
     needed = sum(_counts(experiment).memory_needed().values())
     assert kept < needed < 4 * kept
+
+
+@pytest.mark.parametrize(
+    ("changes", "active"),
+    [
+        ({}, 6),
+        ({"sampling.roi": (1, 2, 1, 1)}, 2),
+        ({"sampling.roi": (2, 1, 0, 1)}, 0),
+        ({"detector.mask": nb.Mask(np.array([[1, 0, 0], [1, 0, 1]]))}, 3),
+    ],
+)
+def test_every_pixel_is_counted(
+    changes: dict[str, object], active: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An image of float64, and the values that it is made of, beside the image of float32."""
+    experiment = SMALL.replace(changes)
+    prepared = nb.prepare(experiment, FACTORS, backend="torch")
+    assert prepared.memory_needed["float64 image"] == 48
+    assert prepared.memory_needed[f"{active} pixel values"] == 8 * active
+    needed = sum(prepared.memory_needed.values())
+    monkeypatch.setattr(host, "available_memory_bytes", lambda: (needed, "the test has"))
+    nb.simulate(experiment, FACTORS, backend="torch")
+    monkeypatch.setattr(host, "available_memory_bytes", lambda: (needed - 1, "the test has"))
+    with pytest.raises(nb.ResourceError, match=f"need {needed} bytes .*float64 image 48 bytes"):
+        nb.prepare(experiment, FACTORS, backend="torch")
+
+
+def _more_than_there_is(library: str) -> None:
+    if library == "torch":
+        torch.empty(2**52, dtype=torch.float64)
+    elif library == "numpy":
+        np.empty(2**56, dtype=np.int8)
+    else:
+        raise RuntimeError("something else")
+
+
+@pytest.mark.parametrize("library", ["torch", "numpy"])
+def test_what_cannot_be_allocated_is_told(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside what is counted, a render needs what its tiles do."""
+    prepared = nb.prepare(SMALL, FACTORS, backend="torch")
+    monkeypatch.setattr(ForwardModel, "scene", lambda *_: _more_than_there_is(library))
+    for use in (prepared.render, partial(prepared.trace, (0, 0))):
+        with pytest.raises(nb.ResourceError, match=r"llocate .*(bytes|PiB)"):
+            use()
+
+
+def test_other_errors_stay_what_they_are() -> None:
+    with pytest.raises(RuntimeError, match="something else"), bounds.allocation_errors():
+        _more_than_there_is("else")
+    with pytest.raises(nb.BackendError, match="t allocate"), bounds.allocation_errors():
+        raise nb.BackendError("can't allocate memory")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 
 import numpy as np
 import pytest
@@ -167,3 +168,28 @@ def test_number_of_threads_is_given_back() -> None:
     before = torch.get_num_threads()
     nb.simulate(SMALL, FACTORS, backend="torch", threads=1)
     assert torch.get_num_threads() == before
+
+
+def test_progress_may_render_something_else() -> None:
+    """It is called while the number of PyTorch's threads is this render's: that must not hang."""
+    plain = nb.simulate(SMALL, FACTORS, backend="torch", threads=2)
+    inner: list[nb.SimulationResult] = []
+
+    def render(done: int, rows: int) -> None:
+        del done, rows
+        inner.append(nb.simulate(SMALL, FACTORS, backend="torch", threads=1))
+
+    def outer() -> None:
+        results.append(nb.simulate(SMALL, FACTORS, backend="torch", threads=2, progress=render))
+
+    results: list[nb.SimulationResult] = []
+    thread = threading.Thread(target=outer, daemon=True)
+    thread.start()
+    thread.join(timeout=60)
+    assert [each.image.tobytes() for each in (*inner, *results)] == [plain.image.tobytes()] * 2
+
+
+@pytest.mark.parametrize("device", ["nonsense", [], 1.5])
+def test_what_names_no_device_is_refused(device: object) -> None:
+    with pytest.raises(nb.BackendError, match=r"no device .*; available: cpu"):
+        nb.prepare(SMALL, FACTORS, backend=nb.TorchEngine(device=device))  # type: ignore[arg-type]

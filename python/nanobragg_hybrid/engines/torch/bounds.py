@@ -1,12 +1,17 @@
-"""Counts that rules derive, bounded before anything is allocated: model 4.5, 5.1 and 5.2."""
+"""Counts that rules derive, bounded before anything is allocated: model 4.5, 5.1 and 5.2; and what
+PyTorch cannot allocate all the same."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
+import torch
+
 from nanobragg_hybrid.base.constants import INT32_MAX
-from nanobragg_hybrid.base.errors import ConfigError, Description
+from nanobragg_hybrid.base.errors import ConfigError, Description, NanobraggError, ResourceError
 from nanobragg_hybrid.base.host import require_memory
 from nanobragg_hybrid.engines.torch.sampling import Sampling
 from nanobragg_hybrid.model.experiment import Experiment
@@ -112,3 +117,19 @@ class Counts:
         """Raises `ConfigError` and `ResourceError` where there is too much of something."""
         self.steps()
         require_memory(self.memory_needed())
+
+
+@contextmanager
+def allocation_errors() -> Iterator[None]:
+    """Turns what PyTorch and numpy raise where memory ends into `ResourceError`."""
+    try:
+        yield
+    except NanobraggError:
+        raise
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        raise ResourceError(str(error)) from error
+    except RuntimeError as error:
+        if "can't allocate memory" not in str(error):
+            raise
+        _, _, figures = str(error).partition("can't allocate memory: ")
+        raise ResourceError(f"PyTorch cannot allocate memory: {figures}") from error

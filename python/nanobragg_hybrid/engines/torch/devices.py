@@ -26,7 +26,7 @@ def device_of(name: str | torch.device | None) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-    except RuntimeError:
+    except (RuntimeError, TypeError):
         raise BackendError(f"no device {name!r}; available: {_available()}") from None
     is_there = device.type == "cpu" or (
         device.type == "cuda"

@@ -13,9 +13,10 @@ import torch
 from numpy.typing import NDArray
 
 from nanobragg_hybrid.base.errors import RenderCancelled
-from nanobragg_hybrid.engines.torch.bounds import Counts
+from nanobragg_hybrid.engines.torch.bounds import Counts, allocation_errors
 from nanobragg_hybrid.engines.torch.devices import device_of, dtype_of
 from nanobragg_hybrid.engines.torch.model import ForwardModel
+from nanobragg_hybrid.engines.torch.pixels import pixel_counts
 from nanobragg_hybrid.engines.torch.report import plan_of
 from nanobragg_hybrid.engines.torch.statistics import image_statistics
 from nanobragg_hybrid.engines.torch.structure_factors import amplitudes_at
@@ -30,7 +31,7 @@ from nanobragg_hybrid.model.trace import StepChoice, Trace
 if TYPE_CHECKING:
     from nanobragg_hybrid.engines.protocol import ProgressCallback
 
-_THREADS_LOCK = threading.Lock()
+_THREADS_LOCK = threading.RLock()  # a progress callback may render, too
 
 
 class TorchRun:
@@ -41,6 +42,7 @@ class TorchRun:
         self.plan: ResolvedPlan = plan_of(model.setup)
         self._tracer: Tracer | None = None
 
+    @allocation_errors()
     def render(
         self, *, threads: int, progress: ProgressCallback | None, unrounded: bool
     ) -> Rendered:
@@ -62,6 +64,7 @@ class TorchRun:
             },
         )
 
+    @allocation_errors()
     def trace(
         self, fast: int, slow: int, choice: StepChoice, limit: int, threads: int | None = None
     ) -> Trace:
@@ -89,10 +92,15 @@ class TorchEngine:
     def memory_needed(
         self, experiment: Experiment, structure_factors: StructureFactors
     ) -> dict[str, int]:
-        """What a set-up keeps of the counts that are given."""
+        """What a render keeps for each pixel on the CPU, and a set-up of given counts."""
         del structure_factors
-        return Counts.given(experiment).memory_needed()
+        parts = Counts.given(experiment).memory_needed()
+        if device_of(self.device).type == "cpu":
+            pixels, active = pixel_counts(experiment)
+            parts = {"float64 image": 8 * pixels, f"{active} pixel values": 8 * active, **parts}
+        return parts
 
+    @allocation_errors()
     def prepare(
         self, experiment: Experiment, structure_factors: StructureFactors, quirks: Quirks
     ) -> TorchRun:

@@ -27,6 +27,17 @@ def region_of_interest(experiment: Experiment) -> Roi:
     )
 
 
+def pixel_counts(experiment: Experiment) -> tuple[int, int]:
+    """The numbers of pixels, and of those that are active: at most so many with a mask."""
+    n_slow, n_fast = experiment.detector.shape
+    fast_min, fast_max, slow_min, slow_max = region_of_interest(experiment)
+    active = max(fast_max - fast_min + 1, 0) * max(slow_max - slow_min + 1, 0)
+    mask = experiment.detector.mask
+    if mask is not None:
+        active = min(active, int(np.count_nonzero(mask.values)))
+    return n_slow * n_fast, active
+
+
 def _lower(bound: int | None) -> int:
     return 0 if bound is None else max(bound, 0)
 
