@@ -32,6 +32,22 @@ TORCH = ("engines.torch", "fit")
 FILES = ("base.atomic", "base.control_groups", "formats")
 PRINTS = ("cli",)
 
+# What imports a module that no import statement names, and who may use it.
+ABOVE_ENGINES = ("run", "compare", "fit", "cli")
+BY_NAME: dict[str, tuple[str, ...]] = {
+    "import_module": ("base.lazy", "engines.registry"),
+    "sys.modules": ("base.arrays", "base.lazy", "engines.registry"),
+    "__import__": (),
+    "exec": (),
+    "eval": (),
+    "pkgutil": (),
+    "runpy": (),
+    "work_of": ("base.lazy", "model.experiment"),
+    "bind_methods": ("base.lazy",),
+    "engine_class": ("engines.registry", *ABOVE_ENGINES),
+    "make_engine": ("engines.registry", *ABOVE_ENGINES),
+}
+
 HEAVY = {"torch", "matplotlib", "PIL", "cffi"}
 CALLS_THAT_TOUCH_FILES = {
     "open",
@@ -122,6 +138,27 @@ def broken_arrows(source: str, module: str) -> list[str]:
             )
         if not fine:
             problems.append(f"{module}:{item.line}: {own} may not import {target or NAME}")
+    return problems
+
+
+def imports_by_name(source: str, module: str) -> list[str]:
+    """Uses of what imports a module by a text, where no statement shows an arrow."""
+    own = _own_name(module)
+    if own == "":
+        return []  # the root's tables are where the names come from
+    problems = []
+    for node in ast.walk(ast.parse(source)):
+        used: set[str] = set()
+        if isinstance(node, ast.Name):
+            used = {node.id}
+        elif isinstance(node, ast.Attribute):
+            used = {node.attr, ast.unparse(node)} - {"exec", "eval"}  # methods of others
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            used = {alias.name for alias in node.names}
+            used |= {f"{getattr(node, 'module', '')}.{name}" for name in used}
+        for name in sorted(used & set(BY_NAME)):
+            if not _below(own, BY_NAME[name]):
+                problems.append(f"{module}:{node.lineno}: {own} may not use {name}")
     return problems
 
 
@@ -229,7 +266,10 @@ def import_graph() -> dict[str, set[str]]:
     return graph
 
 
-@pytest.mark.parametrize("rule", [broken_arrows, broken_calls, heavy_imports, torch_imports])
+RULES = [broken_arrows, broken_calls, heavy_imports, imports_by_name, torch_imports]
+
+
+@pytest.mark.parametrize("rule", RULES)
 def test_every_module_keeps_the_rule(rule: Callable[[str, str], list[str]]) -> None:
     assert len(MODULES) > 100
     broken = [line for path in MODULES for line in rule(path.read_text(), _module_name(path))]
@@ -301,6 +341,37 @@ def test_arrow_is_accepted(module: str, statement: str) -> None:
 def test_arrow_is_refused(module: str, statement: str, target: str) -> None:
     (problem,) = broken_arrows(statement, f"{NAME}.{module}")
     assert problem.endswith(f"{module} may not import {target}")
+
+
+@for_each(
+    "module, statement, name",
+    [
+        ("base.lazy", "importlib.import_module(name)", None),
+        ("engines.registry", "from importlib import import_module", None),
+        ("model.beam", "def f():\n    importlib.import_module(name)", "import_module"),
+        ("model.beam", "from importlib import import_module as load", "import_module"),
+        ("base.arrays", "sys.modules.get('numpy')", None),
+        ("model.beam", "sys.modules['nanobragg_hybrid'].simulate", "sys.modules"),
+        ("model.beam", "from sys import modules", "sys.modules"),
+        ("model.beam", "__import__('nanobragg_hybrid.formats')", "__import__"),
+        ("model.beam", "exec('import nanobragg_hybrid')", "exec"),
+        ("model.beam", "value = eval(text)", "eval"),
+        ("engines.torch.model", "module.eval()", None),
+        ("formats.raw", "import pkgutil", "pkgutil"),
+        ("formats.raw", "import runpy", "runpy"),
+        ("model.experiment", "from nanobragg_hybrid.base.lazy import work_of", None),
+        ("model.beam", "from nanobragg_hybrid.base.lazy import work_of", "work_of"),
+        ("model.beam", "lazy.bind_methods({})", "bind_methods"),
+        ("__init__", "bind_methods({})", None),
+        ("run.prepare", "from nanobragg_hybrid.engines.registry import make_engine", None),
+        ("engines.torch.model", "registry.engine_class('c')", "engine_class"),
+        ("engines.c.engine", "from ..registry import make_engine", "make_engine"),
+    ],
+)
+def test_imports_by_name(module: str, statement: str, name: str | None) -> None:
+    problems = [] if name is None else [f"{module} may not use {name}"]
+    found = imports_by_name(statement, f"{NAME}.{module}")
+    assert [line.rpartition(": ")[2] for line in found] == problems
 
 
 def test_unknown_floor_is_refused() -> None:
