@@ -103,6 +103,16 @@ def test_row_stands_where_the_quirk_acts(quirk: nb.Quirk) -> None:
     assert headings[-1] == SECTIONS[quirk.kind]
 
 
+@pytest.mark.parametrize("quirk", nb.LEDGER, ids=lambda quirk: quirk.name)
+def test_model_marks_the_quirk_in_its_section(quirk: nb.Quirk) -> None:
+    of_files = quirk.section == "files_and_cli"
+    page = ROOT / "docs" / ("files_and_command_line.md" if of_files else "model.md")
+    above, *below = page.read_text().split(f"[Q:{quirk.name}]")
+    assert below, f"{page.name} has no [Q:{quirk.name}]"
+    sections = re.findall(r"^(?:#+ )?(\d(?:\.\d)?) ", above, re.MULTILINE)
+    assert of_files or sections[-1] == quirk.section
+
+
 @pytest.mark.parametrize(
     ("change", "value", "message"),
     [
