@@ -100,6 +100,16 @@ def test_page_lists_the_ledger_in_order_and_where_each_quirk_acts() -> None:
     assert {q.id: sections[q.id] for q in nb.LEDGER} == {q.id: SECTIONS[q.kind] for q in nb.LEDGER}
 
 
+@pytest.mark.parametrize("quirk", nb.LEDGER, ids=lambda quirk: quirk.name)
+def test_model_marks_the_quirk_in_its_section(quirk: nb.Quirk) -> None:
+    of_files = quirk.section == "files_and_cli"
+    page = ROOT / "docs" / ("files_and_command_line.md" if of_files else "model.md")
+    above, *below = page.read_text().split(f"[Q:{quirk.name}]")
+    assert below, f"{page.name} has no [Q:{quirk.name}]"
+    sections = re.findall(r"^(?:#+ )?(\d(?:\.\d)?) ", above, re.MULTILINE)
+    assert of_files or sections[-1] == quirk.section
+
+
 @pytest.mark.parametrize(
     ("change", "value", "message"),
     [

@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from recorded import table
 
 from nanobragg_hybrid.arguments.fields import Fields
 from nanobragg_hybrid.arguments.flags import FLAGS, OWN_OPTIONS, STEMS, SUBJECTS, Flag
@@ -23,6 +24,13 @@ ALSO = {
     "-twotheta_axis": {"-twotheta"},
     "-printout_pixel": {"-printout"},
 }
+
+NEVER_RECORDED = set(
+    """-square_xtal -mosaici -round_div -floatfile -intfile -pgmfile -noisefile -nopgm -nonoise
+    -printout -printout_pixel -trace_pixel -progress -noprogress -coherent -density -MW -molec
+    -stol -stolout""".split()
+)
+"""Rows of nanoBragg's that are in no recorded command line."""
 
 
 def row(spelling: str) -> Flag:
@@ -72,6 +80,17 @@ def test_what_is_emitted_is_a_whole_word_of_its_row(target: str) -> None:
 def test_which_rows_are_not_emitted_by_their_first_spelling() -> None:
     others = {flag.spellings[0]: flag.option for flag in FLAGS if flag.emitted}
     assert others == {"-mosaic_dom": "-mosaic_domains", "-binary_spots": "-tophat_spots"}
+
+
+def test_every_row_is_nanobraggs_or_says_that_it_is_ours() -> None:
+    """nanoBragg's are in a recorded command line or in `NEVER_RECORDED`; it would pass over any
+    other option without a word, and the backend "reference" with it."""
+    cases = [case for name in ("cases", "cases_fixed") for case in table(name).values()]
+    words = {word for case in cases for word in case["args"].split() if word.startswith("-")}
+    recorded = {flag for flag in FLAGS if any(flag.fires(word) for word in words)}
+    ours = {flag for flag in FLAGS if flag.is_ours}
+    assert ours & recorded == set()
+    assert {flag.spellings[0] for flag in {*FLAGS} - recorded - ours} == NEVER_RECORDED
 
 
 def test_an_unknown_field_is_noticed() -> None:

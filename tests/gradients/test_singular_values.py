@@ -13,8 +13,8 @@ from with_torch import torch
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.engines.torch import ForwardModel, kernel
 from nanobragg_hybrid.engines.torch.shapes import sinc3, sincg_squared
+from nanobragg_hybrid.model.conventions import SHAPES
 
-SHAPES = ("square", "round", "gauss", "tophat", "gauss_hkl", "tophat_hkl")
 PIXEL_MM = 1000.0 / 8192  # a power of two in metres, so that pixel centres are exact
 
 

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import warnings
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from recorded import INPUTS, image, program, table
 
 import nanobragg_hybrid as nb
 from agreement import experiment_of
+from nanobragg_hybrid.arguments.flags import FLAGS, Flag
 from nanobragg_hybrid.base.errors import ExecutableError
 from nanobragg_hybrid.cli.nanobragg.main import main as nanobragg
 from nanobragg_hybrid.compare.traces import compare_traces
@@ -118,11 +120,19 @@ def test_another_executable_keeps_its_quirks(tmp_path: Path) -> None:
     assert render(path).image.max() == 0.0
     with pytest.raises(nb.UnsupportedError, match="cannot be asked for the quirks none"):
         render(path, quirks=nb.Quirks.none())
-    shape = SMALL.replace({"crystal.shape": "tophat_hkl"})
-    with pytest.raises(nb.UnsupportedError, match=r"asked for crystal.shape 'tophat_hkl'"):
-        nb.simulate(shape, TABLE, backend=nb.ExternalEngine(path))
     with pytest.raises(nb.UnsupportedError, match="no unrounded values"):
         render(path, unrounded=True)
+
+
+@pytest.mark.parametrize("flag", [flag for flag in FLAGS if flag.is_ours], ids=lambda f: f.option)
+def test_another_executable_is_not_asked_for_what_is_ours(flag: Flag, tmp_path: Path) -> None:
+    path = script(tmp_path, f"head -c {IMAGE_BYTES} /dev/zero > floatimage.bin")
+    field = flag.targets[0]
+    given = nb.Experiment.from_nanobragg_args([flag.option, *("2" for _ in flag.words)])
+    value = attrgetter(field)(given)
+    assert value != attrgetter(field)(SMALL)
+    with pytest.raises(nb.UnsupportedError, match=f"cannot be asked for {field} {value!r}: it has"):
+        nb.simulate(SMALL.replace({field: value}), TABLE, backend=nb.ExternalEngine(path))
 
 
 def test_no_executable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

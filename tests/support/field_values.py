@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import nanobragg_hybrid as nb
+from nanobragg_hybrid.model.conventions import SHAPES
 
 BASE = nb.Experiment(
     beam=nb.Beam(polarization_kahn=0.7, fluence_photons_per_m2=4e29),
@@ -282,13 +283,14 @@ FIELDS: Mapping[str, tuple[Case, ...]] = {
         ),
     ),
     "crystal.shape": (
-        Case(("square", "round", "gauss", "tophat", "gauss_hkl", "tophat_hkl"), BLURRED),
-        Case(("square", "round", "gauss", "tophat", "gauss_hkl", "tophat_hkl"), {**MOSAIC, **SCAN}),
+        Case(SHAPES, BLURRED),
+        Case(SHAPES, {**MOSAIC, **SCAN}),
     ),
     "crystal.shape_fudge": (
         *(
             Case((1.0, 1.7, 0.6), {**BLURRED, "crystal.shape": shape})
-            for shape in ("round", "gauss", "tophat", "gauss_hkl", "tophat_hkl")
+            for shape in SHAPES
+            if shape != "square"
         ),
         Case((1.0, 1.7, 0.6), {}, "the square shape has none (6.5)"),
     ),

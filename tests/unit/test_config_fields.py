@@ -23,6 +23,7 @@ from nanobragg_hybrid import (
     Sampling,
     Source,
 )
+from nanobragg_hybrid.model.validate import Choice, Optional
 
 CLASSES: dict[str, type] = {
     "source": Source,
@@ -76,6 +77,14 @@ def test_field_is_documented(path: str, cls: type, field: dataclasses.Field[Any]
     entries = re.findall(r"^    ([a-z0-9_, ]+): ", cls.__doc__ or "", re.MULTILINE)
     documented = [name for entry in entries for name in entry.split(", ")]
     assert field.name in documented
+
+
+@every_field
+def test_every_choice_is_documented(path: str, cls: type, field: dataclasses.Field[Any]) -> None:
+    rule = field.metadata["rule"]
+    rule = rule.rule if isinstance(rule, Optional) else rule
+    words = rule.words if isinstance(rule, Choice) else ()
+    assert [word for word in words if f'"{word}"' not in (cls.__doc__ or "")] == []
 
 
 @every_field

@@ -68,6 +68,7 @@ class Flag(NamedTuple):
     action: str = "set"
     unless: tuple[str, ...] = ()  # arguments with one of these belong to another row alone
     emitted: str = ""  # the whole word that is emitted, if not the first spelling
+    is_ours: bool = False  # nanoBragg does not have it and would pass over it
 
     @property
     def whole_words(self) -> tuple[str, ...]:
@@ -108,6 +109,7 @@ def _number(
     words: tuple[str, ...] = ("X",),
     unless: tuple[str, ...] = (),
     emitted: str = "",
+    is_ours: bool = False,
 ) -> Flag:
     name = "N" if kind in ("int", "seed") and words == ("X",) else words[0]
     return Flag(
@@ -123,6 +125,7 @@ def _number(
         pivot=pivot,
         unless=unless,
         emitted=emitted,
+        is_ours=is_ours,
     )
 
 
@@ -136,6 +139,7 @@ def _switch(
     action: str = "set",
     pivot: Pivot = "",
     emitted: str = "",
+    is_ours: bool = False,
 ) -> Flag:
     return Flag(
         tuple(spellings.split()),
@@ -148,6 +152,7 @@ def _switch(
         action=action,
         pivot=pivot,
         emitted=emitted,
+        is_ours=is_ours,
     )
 
 
@@ -263,11 +268,11 @@ FLAGS: tuple[Flag, ...] = (
     ),
     _switch(
         "-gauss_hkl_xtal", "crystal size and shape", "crystal.shape", "gauss_hkl",
-        "Gaussian spots measured in h, k, l"
+        "Gaussian spots measured in h, k, l", is_ours=True
     ),
     _switch(
         "-tophat_hkl_spots", "crystal size and shape", "crystal.shape", "tophat_hkl",
-        "on-or-off spots measured in h, k, l"
+        "on-or-off spots measured in h, k, l", is_ours=True
     ),
     _number(
         "-fudge", "crystal size and shape", "", "crystal.shape_fudge",

@@ -11,7 +11,7 @@ import math
 import reprlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, assert_never
 
 from nanobragg_hybrid.arguments.flags import FLAGS
 from nanobragg_hybrid.arguments.input_files import InputFiles
@@ -28,15 +28,6 @@ if TYPE_CHECKING:
 CUSTOM_FAST_AXIS: Final = (0.0, 0.0, 1.0)
 """Where the custom convention's fast axis points if none is given."""
 
-# What a convention means by itself; the flag -dials implies another one (model 3).
-_PIVOT_OF_CONVENTION: Final[Mapping[Convention, Pivot]] = {
-    "mosflm": "beam",
-    "adxv": "beam",
-    "denzo": "beam",
-    "xds": "sample",
-    "dials": "sample",
-    "custom": "beam",
-}
 _ROUNDING: Final = 1e-15  # of a product of two lengths
 
 
@@ -52,7 +43,18 @@ def effective_pivot(experiment: Experiment) -> Pivot:
     detector = experiment.detector
     if detector.pivot is not None:
         return detector.pivot
-    return _PIVOT_OF_CONVENTION["custom" if has_vector(experiment) else detector.convention]
+    return _pivot_of("custom" if has_vector(experiment) else detector.convention)
+
+
+def _pivot_of(convention: Convention) -> Pivot:
+    """What a convention means by itself; the flag -dials implies another one (model 3)."""
+    match convention:
+        case "mosflm" | "adxv" | "denzo" | "custom":
+            return "beam"
+        case "xds" | "dials":
+            return "sample"
+        case other:
+            assert_never(other)
 
 
 def check_round_trip(

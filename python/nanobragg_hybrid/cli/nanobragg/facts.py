@@ -6,17 +6,16 @@ Lengths are in metres unless the name says otherwise, angles in degrees, cells i
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, assert_never
 
 from nanobragg_hybrid.base.units import rad_to_deg
 
 if TYPE_CHECKING:
     from nanobragg_hybrid.arguments.command import Command
+    from nanobragg_hybrid.model.conventions import Pivot
     from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
     from nanobragg_hybrid.model.result import SimulationResult
     from nanobragg_hybrid.run.pictures import ImageParts, NoiseParts
-
-_PIVOT_WORDS = {"beam": "direct beam spot", "sample": "sample"}
 
 
 class Images(NamedTuple):
@@ -50,7 +49,7 @@ def plan_facts(plan: ResolvedPlan, *, misset_random: bool) -> dict[str, Any]:
     """The facts that are known before the image is rendered."""
     known = {
         "convention": plan.convention,
-        "pivot": _PIVOT_WORDS[plan.pivot],
+        "pivot": _pivot_text(plan.pivot),
         "unit_cell": _cell(plan.cell_length_angstrom, plan.cell_angle_rad),
         "reciprocal_cell": _cell(
             plan.reciprocal_length_per_angstrom, _reported_reciprocal_angles(plan)
@@ -81,6 +80,16 @@ def plan_facts(plan: ResolvedPlan, *, misset_random: bool) -> dict[str, Any]:
     if misset_random:
         known["misset_deg"] = [rad_to_deg(angle) for angle in plan.misset_rad]
     return known
+
+
+def _pivot_text(pivot: Pivot) -> str:
+    match pivot:
+        case "beam":
+            return "direct beam spot"
+        case "sample":
+            return "sample"
+        case other:
+            assert_never(other)
 
 
 def _cell(lengths: Any, angles_rad: Any) -> list[float]:

@@ -10,7 +10,7 @@ import dataclasses
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, assert_never
 
 from nanobragg_hybrid import _core
 from nanobragg_hybrid.base import units
@@ -31,7 +31,7 @@ from nanobragg_hybrid.engines.c.numbers import (
     SHAPE_NUMBERS,
 )
 from nanobragg_hybrid.model.beam import Source
-from nanobragg_hybrid.model.conventions import Kernel
+from nanobragg_hybrid.model.conventions import DivergenceShape, Kernel
 from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.mask import Mask
 from nanobragg_hybrid.model.quirks import Quirks
@@ -94,8 +94,14 @@ def _mask_bytes(mask: Mask) -> Buffer:
     return as_buffer(mask.values.data.cast("B"))
 
 
-def _divergence_square(shape: str) -> int:
-    return int(shape == "square")
+def _divergence_square(shape: DivergenceShape) -> int:
+    match shape:
+        case "round":
+            return 0
+        case "square":
+            return 1
+        case other:
+            assert_never(other)
 
 
 LINKS: Final[tuple[Link, ...]] = (

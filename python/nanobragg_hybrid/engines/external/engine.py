@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanobragg_hybrid.arguments.emit import emit_args
+from nanobragg_hybrid.arguments.flags import FLAGS
 from nanobragg_hybrid.base.errors import (
     BackendError,
     ConfigError,
@@ -56,7 +57,6 @@ _DUMP_NAME: Final = "structure_factors.bin"
 _HKL_NAME: Final = "structure_factors.hkl"
 _TRACE_LINE: Final = "TRACE_"
 _OWN_NAME: Final = "nanobragg-hybrid"
-_OWN_SHAPES: Final = ("gauss_hkl", "tophat_hkl")
 _LOOK_EVERY_S: Final = 0.2
 _LAST_LINES: Final = 5
 
@@ -223,12 +223,13 @@ def _arguments(
     folder: Path,
 ) -> list[str]:
     """The words that render an experiment; the files they name are written into `folder`."""
+    arguments = emit_args(experiment, folder)
     return [
-        *emit_args(experiment, folder),
+        *arguments,
         *_structure_factor_arguments(structure_factors, folder),
         *("-floatfile", FLOAT_NAME, "-intfile", _INT_NAME),
         *("-nopgm", "-nonoise", "-noprogress"),
-        *_own_arguments(executable, experiment, quirks, folder),
+        *_own_arguments(executable, experiment, quirks, arguments, folder),
     ]
 
 
@@ -249,16 +250,23 @@ def _structure_factor_arguments(table: StructureFactors, folder: Path) -> list[s
 
 
 def _own_arguments(
-    executable: Path, experiment: Experiment, quirks: Quirks, folder: Path
+    executable: Path, experiment: Experiment, quirks: Quirks, arguments: list[str], folder: Path
 ) -> tuple[str, ...]:
-    """What only this project's own command understands, or nothing if all is as in nanoBragg."""
-    shape = experiment.crystal.shape
+    """What only this project's own command understands, or nothing if all is as in nanoBragg.
+
+    `arguments` are those of the experiment; an option among them that nanoBragg does not have would
+    be passed over without a word.
+    """
+    own = [flag.targets[0] for flag in FLAGS if flag.is_ours and flag.option in arguments]
     as_nanobragg = quirks == Quirks.nanobragg()
-    if as_nanobragg and shape not in _OWN_SHAPES:
+    if as_nanobragg and not own:
         return ()
     asked = _run(executable, ["--version"], folder)
     if _OWN_NAME not in asked.stdout:
-        what = f"the quirks {quirks}" if shape not in _OWN_SHAPES else f"crystal.shape {shape!r}"
+        what = f"the quirks {quirks}"
+        if own:
+            part, name = own[0].split(".")
+            what = f"{own[0]} {getattr(getattr(experiment, part), name)!r}"
         raise UnsupportedError(
             f"{executable} cannot be asked for {what}: it has nanoBragg's own behaviour only"
         )
