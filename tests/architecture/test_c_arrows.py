@@ -187,13 +187,28 @@ def choices(header: str) -> set[str]:
     return found - {"NBH_OK"}
 
 
+NUMBERED = re.findall(r"\bint32_t (\w+);\s*/\* nbh_\w+\b(?! bits)", PUBLIC)
+"""Members of public structs that hold an enumerator as a number."""
+
+
 def incomplete_choices(text: str, enumerators: set[str]) -> list[str]:
     """Comparisons with one of the enumerators, whose other side would go unnoticed when another one
-    is added, and the default of a switch, which takes what the compiler would ask for."""
+    is added, the default of a switch, which takes what the compiler would ask for, and a switch
+    over a number, of which the compiler knows no enumerators."""
     plain = without_comments_and_strings(text)
-    compared = re.findall(r"[=!]=\s*(\w+)", plain) + re.findall(r"(\w+)\s*[=!]=", plain)
+    operator, cast = r"(?:[=!]=|(?<![<>-])[<>]=?(?![<>]))", r"(?:\(\s*(?:\w+\s*\)\s*)?)?"
+    compared = re.findall(rf"{operator}\s*{cast}(\w+)", plain)
+    compared += re.findall(rf"(\w+)\s*\)?\s*{operator}", plain)
     found = [f"compares with {name}" for name in compared if name in enumerators]
-    return found + ["has a default"] * len(re.findall(r"\bdefault\s*:", plain))
+    found += ["has a default"] * len(re.findall(r"\bdefault\b", plain))
+    subjects = re.findall(r"\bswitch\s*\(((?:[^()]|\([^()]*\))*)\)", plain)
+    for subject in subjects:
+        member = re.search(r"(?:\.|->)\s*(\w+)\s*$", subject)
+        to_int = re.match(r"\s*\(\s*(?:int|unsigned|\w+_t)\b", subject)
+        is_number = member is not None and member[1] in NUMBERED and "(nbh_" not in subject
+        if is_number or to_int:
+            found.append(f"switches over the number {subject.strip()}")
+    return found
 
 
 def writable_globals(text: str) -> list[str]:
@@ -326,7 +341,17 @@ def test_choices_are_the_enumerations_that_are_not_bits() -> None:
         ("if (status != NBH_OK)", []),
         ("if (shape == NBH_SHAPE_ROUND)", ["compares with NBH_SHAPE_ROUND"]),
         ("if (NBH_SHAPE_ROUND != shape)", ["compares with NBH_SHAPE_ROUND"]),
+        ("if (shape == (nbh_shape)NBH_SHAPE_ROUND)", ["compares with NBH_SHAPE_ROUND"]),
+        ("if (shape == (NBH_SHAPE_ROUND))", ["compares with NBH_SHAPE_ROUND"]),
+        ("if (shape > NBH_SHAPE_ROUND)", ["compares with NBH_SHAPE_ROUND"]),
+        ("if (NBH_SHAPE_ROUND >= shape)", ["compares with NBH_SHAPE_ROUND"]),
+        ("x = 1 << NBH_SHAPE_ROUND;", []),
         ("switch (shape) { default: break; }", ["has a default"]),
+        ("#define OTHERWISE default", ["has a default"]),
+        ("switch ((nbh_shape)c->shape) { case NBH_SHAPE_ROUND: break; }", []),
+        ("switch (plan->shape.profile) { case PROFILE_GAUSS: break; }", []),
+        ("switch (c->shape) { case 1: break; }", ["switches over the number c->shape"]),
+        ("switch ((int)shape) { case 1: break; }", ["switches over the number (int)shape"]),
     ],
 )
 def test_choice_rule(text: str, problems: list[str]) -> None:
