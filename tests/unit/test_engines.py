@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import pickle
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 import nanobragg_hybrid as nb
+from nanobragg_hybrid.engines.c.plan_info import plan_info
 from nanobragg_hybrid.engines.registry import GROUP, available_backends, engine_class, make_engine
 
 EXPERIMENT = nb.Experiment(
@@ -109,6 +111,42 @@ def test_an_engine_of_another_package() -> None:
     assert nb.trace(EXPERIMENT, FACTORS, pixel=(1, 1), backend="scaled") == nb.trace(
         EXPERIMENT, FACTORS, pixel=(1, 1)
     )
+
+
+def test_a_kernel_of_another_engine_is_text_in_the_plan_only() -> None:
+    plan = nb.prepare(EXPERIMENT, FACTORS).plan
+    other = plan_info(plan._replace(kernel="cuda", kernel_reason="mine"))  # type: ignore[arg-type]
+    assert "kernel" not in other
+    assert "kernel_reason" not in other
+    assert other.items() <= plan_info(plan).items()
+    assert plan_info(plan._replace(kernel_reason="mine"))["kernel_reason"] == 0
+
+
+@pytest.mark.parametrize("name", ["c", "torch"])
+def test_a_prepared_experiment_is_pickled(name: str) -> None:
+    if name == "torch":
+        pytest.importorskip("torch", reason="PyTorch is not installed (extra: torch)")
+    experiment = EXPERIMENT.replace({"crystal.misset_random": True})
+    prepared = nb.prepare(experiment, FACTORS, backend=name, quirks=nb.Quirks.nanobragg_fixed())
+    again = pickle.loads(pickle.dumps(prepared))
+    assert again.experiment == prepared.experiment
+    assert again.experiment.crystal.misset_seed is not None
+    assert (again.plan, again.quirks, again.engine) == (
+        prepared.plan,
+        prepared.quirks,
+        prepared.engine,
+    )
+    assert again.quirks_that_mattered == prepared.quirks_that_mattered
+    assert again.render().image.tobytes() == prepared.render().image.tobytes()
+
+
+def test_each_render_says_when_it_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared = nb.prepare(EXPERIMENT, FACTORS)
+    found = []
+    for day in (1, 2):
+        monkeypatch.setattr("time.gmtime", lambda day=day: (2026, 11, day, 0, 0, 0, 0, 0, 0))
+        found.append(prepared.render().provenance["started"])
+    assert found == ["2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z"]
 
 
 @pytest.mark.usefixtures("other_package")

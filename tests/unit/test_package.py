@@ -64,6 +64,10 @@ def test_names_of_the_package() -> None:
     for name in nb.__all__:
         assert getattr(nb, name) is not None
         assert name in dir(nb)
+    assert [name for name in dir(nb) if name not in nb.__all__ and name[:2] != "__"] == [
+        "ForwardModel",  # not with *, which would need torch
+        "TorchEngine",
+    ]
     with pytest.raises(AttributeError, match="'nanobragg_hybrid' has no attribute 'nothing'"):
         nb.nothing  # noqa: B018
 

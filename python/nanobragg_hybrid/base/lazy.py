@@ -32,7 +32,8 @@ def lazy_names(
         return value
 
     def names() -> list[str]:
-        return sorted({*vars(sys.modules[package]), *homes})
+        own = vars(sys.modules[package])
+        return sorted({name for name in own if name.startswith("__")} | homes.keys())
 
     return get, names
 

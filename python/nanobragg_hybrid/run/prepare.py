@@ -6,7 +6,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from nanobragg_hybrid._version import __version__
 from nanobragg_hybrid.base.errors import ConfigError
@@ -60,10 +60,14 @@ class Prepared:
             engine, experiment, structure_factors, unrounded=unrounded
         )
         require_memory(self.memory_needed)
-        self._started_s = time.time()
         self._asked = experiment
-        self.experiment = with_clock_seeds(experiment, self._started_s, quirks)
+        self.experiment = with_clock_seeds(experiment, time.time(), quirks)
         self.run: EngineRun = engine.prepare(self.experiment, structure_factors, quirks)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as what it was made of, and set up again from that, with the same seeds."""
+        parts = (self.engine, self._asked, self.experiment, self.structure_factors, self.quirks)
+        return _prepared_again, parts
 
     @property
     def backend(self) -> str:
@@ -98,10 +102,10 @@ class Prepared:
                     self.engine, self.experiment, self.structure_factors, unrounded=unrounded
                 )
             )
+        started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         made = self.run.render(threads=checked, progress=progress, unrounded=unrounded)
         plan = made.plan
         crystal, output = self.experiment.crystal, self.experiment.output
-        started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._started_s))
         return SimulationResult(
             image=cast("NDArray[np.float32]", made.image),
             unrounded=cast("NDArray[np.float64] | None", made.unrounded),
@@ -157,17 +161,19 @@ class Prepared:
         domain: int | None = None,
         subpixel: tuple[int, int] | None = None,
         layer: int | None = None,
+        threads: int | None = None,
     ) -> Trace:
-        """The chain of one pixel with a step for each phi step; see `trace_phi`."""
+        """The chain of one pixel with a step for each phi step; see `trace_phi` and `trace`."""
         fast, slow = self._pixel(pixel)
         choice = self._choice(source, None, domain, subpixel, layer)
-        first = self.run.trace(fast, slow, choice, 1)
+        checked = None if threads is None else checked_threads(threads)
+        first = self.run.trace(fast, slow, choice, 1, checked)
         if not first.steps:
             return first
         here = first.steps[0]
         indices = {field.name: getattr(here, field.name) for field in dataclasses.fields(choice)}
         phi_loop = dataclasses.replace(choice, **{**indices, "phi_step": None})
-        return self.run.trace(fast, slow, phi_loop, self.plan.phi_steps)
+        return self.run.trace(fast, slow, phi_loop, self.plan.phi_steps, checked)
 
     def _pixel(self, pixel: object) -> tuple[int, int]:
         fast, slow = self.plan.n_fast, self.plan.n_slow
@@ -213,6 +219,18 @@ class Prepared:
                 raise ConfigError("limit", limit, f"{_LIMIT.text}, or None") from None
         require_memory({f"trace of {steps} steps": steps * _STEP_BYTES})
         return steps
+
+
+def _prepared_again(
+    engine: Engine,
+    asked: Experiment,
+    experiment: Experiment,
+    structure_factors: StructureFactors,
+    quirks: Quirks,
+) -> Prepared:
+    again = Prepared(engine, experiment, structure_factors, quirks)
+    again._asked = asked
+    return again
 
 
 def prepare(

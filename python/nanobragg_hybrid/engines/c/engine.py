@@ -76,6 +76,8 @@ class CEngine:
     kernel: how it computes: "auto", "exact", "baseline", "avx2", "avx512", as far as this processor
         has them.  The image does not depend on it; the result's provenance names the one used
         ("kernel") and why it is "exact" where it is ("kernel_reason").
+
+    A kernel that this processor lacks is a `ConfigError` when an experiment is prepared.
     """
 
     name: ClassVar[str] = "c"

@@ -35,7 +35,7 @@ def resolved_plan(info: Mapping[str, Any]) -> ResolvedPlan:
 def plan_info(plan: ResolvedPlan) -> dict[str, Any]:
     """The members of `nbh_plan_info` by name, in the header's order, as `SimulationResult.info`.
 
-    A plan of an engine without kernels has no `kernel` and no `kernel_reason`.
+    A plan of an engine without the C library's kernels has no `kernel` and no `kernel_reason`.
     """
     info: dict[str, Any] = {}
     for name, value in zip(plan._fields, plan, strict=True):
@@ -51,10 +51,10 @@ def plan_info(plan: ResolvedPlan) -> dict[str, Any]:
             case "warnings":
                 info["warnings"] = sum(WARNING_BITS[name] for name in plan.warnings)
             case "kernel":
-                if plan.kernel is not None:
+                if plan.kernel is not None and plan.kernel in KERNEL_NUMBERS:
                     reasons = {text: number for number, text in KERNEL_REASONS.items()}
                     info["kernel"] = KERNEL_NUMBERS[plan.kernel]
-                    info["kernel_reason"] = reasons[plan.kernel_reason]
+                    info["kernel_reason"] = reasons.get(plan.kernel_reason, 0)
             case "kernel_reason":
                 pass  # with the kernel
             case _:

@@ -156,6 +156,9 @@ class ExternalEngine:
     """The user's own nanoBragg executable; set-up and statistics are those of the C library.
 
     executable: its path, or a name to be looked for in PATH; None: what NB_C_BIN names.
+
+    When it is to render, an executable that is not there is a `BackendError`, one that fails an
+    `ExecutableError` with what it printed.
     """
 
     name: ClassVar[str] = "reference"

@@ -81,6 +81,9 @@ class TorchEngine:
 
     device: where it computes: "cpu" (None too), "cuda", "cuda:1" or "auto".
     dtype: how: "float64" (None too) or "float32", which keeps phases in float64.
+
+    When an experiment is prepared, a device that is not there is a `BackendError` that names those
+    that are, another number type a `ConfigError`.
     """
 
     name: ClassVar[str] = "torch"
