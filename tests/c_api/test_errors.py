@@ -208,7 +208,7 @@ def test_quirk_positions(lib: Any, cubic: Any, create_plan: Create) -> None:
     for bits in (lib.NBH_QUIRKS_NANOBRAGG_FIXED, lib.NBH_QUIRKS_NONE, 0x2AAAAAA, 0x1555555):
         cubic.quirks = bits
         assert create_plan(cubic)[0] == lib.NBH_OK
-    cubic.quirks = lib.NBH_QUIRKS_NANOBRAGG | 1 << 26
+    cubic.quirks = lib.NBH_QUIRKS_NANOBRAGG + 1
     assert create_plan(cubic)[0] == lib.NBH_INVALID
 
 

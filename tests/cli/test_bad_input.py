@@ -186,8 +186,17 @@ READERS: dict[str, tuple[bytes, Callable[[Path], object]]] = {
     "SMV": (smv(), nb.read_smv),
     "PGM": (b"P5\n2 1\n255\nab", nb.read_pgm),
     "raw": (bytes(8), lambda path: nb.read_raw(path, (1, 2))),
+    "trace": (b"TRACE_C: fast 1\n", nb.read_trace),
     "experiment": (nb.Experiment().to_json().encode(), nb.Experiment.load),
+    "run": (nb.Experiment().to_json(nb.Quirks.none()).encode(), nb.load_run),
 }
+
+
+def test_every_reader_is_here() -> None:
+    readers = {getattr(nb, name) for name in nb.__all__ if name.startswith(("read_", "load_"))}
+    here = {read for _, read in READERS.values()}
+    assert readers - here == {nb.read_raw}  # which has to be told a shape
+    assert "raw" in READERS
 
 
 @for_each("kind", READERS)
@@ -483,15 +492,22 @@ def test_disk_full_or_ctrl_c_while_writing(
         assert (status, message) == (9, f"nanoBragg: error: {name}: No space left on device\n")
 
 
-@for_each("write", [nb.write_raw, nb.write_smv, nb.write_hkl, nb.write_matrix])
-def test_unwritable_output_in_python(write: Callable[..., None], tmp_path: Path) -> None:
+@for_each("name", [name for name in nb.__all__ if name.startswith("write_")])
+def test_unwritable_output_in_python(name: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"old")
-    arguments = {
+    write = getattr(nb, name)
+    factors = nb.StructureFactors.from_reflections([[0, 0, 0]], [1.0])
+    arguments: tuple[Any, ...] = {
+        "write_dump": (factors,),
+        "write_hkl": (factors,),
+        "write_matrix": ((1.0,) * 9,),
+        "write_pgm": (np.zeros((2, 3), np.uint8), 1.0),
+        "write_png": (np.zeros((2, 3), np.uint8),),
         "write_raw": (np.zeros((2, 3), np.float32),),
         "write_smv": (np.zeros((2, 3), np.uint16), result_header()),
-        "write_hkl": (nb.StructureFactors.from_reflections([[0, 0, 0]], [1.0]),),
-        "write_matrix": ((1.0,) * 9,),
-    }[write.__name__]
+        "write_source_file": ([nb.Source((-1.0, 0.0, 0.0))],),
+        "write_trace": (nb.trace(*SMALL_RUN, pixel=(0, 0)),),
+    }[name]
     for path, problem in (
         (tmp_path / "file" / "f", "Not a directory"),
         (tmp_path / "missing" / "f", "No such file or directory"),
@@ -507,10 +523,15 @@ def test_unwritable_output_in_python(write: Callable[..., None], tmp_path: Path)
 
 
 def result_header() -> SmvHeader:
-    crystal = nb.Crystal(cell_angstrom=(10, 10, 10))
-    experiment = nb.Experiment(crystal=crystal, detector=nb.Detector(n_fast=1, n_slow=1))
-    result = nb.simulate(experiment, nb.StructureFactors.constant(1.0))
-    return SmvHeader.from_plan(result.plan)
+    return SmvHeader.from_plan(nb.simulate(*SMALL_RUN).plan)
+
+
+SMALL_RUN = (
+    nb.Experiment(
+        crystal=nb.Crystal(cell_angstrom=(10, 10, 10)), detector=nb.Detector(n_fast=1, n_slow=1)
+    ),
+    nb.StructureFactors.constant(1.0),
+)
 
 
 # Words

@@ -12,6 +12,7 @@ from recorded import table
 from nanobragg_hybrid.arguments.fields import Fields
 from nanobragg_hybrid.arguments.flags import FLAGS, OWN_OPTIONS, STEMS, SUBJECTS, Flag
 from nanobragg_hybrid.cli.nanobragg.help import help_text
+from nanobragg_hybrid.engines.registry import _OWN
 
 SPELLINGS = [spelling for flag in FLAGS for spelling in flag.spellings]
 
@@ -101,6 +102,14 @@ def test_an_unknown_field_is_noticed() -> None:
 @pytest.mark.parametrize("spelling", [*SPELLINGS, *(option.spelling for option in OWN_OPTIONS)])
 def test_help_mentions_every_spelling(spelling: str) -> None:
     assert re.search(rf"^  .*(?<!\S){re.escape(spelling)}(?![\w-])", help_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", list(_OWN))
+def test_help_and_page_name_every_engine(name: str) -> None:
+    (backend,) = (option for option in OWN_OPTIONS if option.spelling == "--backend")
+    (line,) = re.findall(r"^\| `--backend NAME` .*", PAGE.read_text(), re.MULTILINE)
+    assert re.search(rf"\b{name}\b", backend.help)
+    assert f"`{name}`" in line
 
 
 def test_help_states_units_under_every_subject_and_fits_a_page() -> None:

@@ -11,7 +11,8 @@ from json_schema import problems, schema
 from recorded import INPUTS
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.cli.compare_hkl.main import main
+from nanobragg_hybrid.cli.compare_hkl.main import _ENGINES, main
+from nanobragg_hybrid.engines.registry import _OWN
 
 HKL = str(INPUTS / "full.hkl")
 
@@ -29,6 +30,11 @@ def _run(folder: Path, *words: str) -> tuple[int, dict[str, object], str]:
     document = json.loads(metrics.read_text())
     assert problems(document, schema("structure_factor_comparison")) == []
     return status, document, report.read_text()
+
+
+def test_every_engine_that_can_be_asked_is_a_choice() -> None:
+    """An executable cannot."""
+    assert {*_ENGINES, "reference"} == set(_OWN)
 
 
 def test_a_dump_of_the_same_reflections(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from recorded import GOLDEN, INPUTS, image
 
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.formats.any_image import read_archived_image, read_image
+from nanobragg_hybrid.formats.smv import SmvHeader
 
 PIXELS = np.arange(6, dtype=np.float32).reshape(2, 3)
 
@@ -47,6 +50,27 @@ def test_smv_and_pgm(tmp_path: Path) -> None:
     assert np.array_equal(got, nb.read_smv(INPUTS / "donor.img").pixels)
     nb.write_pgm(tmp_path / "image.pgm", PIXELS.astype(np.uint8), 2.0)
     assert read_image(tmp_path / "image.pgm").tolist() == (PIXELS / 2.0).tolist()
+
+
+KINDS = [
+    name.removeprefix("write_")
+    for name in nb.__all__
+    if name.startswith("write_") and "pixels" in inspect.signature(getattr(nb, name)).parameters
+]
+"""Formats of images."""
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if f"read_{kind}" in nb.__all__])
+def test_every_kind_that_is_read_is_recognised(kind: str, tmp_path: Path) -> None:
+    experiment = nb.Experiment(
+        crystal=nb.Crystal(cell_angstrom=(10, 10, 10)), detector=nb.Detector(n_fast=3, n_slow=2)
+    )
+    plan = nb.simulate(experiment, nb.StructureFactors.constant(1.0)).plan
+    number_type = {"pgm": np.uint8, "smv": np.uint16}.get(kind, np.float32)
+    more: dict[str, tuple[Any, ...]] = {"pgm": (1.0,), "smv": (SmvHeader.from_plan(plan),)}
+    write = getattr(nb, f"write_{kind}")
+    write(tmp_path / "image", PIXELS.astype(number_type), *more.get(kind, ()))
+    assert np.array_equal(read_image(tmp_path / "image", (2, 3)), PIXELS)
 
 
 def test_files_that_are_no_images(tmp_path: Path) -> None:

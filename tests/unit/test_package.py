@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import pickle
 import pkgutil
 import re
@@ -70,6 +71,31 @@ def test_names_of_the_package() -> None:
     ]
     with pytest.raises(AttributeError, match="'nanobragg_hybrid' has no attribute 'nothing'"):
         nb.nothing  # noqa: B018
+
+
+def test_type_checkers_and_users_find_the_same_names() -> None:
+    """The imports for type checkers, the table of homes and `__all__`; those of torch, which need
+    not be installed, stand in the table alone."""
+    tree = ast.parse(Path(nb.__file__).read_text(encoding="utf-8"))
+    (table,) = (
+        node.args[1]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "lazy_names"
+    )
+    homes = {
+        (module, name)
+        for module, names in ast.literal_eval(table).items()
+        for name in names.split()
+    }
+    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    typed = {
+        (str(node.module).removeprefix(nb.__name__), alias.name)
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert typed == {(module, name) for module, name in homes if module != ".engines.torch"}
+    assert {name for _, name in typed} | {"__version__"} == set(nb.__all__)
 
 
 def test_every_method_bound_from_above_is_a_function_there() -> None:

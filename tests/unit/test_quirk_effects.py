@@ -6,11 +6,12 @@ import dataclasses
 from typing import Any
 
 import numpy as np
+from field_values import QUIRKS
 from for_each import for_each
 
 from nanobragg_hybrid import Crystal, Detector, Experiment, Quirks, Source, StructureFactors
 from nanobragg_hybrid.engines.c.plan import Plan
-from nanobragg_hybrid.run.quirk_effects import quirks_that_mattered
+from nanobragg_hybrid.run.quirk_effects import _image_effects, quirks_that_mattered
 
 PLAIN = Experiment(
     crystal=Crystal(cell_angstrom=(70, 80, 90), n_cells=(5, 5, 5), misset_seed=1),
@@ -24,6 +25,12 @@ def _mattered(changes: dict[str, Any], quirks: Quirks | None = None) -> tuple[st
     quirks = Quirks() if quirks is None else quirks
     plan = Plan(experiment, TABLE, quirks).resolved()
     return quirks_that_mattered(experiment, quirks, plan)
+
+
+def test_every_quirk_that_can_change_an_image_has_an_entry() -> None:
+    """Those that have two images in test_every_field.py, and only those."""
+    effects = _image_effects(PLAIN, Quirks(), Plan(PLAIN, TABLE, Quirks()).resolved())
+    assert set(effects) == {name for name, case in QUIRKS.items() if not case.same}
 
 
 def test_nothing_matters_in_a_plain_still() -> None:

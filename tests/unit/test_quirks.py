@@ -14,8 +14,8 @@ NAMES = [quirk.name for quirk in LEDGER]
 FIXED = {"phi_carryover", "oversample_running_product", "curved_needs_argument"}
 
 
-def test_kernel_quirks_are_the_first_nine() -> None:
-    assert [quirk.kind for quirk in LEDGER] == ["kernel"] * 9 + ["setup"] * 17
+def test_kernel_quirks_are_nine_of_the_first_26() -> None:
+    assert [quirk.kind for quirk in LEDGER][:26] == ["kernel"] * 9 + ["setup"] * 17
 
 
 def test_fields_are_the_ledger_in_order() -> None:
@@ -96,13 +96,13 @@ def test_text_is_the_shortest(quirks: Quirks, text: str) -> None:
 
 def test_text_and_bits_round_trip() -> None:
     random = np.random.default_rng(5)
-    for bits in random.integers(0, 2**26, 50):
+    for bits in random.integers(0, 2 ** len(LEDGER), 50):
         quirks = Quirks.from_bits(int(bits))
         assert quirks.bits == bits
         assert Quirks.parse(str(quirks)) == quirks
 
 
-@pytest.mark.parametrize("bits", [-1, 2**26])
+@pytest.mark.parametrize("bits", [-1, 2 ** len(LEDGER)])
 def test_unknown_bits_are_refused(bits: int) -> None:
     with pytest.raises(ConfigError, match="bits below"):
         Quirks.from_bits(bits)
