@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 from functools import partial
+from importlib.util import find_spec
 from typing import Any, Protocol
 
 import numpy as np
@@ -302,10 +303,10 @@ def test_pixels_do_not_know_each_other(seed: int) -> None:
     assert pixels.tobytes() == whole.tobytes()
 
 
+@pytest.mark.skipif(find_spec("torch") is None, reason="PyTorch is not installed (extra: torch)")
 @for_each("seed", [0, 3, 5])
 def test_pixels_of_torch_do_not_know_each_other(seed: int) -> None:
     """The same to rounding: a tile's place decides which instructions take a pixel's sines."""
-    pytest.importorskip("torch", reason="PyTorch is not installed (extra: torch)")
     random = np.random.default_rng(100 + seed)
     experiment = random_experiment(random).replace({"sampling.roi": None})
     factors = random_table(random)

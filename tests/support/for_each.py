@@ -22,7 +22,7 @@ def for_each(
 
     Like pytest.mark.parametrize, but the rows are one test: they share its fixtures, and the first
     failure does not end it.  `names` are those of the body's arguments that a row fills, with
-    commas; `ids` names a row, which without it is shown as it is.  A row must not skip.
+    commas; `ids` names a row, which without it is shown as it is.  A row that skips fails.
     """
     arguments = [name.strip() for name in names.split(",")]
     table = [(row, row if len(arguments) > 1 else (row,)) for row in rows]
@@ -36,6 +36,9 @@ def for_each(
                 given = dict(zip(arguments, values, strict=True))
                 try:
                     body(**fixtures, **given)
+                except pytest.skip.Exception as error:
+                    name = repr(row) if ids is None else ids(row)
+                    problems.append(f"{name}: skips ({error}), which would hide every other row")
                 except (Exception, pytest.fail.Exception) as error:
                     name = repr(row) if ids is None else ids(row)
                     problems.append(f"{name}: {_problem(error)}")

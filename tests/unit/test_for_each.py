@@ -42,3 +42,17 @@ def test_rows_that_keep_the_rule_pass(number: int, tmp_path: Path) -> None:
 def test_a_rule_that_is_looked_at_nowhere_is_refused() -> None:
     with pytest.raises(AssertionError, match="nowhere"):
         for_each("number", [])
+
+
+def test_a_row_that_skips_fails_and_hides_no_other() -> None:
+    @for_each("number", [1, 2, 3])
+    def check(number: int) -> None:
+        if number == 1:
+            pytest.skip("no such device")
+        assert number == 2
+
+    with pytest.raises(pytest.fail.Exception) as caught:
+        check()
+    first, *others = str(caught.value).splitlines()
+    assert first == "1: skips (no such device), which would hide every other row"
+    assert [line[:3] for line in others if not line.startswith(" ")] == ["3: "]

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 GROUP: Final = "nanobragg_hybrid.engines"
 
-
 PYTORCH_IS_MISSING: Final = (
     'the torch backend needs PyTorch, which is not installed: pip install "nanobragg-hybrid[torch]"'
 )

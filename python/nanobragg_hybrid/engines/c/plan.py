@@ -83,7 +83,7 @@ class Plan:
         self, threads: int, progress: ProgressCallback | None, unrounded: bool
     ) -> tuple[Buffer, Buffer | None, float]:
         """The image (slow, fast) in float32, the same in float64 before rounding if asked for,
-        and the solid angle summed over every sub-pixel visit (model 6.9).
+        and the solid angle summed over every sub-pixel sample (model 6.9).
 
         `threads`: 1 to 1024.  The result has the same bits for any number of them.
         """

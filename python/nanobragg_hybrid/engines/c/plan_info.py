@@ -49,7 +49,7 @@ def plan_info(plan: ResolvedPlan) -> dict[str, Any]:
             case "interpolate":
                 info["interpolate"] = int(plan.interpolate)
             case "warnings":
-                info["warnings"] = sum(WARNING_BITS[name] for name in plan.warnings)
+                info["warnings"] = sum(WARNING_BITS[warning] for warning in plan.warnings)
             case "kernel":
                 if plan.kernel is not None and plan.kernel in KERNEL_NUMBERS:
                     reasons = {text: number for number, text in KERNEL_REASONS.items()}

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from nanobragg_hybrid.arguments.emit import emit_args
 from nanobragg_hybrid.arguments.flags import FLAGS
+from nanobragg_hybrid.base.constants import DEFAULT_FLOAT_FILE, DEFAULT_INT_FILE
 from nanobragg_hybrid.base.errors import (
     BackendError,
     ConfigError,
@@ -51,8 +52,6 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.engines.protocol import ProgressCallback
 
 VARIABLE: Final = "NB_C_BIN"
-FLOAT_NAME: Final = "floatimage.bin"
-_INT_NAME: Final = "intimage.img"
 _DUMP_NAME: Final = "structure_factors.bin"
 _HKL_NAME: Final = "structure_factors.hkl"
 _TRACE_LINE: Final = "TRACE_"
@@ -127,7 +126,7 @@ class ExternalRun:
             arguments = _arguments(executable, experiment, self._table, self._quirks, folder)
             shape = experiment.detector.shape
             output = _run(executable, arguments, folder, progress, shape[0])
-            image = _image(executable, output, folder / FLOAT_NAME, shape)
+            image = _image(executable, output, folder / DEFAULT_FLOAT_FILE, shape)
         return Rendered(
             image=image,
             unrounded=None,
@@ -230,7 +229,7 @@ def _arguments(
     return [
         *arguments,
         *_structure_factor_arguments(structure_factors, folder),
-        *("-floatfile", FLOAT_NAME, "-intfile", _INT_NAME),
+        *("-floatfile", DEFAULT_FLOAT_FILE, "-intfile", DEFAULT_INT_FILE),
         *("-nopgm", "-nonoise", "-noprogress"),
         *_own_arguments(executable, experiment, quirks, arguments, folder),
     ]
@@ -321,13 +320,15 @@ def _image(
     if output.status != 0:
         raise _error(executable, output, _status_text(output.status), blame=True)
     if not path.is_file():
-        raise _error(executable, output, f"ended well, but wrote no {FLOAT_NAME}", blame=True)
+        raise _error(
+            executable, output, f"ended well, but wrote no {DEFAULT_FLOAT_FILE}", blame=True
+        )
     n_slow, n_fast = shape
     needed, size = 4 * n_slow * n_fast, path.stat().st_size
     if size != needed:
         problem = (
-            f"writes another shape: {FLOAT_NAME} has {size} bytes, {n_fast} x {n_slow} floats "
-            f"need {needed}"
+            f"writes another shape: {DEFAULT_FLOAT_FILE} has {size} bytes, {n_fast} x {n_slow} "
+            f"floats need {needed}"
         )
         raise _error(executable, output, problem)
     return read_raw(path, shape)
