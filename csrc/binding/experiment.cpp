@@ -187,7 +187,7 @@ void register_experiment(py::module_ &m)
         .def(py::init<>())
         .def_property(
             "quirks", [](const Experiment &self) { return self.c.quirks; },
-            [](Experiment &self, std::uint32_t quirks) { self.c.quirks = quirks; })
+            [](Experiment &self, nbh_quirks quirks) { self.c.quirks = quirks; })
         .def_property(
             "kernel", [](const Experiment &self) { return self.c.kernel; },
             [](Experiment &self, std::int32_t kernel) { self.c.kernel = kernel; })

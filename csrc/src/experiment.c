@@ -239,11 +239,11 @@ static nbh_status check_sources(const nbh_beam *beam, nbh_error *error)
     return NBH_OK;
 }
 
-static nbh_status check_quirks(uint32_t quirks, nbh_error *error)
+static nbh_status check_quirks(nbh_quirks quirks, nbh_error *error)
 {
-    if (quirks & ~(uint32_t)NBH_QUIRKS_NANOBRAGG)
-        return nbh_fail(error, NBH_INVALID, "quirks", "got 0x%x, need bits of nbh_quirk",
-                        (unsigned)quirks);
+    if (quirks & ~NBH_QUIRKS_NANOBRAGG)
+        return nbh_fail(error, NBH_INVALID, "quirks", "got 0x%llx, need NBH_QUIRK_ bits",
+                        (unsigned long long)quirks);
     return NBH_OK;
 }
 

@@ -20,7 +20,7 @@ static inline double given_or(double value, double otherwise)
     return is_given(value) ? value : otherwise;
 }
 
-static inline int has_quirk(const nbh_experiment *experiment, uint32_t quirk)
+static inline int has_quirk(const nbh_experiment *experiment, nbh_quirks quirk)
 {
     return (experiment->quirks & quirk) != 0;
 }

@@ -29,7 +29,7 @@ typedef struct state_change {
 struct nbh_plan {
     memory_budget memory;
     nbh_plan_info info;
-    uint32_t quirks;
+    nbh_quirks quirks;
 
     /* detector */
     double subpixel_m;

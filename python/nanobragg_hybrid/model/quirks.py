@@ -213,6 +213,146 @@ LEDGER: Final[tuple[Quirk, ...]] = (
         "setup",
         "an SMV header longer than 512 bytes still says 512",
     ),
+    Quirk(
+        "C-PARITY-027",
+        "ratio_before_twotheta",
+        "3",
+        "setup",
+        "the distance and the beam centre reported are those before the two-theta rotation",
+    ),
+    Quirk(
+        "C-PARITY-028",
+        "normal_towards_source",
+        "3",
+        "kernel",
+        "a detector normal that points at the source makes distances and photons negative",
+    ),
+    Quirk(
+        "C-PARITY-029",
+        "curved_flat_factors",
+        "6.2",
+        "kernel",
+        "the curved detector keeps the obliquity and the parallax of the flat one",
+    ),
+    Quirk(
+        "C-PARITY-030",
+        "twotheta_axis_length",
+        "3",
+        "setup",
+        "the two-theta axis is not normalised: another length distorts the detector",
+    ),
+    Quirk(
+        "C-PARITY-031",
+        "point_pixel_area",
+        "6.2",
+        "kernel",
+        "the solid angle of a point pixel lacks the pixel's area",
+    ),
+    Quirk(
+        "C-PARITY-032",
+        "distance_beside_close",
+        "3",
+        "setup",
+        "a distance given beside a close distance is ignored",
+    ),
+    Quirk(
+        "C-PARITY-033",
+        "header_geometry",
+        "files_and_cli",
+        "setup",
+        "an image's header does not give back the geometry of its image",
+    ),
+    Quirk(
+        "C-PARITY-034",
+        "first_deviate",
+        "7.1",
+        "setup",
+        "the generator's first deviate falls below 1/32 twice as often as it should",
+    ),
+    Quirk(
+        "C-PARITY-035",
+        "no_sensor_is_black",
+        "6.8",
+        "kernel",
+        "a sensor of no thickness, or of infinite depth given first, captures nothing",
+    ),
+    Quirk(
+        "C-PARITY-036",
+        "first_subpixel_factors",
+        "6",
+        "kernel",
+        "sub-pixels share the solid angle, polarization and capture of the first one",
+    ),
+    Quirk(
+        "C-PARITY-037",
+        "polarization_unchecked",
+        "6.6",
+        "setup",
+        "a polarization factor beyond 1 and an axis along the beam are accepted",
+    ),
+    Quirk(
+        "C-PARITY-038",
+        "nopolar_undone",
+        "6.6",
+        "kernel",
+        "-oversample_polar switches on the polarization that -nopolar switched off",
+    ),
+    Quirk(
+        "C-PARITY-039",
+        "beam_clips_y_and_z",
+        "4.4",
+        "setup",
+        "a crystal is clipped to the beam in y and z, whatever the beam's direction",
+    ),
+    Quirk(
+        "C-PARITY-040",
+        "impossible_cell",
+        "4.1",
+        "setup",
+        "a cell whose angles fit no parallelepiped is rendered with a made-up volume",
+    ),
+    Quirk(
+        "C-PARITY-041",
+        "impossible_sources",
+        "5.2",
+        "setup",
+        "sources without direction or with a wavelength of no X-ray are rendered",
+    ),
+    Quirk(
+        "C-PARITY-042",
+        "cell_beside_matrix",
+        "4.2",
+        "setup",
+        "a cell beside a matrix changes the lengths of the matrix's axes",
+    ),
+    Quirk(
+        "C-PARITY-043",
+        "step_and_count",
+        "5.1",
+        "setup",
+        "a count and a step without a range make two steps, whatever the count",
+    ),
+    Quirk(
+        "C-PARITY-044",
+        "count_alone",
+        "5.1",
+        "setup",
+        "a count without a range makes a range of one degree, or of one radian",
+    ),
+    Quirk(
+        "C-PARITY-045",
+        "missing_last_source",
+        "5.1",
+        "setup",
+        "a divergence given by range and step lacks its last source",
+    ),
+    Quirk(
+        "C-PARITY-046",
+        "osc_overshoot",
+        "5.1",
+        "setup",
+        "an oscillation in steps of another size covers whole steps, more than it says",
+    ),
 )
 """Every quirk; bit n of `Quirks.bits` and field n of `Quirks` belong to row n."""
 
@@ -250,6 +390,26 @@ class Quirks(Record):
     curved_needs_argument: bool = True
     phi_left_edge: bool = True
     header_overflow: bool = True
+    ratio_before_twotheta: bool = True
+    normal_towards_source: bool = True
+    curved_flat_factors: bool = True
+    twotheta_axis_length: bool = True
+    point_pixel_area: bool = True
+    distance_beside_close: bool = True
+    header_geometry: bool = True
+    first_deviate: bool = True
+    no_sensor_is_black: bool = True
+    first_subpixel_factors: bool = True
+    polarization_unchecked: bool = True
+    nopolar_undone: bool = True
+    beam_clips_y_and_z: bool = True
+    impossible_cell: bool = True
+    impossible_sources: bool = True
+    cell_beside_matrix: bool = True
+    step_and_count: bool = True
+    count_alone: bool = True
+    missing_last_source: bool = True
+    osc_overshoot: bool = True
 
     def __post_init__(self) -> None:
         for quirk in LEDGER:
@@ -312,7 +472,7 @@ class Quirks(Record):
 
     @property
     def bits(self) -> int:
-        """One bit for each quirk that is on, in ledger order: the C header's `nbh_quirk`."""
+        """One bit for each quirk that is on, in ledger order: the C header's `NBH_QUIRK_` bits."""
         return sum(1 << n for n, quirk in enumerate(LEDGER) if getattr(self, quirk.name))
 
     @property
