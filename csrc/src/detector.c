@@ -136,6 +136,13 @@ static double along_beam(const double v[3], const double beam[3])
     return part == 0.0 ? DBL_MIN : part;
 }
 
+/* The ratio of the detector as it stands, whose normal points away from the sample (C-PARITY-028
+ * off): below 0 where the beam meets its plane behind the sample. */
+static double outward_ratio(double ratio, const double normal[3], const double beam[3])
+{
+    return copysign(ratio, along_beam(normal, beam));
+}
+
 /* Steps 3 and 4: the three rotations, then 2theta. */
 static void rotate_detector(const nbh_detector *detector, const double twotheta_axis[3],
                             double v[3])
@@ -231,16 +238,19 @@ nbh_status detector_resolve(const nbh_experiment *experiment, nbh_plan_info *inf
         vec3_unit(normal, normal);
         info->warnings |= NBH_WARN_NORMAL_RECOMPUTED;
     }
+    const int as_written = has_quirk(experiment, NBH_QUIRK_NORMAL_TOWARDS_SOURCE);
+    if (!as_written && vec3_dot(beam, normal) < 0.0)
+        vec3_negate(normal, normal);
     vec3_cross(beam, polarization, info->vertical_axis);
     vec3_unit(info->vertical_axis, info->vertical_axis);
 
     /* origin, steps 1 and 2 */
     double tilted[3];
     vec3_rotate_xyz(normal, detector->rotation_rad, tilted);
-    const double ratio = along_beam(tilted, beam);
+    double ratio = along_beam(tilted, beam);
     double close_distance =
         given_or(detector->close_distance_m, fabs(ratio * detector->distance_m));
-    double distance = close_distance / ratio;
+    double distance = close_distance / (as_written ? ratio : fabs(ratio));
 
     /* which centre says where the detector is: C-PARITY-016, that of the pivot */
     centre known = BEAM_CENTRE;
@@ -301,6 +311,16 @@ nbh_status detector_resolve(const nbh_experiment *experiment, nbh_plan_info *inf
     close_fast = -vec3_dot(origin, fast);
     close_slow = -vec3_dot(origin, slow);
     close_distance = vec3_dot(origin, normal);
+    if (as_written) { /* C-PARITY-028 */
+        if (close_distance < 0.0)
+            info->warnings |= NBH_WARN_CLOSE_DISTANCE_NEGATIVE;
+    } else {
+        if (close_distance < 0.0) {
+            vec3_negate(normal, normal);
+            close_distance = -close_distance;
+        }
+        ratio = outward_ratio(ratio, normal, beam);
+    }
     /* step 7 */
     double to_beam[3];
     for (int i = 0; i < 3; i++)

@@ -58,6 +58,14 @@ static inline void vec3_scale(const double v[3], double s, double out[3])
     out[2] = s * v[2];
 }
 
+/* out may be v. */
+static inline void vec3_negate(const double v[3], double out[3])
+{
+    out[0] = -v[0];
+    out[1] = -v[1];
+    out[2] = -v[2];
+}
+
 /* v with the magnitude `magnitude` (model 1 rescale); out may be v. */
 static inline void vec3_rescale(const double v[3], double magnitude, double out[3])
 {

@@ -23,6 +23,7 @@ PlanWarning = Literal[
     "mosaic_domains",
     "interpolation_off",
     "oversample_low",
+    "close_distance_negative",
 ]
 """What a plan changed or doubts."""
 
@@ -51,6 +52,11 @@ SENTENCES: Final[Mapping[PlanWarning, str]] = MappingProxyType(
         "oversample_low": (
             "oversample {plan.oversample} is less than the {plan.recommended_oversample} that the "
             "spots need"
+        ),
+        "close_distance_negative": (
+            "the close distance is {plan.close_distance_m:g} m, because the detector's normal "
+            "points at the sample: solid angles and photons are below 0 (quirk "
+            "normal_towards_source)"
         ),
     }
 )

@@ -18,7 +18,7 @@ from nanobragg_hybrid.engines.torch.placement import (
     is_named,
     normal_is_recomputed,
 )
-from nanobragg_hybrid.engines.torch.scalars import SMALLEST_NORMAL, Scalar, magnitude_of
+from nanobragg_hybrid.engines.torch.scalars import SMALLEST_NORMAL, Scalar, magnitude_of, side_of
 from nanobragg_hybrid.engines.torch.vectors import (
     Vector,
     cross,
@@ -97,6 +97,10 @@ def detector_geometry(inputs: Inputs) -> DetectorGeometry:
     spindle = unit(_direction(inputs, "goniometer.spindle_axis", frame.spindle))
     twotheta_axis = _direction(inputs, "detector.twotheta_axis", frame.twotheta)
 
+    is_any_normal = inputs.quirks.normal_towards_source
+    if not is_any_normal:
+        normal = scale(normal, side_of(dot(beam, normal)))
+
     rx, ry, rz = inputs.vector("detector.rotation_deg")
     rotation = (deg_to_rad(rx), deg_to_rad(ry), deg_to_rad(rz))
     twotheta = deg_to_rad(inputs.number("detector.twotheta_deg"))
@@ -110,7 +114,7 @@ def detector_geometry(inputs: Inputs) -> DetectorGeometry:
         close = magnitude_of(ratio * mm_to_m(inputs.number("detector.distance_mm")))
     else:
         close = mm_to_m(close_mm)
-    asked_close, distance = close, close / ratio
+    asked_close, distance = close, close / (ratio if is_any_normal else magnitude_of(ratio))
 
     is_near = _is_near_point(placement.point)
     match placement.pivot:
@@ -137,6 +141,10 @@ def detector_geometry(inputs: Inputs) -> DetectorGeometry:
 
     close_fast, close_slow = -dot(pix0, fast), -dot(pix0, slow)
     close = dot(pix0, normal)
+    if not is_any_normal:
+        outwards = side_of(close)
+        normal, close = scale(normal, outwards), close * outwards
+        ratio = magnitude_of(ratio) * side_of(dot(beam, normal))
     centre = minus(scale(beam, close / ratio), pix0)
     return DetectorGeometry(
         placement=placement,

@@ -119,6 +119,7 @@ def _warnings(setup: Setup) -> tuple[PlanWarning, ...]:
         "mosaic_domains": setup.sampling.domains_chosen,
         "interpolation_off": setup.interpolation_refused,
         "oversample_low": setup.choices.oversample < setup.recommended_oversample,
+        "close_distance_negative": as_float(setup.geometry.close) < 0.0,
     }
     return tuple(name for name, is_so in happened.items() if is_so)
 

@@ -76,6 +76,13 @@ def root_of(x: Tensor) -> Tensor:
         return torch.from_numpy(np.sqrt(np.atleast_1d(x.detach().numpy()))).reshape(x.shape)
 
 
+def side_of(x: Scalar) -> Scalar:
+    """-1 where x is below 0, else 1; without derivative."""
+    if isinstance(x, Tensor):
+        return torch.where(x.detach() < 0.0, -1.0, 1.0).to(x.dtype)
+    return -1.0 if x < 0.0 else 1.0
+
+
 def magnitude_of(x: Scalar) -> Scalar:
     """Absolute value."""
     return torch.abs(x) if isinstance(x, Tensor) else abs(x)
