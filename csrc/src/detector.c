@@ -321,6 +321,8 @@ nbh_status detector_resolve(const nbh_experiment *experiment, nbh_plan_info *inf
         }
         ratio = outward_ratio(ratio, normal, beam);
     }
+    if (!has_quirk(experiment, NBH_QUIRK_RATIO_BEFORE_TWOTHETA)) /* C-PARITY-027 */
+        ratio = along_beam(normal, beam);
     /* step 7 */
     double to_beam[3];
     for (int i = 0; i < 3; i++)

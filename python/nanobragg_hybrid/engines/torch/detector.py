@@ -145,6 +145,8 @@ def detector_geometry(inputs: Inputs) -> DetectorGeometry:
         outwards = side_of(close)
         normal, close = scale(normal, outwards), close * outwards
         ratio = magnitude_of(ratio) * side_of(dot(beam, normal))
+    if not inputs.quirks.ratio_before_twotheta:
+        ratio = _not_zero(dot(beam, normal))
     centre = minus(scale(beam, close / ratio), pix0)
     return DetectorGeometry(
         placement=placement,
