@@ -226,6 +226,14 @@ nbh_status detector_resolve(const nbh_experiment *experiment, nbh_plan_info *inf
     info->beam_x_m = beam_x;
     info->beam_y_m = beam_y;
 
+    if (!has_quirk(experiment, NBH_QUIRK_TWOTHETA_AXIS_LENGTH)) { /* C-PARITY-030 */
+        if (vec3_mag(twotheta_axis) == 0.0 && detector->twotheta_rad != 0.0)
+            return nbh_fail(error, NBH_INVALID, "detector.twotheta_axis",
+                            "got 0 0 0, need a direction for a two-theta of %g rad while "
+                            "twotheta_axis_length is off",
+                            detector->twotheta_rad);
+        vec3_unit(twotheta_axis, twotheta_axis);
+    }
     const double normal_mag = vec3_mag(normal);
     vec3_unit(beam, beam);
     vec3_unit(fast, fast);

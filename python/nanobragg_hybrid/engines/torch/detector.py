@@ -96,6 +96,8 @@ def detector_geometry(inputs: Inputs) -> DetectorGeometry:
     polarization = unit(_direction(inputs, "beam.polarization_axis", frame.polarization))
     spindle = unit(_direction(inputs, "goniometer.spindle_axis", frame.spindle))
     twotheta_axis = _direction(inputs, "detector.twotheta_axis", frame.twotheta)
+    if not inputs.quirks.twotheta_axis_length:
+        twotheta_axis = unit(twotheta_axis)
 
     is_any_normal = inputs.quirks.normal_towards_source
     if not is_any_normal:
