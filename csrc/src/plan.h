@@ -34,7 +34,9 @@ struct nbh_plan {
     /* detector */
     double subpixel_m;
     int32_t curved;
-    int32_t point_pixel;
+    int32_t has_pixel_area; /* of the factors of a solid angle: pixel^2, not with point pixels
+                               (C-PARITY-031) */
+    int32_t is_oblique;     /* close distance / R */
     int32_t oversample_thick;
     int32_t oversample_polar;
     int32_t oversample_omega;

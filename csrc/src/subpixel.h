@@ -62,10 +62,11 @@ static inline void subpixel_position(const nbh_plan *plan, double fast_m, double
 /* Solid angle of a pixel at distance r from the sample (model 6.2). */
 static inline double subpixel_solid_angle(const nbh_plan *plan, double r)
 {
-    if (plan->point_pixel)
+    if (!plan->has_pixel_area)
         return 1.0 / r / r;
     const double pixel = plan->info.pixel_size_m;
-    return pixel * pixel / r / r * plan->info.close_distance_m / r;
+    const double facing = pixel * pixel / r / r;
+    return plan->is_oblique ? facing * plan->info.close_distance_m / r : facing;
 }
 
 /* Fraction of photons absorbed in a sensor layer (model 6.2). */

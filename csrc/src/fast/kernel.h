@@ -155,9 +155,14 @@ static inline void positions(const nbh_plan *plan, const lanes fast_m, const lan
 static inline void solid_angles(const nbh_plan *plan, const lanes r, const lanes per_r, lanes omega)
 {
     const double pixel = plan->info.pixel_size_m, close = plan->info.close_distance_m;
-    if (plan->point_pixel) {
+    if (!plan->has_pixel_area) {
         EACH_LANE
             omega[j] = quotient(per_r[j], r[j], per_r[j]);
+    } else if (!plan->is_oblique) {
+        EACH_LANE {
+            const double over_r = quotient(pixel * pixel, r[j], per_r[j]);
+            omega[j] = quotient(over_r, r[j], per_r[j]);
+        }
     } else {
         EACH_LANE {
             const double over_r = quotient(pixel * pixel, r[j], per_r[j]);

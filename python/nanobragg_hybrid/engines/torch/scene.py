@@ -24,6 +24,9 @@ class Choices:
     (model 6.5).  searches_polarization, searches_capture: the factor of the first sub-pixel may be
     0 or cut away, and then a later one counts (model 6.2, 6.3).
 
+    has_pixel_area, is_oblique: a solid angle has the factor pixel^2 (not with point pixels under the
+    quirk point_pixel_area), close distance / R.
+
     is_curved, is_sphere: a curved detector with the quirk curved_detector_axes on, off.
     interpolation_switches_off: the first step outside the table ends interpolation
     (interpolation_latch).  capture_per_layer, polar_per_source: without the option each layer, each
@@ -45,7 +48,8 @@ class Choices:
     has_sensor: bool
     is_curved: bool
     is_sphere: bool
-    is_point_pixel: bool
+    has_pixel_area: bool
+    is_oblique: bool
     oversample_thick: bool
     oversample_polar: bool
     oversample_omega: bool
