@@ -48,9 +48,9 @@ static inline double pixel_water(const nbh_plan *plan, const pixel_origin *origi
     const nbh_plan_info *info = &plan->info;
     double capture = 1.0;
     if (info->sensor_thickness_m > 0.0)
-        capture = 1.0 - exp(-info->sensor_layers * info->sensor_layer_step_m *
-                            info->sensor_attenuation_per_m /
-                            vec3_dot(origin->first_d, info->normal_axis));
+        capture =
+            1.0 - exp(-info->sensor_layers * info->sensor_layer_step_m *
+                      info->sensor_attenuation_per_m / subpixel_parallax(plan, origin->first_d));
     return plan->water_electrons_sqr * plan->scale * pixel_water_polarization(plan, origin) *
            omega_sr * capture;
 }

@@ -34,6 +34,7 @@ struct nbh_plan {
     /* detector */
     double subpixel_m;
     int32_t curved;
+    int32_t faces_sample;   /* every pixel does, and so does the sensor (C-PARITY-029 off) */
     int32_t has_pixel_area; /* of the factors of a solid angle: pixel^2, not with point pixels
                                (C-PARITY-031) */
     int32_t is_oblique;     /* close distance / R */

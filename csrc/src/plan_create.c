@@ -98,9 +98,10 @@ static nbh_status derive(const nbh_experiment *experiment, const nbh_structure_f
 
     plan->subpixel_m = info->pixel_size_m / info->oversample;
     plan->curved = experiment->detector.curved != 0;
+    plan->faces_sample = plan->curved && !(plan->quirks & NBH_QUIRK_CURVED_FLAT_FACTORS);
     const int point_pixel = experiment->detector.point_pixel != 0;
     plan->has_pixel_area = !point_pixel || !(plan->quirks & NBH_QUIRK_POINT_PIXEL_AREA);
-    plan->is_oblique = !point_pixel;
+    plan->is_oblique = !point_pixel && !plan->faces_sample;
     plan->oversample_thick = experiment->sampling.oversample_thick != 0;
     plan->oversample_polar = experiment->sampling.oversample_polar != 0;
     plan->oversample_omega = experiment->sampling.oversample_omega != 0;

@@ -69,11 +69,17 @@ static inline double subpixel_solid_angle(const nbh_plan *plan, double r)
     return plan->is_oblique ? facing * plan->info.close_distance_m / r : facing;
 }
 
+/* Thickness of the sensor over the path through it (model 6.2). */
+static inline double subpixel_parallax(const nbh_plan *plan, const double diffracted[3])
+{
+    return plan->faces_sample ? 1.0 : vec3_dot(diffracted, plan->info.normal_axis);
+}
+
 /* Fraction of photons absorbed in a sensor layer (model 6.2). */
 static inline double subpixel_capture(const nbh_plan *plan, int layer, const double diffracted[3])
 {
     const nbh_plan_info *info = &plan->info;
-    const double parallax = vec3_dot(diffracted, info->normal_axis);
+    const double parallax = subpixel_parallax(plan, diffracted);
     const double step = info->sensor_layer_step_m, mu = info->sensor_attenuation_per_m;
     return exp(-layer * step * mu / parallax) - exp(-(layer + 1) * step * mu / parallax);
 }

@@ -38,7 +38,7 @@ static inline void recorder_add_step(trace_recorder *recorder, const nbh_plan *p
     vec3_copy(at->position, step.pixel_pos_m);
     step.airpath_m = at->airpath_m;
     step.solid_angle_sr = subpixel_solid_angle(plan, at->airpath_m);
-    step.obliquity = plan->info.close_distance_m / at->airpath_m;
+    step.obliquity = plan->faces_sample ? 1.0 : plan->info.close_distance_m / at->airpath_m;
     vec3_copy(at->diffracted, step.diffracted);
     vec3_copy(from->incident, step.incident);
     step.wavelength_m = from->wavelength_m;

@@ -448,7 +448,7 @@ typedef struct nbh_step_trace {
     double pixel_pos_m[3]; /* P */
     double airpath_m;      /* R */
     double solid_angle_sr; /* of this sub-pixel */
-    double obliquity;      /* close_distance / R */
+    double obliquity;      /* close_distance / R; 1 where a curved detector faces the sample */
     double diffracted[3];  /* d */
     double incident[3];
     double wavelength_m;

@@ -23,7 +23,7 @@ def step_weight(scene: Scene, choices: Choices, beams: Beams, sources: range) ->
     """The factors that the oversample options apply at every step (model 6.5); None without."""
     factors = []
     if choices.oversample_thick:
-        factors.append(layer_capture(scene, beams).unsqueeze(-1))
+        factors.append(layer_capture(scene, choices, beams).unsqueeze(-1))
     if choices.oversample_polar:
         factors.append(ray_polarization(scene, beams, sources))
     if choices.oversample_omega:
@@ -71,7 +71,7 @@ def final_factors(
     last = beams_to(scene, choices, tile, range(choices.samples - 1, choices.samples))
     capture: Scalar = 1.0
     if choices.oversample_thick:
-        capture = layer_capture(scene, last)[:, 0]
+        capture = layer_capture(scene, choices, last)[:, 0]
     elif choices.has_sensor:
         capture = last_layer_capture(scene, choices, tile)
     polar: Scalar = 0.0 if choices.has_polarization else 1.0
@@ -130,7 +130,7 @@ def water(scene: Scene, choices: Choices, first: Beams) -> Scalar:
         return 0.0
     photons: Scalar = scene.strength * scene.water
     if choices.has_sensor:
-        photons = photons * captured(scene, first, 0.0, float(choices.layers))[:, 0]
+        photons = photons * captured(scene, choices, first, 0.0, float(choices.layers))[:, 0]
     if choices.has_polarization:
         photons = photons * _water_polarization(scene, choices, first)
     return photons * solid_angle(scene, choices, first)[:, 0]
@@ -165,7 +165,7 @@ def _own_capture(scene: Scene, choices: Choices, tile: Tile, samples: range) -> 
     layer = torch.arange(samples.start, samples.stop, device=tile.fast.device) // per_layer
     begin, end = samples.start // per_layer, (samples.stop - 1) // per_layer + 1
     beams = beams_to(scene, choices, tile, range(begin * per_layer, end * per_layer, per_layer))
-    return layer_capture(scene, beams)[:, layer - begin].unsqueeze(-1)
+    return layer_capture(scene, choices, beams)[:, layer - begin].unsqueeze(-1)
 
 
 def last_layer_capture(scene: Scene, choices: Choices, tile: Tile) -> Tensor:
@@ -174,7 +174,7 @@ def last_layer_capture(scene: Scene, choices: Choices, tile: Tile) -> Tensor:
     begin = (choices.layers - 1) * per_layer
     end = begin + (per_layer if choices.searches_capture else 1)
     beams = beams_to(scene, choices, tile, range(begin, end))
-    return _first_nonzero(layer_capture(scene, beams))
+    return _first_nonzero(layer_capture(scene, choices, beams))
 
 
 def pixel_polarization(scene: Scene, choices: Choices, tile: Tile, first: Beams) -> Tensor:
@@ -230,14 +230,14 @@ def solid_angle(scene: Scene, choices: Choices, beams: Beams) -> Tensor:
     return facing * scene.close / length if choices.is_oblique else facing
 
 
-def layer_capture(scene: Scene, beams: Beams) -> Tensor:
+def layer_capture(scene: Scene, choices: Choices, beams: Beams) -> Tensor:
     """The part of the photons that a layer of the sensor absorbs (model 6.2)."""
-    return captured(scene, beams, beams.layer, beams.layer + 1.0)
+    return captured(scene, choices, beams, beams.layer, beams.layer + 1.0)
 
 
-def captured(scene: Scene, beams: Beams, top: Scalar, bottom: Scalar) -> Tensor:
+def captured(scene: Scene, choices: Choices, beams: Beams, top: Scalar, bottom: Scalar) -> Tensor:
     """The part of the photons that is absorbed between two depths, in layers (model 6.2)."""
-    slant = dot(beams.direction, scene.normal)
+    slant = 1.0 if choices.faces_sample else dot(beams.direction, scene.normal)
     step, mu = scene.layer_step, scene.attenuation
     above = exp(-top * step * mu / slant)
     below = exp(-bottom * step * mu / slant)

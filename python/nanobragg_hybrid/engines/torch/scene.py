@@ -24,6 +24,7 @@ class Choices:
     (model 6.5).  searches_polarization, searches_capture: the factor of the first sub-pixel may be
     0 or cut away, and then a later one counts (model 6.2, 6.3).
 
+    faces_sample: every pixel of a curved detector faces the crystal (curved_flat_factors off).
     has_pixel_area, is_oblique: a solid angle has the factor pixel^2 (not with point pixels under the
     quirk point_pixel_area), close distance / R.
 
@@ -48,6 +49,7 @@ class Choices:
     has_sensor: bool
     is_curved: bool
     is_sphere: bool
+    faces_sample: bool
     has_pixel_area: bool
     is_oblique: bool
     oversample_thick: bool

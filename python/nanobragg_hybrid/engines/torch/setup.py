@@ -176,6 +176,7 @@ def _choices(
     has_table = structure_factors.grid is not None
     has_sensor = sampling.layers.range > 0.0
     is_curved = experiment.detector.curved
+    faces_sample = is_curved and not quirks.curved_flat_factors
     absorbed = sampling.layers.step * max(sampling.attenuation_per_m, 0.0)
     # A factor of exactly 0 needs complete polarization; a capture fraction of exactly 0 a sensor
     # that absorbs next to nothing, or all.
@@ -196,8 +197,9 @@ def _choices(
         has_sensor=has_sensor,
         is_curved=is_curved and quirks.curved_detector_axes,
         is_sphere=is_curved and not quirks.curved_detector_axes,
+        faces_sample=faces_sample,
         has_pixel_area=not (experiment.detector.point_pixel and quirks.point_pixel_area),
-        is_oblique=not experiment.detector.point_pixel,
+        is_oblique=not (experiment.detector.point_pixel or faces_sample),
         oversample_thick=settings.oversample_thick,
         oversample_polar=settings.oversample_polar,
         oversample_omega=settings.oversample_omega,

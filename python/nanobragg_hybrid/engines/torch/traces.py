@@ -200,7 +200,9 @@ class Tracer:
             "pixel_pos_m": picked(position),
             "airpath_m": airpath,
             "solid_angle_sr": pick(solid_angle(scene, choices, beams)),
-            "obliquity": as_float(scene.close) / airpath,
+            "obliquity": (
+                np.ones_like(airpath) if choices.faces_sample else as_float(scene.close) / airpath
+            ),
             "diffracted": picked(beams.direction),
             "incident": np.stack([of_source(part) for part in scene.sources.incident], axis=-1),
             "wavelength_m": of_source(scene.sources.wavelength),
