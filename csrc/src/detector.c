@@ -7,6 +7,9 @@
 #include "given.h"
 #include "vec3.h"
 
+/* How far, relative to it, a close distance may be from what the distance says. */
+#define SAME_DISTANCE 1e-5
+
 /* The table of model 3. */
 typedef struct convention_vectors {
     double beam[3], fast[3], slow[3], normal[3], twotheta_axis[3], polarization[3], spindle[3];
@@ -127,6 +130,29 @@ static void set_origin(double along_fast, const double fast[3], double along_slo
 {
     for (int i = 0; i < 3; i++)
         origin[i] = -along_fast * fast[i] - along_slow * slow[i] + distance * direction[i];
+}
+
+/* C-PARITY-032: a distance other than the default counts as given; `implied_m` is the close
+ * distance that belongs to it. */
+static nbh_status check_distances(const nbh_experiment *experiment, double implied_m,
+                                  nbh_plan_info *info, nbh_error *error)
+{
+    const nbh_detector *detector = &experiment->detector;
+    const double close_m = detector->close_distance_m;
+    const int corner_decides =
+        is_given(detector->pix0_m[0]) && !has_quirk(experiment, NBH_QUIRK_PIX0_IGNORED);
+    if (!is_given(close_m) || detector->distance_m == DEFAULT_DISTANCE_M || corner_decides ||
+        fabs(close_m - implied_m) <= SAME_DISTANCE * implied_m)
+        return NBH_OK;
+    if (has_quirk(experiment, NBH_QUIRK_DISTANCE_BESIDE_CLOSE)) {
+        info->warnings |= NBH_WARN_DISTANCE_IGNORED;
+        return NBH_OK;
+    }
+    return nbh_fail(error, NBH_INVALID, "detector.distance_m",
+                    "got %.9g m beside a close distance of %.9g m, need only one of them, or the "
+                    "close distance that belongs to the other (%.9g m), while "
+                    "distance_beside_close is off",
+                    detector->distance_m, close_m, implied_m);
 }
 
 /* The part of a unit vector that is along the beam, never 0. */
@@ -256,8 +282,11 @@ nbh_status detector_resolve(const nbh_experiment *experiment, nbh_plan_info *inf
     double tilted[3];
     vec3_rotate_xyz(normal, detector->rotation_rad, tilted);
     double ratio = along_beam(tilted, beam);
-    double close_distance =
-        given_or(detector->close_distance_m, fabs(ratio * detector->distance_m));
+    const double implied_close_distance = fabs(ratio * detector->distance_m);
+    double close_distance = given_or(detector->close_distance_m, implied_close_distance);
+    status = check_distances(experiment, implied_close_distance, info, error);
+    if (status != NBH_OK)
+        return status;
     double distance = close_distance / (as_written ? ratio : fabs(ratio));
 
     /* which centre says where the detector is: C-PARITY-016, that of the pivot */

@@ -57,7 +57,7 @@ void nbh_experiment_init(nbh_experiment *experiment)
     detector->normal_axis[0] = NBH_UNSET;
     detector->twotheta_axis[0] = NBH_UNSET;
     detector->pix0_m[0] = NBH_UNSET;
-    detector->distance_m = 0.1;
+    detector->distance_m = DEFAULT_DISTANCE_M;
     detector->close_distance_m = NBH_UNSET;
     detector->pixel_size_m = 1e-4;
     detector->n_fast = NBH_UNSET_INT;

@@ -20,6 +20,9 @@ static inline double given_or(double value, double otherwise)
     return is_given(value) ? value : otherwise;
 }
 
+/* The distance of an experiment that gives none. */
+#define DEFAULT_DISTANCE_M 0.1
+
 static inline int has_quirk(const nbh_experiment *experiment, nbh_quirks quirk)
 {
     return (experiment->quirks & quirk) != 0;

@@ -394,8 +394,9 @@ typedef enum nbh_plan_warning {
     NBH_WARN_MOSAIC_DOMAINS = 32,    /* number of domains chosen because only a spread was given */
     NBH_WARN_INTERPOLATION_OFF = 64, /* interpolation asked for without a table */
     NBH_WARN_OVERSAMPLE_LOW = 128,   /* fewer sub-pixels than model 4.5 recommends */
-    NBH_WARN_CLOSE_DISTANCE_NEGATIVE = 256 /* the detector's normal points at the sample: so are
-                                              solid angles and photons */
+    NBH_WARN_CLOSE_DISTANCE_NEGATIVE = 256, /* the detector's normal points at the sample: so are
+                                               solid angles and photons */
+    NBH_WARN_DISTANCE_IGNORED = 512 /* a close distance was given, too, and says otherwise */
 } nbh_plan_warning;
 
 /* Where a block of rows goes.  image holds (row1-row0) * n_fast floats, unrounded (may be NULL) as

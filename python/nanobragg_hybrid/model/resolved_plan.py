@@ -24,6 +24,7 @@ PlanWarning = Literal[
     "interpolation_off",
     "oversample_low",
     "close_distance_negative",
+    "distance_ignored",
 ]
 """What a plan changed or doubts."""
 
@@ -57,6 +58,10 @@ SENTENCES: Final[Mapping[PlanWarning, str]] = MappingProxyType(
             "the close distance is {plan.close_distance_m:g} m, because the detector's normal "
             "points at the sample: solid angles and photons are below 0 (quirk "
             "normal_towards_source)"
+        ),
+        "distance_ignored": (
+            "the distance is ignored, because a close distance was given, too, and the two are not "
+            "of the same detector (quirk distance_beside_close)"
         ),
     }
 )

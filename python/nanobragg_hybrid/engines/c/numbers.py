@@ -50,6 +50,7 @@ WARNING_BITS: Final[Mapping[PlanWarning, int]] = MappingProxyType(
         "interpolation_off": 64,
         "oversample_low": 128,
         "close_distance_negative": 256,
+        "distance_ignored": 512,
     }
 )
 """The bits of `nbh_plan_warning`."""

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, assert_never
 
-from nanobragg_hybrid.base.units import deg_to_rad, mm_to_m
+from torch import Tensor
+
+from nanobragg_hybrid.base.errors import ConfigError
+from nanobragg_hybrid.base.units import deg_to_rad, m_to_mm, mm_to_m
 from nanobragg_hybrid.engines.torch.inputs import Inputs
 from nanobragg_hybrid.engines.torch.placement import (
     BEAM_CENTRE,
@@ -30,6 +33,9 @@ from nanobragg_hybrid.engines.torch.vectors import (
     unit,
 )
 from nanobragg_hybrid.model.conventions import Convention
+from nanobragg_hybrid.model.detector import Detector
+
+_DEFAULT_DISTANCE_MM: Final = Detector().distance_mm
 
 ORIGIN: Final = "detector.origin_m"
 """Name of the value that replaces the corner of the detector, whatever the rest of model 3 says."""
@@ -68,6 +74,7 @@ class DetectorGeometry:
     size_fast: Scalar
     size_slow: Scalar
     twotheta: Scalar
+    distance_ignored: bool
 
 
 def detector_geometry(inputs: Inputs) -> DetectorGeometry:
@@ -112,9 +119,10 @@ def detector_geometry(inputs: Inputs) -> DetectorGeometry:
 
     ratio = _not_zero(dot(beam, rot_xyz(normal, rotation)))
     close_mm = inputs.optional("detector.close_distance_mm")
-    if close_mm is None:
-        close = magnitude_of(ratio * mm_to_m(inputs.number("detector.distance_mm")))
-    else:
+    close = magnitude_of(ratio * mm_to_m(inputs.number("detector.distance_mm")))
+    distance_ignored = False
+    if close_mm is not None:
+        distance_ignored = _is_ignored_beside(close_mm, close, placement, inputs)
         close = mm_to_m(close_mm)
     asked_close, distance = close, close / (ratio if is_any_normal else magnitude_of(ratio))
 
@@ -174,11 +182,40 @@ def detector_geometry(inputs: Inputs) -> DetectorGeometry:
         size_fast=size_fast,
         size_slow=size_slow,
         twotheta=twotheta,
+        distance_ignored=distance_ignored,
     )
 
 
 def _direction(inputs: Inputs, name: str, otherwise: Axes) -> Vector:
     return inputs.vector(name) if inputs.is_given(name) else otherwise
+
+
+def _is_ignored_beside(
+    close_mm: Scalar, implied_m: Scalar, placement: Placement, inputs: Inputs
+) -> bool:
+    """Whether a distance that was given is that of another detector than the close distance.
+
+    One that is the default counts as not given.  Only asked of the configuration, not of values
+    that are being differentiated.  Raises `ConfigError` while distance_beside_close is off.
+    """
+    distance_mm = inputs.experiment.detector.distance_mm
+    if distance_mm == _DEFAULT_DISTANCE_MM or placement.point == "corner":
+        return False
+    if isinstance(close_mm, Tensor) or isinstance(implied_m, Tensor):
+        return False
+    implied_mm = m_to_mm(implied_m)
+    if abs(close_mm - implied_mm) <= 1e-5 * implied_mm:
+        return False
+    if not inputs.quirks.distance_beside_close:
+        raise ConfigError(
+            "detector.distance_mm",
+            distance_mm,
+            f"only one of it and the close distance, which is {close_mm:.9g} mm, or the close "
+            f"distance that belongs to it ({implied_mm:.9g} mm), while distance_beside_close is "
+            "off",
+            "mm",
+        )
+    return True
 
 
 def _is_near_point(point: Point) -> bool:

@@ -120,6 +120,7 @@ def _warnings(setup: Setup) -> tuple[PlanWarning, ...]:
         "interpolation_off": setup.interpolation_refused,
         "oversample_low": setup.choices.oversample < setup.recommended_oversample,
         "close_distance_negative": as_float(setup.geometry.close) < 0.0,
+        "distance_ignored": setup.geometry.distance_ignored,
     }
     return tuple(name for name, is_so in happened.items() if is_so)
 
