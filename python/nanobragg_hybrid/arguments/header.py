@@ -14,9 +14,10 @@ from nanobragg_hybrid.formats.smv import header_number
 if TYPE_CHECKING:
     from nanobragg_hybrid.model.quirks import Quirks
 
+_DISTANCE = ("DISTANCE", "detector.distance_mm")
 _SAME_UNITS = (
     ("PIXEL_SIZE", "detector.pixel_size_mm"),
-    ("DISTANCE", "detector.distance_mm"),
+    _DISTANCE,
     ("CLOSE_DISTANCE", "detector.close_distance_mm"),
     ("WAVELENGTH", "beam.wavelength_angstrom"),
     ("BEAM_CENTER_X", "detector.beam_x_mm"),
@@ -48,6 +49,9 @@ def apply_header(
     fields.set("detector.n_slow", n_slow)
     as_nanobragg = quirks.smv_header_search
     keywords = list(_SAME_UNITS)
+    if not quirks.distance_beside_close and _gives_close_distance(header_text, quirks):
+        # Nobody said which of a header's distances comes last: the close one counts, as always.
+        keywords.remove(_DISTANCE)
     if not as_nanobragg:
         keywords.append(("TWOTHETA", "detector.twotheta_deg"))
     for keyword, field in keywords:
@@ -60,6 +64,10 @@ def apply_header(
             value = _flipped(value, fields)
         negative_osc = keyword == "OSC_RANGE" and value < 0.0
         fields.set(field, None if negative_osc else value)
+
+
+def _gives_close_distance(header_text: str, quirks: Quirks) -> bool:
+    return header_number(header_text, "CLOSE_DISTANCE", quirks) is not None
 
 
 def _flipped(beam_y_mm: float, fields: Fields) -> float:

@@ -31,6 +31,7 @@ from nanobragg_hybrid.base.constants import (
 from nanobragg_hybrid.base.errors import CommandLineError, NanobraggWarning, quoted
 from nanobragg_hybrid.base.units import energy_ev_to_wavelength_angstrom, mm_to_m
 from nanobragg_hybrid.formats.text import read_bytes
+from nanobragg_hybrid.model.detector import Detector
 from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.mask import Mask
 from nanobragg_hybrid.model.quirks import Quirks
@@ -288,6 +289,28 @@ class _Parser:
         self.fields.set("detector.pivot", pivot)
         if not quirks.near_point_ignored:
             self.keep_last_centre()
+        self.settle_distances()
+
+    def settle_distances(self) -> None:
+        """Of a distance and a close distance the last one counts; with the quirk
+        distance_beside_close the close one."""
+        given = [path for path in _DISTANCES if self.fields.last_set([path])]
+        if given != list(_DISTANCES):
+            return
+        if self.quirks.distance_beside_close:
+            # Of any other distance the plan says so, which knows how the detector is turned.
+            distance, close = (self.fields.get(path) for path in _DISTANCES)
+            if distance == _DEFAULT_DISTANCE_MM and close != distance:
+                self.complain(
+                    f"the distance of {distance:g} mm is ignored beside a close distance of "
+                    f"{close:g} mm (quirk distance_beside_close)"
+                )
+            return
+        last = self.fields.last_set(_DISTANCES)
+        for path, unset in zip(_DISTANCES, (_DEFAULT_DISTANCE_MM, None), strict=True):
+            if path != last:
+                self.fields.set(path, unset)
+                self.warnings.append(f"{path} is not used: {last} was given after it")
 
     def keep_last_centre(self) -> None:
         """Forgets every centre but the one that was given last."""
@@ -503,4 +526,6 @@ _CENTRES = (
     ("detector.close_x_mm", "detector.close_y_mm"),
     ("detector.org_x_px", "detector.org_y_px"),
 )
+_DISTANCES = ("detector.distance_mm", "detector.close_distance_mm")
+_DEFAULT_DISTANCE_MM = Detector().distance_mm
 _VARIADIC = frozenset({"cell", "misset", "curved"})

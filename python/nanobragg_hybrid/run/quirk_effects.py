@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.quirks import Quirks
 from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
@@ -62,7 +64,36 @@ def _image_effects(experiment: Experiment, quirks: Quirks, plan: ResolvedPlan) -
         "pix0_ignored": detector.pix0_m is not None,
         "near_point_ignored": _a_centre_is_ignored(experiment, plan, is_custom),
         "phi_left_edge": plan.osc_rad > 0.0,
+        "ratio_before_twotheta": (
+            plan.twotheta_rad != 0.0 and (detector.curved or _oversampling_is_chosen(experiment))
+        ),
+        "normal_towards_source": _points_at_the_source(experiment, plan),
+        "curved_flat_factors": (detector.curved and (thickness > 0.0 or not detector.point_pixel)),
+        "twotheta_axis_length": (
+            plan.twotheta_rad != 0.0 and abs(math.hypot(*plan.twotheta_axis) - 1.0) > 1e-15
+        ),
+        "point_pixel_area": detector.point_pixel,
+        "distance_beside_close": "distance_ignored" in plan.warnings,
     }
+
+
+def _oversampling_is_chosen(experiment: Experiment) -> bool:
+    """Whether the number of sub-pixels follows from the distance (model 4.5)."""
+    return experiment.sampling.oversample is None
+
+
+def _points_at_the_source(experiment: Experiment, plan: ResolvedPlan) -> bool:
+    """Whether the detector's normal does, or may have done so before the detector was turned."""
+    detector = experiment.detector
+    along_beam = sum(b * o for b, o in zip(plan.beam_direction, plan.normal_axis, strict=True))
+    is_behind = plan.distance_m < 0.0 or along_beam < 0.0
+    if not any(detector.rotation_deg) and plan.twotheta_rad == 0.0:
+        return is_behind
+    vectors = (experiment.beam.direction, detector.fast_axis, detector.slow_axis)
+    has_its_own = any(vector is not None for vector in (*vectors, detector.normal_axis))
+    # Turned about the sample, a detector may well be behind it.
+    is_odd = is_behind and (plan.pivot == "beam" or detector.curved)
+    return plan.close_distance_m < 0.0 or has_its_own or is_odd
 
 
 def _a_centre_is_ignored(experiment: Experiment, plan: ResolvedPlan, is_custom: bool) -> bool:
