@@ -496,4 +496,16 @@ QUIRKS: Mapping[str, QuirkCase] = {
     "curved_needs_argument": QuirkCase({"detector.curved": True}, _BEFORE),
     "phi_left_edge": QuirkCase(SCAN),
     "header_overflow": QuirkCase(same="it acts where a header is written"),
+    "ratio_before_twotheta": QuirkCase({"detector.curved": True, **TURNED, **XDS}),
+    "normal_towards_source": QuirkCase({"detector.normal_axis": (-1.0, 0.0, 0.0)}),
+    "curved_flat_factors": QuirkCase({"detector.curved": True, **SENSOR, **TURNED}),
+    "twotheta_axis_length": QuirkCase(
+        {"detector.twotheta_axis": (0.0, 0.0, -2.0), "detector.twotheta_deg": 7.0}
+    ),
+    "point_pixel_area": QuirkCase({"detector.point_pixel": True}),
+    "distance_beside_close": QuirkCase(
+        {"detector.distance_mm": 110.0, "detector.close_distance_mm": 110.0},
+        "it acts where words are read; two that differ are an error of an experiment",
+    ),
+    "header_geometry": QuirkCase(same="it acts where a header is written or read"),
 }

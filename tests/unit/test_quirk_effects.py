@@ -59,7 +59,50 @@ def test_nothing_matters_in_a_plain_still() -> None:
         ({"beam.divergence_h_mrad": 2, "beam.polarization_correction": False}, ()),
         ({"sampling.interpolate": True}, ("interpolation_latch",)),
         ({"crystal.water_um": 10}, ("water_background",)),
-        ({"detector.curved": True}, ("curved_detector_axes",)),
+        ({"detector.curved": True}, ("curved_detector_axes", "curved_flat_factors")),
+        (
+            {"detector.curved": True, "detector.point_pixel": True},
+            ("curved_detector_axes", "point_pixel_area"),
+        ),
+        ({"detector.point_pixel": True}, ("point_pixel_area",)),
+        ({"detector.twotheta_deg": 5}, ("ratio_before_twotheta",)),
+        ({"detector.twotheta_deg": 5, "sampling.oversample": 1}, ()),
+        (
+            {"detector.twotheta_deg": 120, "sampling.oversample": 1},
+            ("normal_towards_source",),
+        ),
+        (
+            {
+                "detector.convention": "xds",
+                "detector.twotheta_deg": 120,
+                "sampling.oversample": 1,
+            },
+            (),
+        ),
+        ({"detector.rotation_deg": (0, 120, 0)}, ("normal_towards_source",)),
+        (
+            {"detector.convention": "custom", "detector.normal_axis": (-1, 0, 0)},
+            ("normal_towards_source",),
+        ),
+        ({"detector.convention": "custom", "detector.normal_axis": (1, 0, 0)}, ()),
+        (
+            {
+                "detector.convention": "custom",
+                "detector.twotheta_axis": (0, 0, 2),
+                "detector.twotheta_deg": 5,
+                "sampling.oversample": 1,
+            },
+            ("twotheta_axis_length",),
+        ),
+        (
+            {
+                "detector.convention": "custom",
+                "detector.twotheta_axis": (0, 0, 1),
+                "detector.twotheta_deg": 5,
+                "sampling.oversample": 1,
+            },
+            (),
+        ),
         ({"beam.sources": (Source(weight=2),)}, ()),
         (
             {"beam.sources": (Source(weight=2), Source())},
@@ -120,6 +163,7 @@ def test_nothing_matters_in_a_plain_still() -> None:
                 "detector.pivot": "sample",
                 "detector.beam_x_mm": 1,
                 "detector.twotheta_deg": 5,
+                "sampling.oversample": 1,
             },
             ("near_point_ignored",),
         ),
@@ -129,6 +173,7 @@ def test_nothing_matters_in_a_plain_still() -> None:
                 "detector.pivot": "sample",
                 "detector.org_x_px": 1,
                 "detector.twotheta_deg": 5,
+                "sampling.oversample": 1,
             },
             (),
         ),

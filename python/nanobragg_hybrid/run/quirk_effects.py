@@ -73,7 +73,6 @@ def _image_effects(experiment: Experiment, quirks: Quirks, plan: ResolvedPlan) -
             plan.twotheta_rad != 0.0 and abs(math.hypot(*plan.twotheta_axis) - 1.0) > 1e-15
         ),
         "point_pixel_area": detector.point_pixel,
-        "distance_beside_close": "distance_ignored" in plan.warnings,
     }
 
 

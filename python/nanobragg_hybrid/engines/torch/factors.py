@@ -237,7 +237,10 @@ def layer_capture(scene: Scene, choices: Choices, beams: Beams) -> Tensor:
 
 def captured(scene: Scene, choices: Choices, beams: Beams, top: Scalar, bottom: Scalar) -> Tensor:
     """The part of the photons that is absorbed between two depths, in layers (model 6.2)."""
-    slant = 1.0 if choices.faces_sample else dot(beams.direction, scene.normal)
+    if choices.faces_sample:
+        slant: Scalar = torch.ones_like(beams.length)
+    else:
+        slant = dot(beams.direction, scene.normal)
     step, mu = scene.layer_step, scene.attenuation
     above = exp(-top * step * mu / slant)
     below = exp(-bottom * step * mu / slant)

@@ -25,8 +25,8 @@ class Choices:
     0 or cut away, and then a later one counts (model 6.2, 6.3).
 
     faces_sample: every pixel of a curved detector faces the crystal (curved_flat_factors off).
-    has_pixel_area, is_oblique: a solid angle has the factor pixel^2 (not with point pixels under the
-    quirk point_pixel_area), close distance / R.
+    has_pixel_area, is_oblique: whether a solid angle has the factor pixel^2 (not that of point
+    pixels under the quirk point_pixel_area), and close distance / R.
 
     is_curved, is_sphere: a curved detector with the quirk curved_detector_axes on, off.
     interpolation_switches_off: the first step outside the table ends interpolation
