@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from nanobragg_hybrid.arguments.header import ImageGeometry
+
 
 def parse_command(
     args: str | Sequence[str],
@@ -121,7 +123,9 @@ class _Parser:
         self.mask: NDArray[np.uint16] | None = None
         self.cell: list[float] = []
         self.vectors: dict[str, tuple[float, ...]] = {}
+        self.image_geometry: ImageGeometry | None = None  # of -img and -mask
         self.convention = "mosflm"
+        self.convention_given = False
         self.vector_is_last = False  # no convention was named after the last vector
         self.pivot: str | None = None  # from -pivot itself
         self.implied_pivot: str | None = None  # from the last flag that implies one
@@ -191,9 +195,11 @@ class _Parser:
                     path = self.file(option, name)
                     text, pixels = self.files.image(path, self.quirks)
                     is_mask = spelling == "-mask"
-                    apply_header(
+                    geometry = apply_header(
                         path, text, pixels.shape, self.fields, self.quirks, is_mask=is_mask
                     )
+                    if geometry is not None:
+                        self.image_geometry = geometry.or_else(self.image_geometry)
                     if is_mask:
                         self.mask = as_ndarray(pixels)
                         self.inputs.append(path)
@@ -277,7 +283,9 @@ class _Parser:
 
         A vector and a convention may both be given to the experiment: its plan knows which counts.
         """
-        quirks = self.quirks
+        quirks, image = self.quirks, self.image_geometry
+        if image is not None and not self.convention_given and image.convention not in _NO_FLAG:
+            self.convention = image.convention
         self.fields.set("detector.convention", self.convention)
         is_custom = quirks.custom_convention_switch and self.vector_is_last
         if is_custom or not quirks.custom_convention_switch:
@@ -286,10 +294,43 @@ class _Parser:
         pivot = self.named_pivot
         if not quirks.pivot_flag_ignored:
             pivot = self.pivot or (pivot if is_custom else self.implied_pivot)
+        if image is not None:
+            pivot = pivot or image.pivot
+            convention = "custom" if is_custom else self.convention
+            self.place_as_in_image(image, convention, self.pivot_that_counts(convention, pivot))
         self.fields.set("detector.pivot", pivot)
         if not quirks.near_point_ignored:
             self.keep_last_centre()
         self.settle_distances()
+
+    def pivot_that_counts(self, convention: str, pivot: str | None) -> str:
+        """The pivot that the experiment will have (model 3)."""
+        own = "sample" if convention in ("xds", "dials") else "beam"
+        if convention != "custom" and self.quirks.pivot_flag_ignored:
+            return own
+        return pivot or own
+
+    def place_as_in_image(self, image: ImageGeometry, convention: str, pivot: str) -> None:
+        """What an image's header says of its detector where no flag says otherwise: with the pivot
+        at the beam, the beam centre and the distance, else the near point and its distance."""
+        if image.convention not in (None, convention):
+            self.complain(
+                f"the header's beam centre is that of the convention {image.convention}, not of "
+                f"{convention}"
+            )
+        is_beam = pivot == "beam"
+        beam_centre, _, xds_origin = _CENTRES
+        centres = (beam_centre, xds_origin) if is_beam else (xds_origin, beam_centre)
+        given = self.fields.last_set(path for centre in _CENTRES for path in centre)
+        chosen = [centre for centre in centres if any(path in image.numbers for path in centre)]
+        paths = ["detector.twotheta_deg"]
+        paths += next((c for c in chosen if given is None or given in c), ())
+        if not any(self.fields.last_set([path]) for path in _DISTANCES):
+            distances = _DISTANCES if is_beam else _DISTANCES[::-1]
+            paths += [path for path in distances if path in image.numbers][:1]
+        for path in paths:
+            if path in image.numbers and self.fields.last_set([path]) is None:
+                self.fields.set(path, image.numbers[path])
 
     def settle_distances(self) -> None:
         """Of a distance and a close distance the last one counts; with the quirk
@@ -384,6 +425,7 @@ def _curved(parser: _Parser, option: _Option) -> None:
 
 def _convention(parser: _Parser, option: _Option) -> None:
     parser.convention = str(option.flag.value)
+    parser.convention_given = True
     parser.vector_is_last = False
 
 
@@ -526,6 +568,7 @@ _CENTRES = (
     ("detector.close_x_mm", "detector.close_y_mm"),
     ("detector.org_x_px", "detector.org_y_px"),
 )
+_NO_FLAG = (None, "custom")
 _DISTANCES = ("detector.distance_mm", "detector.close_distance_mm")
 _DEFAULT_DISTANCE_MM = Detector().distance_mm
 _VARIADIC = frozenset({"cell", "misset", "curved"})

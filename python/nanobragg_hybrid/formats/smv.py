@@ -13,7 +13,7 @@ import sys
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, assert_never
 
 from nanobragg_hybrid.base.arrays import as_buffer, as_ndarray
 from nanobragg_hybrid.base.atomic import Destination, atomic_write
@@ -25,6 +25,8 @@ from nanobragg_hybrid.base.units import m_to_angstrom, m_to_mm, rad_to_deg
 from nanobragg_hybrid.formats.numbers import c_atof
 from nanobragg_hybrid.formats.rows import image_buffer, write_rows
 from nanobragg_hybrid.formats.text import file_size, open_binary
+from nanobragg_hybrid.model.conventions import Convention, Pivot
+from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.quirks import Quirks
 from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
 
@@ -52,11 +54,97 @@ class SmvImage(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False, kw_only=True)
+class RenderedGeometry(Record):
+    """Where the detector of an image stands, as a header says it with header_geometry off.
+
+    Lengths in metres.  distance_m: along the beam to the plane of the detector, below 0 where that
+    is behind the sample; beam_fast_m, beam_slow_m: the point that it hits; beam_x_m, beam_y_m: the
+    same in the convention's meaning.  origin_mm: corner of pixel (0, 0) in the convention's own
+    frame.  unsaid: dotted names of what no header can say.
+    """
+
+    convention: Convention
+    pivot: Pivot
+    distance_m: float
+    beam_fast_m: float
+    beam_slow_m: float
+    beam_x_m: float
+    beam_y_m: float
+    origin_mm: tuple[float, float, float]
+    unsaid: tuple[str, ...] = ()
+
+    @classmethod
+    def from_plan(
+        cls, plan: ResolvedPlan, experiment: Experiment | None = None
+    ) -> RenderedGeometry:
+        """That of a plan (model 3); `experiment` says what of it a header cannot say."""
+        pix0, beam = plan.pix0_m, plan.beam_direction
+        ratio = _dot(beam, plan.normal_axis) or sys.float_info.min
+        distance = _dot(pix0, plan.normal_axis) / ratio
+        hit = tuple(distance * b - p for b, p in zip(beam, pix0, strict=True))
+        fast, slow = _dot(plan.fast_axis, hit), _dot(plan.slow_axis, hit)
+        half = 0.5 * plan.pixel_size_m
+        origin_m: tuple[float, float, float]
+        match plan.convention:
+            case "adxv":
+                x, y, origin_m = fast, plan.size_slow_m - slow, pix0
+            case "xds" | "dials":
+                x, y, origin_m = fast, slow, pix0
+            case "mosflm":
+                x, y, origin_m = slow - half, fast - half, (pix0[2], pix0[1], -pix0[0])
+            case "denzo":
+                x, y, origin_m = slow, fast, (pix0[2], pix0[1], -pix0[0])
+            case "custom":
+                x, y, origin_m = fast, slow, (pix0[2], pix0[1], -pix0[0])
+            case other:
+                assert_never(other)
+        return cls(
+            convention=plan.convention,
+            pivot=plan.pivot,
+            distance_m=distance,
+            beam_fast_m=fast,
+            beam_slow_m=slow,
+            beam_x_m=x,
+            beam_y_m=y,
+            origin_mm=(m_to_mm(origin_m[0]), m_to_mm(origin_m[1]), m_to_mm(origin_m[2])),
+            unsaid=() if experiment is None else _unsaid(plan, experiment),
+        )
+
+
+def _dot(x: Iterable[float], y: Iterable[float]) -> float:
+    return sum(a * b for a, b in zip(x, y, strict=True))
+
+
+_VECTORS: Final = (
+    "beam.direction",
+    "detector.fast_axis",
+    "detector.slow_axis",
+    "detector.normal_axis",
+    "detector.twotheta_axis",
+)
+
+
+def _unsaid(plan: ResolvedPlan, experiment: Experiment) -> tuple[str, ...]:
+    detector = experiment.detector
+    unsaid = ["detector.rotation_deg"] if any(detector.rotation_deg) else []
+    if detector.curved:
+        unsaid.append("detector.curved")
+    for name in _VECTORS:
+        part, field = name.split(".")
+        if getattr(getattr(experiment, part), field) is not None:
+            unsaid.append(name)
+    if plan.convention == "custom":
+        unsaid.append("detector.convention")
+    return tuple(unsaid)
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False, kw_only=True)
 class SmvHeader(Record):
     """The numbers of a written header; lengths in metres, as the renderer has them.
 
     `beam_x_m`, `beam_y_m` are Xbeam and Ybeam before the geometry moves the beam centre (model 3);
-    the others are those of the rendered geometry.
+    the others are those of the rendered geometry, or what model 3 reports as such.  `rendered` is
+    what stands in their place with the quirk header_geometry off; None: they do.
     """
 
     pixel_size_m: float
@@ -74,10 +162,11 @@ class SmvHeader(Record):
     phi_deg: float
     osc_deg: float
     twotheta_deg: float
+    rendered: RenderedGeometry | None = None
 
     @classmethod
-    def from_plan(cls, plan: ResolvedPlan) -> SmvHeader:
-        """The header for an image of a plan."""
+    def from_plan(cls, plan: ResolvedPlan, experiment: Experiment | None = None) -> SmvHeader:
+        """The header for an image of a plan, which `experiment` led to."""
         return cls(
             pixel_size_m=plan.pixel_size_m,
             distance_m=plan.distance_m,
@@ -94,6 +183,18 @@ class SmvHeader(Record):
             phi_deg=rad_to_deg(plan.phi_rad),
             osc_deg=rad_to_deg(plan.osc_rad),
             twotheta_deg=rad_to_deg(plan.twotheta_rad),
+            rendered=RenderedGeometry.from_plan(plan, experiment),
+        )
+
+    def doubts(self, quirks: Quirks | None = None) -> str | None:
+        """What the geometry has that a header cannot say, in a sentence; None: nothing, or the
+        quirk header_geometry is on."""
+        rendered = self.rendered
+        if (quirks or Quirks()).header_geometry or rendered is None or not rendered.unsaid:
+            return None
+        return (
+            "an SMV header cannot say " + ", ".join(rendered.unsaid) + ": -img of this image gives "
+            "another geometry without the same options beside it"
         )
 
 
@@ -181,6 +282,11 @@ def header_number(header_text: str, keyword: str, quirks: Quirks | None = None) 
     return value if used else None
 
 
+def header_word(header_text: str, keyword: str) -> str | None:
+    """What a header has behind a keyword that is a whole word before a ``=``; None without it."""
+    return _entries(header_text).get(keyword)
+
+
 def write_smv(
     path: Destination,
     pixels: Array,
@@ -191,11 +297,15 @@ def write_smv(
 
     The header takes 512 bytes.  One that does not fit is written whole while HEADER_BYTES still
     says 512 with the quirk header_overflow on (default); with it off, HEADER_BYTES is the next
-    multiple of 512.
+    multiple of 512.  With the quirk header_geometry off, it says where the detector of the image
+    stands, and warns of what a header cannot say.
 
     Raises `ConfigError` for another type of pixels, and `FileAccessError`.
     """
     image = image_buffer(pixels, "uint16")
+    doubts = header.doubts(quirks)
+    if doubts is not None:
+        warnings.warn(doubts, NanobraggWarning, stacklevel=2)
     write_smv_blocks(path, [image], image.shape, header, quirks)
 
 
@@ -237,25 +347,40 @@ def header_block(
     header: SmvHeader, n_fast: int, n_slow: int, quirks: Quirks | None = None
 ) -> bytes:
     """The header of an image as it stands in the file, padded with blanks."""
+    used = quirks or Quirks()
+    as_rendered = not used.header_geometry
     header_bytes = BLOCK
-    block = _header_lines(header, n_fast, n_slow, header_bytes)
-    if not (quirks or Quirks()).header_overflow:
+    block = _header_lines(header, n_fast, n_slow, header_bytes, as_rendered=as_rendered)
+    if not used.header_overflow:
         while len(block) > header_bytes:
             header_bytes += BLOCK
-            block = _header_lines(header, n_fast, n_slow, header_bytes)
+            block = _header_lines(header, n_fast, n_slow, header_bytes, as_rendered=as_rendered)
     return block.ljust(header_bytes).encode("ascii")
 
 
-def _header_lines(header: SmvHeader, n_fast: int, n_slow: int, header_bytes: int) -> str:
+def _header_lines(
+    header: SmvHeader, n_fast: int, n_slow: int, header_bytes: int, *, as_rendered: bool
+) -> str:
     pixel = header.pixel_size_m
+    distance, beam_x, beam_y = header.distance_m, header.beam_x_m, header.beam_y_m
     fast, slow = header.beam_fast_m, header.beam_slow_m
+    origin_mm, ending = header.dials_origin_mm, "\n"  # the one line without a semicolon
+    last = {"BEAMLINE": "fake"}
+    if as_rendered:
+        ending = ";\n"
+        if header.rendered is not None:
+            rendered = header.rendered
+            distance, beam_x, beam_y = rendered.distance_m, rendered.beam_x_m, rendered.beam_y_m
+            fast, slow, origin_mm = rendered.beam_fast_m, rendered.beam_slow_m, rendered.origin_mm
+            # In place of a line that says nothing: most headers are nearly full.
+            last = {"GEOMETRY": f"{rendered.convention},{rendered.pivot}"}
     before = {
         **_layout(n_fast, n_slow, header_bytes),
         "PIXEL_SIZE": _mm(pixel),
-        "DISTANCE": _mm(header.distance_m),
+        "DISTANCE": _mm(distance),
         "WAVELENGTH": _g(header.wavelength_angstrom),
-        "BEAM_CENTER_X": _mm(header.beam_x_m),
-        "BEAM_CENTER_Y": _mm(header.beam_y_m),
+        "BEAM_CENTER_X": _mm(beam_x),
+        "BEAM_CENTER_Y": _mm(beam_y),
         "ADXV_CENTER_X": _mm(fast),
         "ADXV_CENTER_Y": _mm(header.size_slow_m - slow),
         "MOSFLM_CENTER_X": _mm(slow - 0.5 * pixel),
@@ -272,16 +397,10 @@ def _header_lines(header: SmvHeader, n_fast: int, n_slow: int, header_bytes: int
         "OSC_RANGE": _g(header.osc_deg),
         "TWOTHETA": _g(header.twotheta_deg),
         "DETECTOR_SN": "000",
-        "BEAMLINE": "fake",
+        **last,
     }
-    origin = ",".join(_g(value) for value in header.dials_origin_mm)
-    return (
-        "{\n"
-        + _lines(before)
-        + f"DIALS_ORIGIN={origin}\n"  # the one line without a semicolon
-        + _lines(after)
-        + "}\f"
-    )
+    origin = ",".join(_g(value) for value in origin_mm)
+    return "{\n" + _lines(before) + f"DIALS_ORIGIN={origin}{ending}" + _lines(after) + "}\f"
 
 
 def _layout(n_fast: int, n_slow: int, header_bytes: int) -> dict[str, str]:

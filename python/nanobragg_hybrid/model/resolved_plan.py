@@ -67,6 +67,9 @@ SENTENCES: Final[Mapping[PlanWarning, str]] = MappingProxyType(
 )
 """The sentence for each `PlanWarning`, in the order in which a plan has them."""
 
+STRICTLY_WRONG: Final[tuple[PlanWarning, ...]] = ("close_distance_negative", "distance_ignored")
+"""Those that a command taken strictly does not render."""
+
 
 class ResolvedPlan(NamedTuple):
     """Everything that does not depend on the pixel, as an engine uses it; see `prepare`.

@@ -76,7 +76,7 @@ def write_outputs(
     document: Callable[[], str],
 ) -> None:
     """Writes every file: all of them or none.  `document` makes the text of the JSON file."""
-    header = SmvHeader.from_plan(result.plan)
+    header = SmvHeader.from_plan(result.plan, result.experiment)
     with AtomicFiles() as files:
         for kind, path in outputs.items():
             with files.write(path) as file:

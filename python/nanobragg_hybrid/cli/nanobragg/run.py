@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from nanobragg_hybrid._version import __version__
+from nanobragg_hybrid.base.errors import CommandLineError
 from nanobragg_hybrid.cli.nanobragg.facts import Images, facts, plan_facts
 from nanobragg_hybrid.cli.nanobragg.inputs import Warn, read_input
 from nanobragg_hybrid.cli.nanobragg.outputs import (
@@ -18,7 +19,9 @@ from nanobragg_hybrid.cli.nanobragg.outputs import (
 from nanobragg_hybrid.cli.nanobragg.progress import Progress
 from nanobragg_hybrid.cli.nanobragg.report import log_files, log_image, log_kernel, log_setup
 from nanobragg_hybrid.engines.registry import make_engine
+from nanobragg_hybrid.formats.smv import SmvHeader
 from nanobragg_hybrid.model.quirks import Quirks
+from nanobragg_hybrid.model.resolved_plan import SENTENCES, STRICTLY_WRONG
 from nanobragg_hybrid.run.pictures import (
     integer_image_parts,
     noise_image_parts,
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.cli.nanobragg.log import Log
     from nanobragg_hybrid.cli.nanobragg.options import Options
     from nanobragg_hybrid.engines.c.engine import CRun
+    from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
     from nanobragg_hybrid.model.result import SimulationResult
 
 
@@ -59,6 +63,8 @@ def run(options: Options, command_line: Sequence[str], log: Log, say: Warn) -> N
     command = command._replace(experiment=prepared.experiment)
     plan = prepared.plan
     misset_random = command.experiment.crystal.misset_random
+    complain = _refuse if options.strict else warn
+    _doubt(plan, SmvHeader.from_plan(plan, command.experiment).doubts(quirks), complain)
     log_setup(log, command, table, plan_facts(plan, misset_random=misset_random), plan)
     _print_pixels(log, command, prepared, options.threads)
     log.flush()
@@ -103,6 +109,20 @@ def run(options: Options, command_line: Sequence[str], log: Log, say: Warn) -> N
         for name in mattered:
             log.line(f"  {name}")
     log.flush()
+
+
+def _refuse(text: str) -> NoReturn:
+    raise CommandLineError(text)
+
+
+def _doubt(plan: ResolvedPlan, header: str | None, complain: Warn) -> None:
+    """Complains of a geometry that is hardly meant, before anything is rendered (with --strict)."""
+    if header is not None:
+        complain(header)
+    if complain is _refuse:
+        for name in STRICTLY_WRONG:
+            if name in plan.warnings:
+                complain(SENTENCES[name].format(plan=plan))
 
 
 def _render(prepared: Prepared, command: Command, threads: int | None) -> SimulationResult:
