@@ -78,13 +78,16 @@ class Corrected:
 
     def solid_angle(self, position: Array) -> Array:
         r = np.linalg.norm(position, axis=-1)
-        if self.experiment.detector.point_pixel:
-            return np.asarray(1 / r**2)
-        return np.asarray(self.info["pixel_size_m"] ** 2 * self.info["close_distance_m"] / r**3)
+        facing = np.asarray(self.info["pixel_size_m"] ** 2 / r**2)
+        detector = self.experiment.detector
+        if detector.point_pixel or detector.curved:
+            return facing
+        return np.asarray(facing * self.info["close_distance_m"] / r)
 
     def captured(self, d: Array, top_m: float, bottom_m: float) -> Array:
         """Fraction of photons stopped between two depths of the sensor."""
-        path = d @ self.info["normal_axis"]
+        is_curved = self.experiment.detector.curved  # rays go straight through
+        path = np.ones(d.shape[:-1]) if is_curved else d @ self.info["normal_axis"]
         mu = self.info["sensor_attenuation_per_m"]
         return np.asarray(np.exp(-top_m * mu / path) - np.exp(-bottom_m * mu / path))
 
