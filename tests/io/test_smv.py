@@ -160,11 +160,27 @@ def test_header_from_a_plan() -> None:
         "phi_rad": np.pi / 2,
         "osc_rad": np.pi,
         "twotheta_rad": 0.0,
+        "convention": "mosflm",
+        "pivot": "beam",
+        "beam_direction": (1.0, 0.0, 0.0),
+        "fast_axis": (0.0, 0.0, 1.0),
+        "slow_axis": (0.0, -1.0, 0.0),
+        "normal_axis": (1.0, 0.0, 0.0),
+        "pix0_m": (0.09, 0.0122, -0.0132),
     }
     names = dict.fromkeys(ResolvedPlan._fields)
     plan = ResolvedPlan(**{**names, **values})  # type: ignore[arg-type]
     header = SmvHeader.from_plan(plan)
-    assert header == replace(
+    rendered = header.rendered
+    assert rendered is not None
+    assert (rendered.convention, rendered.pivot) == ("mosflm", "beam")
+    assert rendered.distance_m == pytest.approx(0.09)
+    assert (rendered.beam_fast_m, rendered.beam_slow_m) == pytest.approx((0.0132, 0.0122))
+    assert rendered.origin_mm == pytest.approx((-13.2, 12.2, -90.0))
+    half_m = 0.5 * header.pixel_size_m
+    assert rendered.beam_x_m == pytest.approx(0.0122 - half_m)
+    assert rendered.beam_y_m == pytest.approx(0.0132 - half_m)
+    assert replace(header, rendered=None) == replace(
         HEADER,
         wavelength_angstrom=0.9e-10 * 1e10,
         phi_deg=90.0,

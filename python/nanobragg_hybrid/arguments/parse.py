@@ -342,7 +342,7 @@ class _Parser:
             # Of any other distance the plan says so, which knows how the detector is turned.
             distance, close = (self.fields.get(path) for path in _DISTANCES)
             if distance == _DEFAULT_DISTANCE_MM and close != distance:
-                self.complain(
+                self.warnings.append(
                     f"the distance of {distance:g} mm is ignored beside a close distance of "
                     f"{close:g} mm (quirk distance_beside_close)"
                 )

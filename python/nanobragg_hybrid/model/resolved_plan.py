@@ -67,7 +67,7 @@ SENTENCES: Final[Mapping[PlanWarning, str]] = MappingProxyType(
 )
 """The sentence for each `PlanWarning`, in the order in which a plan has them."""
 
-STRICTLY_WRONG: Final[tuple[PlanWarning, ...]] = ("close_distance_negative", "distance_ignored")
+STRICTLY_WRONG: Final[tuple[PlanWarning, ...]] = ("close_distance_negative",)
 """Those that a command taken strictly does not render."""
 
 
