@@ -28,6 +28,7 @@ SHOWN_BY |= {
     "misset_seed_default": f"{CASES['triclinic']['args']} -misset random",
     "curved_needs_argument": f"{CASES['triclinic']['args']} -curved_det",
     "solid_angle_over_steps": CASES["phi_osc"]["args"],
+    "curved_flat_factors": CASES["curved_xds"]["args"] + " -detector_rotx 20",
     "normal_towards_source": CASES["twotheta"]["args"] + " -twotheta 120",
     # The recorded case has a table of many million reflections.
     "hkl_stream": CASES["hkl_mat"]["args"] + f" -hkl {FIVE_COLUMNS}",
