@@ -74,6 +74,47 @@ def test_invalid_and_valid(
     assert status == lib.NBH_OK, _text(ffi, error)
 
 
+def test_a_twotheta_axis_needs_a_direction(
+    ffi: Any, lib: Any, cubic: Any, create_plan: Create
+) -> None:
+    """Where there is an angle, with twotheta_axis_length off; with it on, nothing turns."""
+    off = lib.NBH_QUIRKS_NANOBRAGG & ~lib.NBH_QUIRK_TWOTHETA_AXIS_LENGTH
+    for axis, angle, quirks, status in (
+        ([0.0, 0.0, 0.0], 0.2, off, lib.NBH_INVALID),
+        ([0.0, 0.0, 0.0], 0.0, off, lib.NBH_OK),
+        ([0.0, 0.0, 1e-9], 0.2, off, lib.NBH_OK),
+        ([0.0, 0.0, 0.0], 0.2, lib.NBH_QUIRKS_NANOBRAGG, lib.NBH_OK),
+    ):
+        cubic.detector.twotheta_axis = axis
+        cubic.detector.twotheta_rad = angle
+        cubic.quirks = quirks
+        got, _, error = create_plan(cubic)
+        assert got == status, _text(ffi, error)
+        if status == lib.NBH_INVALID:
+            assert ffi.string(error.field) == b"detector.twotheta_axis"
+            assert "got 0 0 0, need a direction" in _text(ffi, error)
+
+
+def test_two_distances_have_to_agree(ffi: Any, lib: Any, cubic: Any, create_plan: Create) -> None:
+    """With distance_beside_close off; 0.1 m, the default, counts as not given."""
+    off = lib.NBH_QUIRKS_NANOBRAGG & ~lib.NBH_QUIRK_DISTANCE_BESIDE_CLOSE
+    for distance, close, quirks, status in (
+        (0.07, 0.06, off, lib.NBH_INVALID),
+        (0.07, 0.07, off, lib.NBH_OK),
+        (0.1, 0.06, off, lib.NBH_OK),
+        (0.07, UNSET, off, lib.NBH_OK),
+        (0.07, 0.06, lib.NBH_QUIRKS_NANOBRAGG, lib.NBH_OK),
+    ):
+        cubic.detector.distance_m = distance
+        cubic.detector.close_distance_m = close
+        cubic.quirks = quirks
+        got, _, error = create_plan(cubic)
+        assert got == status, _text(ffi, error)
+        if status == lib.NBH_INVALID:
+            assert ffi.string(error.field) == b"detector.distance_m"
+            assert "got 0.07 m beside a close distance of 0.06 m, need" in _text(ffi, error)
+
+
 def test_a_crystal_needs_a_cell_or_a_matrix(lib: Any, cubic: Any, create_plan: Create) -> None:
     cubic.crystal.cell_length_angstrom[0] = UNSET
     assert create_plan(cubic)[0] == lib.NBH_INVALID

@@ -230,9 +230,9 @@ typedef struct nbh_detector {
     double slow_axis[3];
     double normal_axis[3];
     double twotheta_axis[3];
-    double pix0_m[3]; /* first component NBH_UNSET: from beam centre and distance */
-    double distance_m;
-    double close_distance_m;
+    double pix0_m[3];        /* first component NBH_UNSET: from beam centre and distance */
+    double distance_m;       /* 0.1, the default, counts as not given beside a close distance */
+    double close_distance_m; /* before 2theta; NBH_UNSET: from distance_m */
     double pixel_size_m;
     int32_t n_fast; /* NBH_UNSET_INT: from size_fast_m */
     int32_t n_slow;

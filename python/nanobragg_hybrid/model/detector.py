@@ -46,7 +46,8 @@ class Detector(Record):
         pix0_ignored; None: from beam centre and distance (model 3).
     distance_mm: from sample to detector along the beam, mm, > 0, default 100 (model 3).
     close_distance_mm: from sample to the nearest point of the detector plane, mm, finite; if given
-        it replaces `distance_mm` (model 3).
+        it replaces `distance_mm` (model 3).  Of a `distance_mm` other than the default beside one
+        that says otherwise there is a warning; with the quirk distance_beside_close off, an error.
     pixel_size_mm: edge of a pixel, mm, > 0, default 0.1 (model 2).
     n_fast, n_slow: number of pixels, >= 1; None: from the size (model 2).
     size_fast_mm, size_slow_mm: size of the detector, mm, > 0, default 102.4; without effect along
@@ -60,7 +61,8 @@ class Detector(Record):
         (model 3).
     twotheta_deg: rotation about the two-theta axis, degrees, finite, default 0 (model 3).
     curved: True: every pixel is at the same distance from the sample; default False (model 6.2).
-    point_pixel: True: solid angle without obliquity; default False (model 6.2).
+    point_pixel: True: solid angle without obliquity; default False (model 6.2, and the quirk
+        point_pixel_area).
     sensor_thickness_um: thickness of the sensor, um, >= 0, default 0: no absorption; None: not
         given, by the rules of model 5.1.
     sensor_attenuation_depth_um: depth at which 1/e of the X-rays are left, um, > 0; infinite: no

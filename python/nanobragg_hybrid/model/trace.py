@@ -33,7 +33,8 @@ class StepTrace(Record):
     """One evaluation of the innermost loop (model 6.2 to 6.5).
 
     layer ... domain: which one, counted from 0.  pixel_pos_m: P; airpath_m: R.  solid_angle_sr and
-    obliquity (close distance / R): of this sub-pixel.  incident, diffracted: unit vectors.
+    obliquity (close distance / R; with the quirk curved_flat_factors off 1 on curved ones): of this
+    sub-pixel.  incident, diffracted: unit vectors.
     q_per_m: scattering vector.  a_m, b_m, c_m: cell vectors turned with phi and the domain.
     f_latt_a, f_latt_b, f_latt_c, f_latt: lattice factors and their product (model 6.5); a shape
     other than square has one factor, which is in all four.  f_cell: 0 where a lattice factor of 0
