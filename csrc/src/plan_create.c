@@ -64,8 +64,15 @@ static void choose_corrections(nbh_plan *plan)
         for (int32_t n = 1; n < info->source_count; n++)
             if (plan->sources[n].weight != plan->sources[0].weight)
                 plan->use_source_weights = 1;
-    plan->needs_first_d =
-        plan->polar_per_source || plan->capture_per_layer || plan->water_electrons_sqr > 0.0;
+    const int samples_differ = !(plan->quirks & NBH_QUIRK_FIRST_SUBPIXEL_FACTORS) &&
+                               (info->oversample > 1 || info->sensor_layers > 1);
+    plan->capture_per_sample =
+        samples_differ && info->sensor_thickness_m > 0.0 && !plan->oversample_thick;
+    plan->polar_per_sample = samples_differ && !plan->polarization_off && !plan->oversample_polar;
+    plan->omega_per_sample = samples_differ && !plan->oversample_omega;
+    plan->water_per_subpixel = samples_differ && plan->water_electrons_sqr > 0.0;
+    plan->needs_first_d = plan->polar_per_source || plan->capture_per_layer || samples_differ ||
+                          plan->water_electrons_sqr > 0.0;
 }
 
 static nbh_status derive(const nbh_experiment *experiment, const nbh_structure_factors *table,

@@ -88,6 +88,11 @@ ROWS: dict[str, list[dict[str, object]]] = {
         {**LISTED, **SENSOR, **SCAN, **ALL_OPTIONS, "sampling.oversample": 2},
         {**LISTED, "sampling.dmin_angstrom": 4.0, "beam.polarization_correction": False},
     ],
+    "first_subpixel_factors": [
+        {"sampling.oversample": 3},
+        {**SENSOR, **LISTED, **WATER, "sampling.oversample": 2, "sampling.dmin_angstrom": 4.0},
+        {**ROTATED, **SENSOR, **DIVERGENCE, **WATER, "sampling.oversample_omega": True},
+    ],
     "phi_left_edge": [
         SCAN,
         {**SCAN, **ROTATED, **MOSAIC, "goniometer.phi_deg": -0.25},  # a middle is at 0

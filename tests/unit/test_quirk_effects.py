@@ -9,13 +9,22 @@ import numpy as np
 from field_values import QUIRKS
 from for_each import for_each
 
-from nanobragg_hybrid import Crystal, Detector, Experiment, Quirks, Source, StructureFactors
+from nanobragg_hybrid import (
+    Crystal,
+    Detector,
+    Experiment,
+    Quirks,
+    Sampling,
+    Source,
+    StructureFactors,
+)
 from nanobragg_hybrid.engines.c.plan import Plan
 from nanobragg_hybrid.run.quirk_effects import _image_effects, quirks_that_mattered
 
 PLAIN = Experiment(
     crystal=Crystal(cell_angstrom=(70, 80, 90), n_cells=(5, 5, 5), misset_seed=1),
     detector=Detector(n_fast=8, n_slow=8),
+    sampling=Sampling(oversample=1),
 )
 TABLE = StructureFactors.from_grid(np.ones((9, 9, 9)), (-4, -4, -4))
 
@@ -50,10 +59,35 @@ def test_nothing_matters_in_a_plain_still() -> None:
         ({"sampling.oversample_thick": True}, ("oversample_running_product",)),
         ({"sampling.oversample_polar": True}, ("oversample_running_product",)),
         ({"sampling.oversample_omega": True}, ("oversample_running_product",)),
-        ({"detector.sensor_thickness_um": 300}, ("thick_last_layer",)),
+        (
+            {"detector.sensor_thickness_um": 300},
+            ("thick_last_layer", "first_subpixel_factors"),
+        ),
         (
             {"detector.sensor_thickness_um": 300, "detector.sensor_layers": 3},
-            ("thick_last_layer", "layer_overshoot"),
+            ("thick_last_layer", "layer_overshoot", "first_subpixel_factors"),
+        ),
+        ({"sampling.oversample": 2}, ("first_subpixel_factors",)),
+        (
+            {"sampling.oversample": 2, "sampling.oversample_omega": True},
+            ("oversample_running_product", "first_subpixel_factors"),
+        ),
+        (
+            {
+                "sampling.oversample": 2,
+                "sampling.oversample_omega": True,
+                "beam.polarization_correction": False,
+            },
+            ("oversample_running_product",),
+        ),
+        (
+            {
+                "sampling.oversample": 2,
+                "sampling.oversample_omega": True,
+                "sampling.oversample_polar": True,
+                "crystal.water_um": 10,
+            },
+            ("oversample_running_product", "water_background", "first_subpixel_factors"),
         ),
         ({"beam.divergence_h_mrad": 2}, ("polar_first_source",)),
         ({"beam.divergence_h_mrad": 2, "beam.polarization_correction": False}, ()),
@@ -90,7 +124,7 @@ def test_nothing_matters_in_a_plain_still() -> None:
         ({"sampling.dmin_angstrom": 3.0, "sampling.oversample": 1}, ()),
         (
             {"sampling.dmin_angstrom": 3.0, "sampling.oversample": 2},
-            ("polar_first_source",),
+            ("polar_first_source", "first_subpixel_factors"),
         ),
         ({"goniometer.spindle_axis": (0, 0, 1)}, ("custom_convention_switch",)),
         ({"goniometer.spindle_axis": (0, 0, 1), "detector.convention": "custom"}, ()),

@@ -62,7 +62,20 @@ def _image_effects(experiment: Experiment, quirks: Quirks, plan: ResolvedPlan) -
         "pix0_ignored": detector.pix0_m is not None,
         "near_point_ignored": _a_centre_is_ignored(experiment, plan, is_custom),
         "phi_left_edge": plan.osc_rad > 0.0,
+        "first_subpixel_factors": _samples_share_a_factor(experiment, plan),
     }
+
+
+def _samples_share_a_factor(experiment: Experiment, plan: ResolvedPlan) -> bool:
+    """Whether sub-pixels, or those of the layers, have no factor of their own; water never has."""
+    sampling = experiment.sampling
+    shared = (
+        not sampling.oversample_omega
+        or (experiment.beam.polarization_correction and not sampling.oversample_polar)
+        or (plan.sensor_thickness_m > 0.0 and not sampling.oversample_thick)
+        or experiment.crystal.water_um > 0.0
+    )
+    return shared and (plan.oversample > 1 or plan.sensor_layers > 1)
 
 
 def _a_centre_is_ignored(experiment: Experiment, plan: ResolvedPlan, is_custom: bool) -> bool:

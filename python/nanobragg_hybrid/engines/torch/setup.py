@@ -87,7 +87,7 @@ def set_up(experiment: Experiment, structure_factors: StructureFactors, quirks: 
     )
     given_oversample = experiment.sampling.oversample
     oversample = recommended if given_oversample is None else given_oversample
-    Counts.of(experiment, sampling, oversample).require()
+    Counts.of(experiment, quirks, sampling, oversample).require()
     # What follows allocates; missetting and mosaicity are drawn in this order (model 7.4).
     rotations = random_rotations(
         Stream(shuffle, experiment.crystal.mosaic_seed), sampling.mosaic_domains
@@ -181,6 +181,10 @@ def _choices(
     # that absorbs next to nothing, or all.
     searches_polarization = settings.dmin_angstrom > 0.0 or abs(beam.polarization_kahn) >= 1.0
     searches_capture = not 1e-12 < absorbed < 100.0
+    # One sample has the same factors in both positions.
+    samples_differ = not quirks.first_subpixel_factors and (
+        oversample > 1 or sampling.layers.count > 1
+    )
     weighs = settings.oversample_thick or settings.oversample_polar or settings.oversample_omega
     return Choices(
         oversample=oversample,
@@ -211,7 +215,13 @@ def _choices(
             and not (settings.oversample_polar or quirks.polar_first_source)
             and (n_sources > 1 or searches_polarization)
         ),
+        capture_per_sample=samples_differ and has_sensor and not settings.oversample_thick,
+        polar_per_sample=(
+            samples_differ and beam.polarization_correction and not settings.oversample_polar
+        ),
+        omega_per_sample=samples_differ and not settings.oversample_omega,
         water_sees_all_sources=not quirks.polar_first_source,
+        water_sees_sub_pixels=samples_differ and oversample > 1,
         running_product=weighs and quirks.oversample_running_product,
         skips_zero=experiment.crystal.water_um == 0.0,
         is_table_finite=(
