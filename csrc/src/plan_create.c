@@ -106,7 +106,9 @@ static nbh_status derive(const nbh_experiment *experiment, const nbh_structure_f
     plan->subpixel_m = info->pixel_size_m / info->oversample;
     plan->curved = experiment->detector.curved != 0;
     plan->point_pixel = experiment->detector.point_pixel != 0;
-    plan->oversample_thick = experiment->sampling.oversample_thick != 0;
+    plan->oversample_thick =
+        experiment->sampling.oversample_thick != 0 &&
+        (info->sensor_thickness_m > 0.0 || (plan->quirks & NBH_QUIRK_NO_SENSOR_IS_BLACK) != 0);
     plan->oversample_polar = experiment->sampling.oversample_polar != 0;
     plan->oversample_omega = experiment->sampling.oversample_omega != 0;
     plan->polarization_kahn = experiment->beam.polarization_kahn;

@@ -10,6 +10,7 @@ from pictures import CONSTANT, STILL, assert_differs, assert_same, info, off, pi
 import nanobragg_hybrid as nb
 
 NAME = "first_subpixel_factors"
+pytestmark = pytest.mark.filterwarnings("ignore::nanobragg_hybrid.NanobraggWarning")
 OVERSAMPLE = 3
 OPTIONS = ("oversample_thick", "oversample_polar", "oversample_omega")
 R_E_SQR_M2 = 7.94079248018965e-30
@@ -168,10 +169,7 @@ def test_a_pixel_has_the_solid_angle_of_a_square() -> None:
 @for_each("scene", SCENES)
 def test_options_have_nothing_to_add(scene: str) -> None:
     """Off, and without the running product, an option asks for what is done anyhow."""
-    if scene == "sensor":
-        options = OPTIONS
-    else:
-        options = OPTIONS[1:]  # nothing captures
+    options = OPTIONS if scene == "sensor" else OPTIONS[1:]  # nothing captures
     quirks = off(NAME, "oversample_running_product", *OTHERS)
     experiment = CLOSE.replace(SCENES[scene])
     need = picture(experiment, quirks)

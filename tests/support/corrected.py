@@ -164,8 +164,8 @@ class Corrected:
         return np.where(is_cut, 0.0, total)
 
     def image(self) -> Array:
-        """Photons per pixel, shape (slow, fast).  The oversample options change nothing: every sample
-        has factors of its own.
+        """Photons per pixel, shape (slow, fast).  The oversample options change nothing: every
+        sample has factors of its own.
         """
         info = self.info
         shares = self.weights / self.weights.sum()

@@ -56,7 +56,17 @@ def test_nothing_matters_in_a_plain_still() -> None:
             {"goniometer.osc_deg": 1, "goniometer.phi_deg": -0.5},
             ("phi_carryover", "phi_left_edge"),
         ),
-        ({"sampling.oversample_thick": True}, ("oversample_running_product",)),
+        (
+            {"sampling.oversample_thick": True},
+            ("oversample_running_product", "no_sensor_is_black"),
+        ),
+        (
+            {
+                "detector.sensor_thickness_um": 300,
+                "detector.sensor_attenuation_depth_um": float("inf"),
+            },
+            ("thick_last_layer", "no_sensor_is_black", "first_subpixel_factors"),
+        ),
         ({"sampling.oversample_polar": True}, ("oversample_running_product",)),
         ({"sampling.oversample_omega": True}, ("oversample_running_product",)),
         (

@@ -23,6 +23,7 @@ PlanWarning = Literal[
     "mosaic_domains",
     "interpolation_off",
     "oversample_low",
+    "no_sensor_is_black",
 ]
 """What a plan changed or doubts."""
 
@@ -51,6 +52,10 @@ SENTENCES: Final[Mapping[PlanWarning, str]] = MappingProxyType(
         "oversample_low": (
             "oversample {plan.oversample} is less than the {plan.recommended_oversample} that the "
             "spots need"
+        ),
+        "no_sensor_is_black": (
+            "the image is black because the sensor captures nothing: it needs a thickness and a "
+            "finite attenuation depth, or neither of them nor oversample_thick"
         ),
     }
 )

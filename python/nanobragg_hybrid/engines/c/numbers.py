@@ -49,6 +49,7 @@ WARNING_BITS: Final[Mapping[PlanWarning, int]] = MappingProxyType(
         "mosaic_domains": 32,
         "interpolation_off": 64,
         "oversample_low": 128,
+        "no_sensor_is_black": 0x1000,
     }
 )
 """The bits of `nbh_plan_warning`."""

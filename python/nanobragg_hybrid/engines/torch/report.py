@@ -119,8 +119,18 @@ def _warnings(setup: Setup) -> tuple[PlanWarning, ...]:
         "mosaic_domains": setup.sampling.domains_chosen,
         "interpolation_off": setup.interpolation_refused,
         "oversample_low": setup.choices.oversample < setup.recommended_oversample,
+        "no_sensor_is_black": _captures_nothing(setup),
     }
     return tuple(name for name, is_so in happened.items() if is_so)
+
+
+def _captures_nothing(setup: Setup) -> bool:
+    """Whether the quirk no_sensor_is_black acts."""
+    has_sensor = setup.choices.has_sensor
+    if has_sensor and setup.sampling.attenuation_per_m > 0.0:
+        return False
+    asked = has_sensor or setup.experiment.sampling.oversample_thick
+    return setup.quirks.no_sensor_is_black and asked
 
 
 def _floats(vector: Iterable[Scalar]) -> tuple[float, float, float]:

@@ -185,7 +185,8 @@ def _choices(
     samples_differ = not quirks.first_subpixel_factors and (
         oversample > 1 or sampling.layers.count > 1
     )
-    weighs = settings.oversample_thick or settings.oversample_polar or settings.oversample_omega
+    oversample_thick = settings.oversample_thick and (has_sensor or quirks.no_sensor_is_black)
+    weighs = oversample_thick or settings.oversample_polar or settings.oversample_omega
     return Choices(
         oversample=oversample,
         layers=sampling.layers.count,
@@ -201,13 +202,13 @@ def _choices(
         is_curved=is_curved and quirks.curved_detector_axes,
         is_sphere=is_curved and not quirks.curved_detector_axes,
         is_point_pixel=experiment.detector.point_pixel,
-        oversample_thick=settings.oversample_thick,
+        oversample_thick=oversample_thick,
         oversample_polar=settings.oversample_polar,
         oversample_omega=settings.oversample_omega,
         # One layer, or one source, has the same factor in both positions if none is searched for.
         capture_per_layer=(
             has_sensor
-            and not (settings.oversample_thick or quirks.thick_last_layer)
+            and not (oversample_thick or quirks.thick_last_layer)
             and (sampling.layers.count > 1 or searches_capture)
         ),
         polar_per_source=(
@@ -215,7 +216,7 @@ def _choices(
             and not (settings.oversample_polar or quirks.polar_first_source)
             and (n_sources > 1 or searches_polarization)
         ),
-        capture_per_sample=samples_differ and has_sensor and not settings.oversample_thick,
+        capture_per_sample=samples_differ and has_sensor and not oversample_thick,
         polar_per_sample=(
             samples_differ and beam.polarization_correction and not settings.oversample_polar
         ),
