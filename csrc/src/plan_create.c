@@ -85,6 +85,7 @@ static nbh_status derive(const nbh_experiment *experiment, const nbh_structure_f
     plan->k_range = (double)table->k_max - table->k_min + 1;
     plan->l_range = (double)table->l_max - table->l_min + 1;
     nbh_random_init(&plan->random);
+    plan->random.drops_first = !(plan->quirks & NBH_QUIRK_FIRST_DEVIATE);
     info->wavelength_m = experiment->beam.wavelength_m;
 
     nbh_status status = detector_resolve(experiment, info, error);

@@ -126,20 +126,6 @@ def measure(entry: Mapping[str, Any], before: Run, after: Run) -> dict[str, Any]
     return measured
 
 
-def first_deviate() -> dict[str, list[str]]:
-    """How often the first deviate of a seed is below 1/32, seen in the height of a z axis."""
-    quirks = nb.Quirks(misset_random_radians=False)
-    crystal = nb.Crystal(cell_angstrom=(70, 80, 90), misset_random=True)
-    experiment = nb.Experiment(crystal=crystal)
-    table = nb.StructureFactors.constant(1.0)
-    low, count = 0, 2000
-    for seed in np.random.default_rng(11).integers(1, 2**31, count):
-        seeded = experiment.replace({"crystal.misset_seed": int(seed)})
-        x, y, _ = Plan(seeded, table, quirks).info()["misset_rad"]
-        low += (1.0 + np.cos(x) * np.cos(y)) / 2.0 < 1.0 / 32.0
-    return {"fraction of seeds whose first deviate is below 1/32": [text(low / count)]}
-
-
 def mosaic_spread() -> dict[str, list[str]]:
     """Rotation angles of 2000 domains of a spread of 1 degree."""
     crystal = nb.Crystal(
@@ -157,7 +143,7 @@ def mosaic_spread() -> dict[str, list[str]]:
     }
 
 
-SPECIAL = {"first_deviate": first_deviate, "mosaic_spread": mosaic_spread}
+SPECIAL = {"mosaic_spread": mosaic_spread}
 """Candidates whose figures are no comparison of two images."""
 
 

@@ -496,6 +496,7 @@ QUIRKS: Mapping[str, QuirkCase] = {
     "curved_needs_argument": QuirkCase({"detector.curved": True}, _BEFORE),
     "phi_left_edge": QuirkCase(SCAN),
     "header_overflow": QuirkCase(same="it acts where a header is written"),
+    "first_deviate": QuirkCase(RANDOM),
     "no_sensor_is_black": QuirkCase({"sampling.oversample_thick": True}),
     "first_subpixel_factors": QuirkCase({"sampling.oversample": 2}),
 }

@@ -118,18 +118,20 @@ def test_nothing_matters_in_a_plain_still() -> None:
             },
             (),
         ),
-        ({"crystal.misset_random": True}, ("misset_random_radians",)),
+        ({"crystal.misset_random": True}, ("misset_random_radians", "first_deviate")),
+        ({"crystal.mosaic_spread_deg": 1.0, "crystal.mosaic_domains": 1}, ()),
+        ({"crystal.mosaic_spread_deg": 1.0, "crystal.mosaic_domains": 2}, ("first_deviate",)),
         (
             {
                 "crystal.misset_random": True,
                 "crystal.misset_seed": None,
                 "output.noise_seed": 3,
             },
-            ("misset_random_radians", "misset_seed_default"),
+            ("misset_random_radians", "misset_seed_default", "first_deviate"),
         ),
         (
             {"crystal.misset_random": True, "crystal.misset_seed": None},
-            ("misset_random_radians",),
+            ("misset_random_radians", "first_deviate"),
         ),
         ({"sampling.dmin_angstrom": 3.0, "sampling.oversample": 1}, ()),
         (

@@ -510,7 +510,7 @@ typedef struct nbh_random {
     int32_t y;
     int32_t has_spare; /* a normal deviate kept by nbh_gauss_deviate */
     float spare;
-    int32_t reserved;
+    int32_t drops_first; /* 1: the deviate after filling the table is dropped (C-PARITY-034 off) */
 } nbh_random;
 
 /* Fills `experiment` with the defaults of model 2 (no cell, no matrix). */
@@ -653,7 +653,8 @@ NBH_API double nbh_polarization(double kahn, double incident[3], double diffract
                                 double axis[3]);
 /* model 6.7 at (x,y,z) from 64 values at floor-1 .. floor+2, [h][k][l]. */
 NBH_API double nbh_interpolate_tricubic(double h, double k, double l, const double values[64]);
-NBH_API void nbh_random_init(nbh_random *state);                     /* an empty shuffle table */
+/* An empty shuffle table; set state->drops_first afterwards where the first deviate is dropped. */
+NBH_API void nbh_random_init(nbh_random *state);
 NBH_API float nbh_uniform_deviate(nbh_random *state, int32_t *seed); /* model 7.1 */
 NBH_API float nbh_gauss_deviate(nbh_random *state, int32_t *seed);   /* model 7.5 */
 NBH_API float nbh_poisson_deviate(nbh_random *state, int32_t *seed, float mean);

@@ -62,6 +62,7 @@ def _image_effects(experiment: Experiment, quirks: Quirks, plan: ResolvedPlan) -
         "pix0_ignored": detector.pix0_m is not None,
         "near_point_ignored": _a_centre_is_ignored(experiment, plan, is_custom),
         "phi_left_edge": plan.osc_rad > 0.0,
+        "first_deviate": crystal.misset_random or plan.mosaic_domains > 1,
         "no_sensor_is_black": "no_sensor_is_black" in plan.warnings,
         "first_subpixel_factors": _samples_share_a_factor(experiment, plan),
     }

@@ -77,7 +77,7 @@ def set_up(experiment: Experiment, structure_factors: StructureFactors, quirks: 
     sampling = sampling_of(experiment, quirks)
     _require_something(inputs, sampling)
     geometry = detector_geometry(inputs)
-    shuffle = Shuffle()
+    shuffle = Shuffle(drops_first=not quirks.first_deviate)
     misset = misset_angles(inputs, shuffle)
     wavelength = as_float(wavelength_m(inputs))
     cell = lattice(inputs, wavelength, misset)
