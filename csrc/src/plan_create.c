@@ -110,10 +110,12 @@ static nbh_status derive(const nbh_experiment *experiment, const nbh_structure_f
     plan->oversample_thick =
         experiment->sampling.oversample_thick != 0 &&
         (info->sensor_thickness_m > 0.0 || (plan->quirks & NBH_QUIRK_NO_SENSOR_IS_BLACK) != 0);
-    plan->oversample_polar = experiment->sampling.oversample_polar != 0;
     plan->oversample_omega = experiment->sampling.oversample_omega != 0;
     plan->polarization_kahn = experiment->beam.polarization_kahn;
     plan->polarization_off = experiment->beam.polarization_off != 0;
+    plan->oversample_polar =
+        experiment->sampling.oversample_polar != 0 &&
+        (!plan->polarization_off || (plan->quirks & NBH_QUIRK_NOPOLAR_UNDONE) != 0);
     plan->dmin_m = experiment->sampling.dmin_m;
     plan->water_size_m = experiment->crystal.water_size_m;
     plan->scale = R_E_SQR_M2 * info->fluence_photons_per_m2;

@@ -93,6 +93,16 @@ ROWS: dict[str, list[dict[str, object]]] = {
         {**SENSOR, **LISTED, "detector.sensor_attenuation_depth_um": float("inf")},
         {**ALL_OPTIONS, **ROTATED, "detector.sensor_attenuation_depth_um": float("inf")},
     ],
+    "nopolar_undone": [
+        {"beam.polarization_correction": False, "sampling.oversample_polar": True},
+        {**ALL_OPTIONS, **SENSOR, **LISTED, "beam.polarization_correction": False},
+        {
+            **ROTATED,
+            **SCAN,
+            "sampling.oversample_polar": True,
+            "beam.polarization_correction": False,
+        },
+    ],
     "first_subpixel_factors": [
         {"sampling.oversample": 3},
         {**SENSOR, **LISTED, **WATER, "sampling.oversample": 2, "sampling.dmin_angstrom": 4.0},

@@ -499,4 +499,7 @@ QUIRKS: Mapping[str, QuirkCase] = {
     "first_deviate": QuirkCase(RANDOM),
     "no_sensor_is_black": QuirkCase({"sampling.oversample_thick": True}),
     "first_subpixel_factors": QuirkCase({"sampling.oversample": 2}),
+    "nopolar_undone": QuirkCase(
+        {"beam.polarization_correction": False, "sampling.oversample_polar": True}
+    ),
 }

@@ -77,6 +77,10 @@ def test_nothing_matters_in_a_plain_still() -> None:
             {"detector.sensor_thickness_um": 300, "detector.sensor_layers": 3},
             ("thick_last_layer", "layer_overshoot", "first_subpixel_factors"),
         ),
+        (
+            {"sampling.oversample_polar": True, "beam.polarization_correction": False},
+            ("oversample_running_product", "nopolar_undone"),
+        ),
         ({"sampling.oversample": 2}, ("first_subpixel_factors",)),
         (
             {"sampling.oversample": 2, "sampling.oversample_omega": True},

@@ -186,7 +186,10 @@ def _choices(
         oversample > 1 or sampling.layers.count > 1
     )
     oversample_thick = settings.oversample_thick and (has_sensor or quirks.no_sensor_is_black)
-    weighs = oversample_thick or settings.oversample_polar or settings.oversample_omega
+    oversample_polar = settings.oversample_polar and (
+        beam.polarization_correction or quirks.nopolar_undone
+    )
+    weighs = oversample_thick or oversample_polar or settings.oversample_omega
     return Choices(
         oversample=oversample,
         layers=sampling.layers.count,
@@ -203,7 +206,7 @@ def _choices(
         is_sphere=is_curved and not quirks.curved_detector_axes,
         is_point_pixel=experiment.detector.point_pixel,
         oversample_thick=oversample_thick,
-        oversample_polar=settings.oversample_polar,
+        oversample_polar=oversample_polar,
         oversample_omega=settings.oversample_omega,
         # One layer, or one source, has the same factor in both positions if none is searched for.
         capture_per_layer=(
@@ -213,13 +216,11 @@ def _choices(
         ),
         polar_per_source=(
             beam.polarization_correction
-            and not (settings.oversample_polar or quirks.polar_first_source)
+            and not (oversample_polar or quirks.polar_first_source)
             and (n_sources > 1 or searches_polarization)
         ),
         capture_per_sample=samples_differ and has_sensor and not oversample_thick,
-        polar_per_sample=(
-            samples_differ and beam.polarization_correction and not settings.oversample_polar
-        ),
+        polar_per_sample=(samples_differ and beam.polarization_correction and not oversample_polar),
         omega_per_sample=samples_differ and not settings.oversample_omega,
         water_sees_all_sources=not quirks.polar_first_source,
         water_sees_sub_pixels=samples_differ and oversample > 1,
