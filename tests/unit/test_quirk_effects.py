@@ -81,6 +81,8 @@ def test_nothing_matters_in_a_plain_still() -> None:
             {"sampling.oversample_polar": True, "beam.polarization_correction": False},
             ("oversample_running_product", "nopolar_undone"),
         ),
+        ({"beam.polarization_kahn": -1.5}, ("polarization_unchecked",)),
+        ({"beam.polarization_kahn": 1.5, "beam.polarization_correction": False}, ()),
         ({"sampling.oversample": 2}, ("first_subpixel_factors",)),
         (
             {"sampling.oversample": 2, "sampling.oversample_omega": True},

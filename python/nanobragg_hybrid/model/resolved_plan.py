@@ -24,6 +24,8 @@ PlanWarning = Literal[
     "interpolation_off",
     "oversample_low",
     "no_sensor_is_black",
+    "polarization_factor",
+    "polarization_axis",
 ]
 """What a plan changed or doubts."""
 
@@ -56,6 +58,13 @@ SENTENCES: Final[Mapping[PlanWarning, str]] = MappingProxyType(
         "no_sensor_is_black": (
             "the image is black because the sensor captures nothing: it needs a thickness and a "
             "finite attenuation depth, or neither of them nor oversample_thick"
+        ),
+        "polarization_factor": (
+            "the Kahn factor of the polarization is not -1 to 1: pixels may be below 0"
+        ),
+        "polarization_axis": (
+            "the polarization axis lies along the beam: there is no such polarization, and a "
+            "divergence has nothing to turn about"
         ),
     }
 )

@@ -64,6 +64,9 @@ def _image_effects(experiment: Experiment, quirks: Quirks, plan: ResolvedPlan) -
         "phi_left_edge": plan.osc_rad > 0.0,
         "first_deviate": crystal.misset_random or plan.mosaic_domains > 1,
         "no_sensor_is_black": "no_sensor_is_black" in plan.warnings,
+        "polarization_unchecked": bool(
+            {"polarization_factor", "polarization_axis"} & set(plan.warnings)
+        ),
         "nopolar_undone": sampling.oversample_polar and not beam.polarization_correction,
         "first_subpixel_factors": _samples_share_a_factor(experiment, plan),
     }

@@ -50,6 +50,8 @@ WARNING_BITS: Final[Mapping[PlanWarning, int]] = MappingProxyType(
         "interpolation_off": 64,
         "oversample_low": 128,
         "no_sensor_is_black": 0x1000,
+        "polarization_factor": 0x2000,
+        "polarization_axis": 0x4000,
     }
 )
 """The bits of `nbh_plan_warning`."""

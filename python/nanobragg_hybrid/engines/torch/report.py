@@ -120,6 +120,8 @@ def _warnings(setup: Setup) -> tuple[PlanWarning, ...]:
         "interpolation_off": setup.interpolation_refused,
         "oversample_low": setup.choices.oversample < setup.recommended_oversample,
         "no_sensor_is_black": _captures_nothing(setup),
+        "polarization_factor": setup.polarization.factor_is_wrong,
+        "polarization_axis": setup.polarization.axis_is_along_beam,
     }
     return tuple(name for name, is_so in happened.items() if is_so)
 

@@ -72,6 +72,11 @@ class Choices:
         return self.has_sensor and not own
 
     @property
+    def uses_polarization(self) -> bool:
+        """Whether polarization factors are computed; also in spite of none (nopolar_undone)."""
+        return self.has_polarization or self.oversample_polar
+
+    @property
     def has_pixel_polarization(self) -> bool:
         """A polarization factor that the pixel has as a whole (model 6.8)."""
         own = self.oversample_polar or self.polar_per_source or self.polar_per_sample

@@ -22,6 +22,10 @@ from nanobragg_hybrid.engines.torch.lattice import (
     recommended_oversample,
 )
 from nanobragg_hybrid.engines.torch.pixels import Roi, region_of_interest
+from nanobragg_hybrid.engines.torch.polarization_doubts import (
+    PolarizationDoubts,
+    polarization_doubts,
+)
 from nanobragg_hybrid.engines.torch.random_rotations import (
     RandomRotations,
     Shuffle,
@@ -66,6 +70,7 @@ class Setup:
     geometry: DetectorGeometry
     cell: Lattice
     interpolation_refused: bool
+    polarization: PolarizationDoubts
 
 
 def set_up(experiment: Experiment, structure_factors: StructureFactors, quirks: Quirks) -> Setup:
@@ -99,6 +104,9 @@ def set_up(experiment: Experiment, structure_factors: StructureFactors, quirks: 
     choices = _choices(
         experiment, structure_factors, quirks, sampling, oversample, source_count(experiment, grid)
     )
+    polarization = polarization_doubts(experiment, sampling, choices, geometry)
+    if not quirks.polarization_unchecked:
+        polarization.require_none(experiment)
     return Setup(
         experiment=experiment,
         structure_factors=structure_factors,
@@ -120,6 +128,7 @@ def set_up(experiment: Experiment, structure_factors: StructureFactors, quirks: 
         interpolation_refused=(
             experiment.sampling.interpolate is True and structure_factors.grid is None
         ),
+        polarization=polarization,
     )
 
 
