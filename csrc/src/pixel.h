@@ -173,6 +173,7 @@ static inline int pixel_add_steps(pixel_pass *pass, const pixel_mode mode, const
 static inline int pixel_add_sources(pixel_pass *pass, const pixel_mode mode, double d[3])
 {
     const nbh_plan *plan = pass->plan;
+    int has_polar = 0; /* this sub-pixel, where each has its own factor (C-PARITY-036 off) */
     for (pass->source = 0; pass->source < plan->info.source_count; pass->source++) {
         const plan_source *from = &plan->sources[pass->source];
         double q[3], seen[3]; /* d as q saw it */
@@ -186,7 +187,12 @@ static inline int pixel_add_sources(pixel_pass *pass, const pixel_mode mode, dou
         pass->out->any_source = 1;
         vec3_copy(d, seen);
         double factor = 1.0;
-        if (plan->polar_per_source) {
+        if (plan->polar_per_sample) {
+            if (plan->polar_per_source || !has_polar)
+                pass->polar = pixel_polarization_of(plan, &pass->origin, pass->source, d);
+            has_polar = 1;
+            factor *= pass->polar;
+        } else if (plan->polar_per_source) {
             pass->polar = pixel_source_polarization(plan, &pass->origin, pass->source);
             factor *= pass->polar;
         } else if (pass->polar == 0.0 || plan->oversample_polar) {
@@ -200,8 +206,10 @@ static inline int pixel_add_sources(pixel_pass *pass, const pixel_mode mode, dou
             continue;
         if (plan->use_source_weights)
             factor *= from->relative_weight;
-        if (plan->capture_per_layer)
+        if (plan->capture_per_layer || plan->capture_per_sample)
             factor *= pass->capture;
+        if (plan->omega_per_sample)
+            factor *= pass->omega;
         if (!pixel_add_steps(pass, mode, seen, q, factor))
             return 0;
     }
@@ -220,10 +228,12 @@ static inline int pixel_add_subpixel(pixel_pass *pass, const pixel_mode mode, in
                       pass->position);
     pass->airpath_m = vec3_mag(pass->position);
     vec3_unit(pass->position, d);
-    if (pass->omega == 0.0 || plan->oversample_omega)
+    if (pass->omega == 0.0 || plan->oversample_omega || plan->omega_per_sample)
         pass->omega = subpixel_solid_angle(plan, pass->airpath_m);
     pass->omega_sum += pass->omega;
-    if (pass->capture == 0.0 || plan->oversample_thick)
+    if (plan->capture_per_sample)
+        pass->capture = pixel_sample_capture(plan, pass->layer, fast_m, slow_m, d);
+    else if (pass->capture == 0.0 || plan->oversample_thick)
         pass->capture = subpixel_capture(plan, pass->layer, d);
     return pixel_add_sources(pass, mode, d);
 }
@@ -268,14 +278,14 @@ static inline void pixel_compute(const nbh_plan *plan, const serial_state *start
     }
 
     double value = plan->scale * pass.intensity / info->steps;
-    if (!plan->oversample_thick && !plan->capture_per_layer)
+    if (!plan->oversample_thick && !plan->capture_per_layer && !plan->capture_per_sample)
         value *= pass.capture;
-    if (!plan->oversample_polar && !plan->polar_per_source)
+    if (!plan->oversample_polar && !plan->polar_per_source && !plan->polar_per_sample)
         value *= pass.polar;
-    if (!plan->oversample_omega)
+    if (!plan->oversample_omega && !plan->omega_per_sample)
         value *= pass.omega;
     if (plan->water_electrons_sqr > 0.0)
-        value += pixel_water(plan, &pass.origin, first_omega);
+        value += pixel_water(plan, &pass.origin, fast, slow, first_omega);
     out->value = 0.0 + value;
     out->omega_sum = pass.omega_sum;
     out->intensity = pass.intensity;

@@ -51,7 +51,12 @@ struct nbh_plan {
     int32_t polar_per_source;   /* C-PARITY-004 off */
     int32_t use_source_weights; /* C-PARITY-009 off */
     int32_t capture_per_layer;  /* C-PARITY-003 off */
-    int32_t needs_first_d;      /* one of them looks at the pixel's first direction */
+    int32_t
+        capture_per_sample; /* C-PARITY-036 off: the factor is in the terms of each sub-pixel of */
+    int32_t polar_per_sample; /* each layer */
+    int32_t omega_per_sample;
+    int32_t water_per_subpixel;
+    int32_t needs_first_d; /* one of them looks at the pixel's first direction */
     double dmin_m;
 
     /* crystal */

@@ -10,6 +10,7 @@
 #include "error.h"
 #include "experiment.h"
 #include "fast/choice.h"
+#include "given.h"
 #include "orientations.h"
 #include "plan.h"
 #include "sampling.h"
@@ -64,8 +65,70 @@ static void choose_corrections(nbh_plan *plan)
         for (int32_t n = 1; n < info->source_count; n++)
             if (plan->sources[n].weight != plan->sources[0].weight)
                 plan->use_source_weights = 1;
-    plan->needs_first_d =
-        plan->polar_per_source || plan->capture_per_layer || plan->water_electrons_sqr > 0.0;
+    const int samples_differ = !(plan->quirks & NBH_QUIRK_FIRST_SUBPIXEL_FACTORS) &&
+                               (info->oversample > 1 || info->sensor_layers > 1);
+    plan->capture_per_sample =
+        samples_differ && info->sensor_thickness_m > 0.0 && !plan->oversample_thick;
+    plan->polar_per_sample = samples_differ && !plan->polarization_off && !plan->oversample_polar;
+    plan->omega_per_sample = samples_differ && !plan->oversample_omega;
+    plan->water_per_subpixel = samples_differ && plan->water_electrons_sqr > 0.0;
+    plan->needs_first_d = plan->polar_per_source || plan->capture_per_layer || samples_differ ||
+                          plan->water_electrons_sqr > 0.0;
+}
+
+/* Sine of the angle to the beam below which the polarization axis is along it. */
+#define PARALLEL 1e-6
+
+/* Of unit vectors; a source without direction (0 0 0) is along nothing. */
+static int are_parallel(const double x[3], const double y[3])
+{
+    double across[3];
+    vec3_cross(x, y, across);
+    return vec3_mag(across) < PARALLEL && vec3_mag(x) > 0.0;
+}
+
+/* Is the polarization axis along the beam, or along a listed source, where that matters: for the
+ * polarization factors, or for the divergence, which turns about it? */
+static int axis_is_along_beam(const nbh_plan *plan, int is_polarized, int is_listed)
+{
+    const nbh_plan_info *info = &plan->info;
+    const int diverges =
+        !is_listed && (info->divergence_h_steps > 1 || info->divergence_v_steps > 1);
+    if (!(is_polarized && plan->polarization_kahn != 0.0) && !diverges)
+        return 0;
+    if (!is_listed)
+        return are_parallel(info->beam_direction, info->polarization_axis);
+    for (int32_t n = 0; n < info->source_count; n++)
+        if (are_parallel(plan->sources[n].incident, info->polarization_axis))
+            return 1;
+    return 0;
+}
+
+/* Warnings, or errors with C-PARITY-037 off. */
+static nbh_status check_polarization(const nbh_experiment *experiment, nbh_plan *plan,
+                                     nbh_error *error)
+{
+    const nbh_beam *beam = &experiment->beam;
+    const int is_tolerated = (plan->quirks & NBH_QUIRK_POLARIZATION_UNCHECKED) != 0;
+    const int is_polarized = !plan->polarization_off || plan->oversample_polar;
+    if (is_polarized && !(fabs(beam->polarization_kahn) <= 1.0)) {
+        if (!is_tolerated)
+            return nbh_fail(error, NBH_INVALID, "beam.polarization_kahn",
+                            "got %g, need -1 to 1 while polarization_unchecked is off",
+                            beam->polarization_kahn);
+        plan->info.warnings |= NBH_WARN_POLARIZATION_FACTOR;
+    }
+    if (axis_is_along_beam(plan, is_polarized, beam->sources != NULL)) {
+        if (!is_tolerated)
+            return nbh_fail(error, NBH_INVALID,
+                            is_given(beam->polarization_axis[0]) ? "beam.polarization_axis"
+                            : is_given(beam->direction[0])       ? "beam.direction"
+                                                                 : "beam.sources",
+                            "got the same line, need beam and polarization axis in different "
+                            "directions while polarization_unchecked is off");
+        plan->info.warnings |= NBH_WARN_POLARIZATION_AXIS;
+    }
+    return NBH_OK;
 }
 
 static nbh_status derive(const nbh_experiment *experiment, const nbh_structure_factors *table,
@@ -78,6 +141,7 @@ static nbh_status derive(const nbh_experiment *experiment, const nbh_structure_f
     plan->k_range = (double)table->k_max - table->k_min + 1;
     plan->l_range = (double)table->l_max - table->l_min + 1;
     nbh_random_init(&plan->random);
+    plan->random.drops_first = !(plan->quirks & NBH_QUIRK_FIRST_DEVIATE);
     info->wavelength_m = experiment->beam.wavelength_m;
 
     nbh_status status = detector_resolve(experiment, info, error);
@@ -102,11 +166,18 @@ static nbh_status derive(const nbh_experiment *experiment, const nbh_structure_f
     const int point_pixel = experiment->detector.point_pixel != 0;
     plan->has_pixel_area = !point_pixel || !(plan->quirks & NBH_QUIRK_POINT_PIXEL_AREA);
     plan->is_oblique = !point_pixel && !plan->faces_sample;
-    plan->oversample_thick = experiment->sampling.oversample_thick != 0;
-    plan->oversample_polar = experiment->sampling.oversample_polar != 0;
+    plan->oversample_thick =
+        experiment->sampling.oversample_thick != 0 &&
+        (info->sensor_thickness_m > 0.0 || (plan->quirks & NBH_QUIRK_NO_SENSOR_IS_BLACK) != 0);
     plan->oversample_omega = experiment->sampling.oversample_omega != 0;
     plan->polarization_kahn = experiment->beam.polarization_kahn;
     plan->polarization_off = experiment->beam.polarization_off != 0;
+    plan->oversample_polar =
+        experiment->sampling.oversample_polar != 0 &&
+        (!plan->polarization_off || (plan->quirks & NBH_QUIRK_NOPOLAR_UNDONE) != 0);
+    status = check_polarization(experiment, plan, error);
+    if (status != NBH_OK)
+        return status;
     plan->dmin_m = experiment->sampling.dmin_m;
     plan->water_size_m = experiment->crystal.water_size_m;
     plan->scale = R_E_SQR_M2 * info->fluence_photons_per_m2;

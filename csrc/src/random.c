@@ -23,6 +23,8 @@ void random_fill_shuffle(nbh_random *state, int32_t *seed)
     }
     *seed = (int32_t)s;
     state->y = state->shuffle[0];
+    if (state->drops_first) /* C-PARITY-034 off: the first one has picked itself */
+        random_next(state, &state->y, seed);
 }
 
 float nbh_uniform_deviate(nbh_random *state, int32_t *seed)

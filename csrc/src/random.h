@@ -23,6 +23,15 @@ static inline int32_t random_step(int64_t s)
 /* Fills the shuffle table from a seed that is not positive, or from 1. */
 void random_fill_shuffle(nbh_random *state, int32_t *seed);
 
+/* One step of the seed, which takes the place in a filled table of what *y becomes. */
+static inline void random_next(nbh_random *state, int32_t *y, int32_t *seed)
+{
+    *seed = random_step(*seed);
+    const uint32_t index = (uint32_t)*y / RANDOM_SHUFFLE_DIVISOR;
+    *y = state->shuffle[index];
+    state->shuffle[index] = *seed;
+}
+
 /* One deviate.  *y and *seed stand for state->y and the seed: in a loop the caller can keep them in
  * registers, and put y back when it is done. */
 static inline float random_draw(nbh_random *state, int32_t *y, int32_t *seed)
@@ -34,10 +43,7 @@ static inline float random_draw(nbh_random *state, int32_t *y, int32_t *seed)
         *seed = filled_from;
         *y = state->y;
     }
-    *seed = random_step(*seed);
-    const uint32_t index = (uint32_t)*y / RANDOM_SHUFFLE_DIVISOR;
-    *y = state->shuffle[index];
-    state->shuffle[index] = *seed;
+    random_next(state, y, seed);
     const float value = (float)((1.0 / RANDOM_MODULUS) * *y);
     return (double)value > largest ? (float)largest : value;
 }

@@ -176,12 +176,21 @@ nbh_status sampling_resolve(const nbh_experiment *experiment, const nbh_structur
 
     range_rule layers = {detector->sensor_thickness_m, NBH_UNSET, detector->sensor_layers};
     resolve_layers(&layers, has_quirk(experiment, NBH_QUIRK_LAYER_OVERSHOOT));
+    if (detector->sensor_attenuation_per_m == 0.0 &&
+        !has_quirk(experiment, NBH_QUIRK_NO_SENSOR_IS_BLACK)) {
+        const range_rule none = {0.0, 0.0, 1};
+        layers = none;
+    }
     info->sensor_thickness_m = layers.range;
     info->sensor_layer_step_m = layers.step;
     info->sensor_layers = layers.count;
     info->sensor_attenuation_per_m = given_or(detector->sensor_attenuation_per_m, -1.0);
     if (layers.range > 0.0 && info->sensor_attenuation_per_m < 0.0)
         info->sensor_attenuation_per_m = 1.0 / layers.range;
+    const int captures = layers.range > 0.0 && info->sensor_attenuation_per_m > 0.0;
+    if (!captures && (layers.range > 0.0 || sampling->oversample_thick) &&
+        has_quirk(experiment, NBH_QUIRK_NO_SENSOR_IS_BLACK))
+        info->warnings |= NBH_WARN_NO_SENSOR_IS_BLACK;
 
     resolve_mosaic(&experiment->crystal, info);
 

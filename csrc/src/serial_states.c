@@ -32,8 +32,10 @@ void serial_states_find(nbh_plan *plan)
     const nbh_plan_info *info = &plan->info;
     serial_state state = {.first_loop = 1, .interpolate = info->interpolate};
     set_axis(&state, info->polarization_axis);
-    /* C-PARITY-004 off: the axis settles here, and no pixel leaves another one to the next */
-    if (!(plan->quirks & NBH_QUIRK_POLAR_FIRST_SOURCE)) {
+    /* C-PARITY-004 or 036 off: the axis settles here, and no pixel leaves another one to the next
+     */
+    const nbh_quirks carried = NBH_QUIRK_POLAR_FIRST_SOURCE | NBH_QUIRK_FIRST_SUBPIXEL_FACTORS;
+    if ((plan->quirks & carried) != carried) {
         for (int i = 0; i < PLAN_MAX_STATE_CHANGES && !state.axis_is_fixed; i++) {
             vec3_unit(state.polar_axis, state.polar_axis);
             set_axis(&state, state.polar_axis);

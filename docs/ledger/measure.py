@@ -126,20 +126,6 @@ def measure(entry: Mapping[str, Any], before: Run, after: Run) -> dict[str, Any]
     return measured
 
 
-def first_deviate() -> dict[str, list[str]]:
-    """How often the first deviate of a seed is below 1/32, seen in the height of a z axis."""
-    quirks = nb.Quirks(misset_random_radians=False)
-    crystal = nb.Crystal(cell_angstrom=(70, 80, 90), misset_random=True)
-    experiment = nb.Experiment(crystal=crystal)
-    table = nb.StructureFactors.constant(1.0)
-    low, count = 0, 2000
-    for seed in np.random.default_rng(11).integers(1, 2**31, count):
-        seeded = experiment.replace({"crystal.misset_seed": int(seed)})
-        x, y, _ = Plan(seeded, table, quirks).info()["misset_rad"]
-        low += (1.0 + np.cos(x) * np.cos(y)) / 2.0 < 1.0 / 32.0
-    return {"fraction of seeds whose first deviate is below 1/32": [text(low / count)]}
-
-
 def mosaic_spread() -> dict[str, list[str]]:
     """Rotation angles of 2000 domains of a spread of 1 degree."""
     crystal = nb.Crystal(
@@ -157,18 +143,39 @@ def mosaic_spread() -> dict[str, list[str]]:
     }
 
 
-SPECIAL = {"first_deviate": first_deviate, "mosaic_spread": mosaic_spread}
+SPECIAL = {"mosaic_spread": mosaic_spread}
 """Candidates whose figures are no comparison of two images."""
 
 
 def measure_quirk(entry: Mapping[str, Any], name: str) -> tuple[dict[str, Any], Picture | None]:
-    """Figures and picture of a row: on and off."""
+    """Figures and picture of a row: on and off, which may be an error."""
+    if "refused" in entry:
+        return measure_refused(entry, name), None
     runs = [run(entry, entry["args"], quirks) for quirks in ("nanobragg", f"nanobragg,-{name}")]
     measured = measure(entry, *runs)
     measured["named"] = ["yes" if name in run.facts["mattered"] else "no" for run in runs]
     if entry.get("shows") == "none":
         return measured, None
     return measured, picture(runs[0].shown, runs[1].shown)
+
+
+def measure_refused(entry: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Figures of a row whose quirk hides an error: with it on, and what is said with it off.
+
+    Raises RuntimeError if that is not what the row expects.
+    """
+    on = run(entry, entry["args"], "nanobragg")
+    try:
+        run(entry, entry["args"], f"nanobragg,-{name}")
+    except RuntimeError as error:
+        said = str(error).rpartition("nanoBragg: error: ")[2].strip()
+    else:
+        raise RuntimeError(f"nanoBragg {entry['args']}: is not refused with {name} off")
+    if not said.startswith(entry["refused"]):
+        raise RuntimeError(f"nanoBragg {entry['args']}: {said}")
+    facts = {label: [text(on.facts[label]), "none"] for label in entry.get("facts", {})}
+    named = "yes" if name in on.facts["mattered"] else "no"
+    return {"facts": facts, "refused": ["none", said], "named": [named, "no"]}
 
 
 def measure_candidate(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -33,6 +33,9 @@ CASES: list[tuple[str, tuple[str, ...], dict[str, Any]]] = [
         ("triclinic_cell",),
         {"crystal.misset_random": True, "crystal.misset_seed": -7, **MOSAIC, **TRICLINIC},
     ),
+    ("first_deviate", (), {"crystal.misset_random": True}),
+    ("first_deviate", ("misset_random_radians",), {"crystal.misset_random": True, **MOSAIC}),
+    ("first_deviate", (), MOSAIC),
     (
         "custom_convention_switch",
         (),
@@ -72,6 +75,7 @@ CASES: list[tuple[str, tuple[str, ...], dict[str, Any]]] = [
 SET_UP = (
     "triclinic_cell",
     "misset_random_radians",
+    "first_deviate",
     "custom_convention_switch",
     "pivot_flag_ignored",
     "pix0_ignored",

@@ -122,7 +122,7 @@ def test_model_marks_the_quirk_in_its_section(quirk: nb.Quirk) -> None:
         ("quirk/3/argument", "", "C-PARITY-004: argument is no key"),
         ("candidate/1/sure", ..., "has no sure"),
         ("candidate/1/against", ..., "needs one of against and special"),
-        ("candidate/1/name", "first_deviate", "candidate first_deviate: the name is taken"),
+        ("candidate/1/name", "mosaic_spread", "candidate mosaic_spread: the name is taken"),
         ("candidate/1/name", "phi_carryover", "candidate phi_carryover: the name is taken"),
     ],
 )

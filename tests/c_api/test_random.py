@@ -107,6 +107,21 @@ def test_uniform_deviates(ffi: Any, lib: Any, seed: int) -> None:
         assert stream.seed[0] == plain_seed
 
 
+@for_each("seed", [-12345678, -1, 0, -(2**31)])
+def test_the_first_deviate_can_be_dropped(ffi: Any, lib: Any, seed: int) -> None:
+    """C-PARITY-034 off: whenever the table is filled, and no other."""
+    stream, twin = CStream(ffi, lib, seed), CStream(ffi, lib, seed)
+    stream.state.drops_first = 1
+    twin.uniform()
+    for _ in range(100):
+        assert stream.uniform() == twin.uniform()
+        assert stream.seed[0] == twin.seed[0]
+    again = CStream(ffi, lib, -5, stream.state)
+    fresh = CStream(ffi, lib, -5)
+    fresh.uniform()
+    assert [again.uniform() for _ in range(3)] == [fresh.uniform() for _ in range(3)]
+
+
 def test_an_empty_table_is_filled_from_seed_1(ffi: Any, lib: Any) -> None:
     assert CStream(ffi, lib, 99).uniform() == CStream(ffi, lib, -1).uniform()
 

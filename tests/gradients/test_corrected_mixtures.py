@@ -42,6 +42,7 @@ MIXTURES = {
     "shared weights": ({}, "source_weights_ignored"),
     "thick layers": ({}, "layer_overshoot"),
     "interpolation": ({}, "interpolation_latch"),
+    "first sub-pixel": ({}, "first_subpixel_factors"),
     "left edge": ({"goniometer.phi_deg": 3.5}, "phi_left_edge"),
     "running product": (
         RUNNING,

@@ -118,9 +118,12 @@ def test_intervals_hold_the_exact_values(seed: int, kernel: str) -> None:
     if experiment.crystal.shape in EXACT_SHAPES:
         assert np.array_equal(low[known], high[known])
         return
-    whole = known & (low > 0.0)  # at 0 the interval is cut off
-    half = (high - low)[whole] / 2
-    error = np.abs((low + high)[whole] / 2 - exact[whole])
+    # at 0 the interval is cut off, before water is added; a running product may have grown beyond
+    # all bounds
+    whole = known & (low > 0.0) & np.isfinite(high) & (high < 2.0 * low)
+    assert experiment.sampling.oversample_omega or np.array_equal(whole, known & (low > 0.0))
+    half = (high[whole] - low[whole]) / 2
+    error = np.abs((low[whole] + high[whole]) / 2 - exact[whole])
     # water alone may round by more than a faint reflection's whole interval
     rounding = 2 * np.spacing(exact[whole])
     assert np.all(error <= 0.5 * half + rounding)

@@ -127,7 +127,7 @@ def test_the_z_axis_goes_everywhere() -> None:
     """Equal areas of the sphere: z is uniform in -1 to 1, the azimuth in 0 to 360 degrees.
 
     But for one corner: z is the generator's first deviate, which falls below 1/32 twice as often as
-    it should (model 7.1: the first entry of the shuffle table picks itself).
+    it should (C-PARITY-034; off, see test_first_deviate.py).
     """
     z_axes = missets(off("misset_random_radians"))[:, :, 2]
     height = (z_axes[:, 2] + 1) / 2

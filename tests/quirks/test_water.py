@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from pictures import STILL, assert_same, off, picture
+from pictures import STILL, assert_differs, assert_same, off, picture
 
 import nanobragg_hybrid as nb
 
@@ -57,6 +57,25 @@ def test_photons_counted_by_hand(changes: dict[str, object]) -> None:
     experiment = WET.replace(changes)
     need = photons(experiment.sampling.oversample or 1)
     assert_same(picture(experiment, off("water_background"), DARK), need, 1e-12)
+
+
+def test_every_sub_pixel_of_the_water_counts() -> None:
+    """With first_subpixel_factors off: the photons of a finer detector's pixels, whatever the
+    options and the layers."""
+    polarized = WET.replace({"beam.polarization_correction": True, "beam.polarization_kahn": 0.8})
+    fine = polarized.replace(
+        {"detector.pixel_size_mm": 1.0 / 3, "detector.n_fast": 72, "detector.n_slow": 60}
+    )
+    sensor = {"detector.sensor_thickness_um": 300.0, "detector.sensor_layers": 3}
+    quirks = off("water_background", "first_subpixel_factors")
+    for changes in ({}, sensor):
+        parts = picture(fine.replace(changes), quirks, DARK).reshape(20, 3, 24, 3)
+        need = parts.sum(axis=(1, 3))
+        for option in ({}, {"sampling.oversample_omega": True}):
+            coarse = polarized.replace({"sampling.oversample": 3, **changes, **option})
+            assert_same(picture(coarse, quirks, DARK), need, 1e-12)
+            on = picture(coarse, off("water_background"), DARK)
+            assert_differs(on, need, 1e-3)
 
 
 @pytest.mark.parametrize("changes", RENDERINGS)
@@ -130,7 +149,8 @@ def test_it_is_added_to_the_reflections() -> None:
 
 
 def test_the_old_background_keeps_its_factors_beside_corrected_ones() -> None:
-    """006 on with 003 and 004 off: still the last layer's capture and the first polarization."""
+    """006 on with 003, 004 and 036 off: still the last layer's capture, the first polarization and
+    the first sub-pixel's solid angle."""
     sensor = WET.replace(
         {
             "beam.polarization_correction": True,
@@ -138,7 +158,10 @@ def test_the_old_background_keeps_its_factors_beside_corrected_ones() -> None:
             "beam.divergence_h_steps": 3,
             "detector.sensor_thickness_um": 300.0,
             "detector.sensor_layers": 3,
+            "sampling.oversample": 2,
         }
     )
     need = picture(sensor, None, DARK)
-    assert_same(picture(sensor, off("thick_last_layer", "polar_first_source"), DARK), need, 1e-12)
+    corrected = ("thick_last_layer", "polar_first_source", "first_subpixel_factors")
+    for names in (corrected[:2], corrected[2:], corrected):
+        assert_same(picture(sensor, off(*names), DARK), need, 1e-12)

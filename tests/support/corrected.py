@@ -167,36 +167,31 @@ class Corrected:
         return np.where(is_cut, 0.0, total)
 
     def image(self) -> Array:
-        """Photons per pixel, shape (slow, fast)."""
-        info, sampling = self.info, self.experiment.sampling
-        first = self.positions()
-        first_d, first_omega = unit(first), self.solid_angle(first)
+        """Photons per pixel, shape (slow, fast).  The oversample options change nothing: every
+        sample has factors of its own.
+        """
+        info = self.info
         shares = self.weights / self.weights.sum()
         scale = R_E_SQR_M2 * info["fluence_photons_per_m2"]
         oversample, layers = info["oversample"], info["sensor_layers"]
         step = info["sensor_layer_step_m"]
         has_sensor = info["sensor_thickness_m"] > 0
-        total = np.zeros(first_omega.shape)
+        total, drop = (np.zeros((info["n_slow"], info["n_fast"])) for _ in range(2))
         for layer in range(layers):
-            layer_d = unit(self.positions(depth_m=layer * step))
             for place in np.ndindex(oversample, oversample):
                 position = self.positions(*place, layer * step)
-                d = unit(position)
-                factor = np.ones(first_omega.shape)
-                if has_sensor or sampling.oversample_thick:
-                    along = d if sampling.oversample_thick else layer_d
-                    factor *= self.captured(along, layer * step, (layer + 1) * step)
-                factor *= self.solid_angle(position) if sampling.oversample_omega else first_omega
+                d, omega = unit(position), self.solid_angle(position)
+                polar = [self.polarization(source, d) for source in range(len(shares))]
+                stopped = self.captured(d, layer * step, (layer + 1) * step) if has_sensor else 1.0
                 for source, share in enumerate(shares):
-                    polar = self.polarization(source, d if sampling.oversample_polar else first_d)
-                    total += share * factor * polar * self.diffracted(source, d)
-        image = scale * total / (len(self.phi) * len(self.mosaic) * oversample**2)
-
+                    total += share * stopped * omega * polar[source] * self.diffracted(source, d)
+                if layer == 0:
+                    stopped = self.captured(d, 0.0, layers * step) if has_sensor else 1.0
+                    drop += stopped * omega * sum(s * p for s, p in zip(shares, polar, strict=True))
         water_m = self.experiment.crystal.water_um * 1e-6
         molecules = water_m**3 * 1e6 * AVOGADRO / 18
-        polar = sum(s * self.polarization(n, first_d) for n, s in enumerate(shares))
-        stopped = self.captured(first_d, 0.0, layers * step) if has_sensor else 1.0
-        image += 2.57**2 * molecules * scale * polar * first_omega * stopped
+        diffracted = total / (len(self.phi) * len(self.mosaic))
+        image = scale * (diffracted + 2.57**2 * molecules * drop) / oversample**2
         return np.where(self.is_active(), image, 0.0)
 
     def is_active(self) -> NDArray[np.bool_]:

@@ -457,10 +457,12 @@ class QuirkCase(NamedTuple):
     """An experiment of which a quirk changes the image.
 
     given: what differs from `BASE`.  same: why, on the contrary, it changes none; empty: it does.
+    refused: the field that an error names with the quirk off; empty: there is an image.
     """
 
     given: Mapping[str, Any] = {}
     same: str = ""
+    refused: str = ""
 
 
 _BEFORE = "it acts where words or files are read"
@@ -508,4 +510,13 @@ QUIRKS: Mapping[str, QuirkCase] = {
         "it acts where words are read; two that differ are an error of an experiment",
     ),
     "header_geometry": QuirkCase(same="it acts where a header is written or read"),
+    "first_deviate": QuirkCase(RANDOM),
+    "no_sensor_is_black": QuirkCase({"sampling.oversample_thick": True}),
+    "first_subpixel_factors": QuirkCase({"sampling.oversample": 2}),
+    "polarization_unchecked": QuirkCase(
+        {"beam.polarization_kahn": 1.5}, refused="beam.polarization_kahn"
+    ),
+    "nopolar_undone": QuirkCase(
+        {"beam.polarization_correction": False, "sampling.oversample_polar": True}
+    ),
 }

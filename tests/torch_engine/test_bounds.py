@@ -66,9 +66,10 @@ DERIVED: dict[str, tuple[dict[str, object], str]] = {
 }  # fmt: skip
 
 
-def _counts(experiment: nb.Experiment) -> Counts:
-    oversample = set_up(experiment, FACTORS, nb.Quirks()).choices.oversample
-    return Counts.of(experiment, sampling_of(experiment, nb.Quirks()), oversample)
+def _counts(experiment: nb.Experiment, quirks: nb.Quirks | None = None) -> Counts:
+    quirks = quirks or nb.Quirks()
+    oversample = set_up(experiment, FACTORS, quirks).choices.oversample
+    return Counts.of(experiment, quirks, sampling_of(experiment, quirks), oversample)
 
 
 @pytest.mark.parametrize("name", DERIVED)
@@ -88,6 +89,13 @@ def test_every_count_is_bounded(name: str, monkeypatch: pytest.MonkeyPatch) -> N
     ) as e:
         set_up(experiment, FACTORS, nb.Quirks())
     assert f"{words} {parts[words]} bytes" in str(e.value)
+
+
+def test_every_sub_pixel_has_a_solid_angle_where_they_differ() -> None:
+    oversampled = SMALL.replace({"sampling.oversample": 5})
+    assert _counts(oversampled).samples == 0
+    off = nb.Quirks(first_subpixel_factors=False)
+    assert _counts(oversampled, off).samples == 25
 
 
 def test_one_of_everything_needs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,13 +9,22 @@ import numpy as np
 from field_values import QUIRKS
 from for_each import for_each
 
-from nanobragg_hybrid import Crystal, Detector, Experiment, Quirks, Source, StructureFactors
+from nanobragg_hybrid import (
+    Crystal,
+    Detector,
+    Experiment,
+    Quirks,
+    Sampling,
+    Source,
+    StructureFactors,
+)
 from nanobragg_hybrid.engines.c.plan import Plan
 from nanobragg_hybrid.run.quirk_effects import _image_effects, quirks_that_mattered
 
 PLAIN = Experiment(
     crystal=Crystal(cell_angstrom=(70, 80, 90), n_cells=(5, 5, 5), misset_seed=1),
     detector=Detector(n_fast=8, n_slow=8),
+    sampling=Sampling(oversample=1),
 )
 TABLE = StructureFactors.from_grid(np.ones((9, 9, 9)), (-4, -4, -4))
 
@@ -47,13 +56,54 @@ def test_nothing_matters_in_a_plain_still() -> None:
             {"goniometer.osc_deg": 1, "goniometer.phi_deg": -0.5},
             ("phi_carryover", "phi_left_edge"),
         ),
-        ({"sampling.oversample_thick": True}, ("oversample_running_product",)),
+        (
+            {"sampling.oversample_thick": True},
+            ("oversample_running_product", "no_sensor_is_black"),
+        ),
+        (
+            {
+                "detector.sensor_thickness_um": 300,
+                "detector.sensor_attenuation_depth_um": float("inf"),
+            },
+            ("thick_last_layer", "no_sensor_is_black", "first_subpixel_factors"),
+        ),
         ({"sampling.oversample_polar": True}, ("oversample_running_product",)),
         ({"sampling.oversample_omega": True}, ("oversample_running_product",)),
-        ({"detector.sensor_thickness_um": 300}, ("thick_last_layer",)),
+        (
+            {"detector.sensor_thickness_um": 300},
+            ("thick_last_layer", "first_subpixel_factors"),
+        ),
         (
             {"detector.sensor_thickness_um": 300, "detector.sensor_layers": 3},
-            ("thick_last_layer", "layer_overshoot"),
+            ("thick_last_layer", "layer_overshoot", "first_subpixel_factors"),
+        ),
+        (
+            {"sampling.oversample_polar": True, "beam.polarization_correction": False},
+            ("oversample_running_product", "nopolar_undone"),
+        ),
+        ({"beam.polarization_kahn": -1.5}, ("polarization_unchecked",)),
+        ({"beam.polarization_kahn": 1.5, "beam.polarization_correction": False}, ()),
+        ({"sampling.oversample": 2}, ("first_subpixel_factors",)),
+        (
+            {"sampling.oversample": 2, "sampling.oversample_omega": True},
+            ("oversample_running_product", "first_subpixel_factors"),
+        ),
+        (
+            {
+                "sampling.oversample": 2,
+                "sampling.oversample_omega": True,
+                "beam.polarization_correction": False,
+            },
+            ("oversample_running_product",),
+        ),
+        (
+            {
+                "sampling.oversample": 2,
+                "sampling.oversample_omega": True,
+                "sampling.oversample_polar": True,
+                "crystal.water_um": 10,
+            },
+            ("oversample_running_product", "water_background", "first_subpixel_factors"),
         ),
         ({"beam.divergence_h_mrad": 2}, ("polar_first_source",)),
         ({"beam.divergence_h_mrad": 2, "beam.polarization_correction": False}, ()),
@@ -117,23 +167,25 @@ def test_nothing_matters_in_a_plain_still() -> None:
             },
             (),
         ),
-        ({"crystal.misset_random": True}, ("misset_random_radians",)),
+        ({"crystal.misset_random": True}, ("misset_random_radians", "first_deviate")),
+        ({"crystal.mosaic_spread_deg": 1.0, "crystal.mosaic_domains": 1}, ()),
+        ({"crystal.mosaic_spread_deg": 1.0, "crystal.mosaic_domains": 2}, ("first_deviate",)),
         (
             {
                 "crystal.misset_random": True,
                 "crystal.misset_seed": None,
                 "output.noise_seed": 3,
             },
-            ("misset_random_radians", "misset_seed_default"),
+            ("misset_random_radians", "misset_seed_default", "first_deviate"),
         ),
         (
             {"crystal.misset_random": True, "crystal.misset_seed": None},
-            ("misset_random_radians",),
+            ("misset_random_radians", "first_deviate"),
         ),
         ({"sampling.dmin_angstrom": 3.0, "sampling.oversample": 1}, ()),
         (
             {"sampling.dmin_angstrom": 3.0, "sampling.oversample": 2},
-            ("polar_first_source",),
+            ("polar_first_source", "first_subpixel_factors"),
         ),
         ({"goniometer.spindle_axis": (0, 0, 1)}, ("custom_convention_switch",)),
         ({"goniometer.spindle_axis": (0, 0, 1), "detector.convention": "custom"}, ()),

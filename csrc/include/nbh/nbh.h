@@ -396,7 +396,10 @@ typedef enum nbh_plan_warning {
     NBH_WARN_OVERSAMPLE_LOW = 128,   /* fewer sub-pixels than model 4.5 recommends */
     NBH_WARN_CLOSE_DISTANCE_NEGATIVE = 256, /* the detector's normal points at the sample: so are
                                                solid angles and photons */
-    NBH_WARN_DISTANCE_IGNORED = 512 /* a close distance was given, too, and says otherwise */
+    NBH_WARN_DISTANCE_IGNORED = 512, /* a close distance was given, too, and says otherwise */
+    NBH_WARN_NO_SENSOR_IS_BLACK = 0x1000,  /* C-PARITY-035: the sensor captures nothing */
+    NBH_WARN_POLARIZATION_FACTOR = 0x2000, /* C-PARITY-037: not -1 to 1 */
+    NBH_WARN_POLARIZATION_AXIS = 0x4000    /* C-PARITY-037: along the beam */
 } nbh_plan_warning;
 
 /* Where a block of rows goes.  image holds (row1-row0) * n_fast floats, unrounded (may be NULL) as
@@ -512,7 +515,7 @@ typedef struct nbh_random {
     int32_t y;
     int32_t has_spare; /* a normal deviate kept by nbh_gauss_deviate */
     float spare;
-    int32_t reserved;
+    int32_t drops_first; /* 1: the deviate after filling the table is dropped (C-PARITY-034 off) */
 } nbh_random;
 
 /* Fills `experiment` with the defaults of model 2 (no cell, no matrix). */
@@ -655,7 +658,8 @@ NBH_API double nbh_polarization(double kahn, double incident[3], double diffract
                                 double axis[3]);
 /* model 6.7 at (x,y,z) from 64 values at floor-1 .. floor+2, [h][k][l]. */
 NBH_API double nbh_interpolate_tricubic(double h, double k, double l, const double values[64]);
-NBH_API void nbh_random_init(nbh_random *state);                     /* an empty shuffle table */
+/* An empty shuffle table; set state->drops_first afterwards where the first deviate is dropped. */
+NBH_API void nbh_random_init(nbh_random *state);
 NBH_API float nbh_uniform_deviate(nbh_random *state, int32_t *seed); /* model 7.1 */
 NBH_API float nbh_gauss_deviate(nbh_random *state, int32_t *seed);   /* model 7.5 */
 NBH_API float nbh_poisson_deviate(nbh_random *state, int32_t *seed, float mean);

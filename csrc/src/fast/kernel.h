@@ -102,13 +102,31 @@ static inline void polarize(const nbh_plan *plan, const plan_source *from, int i
     s->polar_is_pending = any_is_set(pending);
 }
 
+/* The polarization factor that a sub-pixel has of its own (C-PARITY-036 off): of the source, or of
+ * the first one that is active.  has_polar: the lanes that have it. */
+static inline void polarize_sample(const nbh_plan *plan, const plan_source *from,
+                                   const lanes active, const lanes dx, const lanes dy,
+                                   const lanes dz, lanes has_polar, block_state *s)
+{
+    if (!plan->polar_per_source && all_are_set(has_polar))
+        return;
+    lanes factor;
+    polarization_of(plan, from, dx, dy, dz, factor);
+    const double again = plan->polar_per_source ? 1.0 : 0.0;
+    EACH_LANE {
+        const int now = (active[j] != 0.0) & ((has_polar[j] == 0.0) | (again != 0.0));
+        s->polar[j] = now ? factor[j] : s->polar[j];
+        has_polar[j] = now ? 1.0 : has_polar[j];
+    }
+}
+
 /* The factors of a source's terms that are in no sum of the exact nanoBragg (model 6.3). */
 static inline void source_factors(const nbh_plan *plan, int32_t source, const block_state *s,
                                   lanes factor)
 {
     EACH_LANE
-        factor[j] = 1.0;
-    if (plan->polar_per_source) {
+        factor[j] = plan->polar_per_sample ? s->polar[j] : 1.0;
+    if (plan->polar_per_source && !plan->polar_per_sample) {
         lanes dx, dy, dz;
         EACH_LANE {
             dx[j] = s->first_d[j][0];
@@ -122,9 +140,12 @@ static inline void source_factors(const nbh_plan *plan, int32_t source, const bl
         EACH_LANE
             factor[j] *= weight;
     }
-    if (plan->capture_per_layer)
+    if (plan->capture_per_layer || plan->capture_per_sample)
         EACH_LANE
             factor[j] *= s->capture[j];
+    if (plan->omega_per_sample)
+        EACH_LANE
+            factor[j] *= s->omega[j];
 }
 
 /* Positions of a sub-pixel of one layer (model 6.2). */
@@ -186,12 +207,13 @@ typedef struct block_position {
 } block_position;
 
 /* Solid angle and capture fraction of a sub-pixel, where they change (model 6.2). */
-static inline void subpixel_factors(const nbh_plan *plan, const block_position *at, const lanes r,
+static inline void subpixel_factors(const nbh_plan *plan, const block_position *at,
+                                    const lanes fast_m, const lanes slow_m, const lanes r,
                                     const lanes per_r, const lanes dx, const lanes dy,
                                     const lanes dz, block_state *s)
 {
     /* a factor of exactly 0 is computed again at the next sub-pixel: leave that to pixel.h */
-    if (at->is_first || plan->oversample_omega) {
+    if (at->is_first || plan->oversample_omega || plan->omega_per_sample) {
         solid_angles(plan, r, per_r, s->omega);
         if (at->is_first)
             EACH_LANE {
@@ -202,7 +224,12 @@ static inline void subpixel_factors(const nbh_plan *plan, const block_position *
     EACH_LANE
         s->omega_sum[j] += s->omega[j];
     const int has_sensor = plan->info.sensor_thickness_m > 0.0;
-    if (plan->oversample_thick || (at->is_first_of_layer && has_sensor)) {
+    if (plan->capture_per_sample) {
+        EACH_LANE {
+            const double d[3] = {dx[j], dy[j], dz[j]};
+            s->capture[j] = pixel_sample_capture(plan, at->layer, fast_m[j], slow_m[j], d);
+        }
+    } else if (plan->oversample_thick || (at->is_first_of_layer && has_sensor)) {
         EACH_LANE {
             const double d[3] = {dx[j], dy[j], dz[j]};
             s->capture[j] = subpixel_capture(plan, at->layer, d);
@@ -236,7 +263,7 @@ static inline int add_subpixel(const nbh_plan *plan, const lanes fast_m, const l
                         (r[j] > LARGEST_ORDINARY);
         s->sums.exact[j] = far ? NAN : s->sums.exact[j];
     }
-    subpixel_factors(plan, at, r, per_r, dx, dy, dz, s);
+    subpixel_factors(plan, at, fast_m, slow_m, r, per_r, dx, dy, dz, s);
 
     fast_view view;
     view.step_count = 0;
@@ -247,6 +274,7 @@ static inline int add_subpixel(const nbh_plan *plan, const lanes fast_m, const l
         view.steps[view.step_count++] = s->polar;
     if (plan->oversample_omega)
         view.steps[view.step_count++] = s->omega;
+    lanes has_polar = {0}; /* see polarize_sample */
     for (int32_t source = 0; source < info->source_count; source++) {
         const plan_source *from = &plan->sources[source];
         const int is_last = source == info->source_count - 1;
@@ -271,6 +299,8 @@ static inline int add_subpixel(const nbh_plan *plan, const lanes fast_m, const l
         }
         if (s->polar_is_pending)
             polarize(plan, from, is_last, view.active, dx, dy, dz, s);
+        else if (plan->polar_per_sample)
+            polarize_sample(plan, from, view.active, dx, dy, dz, has_polar, s);
         if (s->scans) {
             if (!scan_steps(plan, &view, cancel, &s->sums))
                 return 0;
@@ -291,8 +321,8 @@ static inline void start_block(const nbh_plan *plan, const int32_t *fast, const 
     const int64_t pixel = plan_pixel_number(plan, fast[0], slow[0]);
     s->interpolates =
         plan->info.interpolate && (plan->last_interpolated < 0 || pixel < plan->last_interpolated);
-    s->polar_is_pending =
-        !plan->polar_per_source && (!plan->polarization_off || plan->oversample_polar);
+    s->polar_is_pending = !plan->polar_per_source && !plan->polar_per_sample &&
+                          (!plan->polarization_off || plan->oversample_polar);
     EACH_LANE {
         s->sums.intensity[j] = plan->info.water_background;
         s->sums.slack[j] = s->sums.exact[j] = s->sums.brightest_f[j] = 0.0;
@@ -310,7 +340,8 @@ static inline void start_block(const nbh_plan *plan, const int32_t *fast, const 
 }
 
 /* From the sums to the intervals (model 6.8). */
-static inline void finish_block(const nbh_plan *plan, const block_state *s, fast_block *out)
+static inline void finish_block(const nbh_plan *plan, const int32_t *fast, const int32_t *slow,
+                                const block_state *s, fast_block *out)
 {
     const nbh_plan_info *info = &plan->info;
     const fast_sums *sums = &s->sums;
@@ -355,11 +386,11 @@ static inline void finish_block(const nbh_plan *plan, const block_state *s, fast
     memcpy(out->omega_sum, s->omega_sum, sizeof out->omega_sum);
     const double *factors[3];
     int count = 0;
-    if (!plan->oversample_thick && !plan->capture_per_layer)
+    if (!plan->oversample_thick && !plan->capture_per_layer && !plan->capture_per_sample)
         factors[count++] = s->capture;
-    if (!plan->oversample_polar && !plan->polar_per_source)
+    if (!plan->oversample_polar && !plan->polar_per_source && !plan->polar_per_sample)
         factors[count++] = s->polar;
-    if (!plan->oversample_omega)
+    if (!plan->oversample_omega && !plan->omega_per_sample)
         factors[count++] = s->omega;
     for (int n = 0; n < count; n++) {
         memcpy(factor, factors[n], sizeof factor);
@@ -371,7 +402,7 @@ static inline void finish_block(const nbh_plan *plan, const block_state *s, fast
     if (plan->water_electrons_sqr > 0.0) {
         EACH_LANE {
             const pixel_origin origin = lane_origin(plan, s, j);
-            const double water = pixel_water(plan, &origin, s->first_omega[j]);
+            const double water = pixel_water(plan, &origin, fast[j], slow[j], s->first_omega[j]);
             out->low[j] += water;
             out->high[j] += water;
         }
@@ -419,7 +450,7 @@ static inline void fast_compute_block(const nbh_plan *plan, const int32_t *fast,
         out->cancelled = 0;
         return;
     }
-    finish_block(plan, &s, out);
+    finish_block(plan, fast, slow, &s, out);
 }
 
 #endif

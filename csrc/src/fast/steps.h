@@ -19,7 +19,7 @@
 typedef struct fast_view {
     lanes qx, qy, qz;
     lanes active; /* 0: cut by dmin; else 1 */
-    lanes factor; /* of every term (C-PARITY-003, 004, 009 off); 1 if there is none */
+    lanes factor; /* of every term (C-PARITY-003, 004, 009, 036 off); 1 if there is none */
     /* the factors of the oversample options: of every term, or of the whole sum at every step
      * (C-PARITY-002) */
     const double *steps[3];
@@ -398,8 +398,10 @@ static inline int add_steps(const nbh_plan *plan, const fast_view *view,
 {
     const nbh_plan_info *info = &plan->info;
     const int of_sum = multiplies_sum(plan);
-    const int has_factors = plan->polar_per_source || plan->use_source_weights ||
-                            plan->capture_per_layer || view->step_count > 0;
+    const int has_factors = plan->polar_per_source || plan->polar_per_sample ||
+                            plan->use_source_weights || plan->capture_per_layer ||
+                            plan->capture_per_sample || plan->omega_per_sample ||
+                            view->step_count > 0;
     int done = 0;
     switch (plan->shape.profile) {
     case PROFILE_INTERFERENCE:

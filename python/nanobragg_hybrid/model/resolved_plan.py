@@ -25,6 +25,9 @@ PlanWarning = Literal[
     "oversample_low",
     "close_distance_negative",
     "distance_ignored",
+    "no_sensor_is_black",
+    "polarization_factor",
+    "polarization_axis",
 ]
 """What a plan changed or doubts."""
 
@@ -62,6 +65,17 @@ SENTENCES: Final[Mapping[PlanWarning, str]] = MappingProxyType(
         "distance_ignored": (
             "the distance is ignored, because a close distance was given, too, and the two are not "
             "of the same detector (quirk distance_beside_close)"
+        ),
+        "no_sensor_is_black": (
+            "the image is black because the sensor captures nothing: it needs a thickness and a "
+            "finite attenuation depth, or neither of them nor oversample_thick"
+        ),
+        "polarization_factor": (
+            "the Kahn factor of the polarization is not -1 to 1: pixels may be below 0"
+        ),
+        "polarization_axis": (
+            "the polarization axis lies along the beam: there is no such polarization, and a "
+            "divergence has nothing to turn about"
         ),
     }
 )

@@ -73,6 +73,13 @@ def _image_effects(experiment: Experiment, quirks: Quirks, plan: ResolvedPlan) -
             plan.twotheta_rad != 0.0 and abs(math.hypot(*plan.twotheta_axis) - 1.0) > 1e-15
         ),
         "point_pixel_area": detector.point_pixel,
+        "first_deviate": crystal.misset_random or plan.mosaic_domains > 1,
+        "no_sensor_is_black": "no_sensor_is_black" in plan.warnings,
+        "first_subpixel_factors": _samples_share_a_factor(experiment, plan),
+        "polarization_unchecked": bool(
+            {"polarization_factor", "polarization_axis"} & set(plan.warnings)
+        ),
+        "nopolar_undone": sampling.oversample_polar and not beam.polarization_correction,
     }
 
 
@@ -93,6 +100,18 @@ def _points_at_the_source(experiment: Experiment, plan: ResolvedPlan) -> bool:
     # Turned about the sample, a detector may well be behind it.
     is_odd = is_behind and (plan.pivot == "beam" or detector.curved)
     return plan.close_distance_m < 0.0 or has_its_own or is_odd
+
+
+def _samples_share_a_factor(experiment: Experiment, plan: ResolvedPlan) -> bool:
+    """Whether sub-pixels, or those of the layers, have no factor of their own; water never has."""
+    sampling = experiment.sampling
+    shared = (
+        not sampling.oversample_omega
+        or (experiment.beam.polarization_correction and not sampling.oversample_polar)
+        or (plan.sensor_thickness_m > 0.0 and not sampling.oversample_thick)
+        or experiment.crystal.water_um > 0.0
+    )
+    return shared and (plan.oversample > 1 or plan.sensor_layers > 1)
 
 
 def _a_centre_is_ignored(experiment: Experiment, plan: ResolvedPlan, is_custom: bool) -> bool:

@@ -51,6 +51,9 @@ WARNING_BITS: Final[Mapping[PlanWarning, int]] = MappingProxyType(
         "oversample_low": 128,
         "close_distance_negative": 256,
         "distance_ignored": 512,
+        "no_sensor_is_black": 0x1000,
+        "polarization_factor": 0x2000,
+        "polarization_axis": 0x4000,
     }
 )
 """The bits of `nbh_plan_warning`."""

@@ -15,6 +15,7 @@ from nanobragg_hybrid.base.errors import ConfigError, Description, NanobraggErro
 from nanobragg_hybrid.base.host import require_memory
 from nanobragg_hybrid.engines.torch.sampling import Sampling
 from nanobragg_hybrid.model.experiment import Experiment
+from nanobragg_hybrid.model.quirks import Quirks
 
 _PHI_STEP_BYTES: Final = 64
 _ORIENTATION_BYTES: Final = 240
@@ -44,7 +45,9 @@ class Counts:
     rays: int = 0
 
     @classmethod
-    def of(cls, experiment: Experiment, sampling: Sampling, oversample: int) -> Counts:
+    def of(
+        cls, experiment: Experiment, quirks: Quirks, sampling: Sampling, oversample: int
+    ) -> Counts:
         """Those of an experiment; sources in excess of 32 bits are not multiplied further."""
         listed = experiment.beam.sources
         directions = sampling.divergence_h.count * sampling.divergence_v.count
@@ -64,7 +67,9 @@ class Counts:
             directions=directions,
             sources=sources,
             oversample=oversample,
-            samples=samples if settings.oversample_omega else 0,
+            samples=(
+                samples if settings.oversample_omega or not quirks.first_subpixel_factors else 0
+            ),
             rays=samples * sources if has_limit or searches else 0,
         )
 

@@ -32,18 +32,26 @@ def step_weight(scene: Scene, choices: Choices, beams: Beams, sources: range) ->
 
 
 def ray_factor(
-    scene: Scene, choices: Choices, tile: Tile, block: Block, first: Beams
+    scene: Scene, choices: Choices, tile: Tile, block: Block, beams: Beams, first: Beams
 ) -> Tensor | None:
     """What each ray has of its own without any option, for quirks that are off; None without.
 
     The layer's capture fraction (thick_last_layer), the source's polarization factor
-    (polar_first_source), its weight, 1 on average (source_weights_ignored).
+    (polar_first_source), its weight, 1 on average (source_weights_ignored); each of the first two,
+    and the solid angle, for every sample (first_subpixel_factors).  beams: to the block's samples.
     """
     factors = []
-    if choices.capture_per_layer:
+    if choices.capture_per_sample:
+        factors.append(_sample_capture(scene, choices, tile, block.samples, beams).unsqueeze(-1))
+    elif choices.capture_per_layer:
         factors.append(_own_capture(scene, choices, tile, block.samples))
-    if choices.polar_per_source:
-        factors.append(ray_polarization(scene, first, block.sources))
+    if choices.polar_per_sample and not choices.polar_per_source:
+        factors.append(_sample_polarization(scene, choices, beams))
+    elif choices.polar_per_source:
+        seen = beams if choices.polar_per_sample else first
+        factors.append(ray_polarization(scene, seen, block.sources))
+    if choices.omega_per_sample:
+        factors.append(solid_angle(scene, choices, beams).unsqueeze(-1))
     if scene.sources.relative_weight is not None:
         factors.append(scene.sources.relative_weight[block.sources.start : block.sources.stop])
     return _product(factors)
@@ -52,11 +60,11 @@ def ray_factor(
 def pixel_factors(scene: Scene, choices: Choices, tile: Tile, first: Beams) -> list[Tensor]:
     """The factors that a pixel has as a whole, each of shape (pixels,) (model 6.8)."""
     factors = []
-    if choices.has_pixel_capture and not choices.capture_per_layer:
+    if choices.has_pixel_capture:
         factors.append(last_layer_capture(scene, choices, tile))
-    if choices.has_pixel_polarization and not choices.polar_per_source:
+    if choices.has_pixel_polarization:
         factors.append(pixel_polarization(scene, choices, tile, first))
-    if not choices.oversample_omega:
+    if choices.has_pixel_solid_angle:
         factors.append(solid_angle(scene, choices, first)[:, 0])
     return factors
 
@@ -70,7 +78,7 @@ def final_factors(
     first = first_beams(scene, choices, tile)
     last = beams_to(scene, choices, tile, range(choices.samples - 1, choices.samples))
     capture: Scalar = 1.0
-    if choices.oversample_thick:
+    if choices.oversample_thick or choices.capture_per_sample:
         capture = layer_capture(scene, choices, last)[:, 0]
     elif choices.has_sensor:
         capture = last_layer_capture(scene, choices, tile)
@@ -86,11 +94,14 @@ def final_factors(
         if choices.oversample_polar:
             polar = ray_polarization(scene, beams, own)
         elif choices.polar_per_source:
-            polar = ray_polarization(scene, first, own)
+            seen = beams if choices.polar_per_sample else first
+            polar = ray_polarization(scene, seen, own)
+        elif choices.polar_per_sample:
+            polar = _sample_polarization(scene, choices, beams)[:, 0, 0]
         elif choices.has_polarization:
             polar = pixel_polarization(scene, choices, tile, first)
-    seen = last if choices.oversample_omega else first
-    return capture, polar, solid_angle(scene, choices, seen), cosine
+    omega = solid_angle(scene, choices, first if choices.has_pixel_solid_angle else last)
+    return capture, polar, omega, cosine
 
 
 def _last_uncut(scene: Scene, choices: Choices, tile: Tile) -> tuple[int, int] | None:
@@ -111,29 +122,36 @@ def _last_uncut(scene: Scene, choices: Choices, tile: Tile) -> tuple[int, int] |
 def background(scene: Scene, choices: Choices, tile: Tile, first: Beams) -> Scalar:
     """I_bg, which starts a pixel's sum (quirk water_background).
 
-    It has the last layer's capture fraction and the first source's polarization factor even where
-    the reflections have those of their rays.
+    It has the last layer's capture fraction, the first source's polarization factor and the solid
+    angle of the first sample even where the reflections have those of their rays.
     """
     total: Scalar = scene.background
     if isinstance(total, float) and total == 0.0:
         return total
-    if choices.capture_per_layer:
+    if choices.capture_per_layer or choices.capture_per_sample:
         total = total * last_layer_capture(scene, choices, tile)
-    if choices.polar_per_source:
+    if choices.polar_per_source or choices.polar_per_sample:
         total = total * ray_polarization(scene, first, range(1))[:, 0, 0]
+    if choices.omega_per_sample:
+        total = total * solid_angle(scene, choices, first)[:, 0]
     return total
 
 
-def water(scene: Scene, choices: Choices, first: Beams) -> Scalar:
-    """The photons that the water scatters into each pixel, once (water_background off)."""
+def water(scene: Scene, choices: Choices, tile: Tile, first: Beams) -> Scalar:
+    """The photons that the water scatters into each pixel, once (water_background off): with the
+    factors of its first sub-pixel, or of all on its surface (first_subpixel_factors off).
+    """
     if isinstance(scene.water, float) and scene.water == 0.0:
         return 0.0
+    seen = first
+    if choices.water_sees_sub_pixels:
+        seen = beams_to(scene, choices, tile, range(choices.oversample * choices.oversample))
     photons: Scalar = scene.strength * scene.water
     if choices.has_sensor:
-        photons = photons * captured(scene, choices, first, 0.0, float(choices.layers))[:, 0]
+        photons = photons * captured(scene, choices, seen, 0.0, float(choices.layers))
     if choices.has_polarization:
-        photons = photons * _water_polarization(scene, choices, first)
-    return photons * solid_angle(scene, choices, first)[:, 0]
+        photons = photons * _water_polarization(scene, choices, seen)
+    return (photons * solid_angle(scene, choices, seen)).mean(1)
 
 
 def _product(factors: list[Tensor]) -> Tensor | None:
@@ -150,11 +168,11 @@ def ray_polarization(scene: Scene, beams: Beams, sources: range) -> Tensor:
     return polarization_factor(scene.kahn, (ix, iy, iz), (dx, dy, dz), scene.polarization)
 
 
-def _water_polarization(scene: Scene, choices: Choices, first: Beams) -> Tensor:
+def _water_polarization(scene: Scene, choices: Choices, seen: Beams) -> Tensor:
     """The first source's factor, or with polar_first_source off the mean over all sources."""
     if not choices.water_sees_all_sources:
-        return ray_polarization(scene, first, range(1))[:, 0, 0]
-    factors = ray_polarization(scene, first, range(choices.source_count))[:, 0]
+        return ray_polarization(scene, seen, range(1))[:, :, 0]
+    factors = ray_polarization(scene, seen, range(choices.source_count))
     weight = scene.sources.relative_weight
     return (factors if weight is None else factors * weight).mean(-1)
 
@@ -166,6 +184,33 @@ def _own_capture(scene: Scene, choices: Choices, tile: Tile, samples: range) -> 
     begin, end = samples.start // per_layer, (samples.stop - 1) // per_layer + 1
     beams = beams_to(scene, choices, tile, range(begin * per_layer, end * per_layer, per_layer))
     return layer_capture(scene, choices, beams)[:, layer - begin].unsqueeze(-1)
+
+
+def _sample_capture(
+    scene: Scene, choices: Choices, tile: Tile, samples: range, beams: Beams
+) -> Tensor:
+    """For each sample its layer's capture fraction, or with the quirk thick_last_layer the last
+    layer's at the same sub-pixel; (pixels, samples).
+    """
+    if choices.capture_per_layer or choices.layers == 1:
+        return layer_capture(scene, choices, beams)
+    per_layer = choices.oversample * choices.oversample
+    lowest = range((choices.layers - 1) * per_layer, choices.samples)
+    own = torch.arange(samples.start, samples.stop, device=tile.fast.device) % per_layer
+    return layer_capture(scene, choices, beams_to(scene, choices, tile, lowest))[:, own]
+
+
+def _sample_polarization(scene: Scene, choices: Choices, beams: Beams) -> Tensor:
+    """For each sample the factor of the first source that the resolution limit leaves there (quirk
+    polar_first_source); (pixels, samples, 1).
+    """
+    if choices.dmin_m <= 0.0:
+        return ray_polarization(scene, beams, range(1))
+    sources = range(choices.source_count)
+    is_cut = rays_of(scene, choices, beams, sources).is_cut
+    assert is_cut is not None
+    first = (~is_cut).to(torch.int8).argmax(dim=-1, keepdim=True)
+    return ray_polarization(scene, beams, sources).gather(-1, first)
 
 
 def last_layer_capture(scene: Scene, choices: Choices, tile: Tile) -> Tensor:

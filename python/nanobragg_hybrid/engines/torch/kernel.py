@@ -98,7 +98,7 @@ def block_value_and_sum(
     for factor in pixel_factors(scene, choices, tile, steps.first):
         value = value * factor
     if _is_last(choices, block):
-        value = value + water(scene, choices, steps.first)
+        value = value + water(scene, choices, tile, steps.first)
     return value, total, product
 
 
@@ -119,7 +119,7 @@ def _sum(
     is_first = block.samples.start == block.sources.start == block.orientations.start == 0
     start: Scalar = background(scene, choices, tile, steps.first) if is_first else 0.0
     weight = step_weight(scene, choices, steps.beams, block.sources)
-    factor = ray_factor(scene, choices, tile, block, steps.first)
+    factor = ray_factor(scene, choices, tile, block, steps.beams, steps.first)
     product = torch.ones((), dtype=torch.float64, device=tile.fast.device)
     if choices.running_product and weight is not None:
         own = terms.to(torch.float64)
@@ -230,7 +230,7 @@ def _amplitude(
 
 def solid_angle_sum(scene: Scene, choices: Choices, tile: Tile) -> Tensor:
     """The solid angle summed over every sample of every pixel of a tile (model 6.9), shape ()."""
-    if not choices.oversample_omega:
+    if choices.has_pixel_solid_angle:
         first = first_beams(scene, choices, tile)
         return solid_angle(scene, choices, first).sum() * choices.samples
     beams = beams_to(scene, choices, tile, range(choices.samples))

@@ -140,7 +140,7 @@ def _wavelength_without_effect(setup: Setup) -> str | None:
 def _no_polarization_axis(setup: Setup) -> str | None:
     sampling = setup.sampling
     spreads = max(sampling.divergence_h.count, sampling.divergence_v.count) > 1
-    is_used = setup.choices.has_polarization or (spreads and setup.experiment.beam.sources is None)
+    is_used = setup.choices.uses_polarization or (spreads and setup.experiment.beam.sources is None)
     missing = _not_given("beam.polarization_axis")(setup)
     return missing if is_used else "there is neither polarization correction nor divergence"
 
@@ -279,7 +279,7 @@ _ROWS: Final = (
         "beam.polarization_kahn",
         "",
         inactive_because=_unless(
-            lambda setup: setup.choices.has_polarization, "there is no polarization correction"
+            lambda setup: setup.choices.uses_polarization, "there is no polarization correction"
         ),
     ),
     _Row(

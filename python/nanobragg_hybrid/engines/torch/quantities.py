@@ -38,7 +38,7 @@ def scene_of(setup: Setup, tables: Tables, inputs: Inputs) -> Scene:
         wavelength = wavelength_m(inputs)
         misset = setup.misset
         if inputs.is_live("crystal.misset_deg"):
-            misset = misset_angles(inputs, Shuffle())
+            misset = misset_angles(inputs, Shuffle(drops_first=not setup.quirks.first_deviate))
         geometry, cell = detector_geometry(inputs), lattice(inputs, wavelength, misset)
     photons = fluence(inputs)
     cells, run_start = orientations(setup, tables, inputs, cell, geometry.spindle)

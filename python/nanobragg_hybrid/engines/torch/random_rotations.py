@@ -21,8 +21,12 @@ _LARGEST: Final = 1.0 - 1.2e-7
 
 @dataclass(slots=True)
 class Shuffle:
-    """The shuffle table that all streams use (model 7.1)."""
+    """The shuffle table that all streams use (model 7.1).
 
+    drops_first: whether the deviate after filling it is dropped (first_deviate off).
+    """
+
+    drops_first: bool = False
     table: list[int] = field(default_factory=list)
     last: int = 0
 
@@ -41,15 +45,23 @@ class Stream:
         for n in range(count):
             if s <= 0 or not shuffle.table:
                 s = self._start(-s if -(2**31) < s < 0 else 1)
-            s = s * _MULTIPLIER % _MODULUS
-            index = shuffle.last // _DIVISOR
-            shuffle.last = shuffle.table[index]
-            shuffle.table[index] = s
+                if shuffle.drops_first:
+                    s = self._next(s)
+            s = self._next(s)
             drawn[n] = shuffle.last
         self._seed = s
         deviates = (1.0 / _MODULUS * drawn).astype(np.float32)
         largest = np.float32(_LARGEST)
         return np.where(deviates > _LARGEST, largest, deviates).astype(np.float64)
+
+    def _next(self, s: int) -> int:
+        """The state after one deviate, which is the shuffle's last."""
+        shuffle = self._shuffle
+        s = s * _MULTIPLIER % _MODULUS
+        index = shuffle.last // _DIVISOR
+        shuffle.last = shuffle.table[index]
+        shuffle.table[index] = s
+        return s
 
     def _start(self, s: int) -> int:
         """Forty steps, of which the last 32 fill the table from its end."""

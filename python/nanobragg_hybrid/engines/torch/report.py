@@ -121,8 +121,20 @@ def _warnings(setup: Setup) -> tuple[PlanWarning, ...]:
         "oversample_low": setup.choices.oversample < setup.recommended_oversample,
         "close_distance_negative": as_float(setup.geometry.close) < 0.0,
         "distance_ignored": setup.geometry.distance_ignored,
+        "no_sensor_is_black": _captures_nothing(setup),
+        "polarization_factor": setup.polarization.factor_is_wrong,
+        "polarization_axis": setup.polarization.axis_is_along_beam,
     }
     return tuple(name for name, is_so in happened.items() if is_so)
+
+
+def _captures_nothing(setup: Setup) -> bool:
+    """Whether the quirk no_sensor_is_black acts."""
+    has_sensor = setup.choices.has_sensor
+    if has_sensor and setup.sampling.attenuation_per_m > 0.0:
+        return False
+    asked = has_sensor or setup.experiment.sampling.oversample_thick
+    return setup.quirks.no_sensor_is_black and asked
 
 
 def _floats(vector: Iterable[Scalar]) -> tuple[float, float, float]:

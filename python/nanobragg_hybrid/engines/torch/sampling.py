@@ -159,6 +159,8 @@ def sampling_of(experiment: Experiment, quirks: Quirks) -> Sampling:
     )
     attenuation = _or_not(detector.sensor_attenuation_depth_um, attenuation_depth_um_to_per_m)
     attenuation_given = attenuation >= 0.0
+    if attenuation == 0.0 and not quirks.no_sensor_is_black:
+        layers = NONE
     if layers.range > 0.0 and not attenuation_given:
         attenuation = 1.0 / layers.range
     spread, domains, chosen = _mosaic(crystal.mosaic_spread_deg, crystal.mosaic_domains)

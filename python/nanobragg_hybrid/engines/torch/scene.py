@@ -31,9 +31,11 @@ class Choices:
     is_curved, is_sphere: a curved detector with the quirk curved_detector_axes on, off.
     interpolation_switches_off: the first step outside the table ends interpolation
     (interpolation_latch).  capture_per_layer, polar_per_source: without the option each layer, each
-    source has a factor (thick_last_layer, polar_first_source off).  water_sees_all_sources: the
-    water's polarization factor, where it is the water's own, is the mean over the sources
-    (polar_first_source off).
+    source has a factor (thick_last_layer, polar_first_source off).  capture_per_sample,
+    polar_per_sample, omega_per_sample: each sample has one (first_subpixel_factors off).
+    water_sees_all_sources, water_sees_sub_pixels: the water's factors, where they are the water's
+    own, are the mean over the sources (polar_first_source off), the sub-pixels
+    (first_subpixel_factors off).
     """
 
     oversample: int
@@ -57,7 +59,11 @@ class Choices:
     oversample_omega: bool
     capture_per_layer: bool
     polar_per_source: bool
+    capture_per_sample: bool
+    polar_per_sample: bool
+    omega_per_sample: bool
     water_sees_all_sources: bool
+    water_sees_sub_pixels: bool
     running_product: bool
     skips_zero: bool
     is_table_finite: bool
@@ -67,13 +73,25 @@ class Choices:
 
     @property
     def has_pixel_capture(self) -> bool:
-        """A capture fraction that is not computed for every sub-pixel."""
-        return self.has_sensor and not self.oversample_thick
+        """A capture fraction that the pixel has as a whole (model 6.8)."""
+        own = self.oversample_thick or self.capture_per_layer or self.capture_per_sample
+        return self.has_sensor and not own
+
+    @property
+    def uses_polarization(self) -> bool:
+        """Whether polarization factors are computed; also in spite of none (nopolar_undone)."""
+        return self.has_polarization or self.oversample_polar
 
     @property
     def has_pixel_polarization(self) -> bool:
-        """A polarization factor that is not computed for every sub-pixel."""
-        return self.has_polarization and not self.oversample_polar
+        """A polarization factor that the pixel has as a whole (model 6.8)."""
+        own = self.oversample_polar or self.polar_per_source or self.polar_per_sample
+        return self.has_polarization and not own
+
+    @property
+    def has_pixel_solid_angle(self) -> bool:
+        """A solid angle that the pixel has as a whole (model 6.8)."""
+        return not (self.oversample_omega or self.omega_per_sample)
 
     @property
     def samples(self) -> int:

@@ -22,6 +22,10 @@ from nanobragg_hybrid.engines.torch.lattice import (
     recommended_oversample,
 )
 from nanobragg_hybrid.engines.torch.pixels import Roi, region_of_interest
+from nanobragg_hybrid.engines.torch.polarization_doubts import (
+    PolarizationDoubts,
+    polarization_doubts,
+)
 from nanobragg_hybrid.engines.torch.random_rotations import (
     RandomRotations,
     Shuffle,
@@ -66,6 +70,7 @@ class Setup:
     geometry: DetectorGeometry
     cell: Lattice
     interpolation_refused: bool
+    polarization: PolarizationDoubts
 
 
 def set_up(experiment: Experiment, structure_factors: StructureFactors, quirks: Quirks) -> Setup:
@@ -77,7 +82,7 @@ def set_up(experiment: Experiment, structure_factors: StructureFactors, quirks: 
     sampling = sampling_of(experiment, quirks)
     _require_something(inputs, sampling)
     geometry = detector_geometry(inputs)
-    shuffle = Shuffle()
+    shuffle = Shuffle(drops_first=not quirks.first_deviate)
     misset = misset_angles(inputs, shuffle)
     wavelength = as_float(wavelength_m(inputs))
     cell = lattice(inputs, wavelength, misset)
@@ -87,7 +92,7 @@ def set_up(experiment: Experiment, structure_factors: StructureFactors, quirks: 
     )
     given_oversample = experiment.sampling.oversample
     oversample = recommended if given_oversample is None else given_oversample
-    Counts.of(experiment, sampling, oversample).require()
+    Counts.of(experiment, quirks, sampling, oversample).require()
     # What follows allocates; missetting and mosaicity are drawn in this order (model 7.4).
     rotations = random_rotations(
         Stream(shuffle, experiment.crystal.mosaic_seed), sampling.mosaic_domains
@@ -99,6 +104,9 @@ def set_up(experiment: Experiment, structure_factors: StructureFactors, quirks: 
     choices = _choices(
         experiment, structure_factors, quirks, sampling, oversample, source_count(experiment, grid)
     )
+    polarization = polarization_doubts(experiment, sampling, choices, geometry)
+    if not quirks.polarization_unchecked:
+        polarization.require_none(experiment)
     return Setup(
         experiment=experiment,
         structure_factors=structure_factors,
@@ -120,6 +128,7 @@ def set_up(experiment: Experiment, structure_factors: StructureFactors, quirks: 
         interpolation_refused=(
             experiment.sampling.interpolate is True and structure_factors.grid is None
         ),
+        polarization=polarization,
     )
 
 
@@ -182,7 +191,15 @@ def _choices(
     # that absorbs next to nothing, or all.
     searches_polarization = settings.dmin_angstrom > 0.0 or abs(beam.polarization_kahn) >= 1.0
     searches_capture = not 1e-12 < absorbed < 100.0
-    weighs = settings.oversample_thick or settings.oversample_polar or settings.oversample_omega
+    # One sample has the same factors in both positions.
+    samples_differ = not quirks.first_subpixel_factors and (
+        oversample > 1 or sampling.layers.count > 1
+    )
+    oversample_thick = settings.oversample_thick and (has_sensor or quirks.no_sensor_is_black)
+    oversample_polar = settings.oversample_polar and (
+        beam.polarization_correction or quirks.nopolar_undone
+    )
+    weighs = oversample_thick or oversample_polar or settings.oversample_omega
     return Choices(
         oversample=oversample,
         layers=sampling.layers.count,
@@ -200,21 +217,25 @@ def _choices(
         faces_sample=faces_sample,
         has_pixel_area=not (experiment.detector.point_pixel and quirks.point_pixel_area),
         is_oblique=not (experiment.detector.point_pixel or faces_sample),
-        oversample_thick=settings.oversample_thick,
-        oversample_polar=settings.oversample_polar,
+        oversample_thick=oversample_thick,
+        oversample_polar=oversample_polar,
         oversample_omega=settings.oversample_omega,
         # One layer, or one source, has the same factor in both positions if none is searched for.
         capture_per_layer=(
             has_sensor
-            and not (settings.oversample_thick or quirks.thick_last_layer)
+            and not (oversample_thick or quirks.thick_last_layer)
             and (sampling.layers.count > 1 or searches_capture)
         ),
         polar_per_source=(
             beam.polarization_correction
-            and not (settings.oversample_polar or quirks.polar_first_source)
+            and not (oversample_polar or quirks.polar_first_source)
             and (n_sources > 1 or searches_polarization)
         ),
+        capture_per_sample=samples_differ and has_sensor and not oversample_thick,
+        polar_per_sample=(samples_differ and beam.polarization_correction and not oversample_polar),
+        omega_per_sample=samples_differ and not settings.oversample_omega,
         water_sees_all_sources=not quirks.polar_first_source,
+        water_sees_sub_pixels=samples_differ and oversample > 1,
         running_product=weighs and quirks.oversample_running_product,
         skips_zero=experiment.crystal.water_um == 0.0,
         is_table_finite=(

@@ -252,7 +252,7 @@ class _Terms:
         if steps.rays.is_cut is not None:
             is_cut |= steps.rays.is_cut.unsqueeze(-1)
         is_skipped = is_cut | (intensity == 0.0) if choices.skips_zero else is_cut
-        own = ray_factor(scene, choices, tile, block, steps.first)
+        own = ray_factor(scene, choices, tile, block, steps.beams, steps.first)
         weight = step_weight(scene, choices, steps.beams, block.sources)
         for factor in (own, None if choices.running_product else weight):
             terms = terms if factor is None else terms * factor.unsqueeze(-1)
