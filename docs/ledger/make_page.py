@@ -32,7 +32,7 @@ FILES_PAGE = "files_and_command_line.md"
 KEYS = {
     "quirk": (
         {"id", "what", "corrected", "bites", "args", "sure", "proof"},
-        {"before", "files", "facts", "shows", "recorded"},
+        {"before", "files", "facts", "shows", "recorded", "refused"},
     ),
     "candidate": (
         {"name", "what", "should", "args", "sure"},
@@ -137,7 +137,9 @@ def _rows(kind: str, table: Table, results: Mapping[str, Any]) -> Iterator[str]:
     yield "| id | name | what nanoBragg does | change (relative L2) |"
     yield "|---|---|---|---|"
     for _, quirk in rows:
-        change = _number(results[quirk.id].get("relative_l2", "not of the image"))
+        measured = results[quirk.id]
+        change = "an error" if "refused" in measured else "not of the image"
+        change = _number(measured.get("relative_l2", change))
         name = f"[{quirk.name}](#{_anchor(quirk)})"
         yield f"| {quirk.id} | {name} | {quirk.summary} | {change} |"
     for entry, quirk in rows:
@@ -162,7 +164,7 @@ def _quirk_section(entry: Table, quirk: nb.Quirk, measured: Table) -> Iterator[s
     yield from _command_lines(entry)
     yield ""
     yield from _figures(entry, measured, ("on", "off"))
-    if entry.get("shows") != "none":
+    if entry.get("shows") != "none" and "refused" not in entry:
         name = picture_name(quirk)
         yield ""
         yield f"![{quirk.name}: on, off, difference](pictures/{name})"
@@ -205,6 +207,8 @@ def _figures(entry: Table, measured: Table, columns: tuple[str, str]) -> Iterato
         yield _row(f"{pixel} (it changes most)", largest["values"])
     for name, label in entry.get("facts", {}).items():
         yield _row(label, measured["facts"][name])
+    if "refused" in measured:
+        yield _row("error", measured["refused"])
     if "named" in measured:
         yield _row("named by the run as one that could have changed the image", measured["named"])
     if "relative_l2" in measured:

@@ -162,13 +162,34 @@ SPECIAL = {"first_deviate": first_deviate, "mosaic_spread": mosaic_spread}
 
 
 def measure_quirk(entry: Mapping[str, Any], name: str) -> tuple[dict[str, Any], Picture | None]:
-    """Figures and picture of a row: on and off."""
+    """Figures and picture of a row: on and off, which may be an error."""
+    if "refused" in entry:
+        return measure_refused(entry, name), None
     runs = [run(entry, entry["args"], quirks) for quirks in ("nanobragg", f"nanobragg,-{name}")]
     measured = measure(entry, *runs)
     measured["named"] = ["yes" if name in run.facts["mattered"] else "no" for run in runs]
     if entry.get("shows") == "none":
         return measured, None
     return measured, picture(runs[0].shown, runs[1].shown)
+
+
+def measure_refused(entry: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Figures of a row whose quirk hides an error: with it on, and what is said with it off.
+
+    Raises RuntimeError if that is not what the row expects.
+    """
+    on = run(entry, entry["args"], "nanobragg")
+    try:
+        run(entry, entry["args"], f"nanobragg,-{name}")
+    except RuntimeError as error:
+        said = str(error).rpartition("nanoBragg: error: ")[2].strip()
+    else:
+        raise RuntimeError(f"nanoBragg {entry['args']}: is not refused with {name} off")
+    if not said.startswith(entry["refused"]):
+        raise RuntimeError(f"nanoBragg {entry['args']}: {said}")
+    facts = {label: [text(on.facts[label]), "none"] for label in entry.get("facts", {})}
+    named = "yes" if name in on.facts["mattered"] else "no"
+    return {"facts": facts, "refused": ["none", said], "named": [named, "no"]}
 
 
 def measure_candidate(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -135,6 +135,13 @@ def problems(path: str, case: Case) -> list[str]:
     return [f"{path}{given}, quirks {case.quirks}: {what}" for what in found]
 
 
+def refusal(experiment: nb.Experiment, quirks: str, engine: str) -> str:
+    """The error that there is in place of an image."""
+    with pytest.raises(nb.ConfigError) as caught:
+        rendered(experiment, quirks, engine)
+    return str(caught.value)
+
+
 # ---- the table --------------------------------------------------------------------------------
 
 
@@ -214,6 +221,13 @@ def test_every_quirk_has_two_images(name: str) -> None:
     experiment = BASE.replace(case.given)
     positions = ("nanobragg", f"nanobragg,-{name}")
     found = []
+    if case.refused:
+        need = f"{case.refused}: got "
+        said = {refusal(experiment, positions[1], engine) for engine in ENGINES}
+        assert len(said) == 1, said
+        assert said.pop().startswith(need)
+        assert disagreements(experiment, positions[0]) == []
+        return
     for engine in ENGINES:
         images = [rendered(experiment, quirks, engine).image for quirks in positions]
         if case.same:

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.quirks import Quirks
 from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
+
+_AS_WARNED: Final = (
+    "impossible_cell",
+    "impossible_sources",
+    "cell_beside_matrix",
+    "step_and_count",
+    "count_alone",
+    "missing_last_source",
+    "osc_overshoot",
+)
+"""Quirks that make a plan warn wherever they have an effect."""
 
 
 def quirks_that_mattered(
@@ -62,6 +75,7 @@ def _image_effects(experiment: Experiment, quirks: Quirks, plan: ResolvedPlan) -
         "pix0_ignored": detector.pix0_m is not None,
         "near_point_ignored": _a_centre_is_ignored(experiment, plan, is_custom),
         "phi_left_edge": plan.osc_rad > 0.0,
+        **{name: name in plan.warnings for name in _AS_WARNED},
     }
 
 

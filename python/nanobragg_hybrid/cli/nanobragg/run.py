@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from nanobragg_hybrid._version import __version__
+from nanobragg_hybrid.base.errors import CommandLineError
 from nanobragg_hybrid.cli.nanobragg.facts import Images, facts, plan_facts
 from nanobragg_hybrid.cli.nanobragg.inputs import Warn, read_input
 from nanobragg_hybrid.cli.nanobragg.outputs import (
@@ -58,6 +59,8 @@ def run(options: Options, command_line: Sequence[str], log: Log, say: Warn) -> N
     prepared = prepare(command.experiment, table, backend=engine, quirks=quirks)
     command = command._replace(experiment=prepared.experiment)
     plan = prepared.plan
+    if options.strict and (doubts := plan.doubts()):
+        raise CommandLineError("; ".join(doubts))
     misset_random = command.experiment.crystal.misset_random
     log_setup(log, command, table, plan_facts(plan, misset_random=misset_random), plan)
     _print_pixels(log, command, prepared, options.threads)
