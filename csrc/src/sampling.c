@@ -50,7 +50,7 @@ static void correct_phi(nbh_quirks quirks, range_rule *r)
     } else if (!(quirks & NBH_QUIRK_OSC_OVERSHOOT) && count > 0 && has_range) {
         r->step = r->range / count;
         r->count = count;
-    } else if (!(quirks & NBH_QUIRK_OSC_OVERSHOOT) && count < 0 && has_step) {
+    } else if (!(quirks & NBH_QUIRK_OSC_OVERSHOOT) && has_step) {
         if (!has_range)
             r->range = r->step;
         r->count = steps_that_fill(r->range, r->step);
@@ -107,6 +107,8 @@ static void correct_beam_range(nbh_quirks quirks, range_rule *r)
         r->range = (r->count - 1) * r->step;
     else if (!(quirks & NBH_QUIRK_COUNT_ALONE) && r->count == 1 && !has_range && !has_step)
         r->range = 0.0;
+    else if (!(quirks & NBH_QUIRK_MISSING_LAST_SOURCE) && r->count > 0 && !has_range && !has_step)
+        r->range = 1.0; /* the made-up range (C-PARITY-044 on), which then has its step below */
     else if (!(quirks & NBH_QUIRK_MISSING_LAST_SOURCE) && r->range > 0.0 && has_step) {
         if (r->count <= 0) {
             r->count = steps_that_fill(r->range, r->step);

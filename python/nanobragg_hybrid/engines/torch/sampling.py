@@ -89,7 +89,7 @@ def phi_steps(count: int | None, span: float, step: float, quirks: Quirks = AS_N
         if count is not None and given:
             count = max(count, 1)
             return Steps(count, span, span / count, "range/count", True)
-        if count is None and stepped:
+        if stepped:
             whole = span if given else step
             count = _filling(whole, step)
             return Steps(count, whole, whole / count, "range/count", given)
@@ -121,6 +121,10 @@ def beam_steps(count: int | None, span: float, step: float, quirks: Quirks = AS_
         return _reset(Steps(count, (count - 1) * step, step))
     if count == 1 and not given and not stepped and not quirks.count_alone:
         return NONE
+    if counted and not given and not stepped and not quirks.missing_last_source:
+        assert count is not None
+        gaps = max(count - 1, 1)  # of the range that is made up
+        return _reset(Steps(gaps + 1, 1.0, 1.0 / gaps, "range/(count-1)"))
     if span > 0.0 and stepped and not quirks.missing_last_source:
         gaps = _filling(span, step) if count is None or count <= 0 else max(count - 1, 1)
         gaps = min(gaps, INT32_MAX - 1)
