@@ -109,6 +109,8 @@ py::dict to_dict(const nbh_plan_info &from)
     PUT(warnings);
     PUT(kernel);
     PUT(kernel_reason);
+    PUT(impossible_sources);
+    PUT(first_impossible_source);
     return to;
 }
 

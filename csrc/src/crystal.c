@@ -35,20 +35,85 @@ static double make_positive(double length, nbh_plan_info *info)
     return -length;
 }
 
+/* Lengths whose products and reciprocals are numbers; beyond them nothing is rendered. */
+#define SHORTEST_AXIS_ANGSTROM 1e-50
+#define LONGEST_AXIS_ANGSTROM 1e50
+#define SHORTEST_WAVELENGTH_M 1e-100
+#define LONGEST_WAVELENGTH_M 1e100
+/* Angles, in radians, and ratios below which a difference is one of rounding. */
+#define ROUNDING 1e-12
+#define RADIANS_LOOK_LIKE (3.15 / DEGREES_PER_RADIAN)
+/* A cell beside a matrix is the matrix's own within these, and another one beyond those. */
+#define SAME_RATIO 1e-4
+#define SAME_ANGLE (0.01 / DEGREES_PER_RADIAN)
+#define OTHER_RATIO 0.01
+#define OTHER_ANGLE (1.0 / DEGREES_PER_RADIAN)
+/* One ratio for all lengths means another wavelength; so do axes of no crystal. */
+#define COMMON_RATIO 1e-3
+#define COMMON_ANGLE (0.1 / DEGREES_PER_RADIAN)
+#define SHORTEST_CRYSTAL_AXIS_ANGSTROM 1.0
+#define LONGEST_CRYSTAL_AXIS_ANGSTROM 1e4
+
+/* Lengths in A and angles of a cell, with what model 4.1 takes for those that are missing. */
+typedef struct unit_cell {
+    double length[3], angle[3];
+} unit_cell;
+
+static void cell_given(const nbh_crystal *crystal, unit_cell *cell)
+{
+    for (int i = 0; i < 3; i++) {
+        const double length = crystal->cell_length_angstrom[i], angle = crystal->cell_angle_rad[i];
+        cell->length[i] = length <= 0.0 ? crystal->cell_length_angstrom[0] : length;
+        cell->angle[i] = angle <= 0.0 ? PI / 2.0 : angle;
+    }
+}
+
+/* Three angles of a corner: each below the other two together, and less than a full turn in all. */
+static int angles_fit(const double angle[3])
+{
+    const double half = (angle[0] + angle[1] + angle[2]) / 2.0;
+    double slack = PI - half;
+    for (int i = 0; i < 3; i++) {
+        if (angle[i] >= PI)
+            return 0;
+        slack = fmin(slack, half - angle[i]);
+    }
+    return slack > ROUNDING;
+}
+
+static nbh_status check_cell(const nbh_experiment *experiment, nbh_plan_info *info,
+                             nbh_error *error)
+{
+    unit_cell cell;
+    cell_given(&experiment->crystal, &cell);
+    const double *angle = cell.angle;
+    for (int i = 0; i < 3; i++)
+        if (!(cell.length[i] >= SHORTEST_AXIS_ANGSTROM && cell.length[i] <= LONGEST_AXIS_ANGSTROM))
+            return nbh_fail(error, NBH_INVALID, "crystal.cell_length_angstrom",
+                            "got %g, need lengths from %g to %g angstrom", cell.length[i],
+                            SHORTEST_AXIS_ANGSTROM, LONGEST_AXIS_ANGSTROM);
+    if (angle[0] <= RADIANS_LOOK_LIKE && angle[1] <= RADIANS_LOOK_LIKE &&
+        angle[2] <= RADIANS_LOOK_LIKE)
+        info->warnings |= NBH_WARN_ANGLES_IN_RADIANS;
+    if (angles_fit(angle))
+        return NBH_OK;
+    if (!has_quirk(experiment, NBH_QUIRK_IMPOSSIBLE_CELL)) /* C-PARITY-040 off */
+        return nbh_fail(error, NBH_INVALID, "crystal.cell_angle_rad",
+                        "got %.4g, %.4g, %.4g, need angles of which each is less than the sum of "
+                        "the other two, and that add up to less than 360 degrees",
+                        angle[0], angle[1], angle[2]);
+    info->warnings |= NBH_WARN_IMPOSSIBLE_CELL;
+    return NBH_OK;
+}
+
 /* Model 4.1. */
 static void lattice_from_cell(const nbh_crystal *crystal, int triclinic_quirk, nbh_plan_info *info,
                               lattice *out)
 {
-    const double a = crystal->cell_length_angstrom[0];
-    double b = crystal->cell_length_angstrom[1], c = crystal->cell_length_angstrom[2];
-    double angle[3];
-    if (b <= 0.0)
-        b = a;
-    if (c <= 0.0)
-        c = a;
-    for (int i = 0; i < 3; i++)
-        angle[i] = crystal->cell_angle_rad[i] <= 0.0 ? PI / 2.0 : crystal->cell_angle_rad[i];
-    const double alpha = angle[0], beta = angle[1], gamma = angle[2];
+    unit_cell given;
+    cell_given(crystal, &given);
+    const double a = given.length[0], b = given.length[1], c = given.length[2];
+    const double alpha = given.angle[0], beta = given.angle[1], gamma = given.angle[2];
 
     const double half = (alpha + beta + gamma) / 2;
     double skew = sin(half) * sin(half - alpha) * sin(half - beta) * sin(half - gamma);
@@ -107,6 +172,76 @@ static double angle_between(const double x[3], const double y[3])
 {
     double c = vec3_dot(x, y) / (vec3_mag(x) * vec3_mag(y));
     return acos(c > 1.0 ? 1.0 : c < -1.0 ? -1.0 : c);
+}
+
+/* The cell whose reciprocal vectors are *l's. */
+static void cell_of_vectors(const lattice *l, unit_cell *cell)
+{
+    const double *stars[3] = {l->a_star, l->b_star, l->c_star};
+    double direct[3][3];
+    for (int i = 0; i < 3; i++)
+        vec3_cross(stars[(i + 1) % 3], stars[(i + 2) % 3], direct[i]);
+    const double volume = fabs(vec3_dot(stars[0], direct[0]));
+    for (int i = 0; i < 3; i++) {
+        cell->length[i] = vec3_mag(direct[i]) / volume;
+        cell->angle[i] = angle_between(direct[(i + 1) % 3], direct[(i + 2) % 3]);
+    }
+}
+
+/* A matrix by itself, and the cell that may have been given beside it. */
+static nbh_status check_matrix(const nbh_experiment *experiment, const lattice *l, int has_cell,
+                               nbh_plan_info *info, nbh_error *error)
+{
+    double a[3], b[3], c[3], b_cross_c[3];
+    vec3_unit(l->a_star, a);
+    vec3_unit(l->b_star, b);
+    vec3_unit(l->c_star, c);
+    vec3_cross(b, c, b_cross_c);
+    const double handed = vec3_dot(a, b_cross_c); /* the volume over that of right angles */
+    if (!(fabs(handed) > ROUNDING)) {
+        if (!has_quirk(experiment, NBH_QUIRK_IMPOSSIBLE_CELL)) /* C-PARITY-040 off */
+            return nbh_fail(error, NBH_INVALID, "crystal.orientation_matrix",
+                            "got %g, need three axes that do not lie in a plane", handed);
+        info->warnings |= NBH_WARN_IMPOSSIBLE_CELL;
+        return NBH_OK;
+    }
+    if (handed < 0.0)
+        info->warnings |= NBH_WARN_LEFT_HANDED_MATRIX;
+
+    unit_cell own, beside;
+    cell_of_vectors(l, &own);
+    if (!has_cell) {
+        for (int i = 0; i < 3; i++)
+            if (own.length[i] < SHORTEST_CRYSTAL_AXIS_ANGSTROM ||
+                own.length[i] > LONGEST_CRYSTAL_AXIS_ANGSTROM)
+                info->warnings |= NBH_WARN_MATRIX_SCALE;
+        return NBH_OK;
+    }
+    cell_given(&experiment->crystal, &beside);
+    double smallest = DBL_MAX, largest = 0.0, by_length = 0.0, by_angle = 0.0;
+    for (int i = 0; i < 3; i++) {
+        const double ratio = beside.length[i] / own.length[i];
+        smallest = fmin(smallest, ratio);
+        largest = fmax(largest, ratio);
+        by_length = fmax(by_length, fabs(ratio - 1.0));
+        by_angle = fmax(by_angle, fabs(beside.angle[i] - own.angle[i]));
+    }
+    if (by_length > COMMON_RATIO && largest <= smallest * (1.0 + COMMON_RATIO) &&
+        by_angle <= COMMON_ANGLE)
+        info->warnings |= NBH_WARN_MATRIX_SCALE;
+    if (has_quirk(experiment, NBH_QUIRK_CELL_BESIDE_MATRIX)) {
+        if (by_length > SAME_RATIO || by_angle > SAME_ANGLE)
+            info->warnings |= NBH_WARN_CELL_BESIDE_MATRIX;
+    } else if (by_length > OTHER_RATIO || by_angle > OTHER_ANGLE) { /* C-PARITY-042 off */
+        return nbh_fail(
+            error, NBH_INVALID,
+            by_length > OTHER_RATIO ? "crystal.cell_length_angstrom" : "crystal.cell_angle_rad",
+            "got another one, need the cell of crystal.orientation_matrix, %.6g %.6g "
+            "%.6g A and %.6g %.6g %.6g degrees, to 1 %% and 1 degree, or no cell",
+            own.length[0], own.length[1], own.length[2], own.angle[0] * DEGREES_PER_RADIAN,
+            own.angle[1] * DEGREES_PER_RADIAN, own.angle[2] * DEGREES_PER_RADIAN);
+    }
+    return NBH_OK;
 }
 
 /* Model 4.4: consistent direct and reciprocal vectors; *direct in A. */
@@ -208,13 +343,28 @@ nbh_status crystal_resolve(const nbh_experiment *experiment, nbh_random *random,
                            nbh_plan_info *info, nbh_error *error)
 {
     const nbh_crystal *crystal = &experiment->crystal;
+    const double wavelength = experiment->beam.wavelength_m;
+    if (!(wavelength >= SHORTEST_WAVELENGTH_M && wavelength <= LONGEST_WAVELENGTH_M))
+        return nbh_fail(error, NBH_INVALID, "beam.wavelength_m",
+                        "got %g, need a wavelength from %g to %g m", wavelength,
+                        SHORTEST_WAVELENGTH_M, LONGEST_WAVELENGTH_M);
     lattice l;
     memset(&l, 0, sizeof l);
-    if (is_given(crystal->cell_length_angstrom[0]) && crystal->cell_length_angstrom[0] > 0.0)
+    const int has_cell =
+        is_given(crystal->cell_length_angstrom[0]) && crystal->cell_length_angstrom[0] > 0.0;
+    const int has_matrix = is_given(crystal->orientation_matrix[0]);
+    nbh_status status = has_cell ? check_cell(experiment, info, error) : NBH_OK;
+    if (status != NBH_OK)
+        return status;
+    /* C-PARITY-042 off: the matrix alone */
+    if (has_cell && (!has_matrix || has_quirk(experiment, NBH_QUIRK_CELL_BESIDE_MATRIX)))
         lattice_from_cell(crystal, has_quirk(experiment, NBH_QUIRK_TRICLINIC_CELL), info, &l);
-    if (is_given(crystal->orientation_matrix[0]))
+    if (has_matrix) {
         lattice_from_matrix(crystal->orientation_matrix, experiment->beam.wavelength_m, &l);
-    else if (!l.has_cell)
+        status = check_matrix(experiment, &l, has_cell, info, error);
+        if (status != NBH_OK)
+            return status;
+    } else if (!l.has_cell)
         return nbh_fail(error, NBH_INVALID, "crystal.cell_length_angstrom",
                         "got neither a cell nor an orientation matrix, need a cell or a matrix");
 

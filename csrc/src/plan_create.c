@@ -157,6 +157,8 @@ static nbh_status derive(const nbh_experiment *experiment, const nbh_structure_f
         status = sources_make(experiment, info, &plan->sources, &plan->memory, error);
     if (status == NBH_OK)
         status = sampling_count_steps(info, info->source_count, error);
+    if (status == NBH_OK)
+        status = sampling_check_cost(info, error);
     if (status != NBH_OK)
         return status;
 

@@ -6,6 +6,13 @@
 #include "error.h"
 #include "given.h"
 
+/* An oversampling chosen by model 4.5 above this is worth a warning. */
+#define MOST_CHOSEN_OVERSAMPLE 32
+/* Steps of all layers and pixels: above the first a warning, above the second (2^63) none of
+ * today's machines would ever end. */
+#define MANY_STEPS 1e11
+#define MOST_STEPS 9223372036854775808.0
+
 /* A count, range and step under the rules of model 5.1. */
 typedef struct range_rule {
     double range;
@@ -18,6 +25,37 @@ static int32_t steps_in(double range, double step)
 {
     double n = ceil(range / step);
     return n >= INT32_MAX ? INT32_MAX : n >= 0 ? (int32_t)n : 0;
+}
+
+/* The same where whole steps need not fit (C-PARITY-045, C-PARITY-046 off): at least one, and no
+ * more because of rounding. */
+static int32_t steps_that_fill(double range, double step)
+{
+    const int32_t n = steps_in(range * (1.0 - 1e-12), step);
+    return n > 1 ? n : 1;
+}
+
+/* First table of model 5.1, corrected: C-PARITY-043, 044 and 046 off, each by itself.  What they do
+ * not change is left to resolve_phi. */
+static void correct_phi(nbh_quirks quirks, range_rule *r)
+{
+    const int has_range = r->range >= 0.0, has_step = r->step > 0.0;
+    const int32_t count = r->count == 0 ? 1 : r->count;
+    if (!(quirks & NBH_QUIRK_STEP_AND_COUNT) && count > 0 && !has_range && has_step) {
+        r->range = count * r->step;
+        r->count = count;
+    } else if (!(quirks & NBH_QUIRK_COUNT_ALONE) && count == 1 && !has_range && !has_step) {
+        r->range = r->step = 0.0;
+        r->count = 1;
+    } else if (!(quirks & NBH_QUIRK_OSC_OVERSHOOT) && count > 0 && has_range) {
+        r->step = r->range / count;
+        r->count = count;
+    } else if (!(quirks & NBH_QUIRK_OSC_OVERSHOOT) && has_step) {
+        if (!has_range)
+            r->range = r->step;
+        r->count = steps_that_fill(r->range, r->step);
+        r->step = r->range / r->count;
+    }
 }
 
 /* First table of model 5.1. */
@@ -57,6 +95,29 @@ static void reset_if_empty(range_rule *r)
     if (r->range <= 0.0 || r->step <= 0.0 || r->count <= 0) {
         r->range = r->step = 0.0;
         r->count = 1;
+    }
+}
+
+/* Second table of model 5.1, corrected: C-PARITY-043, 044 and 045 off, each by itself.  The sources
+ * at both ends count, so that n of them have n-1 steps between them. */
+static void correct_beam_range(nbh_quirks quirks, range_rule *r)
+{
+    const int has_range = r->range >= 0.0, has_step = r->step > 0.0;
+    if (!(quirks & NBH_QUIRK_STEP_AND_COUNT) && r->count > 0 && !has_range && has_step)
+        r->range = (r->count - 1) * r->step;
+    else if (!(quirks & NBH_QUIRK_COUNT_ALONE) && r->count == 1 && !has_range && !has_step)
+        r->range = 0.0;
+    else if (!(quirks & NBH_QUIRK_MISSING_LAST_SOURCE) && r->count > 0 && !has_range && !has_step)
+        r->range = 1.0; /* the made-up range (C-PARITY-044 on), which then has its step below */
+    else if (!(quirks & NBH_QUIRK_MISSING_LAST_SOURCE) && r->range > 0.0 && has_step) {
+        if (r->count <= 0) {
+            r->count = steps_that_fill(r->range, r->step);
+            if (r->count < INT32_MAX)
+                r->count++;
+        } else if (r->count < 2) {
+            r->count = 2;
+        }
+        r->step = r->range / (r->count - 1);
     }
 }
 
@@ -119,6 +180,85 @@ static void resolve_layers(range_rule *r, int overshoot)
     reset_if_empty(r);
 }
 
+/* What the tables of model 5.1 make of a count, a range and a step that do not fit (C-PARITY-043 to
+ * 046 on).  `asked` is before, `r` after; `steps` is how many of them should fill the range. */
+static uint32_t misfits(const range_rule *asked, const range_rule *r, double steps,
+                        uint32_t not_filled)
+{
+    if (asked->count > 0 && asked->range < 0.0 && asked->step > 0.0)
+        return r->count != asked->count ? NBH_WARN_STEP_AND_COUNT : 0;
+    if (asked->count > 0 && asked->range < 0.0)
+        return r->range > 0.0 ? NBH_WARN_COUNT_ALONE : 0;
+    return fabs(steps * r->step - r->range) > 1e-9 * r->range ? not_filled : 0;
+}
+
+/* C-PARITY-044 off: a count that has nothing to count. */
+static nbh_status require_range(nbh_quirks quirks, const range_rule *r, const char *field,
+                                const char *need, nbh_error *error)
+{
+    if ((quirks & NBH_QUIRK_COUNT_ALONE) || r->count <= 1 || r->range >= 0.0 || r->step > 0.0)
+        return NBH_OK;
+    return nbh_fail(error, NBH_INVALID, field, "got %d, need %s", r->count, need);
+}
+
+static nbh_status resolve_spindle(const nbh_experiment *experiment, nbh_plan_info *info,
+                                  nbh_error *error)
+{
+    const nbh_goniometer *goniometer = &experiment->goniometer;
+    const range_rule asked = {goniometer->osc_rad, goniometer->phi_step_rad, goniometer->phi_steps};
+    nbh_status status = require_range(
+        experiment->quirks, &asked, "goniometer.phi_steps",
+        "an oscillation for its steps (-osc), or an angle for each (-phistep)", error);
+    if (status != NBH_OK)
+        return status;
+    range_rule phi = asked;
+    correct_phi(experiment->quirks, &phi);
+    resolve_phi(&phi);
+    if (phi.count < 1)
+        return nbh_fail(error, NBH_INVALID, "goniometer.phi_step_rad",
+                        "got a step of %g rad for a range of %g rad, need at least one step",
+                        phi.step, phi.range);
+    /* one step at the left edge of whatever range is a still */
+    if (phi.count > 1 || !has_quirk(experiment, NBH_QUIRK_PHI_LEFT_EDGE))
+        info->warnings |= misfits(&asked, &phi, phi.count, NBH_WARN_OSC_OVERSHOOT);
+    info->phi_rad = goniometer->phi_rad;
+    info->osc_rad = phi.range;
+    info->phi_step_rad = phi.step;
+    info->phi_steps = phi.count;
+    return NBH_OK;
+}
+
+static nbh_status resolve_divergence(const nbh_experiment *experiment, range_rule *r,
+                                     const char *field, const char *need, nbh_plan_info *info,
+                                     nbh_error *error)
+{
+    const range_rule asked = *r;
+    if (experiment->beam.sources == NULL) {
+        nbh_status status = require_range(experiment->quirks, r, field, need, error);
+        if (status != NBH_OK)
+            return status;
+    }
+    correct_beam_range(experiment->quirks, r);
+    resolve_beam_range(r);
+    if (experiment->beam.sources == NULL)
+        info->warnings |= misfits(&asked, r, r->count - 1.0, NBH_WARN_MISSING_LAST_SOURCE);
+    return NBH_OK;
+}
+
+static nbh_status resolve_dispersion(const nbh_experiment *experiment, range_rule *r,
+                                     nbh_plan_info *info, nbh_error *error)
+{
+    const range_rule asked = *r;
+    if (experiment->beam.sources == NULL && asked.count > 1 && asked.range <= 0.0) {
+        if (!has_quirk(experiment, NBH_QUIRK_COUNT_ALONE))
+            return nbh_fail(error, NBH_INVALID, "beam.dispersion_steps",
+                            "got %d, need a spread for its wavelengths (-dispersion)", asked.count);
+        if (asked.range == 0.0) /* as where it is not given */
+            info->warnings |= NBH_WARN_WAVELENGTHS_WITHOUT_RANGE;
+    }
+    return resolve_divergence(experiment, r, "beam.dispersion_steps", "", info, error);
+}
+
 static void resolve_mosaic(const nbh_crystal *crystal, nbh_plan_info *info)
 {
     double spread = crystal->mosaic_spread_rad;
@@ -132,6 +272,8 @@ static void resolve_mosaic(const nbh_crystal *crystal, nbh_plan_info *info)
             spread = 0.0;
         }
     } else if (spread <= 0.0) {
+        if (spread < 0.0 && domains > 1)
+            info->warnings |= NBH_WARN_DOMAINS_WITHOUT_SPREAD;
         domains = 1;
         spread = 0.0;
     }
@@ -143,27 +285,27 @@ nbh_status sampling_resolve(const nbh_experiment *experiment, const nbh_structur
                             nbh_plan_info *info, nbh_error *error)
 {
     const nbh_beam *beam = &experiment->beam;
-    const nbh_goniometer *goniometer = &experiment->goniometer;
     const nbh_detector *detector = &experiment->detector;
     const nbh_sampling *sampling = &experiment->sampling;
 
-    range_rule phi = {goniometer->osc_rad, goniometer->phi_step_rad, goniometer->phi_steps};
-    resolve_phi(&phi);
-    if (phi.count < 1)
-        return nbh_fail(error, NBH_INVALID, "goniometer.phi_step_rad",
-                        "got a step of %g rad for a range of %g rad, need at least one step",
-                        phi.step, phi.range);
-    info->phi_rad = goniometer->phi_rad;
-    info->osc_rad = phi.range;
-    info->phi_step_rad = phi.step;
-    info->phi_steps = phi.count;
+    nbh_status status = resolve_spindle(experiment, info, error);
+    if (status != NBH_OK)
+        return status;
 
     range_rule h = {beam->divergence_h_rad, beam->divergence_h_step_rad, beam->divergence_h_steps};
     range_rule v = {beam->divergence_v_rad, beam->divergence_v_step_rad, beam->divergence_v_steps};
     range_rule d = {beam->dispersion_fraction, NBH_UNSET, beam->dispersion_steps};
-    resolve_beam_range(&h);
-    resolve_beam_range(&v);
-    resolve_beam_range(&d);
+    status =
+        resolve_divergence(experiment, &h, "beam.divergence_h_steps",
+                           "a range for its directions (-hdivrange or -divergence)", info, error);
+    if (status == NBH_OK)
+        status = resolve_divergence(experiment, &v, "beam.divergence_v_steps",
+                                    "a range for its directions (-vdivrange or -divergence)", info,
+                                    error);
+    if (status == NBH_OK)
+        status = resolve_dispersion(experiment, &d, info, error);
+    if (status != NBH_OK)
+        return status;
     info->divergence_h_rad = h.range;
     info->divergence_h_step_rad = h.step;
     info->divergence_h_steps = h.count;
@@ -198,6 +340,8 @@ nbh_status sampling_resolve(const nbh_experiment *experiment, const nbh_structur
         sampling->oversample > 0 ? sampling->oversample : info->recommended_oversample;
     if (info->oversample < info->recommended_oversample)
         info->warnings |= NBH_WARN_OVERSAMPLE_LOW;
+    if (sampling->oversample <= 0 && info->oversample > MOST_CHOSEN_OVERSAMPLE)
+        info->warnings |= NBH_WARN_OVERSAMPLE_HIGH;
 
     const double *n = experiment->crystal.n_cells;
     int interpolate = n[0] <= 2 || n[1] <= 2 || n[2] <= 2;
@@ -239,5 +383,21 @@ nbh_status sampling_count_steps(nbh_plan_info *info, int64_t source_candidates, 
         product *= factors[i];
     }
     info->steps = (int32_t)product;
+    return NBH_OK;
+}
+
+nbh_status sampling_check_cost(nbh_plan_info *info, nbh_error *error)
+{
+    const double fast = (double)info->roi_fast_max - info->roi_fast_min + 1;
+    const double slow = (double)info->roi_slow_max - info->roi_slow_min + 1;
+    const double pixels = fast > 0.0 && slow > 0.0 ? fast * slow : 0.0;
+    const double steps = (double)info->steps * info->sensor_layers * pixels;
+    if (steps > MOST_STEPS)
+        return nbh_fail(error, NBH_TOO_LARGE, "",
+                        "got %d steps * %d sensor layers * %.0f pixels, need a product of at most "
+                        "2^63",
+                        info->steps, info->sensor_layers, pixels);
+    if (steps > MANY_STEPS)
+        info->warnings |= NBH_WARN_MANY_STEPS;
     return NBH_OK;
 }

@@ -12,4 +12,7 @@ nbh_status sampling_resolve(const nbh_experiment *experiment, const nbh_structur
  * beam drops any) must be known. */
 nbh_status sampling_count_steps(nbh_plan_info *info, int64_t source_candidates, nbh_error *error);
 
+/* How long the render will take, in steps: refused if for ever, warned of if long. */
+nbh_status sampling_check_cost(nbh_plan_info *info, nbh_error *error);
+
 #endif

@@ -67,6 +67,75 @@ static int64_t generate(const nbh_experiment *experiment, const nbh_plan_info *i
     return count;
 }
 
+/* Wavelengths of X-rays, m: 12 MeV to 12 eV. */
+#define SHORTEST_WAVELENGTH_M 1e-13
+#define LONGEST_WAVELENGTH_M 1e-7
+
+static int is_of_x_rays(double wavelength_m)
+{
+    return wavelength_m >= SHORTEST_WAVELENGTH_M && wavelength_m <= LONGEST_WAVELENGTH_M;
+}
+
+/* C-PARITY-041 off: what is wrong with source n, in the fields that made it. */
+static nbh_status refuse_source(const nbh_experiment *experiment, const nbh_plan_info *info,
+                                const plan_source *source, int64_t n, nbh_error *error)
+{
+    const int listed = experiment->beam.sources != NULL;
+    if (vec3_mag(source->incident) == 0.0)
+        return nbh_fail(error, NBH_INVALID, "beam.sources",
+                        "got none, need a direction for each source (source %lld has none)",
+                        (long long)n);
+    if (!is_of_x_rays(source->wavelength_m)) {
+        const char *field =
+            !is_of_x_rays(info->wavelength_m) ? "beam.wavelength_m" : "beam.dispersion_fraction";
+        return nbh_fail(error, NBH_INVALID, listed ? "beam.sources" : field,
+                        "got %g, need wavelengths from %g to %g m (source %lld has %g m)",
+                        source->wavelength_m, SHORTEST_WAVELENGTH_M, LONGEST_WAVELENGTH_M,
+                        (long long)n, source->wavelength_m);
+    }
+    const char *field = info->divergence_h_rad >= info->divergence_v_rad ? "beam.divergence_h_rad"
+                                                                         : "beam.divergence_v_rad";
+    return nbh_fail(error, NBH_INVALID, listed ? "beam.sources" : field,
+                    "got others, need sources that shine towards the detector (source %lld shines "
+                    "away from it)",
+                    (long long)n);
+}
+
+/* Sources that there cannot be: without direction, with a wavelength of no X-rays, or with light
+ * that goes the other way than the beam. */
+static nbh_status check_sources(const nbh_experiment *experiment, const plan_source *list,
+                                int64_t count, nbh_plan_info *info, nbh_error *error)
+{
+    info->first_impossible_source = -1;
+    for (int64_t n = 0; n < count; n++) {
+        if (is_of_x_rays(list[n].wavelength_m) &&
+            vec3_dot(list[n].incident, info->beam_direction) > 0.0)
+            continue;
+        if (!has_quirk(experiment, NBH_QUIRK_IMPOSSIBLE_SOURCES))
+            return refuse_source(experiment, info, &list[n], n, error);
+        if (info->impossible_sources++ == 0)
+            info->first_impossible_source = (int32_t)n;
+        info->warnings |= NBH_WARN_IMPOSSIBLE_SOURCES;
+    }
+    return NBH_OK;
+}
+
+/* No grid point is inside the round beam: what to say depends on what was given. */
+static nbh_status refuse_empty_beam(const nbh_beam *beam, nbh_error *error)
+{
+    static const char need[] = "directions inside the round beam: a number of them needs its range "
+                               "(-divsteps: -divergence; -hdivsteps: -hdivrange; -vdivsteps: "
+                               "-vdivrange), or all of the square (-square_div)";
+    if (beam->divergence_h_steps > 0)
+        return nbh_fail(error, NBH_INVALID, "beam.divergence_h_steps", "got %d, need %s",
+                        beam->divergence_h_steps, need);
+    if (beam->divergence_v_steps > 0)
+        return nbh_fail(error, NBH_INVALID, "beam.divergence_v_steps", "got %d, need %s",
+                        beam->divergence_v_steps, need);
+    return nbh_fail(error, NBH_INVALID, "beam.divergence_h_step_rad", "got %g, need %s",
+                    beam->divergence_h_step_rad, need);
+}
+
 nbh_status sources_make(const nbh_experiment *experiment, nbh_plan_info *info,
                         plan_source **sources, memory_budget *memory, nbh_error *error)
 {
@@ -91,7 +160,12 @@ nbh_status sources_make(const nbh_experiment *experiment, nbh_plan_info *info,
     }
     if (count < 1) {
         free(list);
-        return nbh_fail(error, NBH_INVALID, "beam.sources", "got no source, need at least one");
+        return refuse_empty_beam(beam, error);
+    }
+    const nbh_status status = check_sources(experiment, list, count, info, error);
+    if (status != NBH_OK) {
+        free(list);
+        return status;
     }
     double sum = 0.0;
     for (int64_t n = 0; n < count; n++)

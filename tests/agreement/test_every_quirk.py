@@ -25,6 +25,8 @@ SHOWN_BY = {
     if "recorded" in entry
 }
 SHOWN_BY |= {
+    "impossible_cell": CASES["cubic"]["args"] + " -cell 79 79 38 60 60 150",
+    "step_and_count": CASES["phi"]["args"] + " -phistep 0.3 -phisteps 5",
     "misset_seed_default": f"{CASES['triclinic']['args']} -misset random",
     "curved_needs_argument": f"{CASES['triclinic']['args']} -curved_det",
     "solid_angle_over_steps": CASES["phi_osc"]["args"],
@@ -33,6 +35,14 @@ SHOWN_BY |= {
     # The recorded case has a table of many million reflections.
     "hkl_stream": CASES["hkl_mat"]["args"] + f" -hkl {FIVE_COLUMNS}",
 }
+
+
+REFUSED = {
+    quirk.name: entry["refused"]
+    for quirk, entry in zip(nb.LEDGER, ledger_table()["quirk"], strict=True)
+    if "refused" in entry
+}
+"""Quirks that hide an error, and what the error is about."""
 
 
 def _run(folder: Path, name: str, *words: str) -> Run:
@@ -63,7 +73,12 @@ def test_every_row_is_here() -> None:
 
 @pytest.mark.filterwarnings("ignore::nanobragg_hybrid.NanobraggWarning")
 @pytest.mark.parametrize("name", SHOWN_BY)
-def test_both_positions(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_both_positions(
+    name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     monkeypatch.setattr("time.time", lambda: 1.7e9)  # which seeds are taken from
     changed = []
     for text in ("nanobragg", f"nanobragg,-{name}"):
@@ -71,6 +86,13 @@ def test_both_positions(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
             backend: _run(tmp_path / text / backend, name, "--backend", backend, "--quirks", text)
             for backend in ("c", "torch")
         }
+        if name in REFUSED and text != "nanobragg":
+            assert [run.exit for run in runs.values()] == [9, 9]
+            said = capsys.readouterr().err.splitlines()
+            first, second = [line for line in said if line.startswith("nanoBragg: error: ")]
+            assert first.removeprefix("nanoBragg: error: ").startswith(REFUSED[name])
+            assert first == second
+            return
         need, got = _files(runs["c"]), _files(runs["torch"])
         assert [run.exit for run in runs.values()] == [0, 0]
         assert got.keys() == need.keys()

@@ -190,9 +190,9 @@ def test_another_command_line_gives_other_figures() -> None:
 def test_a_row_shows_its_quirk(quirk: nb.Quirk) -> None:
     """The image changes or a reported number does; the run names what could change its image."""
     figures = RESULTS[quirk.id]
-    on_off = [figures.get("total"), *figures["facts"].values()]
+    on_off = [figures.get("total"), figures.get("refused"), *figures["facts"].values()]
     assert any(pair is not None and pair[0] != pair[1] for pair in on_off)
-    changes_the_image = "relative_l2" in figures
+    changes_the_image = "relative_l2" in figures or "refused" in figures
     is_named = changes_the_image and quirk.name not in READERS
     assert figures["named"] == ["yes" if is_named else "no", "no"]
 
@@ -201,10 +201,10 @@ def test_pictures_are_those_of_the_command_lines(measured: Any) -> None:
     folder = script().PICTURES
     pictures = measured[1]
     assert {path.name for path in folder.iterdir()} == pictures.keys()
-    shown = [entry for entry in ledger_table()["quirk"] if entry.get("shows") != "none"]
-    assert len(pictures) == len(shown)
-    dark = {entry["id"][-3:] for entry in ledger_table()["quirk"] if entry not in shown}
-    assert dark >= {"022", "027", "033"}  # no pixel shows what is reported
+    # no pixel shows what is only reported, and errors have no picture
+    without = [e for e in ledger_table()["quirk"] if e.get("shows") == "none" or "refused" in e]
+    assert len(pictures) == len(nb.LEDGER) - len(without)
+    assert {entry["id"][-3:] for entry in without} >= {"022", "027", "033"}
     for name, pixels in pictures.items():
         assert is_picture(folder / name, pixels), name
         assert (folder / name).stat().st_size < 20_000
@@ -217,6 +217,16 @@ def is_picture(path: Path, pixels: np.ndarray) -> bool:
     """Whether a file holds these pixels."""
     with Image.open(path) as image:
         return np.array_equal(np.asarray(image), pixels)
+
+
+def test_a_row_that_should_be_refused_and_is_not_is_told() -> None:
+    entry = dict(ledger_table()["quirk"][0])
+    entry["refused"] = "goniometer.phi_steps"
+    with pytest.raises(RuntimeError, match="is not refused with phi_carryover off"):
+        script().measure_quirk(entry, "phi_carryover")
+    of_cells = next(e for e in ledger_table()["quirk"] if e["id"] == "C-PARITY-040")
+    with pytest.raises(RuntimeError, match=r"crystal\.cell_deg: got"):
+        script().measure_quirk({**of_cells, "refused": "crystal.misset"}, "impossible_cell")
 
 
 def test_a_command_that_fails_is_told() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from for_each import for_each
-from random_experiments import random_experiment, random_table
+from random_experiments import random_experiment, random_quirks, random_table
 from recorded import INPUTS, table
 from recorded import image as recorded_image
 from structure_factor_files import structure_factors_of
@@ -72,7 +72,7 @@ def random_case(seed: int) -> tuple[nb.Experiment, nb.StructureFactors, nb.Quirk
     random = np.random.default_rng(seed)
     experiment, factors = random_experiment(random), random_table(random)
     often = lambda: bool(random.uniform() < 0.25)  # noqa: E731
-    quirks = nb.Quirks.from_bits(int(random.integers(0, 2 ** len(nb.LEDGER))))
+    quirks = random_quirks(random)
     experiment = experiment.replace(
         {
             "crystal.shape": SHAPES[seed % len(SHAPES)],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from for_each import for_each
-from random_experiments import random_experiment, random_table
+from random_experiments import random_experiment, random_quirks, random_table
 
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.arguments.parse import parse_command
@@ -15,7 +15,7 @@ from nanobragg_hybrid.engines.c.libnbh import available_kernels
 def combination(seed: int) -> tuple[nb.Experiment, nb.StructureFactors, nb.Quirks]:
     random = np.random.default_rng(2000 + seed)
     experiment, factors = random_experiment(random), random_table(random)
-    quirks = nb.Quirks.from_bits(int(random.integers(0, 2 ** len(nb.LEDGER))))
+    quirks = random_quirks(random)
     return experiment, factors, quirks
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from pictures import CONSTANT, off
+from random_experiments import random_quirks
 from recorded import INPUTS, table
 
 import nanobragg_hybrid as nb
@@ -286,7 +287,7 @@ def test_random_quirks_on_recorded_command_lines(seed: int) -> None:
     random = np.random.default_rng(seed)
     cases = table("cases")
     for case in random.choice([c for c in cases if c != "img_dimensions"], 10):
-        quirks = nb.Quirks.from_bits(int(random.integers(0, 2 ** len(nb.LEDGER))))
+        quirks = random_quirks(random)
         command = parse_command(cases[case]["args"], INPUTS, quirks=quirks)
         assert command.quirks == quirks
         assert Plan(command.experiment, CONSTANT, quirks).info()["steps"] > 0

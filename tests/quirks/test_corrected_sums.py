@@ -7,9 +7,8 @@ import pytest
 from corrected import Corrected
 from for_each import for_each
 from pictures import assert_same, picture
-from random_experiments import random_experiment, random_table
+from random_experiments import CORRECTED, random_experiment, random_table
 
-import nanobragg_hybrid as nb
 from nanobragg_hybrid.engines.c.plan import Plan
 
 
@@ -18,9 +17,9 @@ from nanobragg_hybrid.engines.c.plan import Plan
 def test_random_experiments(seed: int) -> None:
     random = np.random.default_rng(seed)
     experiment, factors = random_experiment(random), random_table(random)
-    plan = Plan(experiment, factors, nb.Quirks.none())
+    plan = Plan(experiment, factors, CORRECTED)
     need = Corrected(plan, factors).image()
-    got = picture(experiment, nb.Quirks.none(), factors)
+    got = picture(experiment, CORRECTED, factors)
     if np.any(need):
         assert_same(got, need, 1e-8)
     else:

@@ -20,12 +20,20 @@ SHOWN_BY = {
     for quirk, entry in zip(nb.LEDGER, ledger_table()["quirk"], strict=True)
     if "recorded" in entry
 }
+# quirk -> the field, or file, that the error names with the quirk off
+REFUSED = {
+    quirk.name: entry["refused"]
+    for quirk, entry in zip(nb.LEDGER, ledger_table()["quirk"], strict=True)
+    if "refused" in entry
+}
+# step_and_count and impossible_cell have no recorded case here: see test_counts_and_ranges.py and
+# test_impossible_cells.py.
 # misset_seed_default needs the clock, curved_needs_argument the last word, and
 # solid_angle_over_steps changes no file: see below.  The bytes of normal_towards_source are in
 # test_distances_and_normals.py; no case has a curved detector that is tilted or has a sensor.
 SEPARATELY = {
     *("misset_seed_default", "curved_needs_argument", "solid_angle_over_steps"),
-    *("normal_towards_source", "curved_flat_factors"),
+    *("normal_towards_source", "curved_flat_factors", "impossible_cell", "step_and_count"),
 }
 
 
@@ -34,7 +42,7 @@ def test_every_row_is_shown() -> None:
 
 
 @pytest.mark.parametrize("name", SHOWN_BY)
-def test_both_positions(name: str, tmp_path: Path) -> None:
+def test_both_positions(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     case, file = SHOWN_BY[name]
     changed = {}
     for text in ("nanobragg", f"nanobragg,-{name}"):
@@ -42,6 +50,11 @@ def test_both_positions(name: str, tmp_path: Path) -> None:
         folder.mkdir()
         link_inputs(folder)
         run = run_in_process(folder, arguments(CASES[case]["args"], "--quirks", text))
+        if name in REFUSED and text != "nanobragg":
+            assert run.exit == 9
+            assert f"error: {REFUSED[name]}" in capsys.readouterr().err
+            assert [path.name for path in folder.iterdir() if not path.is_symlink()] == []
+            return
         assert run.exit == 0
         lines = differing_files(run, CASES[case], image("images", case))
         changed[text] = {line.partition(":")[0] for line in lines}
@@ -85,6 +98,9 @@ def test_reported_solid_angle(tmp_path: Path) -> None:
     assert angles["phi_osc", corrected] == angles["phi", corrected] == angles["phi", "nanobragg"]
 
 
+NO_RANGE = {"phi_steps_only", "disp_steps_only", "div_steps_only"}
+
+
 @for_each("case", CASES)
 def test_everything_corrected_runs(case: str, tmp_path: Path) -> None:
     """`--quirks none` on every recorded command line; also on the one that nanoBragg refuses."""
@@ -93,4 +109,5 @@ def test_everything_corrected_runs(case: str, tmp_path: Path) -> None:
     link_inputs(folder)
     run = run_in_process(folder, arguments(CASES[case]["args"], "--quirks", "none"))
     # its header asks for more pixels than the file has, which nanoBragg does not see
-    assert run.exit == (9 if case == "img_dimensions" else 0)
+    # or they ask for several directions, wavelengths or steps of a range that is not there
+    assert run.exit == (9 if case in ("img_dimensions", *NO_RANGE) else 0)

@@ -68,6 +68,11 @@ LISTED = {"beam.sources": SOURCES}
 BLURRED = {"crystal.n_cells": (3.0, 3.0, 3.0), "sampling.oversample": 3}
 """Reflections so wide, and looked at so often, that every shape is seen."""
 MATRIX = (0.033, -0.006, 0.007, 0.004, 0.031, -0.005, -0.009, 0.005, 0.027)
+NEARLY_THE_CELL_OF_THE_MATRIX = {
+    "crystal.cell_angstrom": (29.0, 31.6, 35.5),
+    "crystal.cell_deg": (86.0, 88.0, 84.0),
+}
+"""Within 1 %, and a degree."""
 
 NO_SWITCH = "nanobragg,-custom_convention_switch"
 ALL_CENTRES = "nanobragg,-near_point_ignored"
@@ -518,5 +523,24 @@ QUIRKS: Mapping[str, QuirkCase] = {
     ),
     "nopolar_undone": QuirkCase(
         {"beam.polarization_correction": False, "sampling.oversample_polar": True}
+    ),
+    "impossible_cell": QuirkCase({"crystal.cell_deg": (60, 60, 150)}, refused="crystal.cell_deg"),
+    "impossible_sources": QuirkCase(
+        {"beam.sources": (*SOURCES, nb.Source((1.0, 0.2, 0.1)))}, refused="beam.sources"
+    ),
+    "cell_beside_matrix": QuirkCase(
+        {"crystal.orientation_matrix": MATRIX, **NEARLY_THE_CELL_OF_THE_MATRIX}
+    ),
+    "step_and_count": QuirkCase(
+        {"goniometer.phi_deg": 5.0, "goniometer.phi_step_deg": 1.0, "goniometer.phi_steps": 4}
+    ),
+    "count_alone": QuirkCase(
+        {"goniometer.phi_deg": 5.0, "goniometer.phi_steps": 3}, refused="goniometer.phi_steps"
+    ),
+    "missing_last_source": QuirkCase(
+        {"beam.divergence_h_mrad": 60.0, "beam.divergence_h_step_mrad": 20.0}
+    ),
+    "osc_overshoot": QuirkCase(
+        {"goniometer.phi_deg": 5.0, "goniometer.osc_deg": 3.0, "goniometer.phi_step_deg": 2.0}
     ),
 }

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 
 import nanobragg_hybrid as nb
+
+REFUSING = ("impossible_cell", "impossible_sources", "cell_beside_matrix", "count_alone")
+"""Quirks without which some of what is made here, and some recorded case, is an error."""
+
+
+CORRECTED = dataclasses.replace(nb.Quirks.none(), **dict.fromkeys(REFUSING, True))
+"""Everything off but those."""
+
+
+def random_quirks(random: np.random.Generator) -> nb.Quirks:
+    """Any of them; those of `REFUSING` are on."""
+    quirks = nb.Quirks.from_bits(int(random.integers(0, nb.Quirks().bits + 1)))
+    return dataclasses.replace(quirks, **dict.fromkeys(REFUSING, True))
 
 
 def random_experiment(random: np.random.Generator) -> nb.Experiment:

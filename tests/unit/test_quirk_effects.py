@@ -165,11 +165,36 @@ def test_nothing_matters_in_a_plain_still() -> None:
                 "crystal.cell_deg": (75, 85, 95),
                 "crystal.orientation_matrix": (0.01, 0, 0, 0, 0.01, 0, 0, 0, 0.01),
             },
+            ("cell_beside_matrix",),
+        ),
+        (
+            {
+                "crystal.cell_angstrom": (100, 100, 100),
+                "crystal.orientation_matrix": (0.01, 0, 0, 0, 0.01, 0, 0, 0, 0.01),
+            },
             (),
         ),
         ({"crystal.misset_random": True}, ("misset_random_radians", "first_deviate")),
         ({"crystal.mosaic_spread_deg": 1.0, "crystal.mosaic_domains": 1}, ()),
         ({"crystal.mosaic_spread_deg": 1.0, "crystal.mosaic_domains": 2}, ("first_deviate",)),
+        ({"crystal.cell_deg": (90, 90, 180 - 1e-13)}, ("impossible_cell",)),
+        (
+            {"beam.sources": (Source((1, 0, 0)), Source())},
+            ("polar_first_source", "impossible_sources"),
+        ),
+        (
+            {"goniometer.phi_deg": 5, "goniometer.phi_steps": 3, "goniometer.phi_step_deg": 1},
+            ("phi_left_edge", "step_and_count"),
+        ),
+        ({"goniometer.phi_deg": 5, "goniometer.phi_steps": 3}, ("phi_left_edge", "count_alone")),
+        (
+            {"beam.divergence_h_mrad": 4, "beam.divergence_h_step_mrad": 1},
+            ("polar_first_source", "missing_last_source"),
+        ),
+        (
+            {"goniometer.phi_deg": 5, "goniometer.osc_deg": 3, "goniometer.phi_step_deg": 2},
+            ("phi_left_edge", "osc_overshoot"),
+        ),
         (
             {
                 "crystal.misset_random": True,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from for_each import for_each
-from random_experiments import random_experiment
+from random_experiments import CORRECTED, random_experiment, random_quirks
 
 from nanobragg_hybrid import (
     Beam,
@@ -191,9 +191,7 @@ def test_exact_inverse_finds_every_length_that_has_one() -> None:
 def test_plan_is_the_same_whatever_the_quirks(seed: int) -> None:
     random = np.random.default_rng(seed)
     experiment = random_experiment(random)
-    quirks = (
-        Quirks.none() if seed % 2 else Quirks.from_bits(int(random.integers(0, Quirks().bits + 1)))
-    )
+    quirks = CORRECTED if seed % 2 else random_quirks(random)
     resolved = experiment.resolved(quirks)
     before, after = (Plan(e, TABLE, quirks).info() for e in (experiment, resolved))
     del before["warnings"], after["warnings"]

@@ -383,6 +383,8 @@ typedef struct nbh_plan_info {
     int32_t kernel; /* the nbh_kernel in use; rows with unrounded values have the exact one */
     int32_t kernel_reason; /* nbh_kernel_reason */
     int32_t reserved2;
+    int32_t impossible_sources;      /* how many there are (C-PARITY-041) */
+    int32_t first_impossible_source; /* from 0; -1: none */
 } nbh_plan_info;
 
 typedef enum nbh_plan_warning {
@@ -399,7 +401,22 @@ typedef enum nbh_plan_warning {
     NBH_WARN_DISTANCE_IGNORED = 512, /* a close distance was given, too, and says otherwise */
     NBH_WARN_NO_SENSOR_IS_BLACK = 0x1000,  /* C-PARITY-035: the sensor captures nothing */
     NBH_WARN_POLARIZATION_FACTOR = 0x2000, /* C-PARITY-037: not -1 to 1 */
-    NBH_WARN_POLARIZATION_AXIS = 0x4000    /* C-PARITY-037: along the beam */
+    NBH_WARN_POLARIZATION_AXIS = 0x4000,   /* C-PARITY-037: along the beam */
+    NBH_WARN_IMPOSSIBLE_CELL = 0x10000, /* C-PARITY-040: the angles fit no cell, or the axes of the
+                                           matrix lie in a plane */
+    NBH_WARN_ANGLES_IN_RADIANS = 0x20000,        /* no angle of the cell exceeds 3.15 degrees */
+    NBH_WARN_LEFT_HANDED_MATRIX = 0x40000,       /* the matrix turns right into left */
+    NBH_WARN_MATRIX_SCALE = 0x80000,             /* the matrix is for another wavelength */
+    NBH_WARN_IMPOSSIBLE_SOURCES = 0x100000,      /* C-PARITY-041 */
+    NBH_WARN_CELL_BESIDE_MATRIX = 0x200000,      /* C-PARITY-042: and they disagree */
+    NBH_WARN_STEP_AND_COUNT = 0x400000,          /* C-PARITY-043: the count is ignored */
+    NBH_WARN_COUNT_ALONE = 0x800000,             /* C-PARITY-044: a range was made up */
+    NBH_WARN_MISSING_LAST_SOURCE = 0x1000000,    /* C-PARITY-045: the divergence is off centre */
+    NBH_WARN_OSC_OVERSHOOT = 0x2000000,          /* C-PARITY-046: the steps do not fill the range */
+    NBH_WARN_DOMAINS_WITHOUT_SPREAD = 0x4000000, /* a number of domains has no effect */
+    NBH_WARN_WAVELENGTHS_WITHOUT_RANGE = 0x8000000, /* a number of wavelengths has no effect */
+    NBH_WARN_OVERSAMPLE_HIGH = 0x10000000,          /* model 4.5 chose more than 32 */
+    NBH_WARN_MANY_STEPS = 0x20000000                /* more than 10^11 in all the pixels together */
 } nbh_plan_warning;
 
 /* Where a block of rows goes.  image holds (row1-row0) * n_fast floats, unrounded (may be NULL) as

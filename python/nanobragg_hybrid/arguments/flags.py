@@ -694,6 +694,10 @@ OWN_OPTIONS: tuple[OwnOption, ...] = (
         "threads (default: the cores that affinity and container allow)",
     ),
     OwnOption("--quirks", "SPEC", "nanobragg (default), nanobragg-fixed, or toggles: none,+name"),
-    OwnOption("--strict", "", "unknown words, and numbers with something behind them, are errors"),
+    OwnOption(
+        "--strict",
+        "",
+        "unknown words, numbers with something behind them and set-ups that cannot be are errors",
+    ),
     OwnOption("--json", "FILE", "write facts, statistics, files and warnings for scripts"),
 )

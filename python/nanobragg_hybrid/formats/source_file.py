@@ -16,6 +16,10 @@ from nanobragg_hybrid.formats.text import read_text, write_text
 from nanobragg_hybrid.model.beam import Source
 from nanobragg_hybrid.model.quirks import Quirks
 
+SHORTEST_M: Final = 1e-13
+LONGEST_M: Final = 1e-7
+"""Wavelengths of X-rays, m."""
+
 COLUMNS: Final = ("x", "y", "z", "weight", "wavelength")
 _SEPARATORS: Final = " \t,;:!"
 _LINE: Final = re.compile(r"[^\n]*\n|[^\n]+")  # with its newline, if it has one
@@ -32,10 +36,13 @@ def read_source_file(
     are missing and a word that is no number is an error.
 
     Raises `FileAccessError`, and `FileFormatError` with the line for a number that is not finite,
-    or if there is not one source.  Warns about words that count as 0.
+    or if there is not one source.  Warns about words that count as 0.  Sources that cannot be (no
+    direction, fewer than three columns, a wavelength outside 1e-13 to 1e-7 m) are a warning, and
+    with the quirk impossible_sources off a `FileFormatError`.
     """
     as_nanobragg = (quirks or Quirks()).source_file_comments
     sources: list[Source] = []
+    lines: list[int] = []  # of the sources
     odd: list[tuple[int, str]] = []  # line and word
     text = read_text(path, encoding="latin-1")
     for number, line in enumerate(_LINE.findall(text), start=1):
@@ -50,6 +57,7 @@ def read_source_file(
             if not math.isfinite(value):
                 raise FileFormatError(path, number, f"{column}: got {value}, need a finite number")
         sources.append(_source(values))
+        lines.append(number)
     if not sources:
         raise FileFormatError(path, 0, "has no source")
     if odd:
@@ -60,7 +68,47 @@ def read_source_file(
             NanobraggWarning,
             stacklevel=2,
         )
+    _look_at_sources(path, sources, lines, quirks or Quirks())
     return tuple(sources)
+
+
+def _look_at_sources(
+    path: str | os.PathLike[str], sources: list[Source], lines: list[int], quirks: Quirks
+) -> None:
+    """Tells of sources that cannot be, which engines see by number only (model 5.2).
+
+    With the quirk impossible_sources on it is one warning with their count and the first line, with
+    it off a `FileFormatError`.  What depends on the beam's direction is the engine's to say.
+    """
+    found = [
+        (line, problem)
+        for line, source in zip(lines, sources, strict=True)
+        if (problem := _problem(source))
+    ]
+    if not found:
+        return
+    line, problem = found[0]
+    if not quirks.impossible_sources:
+        raise FileFormatError(path, line, problem)
+    more = f"; {len(found)} lines have no source that can be" if len(found) > 1 else ""
+    warnings.warn(
+        f"{os.fspath(path)}:{line}: {problem} (quirk impossible_sources){more}",
+        NanobraggWarning,
+        stacklevel=3,
+    )
+
+
+def _problem(source: Source) -> str:
+    """What is wrong with a line's source by itself; empty: nothing."""
+    columns = sum(x is not None for x in source.position)
+    if columns < 3:
+        return f"got {columns} of the columns x, y and z, need all three"
+    if not any(source.position):
+        return "got 0 0 0, need a direction"
+    wavelength = source.wavelength_m
+    if wavelength is not None and not SHORTEST_M <= wavelength <= LONGEST_M:
+        return f"wavelength: got {wavelength:g} m, need one from {SHORTEST_M:g} to {LONGEST_M:g} m"
+    return ""
 
 
 def write_source_file(path: Destination, sources: Iterable[Source]) -> None:

@@ -28,6 +28,20 @@ PlanWarning = Literal[
     "no_sensor_is_black",
     "polarization_factor",
     "polarization_axis",
+    "impossible_cell",
+    "angles_in_radians",
+    "left_handed_matrix",
+    "matrix_scale",
+    "impossible_sources",
+    "cell_beside_matrix",
+    "step_and_count",
+    "count_alone",
+    "missing_last_source",
+    "osc_overshoot",
+    "domains_without_spread",
+    "wavelengths_without_range",
+    "oversample_high",
+    "many_steps",
 ]
 """What a plan changed or doubts."""
 
@@ -77,12 +91,84 @@ SENTENCES: Final[Mapping[PlanWarning, str]] = MappingProxyType(
             "the polarization axis lies along the beam: there is no such polarization, and a "
             "divergence has nothing to turn about"
         ),
+        "impossible_cell": (
+            "there is no such cell: its angles fit no parallelepiped, or its axes lie in a plane "
+            "(quirk impossible_cell)"
+        ),
+        "angles_in_radians": (
+            "the angles of the cell are all below 3.15 degrees: they look like radians"
+        ),
+        "left_handed_matrix": (
+            "the orientation matrix is left-handed: its axes are the mirror image of a crystal's"
+        ),
+        "matrix_scale": (
+            "the orientation matrix, which holds reciprocal axes times the wavelength in angstrom, "
+            "does not fit the wavelength of {plan.wavelength_m:g} m: its axes have other lengths"
+        ),
+        "impossible_sources": (
+            "{plan.impossible_sources} of {plan.source_count} sources cannot be, the first of them "
+            "beam.sources[{plan.first_impossible_source}]: they have no direction, shine away from "
+            "the detector, or have a wavelength outside 1e-13 to 1e-07 m (quirk impossible_sources)"
+        ),
+        "cell_beside_matrix": (
+            "the cell is not that of the orientation matrix beside it: the lengths and the volume "
+            "are the cell's, the directions the matrix's (quirk cell_beside_matrix)"
+        ),
+        "step_and_count": (
+            "a count and a step without a range: the count is ignored, there are two steps "
+            "(quirk step_and_count)"
+        ),
+        "count_alone": (
+            "a count without a range: the range is taken as 1 degree (phi), 1 radian (divergence) "
+            "or 100 % (dispersion) (quirk count_alone)"
+        ),
+        "missing_last_source": (
+            "the steps of the divergence do not reach from end to end: the beam is off centre "
+            "(quirk missing_last_source)"
+        ),
+        "osc_overshoot": (
+            "{plan.phi_steps} steps of phi do not fill the oscillation that is reported "
+            "(quirk osc_overshoot)"
+        ),
+        "domains_without_spread": (
+            "a number of mosaic domains without a mosaic spread has no effect: there is one domain"
+        ),
+        "wavelengths_without_range": (
+            "a number of wavelengths without a dispersion has no effect: there is one wavelength"
+        ),
+        "oversample_high": (
+            "oversample {plan.oversample} was chosen for the size of the spots: {plan.steps} steps "
+            "for each pixel and sensor layer"
+        ),
+        "many_steps": (
+            "this will take long: {plan.steps} steps for each pixel and sensor layer, "
+            "{plan.sensor_layers} layers, {plan.pixels_in_roi} pixels"
+        ),
     }
 )
 """The sentence for each `PlanWarning`, in the order in which a plan has them."""
 
 STRICTLY_WRONG: Final[tuple[PlanWarning, ...]] = ("close_distance_negative",)
 """Those that a command taken strictly does not render."""
+
+
+DOUBTS: Final[frozenset[PlanWarning]] = frozenset(
+    {
+        "impossible_cell",
+        "angles_in_radians",
+        "left_handed_matrix",
+        "matrix_scale",
+        "impossible_sources",
+        "cell_beside_matrix",
+        "step_and_count",
+        "count_alone",
+        "missing_last_source",
+        "osc_overshoot",
+        "domains_without_spread",
+        "wavelengths_without_range",
+    }
+)
+"""Warnings that what is rendered is hardly what was meant: errors where a command is strict."""
 
 
 class ResolvedPlan(NamedTuple):
@@ -119,7 +205,8 @@ class ResolvedPlan(NamedTuple):
 
     warnings: what was changed or is doubted, see `sentences`.  kernel: which of the engine's
     kernels computes the pixels, None where it has but one; kernel_reason: why that is the exact one
-    where it is.
+    where it is.  impossible_sources: how many sources cannot be (quirk impossible_sources);
+    first_impossible_source: the number of the first, from 0; -1: none.
     """
 
     convention: Convention
@@ -195,11 +282,23 @@ class ResolvedPlan(NamedTuple):
     warnings: tuple[PlanWarning, ...]
     kernel: Kernel | None = None
     kernel_reason: str = ""
+    impossible_sources: int = 0
+    first_impossible_source: int = -1
+
+    @property
+    def pixels_in_roi(self) -> int:
+        """How many pixels are computed, masked ones included."""
+        fast_min, fast_max, slow_min, slow_max = self.roi
+        return max(fast_max - fast_min + 1, 0) * max(slow_max - slow_min + 1, 0)
 
     @property
     def shape(self) -> tuple[int, int]:
         """The image's (slow, fast)."""
         return self.n_slow, self.n_fast
+
+    def doubts(self) -> tuple[str, ...]:
+        """Those of `sentences` that are of `DOUBTS`."""
+        return tuple(SENTENCES[name].format(plan=self) for name in self.warnings if name in DOUBTS)
 
     def sentences(self) -> tuple[str, ...]:
         """What the user should know, one sentence for each of `warnings`."""

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import math
+from typing import Final
 
 from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.quirks import Quirks
 from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
+
+_AS_WARNED: Final = (
+    "impossible_cell",
+    "impossible_sources",
+    "cell_beside_matrix",
+    "step_and_count",
+    "count_alone",
+    "missing_last_source",
+    "osc_overshoot",
+)
+"""Quirks that make a plan warn wherever they have an effect."""
 
 
 def quirks_that_mattered(
@@ -80,6 +92,7 @@ def _image_effects(experiment: Experiment, quirks: Quirks, plan: ResolvedPlan) -
             {"polarization_factor", "polarization_axis"} & set(plan.warnings)
         ),
         "nopolar_undone": sampling.oversample_polar and not beam.polarization_correction,
+        **{name: name in plan.warnings for name in _AS_WARNED},
     }
 
 

@@ -62,6 +62,8 @@ def run(options: Options, command_line: Sequence[str], log: Log, say: Warn) -> N
     prepared = prepare(command.experiment, table, backend=engine, quirks=quirks)
     command = command._replace(experiment=prepared.experiment)
     plan = prepared.plan
+    if options.strict and (doubts := plan.doubts()):
+        raise CommandLineError("; ".join(doubts))
     misset_random = command.experiment.crystal.misset_random
     complain = _refuse if options.strict else warn
     _doubt(plan, SmvHeader.from_plan(plan, command.experiment).doubts(quirks), complain)

@@ -54,6 +54,20 @@ WARNING_BITS: Final[Mapping[PlanWarning, int]] = MappingProxyType(
         "no_sensor_is_black": 0x1000,
         "polarization_factor": 0x2000,
         "polarization_axis": 0x4000,
+        "impossible_cell": 0x10000,
+        "angles_in_radians": 0x20000,
+        "left_handed_matrix": 0x40000,
+        "matrix_scale": 0x80000,
+        "impossible_sources": 0x100000,
+        "cell_beside_matrix": 0x200000,
+        "step_and_count": 0x400000,
+        "count_alone": 0x800000,
+        "missing_last_source": 0x1000000,
+        "osc_overshoot": 0x2000000,
+        "domains_without_spread": 0x4000000,
+        "wavelengths_without_range": 0x8000000,
+        "oversample_high": 0x10000000,
+        "many_steps": 0x20000000,
     }
 )
 """The bits of `nbh_plan_warning`."""

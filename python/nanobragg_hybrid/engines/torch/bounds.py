@@ -17,6 +17,13 @@ from nanobragg_hybrid.engines.torch.sampling import Sampling
 from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.quirks import Quirks
 
+MOST_CHOSEN_OVERSAMPLE: Final = 32
+"""An oversampling chosen by model 4.5 above this is worth a warning."""
+
+MANY_STEPS: Final = 10**11
+_MOST_STEPS: Final = 2**63
+"""Steps of all layers and pixels that are worth a warning, and that would never end."""
+
 _PHI_STEP_BYTES: Final = 64
 _ORIENTATION_BYTES: Final = 240
 _DOMAIN_BYTES: Final = 280
@@ -122,6 +129,18 @@ class Counts:
         """Raises `ConfigError` and `ResourceError` where there is too much of something."""
         self.steps()
         require_memory(self.memory_needed())
+
+
+def require_an_end(steps: int, layers: int, pixels: int) -> int:
+    """The steps of all layers and pixels.  Raises `ConfigError` if they would never end."""
+    in_all = steps * layers * pixels
+    if in_all > _MOST_STEPS:
+        raise ConfigError(
+            "experiment",
+            Description("a combination of values"),
+            f"a product of at most 2^63 ({steps} steps * {layers} sensor layers * {pixels} pixels)",
+        )
+    return in_all
 
 
 @contextmanager

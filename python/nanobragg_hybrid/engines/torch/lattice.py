@@ -94,6 +94,8 @@ def lattice(inputs: Inputs, wavelength_m: Scalar, misset: Vector) -> Lattice:
     has_matrix = inputs.is_given("crystal.orientation_matrix")
     if not has_cell and not has_matrix:
         raise ConfigError("crystal.cell_angstrom", None, "a cell or an orientation matrix")
+    if has_matrix and not inputs.quirks.cell_beside_matrix:
+        has_cell = False  # the matrix alone
     cell = _Cell.of(inputs) if has_cell else None
     if has_matrix:
         star = _matrix_vectors(inputs.items("crystal.orientation_matrix"), wavelength_m)

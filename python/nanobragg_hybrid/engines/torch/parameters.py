@@ -129,10 +129,11 @@ def _no_listed_sources(setup: Setup) -> str | None:
 def _wavelength_without_effect(setup: Setup) -> str | None:
     crystal, sampling = setup.experiment.crystal, setup.experiment.sampling
     own = [source.wavelength_m is not None for source in setup.experiment.beam.sources or ()]
-    if own and all(own) and crystal.cell_angstrom is not None:
+    has_cell = _no_cell(setup) is None
+    if own and all(own) and has_cell:
         return f"every source has its own: use {WAVELENGTHS}"
     is_scale_free = not is_in_reciprocal_lengths(crystal.shape) and sampling.dmin_angstrom == 0.0
-    if crystal.cell_angstrom is None and not any(own) and is_scale_free:
+    if not has_cell and not any(own) and is_scale_free:
         return "the orientation matrix is in proportion to it: use crystal.orientation_matrix"
     return None
 
@@ -153,6 +154,13 @@ def _no_weights(setup: Setup) -> str | None:
     if setup.choices.source_count == 1:
         return "there is only one source: use beam.fluence_photons_per_m2"
     return None
+
+
+def _no_cell(setup: Setup) -> str | None:
+    has_matrix = setup.experiment.crystal.orientation_matrix is not None
+    if has_matrix and not setup.quirks.cell_beside_matrix:
+        return "the matrix alone counts: use crystal.orientation_matrix"
+    return _not_given("crystal.cell_angstrom")(setup)
 
 
 def _no_cell_angles(setup: Setup) -> str | None:
@@ -318,7 +326,7 @@ _ROWS: Final = (
         "crystal.cell_angstrom",
         "angstrom",
         (3,),
-        inactive_because=_not_given("crystal.cell_angstrom"),
+        inactive_because=_no_cell,
     ),
     _Row("crystal.cell_deg", "deg", (3,), inactive_because=_no_cell_angles),
     _Row(

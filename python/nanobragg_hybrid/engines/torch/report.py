@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 
 from nanobragg_hybrid.base.units import deg_to_rad, m_to_mm
+from nanobragg_hybrid.engines.torch.bounds import MANY_STEPS, MOST_CHOSEN_OVERSAMPLE
 from nanobragg_hybrid.engines.torch.inputs import Inputs
 from nanobragg_hybrid.engines.torch.pixels import region_of_interest
 from nanobragg_hybrid.engines.torch.placement import normal_is_recomputed
@@ -106,6 +107,8 @@ def plan_of(setup: Setup) -> ResolvedPlan:
         fluence_photons_per_m2=photons,
         water_background=as_float(water_background(setup, inputs, photons)),
         warnings=_warnings(setup),
+        impossible_sources=setup.impossible_sources.count,
+        first_impossible_source=setup.impossible_sources.first,
     )
 
 
@@ -124,6 +127,21 @@ def _warnings(setup: Setup) -> tuple[PlanWarning, ...]:
         "no_sensor_is_black": _captures_nothing(setup),
         "polarization_factor": setup.polarization.factor_is_wrong,
         "polarization_axis": setup.polarization.axis_is_along_beam,
+        "impossible_cell": "impossible_cell" in setup.cell_doubts,
+        "angles_in_radians": "angles_in_radians" in setup.cell_doubts,
+        "left_handed_matrix": "left_handed_matrix" in setup.cell_doubts,
+        "matrix_scale": "matrix_scale" in setup.cell_doubts,
+        "impossible_sources": setup.impossible_sources.count > 0,
+        "cell_beside_matrix": "cell_beside_matrix" in setup.cell_doubts,
+        "step_and_count": "step_and_count" in setup.sampling.misfits,
+        "count_alone": "count_alone" in setup.sampling.misfits,
+        "missing_last_source": "missing_last_source" in setup.sampling.misfits,
+        "osc_overshoot": "osc_overshoot" in setup.sampling.misfits,
+        "domains_without_spread": "domains_without_spread" in setup.sampling.misfits,
+        "wavelengths_without_range": "wavelengths_without_range" in setup.sampling.misfits,
+        "oversample_high": setup.experiment.sampling.oversample is None
+        and setup.choices.oversample > MOST_CHOSEN_OVERSAMPLE,
+        "many_steps": setup.steps_in_all > MANY_STEPS,
     }
     return tuple(name for name, is_so in happened.items() if is_so)
 

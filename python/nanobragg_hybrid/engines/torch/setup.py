@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from nanobragg_hybrid.base.errors import ConfigError
 from nanobragg_hybrid.base.units import angstrom_to_m, deg_to_rad, dmin_angstrom_to_m, mm_to_m
-from nanobragg_hybrid.engines.torch.bounds import Counts
+from nanobragg_hybrid.engines.torch.bounds import Counts, require_an_end
+from nanobragg_hybrid.engines.torch.cell_doubts import cell_doubts
 from nanobragg_hybrid.engines.torch.detector import DetectorGeometry, detector_geometry
 from nanobragg_hybrid.engines.torch.inputs import Inputs
 from nanobragg_hybrid.engines.torch.lattice import (
@@ -35,10 +36,17 @@ from nanobragg_hybrid.engines.torch.random_rotations import (
 from nanobragg_hybrid.engines.torch.sampling import Sampling, sampling_of
 from nanobragg_hybrid.engines.torch.scalars import Scalar, as_float, quotient
 from nanobragg_hybrid.engines.torch.scene import Choices
-from nanobragg_hybrid.engines.torch.sources import SourceGrid, source_count, source_grid
+from nanobragg_hybrid.engines.torch.sources import (
+    ImpossibleSources,
+    SourceGrid,
+    impossible_sources,
+    source_count,
+    source_grid,
+)
 from nanobragg_hybrid.engines.torch.vectors import Vector
 from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.quirks import Quirks
+from nanobragg_hybrid.model.resolved_plan import PlanWarning
 from nanobragg_hybrid.model.structure_factors import StructureFactors
 
 
@@ -71,6 +79,9 @@ class Setup:
     cell: Lattice
     interpolation_refused: bool
     polarization: PolarizationDoubts
+    cell_doubts: frozenset[PlanWarning]
+    impossible_sources: ImpossibleSources
+    steps_in_all: int
 
 
 def set_up(experiment: Experiment, structure_factors: StructureFactors, quirks: Quirks) -> Setup:
@@ -85,6 +96,7 @@ def set_up(experiment: Experiment, structure_factors: StructureFactors, quirks: 
     shuffle = Shuffle(drops_first=not quirks.first_deviate)
     misset = misset_angles(inputs, shuffle)
     wavelength = as_float(wavelength_m(inputs))
+    doubts = cell_doubts(experiment, quirks, wavelength)
     cell = lattice(inputs, wavelength, misset)
     size = crystal_size(experiment, cell)
     recommended = recommended_oversample(
@@ -99,7 +111,8 @@ def set_up(experiment: Experiment, structure_factors: StructureFactors, quirks: 
     )
     grid = source_grid(experiment, sampling)
     if source_count(experiment, grid) < 1:
-        raise ConfigError("beam.sources", experiment.beam.sources, "at least one")
+        raise _empty_beam(experiment)
+    impossible = impossible_sources(experiment, quirks, grid, sampling, geometry, wavelength)
     phi_in_steps, first_loop_differs, phi_rad = _phi_angles(experiment, sampling, quirks)
     choices = _choices(
         experiment, structure_factors, quirks, sampling, oversample, source_count(experiment, grid)
@@ -107,7 +120,12 @@ def set_up(experiment: Experiment, structure_factors: StructureFactors, quirks: 
     polarization = polarization_doubts(experiment, sampling, choices, geometry)
     if not quirks.polarization_unchecked:
         polarization.require_none(experiment)
+    fast_min, fast_max, slow_min, slow_max = region_of_interest(experiment)
+    pixels = max(fast_max - fast_min + 1, 0) * max(slow_max - slow_min + 1, 0)
     return Setup(
+        cell_doubts=doubts,
+        impossible_sources=impossible,
+        steps_in_all=require_an_end(choices.steps, choices.layers, pixels),
         experiment=experiment,
         structure_factors=structure_factors,
         quirks=quirks,
@@ -130,6 +148,21 @@ def set_up(experiment: Experiment, structure_factors: StructureFactors, quirks: 
         ),
         polarization=polarization,
     )
+
+
+def _empty_beam(experiment: Experiment) -> ConfigError:
+    """What to say where no grid point is inside the round beam."""
+    beam = experiment.beam
+    need = (
+        "directions inside the round beam: a number of them needs its range (-divsteps: "
+        "-divergence; -hdivsteps: -hdivrange; -vdivsteps: -vdivrange), or all of the square "
+        "(-square_div)"
+    )
+    if beam.divergence_h_steps is not None:
+        return ConfigError("beam.divergence_h_steps", beam.divergence_h_steps, need)
+    if beam.divergence_v_steps is not None:
+        return ConfigError("beam.divergence_v_steps", beam.divergence_v_steps, need)
+    return ConfigError("beam.divergence_h_step_mrad", beam.divergence_h_step_mrad, need, "mrad")
 
 
 def _require_something(inputs: Inputs, sampling: Sampling) -> None:

@@ -10,10 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nanobragg_hybrid.base.errors import ConfigError
+from nanobragg_hybrid.base.units import angstrom_to_m
 from nanobragg_hybrid.engines.torch.detector import DetectorGeometry
 from nanobragg_hybrid.engines.torch.inputs import Inputs
 from nanobragg_hybrid.engines.torch.sampling import Sampling, Steps
-from nanobragg_hybrid.engines.torch.scalars import Scalar
+from nanobragg_hybrid.engines.torch.scalars import Scalar, as_float
 from nanobragg_hybrid.engines.torch.scene import Sources
 from nanobragg_hybrid.engines.torch.vectors import Vector, negative, rot_axis, scale, unit
 from nanobragg_hybrid.model.conventions import DivergenceShape
@@ -26,6 +28,10 @@ WEIGHTS: Final = "beam.sources.weight"
 """Names of the values for all sources together, shapes (n, 3), (n,), (n,)."""
 
 _ROUND_LIMIT: Final = 1.1
+
+SHORTEST_M: Final = 1e-13
+LONGEST_M: Final = 1e-7
+"""Wavelengths of X-rays, m."""
 
 DISTANCE_M: Final = -10.0
 """Along the beam, where a source's position is not given."""
@@ -79,6 +85,116 @@ def source_count(experiment: Experiment, grid: SourceGrid) -> int:
     """How many sources there are."""
     listed = experiment.beam.sources
     return len(grid.horizontal) if listed is None else len(listed)
+
+
+@dataclass(frozen=True, slots=True)
+class ImpossibleSources:
+    """How many sources cannot be, and the number of the first, from 0; -1: none."""
+
+    count: int
+    first: int
+
+
+def impossible_sources(
+    experiment: Experiment,
+    quirks: Quirks,
+    grid: SourceGrid,
+    sampling: Sampling,
+    geometry: DetectorGeometry,
+    wavelength_m: float,
+) -> ImpossibleSources:
+    """Sources without direction, with no X-rays, or that shine away from the detector.
+
+    Raises `ConfigError` for the first of them with the quirk impossible_sources off.
+    """
+    beam = experiment.beam
+    travel = np.array([as_float(component) for component in geometry.beam])
+    has_direction: NDArray[np.bool_]
+    towards: NDArray[np.bool_]
+    if beam.sources is not None:
+        upstream = DISTANCE_M * travel
+        place = np.array(
+            [
+                [there if x is None else x for x, there in zip(s.position, upstream, strict=True)]
+                for s in beam.sources
+            ]
+        )
+        wavelength = np.array(
+            [wavelength_m if s.wavelength_m is None else s.wavelength_m for s in beam.sources]
+        )
+        with np.errstate(over="ignore", invalid="ignore"):
+            length = np.sqrt((place * place).sum(axis=1))
+            one = place / np.where(length == 0.0, 1.0, length)[:, None]
+            has_direction = (length != 0.0) & (one != 0.0).any(axis=1)
+            towards = -one @ travel > 0.0
+    else:
+        # cos of the angle to the beam: turned by v about the polarization axis, then by h about the
+        # vertical one, which is at right angles to both.
+        axis = np.array([as_float(component) for component in geometry.polarization])
+        vertical = np.array([as_float(component) for component in geometry.vertical])
+        turned = _turned(np.tile(travel, (len(grid.vertical), 1)), axis, grid.vertical)
+        towards = _turned(turned, vertical, grid.horizontal) @ travel > 0.0
+        has_direction = np.full(len(towards), True)
+        spread = sampling.dispersion
+        wavelength = wavelength_m * (1.0 + spread.step * grid.wavelength_index - spread.range / 2.0)
+    is_x_rays = (wavelength >= SHORTEST_M) & (wavelength <= LONGEST_M)
+    wrong = np.flatnonzero(~(is_x_rays & towards))
+    if not len(wrong):
+        return ImpossibleSources(0, -1)
+    first = int(wrong[0])
+    if not quirks.impossible_sources:
+        raise _refused(
+            experiment,
+            sampling,
+            first,
+            float(wavelength[first]),
+            has_direction=bool(has_direction[first]),
+            is_x_rays=bool(is_x_rays[first]),
+        )
+    return ImpossibleSources(len(wrong), first)
+
+
+def _turned(
+    v: NDArray[np.float64], axis: NDArray[np.float64], angle: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Rows of v turned about a unit vector (or not at all about the zero vector's)."""
+    c, s = np.cos(angle)[:, None], np.sin(angle)[:, None]
+    along: NDArray[np.float64] = (v @ axis)[:, None] * axis
+    return v * c + np.cross(axis, v) * s + along * (1.0 - c)
+
+
+def _refused(
+    experiment: Experiment,
+    sampling: Sampling,
+    number: int,
+    wavelength_m: float,
+    *,
+    has_direction: bool,
+    is_x_rays: bool,
+) -> ConfigError:
+    """What is wrong with a source, in the field that made it."""
+    beam = experiment.beam
+    if not has_direction:
+        need = f"a direction for each source (source {number} has none)"
+        return ConfigError("beam.sources", beam.sources, need)
+    if not is_x_rays:
+        need = (
+            f"wavelengths from {SHORTEST_M:g} to {LONGEST_M:g} m "
+            f"(source {number} has {wavelength_m:g} m)"
+        )
+        if beam.sources is not None:
+            return ConfigError("beam.sources", beam.sources, need)
+        if not SHORTEST_M <= angstrom_to_m(beam.wavelength_angstrom) <= LONGEST_M:
+            return ConfigError(
+                "beam.wavelength_angstrom", beam.wavelength_angstrom, need, "angstrom"
+            )
+        return ConfigError("beam.dispersion_percent", beam.dispersion_percent, need, "%")
+    need = f"sources that shine towards the detector (source {number} shines away from it)"
+    if beam.sources is not None:
+        return ConfigError("beam.sources", beam.sources, need)
+    if sampling.divergence_h.range >= sampling.divergence_v.range:
+        return ConfigError("beam.divergence_h_mrad", beam.divergence_h_mrad, need, "mrad")
+    return ConfigError("beam.divergence_v_mrad", beam.divergence_v_mrad, need, "mrad")
 
 
 def _offsets(steps: Steps) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
