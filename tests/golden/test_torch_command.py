@@ -168,3 +168,20 @@ def test_what_is_not_there_is_said(
     assert message in error
     assert len(error.splitlines()) == 1
     assert not (tmp_path / FLOATS).exists()
+
+
+def test_pixels_are_printed_by_the_c_engine_which_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is said where the C engine renders, or where no pixel is to be printed."""
+    said = "the backend c computes the lines TRACE_C and PIXEL that follow, not torch"
+    for backend in ("c", "torch"):
+        for n, words in enumerate(("", "-trace_pixel 1 2", "-printout_pixel 1 2")):
+            extra = ("--backend", backend, *words.split())
+            assert _run("triclinic", tmp_path / f"{backend}{n}", *extra).exit == 0
+            before, found, after = capsys.readouterr().out.partition(said)
+            assert bool(found) == (backend == "torch" and n > 0)
+            if found:
+                assert "TRACE_C: " not in before
+                assert "PIXEL " not in before
+                assert ("TRACE_C: fast 2" if n == 1 else "PIXEL 1 2: ") in after

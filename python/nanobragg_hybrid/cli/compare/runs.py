@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nanobragg_hybrid.base.errors import CommandLineError, ExecutableError, NanobraggError
+from nanobragg_hybrid.base.errors import CommandLineError, ExecutableError, NanobraggError, foreign
 from nanobragg_hybrid.cli.nanobragg.inputs import Input, Warn, read_input
 from nanobragg_hybrid.cli.nanobragg.log import Log
 from nanobragg_hybrid.cli.nanobragg.options import nanobragg_options
@@ -60,7 +60,7 @@ class RunnerError(Exception):
         self.spec = spec
         self.stdout = error.stdout if isinstance(error, ExecutableError) else ""
         own = isinstance(error, NanobraggError)
-        text = str(error) if own else f"{type(error).__name__}: {error}"
+        text = str(error) if own and str(error) else foreign(error)
         self.stderr = error.stderr if isinstance(error, ExecutableError) else text + "\n"
         super().__init__(f"{spec.label.upper()} ({spec.backend}): {text}")
 
