@@ -13,7 +13,7 @@ from nanobragg_hybrid.base.errors import NanobraggError, NanobraggWarning
 # Something was to follow: a message ends with a value, a word or a bracket.
 _CUT_OFF = re.compile(r"(?:^|[\s(])(?:but|got|need|needs|and|or|of|from|to|as|with)$|[:,;(=]$")
 # A value that came out empty in the middle.
-_GAP = re.compile(r"\b(?:got|need|but) ?(?:[,;:)]|$)|: :|  \S*,|\(\)$")
+_GAP = re.compile(r"\b(?:got|need|but) ?(?:[,;:)]|$)|: :")
 
 
 def fault_of(message: str, path: str = "") -> str:

@@ -38,6 +38,7 @@ def test_a_message_that_is_cut_off_is_seen(message: str) -> None:
         "detector.distance_mm: got 0.0 mm, need a finite value > 0",
         "structure_factors: got (), need three numbers",
         "executable: got 3, need a path, or None",
+        "backend: got 3, need a name, or an engine such as CEngine()",
     ],
 )
 def test_a_whole_message_is_not(message: str) -> None:

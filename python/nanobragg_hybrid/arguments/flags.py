@@ -696,6 +696,6 @@ OWN_OPTIONS: tuple[OwnOption, ...] = (
         "threads (default: the cores that affinity and container allow)",
     ),
     OwnOption("--quirks", "SPEC", "nanobragg (default), nanobragg-fixed, or toggles: none,+name"),
-    OwnOption("--strict", "", "unknown words, and numbers with something behind them, are errors"),
+    OwnOption("--strict", "", "unknown words, and values that are odd or not used, are errors"),
     OwnOption("--json", "FILE", "write facts, statistics, files and warnings for scripts"),
 )

@@ -120,7 +120,6 @@ def _print_pixels(log: Log, command: Command, prepared: Prepared, threads: int |
         return
     run = _c_run(prepared)
     if run is not prepared.run:
-        log.line()
         log.line(
             "the backend c computes the lines TRACE_C and PIXEL that follow, not "
             f"{prepared.backend}: nb-trace traces other backends"
