@@ -4,9 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "support"))
 
 # No test may depend on a nanoBragg executable that happens to be configured.
 os.environ.pop("NB_C_BIN", None)
+
+from whole_messages import faults_of_messages
+
+
+@pytest.fixture(autouse=True)
+def _messages_are_whole() -> Iterator[None]:
+    with faults_of_messages() as faults:
+        yield
+    assert faults == []

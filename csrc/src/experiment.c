@@ -298,6 +298,11 @@ nbh_status experiment_validate(const nbh_experiment *experiment, const nbh_struc
         status = check_enumerator("detector.pivot", d->pivot, is_pivot, error);
     if (status == NBH_OK)
         status = check_enumerator("crystal.shape", experiment->crystal.shape, is_shape, error);
+    if (status == NBH_OK && !(experiment->quirks & NBH_QUIRK_WATER_BACKGROUND) &&
+        experiment->crystal.water_size_m < 0.0)
+        status = nbh_fail(error, NBH_INVALID, "crystal.water_size_m",
+                          "got %g, need a size >= 0 with the quirk water_background off",
+                          experiment->crystal.water_size_m);
     if (status == NBH_OK)
         status = check_count("detector.n_fast", d->n_fast, error);
     if (status == NBH_OK)

@@ -169,9 +169,11 @@ def _document_keys(document: dict[str, Any]) -> object:
 
 
 def _log_lines(text: str) -> list[str]:
-    """The log without its numbers, the engine's name and the group "computed by"."""
+    """The log without its numbers, the engine's name, the group "computed by", and the line that
+    says whose the printed pixels are."""
     groups = [group for group in text.split("\n\n") if not group.startswith("computed by")]
     text = re.sub("backend (c|torch)$", "", "\n\n".join(groups), flags=re.MULTILINE)
+    text = re.sub(r"^the backend c computes the lines .*\n", "", text, flags=re.MULTILINE)
     return NUMBER.sub("#", text).splitlines()
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from for_each import for_each
 from recorded import INPUTS, link_inputs, program, table
 
 import nanobragg_hybrid as nb
@@ -316,8 +317,23 @@ def test_progress_goes_to_standard_error(folder: Path, capsys: pytest.CaptureFix
 def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"nanoBragg (nanobragg-hybrid) {nb.__version__}\n"
-    assert main(["-N", "5", "--help"]) == 0
-    assert USAGE in capsys.readouterr().out
+    texts = []
+    for word in ("-h", "-help", "--help"):
+        assert main(["-N", "5", word]) == 0
+        shown = capsys.readouterr()
+        assert shown.err == ""
+        texts.append(shown.out)
+    assert texts[0].startswith(USAGE)
+    assert texts[0].lower().startswith("usage: nanobragg")
+    assert texts[0] == texts[1] == texts[2]
+
+
+@for_each("word", ["-hel", "-helper", "-H"])
+def test_words_like_help_are_no_option(
+    word: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*SMALL, "-noprogress", word]) == 0
+    assert f"{word!r} is no known option" in capsys.readouterr().err
 
 
 def test_options_are_taken_out_of_the_words() -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
 import pytest
+from for_each import for_each
+from random_experiments import random_experiment
 from recorded import INPUTS, table
 from rule_cases import accepted
 
@@ -20,7 +24,7 @@ from nanobragg_hybrid.arguments import emit, fields
 from nanobragg_hybrid.arguments.emit import emit_args
 from nanobragg_hybrid.arguments.flags import FLAGS, Flag
 from nanobragg_hybrid.arguments.parse import parse_command
-from nanobragg_hybrid.base.errors import ConfigError
+from nanobragg_hybrid.base.errors import CommandLineError, ConfigError
 from nanobragg_hybrid.engines.c.plan import Plan
 from nanobragg_hybrid.model.validate import FINITE, meta
 
@@ -74,6 +78,8 @@ SAME: list[dict[str, Any]] = [
         "goniometer.phi_steps": 7,
         "goniometer.phi_step_deg": 0.0,
     },
+    {"goniometer.spindle_axis": (0.0, 0.0, 0.63)},
+    {"detector.normal_axis": (1.0, 0.0, 0.0), "detector.curved": True},
     {"detector.pivot": "sample"},
     {"detector.distance_mm": 231.27466, "detector.pivot": "sample", "detector.twotheta_deg": 7.0},
     {
@@ -133,15 +139,15 @@ RESPELLED: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"detector.twotheta_deg": 5.0}, {"detector.pivot": "beam"}),
     (
         {"detector.convention": "custom"},
-        {
-            "detector.convention": "mosflm",
-            "detector.fast_axis": (0.0, 0.0, 1.0),
-            "detector.pivot": "beam",
-        },
+        {"detector.convention": "mosflm", "detector.fast_axis": (0.0, 0.0, 1.0)},
     ),
     (
         {"detector.convention": "custom", "beam.direction": (0.0, 0.0, -1.0)},
-        {"detector.convention": "mosflm", "detector.pivot": "beam"},
+        {"detector.convention": "mosflm"},
+    ),
+    (
+        {"detector.twotheta_axis": (0.0, 1.0, 0.0)},  # -twotheta_axis implies a pivot
+        {"detector.pivot": "beam"},
     ),
     (
         {"detector.convention": "xds", "goniometer.spindle_axis": (1.0, 0.0, 0.0)},
@@ -264,6 +270,62 @@ def test_a_mask_on_a_part_of_a_pixel_cannot_be_said(axis: str, tmp_path: Path) -
         emit_args(experiment, tmp_path)
     pixels = {"fast": 4, "slow": 3}[axis]
     assert str(error.value) == (f"detector.n_{axis}: got None, need {SAYABLE} (they give {pixels})")
+
+
+FLOATS = ("0", "1", "-1", "2", "0.63", "-12.5", "1e-3", "300")
+WHOLE = ("0", "1", "-1", "2", "7")
+ROWS = [
+    flag
+    for flag in FLAGS
+    if flag.kind in ("float", "int", "seed", "switch") or flag.action == "pivot"
+]
+
+
+def random_words(random: Random) -> list[str]:
+    """One to six options of nanoBragg, with values that are often at the edge of what they mean."""
+    words = []
+    for flag in random.sample(ROWS, random.randint(1, 6)):
+        values = {"float": FLOATS, "text": ("beam", "sample")}.get(flag.kind, WHOLE)
+        words += [random.choice(flag.spellings), *(random.choice(values) for _ in flag.words)]
+        if flag.action == "misset" and random.random() < 0.5:
+            words[-3:] = ["random"]
+    return words
+
+
+@pytest.mark.filterwarnings("ignore::nanobragg_hybrid.NanobraggWarning")
+def test_random_words_come_back() -> None:
+    """Whatever nanoBragg's words mean can be said in them: every field is the same."""
+    experiments = []
+    for seed in range(1200):
+        with contextlib.suppress(ConfigError, CommandLineError):
+            words = random_words(Random(seed))
+            experiments.append((words, parse_command(words).experiment))
+    assert len(experiments) > 900
+    changed_fields = {
+        f"{part.name}.{item.name}"
+        for _, experiment in experiments
+        for part in dataclasses.fields(experiment)
+        for item in dataclasses.fields(part.default)
+        if getattr(getattr(experiment, part.name), item.name) != getattr(part.default, item.name)
+    }
+    files = {"beam.sources", "crystal.orientation_matrix", "detector.mask"}
+    assert set(PATHS) - changed_fields == files
+    different = [
+        " ".join(words)
+        for words, experiment in experiments
+        if parse_command(emit_args(experiment)).experiment != experiment
+    ]
+    assert different == []
+
+
+@for_each("seed", range(40))
+def test_random_experiments_come_back(seed: int, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The first way through words may spell a thing differently, no other one does."""
+    experiment = random_experiment(np.random.default_rng(seed))
+    cells = tuple(float(int(n)) for n in experiment.crystal.n_cells)
+    folder = tmp_path_factory.mktemp("words")
+    once = again(experiment.replace({"crystal.n_cells": cells}), folder)
+    assert again(once, folder) == once
 
 
 def test_methods_of_the_experiment(tmp_path: Path) -> None:

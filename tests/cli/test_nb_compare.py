@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from for_each import for_each
 from json_schema import problems, schema
 from PIL import Image
 from recorded import GOLDEN, INPUTS, image, program
@@ -30,13 +31,16 @@ SMALL = (
 OTHER_SIZE = "-detpixels_xx 20"  # read as -detpixels_x with the quirk cli_substring only
 PNG_START = b"\x89PNG\r\n\x1a\n"
 ARTIFACTS = {
-    *("a.bin", "b.bin", "a.png", "b.png", "difference.png", "report.html", "summary.json"),
+    *("a.bin", "b.bin", "a.png", "b.png", "diff.png", "report.html", "summary.json"),
+    "metrics.json",
     *("a.stdout.txt", "a.stderr.txt", "b.stdout.txt", "b.stderr.txt"),
 }
 
 
 def compare(folder: Path, words: str, args: str = "", status: int = 0) -> Path:
     """Runs the command on words that have no blanks inside; the folder that it made."""
+    folder.mkdir(exist_ok=True)
+    (folder / "kept").touch()  # a folder that is not empty gets new ones
     before = set(folder.glob("nb-compare-*"))
     tail = ["--", *args.split()] if args else []
     assert main(["--outdir", str(folder), *words.split(), *tail]) == status
@@ -217,6 +221,37 @@ def test_own_executable_is_the_default(tmp_path: Path, monkeypatch: pytest.Monke
     assert found["a"]["name"] == "reference"
 
 
+def test_two_executables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--py-bin is B, whatever A is."""
+    other = tmp_path / "other"
+    other.write_text(f'#!/bin/sh\nexec {program("nanoBragg")} --quirks none "$@"\n')
+    other.chmod(0o755)
+    plain = f"{SMALL} -water 1"
+    words = f"--c-bin {program('nanoBragg')} --py-bin {other} --max-l2 1e-9"
+    found = document(compare(tmp_path, words, plain, 3))
+    assert (found["a"]["name"], found["b"]["name"]) == ("reference", "reference")
+    executables = [found[side]["provenance"]["executable"] for side in "ab"]
+    assert executables == [program("nanoBragg"), str(other)]
+    assert f"B             {other}, quirks nanobragg" in capsys.readouterr().out
+    same = document(compare(tmp_path, f"--a c --py-bin {program('nanoBragg')} --max-ulp 0", plain))
+    assert (same["a"]["name"], same["b"]["name"]) == ("c", "reference")
+    suite = tmp_path / "suite.txt"
+    suite.write_text(plain + "\n")
+    made = compare(tmp_path, f"--a c --py-bin {program('nanoBragg')} --suite {suite}")
+    assert document(made, "suite")["b"]["name"] == "reference"
+
+
+def test_executables_are_looked_for_before_a_side_is_rendered(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "new"
+    words = ["--outdir", str(folder), "--a", "c", "--py-bin", "nowhere", "--", *SMALL.split()]
+    assert "B (reference): executable: got 'nowhere', but there is no such file" in refused(
+        capsys, words, 2
+    )
+    assert not folder.exists()
+
+
 def test_both_sides_take_the_same_seeds_from_the_clock(tmp_path: Path) -> None:
     found = document(compare(tmp_path, "--a c --b c", f"{SMALL} -misset random"))
     assert found["metrics"]["bytes_equal"] is True
@@ -237,6 +272,61 @@ def test_report_holds_everything_it_shows(tmp_path: Path) -> None:
 def test_folders_are_never_the_same(tmp_path: Path) -> None:
     made = {compare(tmp_path / "new", "--a c --b c --no-pictures", SMALL) for _ in range(3)}
     assert len(made) == 3
+
+
+def test_a_new_or_empty_folder_is_written_into(tmp_path: Path) -> None:
+    """Another one gets a new folder, and nothing in it is touched."""
+    words = ["--a", "c", "--b", "c", "--", *SMALL.split()]
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for folder in (tmp_path / "new" / "inner", empty):
+        assert main(["--outdir", str(folder), *words]) == 0
+        assert {path.name for path in folder.iterdir()} == ARTIFACTS
+        assert (folder / "metrics.json").read_text() == (folder / "summary.json").read_text()
+        assert (folder / "diff.png").read_bytes().startswith(PNG_START)
+        before = {path.name: path.read_bytes() for path in folder.iterdir()}
+        assert main(["--outdir", str(folder), *words]) == 0
+        (made,) = folder.glob("nb-compare-*")
+        assert {path.name for path in made.iterdir()} == ARTIFACTS
+        assert all((folder / name).read_bytes() == data for name, data in before.items())
+
+
+def test_without_outdir_there_is_a_new_folder_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["--no-pictures", "--a", "c", "--b", "c", "--", *SMALL.split()]) == 0
+    (made,) = tmp_path.iterdir()
+    assert made.name.startswith("nb-compare-")
+
+
+@for_each(
+    "roi, clipped",
+    [
+        ("0 48 0 3", (0, 47, 0, 3)),
+        ("-5 3 40 1000", (0, 3, 40, 47)),
+        ("0 47 0 47", (0, 47, 0, 47)),
+    ],
+)
+def test_a_region_beyond_the_image_is_clipped(
+    roi: str, clipped: tuple[int, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    found = document(compare(tmp_path, f"--a c --b c --no-pictures --roi {roi}", SMALL))
+    assert tuple(found["roi"].values()) == clipped
+    first, last, low, high = roi.split()
+    fast = f"fast {clipped[0]} to {clipped[1]}, slow {clipped[2]} to {clipped[3]}"
+    said = f"--roi: got fast {first} to {last}, slow {low} to {high}, of which the image has {fast}"
+    is_clipped = roi != "0 47 0 47"
+    assert (said in found["warnings"]) == is_clipped
+    assert (f"warning: {said}" in capsys.readouterr().err) == is_clipped
+
+
+def test_a_region_beyond_a_file_is_clipped(tmp_path: Path) -> None:
+    first = _save(tmp_path / "one.bin", np.ones((4, 4)))
+    found = document(compare(tmp_path, f"--files {first} {first} --roi 1 9 0 0"))
+    assert found["metrics"]["pixels"] == 3
+    assert len(found["warnings"]) == 1
 
 
 def _save(path: Path, pixels: np.ndarray) -> Path:
@@ -323,7 +413,12 @@ def test_pixels_that_are_not_finite(tmp_path: Path) -> None:
         ["--suite", "golden", "--golden", str(GOLDEN), "--select", "nothing"],
         ["--suite", "golden", "--golden", str(GOLDEN), "--quirks-b", "none"],
         ["--roi", "1", "2", "--", "-N", "1"],
-        ["--roi", "0", "48", "0", "3", "--a", "c", "--b", "c", "--", *SMALL.split()],
+        ["--roi", "48", "50", "0", "3", "--a", "c", "--b", "c", "--", *SMALL.split()],
+        ["--roi", "0", "3", "-9", "-1", "--a", "c", "--b", "c", "--", *SMALL.split()],
+        ["--roi", "3", "0", "0", "3", "--a", "c", "--b", "c", "--", *SMALL.split()],
+        ["--py-bin", "x", "--b", "torch", "--", *SMALL.split()],
+        ["--py-bin", "x", "--c-bin", "y", "--a", "c", "--", *SMALL.split()],
+        ["--files", "a", "b", "--py-bin", "x"],
         ["--quirks-a", "nonsense", "--", *SMALL.split()],
         ["--threshold", "2", "--", *SMALL.split()],
         ["--max-l2", "nan", "--", *SMALL.split()],
@@ -407,7 +502,9 @@ def test_status_5_files_and_folders(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "nowhere" in refused(capsys, words, 5)
     (tmp_path / "file").touch()
     words = ["--outdir", str(tmp_path / "file"), *words[:5], *SMALL.split()]
-    assert "Not a directory" in refused(capsys, words, 5)
+    assert "file: is no folder" in refused(capsys, words, 5)
+    words[1] = str(tmp_path / "file" / "new")
+    assert "new: Not a directory" in refused(capsys, words, 5)
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     words[1] = str(tmp_path / "link")
     assert "link: is no folder" in refused(capsys, words, 5)
@@ -495,8 +592,7 @@ def test_installed_command_without_a_display(tmp_path: Path) -> None:
         [*words, "--", *SMALL.split()], env=environment, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
-    (made,) = tmp_path.iterdir()
-    assert {path.name for path in made.iterdir()} == ARTIFACTS
+    assert {path.name for path in tmp_path.iterdir()} == ARTIFACTS
     closed = subprocess.run(
         f"{' '.join(words)} --json -- {SMALL} | head -c 10",
         shell=True,

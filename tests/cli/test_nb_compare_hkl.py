@@ -64,6 +64,30 @@ def test_engines(dump: Path, tmp_path: Path) -> None:
     assert main(["--fdump", str(dump), "--engines", "torch", "c"]) == 0
 
 
+def test_two_texts_and_two_dumps(dump: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.hkl"
+    lines = Path(HKL).read_text().splitlines()
+    h, k, l, f = lines[3].split()
+    for words in (("--hkl", HKL, str(other)), ("--hkl", HKL, "--hkl", str(other))):
+        other.write_text(
+            "\n".join([*lines[:3], f"{h} {k} {l} {float(f) + 0.5}", *lines[4:]]) + "\n"
+        )
+        status, document, report = _run(tmp_path, *words)
+        assert (status, document["agree"]) == (3, False)
+        assert (document["hkl"], document["hkl_b"], document["fdump"]) == (HKL, str(other), None)
+        assert document["hkl_b_sha256"] == hashlib.sha256(other.read_bytes()).hexdigest()
+        (found,) = document["comparisons"]  # type: ignore[misc]
+        assert (found["mismatches"], found["max_delta_F_at"]) == (1, [int(h), int(k), int(l)])
+        assert found["max_delta_F"] == pytest.approx(0.5, abs=1e-9)
+        assert "## hkl and hkl_b: differ" in report
+        other.write_bytes(Path(HKL).read_bytes())
+        assert _run(tmp_path, *words)[0] == 0
+    again = tmp_path / "again.bin"
+    again.write_bytes(dump.read_bytes())
+    status, document, _ = _run(tmp_path, "--fdump", str(dump), str(again))
+    assert (status, document["fdump_b"], document["hkl"]) == (0, str(again), None)
+
+
 def test_another_amplitude(tmp_path: Path) -> None:
     table = nb.read_hkl(HKL)
     assert table.grid is not None
@@ -94,6 +118,7 @@ def test_another_amplitude(tmp_path: Path) -> None:
         (["--hkl", HKL, "--fdump", "DUMP", "--out", "/nowhere/x.md"], 5, "/nowhere/x.md: No such"),
         (["--hkl", HKL, "--fdump", "DUMP", "--out", "DUMP"], 1, "named for the report, but it is"),
         (["--hkl", HKL, "--fdump", "DUMP", "--metrics", HKL], 1, "but it is a file that is read"),
+        (["--fdump", "DUMP", "DUMP", "--out", "DUMP"], 1, "but it is a file that is read"),
         (
             ["--hkl", HKL, "--fdump", "DUMP", "--out", "NEW", "--metrics", "NEW"],
             1,
@@ -117,7 +142,15 @@ def test_failures(
 
 
 @pytest.mark.parametrize(
-    "words", [[], ["--hkl", HKL], ["--colour"], ["--hkl", HKL, "--engines", "c", "reference"]]
+    "words",
+    [
+        [],
+        ["--hkl", HKL],
+        ["--hkl", HKL, HKL, HKL],
+        ["--hkl", HKL, HKL, "--fdump", "Fdump.bin"],
+        ["--colour"],
+        ["--hkl", HKL, "--engines", "c", "reference"],
+    ],
 )
 def test_wrong_words(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from json_schema import problems, schema
-from recorded import program, table
+from recorded import GOLDEN, program, table
 
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.cli.trace.main import main
@@ -293,6 +293,95 @@ def test_an_executable(capsys: Out) -> None:
     assert capsys.readouterr().out.startswith("TRACE_REFERENCE: fast 10\n")
 
 
+# ---- builds that print no fast and no slow ----------------------------------------------------
+
+BUILD_LOG = GOLDEN / "more" / "tracing_build.log"
+BUILD_ARGS = shlex.split(
+    "-default_F 10 -cell 70 80 90 90 90 90 -N 5 -detpixels 64 -lambda 1 -distance 100 -pixel 0.4 "
+    "-oversample 1"
+)
+
+
+def test_a_log_that_names_its_pixel_in_another_line(capsys: Out) -> None:
+    """spixel=20, fpixel=10: fast 10, slow 20."""
+    words = ["--compare", str(BUILD_LOG), "c"]
+    assert main([*words, *PIXEL, "--", *BUILD_ARGS]) == 0
+    assert "no divergence" in capsys.readouterr().out
+    assert main([*words, "--pixel", "20", "10", "--", *BUILD_ARGS]) == 5
+    error = capsys.readouterr().err.strip()
+    assert error.endswith(f"{BUILD_LOG}: has no pixel 20 10 (fast slow), but 10 20")
+    assert main(["--compare", str(BUILD_LOG), str(BUILD_LOG)]) == 0
+
+
+def test_a_log_that_does_not_name_its_pixel(tmp_path: Path, capsys: Out) -> None:
+    """It is of the pixel that was asked for."""
+    lines = [line for line in BUILD_LOG.read_text().splitlines() if "TRACE_CONFIG" not in line]
+    log = tmp_path / "log"
+    log.write_text("\n".join(lines) + "\n")
+    assert main(["--compare", str(log), "c", *PIXEL, "--", *BUILD_ARGS]) == 0
+    assert "no divergence" in capsys.readouterr().out
+    assert main(["--compare", str(log), "c", "--pixel", "20", "10", "--", *BUILD_ARGS]) == 3
+    assert "=>  " in capsys.readouterr().out
+    assert main(["--compare", str(log), str(BUILD_LOG), *PIXEL]) == 0
+    capsys.readouterr()
+    assert main(["--compare", str(log), str(BUILD_LOG)]) == 1
+    error = capsys.readouterr().err.strip()
+    assert error.endswith(f"{log} does not say which pixel it is of: say it with --pixel F S")
+
+
+def test_several_pixels_named_in_lines_of_their_own(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    text = BUILD_LOG.read_text()
+    log.write_text(text + text.replace("spixel=20, fpixel=10", "spixel=3, fpixel=4"))
+    assert [record.values["slow"] for record in nb.read_trace(log)] == [(20.0,), (3.0,)]
+    assert [record.values["fast"] for record in nb.read_trace(log)] == [(10.0,), (4.0,)]
+    assert main(["--compare", str(log), "c", *PIXEL, "--", *BUILD_ARGS]) == 0
+    assert main(["--compare", str(log), "c", "--pixel", "4", "3", "--", *BUILD_ARGS]) == 3
+
+
+def test_names_of_a_pixel_count_more_than_a_line_before_them() -> None:
+    text = "TRACE_CONFIG: tracing pixel (spixel=1, fpixel=2)\nTRACE_C: slow 3\nTRACE_C: fast 4\n"
+    (record,) = parse_trace(text, "log")
+    assert record.values == {"slow": (3.0,), "fast": (4.0,)}
+
+
+@pytest.mark.parametrize("announces", [True, False])
+def test_an_executable_that_prints_no_names_of_a_pixel(
+    announces: bool, tmp_path: Path, capsys: Out
+) -> None:
+    kept = "." if announces else "-v TRACE_CONFIG"
+    path = tmp_path / "build"
+    path.write_text(f"#!/bin/sh\ngrep {kept} {BUILD_LOG}\n")
+    path.chmod(0o755)
+    words = ["--compare", "reference", "c", "--c-bin", str(path)]
+    assert main([*words, *PIXEL, "--", *BUILD_ARGS]) == 0
+    assert "no divergence" in capsys.readouterr().out
+    assert main(["--backends", "reference", *words[3:], *PIXEL, "--", *BUILD_ARGS]) == 0
+    assert "TRACE_REFERENCE: fast 10\nTRACE_REFERENCE: slow 20\n" in capsys.readouterr().out
+    other = main([*words, "--pixel", "11", "20", "--", *BUILD_ARGS])
+    error = capsys.readouterr().err.strip()
+    if announces:
+        assert other == 5
+        assert error.endswith("the executable: has no pixel 11 20 (fast slow), but 10 20")
+    else:
+        assert other == 3
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_what_is_wrong_with_two_files_is_said_of_one(
+    side: int, tmp_path: Path, capsys: Out
+) -> None:
+    """Each file is named once."""
+    twice = tmp_path / "twice"
+    twice.write_text(BUILD_LOG.read_text() * 2)
+    sides = [str(BUILD_LOG), str(BUILD_LOG)]
+    sides[side] = str(twice)
+    assert main(["--compare", *sides]) == 5
+    error = capsys.readouterr().err.strip()
+    need = f"nb-trace: error: {twice}: steps: got two records without a step, need each step once"
+    assert error == need
+
+
 # ---- failing ----------------------------------------------------------------------------------
 
 
@@ -306,7 +395,7 @@ def test_an_executable(capsys: Out) -> None:
         (["--compare", "JSON", "c", *PIXEL], ARGS, 5, "json: is no JSON of the format"),
         (["--compare", "EMPTY", "c", *PIXEL], ARGS, 5, "empty: layer: got '', need one whole"),
         (["--compare", "NAN", "c", *PIXEL], ARGS, 5, "nan: phi_step: got 'nan', need one whole"),
-        (["--compare", "c", "NOTHING", *PIXEL], ARGS, 5, "need a quantity that both have"),
+        (["--compare", "c", "NOTHING", *PIXEL], ARGS, 5, "nothing: has no quantity that the"),
         (["--compare", "LOG", "LOG"], [], 1, "has 2 pixels: say which with --pixel F S"),
         (["--compare", "c", "c", "--pixel", "64", "0"], ARGS, 1, "pixel: got (64, 0), need"),
         (["--compare", "c", "c", "--rtol", "-1", *PIXEL], ARGS, 1, "rtol: got -1.0, need"),

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from for_each import for_each
 from recorded import INPUTS, table
 
 from nanobragg_hybrid.arguments.command import Command
@@ -82,6 +83,7 @@ MEANINGS: dict[str, dict[str, Any]] = {
     "-tophat_hkl_spots": {"crystal.shape": "tophat_hkl"},
     "-fudge 1.7": {"crystal.shape_fudge": 1.7},
     "-water 40": {"crystal.water_um": 40.0},
+    "-water -40": {"crystal.water_um": -40.0},
     "-mosaic 0.5": {"crystal.mosaic_spread_deg": 0.5},
     "-mosaicity 0.5": {"crystal.mosaic_spread_deg": 0.5},
     "-mosaic_spread 0.5": {"crystal.mosaic_spread_deg": 0.5},
@@ -130,6 +132,10 @@ MEANINGS: dict[str, dict[str, Any]] = {
     "-detpixels_s 48": {"detector.n_slow": 48, "detector.n_fast": None},
     "-detpixels_y 48": {"detector.n_slow": 48, "detector.n_fast": None},
     "-detsize 25.6": {"detector.size_fast_mm": 25.6, "detector.size_slow_mm": 25.6},
+    "-detpixels 0 -detsize 6.4": {"detector.n_fast": None, "detector.size_slow_mm": 6.4},
+    "-detpixels 64 -detpixels_f 0": {"detector.n_fast": None, "detector.n_slow": 64},
+    "-detpixels 64 -detsize 0": {"detector.n_fast": 64, "detector.size_fast_mm": 102.4},
+    "-detsize -1 -detpixels 64": {"detector.n_slow": 64, "detector.size_slow_mm": 102.4},
     "-detsize_f 25.6": {"detector.size_fast_mm": 25.6, "detector.size_slow_mm": 102.4},
     "-detsize_s 25.6": {"detector.size_slow_mm": 25.6, "detector.size_fast_mm": 102.4},
     "-Xbeam 11": {"detector.beam_x_mm": 11.0, "detector.pivot": "beam"},
@@ -394,10 +400,10 @@ def test_impossible_number(args: str, message: str) -> None:
         ("-pixel 0", "detector.pixel_size_mm"),
         ("-distance -1", "detector.distance_mm"),
         ("-lambda 0", "beam.wavelength_angstrom"),
-        ("-detpixels 0", "detector.n_fast"),
+        ("-detpixels -1", "detector.n_fast"),
+        ("-detpixels 0 -detsize 0", "detector.size_fast_mm"),
         ("-cell 10 10 10 180", "crystal.cell_deg"),
         ("-fdet_vector 0 0 0", "detector.fast_axis"),
-        ("-water -1", "crystal.water_um"),
     ],
 )
 def test_value_outside_its_range(args: str, field: str) -> None:
@@ -406,6 +412,37 @@ def test_value_outside_its_range(args: str, field: str) -> None:
 
 
 # What is only odd: a warning, an error if strict
+
+
+@for_each(
+    "args",
+    [
+        "-detpixels 1",
+        "-detpixels 8 -detsize 1",
+        "-water 5",
+        "-water 0",
+        "-detpixels 8 -printout_pixel 7 7 -trace_pixel 0 7",
+    ],
+)
+def test_arguments_beside_the_odd_ones(args: str) -> None:
+    assert parse_command(args, strict=True).warnings == ()
+
+
+def test_pixels_outside_are_not_printed() -> None:
+    command = parse_command("-detpixels 8 -printout_pixel 8 0 -trace_pixel 0 8")
+    assert (command.printout, command.printout_pixel, command.trace_pixel) == (False, None, None)
+
+
+def test_no_pixels_after_a_header_are_those_of_its_size() -> None:
+    """As many pixels as fit into the size that the header means."""
+    plain = parsed("-img donor.img").experiment.detector
+    again = parsed("-img donor.img -detpixels 0").experiment.detector
+    assert again.n_fast is again.n_slow is None
+    assert again.shape == plain.shape
+    halved = f"-img donor.img -detpixels 0 -pixel {plain.pixel_size_mm / 2}"
+    assert parsed(halved).experiment.detector.shape == tuple(2 * n for n in plain.shape)
+    sized = parsed("-img donor.img -detpixels 0 -detsize 3").experiment.detector
+    assert sized.size_fast_mm == 3.0
 
 
 @pytest.mark.parametrize(
@@ -424,6 +461,27 @@ def test_value_outside_its_range(args: str, field: str) -> None:
         ("-misset 1 2", "-misset has no effect: it needs 3 words after it (X Y Z)"),
         ("-cell", "-cell has no effect: it needs numbers after it"),
         ("-curved_det", "-curved_det has no effect as the last word (quirk curved_needs_argument)"),
+        ("-detpixels 0", "-detpixels: got '0', which is as if not given"),
+        ("-detpixels_y 0", "-detpixels_y: got '0', which is as if not given"),
+        (
+            "-detpixels 8 -detsize 0",
+            "-detsize: got 0 mm, which is not used: the pixels along the slow axis are counted",
+        ),
+        ("-water -5", "-water: got -5 um: below 0 the background has less than no photons"),
+        (
+            "-detpixels 8 -printout_pixel 8 7",
+            (
+                "-printout_pixel: got fast 8, slow 7, which is outside the 8 x 8 pixels "
+                "(fast x slow): nothing is printed"
+            ),
+        ),
+        (
+            "-detpixels 8 -trace_pixel 8 7",
+            (
+                "-trace_pixel: got fast 7, slow 8, which is outside the 8 x 8 pixels "
+                "(fast x slow): nothing is printed"
+            ),
+        ),
         ("-pivot middle", "-pivot: got 'middle', need beam or sample"),
         ("-mask", "-mask has no effect: it needs 1 word after it (FILE)"),
     ],

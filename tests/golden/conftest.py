@@ -12,14 +12,16 @@ from recorded import GOLDEN, Run, arguments, link_inputs, run_in_process, table
 
 @pytest.fixture(scope="session")
 def golden_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Run]:
-    """Runs a case of cases.json by name, in this process, with its recorded arguments."""
+    """Runs a case of cases.json or more/cases.json by name, in this process, with its recorded
+    arguments."""
+    cases = {**table("cases"), **table("more/cases")}
     runs: dict[str, Run] = {}
 
     def run(case: str) -> Run:
         if case not in runs:
             folder = tmp_path_factory.mktemp(case)
             link_inputs(folder)
-            runs[case] = run_in_process(folder, arguments(table("cases")[case]["args"]))
+            runs[case] = run_in_process(folder, arguments(cases[case]["args"]))
         return runs[case]
 
     return run

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from for_each import for_each
 from recorded import (
+    FACTS,
     Run,
     arguments,
     differing_facts,
@@ -25,6 +26,7 @@ from recorded import (
 
 CASES = table("cases")
 FIXED = table("cases_fixed")
+MORE = table("more/cases")
 SUCCEED = [name for name, case in CASES.items() if case["exit"] == 0]
 FAIL = [name for name, case in CASES.items() if case["exit"] != 0]
 THROUGH_THE_EXECUTABLE = ["triclinic", "hkl_mat", "interp_latch", "kitchen", "img_and_mask"]
@@ -32,7 +34,9 @@ THREADED = ["triclinic", "phi0_carryover", "interp_latch", "thick_os", "mosaic_p
 
 
 def test_number_of_cases() -> None:
-    assert (len(SUCCEED), len(FAIL), len(FIXED)) == (214, 1, 20)
+    assert (len(SUCCEED), len(FAIL), len(FIXED), len(MORE)) == (214, 1, 20, 31)
+    assert MORE.keys().isdisjoint(CASES)
+    assert {case["exit"] for case in MORE.values()} == {0}
 
 
 @pytest.mark.parametrize("case", SUCCEED)
@@ -42,6 +46,18 @@ def test_files(case: str, golden_run: Callable[[str], Run]) -> None:
     assert run.exit == 0
     assert differing_files(run, CASES[case], image("images", case)) == []
     assert differing_facts(run, CASES[case]) == []
+
+
+@pytest.mark.filterwarnings("ignore::nanobragg_hybrid.NanobraggWarning")
+@pytest.mark.parametrize("case", MORE)
+def test_files_of_odd_input(case: str, golden_run: Callable[[str], Run]) -> None:
+    """The same where the input is odd: the bytes stay nanoBragg's, and no other file is written."""
+    run = golden_run(case)
+    assert run.exit == 0
+    assert differing_files(run, MORE[case], image("more/images", case)) == []
+    assert differing_facts(run, MORE[case]) == []
+    written = {path.name for path in run.folder.iterdir() if not path.is_symlink()}
+    assert written == {*MORE[case]["files"], FACTS}
 
 
 @pytest.mark.parametrize("case", FAIL)

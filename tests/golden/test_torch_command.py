@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from agreement import CHOSEN, compare
 from nanobragg_hybrid.engines.c.libnbh import available_kernels
 
 CASES = table("cases")
+MORE = table("more/cases")
 # Left to benchmarks/agreement_table.py: many steps, or a table of many million reflections.
 LARGE = {"img_spaced", "samplesize_xyz", "xtalsize", "hkl_fivecol"}
 # All others but those of tests/agreement/test_recorded_images.py.
@@ -49,18 +51,33 @@ def _run(case: str, folder: Path, *extra: str) -> Run:
 def test_files(case: str, tmp_path: Path) -> None:
     """The numbers of the log and the bytes of every file; or, where another processor's sine is
     another one, float pixels that are neighbours."""
-    run = _run(case, tmp_path, "--backend", "torch")
+    _assert_recorded(_torch_run(CASES[case], tmp_path), CASES[case], image("images", case))
+
+
+@pytest.mark.filterwarnings("ignore::nanobragg_hybrid.NanobraggWarning")
+@pytest.mark.parametrize("case", MORE)
+def test_files_of_odd_input(case: str, tmp_path: Path) -> None:
+    """The same where the input is odd."""
+    _assert_recorded(_torch_run(MORE[case], tmp_path), MORE[case], image("more/images", case))
+
+
+def _torch_run(recorded: dict[str, Any], folder: Path) -> Run:
+    link_inputs(folder)
+    words = arguments(recorded["args"], "--threads", "1", "--backend", "torch")
+    return run_command(folder, words)
+
+
+def _assert_recorded(run: Run, recorded: dict[str, Any], need: np.ndarray) -> None:
     assert run.exit == 0
-    document = json.loads((tmp_path / FACTS).read_text())
+    document = json.loads((run.folder / FACTS).read_text())
     assert (document["provenance"]["device"], document["provenance"]["dtype"]) == (
         "cpu",
         "float64",
     )
-    assert differing_facts(run, CASES[case]) == []
-    need = image("images", case)
-    lines = differing_files(run, CASES[case], need)
+    assert differing_facts(run, recorded) == []
+    lines = differing_files(run, recorded, need)
     if any(line.startswith(FLOATS) for line in lines):
-        figures = compare(np.fromfile(tmp_path / FLOATS, "<f4").reshape(need.shape), need)
+        figures = compare(np.fromfile(run.folder / FLOATS, "<f4").reshape(need.shape), need)
         assert figures.same_non_finite
         assert figures.identical >= 0.9999
         assert figures.max_ulp <= 1
@@ -151,3 +168,20 @@ def test_what_is_not_there_is_said(
     assert message in error
     assert len(error.splitlines()) == 1
     assert not (tmp_path / FLOATS).exists()
+
+
+def test_pixels_are_printed_by_the_c_engine_which_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is said where the C engine renders, or where no pixel is to be printed."""
+    said = "the backend c computes the lines TRACE_C and PIXEL that follow, not torch"
+    for backend in ("c", "torch"):
+        for n, words in enumerate(("", "-trace_pixel 1 2", "-printout_pixel 1 2")):
+            extra = ("--backend", backend, *words.split())
+            assert _run("triclinic", tmp_path / f"{backend}{n}", *extra).exit == 0
+            before, found, after = capsys.readouterr().out.partition(said)
+            assert bool(found) == (backend == "torch" and n > 0)
+            if found:
+                assert "TRACE_C: " not in before
+                assert "PIXEL " not in before
+                assert ("TRACE_C: fast 2" if n == 1 else "PIXEL 1 2: ") in after

@@ -95,7 +95,7 @@ def test_table_that_a_dump_would_shift_goes_as_text(drop_in: Path) -> None:
     """A first value whose bytes look like white space."""
     grid = np.full((3, 4, 5), 50.0)
     grid[0, 0, 0] = struct.unpack("<d", b"\n" + struct.pack("<d", 90.0)[1:])[0]
-    for first, kind in ((grid[0, 0, 0], "-hkl"), (90.0, "-dump structure_factors.bin -float")):
+    for first, kind in ((grid[0, 0, 0], "-hkl"), (90.0, "-dump Fdump.bin -float")):
         grid = grid.copy()
         grid[0, 0, 0] = first
         factors = nb.StructureFactors.from_grid(grid, (-1, -2, -2), 7.0)
@@ -261,8 +261,56 @@ def test_an_executable_that_cannot_trace(tmp_path: Path) -> None:
         trace_text(SMALL, TABLE, pixel=(3, 7), executable=script(tmp_path, "echo rendered"))
     with pytest.raises(ExecutableError, match=r"failed with exit status 9; its last words: no"):
         trace_text(SMALL, TABLE, pixel=(3, 7), executable=script(tmp_path, "echo no; exit 9"))
+    engine = nb.ExternalEngine("/bin/true")
     with pytest.raises(nb.UnsupportedError, match="fills no record of a trace"):
-        nb.trace(SMALL, TABLE, pixel=(3, 7), backend="reference")
+        nb.trace(SMALL, TABLE, pixel=(3, 7), backend=engine)
+
+
+def test_the_executable_is_looked_for_before_anything_is_rendered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(nb.BackendError, match="needs an executable: set NB_C_BIN"):
+        nb.prepare(SMALL, TABLE, backend="reference")
+    assert nb.prepare(SMALL, TABLE, backend=nb.ExternalEngine("/bin/true")).plan.n_fast == 12
+    monkeypatch.chdir(tmp_path)
+    words = "-cell 70 80 90 75 85 95 -default_F 100 -detpixels 24 -N 5 --backend reference".split()
+    assert nanobragg(words) == 9
+    printed = capsys.readouterr()
+    assert "needs an executable: set NB_C_BIN" in printed.err
+    assert "crystal" not in printed.out  # no set-up, and no trace, of what cannot be rendered
+    assert list(tmp_path.iterdir()) == []
+
+
+# Builds that know less than others
+
+TWO_REFLECTIONS = "0 0 0 50\n1 0 0 200\n"
+TWO_ARGS = (
+    "-default_F 10 -cell 70 80 90 90 90 90 -N 5 -detpixels 64 -lambda 1 -distance 100 -pixel 0.4"
+)
+
+
+def test_a_build_that_knows_no_dump_has_the_structure_factors(tmp_path: Path) -> None:
+    """It passes over the option, and reads the file Fdump.bin in its folder."""
+    path = tmp_path / "nanoBragg.py"
+    path.write_text(
+        f"#!{sys.executable}\nimport sys\n"
+        "from nanobragg_hybrid.cli.nanobragg.main import main\n"
+        "words = sys.argv[1:]\n"
+        "if '-dump' in words:\n"
+        "    at = words.index('-dump')\n"
+        "    del words[at : at + 2]\n"
+        "sys.exit(main(words))\n"
+    )
+    path.chmod(0o755)
+    (tmp_path / "two.hkl").write_text(TWO_REFLECTIONS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", nb.NanobraggWarning)
+        experiment, factors = experiment_of(f"-hkl two.hkl {TWO_ARGS}", tmp_path)
+    result = nb.simulate(experiment, factors, backend=nb.ExternalEngine(path))
+    assert result.image.sum(dtype=float) == pytest.approx(865.3, abs=0.05)
+    assert np.array_equal(result.image, nb.simulate(experiment, factors).image)
+    alone = nb.simulate(experiment, nb.StructureFactors.constant(10.0))
+    assert alone.image.sum(dtype=float) == pytest.approx(660.4, abs=0.05)
 
 
 def test_the_command_renders_with_an_executable(

@@ -165,3 +165,24 @@ def test_the_old_background_keeps_its_factors_beside_corrected_ones() -> None:
     corrected = ("thick_last_layer", "polar_first_source", "first_subpixel_factors")
     for names in (corrected[:2], corrected[2:], corrected):
         assert_same(picture(sensor, off(*names), DARK), need, 1e-12)
+
+
+@pytest.mark.parametrize("backend", ["c", "torch"])
+def test_below_0_the_background_is_subtracted_with_the_quirk_on_only(backend: str) -> None:
+    """What comes out is no number of photons, so only nanoBragg's picture has it."""
+    if backend == "torch":
+        pytest.importorskip("torch", reason="PyTorch is not installed (extra: torch)")
+    less = WET.replace({"crystal.water_um": -WATER_UM})
+    wet, dry = (
+        nb.simulate(experiment, DARK, backend=backend).image.astype(float)
+        for experiment in (WET, less)
+    )
+    assert np.all(wet > 0.0)
+    assert np.array_equal(dry, -wet)
+    rule = (
+        r"^crystal\.water_um: got -30\.0 um, need a size >= 0 with the quirk water_background off"
+    )
+    with pytest.raises(nb.ConfigError, match=rule):
+        nb.prepare(less, DARK, backend=backend, quirks=off("water_background"))
+    nb.prepare(less, DARK, backend=backend, quirks=off("polar_first_source"))
+    nb.prepare(WET, DARK, backend=backend, quirks=off("water_background"))

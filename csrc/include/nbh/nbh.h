@@ -211,7 +211,7 @@ typedef struct nbh_crystal {
     double mosaic_spread_rad;
     int32_t mosaic_domains;
     int32_t reserved;
-    double water_size_m;
+    double water_size_m; /* below 0 with NBH_QUIRK_WATER_BACKGROUND only */
 } nbh_crystal;
 
 typedef struct nbh_goniometer {

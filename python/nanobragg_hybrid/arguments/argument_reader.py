@@ -80,6 +80,8 @@ def normalised(rule: Rule, value: float | int) -> float | int | None:
         return float(max(value, 1))
     if rule == "zero is one, negative is not given":
         return None if value < 0 else max(value, 1)
+    if rule == "zero is not given":
+        return None if value == 0 else value
     return value
 
 

@@ -231,8 +231,13 @@ def _twotheta(emitter: _Emitter) -> list[str]:
 
 
 def _pivot(emitter: _Emitter) -> list[str]:
-    pivots = {flag.option for flag in FLAGS if flag.pivot or flag.action == "vector"}
-    if emitter.experiment.detector.pivot is None and pivots.isdisjoint(emitter.args()):
+    implied = any(
+        flag.pivot and flag.fires(argument)  # -twotheta_axis has -twotheta in it
+        for argument in emitter.args()
+        if argument.startswith("-")
+        for flag in FLAGS
+    )
+    if emitter.experiment.detector.pivot is None and not implied:
         return []
     return ["-pivot", effective_pivot(emitter.experiment)]
 

@@ -21,6 +21,7 @@ Rule = Literal[
     "not positive is zero",
     "below one is one",
     "zero is one, negative is not given",
+    "zero is not given",
 ]
 Pivot = Literal["", "beam", "sample"]
 
@@ -413,15 +414,16 @@ FLAGS: tuple[Flag, ...] = (
     _number("-pixel", "detector geometry", "mm", "detector.pixel_size_mm", "pixel size"),
     _number(
         "-detpixels", "detector geometry", "pixels", "detector.n_fast detector.n_slow",
-        "pixels along fast and slow", kind="int", match="is"
+        "pixels along fast and slow; 0: from -detsize", kind="int", match="is",
+        rule="zero is not given"
     ),
     _number(
         "-detpixels_f -detpixels_x", "detector geometry", "pixels", "detector.n_fast",
-        "pixels along fast", kind="int"
+        "pixels along fast; 0: from -detsize_f", kind="int", rule="zero is not given"
     ),
     _number(
         "-detpixels_s -detpixels_y", "detector geometry", "pixels", "detector.n_slow",
-        "pixels along slow", kind="int"
+        "pixels along slow; 0: from -detsize_s", kind="int", rule="zero is not given"
     ),
     _number(
         "-detsize", "detector geometry", "mm", "detector.size_fast_mm detector.size_slow_mm",
@@ -678,7 +680,7 @@ class OwnOption(NamedTuple):
 
 
 OWN_OPTIONS: tuple[OwnOption, ...] = (
-    OwnOption("--help", "", "print this text"),
+    OwnOption("--help", "", "print this text; so do -h and -help"),
     OwnOption("--version", "", "print the version"),
     OwnOption(
         "--backend",
@@ -694,10 +696,6 @@ OWN_OPTIONS: tuple[OwnOption, ...] = (
         "threads (default: the cores that affinity and container allow)",
     ),
     OwnOption("--quirks", "SPEC", "nanobragg (default), nanobragg-fixed, or toggles: none,+name"),
-    OwnOption(
-        "--strict",
-        "",
-        "unknown words, numbers with something behind them and set-ups that cannot be are errors",
-    ),
+    OwnOption("--strict", "", "unknown words, and values that are odd or not used, are errors"),
     OwnOption("--json", "FILE", "write facts, statistics, files and warnings for scripts"),
 )

@@ -121,6 +121,8 @@ class _Parser:
         self.warnings: list[str] = []
         self.taken: set[int] = set()  # indices of arguments that are an option's value
         self.mask: NDArray[np.uint16] | None = None
+        self.header_shape: tuple[int, ...] | None = None
+        self.header_pixel_mm = 0.0
         self.cell: list[float] = []
         self.vectors: dict[str, tuple[float, ...]] = {}
         self.image_geometry: ImageGeometry | None = None  # of -img and -mask
@@ -157,8 +159,10 @@ class _Parser:
             elif position not in self.taken and argument:
                 self.complain(f"{quoted(argument)} belongs to no option")
         self.settle()
+        experiment = self.masked(self.fields.build())
+        self.leave_out_pixels_outside(experiment.detector.shape)
         return Command(
-            experiment=self.masked(self.fields.build()),
+            experiment=experiment,
             quirks=self.quirks,
             hkl_path=self.hkl_path,
             dump_path=self.dump_path,
@@ -200,6 +204,8 @@ class _Parser:
                     )
                     if geometry is not None:
                         self.image_geometry = geometry.or_else(self.image_geometry)
+                    self.header_shape = pixels.shape
+                    self.header_pixel_mm = self.fields.get("detector.pixel_size_mm")
                     if is_mask:
                         self.mask = as_ndarray(pixels)
                         self.inputs.append(path)
@@ -235,7 +241,10 @@ class _Parser:
         elif flag.kind == "switch":
             self.set_all(flag, flag.value)
         else:
-            self.set_all(flag, normalised(flag.rule, option.reader.value(values[0])))
+            number = option.reader.value(values[0])
+            if flag.rule == "zero is not given" and number == 0:
+                self.complain(f"{option.name}: got {quoted(values[0])}, which is as if not given")
+            self.set_all(flag, normalised(flag.rule, number))
 
     def take(self, option: _Option, count: int) -> list[str] | None:
         """The `count` values after the option; None, with a complaint, if there are fewer."""
@@ -267,6 +276,12 @@ class _Parser:
     def settle(self) -> None:
         """What depends on more than one flag."""
         self.settle_detector()
+        self.settle_pixels()
+        water_um = self.fields.get("crystal.water_um")
+        if water_um < 0.0:
+            self.complain(
+                f"-water: got {water_um:g} um: below 0 the background has less than no photons"
+            )
         if self.cell and self.cell[0] > 0.0:
             self.set_cell()
         if self.fields.get("crystal.misset_random"):
@@ -352,6 +367,39 @@ class _Parser:
             if path != last:
                 self.fields.set(path, unset)
                 self.warnings.append(f"{path} is not used: {last} was given after it")
+
+    def settle_pixels(self) -> None:
+        """A size counts only where the pixels are not counted, whose 0 is "not given" (model 2)."""
+        for index, axis in enumerate(("slow", "fast")):
+            count, size = f"detector.n_{axis}", f"detector.size_{axis}_mm"
+            if self.fields.get(count) is None:
+                if self.header_shape is not None and self.fields.last_set([size]) is None:
+                    self.fields.set(size, self.header_pixel_mm * self.header_shape[index])
+            elif (size_mm := self.fields.get(size)) <= 0.0:
+                self.complain(
+                    f"-detsize: got {size_mm:g} mm, which is not used: the pixels along the {axis} "
+                    "axis are counted"
+                )
+                self.fields.set(size, Detector().size_fast_mm)
+
+    def leave_out_pixels_outside(self, shape: tuple[int, int]) -> None:
+        """Nothing is printed for pixels that the detector does not have."""
+        for option, name in (
+            ("-printout_pixel", "printout_pixel"),
+            ("-trace_pixel", "trace_pixel"),
+        ):
+            pixel: tuple[int, int] | None = getattr(self, name)
+            if pixel is None or all(
+                0 <= at < count for at, count in zip(pixel, reversed(shape), strict=True)
+            ):
+                continue
+            self.complain(
+                f"{option}: got fast {pixel[0]}, slow {pixel[1]}, which is outside the "
+                f"{shape[1]} x {shape[0]} pixels (fast x slow): nothing is printed"
+            )
+            setattr(self, name, None)
+            if name == "printout_pixel":
+                self.printout = False
 
     def keep_last_centre(self) -> None:
         """Forgets every centre but the one that was given last."""

@@ -27,6 +27,11 @@ def quoted(text: str) -> str:
     return _SHORT.repr(text)
 
 
+def foreign(error: BaseException) -> str:
+    """Somebody else's error in a message of ours: its class, and its text if it has one."""
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
 class NanobraggError(Exception):
     """Base class of every error raised on purpose by nanobragg_hybrid."""
 

@@ -29,6 +29,20 @@ class Region(NamedTuple):
         """All of an image of `shape` (slow, fast)."""
         return cls(0, shape[1] - 1, 0, shape[0] - 1)
 
+    def clipped(self, shape: tuple[int, int]) -> Region:
+        """The part inside an image of `shape` (slow, fast); what has none stays as it is."""
+        part = Region(
+            max(self.fast_min, 0),
+            min(self.fast_max, shape[1] - 1),
+            max(self.slow_min, 0),
+            min(self.slow_max, shape[0] - 1),
+        )
+        is_empty = part.fast_min > part.fast_max or part.slow_min > part.slow_max
+        return self if is_empty else part
+
+    def __str__(self) -> str:
+        return f"fast {self[0]} to {self[1]}, slow {self[2]} to {self[3]}"
+
     def of(self, image: Image) -> Image:
         """The region's pixels; `ConfigError` if it is not inside the image."""
         n_slow, n_fast = image.shape
@@ -36,7 +50,7 @@ class Region(NamedTuple):
         if not (fast_is_right and 0 <= self.slow_min <= self.slow_max < n_slow):
             raise ConfigError(
                 "roi",
-                Description(f"fast {self[0]} to {self[1]}, slow {self[2]} to {self[3]}"),
+                Description(self),
                 f"fast within 0 to {n_fast - 1} and slow within 0 to {n_slow - 1}, "
                 "the smaller number first",
             )

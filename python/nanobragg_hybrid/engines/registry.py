@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from nanobragg_hybrid.base.errors import BackendError, ConfigError
+from nanobragg_hybrid.base.errors import BackendError, ConfigError, foreign
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -114,8 +114,7 @@ def _added_class(name: str) -> EngineClass:
         found = added[name].load()
     except Exception as error:  # whatever another package's import raises
         raise BackendError(
-            f"backend {name!r} of {added[name].value} cannot be imported: "
-            f"{type(error).__name__}: {error}"
+            f"backend {name!r} of {added[name].value} cannot be imported: {foreign(error)}"
         ) from error
     if not isinstance(found, type):
         raise BackendError(f"backend {name!r} of {added[name].value} is no class")

@@ -20,6 +20,8 @@ from nanobragg_hybrid.model.trace import PIXEL_INDICES, QUANTITIES, STEP_INDICES
 
 _TAGS: Final = {"c": "C", "torch": "PY"}
 _LINE: Final = re.compile(r"\s*TRACE_(?P<tag>\w+):\s*(?P<name>\S+)(?P<values>.*)")
+_PIXEL: Final = re.compile(r"\s*TRACE_CONFIG:.*\bspixel=(?P<slow>\d+),\s*fpixel=(?P<fast>\d+)")
+"""What some builds print before the trace instead of the names `fast` and `slow`."""
 _TYPES: Final = {
     field.name: field.type for of in (Trace, StepTrace) for field in dataclasses.fields(of)
 }
@@ -79,14 +81,23 @@ def parse_trace(text: str, path: str | os.PathLike[str]) -> list[TraceText]:
     """The records of a text with trace lines, in the order in which they begin.
 
     A record ends where a name comes a second time after the same tag.  Names may be missing, and
-    names that are not ours are kept if their values are numbers.  Other lines are not looked at.
+    names that are not ours are kept if their values are numbers.  A record that does not say which
+    pixel it is of has the one in a line ``TRACE_CONFIG: ... (spixel=SLOW, fpixel=FAST)`` before it,
+    if there is one.  Other lines are not looked at.
 
     Raises `FileFormatError` with `path` and line for values of our names that are no numbers or not
     as many as they should be, and for a text without trace lines.
     """
     records: list[TraceText] = []
+    pixels: list[dict[str, tuple[float, ...]]] = []  # announced before each of them
     current: dict[str, TraceText] = {}
+    announced: dict[str, tuple[float, ...]] = {}
     for number, line in enumerate(text.splitlines(), 1):
+        pixel = _PIXEL.match(line)
+        if pixel is not None:
+            announced = {name: (float(pixel[name]),) for name in PIXEL_INDICES}
+            current.clear()
+            continue
         match = _LINE.match(line)
         if match is None:
             continue
@@ -104,10 +115,19 @@ def parse_trace(text: str, path: str | os.PathLike[str]) -> list[TraceText]:
         if tag not in current or name in current[tag].values:
             current[tag] = TraceText(tag, {})
             records.append(current[tag])
+            pixels.append(announced)
         current[tag].values[name] = values
     if not records:
         raise FileFormatError(path, None, "has no line like 'TRACE_C: name values'")
-    return records
+    return [
+        record if has_pixel(record) else TraceText(record.tag, {**known, **record.values})
+        for record, known in zip(records, pixels, strict=True)
+    ]
+
+
+def has_pixel(text: TraceText) -> bool:
+    """Whether a record says which pixel it is of, or a part of it."""
+    return any(name in text.values for name in PIXEL_INDICES)
 
 
 def _values(trace: Trace, step: StepTrace | None) -> dict[str, tuple[float, ...]]:

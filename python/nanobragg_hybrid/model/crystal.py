@@ -48,7 +48,8 @@ class Crystal(Record):
     mosaic_spread_deg: spread of the mosaic domains, degrees, >= 0; None: by the rules of model 5.1.
     mosaic_domains: number of domains, >= 1; None: by the rules of model 5.1.
     mosaic_seed: integer of 32 bits, default 12345678 (model 7.4).
-    water_um: size of the water volume behind the background, um, >= 0, default 0: none (model 6).
+    water_um: size of the water volume behind the background, um, finite, default 0: none; below 0,
+        with the quirk water_background on only, the background is negative (model 6).
     """
 
     cell_angstrom: tuple[float, float, float] | None = field(
@@ -78,7 +79,7 @@ class Crystal(Record):
     )
     mosaic_domains: int | None = field(default=None, metadata=meta(Optional(COUNT)))
     mosaic_seed: int = field(default=DEFAULT_MOSAIC_SEED, metadata=meta(INT32))
-    water_um: float = field(default=0.0, metadata=meta(NOT_NEGATIVE, "um"))
+    water_um: float = field(default=0.0, metadata=meta(FINITE, "um"))
 
     def __post_init__(self) -> None:
         check_fields(self, "crystal")

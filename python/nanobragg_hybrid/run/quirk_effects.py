@@ -56,7 +56,7 @@ def _image_effects(experiment: Experiment, quirks: Quirks, plan: ResolvedPlan) -
             and not sampling.oversample_polar
         ),
         "interpolation_latch": plan.interpolate,
-        "water_background": crystal.water_um > 0.0,
+        "water_background": crystal.water_um != 0.0,
         "layer_overshoot": plan.sensor_layer_step_m * layers != thickness,
         "curved_detector_axes": detector.curved,
         "source_weights_ignored": len(weights) > 1,

@@ -23,22 +23,25 @@ from nanobragg_hybrid.cli.compare.options import (
 )
 from nanobragg_hybrid.cli.compare.output import (
     document_of,
-    new_folder,
     picture_files,
     print_comparison,
+    result_folder,
     run_document,
     versions_used,
     write_texts,
 )
 from nanobragg_hybrid.cli.compare.runs import (
+    REFERENCE,
     RunnerError,
     RunSpec,
     finished_run,
     read_inputs,
+    require_executable,
     run_spec,
 )
 from nanobragg_hybrid.cli.compare.suite import recorded_folder, run_suite, shapes_text
 from nanobragg_hybrid.cli.json_text import json_text
+from nanobragg_hybrid.cli.nanobragg.inputs import Warn
 from nanobragg_hybrid.cli.tool import (
     AGREE,
     DIVERGED,
@@ -128,21 +131,32 @@ def _dispatch(asked: argparse.Namespace, arguments: Sequence[str], args: Sequenc
 def _specs(asked: argparse.Namespace) -> list[RunSpec]:
     """A and B; for the recorded suite B alone."""
     has_reference = bool(asked.c_bin or os.environ.get("NB_C_BIN"))
-    wanted = {"executable": asked.c_bin, "device": asked.device, "dtype": asked.dtype}
+    if asked.py_bin is not None and asked.b not in (None, REFERENCE):
+        raise UsageProblemError(f"--py-bin: is B, which --b says is {asked.b!r}")
+    executables = {"a": asked.c_bin, "b": asked.py_bin or asked.c_bin}
     recorded = asked.suite == "golden"
     backends = {
-        "a": asked.a or ("reference" if has_reference else "c"),
-        "b": asked.b or ("c" if recorded else "torch"),
+        "a": asked.a or (REFERENCE if has_reference else "c"),
+        "b": asked.b or (REFERENCE if asked.py_bin else "c" if recorded else "torch"),
     }
     if recorded:
         del backends["a"]
-    for option, backend in (("c_bin", "reference"), ("device", "torch"), ("dtype", "torch")):
-        if getattr(asked, option) is not None and backend not in backends.values():
+    for option, backend in (("c_bin", REFERENCE), ("device", "torch"), ("dtype", "torch")):
+        takers = [n for n in backends.values() if n == backend]
+        if option == "c_bin" and asked.py_bin is not None:
+            takers.remove(REFERENCE)
+        if getattr(asked, option) is not None and not takers:
             raise UsageProblemError(f"{option_name(option)}: neither side is {backend!r}")
     both = asked.quirks or "nanobragg"
     quirks = {"a": asked.quirks_a or both, "b": asked.quirks_b or both}
     return [
-        run_spec(label, backend, quirks[label], wanted, asked.threads)
+        run_spec(
+            label,
+            backend,
+            quirks[label],
+            {"executable": executables[label], "device": asked.device, "dtype": asked.dtype},
+            asked.threads,
+        )
         for label, backend in backends.items()
     ]
 
@@ -160,8 +174,10 @@ def _compare_runs(
 
     inputs = read_inputs(specs, args, warn)
     shapes = [given.command.experiment.detector.shape for given in inputs]
-    _check_region(asked, shapes[0])
-    folder = new_folder(asked.outdir)
+    region = _region(asked, shapes[0], warn)
+    for spec in specs:
+        require_executable(spec)
+    folder = result_folder(asked.outdir)
     now_s = time.time()
     runs = []
     for spec, given in zip(specs, inputs, strict=True):
@@ -176,21 +192,27 @@ def _compare_runs(
         runs.append(run)
     a, b = (run.result.image for run in runs)
     documents = [run_document(spec, run) for spec, run in zip(specs, runs, strict=True)]
-    return _finish(asked, folder, a, b, criteria, documents, list(args), command, warnings)
+    return _finish(asked, folder, a, b, region, criteria, documents, list(args), command, warnings)
 
 
 def _compare_files(asked: argparse.Namespace, criteria: Criteria, command: str) -> int:
     shape = None if asked.shape is None else (asked.shape[1], asked.shape[0])
     a, b = _read_pair(asked.files[0], asked.files[1], shape)
-    _check_region(asked, a.shape)
-    folder = new_folder(asked.outdir)
+    warnings: list[str] = []
+
+    def warn(text: str) -> None:
+        warnings.append(text)
+        _say(f"warning: {text}")
+
+    region = _region(asked, a.shape, warn)
+    folder = result_folder(asked.outdir)
     for label, image in (("a", a), ("b", b)):
         write_raw(folder / f"{label}.bin", image)
     documents = [
         document_of(name=Path(path).name, path=str(path), image=image)
         for path, image in zip(asked.files, (a, b), strict=True)
     ]
-    return _finish(asked, folder, a, b, criteria, documents, None, command, [])
+    return _finish(asked, folder, a, b, region, criteria, documents, None, command, warnings)
 
 
 def _read_pair(first: str, second: str, shape: tuple[int, int] | None) -> tuple[Image, Image]:
@@ -203,9 +225,16 @@ def _read_pair(first: str, second: str, shape: tuple[int, int] | None) -> tuple[
     return a, read_image(second, shape, like=a.shape)
 
 
-def _check_region(asked: argparse.Namespace, shape: tuple[int, int]) -> None:
-    if asked.roi is not None:
-        Region(*asked.roi).of(np.broadcast_to(np.float32(0.0), shape))
+def _region(asked: argparse.Namespace, shape: tuple[int, int], warn: Warn) -> Region:
+    """The pixels to compare: what --roi has of an image of `shape`; `ConfigError` for nothing."""
+    if asked.roi is None:
+        return Region.whole(shape)
+    given = Region(*asked.roi)
+    region = given.clipped(shape)
+    region.of(np.broadcast_to(np.float32(0.0), shape))
+    if region != given:
+        warn(f"--roi: got {given}, of which the image has {region}")
+    return region
 
 
 def _finish(
@@ -213,6 +242,7 @@ def _finish(
     folder: Path,
     a: Image,
     b: Image,
+    region: Region,
     criteria: Criteria,
     documents: Sequence[Mapping[str, Any]],
     args: list[str] | None,
@@ -227,7 +257,6 @@ def _finish(
             other.add_note(f"what there is so far: {folder}")
             raise other
         b = resample(b, a.shape)
-    region = Region.whole(a.shape) if asked.roi is None else Region(*asked.roi)
     found = compared(a, b, region, criteria)
     part_a, part_b = region.of(a), region.of(b)
     change = signed_difference(part_a, part_b)
@@ -253,7 +282,8 @@ def _finish(
     shown = dict(zip(captions, pictures.values(), strict=False))
     write_text(folder / "report.html", comparison_html(summary, shown))
     text = json_text(summary)
-    write_text(folder / "summary.json", text)
+    for name in ("summary.json", "metrics.json"):
+        write_text(folder / name, text)
     if asked.json:
         print(text, end="")
     else:
@@ -269,7 +299,7 @@ def _compare_suite(asked: argparse.Namespace, criteria: Criteria, command: str) 
     else:
         cases = read_suite(asked.suite)
     cases = selected(cases, asked.select, asked.limit)
-    folder = new_folder(asked.outdir)
+    folder = result_folder(asked.outdir)
     results = []
     width = max(len(case.name) for case in cases)
     for result in run_suite(cases, specs, criteria):

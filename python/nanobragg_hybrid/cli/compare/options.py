@@ -17,6 +17,7 @@ examples:
   nb-compare -- -cell 70 80 90 75 85 95 -default_F 100 -lambda 1 -distance 100 -detpixels 256 -N 5
   NB_C_BIN=~/bin/nanoBragg nb-compare --b c --max-ulp 0 -- -mat A.mat -hkl P1.hkl -lambda 1 -N 20
   nb-compare --a c --b c --quirks-b nanobragg,-phi_carryover --roi 90 140 60 110 -- ARGS
+  nb-compare --c-bin ~/bin/nanoBragg --py-bin ~/bin/theirs --outdir found -- ARGS
   nb-compare --files ours.bin theirs.bin --shape 2463 2527
   nb-compare --suite commands.txt --a c --b torch
 
@@ -54,6 +55,11 @@ def compare_parser() -> argparse.ArgumentParser:
     specs.add_argument(
         "--c-bin", metavar="PATH", help="executable of the side 'reference', instead of NB_C_BIN"
     )
+    specs.add_argument(
+        "--py-bin",
+        metavar="PATH",
+        help="a second executable that takes nanoBragg's words: it is B, and B is 'reference'",
+    )
     specs.add_argument("--device", help="of the side 'torch': cpu, cuda, cuda:1, auto")
     specs.add_argument("--dtype", help="of the side 'torch': float64, float32")
     specs.add_argument("--threads", type=int, metavar="N", help="of each engine (all cores)")
@@ -63,8 +69,8 @@ def compare_parser() -> argparse.ArgumentParser:
         type=int,
         nargs=4,
         metavar=("XMIN", "XMAX", "YMIN", "YMAX"),
-        help="compare these pixels only, both ends included; to render no others, put a -roi into "
-        "ARGS as well",
+        help="compare these pixels only, both ends included, if the image has them; to render no "
+        "others, put a -roi into ARGS as well",
     )
     what.add_argument(
         "--files", nargs=2, metavar=("A", "B"), help="compare files: SMV, PGM or raw floats"
@@ -85,7 +91,10 @@ def compare_parser() -> argparse.ArgumentParser:
     judge.add_argument("--threshold", type=float, metavar="T", help="correlation at least")
     out = parser.add_argument_group("what is written")
     out.add_argument(
-        "--outdir", default=".", metavar="DIR", help="a new folder is made in it (here)"
+        "--outdir",
+        metavar="DIR",
+        help="write into this folder if it is new or empty, else into a new one in it (a new one "
+        "here)",
     )
     out.add_argument("--json", action="store_true", help="print the summary as JSON")
     out.add_argument("--save-diff", action="store_true", help="also write B - A as raw floats")
@@ -114,7 +123,18 @@ def check_usage(asked: argparse.Namespace, args: Sequence[str]) -> None:
     ways = [bool(args), asked.files is not None, asked.suite is not None]
     if sum(ways) != 1:
         raise UsageProblemError("need one of: -- and a nanoBragg command line, --files, --suite")
-    rendering = ("a", "b", "quirks", "quirks_a", "quirks_b", "c_bin", "device", "dtype", "threads")
+    rendering = (
+        "a",
+        "b",
+        "quirks",
+        "quirks_a",
+        "quirks_b",
+        "c_bin",
+        "py_bin",
+        "device",
+        "dtype",
+        "threads",
+    )
     suite_only, files_only = ("golden", "limit", "select"), ("shape",)
     one_only = ("roi", "resample", "save_diff")
     if asked.files is not None:

@@ -25,7 +25,22 @@ from nanobragg_hybrid.formats.png import write_png
 from nanobragg_hybrid.formats.text import write_text
 
 
-def new_folder(parent: str) -> Path:
+def result_folder(asked: str | None) -> Path:
+    """The folder that was asked for, if it is new or empty, else a new one inside it (or here);
+    `FileAccessError` if it cannot be made."""
+    if asked is not None:
+        try:
+            Path(asked).mkdir(parents=True, exist_ok=True)
+            if not any(Path(asked).iterdir()):
+                return Path(asked).resolve()
+        except FileExistsError:
+            raise FileAccessError(asked, "is no folder") from None
+        except OSError as error:
+            raise FileAccessError(asked, error.strerror or str(error)) from None
+    return _new_folder(asked or ".")
+
+
+def _new_folder(parent: str) -> Path:
     """A folder that was not there before; `FileAccessError` if it cannot be made."""
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     number = 0
@@ -58,7 +73,7 @@ def picture_files(
     drawn = {
         "a.png": grey(small[0], level),
         "b.png": grey(small[1], level),
-        "difference.png": difference_picture(reduced(change)),
+        "diff.png": difference_picture(reduced(change)),
     }
     pictures = {}
     for name, pixels in drawn.items():
@@ -110,7 +125,8 @@ def print_comparison(found: Comparison, documents: Sequence[Mapping[str, Any]]) 
     for label, spec in zip("AB", documents, strict=True):
         quirks = f", quirks {spec['quirks']}" if spec["quirks"] else ""
         seconds = "" if spec["seconds"] is None else f", {spec['seconds']:.3f} s"
-        print(f"{label}             {spec['path'] or spec['name']}{quirks}{seconds}")
+        who = spec["path"] or spec["provenance"].get("executable") or spec["name"]
+        print(f"{label}             {who}{quirks}{seconds}")
     figures, region = found.difference, found.region
     pixel = f"at fast {figures.fast}, slow {figures.slow}"
     for name, value in (

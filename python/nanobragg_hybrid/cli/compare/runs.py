@@ -8,9 +8,9 @@ import shlex
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from nanobragg_hybrid.base.errors import CommandLineError, ExecutableError, NanobraggError
+from nanobragg_hybrid.base.errors import CommandLineError, ExecutableError, NanobraggError, foreign
 from nanobragg_hybrid.cli.nanobragg.inputs import Input, Warn, read_input
 from nanobragg_hybrid.cli.nanobragg.log import Log
 from nanobragg_hybrid.cli.nanobragg.options import nanobragg_options
@@ -23,6 +23,9 @@ from nanobragg_hybrid.run.simulate import simulate
 
 if TYPE_CHECKING:
     from nanobragg_hybrid.model.result import SimulationResult
+
+
+REFERENCE: Final = "reference"
 
 
 class RunSpec(NamedTuple):
@@ -60,7 +63,7 @@ class RunnerError(Exception):
         self.spec = spec
         self.stdout = error.stdout if isinstance(error, ExecutableError) else ""
         own = isinstance(error, NanobraggError)
-        text = str(error) if own else f"{type(error).__name__}: {error}"
+        text = str(error) if own and str(error) else foreign(error)
         self.stderr = error.stderr if isinstance(error, ExecutableError) else text + "\n"
         super().__init__(f"{spec.label.upper()} ({spec.backend}): {text}")
 
@@ -72,6 +75,17 @@ def run_spec(
     known = engine_class(backend).options
     own = {name: value for name, value in wanted.items() if name in known}
     return RunSpec(label, make_engine(backend, own), Quirks.parse(quirks), threads)
+
+
+def require_executable(spec: RunSpec) -> None:
+    """`RunnerError` if the side's executable is not there, before the other side is rendered."""
+    from nanobragg_hybrid.engines.external.engine import ExternalEngine, find_executable
+
+    if isinstance(spec.engine, ExternalEngine):
+        try:
+            find_executable(spec.engine.executable)
+        except NanobraggError as error:
+            raise RunnerError(spec, error) from error
 
 
 def read_inputs(

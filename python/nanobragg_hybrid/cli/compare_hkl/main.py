@@ -43,14 +43,17 @@ if TYPE_CHECKING:
 
 PROG: Final = "nb-compare-hkl"
 _REPORT, _METRICS = "report", "metrics"
+_SUFFIXES: Final = ("", "_b")  # of the first and the second file of a kind
 _ENGINES: Final = ("c", "torch")
 _EPILOG: Final = f"""\
 examples:
   nb-compare-hkl --hkl P1.hkl --fdump Fdump.bin --out report.md --metrics metrics.json
+  nb-compare-hkl --hkl ours.hkl theirs.hkl
   nb-compare-hkl --hkl P1.hkl --engines c torch
 
-With --engines the table of the file is given to both engines, and they are asked for the
-amplitude of every reflection in its bounds and one index beyond.
+Two files are compared: a text and a dump, two texts or two dumps.  With --engines the
+table of the first is given to both engines, and they are asked for the amplitude of every
+reflection in its bounds and one index beyond.
 
 {EXIT_STATUS}
 """
@@ -61,11 +64,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else list(argv)
     parser = _parser()
     asked = parser.parse_args(arguments)
-    files = [asked.hkl, asked.fdump]
-    if files == [None, None]:
-        parser.error("need --hkl FILE, --fdump FILE or both")
-    if None in files and asked.engines is None:
-        parser.error("need both --hkl and --fdump, or --engines")
+    count = len(asked.hkl) + len(asked.fdump)
+    if not 1 <= count <= 2:
+        parser.error(f"need one or two files after --hkl and --fdump, got {count}")
+    if count == 1 and asked.engines is None:
+        parser.error("need two files after --hkl and --fdump, or --engines")
     command = shlex.join([PROG, *arguments])
     return run_tool(PROG, lambda: _compare(asked, command))
 
@@ -79,15 +82,18 @@ def console() -> NoReturn:
 def _parser() -> argparse.ArgumentParser:
     parser = ToolParser(
         prog=PROG,
-        description="Compare structure factors: a text file with a binary dump, and what two "
+        description="Compare structure factors: two files, texts or binary dumps, and what two "
         "engines make of them.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    parser.add_argument("--hkl", metavar="FILE", help="text: h k l F")
-    parser.add_argument("--fdump", metavar="FILE", help="binary dump, as written beside -hkl")
+    for name, text in (
+        ("--hkl", "text: h k l F; one or two"),
+        ("--fdump", "binary dump, as written beside -hkl; one or two"),
+    ):
+        parser.add_argument(name, nargs="+", action="extend", default=[], metavar="FILE", help=text)
     parser.add_argument(
         "--engines", nargs=2, choices=_ENGINES, metavar=("A", "B"), help="two of c, torch"
     )
@@ -114,10 +120,12 @@ def _parser() -> argparse.ArgumentParser:
 def _compare(asked: argparse.Namespace, command: str) -> int:
     quirks = Quirks.parse(asked.quirks)
     tables = _read(asked, quirks)
-    check_outputs(_outputs(asked), [Path(path) for path in (asked.hkl, asked.fdump) if path])
+    files = _files(asked)
+    check_outputs(_outputs(asked), [Path(path) for path in files.values()])
+    named = {"hkl": None, "fdump": None, **files}
     hashes = {
         f"{name}_sha256": None if path is None else hashlib.sha256(read_bytes(path)).hexdigest()
-        for name, path in (("hkl", asked.hkl), ("fdump", asked.fdump))
+        for name, path in named.items()
     }
     found: list[TableComparison] = []
     if len(tables) == 2:
@@ -142,8 +150,7 @@ def _compare(asked: argparse.Namespace, command: str) -> int:
         "version": __version__,
         "command": command,
         "quirks": str(quirks),
-        "hkl": asked.hkl,
-        "fdump": asked.fdump,
+        **named,
         **hashes,
         "agree": agree,
         "comparisons": [table_document(item) for item in found],
@@ -153,17 +160,23 @@ def _compare(asked: argparse.Namespace, command: str) -> int:
     return AGREE if agree else DIVERGED
 
 
+def _files(asked: argparse.Namespace) -> dict[str, str]:
+    """The files that were named, by what they are called in what is found."""
+    return {
+        f"{kind}{suffix}": path
+        for kind in ("hkl", "fdump")
+        for suffix, path in zip(_SUFFIXES, getattr(asked, kind), strict=False)
+    }
+
+
 def _read(asked: argparse.Namespace, quirks: Quirks) -> list[tuple[str, StructureFactors]]:
     """The tables of the files that were named."""
     tables = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", NanobraggWarning)
-        if asked.hkl is not None:
-            table = read_hkl(asked.hkl, default_f=asked.default_f, quirks=quirks)
-            tables.append(("hkl", table))
-        if asked.fdump is not None:
-            table = read_dump(asked.fdump, default_f=asked.default_f, quirks=quirks)
-            tables.append(("fdump", table))
+        for name, path in _files(asked).items():
+            read = read_hkl if name.startswith("hkl") else read_dump
+            tables.append((name, read(path, default_f=asked.default_f, quirks=quirks)))
     for warning in caught:
         say(PROG, f"warning: {warning.message}")
     return tables

@@ -31,9 +31,9 @@ with photon noise (SMV).  Exit status: 0; 9 for every failure; 130 if interrupte
 def help_text() -> str:
     """Everything the command takes, grouped by subject, with units."""
     lines = [
+        USAGE,
         f"nanoBragg (nanobragg-hybrid {__version__}): diffraction images of crystals",
         "",
-        USAGE,
     ]
     by_subject = {
         subject: list(flags)

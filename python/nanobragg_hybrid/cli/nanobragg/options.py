@@ -29,7 +29,13 @@ class Options:
         return {"kernel": self.kernel, "device": self.device, "dtype": self.dtype}
 
 
-_SWITCHES = {"--help": "help", "--version": "version", "--strict": "strict"}
+_SWITCHES = {
+    "--help": "help",
+    "-help": "help",
+    "-h": "help",
+    "--version": "version",
+    "--strict": "strict",
+}
 _VALUES = {
     "--backend": "backend",
     "--threads": "threads",

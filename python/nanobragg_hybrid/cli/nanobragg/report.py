@@ -107,7 +107,7 @@ def _crystal(log: Log, experiment: Experiment, known: Facts, plan: ResolvedPlan)
     if known["mosaic_domains"] > 1:
         log.fact("  spread", rad_to_deg(plan.mosaic_spread_rad), "deg")
         log.fact("  seed", crystal.mosaic_seed)
-    if crystal.water_um > 0.0:
+    if crystal.water_um != 0.0:
         log.fact("water", crystal.water_um, "um")
 
 

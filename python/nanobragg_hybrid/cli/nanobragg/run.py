@@ -141,6 +141,11 @@ def _print_pixels(log: Log, command: Command, prepared: Prepared, threads: int |
     if command.trace_pixel is None and command.printout_pixel is None and not command.printout:
         return
     run = _c_run(prepared)
+    if run is not prepared.run:
+        log.line(
+            "the backend c computes the lines TRACE_C and PIXEL that follow, not "
+            f"{prepared.backend}: nb-trace traces other backends"
+        )
     if command.trace_pixel is not None:
         from nanobragg_hybrid.formats.trace_text import format_trace
         from nanobragg_hybrid.model.trace import StepChoice

@@ -187,7 +187,7 @@ def _compare(asked: argparse.Namespace, args: Sequence[str], command: str) -> in
         files = [origin for origin in asked.compare if is_file(origin)]
         if error.field == "rtol" or not files:
             raise
-        raise FileFormatError(files[0], None, str(error)) from None
+        raise _blamed(error, files) from None
     document = {
         **comparison_document(comparison),
         "version": __version__,
@@ -203,6 +203,16 @@ def _compare(asked: argparse.Namespace, args: Sequence[str], command: str) -> in
         for line in comparison_lines(comparison):
             print(line)
     return AGREE if comparison.first_divergence is None else DIVERGED
+
+
+def _blamed(error: ConfigError, files: Sequence[str]) -> FileFormatError:
+    """What is wrong with two traces, said of a file and naming it once."""
+    for file in files:
+        if error.field.startswith(f"{file}: "):
+            return FileFormatError(file, None, str(error).removeprefix(f"{file}: "))
+    if error.field == "traces":
+        return FileFormatError(files[0], None, "has no quantity that the other side has")
+    return FileFormatError(files[0], None, str(error))
 
 
 def _traces(

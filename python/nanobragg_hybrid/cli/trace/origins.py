@@ -16,12 +16,13 @@ from nanobragg_hybrid.base.errors import (
     FileFormatError,
     NanobraggError,
     UnsupportedError,
+    foreign,
 )
 from nanobragg_hybrid.cli.nanobragg.inputs import Warn, read_input
 from nanobragg_hybrid.cli.nanobragg.options import nanobragg_options
 from nanobragg_hybrid.engines.registry import available_backends
 from nanobragg_hybrid.formats.text import read_text
-from nanobragg_hybrid.formats.trace_text import TraceText, parse_trace, trace_texts
+from nanobragg_hybrid.formats.trace_text import TraceText, has_pixel, parse_trace, trace_texts
 from nanobragg_hybrid.model.quirks import Quirks
 from nanobragg_hybrid.model.seeds import with_clock_seeds
 from nanobragg_hybrid.model.trace import PIXEL_INDICES, STEP_INDICES, Trace
@@ -113,7 +114,8 @@ class Runner:
         text = trace_text(
             self._experiment, self._table, pixel=pixel, quirks=self.quirks, executable=self._c_bin
         )
-        printed = parse_trace(text, "output of the executable")
+        source = "output of the executable"
+        printed = _of_pixel(parse_trace(text, source), pixel, source)
         return [TraceText(REFERENCE.upper(), item.values) for item in printed]
 
 
@@ -125,7 +127,7 @@ def _engine_errors(backend: str) -> Iterator[None]:
     except (NanobraggError, MemoryError):
         raise
     except Exception as error:
-        raise BackendError(f"{backend}: {type(error).__name__}: {error}") from error
+        raise BackendError(f"{backend}: {foreign(error)}") from error
 
 
 def _indices(text: TraceText) -> dict[str, Any]:
@@ -164,13 +166,26 @@ def read_trace_file(origin: str, pixel: tuple[int, int] | None) -> list[TraceTex
             raise FileFormatError(path, None, f"has no line TRACE_{wanted}, but {_tags(tags)}")
     elif len(tags) > 1:
         raise FileFormatError(path, None, f"has {_tags(tags)}: say which, as {path}:{tags[0]}")
-    pixels = list(dict.fromkeys(_pixel_of(item) for item in texts))
-    if pixel is None:
-        if len(pixels) > 1:
-            raise CommandLineError(f"{path} has {len(pixels)} pixels: say which with --pixel F S")
-        return texts
-    found = [item for item in texts if _pixel_of(item) == pixel]
+    if pixel is not None:
+        return _of_pixel(texts, pixel, path)
+    pixels = {_pixel_of(item) for item in texts}
+    if len(pixels) > 1:
+        raise CommandLineError(f"{path} has {len(pixels)} pixels: say which with --pixel F S")
+    if () in pixels:
+        raise CommandLineError(f"{path} does not say which pixel it is of: say it with --pixel F S")
+    return texts
+
+
+def _of_pixel(texts: Sequence[TraceText], pixel: tuple[int, int], path: str) -> list[TraceText]:
+    """The records of a pixel (fast, slow); those that do not say which they are of are taken to be
+    of the one that was asked for."""
+    known = dict(zip(PIXEL_INDICES, ((float(x),) for x in pixel), strict=True))
+    whole = [
+        text if has_pixel(text) else TraceText(text.tag, {**known, **text.values}) for text in texts
+    ]
+    found = [item for item in whole if _pixel_of(item) == pixel]
     if not found:
+        pixels = list(dict.fromkeys(_pixel_of(item) for item in whole))
         shown = "; ".join(" ".join(f"{x:g}" for x in at) for at in pixels[:8])
         raise FileFormatError(
             path, None, f"has no pixel {pixel[0]} {pixel[1]} (fast slow), but {shown}"

@@ -28,7 +28,11 @@ from numpy.typing import NDArray
 
 from nanobragg_hybrid.arguments.emit import emit_args
 from nanobragg_hybrid.arguments.flags import FLAGS
-from nanobragg_hybrid.base.constants import DEFAULT_FLOAT_FILE, DEFAULT_INT_FILE
+from nanobragg_hybrid.base.constants import (
+    DEFAULT_DUMP_FILE,
+    DEFAULT_FLOAT_FILE,
+    DEFAULT_INT_FILE,
+)
 from nanobragg_hybrid.base.errors import (
     BackendError,
     ConfigError,
@@ -52,7 +56,6 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.engines.protocol import ProgressCallback
 
 VARIABLE: Final = "NB_C_BIN"
-_DUMP_NAME: Final = "structure_factors.bin"
 _HKL_NAME: Final = "structure_factors.hkl"
 _TRACE_LINE: Final = "TRACE_"
 _OWN_NAME: Final = "nanobragg-hybrid"
@@ -113,7 +116,7 @@ class ExternalRun:
         solid angle of the statistics is NaN.  The provenance has the executable, its sha256, its
         words, output and seconds.
 
-        Raises `BackendError` if there is no executable; `ExecutableError`, with what it printed, if
+        Raises `BackendError` if the executable is gone; `ExecutableError`, with what it printed, if
         it fails or does not write an image of the detector's size; `UnsupportedError` for other
         quirks and for `unrounded`; `ConfigError` for a value that nanoBragg's words cannot say.
         """
@@ -156,8 +159,8 @@ class ExternalEngine:
 
     executable: its path, or a name to be looked for in PATH; None: what NB_C_BIN names.
 
-    When it is to render, an executable that is not there is a `BackendError`, one that fails an
-    `ExecutableError` with what it printed.
+    An executable that is not there is a `BackendError` before anything is rendered, one that fails
+    an `ExecutableError` with what it printed.
     """
 
     name: ClassVar[str] = "reference"
@@ -174,7 +177,8 @@ class ExternalEngine:
     def prepare(
         self, experiment: Experiment, structure_factors: StructureFactors, quirks: Quirks
     ) -> ExternalRun:
-        """Makes the C library's plan; the executable is looked for when it is to render."""
+        """Makes the C library's plan; `BackendError` if there is no executable to render it."""
+        find_executable(self.executable)
         return ExternalRun(
             self, Plan(experiment, structure_factors, quirks), structure_factors, quirks
         )
@@ -239,16 +243,16 @@ def _structure_factor_arguments(table: StructureFactors, folder: Path) -> list[s
     """Words for the structure factors, whose table becomes a file.
 
     That is a dump, which has every bit, unless its first bytes would be taken for white space (the
-    quirk fdump_whitespace).
+    quirk fdump_whitespace).  It has the name under which builds look for one that know no -dump.
     """
     arguments = [] if table.default_f == 0.0 else ["-default_F", repr(table.default_f)]
     if table.grid is None:
         return arguments
     if not dump_is_read_shifted(table):
-        write_dump(folder / _DUMP_NAME, table)
-        return [*arguments, "-dump", _DUMP_NAME]
+        write_dump(folder / DEFAULT_DUMP_FILE, table)
+        return [*arguments, "-dump", DEFAULT_DUMP_FILE]
     write_hkl(folder / _HKL_NAME, table)
-    return [*arguments, "-hkl", _HKL_NAME, "-dump", _DUMP_NAME]
+    return [*arguments, "-hkl", _HKL_NAME, "-dump", DEFAULT_DUMP_FILE]
 
 
 def _own_arguments(

@@ -166,7 +166,8 @@ def _empty_beam(experiment: Experiment) -> ConfigError:
 
 
 def _require_something(inputs: Inputs, sampling: Sampling) -> None:
-    """Raises `ConfigError` where the rules leave no phi step, no weight or no finite fluence."""
+    """Raises `ConfigError` where the rules leave no phi step, no weight, no finite fluence, or less
+    than no water."""
     goniometer, beam = inputs.experiment.goniometer, inputs.experiment.beam
     if sampling.phi.count < 1:
         raise ConfigError(
@@ -175,6 +176,10 @@ def _require_something(inputs: Inputs, sampling: Sampling) -> None:
             f"at least one step (an oscillation of {goniometer.osc_deg} deg has none)",
             "deg",
         )
+    water_um = inputs.experiment.crystal.water_um
+    if water_um < 0.0 and not inputs.quirks.water_background:
+        rule = "a size >= 0 with the quirk water_background off"
+        raise ConfigError("crystal.water_um", water_um, rule, "um")
     weights = [source.weight for source in beam.sources or ()]
     has_sum = 0.0 < sum(weights) < math.inf
     if weights and not inputs.quirks.source_weights_ignored and not has_sum:
