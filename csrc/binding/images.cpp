@@ -37,9 +37,10 @@ py::dict odd_pixels(const Image &image, const Bounds &bounds,
                     const std::optional<CArray<std::uint8_t>> &mask)
 {
     check_image(image);
-    if (mask &&
-        (mask->ndim() != 2 || mask->shape(0) != image.shape(0) || mask->shape(1) != image.shape(1)))
-        raise_error(NBH_INVALID, "mask", "got another shape, need that of the image");
+    if (mask && mask->size() < image.size())
+        raise_error(NBH_INVALID, "mask",
+                    "got " + std::to_string(mask->size()) + " values, need " +
+                        std::to_string(image.size()) + ", one for each pixel");
     const nbh_roi roi = to_roi(bounds);
     const float *in = image.data();
     const std::uint8_t *skips = mask ? mask->data() : nullptr;

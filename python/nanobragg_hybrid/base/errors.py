@@ -35,6 +35,14 @@ class NanobraggWarning(UserWarning):
     """Category of every warning issued by nanobragg_hybrid."""
 
 
+class SetupWarning(NanobraggWarning):
+    """What a plan changed, chose or doubts: one of the sentences of its `ResolvedPlan`."""
+
+
+class ImageWarning(NanobraggWarning):
+    """A rendered image has pixels that are NaN, infinite or below 0, or is dark."""
+
+
 class Description(str):
     """What an error shows in place of a value that is too large to show."""
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from nanobragg_hybrid._version import __version__
+from nanobragg_hybrid.base.errors import NanobraggError
 from nanobragg_hybrid.cli.nanobragg.facts import Images, facts, plan_facts
 from nanobragg_hybrid.cli.nanobragg.inputs import Warn, read_input
 from nanobragg_hybrid.cli.nanobragg.outputs import (
@@ -24,7 +25,7 @@ from nanobragg_hybrid.run.pictures import (
     noise_image_parts,
     pgm_image_parts,
 )
-from nanobragg_hybrid.run.prepare import Prepared, prepare
+from nanobragg_hybrid.run.prepare import Prepared, image_warnings, prepare
 
 if TYPE_CHECKING:
     from nanobragg_hybrid.arguments.command import Command
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.cli.nanobragg.options import Options
     from nanobragg_hybrid.engines.c.engine import CRun
     from nanobragg_hybrid.model.result import SimulationResult
+
+
+class StrictError(NanobraggError):
+    """With --strict, an image that should not be what it is."""
 
 
 def run(options: Options, command_line: Sequence[str], log: Log, say: Warn) -> None:
@@ -66,6 +71,8 @@ def run(options: Options, command_line: Sequence[str], log: Log, say: Warn) -> N
     result = _render(prepared, command, options.threads)
     for text in result.warnings:
         warn(text)
+    if options.strict and image_warnings(result):
+        raise StrictError("nothing is written: with --strict a warning about the image is an error")
     mattered = result.quirks_that_mattered
     images = Images(
         integer=integer_image_parts(result),
@@ -108,7 +115,9 @@ def run(options: Options, command_line: Sequence[str], log: Log, say: Warn) -> N
 def _render(prepared: Prepared, command: Command, threads: int | None) -> SimulationResult:
     meter = Progress() if command.progress else None
     try:
-        return prepared.render(threads=threads, progress=None if meter is None else meter.update)
+        return prepared.render_quietly(
+            threads=threads, progress=None if meter is None else meter.update
+        )
     finally:
         if meter is not None:
             meter.close()
