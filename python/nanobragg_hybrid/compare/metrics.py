@@ -24,6 +24,7 @@ class Difference(NamedTuple):
     """Image B against image A of the same shape.
 
     pixels: of the whole image; finite: how many are finite in both.
+    lit_a, lit_b: how many of the finite ones are not 0.
     same_non_finite: NaN and infinities stand at the same pixels, infinities with the same sign.
     bytes_equal: every pixel has the same bits.  identical: share of the pixels that are equal, NaN
         being equal to NaN.
@@ -37,6 +38,8 @@ class Difference(NamedTuple):
 
     pixels: int
     finite: int
+    lit_a: int
+    lit_b: int
     same_non_finite: bool
     bytes_equal: bool
     identical: float
@@ -105,6 +108,8 @@ def compare_images(a: Image, b: Image) -> Difference:
     return Difference(
         pixels=a.size,
         finite=finite,
+        lit_a=int(np.count_nonzero(first)),
+        lit_b=int(np.count_nonzero(second)),
         same_non_finite=bool(equal[~usable].all()),
         bytes_equal=bool(np.array_equal(_bits(a), _bits(b))),
         identical=float(equal.mean()),
