@@ -47,7 +47,7 @@ class AtomicFiles:
         with access_errors(path):
             target, mode = _regular_target(Path(path))
             if target is None:
-                with Path(path).open("wb") as file:
+                with _opened_in_place(Path(path)) as file:
                     yield file
                 return
             temporary = target.with_name(f".nanobragg-{os.getpid()}-{os.urandom(6).hex()}.part")
@@ -92,6 +92,23 @@ def atomic_write(destination: Destination) -> Iterator[BinaryIO]:
         yield file
 
 
+def is_standard_output(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is what standard output leads to: /dev/stdout, /dev/fd/1, a link to them, the
+    file it is redirected to.  /dev/null is nobody's output."""
+    try:
+        there, here = Path(path).stat(), os.fstat(1)
+    except (OSError, ValueError):
+        return False
+    return os.path.samestat(there, here) and not os.path.samestat(here, Path(os.devnull).stat())
+
+
+def _opened_in_place(path: Path) -> BinaryIO:
+    """Standard output goes on where it stands; opening it anew would cut off what is there."""
+    if is_standard_output(path):
+        return os.fdopen(os.dup(1), "wb")
+    return path.open("wb")
+
+
 def _regular_target(path: Path) -> tuple[Path | None, int | None]:
     """Where the finished file goes and the permissions of the one it replaces, if there is one.
 
@@ -105,7 +122,8 @@ def _regular_target(path: Path) -> tuple[Path | None, int | None]:
     if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     # /dev/stdout may lead to a regular file, which its other writers must keep seeing.
-    if not stat.S_ISREG(status.st_mode) or path.absolute().is_relative_to("/dev"):
+    is_device = path.absolute().is_relative_to("/dev") or is_standard_output(path)
+    if not stat.S_ISREG(status.st_mode) or is_device:
         return None, None
     if not os.access(path, os.W_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))

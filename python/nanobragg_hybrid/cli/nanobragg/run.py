@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from nanobragg_hybrid._version import __version__
+from nanobragg_hybrid.base.atomic import is_standard_output
 from nanobragg_hybrid.base.errors import NanobraggError
 from nanobragg_hybrid.cli.nanobragg.facts import Images, facts, plan_facts
 from nanobragg_hybrid.cli.nanobragg.inputs import Warn, read_input
@@ -57,6 +58,8 @@ def run(options: Options, command_line: Sequence[str], log: Log, say: Warn) -> N
     command, table = read.command, read.table
     outputs = output_files(command, options.json)
     check_outputs(outputs, read.files())
+    if any(is_standard_output(path) for path in outputs.values()):
+        log.use_standard_error()
 
     log.line(f"nanoBragg (nanobragg-hybrid {__version__}), backend {options.backend}")
     log.line(f"quirks: {quirks}")
