@@ -11,12 +11,26 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from nanobragg_hybrid.base.errors import FileAccessError, NanobraggError
+from nanobragg_hybrid.base.errors import ConfigError, FileAccessError, NanobraggError
+
+
+def check_path(path: object, name: str = "path") -> None:
+    """Raises `ConfigError` for what is no path, `FileAccessError` for a byte of 0 in it."""
+    text = os.fspath(path) if isinstance(path, str | os.PathLike) else None
+    if not isinstance(text, str):
+        raise ConfigError(name, path, "a path")
+    if "\0" in text:
+        problem = "no file can have a byte of value 0 in its name"
+        raise FileAccessError(text.replace("\0", "\\0"), problem)
 
 
 @contextmanager
 def access_errors(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Turns an OSError of the body into a `FileAccessError` that names `path`."""
+    """Turns an OSError of the body into a `FileAccessError` that names `path`.
+
+    Raises `ConfigError` first if that is no path, and `FileAccessError` if it has a byte of 0.
+    """
+    check_path(path)
     try:
         yield
     except NanobraggError:
@@ -86,6 +100,8 @@ def atomic_write(destination: Destination) -> Iterator[BinaryIO]:
     `FileAccessError`.
     """
     if not isinstance(destination, str | os.PathLike):
+        if not callable(getattr(destination, "write", None)):
+            raise ConfigError("path", destination, "a path, or a binary file that is open")
         yield destination
         return
     with AtomicFiles() as files, files.write(destination) as file:

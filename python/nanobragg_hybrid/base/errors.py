@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import reprlib
+from collections.abc import Iterable
 from numbers import Real
 from typing import Final
 
@@ -25,6 +26,17 @@ NOT_BUILT: Final = (
 def quoted(text: str) -> str:
     """A word of the user's, in quotes; the middle of a very long one is left out."""
     return _SHORT.repr(text)
+
+
+def suggestion(name: object, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """What to say behind a name that is nearly one of the known ones; else nothing.
+
+    cutoff: how much alike they have to be, 0 to 1; short words soon are."""
+    import difflib
+
+    word = name if isinstance(name, str) else ""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)
+    return f" (did you mean {close[0]}?)" if close else ""
 
 
 class NanobraggError(Exception):

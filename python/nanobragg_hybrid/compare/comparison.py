@@ -14,8 +14,10 @@ from nanobragg_hybrid.compare.metrics import (
     compare_images,
     find_peaks,
     match_peaks,
+    require_images,
     ulp_histogram,
 )
+from nanobragg_hybrid.model.validate import require_class
 
 DEFAULT_MAX_L2: Final = 1e-6
 """Rounding to float32 alone is up to 6e-8; the engines' float32 arithmetic stays below 1e-6 in
@@ -112,6 +114,9 @@ def compared(a: Image, b: Image, region: Region, criteria: Criteria) -> Comparis
     Pixels of the result are those of the whole images.  Raises `ConfigError` for another shape or a
     region that is not inside.
     """
+    require_images(a, b)
+    require_class("region", region, Region)
+    require_class("criteria", criteria, Criteria)
     part_a, part_b = region.of(a), region.of(b)
     found = compare_images(part_a, part_b)
     found = found._replace(fast=found.fast + region.fast_min, slow=found.slow + region.slow_min)

@@ -14,7 +14,7 @@ from nanobragg_hybrid.base.errors import ConfigError, ImageWarning, SetupWarning
 from nanobragg_hybrid.base.host import MOST_THREADS, default_threads, require_memory
 from nanobragg_hybrid.engines.registry import make_engine
 from nanobragg_hybrid.model.experiment import Experiment
-from nanobragg_hybrid.model.quirks import Quirks
+from nanobragg_hybrid.model.quirks import Quirks, quirks_or_all
 from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
 from nanobragg_hybrid.model.result import SimulationResult
 from nanobragg_hybrid.model.seeds import with_clock_seeds
@@ -55,7 +55,11 @@ class Prepared:
         quirks: Quirks,
         unrounded: bool = False,
     ) -> None:
-        self.engine = engine
+        require_class("experiment", experiment, Experiment)
+        require_class("structure_factors", structure_factors, StructureFactors)
+        require_class("quirks", quirks, Quirks)
+        check_render_options(None, unrounded)
+        self.engine = engine = make_engine(engine)
         self.structure_factors = structure_factors
         self.quirks = quirks
         self.memory_needed: Mapping[str, int] = memory_needed(
@@ -283,12 +287,8 @@ def prepared(
 ) -> Prepared:
     """`prepare`, whose check of memory counts an unrounded image too if asked."""
     require_class("experiment", experiment, Experiment)
-    require_class("structure_factors", structure_factors, StructureFactors)
-    if quirks is None:
-        quirks = Quirks()
-    require_class("quirks", quirks, Quirks)
     engine = make_engine(backend)
-    return Prepared(engine, experiment, structure_factors, quirks, unrounded)
+    return Prepared(engine, experiment, structure_factors, quirks_or_all(quirks), unrounded)
 
 
 def issue_warnings(result: SimulationResult, stacklevel: int) -> None:
