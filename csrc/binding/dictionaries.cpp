@@ -193,6 +193,23 @@ py::dict to_dict(const nbh_statistics &from)
     return to;
 }
 
+py::dict to_dict(const nbh_odd_pixels &from)
+{
+    py::dict to;
+    PUT(pixels);
+    PUT(lit);
+    PUT(nan);
+    PUT(infinite);
+    PUT(negative);
+    PUT(nan_fast);
+    PUT(nan_slow);
+    PUT(infinite_fast);
+    PUT(infinite_slow);
+    PUT(negative_fast);
+    PUT(negative_slow);
+    return to;
+}
+
 py::dict to_dict(const nbh_hkl_bounds &from)
 {
     py::dict to;

@@ -10,4 +10,5 @@ pybind11::dict to_dict(const nbh_plan_info &info);
 pybind11::dict to_dict(const nbh_trace &trace);
 pybind11::dict to_dict(const nbh_step_trace &step);
 pybind11::dict to_dict(const nbh_statistics &statistics);
+pybind11::dict to_dict(const nbh_odd_pixels &odd);
 pybind11::dict to_dict(const nbh_hkl_bounds &bounds);

@@ -1,10 +1,13 @@
 // images.cpp - integer, PGM and noise images (model 8).
 #include <array>
+#include <optional>
+#include <string>
 #include <tuple>
 
 #include <pybind11/stl.h>
 
 #include "arrays.h"
+#include "dictionaries.h"
 #include "errors.h"
 #include "float_environment.h"
 #include "nbh/nbh.h"
@@ -27,6 +30,30 @@ nbh_roi to_roi(const Bounds &bounds)
 std::int32_t size(const Image &image, int axis)
 {
     return static_cast<std::int32_t>(image.shape(axis));
+}
+
+// The mask has a byte for each pixel, in raster order whatever its shape.
+py::dict odd_pixels(const Image &image, const Bounds &bounds,
+                    const std::optional<CArray<std::uint8_t>> &mask)
+{
+    check_image(image);
+    if (mask && mask->size() < image.size())
+        raise_error(NBH_INVALID, "mask",
+                    "got " + std::to_string(mask->size()) + " values, need " +
+                        std::to_string(image.size()) + ", one for each pixel");
+    const nbh_roi roi = to_roi(bounds);
+    const float *in = image.data();
+    const std::uint8_t *skips = mask ? mask->data() : nullptr;
+    nbh_odd_pixels odd{};
+    nbh_error error{};
+    nbh_status status = NBH_OK;
+    {
+        const py::gil_scoped_release release;
+        status =
+            nbh_image_odd_pixels(in, size(image, 1), size(image, 0), &roi, skips, &odd, &error);
+    }
+    check(status, error);
+    return to_dict(odd);
 }
 
 py::tuple integer_image(const Image &image, const Bounds &bounds, double scale, double max_value,
@@ -98,6 +125,8 @@ py::tuple noise_image(const Image &image, const Bounds &bounds, double adc_offse
 
 void register_images(py::module_ &m)
 {
+    m.def("odd_pixels", &odd_pixels, py::arg("image").noconvert(), py::arg("roi"),
+          py::arg("mask").noconvert());
     m.def("integer_image", &integer_image, py::arg("image").noconvert(), py::arg("roi"),
           py::arg("scale"), py::arg("max_value"), py::arg("adc_offset"));
     m.def("pgm_image", &pgm_image, py::arg("image").noconvert(), py::arg("scale"), py::arg("rmsd"),

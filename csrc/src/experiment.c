@@ -6,6 +6,7 @@
 
 #include "error.h"
 #include "given.h"
+#include "vec3.h"
 
 /* Defaults of model 2. */
 void nbh_experiment_init(nbh_experiment *experiment)
@@ -222,6 +223,30 @@ static nbh_status check_count(const char *field, int32_t value, nbh_error *error
     return NBH_OK;
 }
 
+/* The columns of the matrix are a*, b*, c*.  Rounding makes the volume of three vectors in a plane
+ * some 1e-15 of the product of their lengths. */
+static nbh_status check_matrix(const double matrix[9], nbh_error *error)
+{
+    if (!is_given(matrix[0]))
+        return NBH_OK;
+    double axes[3][3], normal[3];
+    for (int i = 0; i < 3; i++) {
+        const double column[3] = {matrix[i], matrix[3 + i], matrix[6 + i]};
+        /* by the largest element first, whose square may overflow or vanish */
+        double largest = 0.0;
+        for (int j = 0; j < 3; j++)
+            largest = fabs(column[j]) > largest ? fabs(column[j]) : largest;
+        for (int j = 0; j < 3; j++)
+            axes[i][j] = largest > 0.0 ? column[j] / largest : 0.0;
+        vec3_unit(axes[i], axes[i]);
+    }
+    vec3_cross(axes[1], axes[2], normal);
+    if (!(fabs(vec3_dot(axes[0], normal)) > 1e-14))
+        return nbh_fail(error, NBH_INVALID, "crystal.orientation_matrix",
+                        "got a singular matrix, need three columns that do not lie in a plane");
+    return NBH_OK;
+}
+
 static nbh_status check_sources(const nbh_beam *beam, nbh_error *error)
 {
     if (beam->sources == NULL)
@@ -307,6 +332,8 @@ nbh_status experiment_validate(const nbh_experiment *experiment, const nbh_struc
         status = check_count("detector.n_fast", d->n_fast, error);
     if (status == NBH_OK)
         status = check_count("detector.n_slow", d->n_slow, error);
+    if (status == NBH_OK)
+        status = check_matrix(experiment->crystal.orientation_matrix, error);
     if (status == NBH_OK)
         status = check_sources(&experiment->beam, error);
     if (status == NBH_OK)

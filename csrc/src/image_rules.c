@@ -23,7 +23,7 @@ nbh_status image_check_roi(const nbh_roi *roi, int32_t n_fast, int32_t n_slow, n
 {
     if (roi == NULL)
         return nbh_fail(error, NBH_INVALID, "roi", "got NULL, need a region");
-    if (roi->fast_min > roi->fast_max || roi->slow_min > roi->slow_max)
+    if (image_roi_is_empty(roi))
         return NBH_OK;
     if (roi->fast_min < 0 || roi->fast_max >= n_fast)
         return nbh_fail(error, NBH_INVALID, "roi.fast_max", "got %d to %d, need 0 to %d",
@@ -43,7 +43,7 @@ nbh_status image_check_finite(const char *field, double value, nbh_error *error)
 
 void image_clear(uint16_t *out, int32_t n_fast, int32_t n_slow, const nbh_roi *roi)
 {
-    if (roi->fast_min > 0 || roi->fast_max < n_fast - 1 || roi->slow_min > 0 ||
-        roi->slow_max < n_slow - 1)
+    if (image_roi_is_empty(roi) || roi->fast_min > 0 || roi->fast_max < n_fast - 1 ||
+        roi->slow_min > 0 || roi->slow_max < n_slow - 1)
         memset(out, 0, (size_t)n_fast * (size_t)n_slow * sizeof *out);
 }

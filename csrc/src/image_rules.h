@@ -8,7 +8,13 @@
 nbh_status image_check(const float *image, int32_t n_fast, int32_t n_slow, const void *out,
                        nbh_error *error);
 
-/* A range that is not empty must lie inside the image. */
+/* Does the region have no pixel?  Then its bounds may be anything. */
+static inline int image_roi_is_empty(const nbh_roi *roi)
+{
+    return roi->fast_min > roi->fast_max || roi->slow_min > roi->slow_max;
+}
+
+/* A region that is not empty must lie inside the image. */
 nbh_status image_check_roi(const nbh_roi *roi, int32_t n_fast, int32_t n_slow, nbh_error *error);
 
 nbh_status image_check_finite(const char *field, double value, nbh_error *error);

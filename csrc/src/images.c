@@ -48,6 +48,8 @@ nbh_status nbh_integer_image(const float *image, int32_t n_fast, int32_t n_slow,
     if (scale_used != NULL)
         *scale_used = scale;
     image_clear(out, n_fast, n_slow, roi);
+    if (image_roi_is_empty(roi))
+        return NBH_OK; /* its bounds are no places of the image */
     for (int32_t slow = roi->slow_min; slow <= roi->slow_max; slow++) {
         const size_t row = (size_t)slow * (size_t)n_fast;
         integer_pixels(image + row, roi->fast_min, roi->fast_max, scale, adc_offset, out + row);

@@ -162,7 +162,9 @@ nbh_status nbh_noise_image(const float *image, int32_t n_fast, int32_t n_slow, c
     double sum = 0.0;
     int64_t clipped = 0;
     image_clear(out, n_fast, n_slow, roi);
-    for (int32_t slow = roi->slow_min; slow <= roi->slow_max; slow++) {
+    /* the bounds of an empty region are no places of the image */
+    const int32_t slow_end = image_roi_is_empty(roi) ? roi->slow_min : roi->slow_max + 1;
+    for (int32_t slow = roi->slow_min; slow < slow_end; slow++) {
         const float *row = image + (size_t)slow * (size_t)n_fast;
         uint16_t *to = out + (size_t)slow * (size_t)n_fast;
         for (int32_t first = roi->fast_min, end; first <= roi->fast_max; first = end) {

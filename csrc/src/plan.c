@@ -19,11 +19,12 @@ void nbh_plan_destroy(nbh_plan *plan)
     free(plan);
 }
 
-static nbh_status check_capacity(int64_t capacity, int64_t need, nbh_error *error)
+/* Room for what a plan always has at least one of. */
+static nbh_status check_capacity(const void *room, int64_t capacity, int64_t need, nbh_error *error)
 {
-    if (capacity < need)
-        return nbh_fail(error, NBH_INVALID, "capacity", "got %lld, need %lld", (long long)capacity,
-                        (long long)need);
+    if (room == NULL || capacity < need)
+        return nbh_fail(error, NBH_INVALID, "capacity", "got %lld, need %lld",
+                        room == NULL ? 0LL : (long long)capacity, (long long)need);
     return NBH_OK;
 }
 
@@ -37,7 +38,7 @@ nbh_status nbh_plan_get_info(const nbh_plan *plan, nbh_plan_info *info, nbh_erro
 nbh_status nbh_plan_get_sources(const nbh_plan *plan, nbh_source *sources, int64_t capacity,
                                 nbh_error *error)
 {
-    nbh_status status = check_capacity(capacity, plan->info.source_count, error);
+    nbh_status status = check_capacity(sources, capacity, plan->info.source_count, error);
     if (status != NBH_OK)
         return status;
     for (int32_t n = 0; n < plan->info.source_count; n++) {
@@ -52,7 +53,7 @@ nbh_status nbh_plan_get_sources(const nbh_plan *plan, nbh_source *sources, int64
 nbh_status nbh_plan_get_mosaic_matrices(const nbh_plan *plan, double *matrices, int64_t capacity,
                                         nbh_error *error)
 {
-    nbh_status status = check_capacity(capacity, plan->info.mosaic_domains, error);
+    nbh_status status = check_capacity(matrices, capacity, plan->info.mosaic_domains, error);
     if (status == NBH_OK)
         memcpy(matrices, plan->mosaic, sizeof(double) * 9 * (size_t)plan->info.mosaic_domains);
     return status;
@@ -61,7 +62,7 @@ nbh_status nbh_plan_get_mosaic_matrices(const nbh_plan *plan, double *matrices, 
 nbh_status nbh_plan_get_phi(const nbh_plan *plan, double *phi_rad, int64_t capacity,
                             nbh_error *error)
 {
-    nbh_status status = check_capacity(capacity, plan->info.phi_steps, error);
+    nbh_status status = check_capacity(phi_rad, capacity, plan->info.phi_steps, error);
     if (status == NBH_OK)
         memcpy(phi_rad, plan->phi, sizeof(double) * (size_t)plan->info.phi_steps);
     return status;

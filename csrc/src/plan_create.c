@@ -211,7 +211,11 @@ nbh_status nbh_plan_create(const nbh_experiment *experiment, const nbh_structure
                            nbh_plan **plan, nbh_error *error)
 {
     static const nbh_structure_factors no_table;
+    if (plan == NULL)
+        return nbh_fail(error, NBH_INVALID, "plan", "got NULL, need a place for the plan");
     *plan = NULL;
+    if (experiment == NULL)
+        return nbh_fail(error, NBH_INVALID, "experiment", "got NULL, need an experiment");
     if (table == NULL)
         table = &no_table;
     nbh_status status = experiment_validate(experiment, table, error);

@@ -191,6 +191,9 @@ nbh_status nbh_plan_render_pixels(const nbh_plan *plan, int64_t pixel0, int64_t 
     status = plan_check_settled(plan, error);
     if (status != NBH_OK)
         return status;
+    if (pixel0 < pixel1 && (pixels == NULL || pixels->image == NULL))
+        return nbh_fail(error, NBH_INVALID, "image", "got NULL, need room for %lld pixels",
+                        (long long)(pixel1 - pixel0));
     return render(plan, pixel0, pixel1, pixels) ? NBH_OK : plan_fail_cancelled(error);
 }
 
@@ -200,6 +203,9 @@ nbh_status nbh_plan_render_rows(const nbh_plan *plan, int32_t row0, int32_t row1
     nbh_status status = check_rows(plan, row0, row1, error);
     if (status != NBH_OK)
         return status;
+    if (rows == NULL)
+        return nbh_plan_render_pixels(plan, plan_pixel_number(plan, 0, row0),
+                                      plan_pixel_number(plan, 0, row1), NULL, error);
     const nbh_pixels pixels = {.image = rows->image,
                                .unrounded = rows->unrounded,
                                .omega_row_sums_sr = rows->omega_row_sums_sr,
@@ -222,8 +228,10 @@ nbh_status nbh_plan_pixel_interval(const nbh_plan *plan, int32_t fast, int32_t s
         pixel_block alone = {.fast = {fast}, .slow = {slow}, .count = 1};
         fast_block block;
         run_fast_kernel(plan, &alone, 0, NULL, &block);
-        *low = block.low[0];
-        *high = block.high[0];
+        /* a factor below 0 (behind the detector, a Kahn factor above 1) has exchanged the ends */
+        const int is_reversed = block.low[0] > block.high[0];
+        *low = is_reversed ? block.high[0] : block.low[0];
+        *high = is_reversed ? block.low[0] : block.high[0];
     } else {
         pixel_result result;
         render_exactly(plan, fast, slow, NULL, &result);

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "error.h"
 #include "plan.h"
 #include "subpixel.h"
 
@@ -30,7 +31,7 @@ typedef struct active_sums {
 
 static int32_t line_end(int32_t line, int32_t fast_max)
 {
-    return line + PIXELS_PER_LINE <= fast_max ? line + PIXELS_PER_LINE : fast_max + 1;
+    return fast_max - line >= PIXELS_PER_LINE ? line + PIXELS_PER_LINE : fast_max + 1;
 }
 
 /* Adds the active pixels of a row; mask is the row's, or NULL. */
@@ -81,7 +82,8 @@ static double add_deviations(const float *row, const uint8_t *mask, int32_t fast
 nbh_status nbh_plan_statistics(const nbh_plan *plan, const float *image, double omega_sum_sr,
                                nbh_statistics *statistics, nbh_error *error)
 {
-    (void)error;
+    if (image == NULL)
+        return nbh_fail(error, NBH_INVALID, "image", "got NULL, need an image");
     const nbh_plan_info *info = &plan->info;
     const int32_t fast_min = info->roi_fast_min, fast_max = info->roi_fast_max;
     const float *last = image + ((int64_t)info->n_fast * info->n_slow - 1);

@@ -69,6 +69,9 @@ nbh_status nbh_plan_trace_steps(const nbh_plan *plan, int32_t fast, int32_t slow
     if (choice != NULL)
         recorder.choice = *choice;
     nbh_status status = plan_check_pixel(plan, fast, slow, error);
+    if (status == NBH_OK && (capacity < 0 || (capacity > 0 && steps == NULL)))
+        status = nbh_fail(error, NBH_INVALID, "steps", "got %s for %lld steps, need room for them",
+                          steps == NULL ? "NULL" : "an array", (long long)capacity);
     if (status == NBH_OK)
         status = check_choice(info, &recorder.choice, error);
     if (status != NBH_OK)

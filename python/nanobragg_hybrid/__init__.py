@@ -23,10 +23,12 @@ if TYPE_CHECKING:
         ExecutableError,
         FileAccessError,
         FileFormatError,
+        ImageWarning,
         NanobraggError,
         NanobraggWarning,
         RenderCancelled,
         ResourceError,
+        SetupWarning,
         UnsupportedError,
     )
     from nanobragg_hybrid.engines.c.engine import CEngine
@@ -85,6 +87,7 @@ __all__ = [
     "FileFormatError",
     "Geometry",
     "Goniometer",
+    "ImageWarning",
     "Mask",
     "NanobraggError",
     "NanobraggWarning",
@@ -97,6 +100,7 @@ __all__ = [
     "ResourceError",
     "Sampling",
     "SavedRun",
+    "SetupWarning",
     "SimulationResult",
     "Source",
     "Statistics",
@@ -144,8 +148,8 @@ __getattr__, __dir__ = lazy_names(
     {
         ".base.errors": (
             "BackendError CommandLineError ConfigError ExecutableError FileAccessError "
-            "FileFormatError NanobraggError NanobraggWarning RenderCancelled ResourceError "
-            "UnsupportedError"
+            "FileFormatError ImageWarning NanobraggError NanobraggWarning RenderCancelled "
+            "ResourceError SetupWarning UnsupportedError"
         ),
         ".model.beam": "Beam Source",
         ".model.crystal": "Crystal",

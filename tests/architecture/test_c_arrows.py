@@ -43,6 +43,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "experiment",
             "images",
             "noise",
+            "odd_pixels",
             "sampling",
             "sources",
             "structure_factors_text",

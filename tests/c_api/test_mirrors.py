@@ -68,6 +68,7 @@ def test_dicts_have_the_members_of_the_header(ffi: Any, small_plan: _core.Plan) 
     assert list(trace) == _members(ffi, "nbh_trace")
     assert list(trace["first"]) == list(trace["last"]) == _members(ffi, "nbh_step_trace")
     assert list(steps[0]) == list(trace["first"])
+    assert list(_core.odd_pixels(image, (0, 1, 0, 1), None)) == _members(ffi, "nbh_odd_pixels")
     assert list(_core.hkl_scan(b"1 2 3 4\n", True)) == _members(ffi, "nbh_hkl_bounds")
 
 

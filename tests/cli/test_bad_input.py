@@ -585,7 +585,7 @@ def test_python_hears_the_warnings_of_the_command_line() -> None:
         ("progress", 5, "progress: got 5, need a function of two numbers, or None"),
         ("unrounded", "x", "unrounded: got 'x', need True or False"),
         ("threads", float("nan"), "threads: got nan, need an integer from 1 to 1024, or None"),
-        ("quirks", "none", "quirks: got 'none', need an object of class Quirks"),
+        ("quirks", "none", "quirks: got 'none', need an object of class Quirks, or None"),
     ],
 )
 def test_arguments_of_simulate(argument: str, value: object, message: str) -> None:

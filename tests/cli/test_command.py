@@ -130,6 +130,42 @@ def test_log_and_json_of_an_image_of_infinities(folder: Path) -> None:
     assert facts["mean_rms_rmsd"] == ["nan", "nan", "nan"]
 
 
+DARK = "the image is dark: the region of interest is empty (fast 9 to 3, slow 0 to 15)"
+
+
+@pytest.mark.parametrize("backend", ["c", "torch"])
+def test_a_dark_image_is_told_and_strict_writes_nothing(
+    backend: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if backend == "torch":
+        pytest.importorskip("torch")
+    words = [*SMALL, "-roi", "9", "3", "0", "15", "-noprogress", "--backend", backend]
+    assert main([*words, "--json", "run.json"]) == 0
+    assert capsys.readouterr().err == f"nanoBragg: warning: {DARK}\n"
+    assert json.loads((folder / "run.json").read_text())["warnings"] == [DARK]
+    assert names(folder) == IMAGES | {"run.json"}
+    for name in names(folder):
+        (folder / name).unlink()
+
+    assert main([*words, "--json", "run.json", "--strict"]) == 9
+    errors = capsys.readouterr().err.splitlines()
+    assert errors[0] == f"nanoBragg: warning: {DARK}"
+    assert errors[1:] == [
+        "nanoBragg: error: nothing is written: with --strict a warning about the image is an error"
+    ]
+    assert names(folder) == set()
+    assert main([*SMALL, "-noprogress", "--strict", "--backend", backend]) == 0
+    assert names(folder) == IMAGES
+
+
+def test_strict_leaves_what_a_plan_says_a_warning(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*SMALL, "-noprogress", "-mosaic", "1", "--strict"]) == 0
+    assert "10 domains are used" in capsys.readouterr().err
+    assert names(folder) == IMAGES
+
+
 def test_flags_without_effect_are_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*SMALL, "-noprogress", "-MW", "18"]) == 0
     assert "warning: -MW 18: accepted, has no effect" in capsys.readouterr().err
@@ -411,7 +447,7 @@ def test_running_out_of_memory(
     def fail(*_: Any, **__: Any) -> None:
         raise error
 
-    monkeypatch.setattr(run_module.Prepared, "render", fail)
+    monkeypatch.setattr(run_module.Prepared, "render_quietly", fail)
     assert main([*SMALL, "-noprogress"]) == 9
     assert "error: out of memory" in capsys.readouterr().err
     assert names(folder) == set()
@@ -423,7 +459,7 @@ def test_interruption(
     def interrupt(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run_module.Prepared, "render", interrupt)
+    monkeypatch.setattr(run_module.Prepared, "render_quietly", interrupt)
     assert main([*SMALL, "-noprogress"]) == 130
     assert capsys.readouterr().err == "nanoBragg: interrupted\n"
     assert names(folder) == set()

@@ -34,7 +34,7 @@ MASK = nb.Mask(np.arange(12).reshape(3, 4) % 5 > 0)
 SAYABLE = "a value that nanoBragg's arguments can say"
 MANY_CELLS = "crystal.n_cells: got (1.0, 3000000000.0, 1.0),"
 LARGE_NUMBER = "-Nb: got '3000000000', need a whole number of at most 32 bits"
-MATRIX = tuple(math.sin(n) for n in range(1, 10))
+MATRIX = tuple(math.sin(n * n) for n in range(1, 10))
 
 # Changes to the default experiment that come back as they are.
 SAME: list[dict[str, Any]] = [

@@ -259,6 +259,44 @@ def test_both_sides_take_the_same_seeds_from_the_clock(tmp_path: Path) -> None:
     assert seeds[0] == seeds[1]
 
 
+EMPTY = "-roi 9 3 0 15"
+NO_LIGHT = "both images are dark: there is nothing to compare"
+
+
+def test_dark_images_do_not_pass_by_accident(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sides = [f"{side}: the image is dark: the region of interest is empty" for side in "AB"]
+    for words, status, verdict in (("", 3, "fail"), ("--allow-dark", 0, "pass")):
+        made = compare(tmp_path, f"--a c --b c {words}", f"{SMALL} {EMPTY}", status)
+        found = document(made)
+        assert (found["verdict"], found["metrics"]["lit_a"]) == (verdict, 0)
+        assert {"name": "lit", "rule": "a pixel that is not 0", "value": False} | {
+            "pass": status == 0
+        } in found["criteria"]
+        assert [w.split(" (")[0] for w in found["warnings"]] == [*sides, NO_LIGHT]
+        errors = capsys.readouterr().err
+        assert errors.count("nb-compare: warning: ") == 3
+        assert ("--allow-dark passes over that" in errors) == (status == 3)
+
+
+def test_dark_files_and_cases_do_not_pass_by_accident(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dark = str(_save(tmp_path / "dark.bin", np.zeros((3, 3), np.float32)))
+    lit = str(_save(tmp_path / "lit.bin", np.ones((3, 3), np.float32)))
+    assert document(compare(tmp_path, f"--files {lit} {lit}"))["verdict"] == "pass"
+    assert document(compare(tmp_path, f"--files {dark} {dark}", status=3))["verdict"] == "fail"
+    compare(tmp_path, f"--allow-dark --files {dark} {dark}")
+    suite = tmp_path / "suite.txt"
+    suite.write_text(f"{SMALL}\n{SMALL} {EMPTY}\n")
+    found = document(compare(tmp_path, f"--a c --b c --suite {suite}", status=3), "suite")
+    assert [case["status"] for case in found["cases"]] == ["pass", "fail"]
+    assert found["cases"][1]["problem"] == NO_LIGHT
+    assert NO_LIGHT in capsys.readouterr().out
+    compare(tmp_path, f"--a c --b c --allow-dark --suite {suite}")
+
+
 def test_report_holds_everything_it_shows(tmp_path: Path) -> None:
     made = compare(tmp_path, "--a c --b c --quirks-b none", SMALL, 3)
     shown = loads(made / "report.html")
@@ -390,7 +428,7 @@ def test_pixels_that_are_not_finite(tmp_path: Path) -> None:
     found = document(compare(tmp_path, f"--files {first} {second}", status=3))
     assert found["metrics"]["same_non_finite"] is False
     dark = _save(tmp_path / "dark", np.zeros((2, 2)))
-    found = document(compare(tmp_path, f"--files {dark} {dark}"))
+    found = document(compare(tmp_path, f"--allow-dark --files {dark} {dark}"))
     assert found["metrics"]["correlation"] == "nan"
 
 

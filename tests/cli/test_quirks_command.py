@@ -225,6 +225,7 @@ def test_change_of_dark_images() -> None:
     assert Change.between(lit, dark) == Change(1.0, 2, 1, 5.0, 0.0, 5.0, 0.0)
 
 
+@pytest.mark.filterwarnings("ignore::nanobragg_hybrid.ImageWarning")
 def test_pixels_that_are_not_finite_count_as_dark(tmp_path: Path) -> None:
     found = rows(explained(f"{SMALL} -sourcefile sources_comment.txt", tmp_path))
     row = found["source_file_comments"]

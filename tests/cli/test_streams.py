@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -74,3 +75,54 @@ def test_names_that_the_terminal_cannot_show(environment: dict[str, str], folder
             check=False,
         )
         assert (done.returncode, done.stderr) == (0, b"")
+
+
+IMAGE_BYTES = 4 * 8 * 8
+QUIET = "-nopgm -intfile /dev/null -noprogress"
+
+
+@pytest.mark.parametrize(
+    "name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "link", "deep/er", "redirected"]
+)
+@pytest.mark.parametrize("redirection", ["", "> redirected", ">> redirected"])
+def test_an_image_on_standard_output_has_it_to_itself(
+    name: str, redirection: str, folder: Path
+) -> None:
+    """The log goes to standard error; without it, the same bytes as in a file."""
+    if name == "redirected" and not redirection:
+        name = "/dev/stdout"
+    (folder / "link").symlink_to("/dev/stdout")
+    (folder / "deep").mkdir()
+    (folder / "deep" / "er").symlink_to(folder / "link")
+    before = b"so far" if redirection.startswith(">>") else b""
+    (folder / "redirected").write_bytes(before)
+    plain = _run("nanoBragg", f"{SMALL} {QUIET} -floatfile plain.bin", folder)
+    assert b"unit cell" in plain.stdout
+    assert plain.stderr == b""
+    done = _run("nanoBragg", f"{SMALL} {QUIET} -floatfile {name}", folder, redirection)
+    assert done.returncode == 0, done.stderr
+    image = (folder / "plain.bin").read_bytes()
+    assert len(image) == IMAGE_BYTES
+    got = (folder / "redirected").read_bytes() if redirection else done.stdout
+    assert got == before + image
+    assert b"unit cell" in done.stderr
+
+
+def test_json_on_standard_output_is_only_that(folder: Path) -> None:
+    done = _run("nanoBragg", f"{SMALL} {QUIET} -floatfile a.bin --json /dev/stdout", folder)
+    assert json.loads(done.stdout)["files"]["float image"] == "a.bin"
+    assert b"unit cell" in done.stderr
+
+
+def test_only_one_file_is_standard_output(folder: Path) -> None:
+    words = f"{SMALL} {QUIET} -floatfile /dev/stdout --json /dev/fd/1"
+    done = _run("nanoBragg", words, folder)
+    assert (done.returncode, done.stdout) == (9, b"")
+    assert b"error: /dev/fd/1: named for the JSON, but standard output is also" in done.stderr
+
+
+def test_nothing_is_no_standard_output(folder: Path) -> None:
+    """The log to /dev/null and an image to /dev/null are two wishes."""
+    words = f"{SMALL} {QUIET} -floatfile /dev/null --json /dev/null"
+    done = _run("nanoBragg", words, folder, "> /dev/null")
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from for_each import for_each
 from recorded import image
 
 from nanobragg_hybrid.compare.comparison import (
@@ -13,6 +14,7 @@ from nanobragg_hybrid.compare.comparison import (
     Criteria,
     compared,
     comparison_document,
+    dark_text,
 )
 from nanobragg_hybrid.compare.images import Region
 
@@ -93,7 +95,43 @@ def test_places_are_those_of_the_whole_image() -> None:
 
 def test_dark_images_have_no_peaks() -> None:
     dark = np.zeros((3, 3), F)
-    document = comparison_document(compared(dark, dark, Region.whole((3, 3)), Criteria(max_ulp=0)))
+    criteria = Criteria(max_ulp=0, allow_dark=True)
+    document = comparison_document(compared(dark, dark, Region.whole((3, 3)), criteria))
     assert document["verdict"] == "pass"
     assert document["peaks"]["max_distance_px"] is None
     assert document["peaks"]["mean_distance_px"] is None
+
+
+LIT = np.array([[0.0, 1.0], [0.0, 0.0]], F)
+DARK = np.array([[0.0, -0.0], [0.0, 0.0]], F)
+NANS = np.full((2, 2), np.nan, F)
+HALF = np.array([[np.nan, 1.0], [0.0, 0.0]], F)
+SAME = np.full((2, 2), 7.0, F)
+
+
+@for_each(
+    "a, b, passes, text",
+    [
+        (LIT, LIT, True, None),
+        (SAME, SAME, True, None),  # its correlation is NaN, its difference is 0
+        (HALF, HALF, True, None),
+        (DARK, DARK, False, "both images are dark: there is nothing to compare"),
+        (NANS, NANS, False, "no pixel is finite in both images: there is nothing to compare"),
+        (DARK, LIT, False, None),
+        (LIT, DARK, False, None),
+    ],
+)
+def test_images_without_light_have_nothing_to_compare(
+    a: np.ndarray, b: np.ndarray, passes: bool, text: str | None
+) -> None:
+    for criteria in (Criteria().or_default(), Criteria(max_ulp=0), Criteria(min_correlation=0.5)):
+        region = Region.whole((2, 2))
+        found = compared(a, b, region, criteria)
+        assert (found.is_met, dark_text(found.difference)) == (passes, text)
+        assert (found.difference.lit_a, found.difference.lit_b) == (
+            np.count_nonzero(np.nan_to_num(a)),
+            np.count_nonzero(np.nan_to_num(b)),
+        )
+        allowed = compared(a, b, region, criteria._replace(allow_dark=True))
+        assert allowed.is_met == (passes or text is not None)
+    assert Criteria(allow_dark=True).or_default() == Criteria(max_l2=1e-6, allow_dark=True)

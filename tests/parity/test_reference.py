@@ -115,6 +115,7 @@ def test_our_own_command_takes_other_quirks(drop_in: Path) -> None:
     assert np.array_equal(got.image, nb.simulate(own_shape, TABLE).image)
 
 
+@pytest.mark.filterwarnings("ignore::nanobragg_hybrid.ImageWarning")
 def test_another_executable_keeps_its_quirks(tmp_path: Path) -> None:
     path = script(tmp_path, f"head -c {IMAGE_BYTES} /dev/zero > floatimage.bin")
     assert render(path).image.max() == 0.0

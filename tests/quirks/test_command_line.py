@@ -244,7 +244,7 @@ def test_printout_pixel_prints_one_pixel() -> None:
 @pytest.mark.parametrize("word", ["-xx-cell", "-recell", "-cellular", "-hkl_file", "-Nabc"])
 def test_parts_of_words_mean_nothing(word: str) -> None:
     [warning] = parse_command([word], quirks=WHOLE).warnings
-    assert warning == f"{word!r} is no known option"
+    assert warning.startswith(f"{word!r} is no known option")
     with pytest.raises(nb.CommandLineError, match="no known option"):
         parse_command([word], quirks=WHOLE, strict=True)
 

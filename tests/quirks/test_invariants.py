@@ -288,6 +288,7 @@ def test_on_oversampling_does_not_converge() -> None:
     assert on[2] < 0.01 * corrected[2]
 
 
+@pytest.mark.filterwarnings("ignore::nanobragg_hybrid.ImageWarning")
 @for_each("seed", range(12))
 def test_pixels_do_not_know_each_other(seed: int) -> None:
     """A pixel's bits are the same whichever pixels are rendered besides it."""
@@ -303,6 +304,7 @@ def test_pixels_do_not_know_each_other(seed: int) -> None:
     assert pixels.tobytes() == whole.tobytes()
 
 
+@pytest.mark.filterwarnings("ignore::nanobragg_hybrid.ImageWarning")
 @pytest.mark.skipif(find_spec("torch") is None, reason="PyTorch is not installed (extra: torch)")
 @for_each("seed", [0, 3, 5])
 def test_pixels_of_torch_do_not_know_each_other(seed: int) -> None:

@@ -279,3 +279,20 @@ def test_command_line_round_trip() -> None:
     assert again.replace({"output.noise_seed": None}) == experiment.replace(
         {"output.noise_seed": None}
     )
+
+
+def test_a_matrix_needs_three_axes_that_are_not_in_a_plane() -> None:
+    """As the C library, whose rule it is: also where rounding leaves a tiny volume."""
+    singular = [
+        [0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.09],
+        [0.01, 0.0, 0.01, 0.0, 0.01, 0.01, 0.0, 0.0, 0.0],
+        [1e200, 2e200, 0.0, 1e200, 2e200, 0.0, 0.0, 0.0, 1e200],
+        [0.1, 0.2, 0.1 + 0.2, 0.3, 0.7, 0.3 + 0.7, 0.6, 0.1, 0.6 + 0.1],
+    ]
+    for matrix in singular:
+        with pytest.raises(ConfigError, match=r"crystal\.orientation_matrix: .* lie in a plane"):
+            Crystal(orientation_matrix=matrix)
+    flat = (0.01, 0.0, 0.0, 0.0, 0.01, 0.0, 0.0, 1e-2, 1e-12)
+    assert Crystal(orientation_matrix=flat).orientation_matrix == flat
+    tiny = tuple(1e-200 * x for x in (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0))
+    assert Crystal(orientation_matrix=tiny).orientation_matrix == tiny

@@ -68,6 +68,7 @@ def test_integer_image_takes_its_settings_from_the_call() -> None:
     assert np.array_equal(image.pixels, _expected_integers(result, 3.0, 0.0))
 
 
+@pytest.mark.filterwarnings("ignore::nanobragg_hybrid.ImageWarning")
 @for_each("pixels_at_a_time", [1, 24, 100, 1000])
 @for_each("roi", [(2, 20, 3, 19), (None, None, None, None), (5, 4, 3, 2), (0, 3, 7, 7)])
 def test_parts_are_the_whole_image(
@@ -108,6 +109,7 @@ def test_pgm_image_takes_its_scale_from_the_experiment_or_the_call() -> None:
     assert pgm_image(result, scale=0.5).scale_used == 0.5
 
 
+@pytest.mark.filterwarnings("ignore::nanobragg_hybrid.ImageWarning")
 @pytest.mark.parametrize(("scale", "used"), [(None, 1.0), (2.5, 2.5)])
 def test_dark_pgm_image_takes_the_integer_scale(scale: float | None, used: float) -> None:
     dark = simulate(

@@ -591,9 +591,9 @@ NBH_API int64_t nbh_plan_work_item_end(const nbh_plan *plan, int64_t pixel);
 /* Scans if needed, settles and renders the whole image (n_slow * n_fast floats) in this thread. */
 NBH_API nbh_status nbh_plan_render(nbh_plan *plan, float *image, double *omega_sum_sr,
                                    nbh_error *error);
-/* The interval in which the plan's kernel proves a pixel's value (before rounding to float) to lie;
- * NaN where it leaves the pixel to the exact kernel, whose interval is the value itself.  Both are
- * 0 outside the ROI and where masked.  The plan must be settled. */
+/* The interval, low <= high, in which the plan's kernel proves a pixel's value (before rounding to
+ * float) to lie; NaN where it leaves the pixel to the exact kernel, whose interval is the value
+ * itself.  Both are 0 outside the ROI and where masked.  The plan must be settled. */
 NBH_API nbh_status nbh_plan_pixel_interval(const nbh_plan *plan, int32_t fast, int32_t slow,
                                            double *low, double *high, nbh_error *error);
 /* The whole chain of one pixel; the plan must be settled. */
@@ -622,6 +622,26 @@ typedef struct nbh_roi {
     int32_t slow_max;
 } nbh_roi;
 
+/* Pixels that a picture should not have, where the region has pixels that the mask does not skip;
+ * their places are those of the first one in raster order, -1 where there is none. */
+typedef struct nbh_odd_pixels {
+    int64_t pixels;   /* looked at */
+    int64_t lit;      /* not 0, these odd ones too */
+    int64_t nan;      /* not a number */
+    int64_t infinite; /* of either sign */
+    int64_t negative; /* finite and below 0 */
+    int32_t nan_fast;
+    int32_t nan_slow;
+    int32_t infinite_fast;
+    int32_t infinite_slow;
+    int32_t negative_fast;
+    int32_t negative_slow;
+} nbh_odd_pixels;
+
+/* Counts them.  mask (n_fast * n_slow values, 0 is skipped) may be NULL. */
+NBH_API nbh_status nbh_image_odd_pixels(const float *image, int32_t n_fast, int32_t n_slow,
+                                        const nbh_roi *roi, const uint8_t *mask,
+                                        nbh_odd_pixels *odd, nbh_error *error);
 /* scale <= 0: 55000 / max, or 1 if max <= 0.  *scale_used may be NULL. */
 NBH_API nbh_status nbh_integer_image(const float *image, int32_t n_fast, int32_t n_slow,
                                      const nbh_roi *roi, double scale, double max,

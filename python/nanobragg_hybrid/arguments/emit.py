@@ -22,6 +22,7 @@ from nanobragg_hybrid.arguments.round_trip import (
     effective_pivot,
     has_vector,
 )
+from nanobragg_hybrid.base.atomic import check_path
 from nanobragg_hybrid.base.errors import ConfigError
 from nanobragg_hybrid.formats.matrix import write_matrix
 from nanobragg_hybrid.formats.smv import write_mask
@@ -85,6 +86,8 @@ def emit_args(experiment: Experiment, folder: str | os.PathLike[str] | None = No
     Raises `ConfigError` naming the field if a file is needed and `folder` is None, or if no
     arguments can say a value (a fractional number of cells).
     """
+    if folder is not None:
+        check_path(folder, "folder")
     emitter = _Emitter(experiment, None if folder is None else Path(folder))
     for path in _ordered_fields(experiment):
         by_hand = _BY_HAND.get(path)

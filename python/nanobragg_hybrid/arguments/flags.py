@@ -696,6 +696,11 @@ OWN_OPTIONS: tuple[OwnOption, ...] = (
         "threads (default: the cores that affinity and container allow)",
     ),
     OwnOption("--quirks", "SPEC", "nanobragg (default), nanobragg-fixed, or toggles: none,+name"),
-    OwnOption("--strict", "", "unknown words, and values that are odd or not used, are errors"),
+    OwnOption(
+        "--strict",
+        "",
+        "errors instead of warnings: unknown words, values that are odd or not used, an image that "
+        "is dark or has pixels that are NaN, infinite or below 0",
+    ),
     OwnOption("--json", "FILE", "write facts, statistics, files and warnings for scripts"),
 )

@@ -21,6 +21,7 @@ from nanobragg_hybrid.arguments.fields import Fields
 from nanobragg_hybrid.arguments.flags import FLAGS, Flag
 from nanobragg_hybrid.arguments.input_files import InputFiles
 from nanobragg_hybrid.base.arrays import as_ndarray
+from nanobragg_hybrid.base.atomic import check_path
 from nanobragg_hybrid.base.constants import (
     DEFAULT_DUMP_FILE,
     DEFAULT_FLOAT_FILE,
@@ -28,7 +29,13 @@ from nanobragg_hybrid.base.constants import (
     DEFAULT_NOISE_FILE,
     DEFAULT_PGM_FILE,
 )
-from nanobragg_hybrid.base.errors import CommandLineError, NanobraggWarning, quoted
+from nanobragg_hybrid.base.errors import (
+    CommandLineError,
+    ConfigError,
+    NanobraggWarning,
+    quoted,
+    suggestion,
+)
 from nanobragg_hybrid.base.units import energy_ev_to_wavelength_angstrom, mm_to_m
 from nanobragg_hybrid.formats.text import read_bytes
 from nanobragg_hybrid.model.detector import Detector
@@ -61,7 +68,10 @@ def parse_command(
     outside their field's range, `FileAccessError` and `FileFormatError` for the files read here.
     """
     quirks = Quirks.nanobragg() if quirks is None else quirks
+    if not isinstance(args, str | list | tuple):
+        raise ConfigError("args", args, "a command line, or a list of its words")
     arg_list = _split(args) if isinstance(args, str) else [str(arg) for arg in args]
+    check_path(folder, "folder")
     return parse_args(arg_list, Path(folder), quirks, strict=strict)
 
 
@@ -215,7 +225,8 @@ class _Parser:
         rows = [flag for flag in FLAGS if flag.fires(argument, whole=whole)]
         if not rows:
             if position not in self.taken:
-                self.complain(f"{quoted(argument)} is no known option")
+                hint = suggestion(argument, (s for flag in FLAGS for s in flag.spellings), 0.8)
+                self.complain(f"{quoted(argument)} is no known option{hint}")
             return
         longest = max(flag.match_length(argument) for flag in rows)
         for flag in rows:

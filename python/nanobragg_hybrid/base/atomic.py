@@ -11,12 +11,26 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from nanobragg_hybrid.base.errors import FileAccessError, NanobraggError
+from nanobragg_hybrid.base.errors import ConfigError, FileAccessError, NanobraggError
+
+
+def check_path(path: object, name: str = "path") -> None:
+    """Raises `ConfigError` for what is no path, `FileAccessError` for a byte of 0 in it."""
+    text = os.fspath(path) if isinstance(path, str | os.PathLike) else None
+    if not isinstance(text, str):
+        raise ConfigError(name, path, "a path")
+    if "\0" in text:
+        problem = "no file can have a byte of value 0 in its name"
+        raise FileAccessError(text.replace("\0", "\\0"), problem)
 
 
 @contextmanager
 def access_errors(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Turns an OSError of the body into a `FileAccessError` that names `path`."""
+    """Turns an OSError of the body into a `FileAccessError` that names `path`.
+
+    Raises `ConfigError` first if that is no path, and `FileAccessError` if it has a byte of 0.
+    """
+    check_path(path)
     try:
         yield
     except NanobraggError:
@@ -47,7 +61,7 @@ class AtomicFiles:
         with access_errors(path):
             target, mode = _regular_target(Path(path))
             if target is None:
-                with Path(path).open("wb") as file:
+                with _opened_in_place(Path(path)) as file:
                     yield file
                 return
             temporary = target.with_name(f".nanobragg-{os.getpid()}-{os.urandom(6).hex()}.part")
@@ -86,10 +100,29 @@ def atomic_write(destination: Destination) -> Iterator[BinaryIO]:
     `FileAccessError`.
     """
     if not isinstance(destination, str | os.PathLike):
+        if not callable(getattr(destination, "write", None)):
+            raise ConfigError("path", destination, "a path, or a binary file that is open")
         yield destination
         return
     with AtomicFiles() as files, files.write(destination) as file:
         yield file
+
+
+def is_standard_output(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is what standard output leads to: /dev/stdout, /dev/fd/1, a link to them, the
+    file it is redirected to.  /dev/null is nobody's output."""
+    try:
+        there, here = Path(path).stat(), os.fstat(1)
+    except (OSError, ValueError):
+        return False
+    return os.path.samestat(there, here) and not os.path.samestat(here, Path(os.devnull).stat())
+
+
+def _opened_in_place(path: Path) -> BinaryIO:
+    """Standard output goes on where it stands; opening it anew would cut off what is there."""
+    if is_standard_output(path):
+        return os.fdopen(os.dup(1), "wb")
+    return path.open("wb")
 
 
 def _regular_target(path: Path) -> tuple[Path | None, int | None]:
@@ -105,7 +138,8 @@ def _regular_target(path: Path) -> tuple[Path | None, int | None]:
     if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     # /dev/stdout may lead to a regular file, which its other writers must keep seeing.
-    if not stat.S_ISREG(status.st_mode) or path.absolute().is_relative_to("/dev"):
+    is_device = path.absolute().is_relative_to("/dev") or is_standard_output(path)
+    if not stat.S_ISREG(status.st_mode) or is_device:
         return None, None
     if not os.access(path, os.W_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))

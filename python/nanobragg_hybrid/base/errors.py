@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import reprlib
+from collections.abc import Iterable
 from numbers import Real
 from typing import Final
 
@@ -32,12 +33,31 @@ def foreign(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
+def suggestion(name: object, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """What to say behind a name that is nearly one of the known ones; else nothing.
+
+    cutoff: how much alike they have to be, 0 to 1; short words soon are."""
+    import difflib
+
+    word = name if isinstance(name, str) else ""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
 class NanobraggError(Exception):
     """Base class of every error raised on purpose by nanobragg_hybrid."""
 
 
 class NanobraggWarning(UserWarning):
     """Category of every warning issued by nanobragg_hybrid."""
+
+
+class SetupWarning(NanobraggWarning):
+    """What a plan changed, chose or doubts: one of the sentences of its `ResolvedPlan`."""
+
+
+class ImageWarning(NanobraggWarning):
+    """A rendered image has pixels that are NaN, infinite or below 0, or is dark."""
 
 
 class Description(str):

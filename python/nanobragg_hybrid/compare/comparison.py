@@ -14,8 +14,10 @@ from nanobragg_hybrid.compare.metrics import (
     compare_images,
     find_peaks,
     match_peaks,
+    require_images,
     ulp_histogram,
 )
+from nanobragg_hybrid.model.validate import require_class
 
 DEFAULT_MAX_L2: Final = 1e-6
 """Rounding to float32 alone is up to 6e-8; the engines' float32 arithmetic stays below 1e-6 in
@@ -25,21 +27,27 @@ ordinary scenes, and a mistake that shows in a picture is far above it."""
 class Criteria(NamedTuple):
     """What has to hold: relative L2 and ULPs at most, correlation at least; None: any.
 
-    NaN and infinities have to be at the same pixels in any case.
+    NaN and infinities have to be at the same pixels in any case, and there has to be light: images
+    without a finite pixel that is not 0 in either have nothing to compare.  allow_dark: they may.
     """
 
     max_l2: float | None = None
     max_ulp: int | None = None
     min_correlation: float | None = None
+    allow_dark: bool = False
 
     def or_default(self) -> Criteria:
         """The same, or relative L2 <= `DEFAULT_MAX_L2` if nothing was asked for."""
-        return Criteria(max_l2=DEFAULT_MAX_L2) if self == Criteria() else self
+        if self._replace(allow_dark=False) != Criteria():
+            return self
+        return self._replace(max_l2=DEFAULT_MAX_L2)
 
     def verdicts(self, found: Difference) -> tuple[Verdict, ...]:
         """One for each criterion; images without a difference meet all of them."""
         is_same = found.identical == 1.0
         verdicts = [Verdict("same_non_finite", "yes", found.same_non_finite, found.same_non_finite)]
+        if dark_text(found) is not None:
+            verdicts.append(Verdict("lit", "a pixel that is not 0", False, self.allow_dark))
         if self.max_l2 is not None:
             value = found.relative_l2
             verdicts.append(
@@ -63,6 +71,15 @@ class Criteria(NamedTuple):
             ("correlation >= {:.15g}", self.min_correlation),
         )
         return [text.format(limit) for text, limit in limits if limit is not None]
+
+
+def dark_text(found: Difference) -> str | None:
+    """What there is to say of two images that have nothing to compare; None if they have."""
+    if found.lit_a > 0 or found.lit_b > 0:
+        return None
+    if found.finite == 0:
+        return "no pixel is finite in both images: there is nothing to compare"
+    return "both images are dark: there is nothing to compare"
 
 
 class Verdict(NamedTuple):
@@ -97,6 +114,9 @@ def compared(a: Image, b: Image, region: Region, criteria: Criteria) -> Comparis
     Pixels of the result are those of the whole images.  Raises `ConfigError` for another shape or a
     region that is not inside.
     """
+    require_images(a, b)
+    require_class("region", region, Region)
+    require_class("criteria", criteria, Criteria)
     part_a, part_b = region.of(a), region.of(b)
     found = compare_images(part_a, part_b)
     found = found._replace(fast=found.fast + region.fast_min, slow=found.slow + region.slow_min)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanobragg_hybrid.base.errors import ConfigError
+from nanobragg_hybrid.model.validate import COUNT, FINITE
 
 Image = NDArray[np.float32]
 
@@ -24,6 +25,7 @@ class Difference(NamedTuple):
     """Image B against image A of the same shape.
 
     pixels: of the whole image; finite: how many are finite in both.
+    lit_a, lit_b: how many of the finite ones are not 0.
     same_non_finite: NaN and infinities stand at the same pixels, infinities with the same sign.
     bytes_equal: every pixel has the same bits.  identical: share of the pixels that are equal, NaN
         being equal to NaN.
@@ -37,6 +39,8 @@ class Difference(NamedTuple):
 
     pixels: int
     finite: int
+    lit_a: int
+    lit_b: int
     same_non_finite: bool
     bytes_equal: bool
     identical: float
@@ -89,7 +93,7 @@ class PeakMatch(NamedTuple):
 
 def compare_images(a: Image, b: Image) -> Difference:
     """All figures of two float32 images; `ConfigError` if their shapes differ or they are empty."""
-    _require_pair(a, b)
+    require_images(a, b)
     usable = np.isfinite(a) & np.isfinite(b)
     everywhere = bool(usable.all())
     first = (a if everywhere else np.where(usable, a, 0)).astype(np.float64)
@@ -105,6 +109,8 @@ def compare_images(a: Image, b: Image) -> Difference:
     return Difference(
         pixels=a.size,
         finite=finite,
+        lit_a=int(np.count_nonzero(first)),
+        lit_b=int(np.count_nonzero(second)),
         same_non_finite=bool(equal[~usable].all()),
         bytes_equal=bool(np.array_equal(_bits(a), _bits(b))),
         identical=float(equal.mean()),
@@ -152,7 +158,7 @@ def ulp_difference(a: Image, b: Image) -> NDArray[np.int64]:
 
 def ulp_histogram(a: Image, b: Image) -> tuple[Bin, ...]:
     """Pixels, finite in both, by `ulp_difference`, in the bins of `ULP_BINS`."""
-    _require_pair(a, b)
+    require_images(a, b)
     usable = np.isfinite(a) & np.isfinite(b)
     steps = ulp_difference(a[usable], b[usable])
     which = np.searchsorted(ULP_BINS, steps.ravel())
@@ -168,8 +174,17 @@ def find_peaks(image: Image, quantile: float = 0.99, limit: int = 100) -> tuple[
     neighbours that come before it in reading order, not below those that come after it, so that a
     flat top counts once, and above one of them at least.  Pixels that are not finite count as dark.
     """
-    if not 0.0 <= quantile <= 1.0:
+    _require_image("image", image)
+    try:
+        is_share = 0.0 <= FINITE.normalise(quantile) <= 1.0
+    except ValueError:
+        is_share = False
+    if not is_share:
         raise ConfigError("quantile", quantile, "a number from 0 to 1")
+    try:
+        limit = COUNT.normalise(limit)
+    except ValueError:
+        raise ConfigError("limit", limit, COUNT.text) from None
     values = np.where(np.isfinite(image), image, np.float32(0.0)).astype(np.float64)
     positive = values[values > 0.0]
     if positive.size == 0:
@@ -253,10 +268,17 @@ def _bits(values: Image) -> NDArray[np.int32]:
     return np.ascontiguousarray(values).view(np.int32)
 
 
-def _require_pair(a: Image, b: Image) -> None:
+def require_images(a: Image, b: Image) -> None:
+    """`ConfigError` for what is no pair of images of the same shape."""
     for name, image in (("a", a), ("b", b)):
-        if image.dtype != np.float32 or image.ndim != 2 or image.size == 0:
-            need = "a float32 image (slow, fast) with pixels"
-            raise ConfigError(name, f"{image.dtype} {image.shape}", need)
+        _require_image(name, image)
     if a.shape != b.shape:
         raise ConfigError("b", f"the shape {b.shape}", f"the shape of a, {a.shape}")
+
+
+def _require_image(name: str, image: Any) -> None:
+    need = "a float32 image (slow, fast) with pixels"
+    if not isinstance(image, np.ndarray):
+        raise ConfigError(name, image, need)
+    if image.dtype != np.float32 or image.ndim != 2 or image.size == 0:
+        raise ConfigError(name, f"{image.dtype} {image.shape}", need)

@@ -28,6 +28,8 @@ figure img { width: 100%; border: 1px solid #ccc; image-rendering: pixelated; }
 _METRICS: Final = (
     ("bytes_equal", "every pixel has the same bits"),
     ("identical", "share of equal pixels"),
+    ("lit_a", "pixels of A that are not 0"),
+    ("lit_b", "pixels of B that are not 0"),
     ("same_non_finite", "NaN and infinities at the same pixels"),
     ("correlation", "correlation"),
     ("sum_a", "sum of A, photons"),

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from nanobragg_hybrid.base.errors import BackendError, ConfigError, foreign
+from nanobragg_hybrid.base.errors import BackendError, ConfigError, foreign, quoted, suggestion
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -108,8 +108,11 @@ def _added() -> dict[str, EntryPoint]:
 def _added_class(name: str) -> EngineClass:
     added = _added()
     if name not in added:
-        known = ", ".join(available_backends())
-        raise BackendError(f"no backend {name!r} in this version; available: {known}")
+        names = available_backends()
+        hint = suggestion(name, names)
+        raise BackendError(
+            f"no backend {quoted(name)} in this version; available: {', '.join(names)}{hint}"
+        )
     try:
         found = added[name].load()
     except Exception as error:  # whatever another package's import raises

@@ -9,11 +9,12 @@ import zipfile
 import numpy as np
 from numpy.typing import NDArray
 
-from nanobragg_hybrid.base.errors import FileFormatError
+from nanobragg_hybrid.base.errors import ConfigError, FileFormatError
 from nanobragg_hybrid.formats.pgm import read_pgm
 from nanobragg_hybrid.formats.raw import read_raw
 from nanobragg_hybrid.formats.smv import read_smv
 from nanobragg_hybrid.formats.text import file_size, open_binary
+from nanobragg_hybrid.model.validate import COUNT, Items, Optional
 
 
 def read_image(
@@ -30,6 +31,11 @@ def read_image(
     Raises `FileAccessError`, and `FileFormatError` for a file that does not fit its shape or whose
     shape cannot be guessed.
     """
+    for name, given in (("shape", shape), ("like", like)):
+        try:
+            Optional(Items(2, COUNT)).normalise(given)
+        except ValueError:
+            raise ConfigError(name, given, "(slow, fast), two numbers >= 1, or None") from None
     with open_binary(path) as file:
         start, size = file.read(16), file_size(file)
     if start.startswith(b"{\n"):

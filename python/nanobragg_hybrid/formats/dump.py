@@ -19,8 +19,9 @@ from nanobragg_hybrid.base.errors import ConfigError, FileFormatError, Nanobragg
 from nanobragg_hybrid.base.host import require_memory
 from nanobragg_hybrid.base.native import new_table, read_plane, write_plane
 from nanobragg_hybrid.formats.text import file_size, open_binary
-from nanobragg_hybrid.model.quirks import Quirks
-from nanobragg_hybrid.model.structure_factors import StructureFactors
+from nanobragg_hybrid.model.quirks import Quirks, quirks_or_all
+from nanobragg_hybrid.model.structure_factors import StructureFactors, checked_default_f
+from nanobragg_hybrid.model.validate import require_class
 
 _BLANK: Final = b" \t\n\v\f\r"
 _BLANKS: Final = frozenset(_BLANK[n : n + 1] for n in range(len(_BLANK)))
@@ -51,8 +52,9 @@ def read_dump(
     Raises `FileAccessError`; `FileFormatError` if there are no bounds or the file is too short for
     them; `ResourceError`, before allocating anything, if the table does not fit into memory.
     """
+    default_f, quirks = checked_default_f(default_f), quirks_or_all(quirks)
     with open_binary(path) as file:
-        header = _read_header(path, file, quirks or Quirks())
+        header = _read_header(path, file, quirks)
         require_memory({"structure factor table": 8 * math.prod(header.shape)})
         grid = new_table(header.shape)
         is_finite = True
@@ -77,6 +79,7 @@ def write_dump(path: Destination, structure_factors: StructureFactors) -> None:
 
     Raises `ConfigError` if there is no table (only a constant), and `FileAccessError`.
     """
+    require_class("structure_factors", structure_factors, StructureFactors)
     grid = structure_factors.grid_buffer
     if grid is None:
         raise ConfigError("structure_factors.grid", None, "a table to write")

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple, NoReturn
 
 from nanobragg_hybrid.base.atomic import atomic_write
-from nanobragg_hybrid.base.errors import ConfigError, FileFormatError, NanobraggWarning
+from nanobragg_hybrid.base.errors import ConfigError, FileFormatError, NanobraggWarning, suggestion
 from nanobragg_hybrid.formats.text import read_text
 from nanobragg_hybrid.model.beam import Beam, Source
 from nanobragg_hybrid.model.crystal import Crystal
@@ -87,7 +87,9 @@ def run_from_dict(data: Mapping[str, Any]) -> SavedRun:
         if name in ("format", "schema_version", "quirks"):
             continue
         if name not in _SECTIONS:
-            raise ConfigError("experiment", name, "only the keys quirks, " + ", ".join(_SECTIONS))
+            known = ", ".join(_SECTIONS)
+            rule = f"only the keys quirks, {known}{suggestion(name, ('quirks', *_SECTIONS))}"
+            raise ConfigError("experiment", name, rule)
         fields = _fields(_SECTIONS[name], value, name)
         if name == "beam" and fields.get("sources") is not None:
             fields["sources"] = _sources(fields["sources"])
@@ -115,6 +117,8 @@ def run_from_json(text: str, name: str = "experiment") -> SavedRun:
     Raises `FileFormatError` for text that is no JSON, has a key twice or names no quirks that there
     are, and what `run_from_dict` raises.
     """
+    if not isinstance(text, str):
+        raise ConfigError("text", text, "JSON text")
     return run_from_dict(_json(text, name))
 
 
@@ -204,7 +208,8 @@ def _fields(cls: type, data: object, path: str) -> dict[str, Any]:
     names = [field.name for field in dataclasses.fields(cls)]
     for name in data:
         if name not in names:
-            raise ConfigError(path, name, "only the keys " + ", ".join(names))
+            rule = "only the keys " + ", ".join(names) + suggestion(name, names)
+            raise ConfigError(path, name, rule)
     return {name: math.inf if value == "inf" else value for name, value in data.items()}
 
 

@@ -10,8 +10,9 @@ from nanobragg_hybrid.base.atomic import Destination, atomic_write
 from nanobragg_hybrid.base.errors import ConfigError, NanobraggWarning
 from nanobragg_hybrid.base.native import parse_hkl_text
 from nanobragg_hybrid.formats.text import read_bytes
-from nanobragg_hybrid.model.quirks import Quirks
-from nanobragg_hybrid.model.structure_factors import StructureFactors
+from nanobragg_hybrid.model.quirks import Quirks, quirks_or_all
+from nanobragg_hybrid.model.structure_factors import StructureFactors, checked_default_f
+from nanobragg_hybrid.model.validate import require_class
 
 _LINES_AT_A_TIME: Final = 65536
 
@@ -29,13 +30,14 @@ def read_hkl(
     index that does not fit, or if there is no reflection; `ResourceError` if the table does not fit
     into memory.
     """
-    stream = (quirks or Quirks()).hkl_stream
+    default_f = checked_default_f(default_f)
+    stream = quirks_or_all(quirks).hkl_stream
     grid, hkl_min, count, messages = parse_hkl_text(
         read_bytes(path), stream=stream, default_f=default_f, path=path
     )
     for message in messages:
         warnings.warn(message, NanobraggWarning, stacklevel=2)
-    return StructureFactors.from_reader(grid, hkl_min, float(default_f), reflections=count)
+    return StructureFactors.from_reader(grid, hkl_min, default_f, reflections=count)
 
 
 def write_hkl(path: Destination, structure_factors: StructureFactors) -> None:
@@ -47,6 +49,7 @@ def write_hkl(path: Destination, structure_factors: StructureFactors) -> None:
     """
     import numpy as np
 
+    require_class("structure_factors", structure_factors, StructureFactors)
     grid = structure_factors.grid
     if grid is None:
         raise ConfigError("structure_factors.grid", None, "a table to write")

@@ -11,8 +11,10 @@ from nanobragg_hybrid.base.atomic import Destination
 from nanobragg_hybrid.base.errors import ConfigError, FileFormatError, quoted
 from nanobragg_hybrid.formats.numbers import c_atof
 from nanobragg_hybrid.formats.text import read_text, write_text
+from nanobragg_hybrid.model.validate import FINITE, Items
 
 _BLANK: Final = " \t\n\v\f\r"
+_NINE: Final = Items(9, FINITE)
 
 
 def read_matrix(path: str | os.PathLike[str]) -> tuple[float, ...]:
@@ -55,8 +57,9 @@ def write_matrix(path: Destination, matrix: Sequence[float]) -> None:
 
     Raises `ConfigError` unless they are nine finite numbers; `FileAccessError`.
     """
-    values = [float(value) for value in matrix]
-    if len(values) != 9 or not all(math.isfinite(value) for value in values):
-        raise ConfigError("crystal.orientation_matrix", tuple(values), "nine finite numbers")
+    try:
+        values = _NINE.normalise(matrix)
+    except ValueError:
+        raise ConfigError("crystal.orientation_matrix", matrix, "nine finite numbers") from None
     rows = (" ".join(map(repr, values[3 * row : 3 * row + 3])) for row in range(3))
     write_text(path, "".join(row + "\n" for row in rows))

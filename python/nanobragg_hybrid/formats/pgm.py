@@ -8,10 +8,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from nanobragg_hybrid.base.atomic import Destination, atomic_write
-from nanobragg_hybrid.base.errors import FileFormatError
+from nanobragg_hybrid.base.errors import ConfigError, FileFormatError
 from nanobragg_hybrid.formats.numbers import c_atof
 from nanobragg_hybrid.formats.rows import image_buffer, write_rows
 from nanobragg_hybrid.formats.text import read_bytes
+from nanobragg_hybrid.model.validate import Number
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,6 +69,10 @@ def write_pgm(path: Destination, pixels: Array, scale: float) -> None:
     Raises `ConfigError` for another type of pixels, and `FileAccessError`.
     """
     image = image_buffer(pixels, "uint8")
+    try:
+        scale = Number(infinity=True).normalise(scale)
+    except ValueError:
+        raise ConfigError("scale", scale, "a number") from None
     write_pgm_blocks(path, [image], image.shape, scale)
 
 

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from nanobragg_hybrid.base.atomic import Destination, atomic_write
 from nanobragg_hybrid.base.errors import ConfigError, UnsupportedError
+from nanobragg_hybrid.formats.rows import is_array
 
 
 def write_png(path: Destination, pixels: NDArray[np.uint8]) -> None:
@@ -15,6 +16,8 @@ def write_png(path: Destination, pixels: NDArray[np.uint8]) -> None:
     Raises `UnsupportedError` if Pillow is not installed, `ConfigError` for another type or shape,
     and `FileAccessError`.
     """
+    if not is_array(pixels):
+        raise ConfigError("pixels", pixels, "a uint8 array (slow, fast) or (slow, fast, 3)")
     grey = pixels.ndim == 2
     if pixels.dtype != np.uint8 or pixels.size == 0 or not (grey or pixels.shape[2:] == (3,)):
         raise ConfigError(

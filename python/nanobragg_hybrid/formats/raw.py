@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from nanobragg_hybrid.base.atomic import Destination, atomic_write
-from nanobragg_hybrid.base.errors import FileFormatError
+from nanobragg_hybrid.base.errors import ConfigError, FileFormatError
 from nanobragg_hybrid.formats.rows import image_buffer
 from nanobragg_hybrid.formats.text import file_size, open_binary
+from nanobragg_hybrid.model.validate import COUNT, Items
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from nanobragg_hybrid.base.arrays import Array
+
+_SHAPE: Final = Items(2, COUNT)
 
 
 def read_raw(path: str | os.PathLike[str], shape: tuple[int, int]) -> NDArray[np.float32]:
@@ -24,7 +27,10 @@ def read_raw(path: str | os.PathLike[str], shape: tuple[int, int]) -> NDArray[np
     """
     import numpy as np
 
-    n_slow, n_fast = shape
+    try:
+        n_slow, n_fast = _SHAPE.normalise(shape)
+    except ValueError:
+        raise ConfigError("shape", shape, _SHAPE.text) from None
     needed = n_slow * n_fast * 4
     with open_binary(path) as file:
         size = file_size(file)

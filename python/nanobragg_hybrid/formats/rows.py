@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from nanobragg_hybrid.base.arrays import as_buffer
+from nanobragg_hybrid.base.arrays import as_buffer, is_ndarray
 from nanobragg_hybrid.base.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -17,11 +17,18 @@ _TYPES: Final = {"f": "float32", "d": "float64", "H": "uint16", "B": "uint8", "?
 
 def image_buffer(pixels: Array, dtype: str) -> Buffer:
     """The memory of an image (slow, fast); ConfigError (``pixels``) for one of another type."""
+    if not is_array(pixels):
+        raise ConfigError("pixels", pixels, f"an array, a {dtype} image (slow, fast)")
     if _type(pixels) != dtype or pixels.ndim != 2:
         raise ConfigError(
             "pixels", f"{_type(pixels)} {pixels.shape}", f"a {dtype} image (slow, fast)"
         )
     return as_buffer(pixels)
+
+
+def is_array(pixels: object) -> bool:
+    """Whether it is an array of numpy's or memory with a shape."""
+    return isinstance(pixels, memoryview) or is_ndarray(pixels)
 
 
 def write_rows(file: BinaryIO, blocks: Iterable[Array], dtype: str, shape: tuple[int, ...]) -> None:

@@ -27,8 +27,9 @@ from nanobragg_hybrid.formats.rows import image_buffer, write_rows
 from nanobragg_hybrid.formats.text import file_size, open_binary
 from nanobragg_hybrid.model.conventions import Convention, Pivot
 from nanobragg_hybrid.model.experiment import Experiment
-from nanobragg_hybrid.model.quirks import Quirks
+from nanobragg_hybrid.model.quirks import Quirks, quirks_or_all
 from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
+from nanobragg_hybrid.model.validate import require_class
 
 if TYPE_CHECKING:
     import numpy as np
@@ -207,7 +208,7 @@ def read_smv(path: str | os.PathLike[str], *, quirks: Quirks | None = None) -> S
     Raises `FileAccessError`, and `FileFormatError` if the file is no SMV image, or is shorter than
     its header says.  Warns if TYPE is another one than unsigned_short.
     """
-    header, header_text, pixels = read_smv_buffer(path, quirks or Quirks())
+    header, header_text, pixels = read_smv_buffer(path, quirks_or_all(quirks))
     return SmvImage(header, header_text, as_ndarray(pixels))
 
 
@@ -272,7 +273,7 @@ def header_number(header_text: str, keyword: str, quirks: Quirks | None = None) 
     next ``=``, on a later line if need be, and 0 if there is none.  With it off, the keyword is a
     whole word before a ``=`` and a value that is no number counts as not there.
     """
-    if (quirks or Quirks()).smv_header_search:
+    if quirks_or_all(quirks).smv_header_search:
         found = header_text.rfind(keyword)
         if found < 0:
             return None
@@ -302,6 +303,8 @@ def write_smv(
 
     Raises `ConfigError` for another type of pixels, and `FileAccessError`.
     """
+    require_class("header", header, SmvHeader)
+    quirks = quirks_or_all(quirks)
     image = image_buffer(pixels, "uint16")
     doubts = header.doubts(quirks)
     if doubts is not None:
@@ -347,7 +350,7 @@ def header_block(
     header: SmvHeader, n_fast: int, n_slow: int, quirks: Quirks | None = None
 ) -> bytes:
     """The header of an image as it stands in the file, padded with blanks."""
-    used = quirks or Quirks()
+    used = quirks_or_all(quirks)
     as_rendered = not used.header_geometry
     header_bytes = BLOCK
     block = _header_lines(header, n_fast, n_slow, header_bytes, as_rendered=as_rendered)

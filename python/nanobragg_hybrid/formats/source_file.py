@@ -7,14 +7,15 @@ import os
 import re
 import warnings
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 from nanobragg_hybrid.base.atomic import Destination
 from nanobragg_hybrid.base.errors import ConfigError, FileFormatError, NanobraggWarning, quoted
 from nanobragg_hybrid.formats.numbers import c_atof
 from nanobragg_hybrid.formats.text import read_text, write_text
 from nanobragg_hybrid.model.beam import Source
-from nanobragg_hybrid.model.quirks import Quirks
+from nanobragg_hybrid.model.quirks import Quirks, quirks_or_all
+from nanobragg_hybrid.model.validate import require_class
 
 SHORTEST_M: Final = 1e-13
 LONGEST_M: Final = 1e-7
@@ -40,7 +41,7 @@ def read_source_file(
     direction, fewer than three columns, a wavelength outside 1e-13 to 1e-7 m) are a warning, and
     with the quirk impossible_sources off a `FileFormatError`.
     """
-    as_nanobragg = (quirks or Quirks()).source_file_comments
+    as_nanobragg = quirks_or_all(quirks).source_file_comments
     sources: list[Source] = []
     lines: list[int] = []  # of the sources
     odd: list[tuple[int, str]] = []  # line and word
@@ -119,7 +120,11 @@ def write_source_file(path: Destination, sources: Iterable[Source]) -> None:
     source at all; `FileAccessError`.
     """
     lines = []
+    given: Any = sources
+    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+        raise ConfigError("sources", given, "objects of class Source")
     for number, source in enumerate(sources):
+        require_class(f"sources[{number}]", source, Source)
         columns = [*source.position, source.weight, source.wavelength_m]
         if None in source.position and source.weight == 1.0:
             columns[3] = None

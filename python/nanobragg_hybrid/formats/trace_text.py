@@ -10,13 +10,14 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from nanobragg_hybrid.base.atomic import Destination
-from nanobragg_hybrid.base.errors import FileFormatError, quoted
+from nanobragg_hybrid.base.errors import ConfigError, FileFormatError, quoted
 from nanobragg_hybrid.base.record import Record
 from nanobragg_hybrid.formats.text import read_text, write_text
 from nanobragg_hybrid.model.trace import PIXEL_INDICES, QUANTITIES, STEP_INDICES, StepTrace, Trace
+from nanobragg_hybrid.model.validate import require_class
 
 _TAGS: Final = {"c": "C", "torch": "PY"}
 _LINE: Final = re.compile(r"\s*TRACE_(?P<tag>\w+):\s*(?P<name>\S+)(?P<values>.*)")
@@ -162,6 +163,13 @@ def read_trace(path: str | os.PathLike[str]) -> list[TraceText]:
 
 def write_trace(path: Destination, traces: Trace | Iterable[Trace], tag: str | None = None) -> None:
     """Writes one trace or several; see `format_trace` for `tag`.  Raises `FileAccessError`."""
-    several = [traces] if isinstance(traces, Trace) else traces
+    several: Any = [traces] if isinstance(traces, Trace) else traces
+    if isinstance(several, str | bytes) or not isinstance(several, Iterable):
+        raise ConfigError("traces", several, "an object of class Trace, or several")
+    several = list(several)
+    for trace in several:
+        require_class("traces", trace, Trace)
+    if tag is not None and not isinstance(tag, str):
+        raise ConfigError("tag", tag, "a word, or None")
     lines = [line for trace in several for line in format_trace(trace, tag)]
     write_text(path, "".join(f"{line}\n" for line in lines))

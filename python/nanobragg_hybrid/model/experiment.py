@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from nanobragg_hybrid.base.errors import ConfigError
+from nanobragg_hybrid.base.errors import ConfigError, suggestion
 from nanobragg_hybrid.base.lazy import work_of
 from nanobragg_hybrid.base.record import Record
 from nanobragg_hybrid.model.beam import Beam
@@ -52,11 +52,14 @@ class Experiment(Record):
         """
         parts: dict[str, Any] = {}
         by_part: dict[str, dict[str, Any]] = {}
+        if not isinstance(changes, Mapping):
+            raise ConfigError("changes", changes, "a mapping from paths to values")
         for path, value in changes.items():
-            part, dot, name = path.partition(".")
+            part, dot, name = str(path).partition(".")
             known = part in _PARTS and (not dot or name in _PARTS[part])
-            if not known:
-                raise ConfigError("experiment", path, "a path like crystal.n_cells")
+            if not known or not isinstance(path, str):
+                rule = f"a path like crystal.n_cells{_near_path(path)}"
+                raise ConfigError("experiment", path, rule)
             if dot:
                 by_part.setdefault(part, {})[name] = value
             else:
@@ -151,3 +154,10 @@ _PARTS = {
     part.name: {f.name for f in dataclasses.fields(part.metadata["rule"].of)}
     for part in dataclasses.fields(Experiment)
 }
+
+
+def _near_path(path: object) -> str:
+    """The suggestion: the field of that name of some part, or the nearest of all paths."""
+    paths = [f"{part}.{name}" for part, names in _PARTS.items() for name in names]
+    same = [known for known in paths if known.endswith(f".{path}")]
+    return f" (did you mean {same[0]}?)" if same else suggestion(path, [*_PARTS, *paths])

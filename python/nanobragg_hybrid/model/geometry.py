@@ -11,6 +11,7 @@ from nanobragg_hybrid.base.record import Record
 from nanobragg_hybrid.base.units import m_to_angstrom, m_to_mm, rad_to_deg
 from nanobragg_hybrid.model.conventions import Convention, Pivot
 from nanobragg_hybrid.model.resolved_plan import ResolvedPlan, Vector
+from nanobragg_hybrid.model.validate import require_class
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -71,7 +72,8 @@ class Geometry(Record):
 
     @classmethod
     def from_plan(cls, plan: ResolvedPlan) -> Geometry:
-        """The plan's numbers in user units."""
+        """The plan's numbers in user units; `ConfigError` for what is no plan."""
+        require_class("plan", plan, ResolvedPlan)
         values: dict[str, Any] = {
             "a_angstrom": _each(m_to_angstrom, plan.a0_m),
             "b_angstrom": _each(m_to_angstrom, plan.b0_m),

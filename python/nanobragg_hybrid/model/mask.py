@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nanobragg_hybrid.base.constants import INT32_MAX
 from nanobragg_hybrid.base.errors import ConfigError, Description
+from nanobragg_hybrid.model.validate import COUNT, Items
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,9 +53,12 @@ class Mask:
         It takes the values in raster order, `slow*n_fast + fast`, whatever the mask's own size.
         Raises `ConfigError` naming both sizes if the mask has too few values.
         """
-        if self.shape == shape:
+        try:
+            slow, fast = Items(2, COUNT).normalise(shape)
+        except ValueError:
+            raise ConfigError("shape", shape, "(slow, fast), two numbers >= 1") from None
+        if self.shape == (slow, fast):
             return self
-        slow, fast = shape
         if self.values.size < slow * fast:
             raise ConfigError(
                 "detector.mask",

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Final, Literal, NamedTuple
 
 from nanobragg_hybrid.base.arrays import is_boolean
-from nanobragg_hybrid.base.errors import ConfigError
+from nanobragg_hybrid.base.errors import ConfigError, suggestion
 from nanobragg_hybrid.base.record import Record
 
 
@@ -457,7 +458,7 @@ class Quirks(Record):
             if sign not in ("+", "-"):
                 raise ConfigError("quirks", word, "+name or -name after the preset")
             if name not in _NAMES:
-                raise ConfigError("quirks", name, "the name of a quirk" + _suggestion(name))
+                raise ConfigError("quirks", name, "the name of a quirk" + suggestion(name, _NAMES))
             if name in changes:
                 raise ConfigError("quirks", word, "each quirk at most once")
             changes[name] = sign == "+"
@@ -466,7 +467,8 @@ class Quirks(Record):
     @classmethod
     def from_bits(cls, bits: int) -> Quirks:
         """The quirks whose bits are set (the inverse of `bits`)."""
-        if not 0 <= bits < 2 ** len(LEDGER):
+        is_number = isinstance(bits, Integral) and not isinstance(bits, bool)
+        if not is_number or not 0 <= bits < 2 ** len(LEDGER):
             raise ConfigError("quirks", bits, f"bits below 2^{len(LEDGER)}")
         return cls(**{quirk.name: bool(bits >> n & 1) for n, quirk in enumerate(LEDGER)})
 
@@ -504,8 +506,10 @@ _PRESETS: Final = {
 }
 
 
-def _suggestion(name: str) -> str:
-    import difflib
-
-    close = difflib.get_close_matches(name, _NAMES, n=1)
-    return f" (did you mean {close[0]}?)" if close else ""
+def quirks_or_all(quirks: object) -> Quirks:
+    """The quirks given, all on for None; `ConfigError` for what is none."""
+    if quirks is None:
+        return Quirks()
+    if not isinstance(quirks, Quirks):
+        raise ConfigError("quirks", quirks, "an object of class Quirks, or None")
+    return quirks

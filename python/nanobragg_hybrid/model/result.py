@@ -49,7 +49,8 @@ class SimulationResult:
     plan: what was chosen and derived before the first pixel, SI units, to the last bit.
     info: the same as a dictionary with the names and numbers of the C header's `nbh_plan_info`.
     provenance: what made this image: versions, backend, quirks, threads, seeds, time.
-    warnings: what the user should know, one sentence each.
+    warnings: what the user should know, one sentence each: what the plan changed or doubts, then
+        what one look at the finished image found.  `simulate` has issued them.
     random_state: state of the random generator after set-up, opaque; noise images go on from it
         (model 7.4).  None from an engine that keeps none: then they set it up themselves.
     experiment: as rendered, with the seeds that came from the clock.

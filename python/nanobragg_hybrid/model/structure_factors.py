@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from numbers import Integral
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from nanobragg_hybrid.base.arrays import array_fields, as_buffer, as_ndarray, stored
+from nanobragg_hybrid.base.arrays import (
+    array_fields,
+    as_buffer,
+    as_ndarray,
+    is_boolean,
+    is_ndarray,
+    stored,
+)
 from nanobragg_hybrid.base.constants import INT32_MAX, INT32_MIN
 from nanobragg_hybrid.base.errors import ConfigError, Description
 from nanobragg_hybrid.base.host import require_memory
@@ -45,12 +52,21 @@ class StructureFactors:
     def __post_init__(self) -> None:
         default_f = _finite(self.default_f, "structure_factors.default_f")
         object.__setattr__(self, "default_f", default_f)
-        first = tuple(self.hkl_min)
+        given_first: Any = self.hkl_min
+        if is_ndarray(given_first):
+            given_first = given_first.ravel().tolist()
+        if not isinstance(given_first, list | tuple):
+            given_first = (given_first,)  # which is not three
+        first = tuple(given_first)
         if len(first) != 3 or not all(_is_int(n) and INT32_MIN <= n <= INT32_MAX for n in first):
             raise ConfigError("structure_factors.hkl_min", first, "three integers of 32 bits")
         object.__setattr__(self, "hkl_min", tuple(int(n) for n in first))
-        if not _is_int(self.reflections) or self.reflections < 0:
-            raise ConfigError("structure_factors.reflections", self.reflections, "an integer >= 0")
+        if not _is_int(self.reflections) or not 0 <= self.reflections < 2**63:
+            need = "an integer >= 0 of 64 bits"
+            raise ConfigError("structure_factors.reflections", self.reflections, need)
+        if not is_boolean(self.allow_non_finite):
+            field = "structure_factors.allow_non_finite"
+            raise ConfigError(field, self.allow_non_finite, "True or False")
         given = stored(self, "grid")
         if given is not None:
             object.__setattr__(self, "grid", self._checked_grid(given))
@@ -190,6 +206,11 @@ class StructureFactors:
             raise ConfigError(
                 "structure_factors.hkl_min", self.hkl_min, "a table that ends inside 32 bits"
             )
+
+
+def checked_default_f(value: object) -> float:
+    """`ConfigError` for what is no finite number."""
+    return _finite(value, "structure_factors.default_f")
 
 
 def _is_int(value: object) -> bool:

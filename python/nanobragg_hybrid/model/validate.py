@@ -167,11 +167,19 @@ class Matrix:
     def normalise(self, value: object) -> tuple[Any, ...]:
         """The values as a tuple; arrays are taken in C order."""
         items = Items(9, FINITE, nonzero=True).normalise(value)
-        largest = max(map(abs, items))
-        a, b, c, d, e, f, g, h, i = (item / largest for item in items)
-        if a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g) == 0.0:
+        columns = [_unit(items[n::3]) for n in range(3)]
+        (a, d, g), (b, e, h), (c, f, i) = columns
+        # Rounding makes the volume of three unit vectors in a plane some 1e-15.
+        if abs(a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)) <= 1e-14:
             raise ValueError
         return items
+
+
+def _unit(vector: tuple[float, ...]) -> list[float]:
+    largest = max(map(abs, vector)) or 1.0  # whose square may overflow or vanish
+    scaled = [x / largest for x in vector]
+    length = math.hypot(*scaled) or 1.0
+    return [x / length for x in scaled]
 
 
 class Optional(NamedTuple):

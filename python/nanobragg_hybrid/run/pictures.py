@@ -13,7 +13,7 @@ from nanobragg_hybrid.base.arrays import as_ndarray
 from nanobragg_hybrid.base.errors import ConfigError
 from nanobragg_hybrid.engines.c import images
 from nanobragg_hybrid.model.result import SimulationResult
-from nanobragg_hybrid.model.validate import FINITE, INT32, POSITIVE, Rule
+from nanobragg_hybrid.model.validate import FINITE, INT32, POSITIVE, Rule, require_class
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,6 +63,7 @@ def integer_image(
     either, the brightest pixel becomes 55000.  Outside the region of interest it is 0.  Raises
     `ConfigError`.
     """
+    require_class("result", result, SimulationResult)
     pixels, scale_used = _integer_rows(result, scale, adc_offset)(0, len(result.image_buffer))
     return IntegerImage(as_ndarray(pixels), scale_used)
 
@@ -73,6 +74,7 @@ def pgm_image(result: SimulationResult, scale: float | None = None) -> PgmImage:
     `scale` (> 0) is that of `Output` where None; without one there either, it follows from the rmsd
     of the image.  Raises `ConfigError`.
     """
+    require_class("result", result, SimulationResult)
     pixels, scale_used = _pgm_rows(result, scale)(0, len(result.image_buffer))
     return PgmImage(as_ndarray(pixels), scale_used)
 
@@ -85,6 +87,7 @@ def noise_image(
     `seed` (32 bits) and `adc_offset` (counts) are those of `Output` where None.  The same result
     and seed give the same image, however often it is drawn.  Raises `ConfigError`.
     """
+    require_class("result", result, SimulationResult)
     used, draw = _noise_rows(result, seed, adc_offset)
     pixels, photons, overloads = draw(0, len(result.image_buffer))
     return NoiseImage(as_ndarray(pixels), photons, overloads, used)

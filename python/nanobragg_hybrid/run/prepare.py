@@ -5,20 +5,22 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
+import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from nanobragg_hybrid._version import __version__
-from nanobragg_hybrid.base.errors import ConfigError
+from nanobragg_hybrid.base.errors import ConfigError, ImageWarning, SetupWarning
 from nanobragg_hybrid.base.host import MOST_THREADS, default_threads, require_memory
 from nanobragg_hybrid.engines.registry import make_engine
 from nanobragg_hybrid.model.experiment import Experiment
-from nanobragg_hybrid.model.quirks import Quirks
+from nanobragg_hybrid.model.quirks import Quirks, quirks_or_all
 from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
 from nanobragg_hybrid.model.result import SimulationResult
 from nanobragg_hybrid.model.seeds import with_clock_seeds
 from nanobragg_hybrid.model.structure_factors import StructureFactors
 from nanobragg_hybrid.model.validate import Integer, require_class
+from nanobragg_hybrid.run.look import Given, look
 from nanobragg_hybrid.run.quirk_effects import quirks_that_mattered
 
 if TYPE_CHECKING:
@@ -53,7 +55,11 @@ class Prepared:
         quirks: Quirks,
         unrounded: bool = False,
     ) -> None:
-        self.engine = engine
+        require_class("experiment", experiment, Experiment)
+        require_class("structure_factors", structure_factors, StructureFactors)
+        require_class("quirks", quirks, Quirks)
+        check_render_options(None, unrounded)
+        self.engine = engine = make_engine(engine)
         self.structure_factors = structure_factors
         self.quirks = quirks
         self.memory_needed: Mapping[str, int] = memory_needed(
@@ -91,7 +97,20 @@ class Prepared:
         progress: ProgressCallback | None = None,
         unrounded: bool = False,
     ) -> SimulationResult:
-        """Renders the image; see `simulate` for the arguments, the result and the errors."""
+        """Renders the image; see `simulate` for the arguments, the result, the warnings and the
+        errors."""
+        result = self.render_quietly(threads=threads, progress=progress, unrounded=unrounded)
+        issue_warnings(result, stacklevel=3)
+        return result
+
+    def render_quietly(
+        self,
+        *,
+        threads: int | None = None,
+        progress: ProgressCallback | None = None,
+        unrounded: bool = False,
+    ) -> SimulationResult:
+        """The same without issuing the result's `warnings`, for who passes them on otherwise."""
         from nanobragg_hybrid.engines.c.plan_info import plan_info
 
         checked = checked_threads(threads)
@@ -105,6 +124,8 @@ class Prepared:
         started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         made = self.run.render(threads=checked, progress=progress, unrounded=unrounded)
         plan = made.plan
+        given = Given(plan, self.experiment, self.structure_factors, self.quirks)
+        findings = tuple(finding.text for finding in look(made.image, given))
         crystal, output = self.experiment.crystal, self.experiment.output
         return SimulationResult(
             image=cast("NDArray[np.float32]", made.image),
@@ -123,7 +144,7 @@ class Prepared:
                 "mosaic_seed": crystal.mosaic_seed,
                 "noise_seed": output.noise_seed,
             },
-            warnings=plan.sentences(),
+            warnings=plan.sentences() + findings,
             random_state=made.random_state,
             experiment=self.experiment,
             quirks=self.quirks,
@@ -266,12 +287,23 @@ def prepared(
 ) -> Prepared:
     """`prepare`, whose check of memory counts an unrounded image too if asked."""
     require_class("experiment", experiment, Experiment)
-    require_class("structure_factors", structure_factors, StructureFactors)
-    if quirks is None:
-        quirks = Quirks()
-    require_class("quirks", quirks, Quirks)
     engine = make_engine(backend)
-    return Prepared(engine, experiment, structure_factors, quirks, unrounded)
+    return Prepared(engine, experiment, structure_factors, quirks_or_all(quirks), unrounded)
+
+
+def issue_warnings(result: SimulationResult, stacklevel: int) -> None:
+    """Each of the result's `warnings` as Python's: `ImageWarning` where `image_warnings` has it,
+    else `SetupWarning`.  stacklevel: as for `warnings.warn`, counted from here."""
+    about_image = image_warnings(result)
+    for text in result.warnings:
+        category = ImageWarning if text in about_image else SetupWarning
+        warnings.warn(text, category, stacklevel=stacklevel)
+
+
+def image_warnings(result: SimulationResult) -> tuple[str, ...]:
+    """Those of the result's `warnings` that are about its image, not its plan."""
+    about_plan = result.plan.sentences()
+    return tuple(text for text in result.warnings if text not in about_plan)
 
 
 def memory_needed(

@@ -26,7 +26,7 @@ from nanobragg_hybrid.model.crystal import Crystal
 from nanobragg_hybrid.model.detector import Detector
 from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.goniometer import Goniometer
-from nanobragg_hybrid.model.quirks import Quirks
+from nanobragg_hybrid.model.quirks import Quirks, quirks_or_all
 from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
 from nanobragg_hybrid.model.sampling import Sampling
 from nanobragg_hybrid.model.structure_factors import StructureFactors
@@ -69,7 +69,7 @@ def resolved_from_plan(experiment: Experiment, plan: ResolvedPlan, quirks: Quirk
 
 def resolved(experiment: Experiment, quirks: Quirks | None = None) -> Experiment:
     """The experiment with its "choose for me" fields filled; see `Experiment.resolved`."""
-    quirks = Quirks() if quirks is None else quirks
+    quirks = quirks_or_all(quirks)
     run = CEngine().prepare(experiment, StructureFactors.constant(0.0), quirks)
     return resolved_from_plan(experiment, run.plan, quirks)
 

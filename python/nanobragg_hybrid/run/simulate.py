@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nanobragg_hybrid.run.prepare import check_render_options, checked_threads, prepared
+from nanobragg_hybrid.run.prepare import (
+    check_render_options,
+    checked_threads,
+    issue_warnings,
+    prepared,
+)
 
 if TYPE_CHECKING:
     from nanobragg_hybrid.engines.protocol import Engine, ProgressCallback
@@ -38,10 +43,17 @@ def simulate(
     missetting's from the noise seed); the result's `experiment` and `provenance` have them.  The
     result's image has shape (slow, fast), float32, photons per pixel.
 
+    Warns with each sentence of the result's `warnings`: `SetupWarning` for what its plan changed or
+    doubts; `ImageWarning`, once a render for each kind, where pixels are NaN, infinite or below 0,
+    or the image is dark, with their number, the first of them and the likely cause.  Both are
+    `NanobraggWarning`; ``warnings.simplefilter("error", ImageWarning)`` makes errors of the latter.
+
     Raises what `prepare` raises, `ExecutableError` for an executable that fails, and
     `RenderCancelled` if `progress` asked to stop.
     """
     check_render_options(progress, unrounded)
     checked = checked_threads(threads)
     run = prepared(experiment, structure_factors, backend, quirks, unrounded)
-    return run.render(threads=checked, progress=progress, unrounded=unrounded)
+    result = run.render_quietly(threads=checked, progress=progress, unrounded=unrounded)
+    issue_warnings(result, stacklevel=3)
+    return result

@@ -53,7 +53,7 @@ from nanobragg_hybrid.cli.tool import (
     say,
     split_arguments,
 )
-from nanobragg_hybrid.compare.comparison import Criteria, compared, comparison_document
+from nanobragg_hybrid.compare.comparison import Criteria, compared, comparison_document, dark_text
 from nanobragg_hybrid.compare.images import Image, Region, signed_difference
 from nanobragg_hybrid.compare.metrics import resample
 from nanobragg_hybrid.compare.report import comparison_html, suite_html
@@ -118,7 +118,7 @@ def console() -> NoReturn:
 def _dispatch(asked: argparse.Namespace, arguments: Sequence[str], args: Sequence[str]) -> int:
     check_usage(asked, args)
     command = shlex.join([PROG, *arguments])
-    criteria = Criteria(asked.max_l2, asked.max_ulp, asked.threshold).or_default()
+    criteria = Criteria(asked.max_l2, asked.max_ulp, asked.threshold, asked.allow_dark).or_default()
     if asked.suite is not None:
         return _compare_suite(asked, criteria, command)
     if not asked.no_pictures:
@@ -189,6 +189,8 @@ def _compare_runs(
             raise
         write_texts(folder, spec.label, run.stdout, run.stderr)
         write_raw(folder / f"{spec.label}.bin", run.result.image)
+        for text in run.result.warnings:
+            warn(f"{spec.label.upper()}: {text}")
         runs.append(run)
     a, b = (run.result.image for run in runs)
     documents = [run_document(spec, run) for spec, run in zip(specs, runs, strict=True)]
@@ -258,6 +260,11 @@ def _finish(
             raise other
         b = resample(b, a.shape)
     found = compared(a, b, region, criteria)
+    dark = dark_text(found.difference)
+    if dark is not None:
+        warnings.append(dark)
+        allowed = "" if criteria.allow_dark else "; --allow-dark passes over that"
+        _say(f"warning: {dark}{allowed}")
     part_a, part_b = region.of(a), region.of(b)
     change = signed_difference(part_a, part_b)
     pictures = {} if asked.no_pictures else picture_files(part_a, part_b, change, asked.png_scale)
@@ -295,6 +302,7 @@ def _finish(
 def _compare_suite(asked: argparse.Namespace, criteria: Criteria, command: str) -> int:
     specs = _specs(asked)
     if asked.suite == "golden":
+        criteria = criteria._replace(allow_dark=True)  # some are recorded to be
         cases = recorded_suite(recorded_folder(asked.golden), specs[0].quirks)
     else:
         cases = read_suite(asked.suite)
@@ -308,7 +316,7 @@ def _compare_suite(asked: argparse.Namespace, criteria: Criteria, command: str) 
             found = result.found
             figures = (
                 result.problem
-                if found is None
+                if result.problem or found is None
                 else f"L2 {found.difference.relative_l2:<10.3g} ULP {found.difference.max_ulp:<6} "
                 + ("same bytes" if found.difference.bytes_equal else "")
             )

@@ -89,6 +89,12 @@ def compare_parser() -> argparse.ArgumentParser:
     judge.add_argument("--max-l2", type=float, metavar="X", help="relative L2 at most")
     judge.add_argument("--max-ulp", type=int, metavar="N", help="units in the last place at most")
     judge.add_argument("--threshold", type=float, metavar="T", help="correlation at least")
+    judge.add_argument(
+        "--allow-dark",
+        action="store_true",
+        help="images in which no pixel is lit may be the same: else there is nothing to compare, "
+        "which fails",
+    )
     out = parser.add_argument_group("what is written")
     out.add_argument(
         "--outdir",

@@ -6,11 +6,18 @@ import contextlib
 import io
 import shlex
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from nanobragg_hybrid.base.errors import CommandLineError, ExecutableError, NanobraggError, foreign
+from nanobragg_hybrid.base.errors import (
+    CommandLineError,
+    ExecutableError,
+    NanobraggError,
+    NanobraggWarning,
+    foreign,
+)
 from nanobragg_hybrid.cli.nanobragg.inputs import Input, Warn, read_input
 from nanobragg_hybrid.cli.nanobragg.log import Log
 from nanobragg_hybrid.cli.nanobragg.options import nanobragg_options
@@ -110,13 +117,15 @@ def finished_run(spec: RunSpec, given: Input, now_s: float) -> FinishedRun:
     experiment = with_clock_seeds(asked, now_s, spec.quirks)
     try:
         start = time.perf_counter()
-        result = simulate(
-            experiment,
-            given.table,
-            backend=spec.engine,
-            quirks=spec.quirks,
-            threads=spec.threads,
-        )
+        with warnings.catch_warnings():  # the result has them too
+            warnings.simplefilter("ignore", NanobraggWarning)
+            result = simulate(
+                experiment,
+                given.table,
+                backend=spec.engine,
+                quirks=spec.quirks,
+                threads=spec.threads,
+            )
         seconds = time.perf_counter() - start
     except Exception as error:  # whatever an engine raises, it has failed
         raise RunnerError(spec, error) from error
@@ -125,8 +134,8 @@ def finished_run(spec: RunSpec, given: Input, now_s: float) -> FinishedRun:
     if "executable" in provenance:
         texts = (provenance["stdout"], provenance["stderr"])
         return FinishedRun(result, provenance["seconds"], mattered, *texts)
-    warnings = "".join(f"warning: {text}\n" for text in result.warnings)
-    return FinishedRun(result, seconds, mattered, _setup_text(given, result), warnings)
+    told = "".join(f"warning: {text}\n" for text in result.warnings)
+    return FinishedRun(result, seconds, mattered, _setup_text(given, result), told)
 
 
 def _setup_text(given: Input, result: SimulationResult) -> str:

@@ -15,7 +15,7 @@ from nanobragg_hybrid.base.errors import (
     NanobraggError,
 )
 from nanobragg_hybrid.cli.compare.runs import RunnerError, RunSpec, finished_run, read_inputs
-from nanobragg_hybrid.compare.comparison import Comparison, Criteria, compared
+from nanobragg_hybrid.compare.comparison import Comparison, Criteria, compared, dark_text
 from nanobragg_hybrid.compare.images import Image, Region
 from nanobragg_hybrid.compare.suite import (
     BAD_WORDS,
@@ -77,7 +77,9 @@ def _run_case(case: SuiteCase, specs: Sequence[RunSpec], criteria: Criteria) -> 
     if a.shape != b.shape:
         return CaseResult(case, SHAPES, None, seconds_a, seconds_b, shapes_text(a, b))
     found: Comparison = compared(a, b, Region.whole(a.shape), criteria)
-    return CaseResult(case, PASS if found.is_met else FAIL, found, seconds_a, seconds_b)
+    problem = "" if found.is_met else dark_text(found.difference) or ""
+    status = PASS if found.is_met else FAIL
+    return CaseResult(case, status, found, seconds_a, seconds_b, problem)
 
 
 def shapes_text(a: Image, b: Image) -> str:

@@ -24,6 +24,10 @@ class Log:
         self._stream = sys.stdout if stream is None else stream
         self.is_open = True  # False once nobody reads any more
 
+    def use_standard_error(self) -> None:
+        """From now on: standard output belongs to somebody else."""
+        self._stream = sys.stderr
+
     def line(self, text: str = "") -> None:
         """One line as it is."""
         if not self.is_open:

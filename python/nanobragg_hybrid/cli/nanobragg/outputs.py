@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nanobragg_hybrid.base.atomic import AtomicFiles, atomic_write
+from nanobragg_hybrid.base.atomic import AtomicFiles, atomic_write, is_standard_output
 from nanobragg_hybrid.base.errors import CommandLineError
 from nanobragg_hybrid.formats.raw import write_raw
 from nanobragg_hybrid.formats.smv import SmvHeader, write_smv_blocks
@@ -50,10 +50,18 @@ def check_outputs(outputs: Mapping[str, Path], inputs: Iterable[Path]) -> None:
 
     `FileAccessError` if it cannot be written; `CommandLineError` if it would replace another output
     or one of `inputs`, the files that were read.  What is no regular file (a pipe, /dev/null) is
-    not tried and may be named twice.
+    not tried and may be named twice, standard output excepted.
     """
     taken = {path.resolve(): "a file that is read" for path in inputs}
+    on_standard_output = None
     for kind, path in outputs.items():
+        if is_standard_output(path):
+            if on_standard_output is not None:
+                raise CommandLineError(
+                    f"{path}: named for the {kind}, but standard output is also named for the "
+                    f"{on_standard_output}"
+                )
+            on_standard_output = kind
         if _is_special(path):
             continue
         try:

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from nanobragg_hybrid._version import __version__
-from nanobragg_hybrid.base.errors import CommandLineError
+from nanobragg_hybrid.base.atomic import is_standard_output
+from nanobragg_hybrid.base.errors import CommandLineError, NanobraggError
 from nanobragg_hybrid.cli.nanobragg.facts import Images, facts, plan_facts
 from nanobragg_hybrid.cli.nanobragg.inputs import Warn, read_input
 from nanobragg_hybrid.cli.nanobragg.outputs import (
@@ -27,7 +28,7 @@ from nanobragg_hybrid.run.pictures import (
     noise_image_parts,
     pgm_image_parts,
 )
-from nanobragg_hybrid.run.prepare import Prepared, prepare
+from nanobragg_hybrid.run.prepare import Prepared, image_warnings, prepare
 
 if TYPE_CHECKING:
     from nanobragg_hybrid.arguments.command import Command
@@ -36,6 +37,10 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.engines.c.engine import CRun
     from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
     from nanobragg_hybrid.model.result import SimulationResult
+
+
+class StrictError(NanobraggError):
+    """With --strict, an image that should not be what it is."""
 
 
 def run(options: Options, command_line: Sequence[str], log: Log, say: Warn) -> None:
@@ -56,6 +61,8 @@ def run(options: Options, command_line: Sequence[str], log: Log, say: Warn) -> N
     command, table = read.command, read.table
     outputs = output_files(command, options.json)
     check_outputs(outputs, read.files())
+    if any(is_standard_output(path) for path in outputs.values()):
+        log.use_standard_error()
 
     log.line(f"nanoBragg (nanobragg-hybrid {__version__}), backend {options.backend}")
     log.line(f"quirks: {quirks}")
@@ -74,6 +81,8 @@ def run(options: Options, command_line: Sequence[str], log: Log, say: Warn) -> N
     result = _render(prepared, command, options.threads)
     for text in result.warnings:
         warn(text)
+    if options.strict and image_warnings(result):
+        raise StrictError("nothing is written: with --strict a warning about the image is an error")
     mattered = result.quirks_that_mattered
     images = Images(
         integer=integer_image_parts(result),
@@ -130,7 +139,9 @@ def _doubt(plan: ResolvedPlan, header: str | None, complain: Warn) -> None:
 def _render(prepared: Prepared, command: Command, threads: int | None) -> SimulationResult:
     meter = Progress() if command.progress else None
     try:
-        return prepared.render(threads=threads, progress=None if meter is None else meter.update)
+        return prepared.render_quietly(
+            threads=threads, progress=None if meter is None else meter.update
+        )
     finally:
         if meter is not None:
             meter.close()

@@ -19,7 +19,7 @@ from nanobragg_hybrid.compare.pictures import grey, painted, white_point
 from nanobragg_hybrid.engines.protocol import Engine
 from nanobragg_hybrid.engines.registry import make_engine
 from nanobragg_hybrid.model.quirks import LEDGER, Quirk, Quirks
-from nanobragg_hybrid.run.simulate import simulate
+from nanobragg_hybrid.run.prepare import prepare
 
 if TYPE_CHECKING:
     from nanobragg_hybrid.cli.nanobragg.options import Options
@@ -129,6 +129,8 @@ def explain(
     for pixel in pixels:
         _require_pixel(pixel, asked.command.experiment.detector.shape)
     base = _simulate(engine, options.threads, asked, None)
+    for text in base.warnings:
+        warn(text)
     image = _finite(base.image)
     level = white_point(image)
     levels = grey(image, level)
@@ -174,13 +176,8 @@ def _simulate(
         if given.command.quirks.misset_seed_default:
             experiment = experiment.replace({"crystal.misset_seed": seeds.crystal.misset_seed})
         experiment = experiment.replace({"output.noise_seed": seeds.output.noise_seed})
-    return simulate(
-        experiment,
-        given.table,
-        backend=engine,
-        quirks=given.command.quirks,
-        threads=threads,
-    )
+    run = prepare(experiment, given.table, backend=engine, quirks=given.command.quirks)
+    return run.render_quietly(threads=threads)
 
 
 def _finite(image: Image) -> Image:

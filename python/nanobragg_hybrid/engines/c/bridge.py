@@ -90,7 +90,8 @@ def _source_rows(sources: Sequence[Source]) -> Buffer:
     return as_buffer(memoryview(values).cast("B").cast("d", (len(sources), 5)))
 
 
-def _mask_bytes(mask: Mask) -> Buffer:
+def mask_bytes(mask: Mask) -> Buffer:
+    """A byte for each value, 0 for False."""
     return as_buffer(mask.values.data.cast("B"))
 
 
@@ -176,7 +177,7 @@ LINKS: Final[tuple[Link, ...]] = (
         units.attenuation_depth_um_to_per_m,
     ),
     Link("detector.sensor_layers", "detector.sensor_layers", _same),
-    Link("detector.mask", "detector.mask", _mask_bytes),
+    Link("detector.mask", "detector.mask", mask_bytes),
     Link("sampling.oversample", "sampling.oversample", _same),
     Link("sampling.oversample_thick", "sampling.oversample_thick", int),
     Link("sampling.oversample_polar", "sampling.oversample_polar", int),

@@ -5,16 +5,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nanobragg_hybrid import _core
-from nanobragg_hybrid.engines.c.bridge import to_core, translated_errors
+from nanobragg_hybrid.base.arrays import as_buffer
+from nanobragg_hybrid.engines.c.bridge import mask_bytes, to_core, translated_errors
 from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.quirks import Quirks
 from nanobragg_hybrid.model.structure_factors import StructureFactors
 
 if TYPE_CHECKING:
     from nanobragg_hybrid.base.arrays import Array, Buffer
+    from nanobragg_hybrid.model.mask import Mask
 
 Roi = tuple[int, int, int, int]
 """Inclusive bounds fast_min, fast_max, slow_min, slow_max; a reversed range is empty."""
+
+
+def odd_pixels(image: Array, roi: Roi, mask: Mask | None) -> dict[str, int]:
+    """How many pixels of `roi` that the mask keeps are NaN, infinite or below 0, and where the
+    first ones are: the members of the C header's `nbh_odd_pixels`.
+
+    image: float32, shape (slow, fast).
+    """
+    with translated_errors():
+        return _core.odd_pixels(as_buffer(image), roi, None if mask is None else mask_bytes(mask))
 
 
 def integer_image(
