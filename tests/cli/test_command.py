@@ -78,6 +78,15 @@ def test_named_and_unwanted_files(folder: Path) -> None:
     assert names(folder) == {"a", "b", "c"}
 
 
+def test_a_scale_after_nopgm_asks_for_the_picture(folder: Path) -> None:
+    words = [*SMALL, "-noprogress", "-nonoise"]
+    assert main([*words, "-pgmscale", "5", "-nopgm"]) == 0
+    assert names(folder) == {"floatimage.bin", "intimage.img"}
+    assert main([*words, "-nopgm", "-pgmscale", "5"]) == 0
+    assert names(folder) == {"floatimage.bin", "intimage.img", "image.pgm"}
+    assert nb.read_pgm(folder / "image.pgm").scale == 5.0
+
+
 def test_dump_is_written_after_hkl_and_read_without_it(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

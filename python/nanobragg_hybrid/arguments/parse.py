@@ -444,6 +444,12 @@ def _output_file(parser: _Parser, option: _Option) -> None:
         parser.noise_path, parser.noise_wanted = path, True
 
 
+def _pgm_scale(parser: _Parser, option: _Option) -> None:
+    """The scale; a -nopgm before it no longer counts."""
+    parser.set_all(option.flag, normalised(option.flag.rule, option.reader.value(option.values[0])))
+    parser.pgm_wanted = True
+
+
 def _printing(parser: _Parser, option: _Option) -> None:
     if option.flag.action == "no pgm":
         parser.pgm_wanted = False
@@ -489,6 +495,7 @@ _ACTIONS: dict[str, _Action] = {
     "int file": _output_file,
     "pgm file": _output_file,
     "noise file": _output_file,
+    "pgm scale": _pgm_scale,
     "no pgm": _printing,
     "no noise": _printing,
     "progress": _printing,
