@@ -117,7 +117,8 @@ class _Parser:
         self.fields = Fields()
         self.warnings: list[str] = []
         self.taken: set[int] = set()  # indices of arguments that are an option's value
-        self.mask: NDArray[np.uint16] | None = None
+        self.mask: NDArray[np.bool_] | None = None
+        self.image_path: Path | None = None  # of the last -img
         self.cell: list[float] = []
         self.vectors: dict[str, tuple[float, ...]] = {}
         self.convention = "mosflm"
@@ -185,17 +186,31 @@ class _Parser:
                 if option == spelling or (
                     self.quirks.cli_substring and option.startswith("-") and spelling in option
                 ):
-                    from nanobragg_hybrid.arguments.header import apply_header
-
                     path = self.file(option, name)
-                    text, pixels = self.files.image(path, self.quirks)
-                    is_mask = spelling == "-mask"
-                    apply_header(
-                        path, text, pixels.shape, self.fields, self.quirks, is_mask=is_mask
-                    )
-                    if is_mask:
-                        self.mask = as_ndarray(pixels)
-                        self.inputs.append(path)
+                    if spelling == "-mask":
+                        self.read_mask(path)
+                    else:
+                        self.read_image(path)
+
+    def read_mask(self, path: Path) -> None:
+        from nanobragg_hybrid.arguments.header import apply_header
+
+        text, pixels = self.files.mask(path, self.quirks)
+        apply_header(path, text, pixels.shape, self.fields, self.quirks, is_mask=True)
+        self.mask = as_ndarray(pixels) != 0
+        self.inputs.append(path)
+
+    def read_image(self, path: Path) -> None:
+        """The header of -img; nobody looks at its pixels."""
+        from nanobragg_hybrid.arguments.header import apply_header
+
+        layout = self.files.image_header(path, self.quirks)
+        if not layout.is_complete:
+            self.complain(f"{path}: {layout.shortage()}; only its header counts")
+        apply_header(
+            path, layout.header_text, layout.shape, self.fields, self.quirks, is_mask=False
+        )
+        self.image_path = path
 
     def option(self, position: int, argument: str) -> None:
         whole = not self.quirks.cli_substring
@@ -259,6 +274,8 @@ class _Parser:
 
     def settle(self) -> None:
         """What depends on more than one flag."""
+        if self.image_path is not None:
+            self.check_header(self.image_path)
         self.settle_detector()
         if self.cell and self.cell[0] > 0.0:
             self.set_cell()
@@ -270,6 +287,21 @@ class _Parser:
         if self.source_path is not None:
             self.fields.set("beam.sources", self.files.sources(self.source_path, self.quirks))
             self.inputs.append(self.source_path)
+
+    def check_header(self, path: Path) -> None:
+        """Names what an image was expected to bring and nothing else gave."""
+        has_corner = "detector.pix0_m" in self.vectors and not self.quirks.pix0_ignored
+        missing = [
+            name
+            for name, given in _EXPECTED_OF_AN_IMAGE.items()
+            if all(self.fields.last_set([field]) is None for field in given)
+            and not (has_corner and name.startswith("BEAM_CENTER"))
+        ]
+        if missing:
+            self.complain(
+                f"{path}: the header has no {', '.join(missing)}, and no option gives "
+                f"{'it' if len(missing) == 1 else 'them'}: the default counts"
+            )
 
     def settle_detector(self) -> None:
         """Convention, vectors, pivot and centre, with the quirks of model 3.
@@ -510,4 +542,11 @@ _CENTRES = (
     ("detector.close_x_mm", "detector.close_y_mm"),
     ("detector.org_x_px", "detector.org_y_px"),
 )
+_EXPECTED_OF_AN_IMAGE = {
+    "PIXEL_SIZE": ("detector.pixel_size_mm",),
+    "DISTANCE": ("detector.distance_mm", "detector.close_distance_mm"),
+    "WAVELENGTH": ("beam.wavelength_angstrom",),
+    "BEAM_CENTER_X, BEAM_CENTER_Y": (*(path for centre in _CENTRES for path in centre),),
+}
+"""What a header is expected to state -> the fields of which it, or an option, must set one."""
 _VARIADIC = frozenset({"cell", "misset", "curved"})

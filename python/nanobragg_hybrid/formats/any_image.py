@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 import zipfile
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,9 @@ from nanobragg_hybrid.formats.pgm import read_pgm
 from nanobragg_hybrid.formats.raw import read_raw
 from nanobragg_hybrid.formats.smv import read_smv
 from nanobragg_hybrid.formats.text import file_size, open_binary
+from nanobragg_hybrid.model.quirks import Quirks
+
+_HONEST_HEADER: Final = dataclasses.replace(Quirks(), smv_header_search=False)
 
 
 def read_image(
@@ -23,7 +28,8 @@ def read_image(
 ) -> NDArray[np.float32]:
     """The pixels of an SMV, PGM or raw float file as float32, shape (slow, fast).
 
-    What begins like an SMV or a PGM file is one; everything else is 32-bit floats without a header,
+    What begins like an SMV or a PGM file is one; the pixels of an SMV file have the type and the byte
+    order that its header states, whatever nanoBragg would make of them.  Everything else is 32-bit floats without a header,
     of the `shape` (slow, fast) given, else of the shape `like` if the bytes fit, else square.  The
     levels of a PGM are divided by the scale that its comment states.
 
@@ -33,7 +39,7 @@ def read_image(
     with open_binary(path) as file:
         start, size = file.read(16), file_size(file)
     if start.startswith(b"{\n"):
-        return read_smv(path).pixels.astype(np.float32)
+        return read_smv(path, quirks=_HONEST_HEADER).pixels.astype(np.float32)
     if start.startswith(b"P5"):
         picture = read_pgm(path)
         return (picture.pixels / (picture.scale or 1.0)).astype(np.float32)

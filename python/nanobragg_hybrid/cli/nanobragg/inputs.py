@@ -43,13 +43,13 @@ class Input(NamedTuple):
 def read_input(options: Options, quirks: Quirks, warn: Warn) -> Input:
     """Reads the words and every file they name; `warn` gets the text of each oddity."""
     command = read_command(options, quirks, warn)
-    with _reader_warnings(warn):
+    with _reader_warnings(warn, strict=options.strict):
         return Input(command, _structure_factors(command, warn))
 
 
 def read_command(options: Options, quirks: Quirks, warn: Warn) -> Command:
     """The same without the structure factors."""
-    with _reader_warnings(warn):
+    with _reader_warnings(warn, strict=options.strict):
         command = parse_command(options.arguments, quirks=quirks, strict=options.strict)
         for text in command.warnings:
             warn(text)
@@ -62,15 +62,18 @@ def read_command(options: Options, quirks: Quirks, warn: Warn) -> Command:
 
 
 @contextmanager
-def _reader_warnings(warn: Warn) -> Iterator[None]:
-    """Sends the warnings of file readers to `warn`."""
+def _reader_warnings(warn: Warn, *, strict: bool) -> Iterator[None]:
+    """Sends the warnings of file readers to `warn`; with `strict` the first one is an error."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", NanobraggWarning)
         try:
             yield
         finally:
-            for warning in caught:
-                warn(str(warning.message))
+            if not strict:
+                for warning in caught:
+                    warn(str(warning.message))
+    if strict and caught:
+        raise CommandLineError(str(caught[0].message))
 
 
 def _structure_factors(command: Command, warn: Warn) -> StructureFactors:
