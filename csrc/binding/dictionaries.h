@@ -11,3 +11,4 @@ pybind11::dict to_dict(const nbh_trace &trace);
 pybind11::dict to_dict(const nbh_step_trace &step);
 pybind11::dict to_dict(const nbh_statistics &statistics);
 pybind11::dict to_dict(const nbh_hkl_bounds &bounds);
+pybind11::dict to_dict(const nbh_hkl_repeats &repeats);

@@ -98,7 +98,9 @@ def test_dump_is_written_after_hkl_and_read_without_it(
     assert main(words) == 0
     assert "Fdump.bin: there is no -hkl" in capsys.readouterr().err
     assert (folder / "floatimage.bin").read_bytes() == first
-    assert main([*words, "-dump", "none.bin"]) == 9
+    assert main([*words, "-dump", "none.bin"]) == 0
+    assert "none.bin: there is no such dump, so -default_F counts" in capsys.readouterr().err
+    assert (folder / "floatimage.bin").read_bytes() != first
 
 
 def test_json_has_everything(folder: Path) -> None:

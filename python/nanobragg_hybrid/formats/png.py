@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from nanobragg_hybrid.base.arrays import refuse_masked
 from nanobragg_hybrid.base.atomic import Destination, atomic_write
 from nanobragg_hybrid.base.errors import ConfigError, UnsupportedError
 
@@ -15,6 +16,7 @@ def write_png(path: Destination, pixels: NDArray[np.uint8]) -> None:
     Raises `UnsupportedError` if Pillow is not installed, `ConfigError` for another type or shape,
     and `FileAccessError`.
     """
+    refuse_masked("pixels", pixels)
     grey = pixels.ndim == 2
     if pixels.dtype != np.uint8 or pixels.size == 0 or not (grey or pixels.shape[2:] == (3,)):
         raise ConfigError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from nanobragg_hybrid.base.arrays import as_buffer
+from nanobragg_hybrid.base.arrays import as_buffer, refuse_masked
 from nanobragg_hybrid.base.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ _TYPES: Final = {"f": "float32", "d": "float64", "H": "uint16", "B": "uint8", "?
 
 def image_buffer(pixels: Array, dtype: str) -> Buffer:
     """The memory of an image (slow, fast); ConfigError (``pixels``) for one of another type."""
+    refuse_masked("pixels", pixels)
     if _type(pixels) != dtype or pixels.ndim != 2:
         raise ConfigError(
             "pixels", f"{_type(pixels)} {pixels.shape}", f"a {dtype} image (slow, fast)"
@@ -32,6 +33,7 @@ def write_rows(file: BinaryIO, blocks: Iterable[Array], dtype: str, shape: tuple
     n_slow, n_fast = shape
     written = 0
     for block in blocks:
+        refuse_masked("pixels", block)
         if _type(block) != dtype or block.ndim != 2 or block.shape[1] != n_fast:
             raise ConfigError(
                 "pixels", f"{_type(block)} {block.shape}", f"{dtype} rows of {n_fast}"

@@ -16,13 +16,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
-from nanobragg_hybrid.base.arrays import as_buffer, as_ndarray
+from nanobragg_hybrid.base.arrays import as_buffer, as_ndarray, refuse_masked
 from nanobragg_hybrid.base.atomic import Destination, atomic_write
 from nanobragg_hybrid.base.constants import INT32_MAX
 from nanobragg_hybrid.base.errors import ConfigError, FileFormatError, NanobraggWarning, quoted
 from nanobragg_hybrid.base.host import require_memory
 from nanobragg_hybrid.base.record import Record
 from nanobragg_hybrid.base.units import m_to_angstrom, m_to_mm, rad_to_deg
+from nanobragg_hybrid.formats.file_kinds import START_BYTES, refuse_other_kind
 from nanobragg_hybrid.formats.numbers import c_atof
 from nanobragg_hybrid.formats.rows import image_buffer, write_rows
 from nanobragg_hybrid.formats.text import file_size, open_binary
@@ -203,8 +204,10 @@ def read_smv_layout(path: str | os.PathLike[str], quirks: Quirks) -> SmvLayout:
 
 def _read_layout(path: str | os.PathLike[str], file: BinaryIO, quirks: Quirks) -> SmvLayout:
     size = file_size(file)
-    start = re.match(_START, file.read(64))
+    beginning = file.read(START_BYTES)
+    start = re.match(_START, beginning)
     if start is None:
+        refuse_other_kind(path, beginning, "an SMV image", own="SMV")
         raise FileFormatError(path, 0, "does not begin like an SMV image ({, HEADER_BYTES)")
     header_bytes = int(start[1])
     if not start.end() <= header_bytes <= size:
@@ -340,6 +343,7 @@ def write_mask(path: Destination, values: NDArray[np.bool_]) -> None:
     """
     import numpy as np
 
+    refuse_masked("mask.values", values)
     if values.dtype != np.bool_ or values.ndim != 2:
         raise ConfigError("mask.values", f"{values.dtype} {values.shape}", "booleans (slow, fast)")
     n_slow, n_fast = values.shape

@@ -11,7 +11,7 @@ from typing import Final
 
 from nanobragg_hybrid.base.atomic import Destination
 from nanobragg_hybrid.base.errors import ConfigError, FileFormatError, NanobraggWarning, quoted
-from nanobragg_hybrid.formats.numbers import c_atof
+from nanobragg_hybrid.formats.numbers import c_atof, exponent_hint
 from nanobragg_hybrid.formats.text import read_text, write_text
 from nanobragg_hybrid.model.beam import Source
 from nanobragg_hybrid.model.quirks import Quirks
@@ -41,7 +41,7 @@ def read_source_file(
     sources: list[Source] = []
     odd: list[tuple[int, str, float]] = []  # line, word and what it counts as
     lost: list[tuple[int, int]] = []  # line and how many columns it gives
-    text = read_text(path, encoding="latin-1")
+    text = read_text(path, "lines x y z weight wavelength", encoding="latin-1", own="h k l F")
     for number, line in enumerate(_LINE.findall(text), start=1):
         if as_nanobragg:
             values, words, given = _line_as_nanobragg(line)
@@ -62,6 +62,7 @@ def read_source_file(
     if odd:
         number, word, value = odd[0]
         more = f", and {len(odd) - 1} more words are none" if len(odd) > 1 else ""
+        more = exponent_hint(word) + more
         text = f"{name}:{number}: {quoted(word)} is no number and counts as {value:g}{more}"
         warnings.warn(text, NanobraggWarning, stacklevel=2)
     if lost:
@@ -136,7 +137,8 @@ def _line(path: str | os.PathLike[str], number: int, line: str) -> list[float]:
         value, used = c_atof(word)
         if used != len(word):
             column = COLUMNS[len(values)]
-            raise FileFormatError(path, number, f"{column}: got {quoted(word)}, need a number")
+            problem = f"{column}: got {quoted(word)}, need a number{exponent_hint(word)}"
+            raise FileFormatError(path, number, problem)
         values.append(value)
     return values
 
