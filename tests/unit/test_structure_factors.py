@@ -41,8 +41,8 @@ def test_later_reflection_overwrites_an_earlier_one_with_a_warning() -> None:
     assert factors.grid.tolist() == [[[999.0]]]
     assert [str(warning.message) for warning in caught] == [
         (
-            "structure_factors: 999 entries list a reflection again, entry 1 for instance 0 0 0: the "
-            "last amplitude of each counts"
+            "structure_factors: 999 entries list a reflection again, entry 1 for instance 0 0 0: "
+            "the last amplitude of each counts"
         )
     ]
     assert caught[0].filename == __file__
