@@ -224,3 +224,12 @@ py::dict to_dict(const nbh_hkl_bounds &from)
     PUT(stopped_at_line);
     return to;
 }
+
+py::dict to_dict(const nbh_hkl_repeats &from)
+{
+    py::dict to;
+    PUT(count);
+    PUT(first_line);
+    PUT(first);
+    return to;
+}

@@ -12,3 +12,4 @@ pybind11::dict to_dict(const nbh_step_trace &step);
 pybind11::dict to_dict(const nbh_statistics &statistics);
 pybind11::dict to_dict(const nbh_odd_pixels &odd);
 pybind11::dict to_dict(const nbh_hkl_bounds &bounds);
+pybind11::dict to_dict(const nbh_hkl_repeats &repeats);

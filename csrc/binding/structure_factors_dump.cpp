@@ -54,6 +54,7 @@ bool read_dump_plane(const CArray<std::uint8_t> &bytes, const CArray<double> &ta
     const std::uint8_t *from = bytes.data();
     double *to = table.mutable_data() + h * rows * columns;
     bool all_finite = true;
+    const py::gil_scoped_release release;
     for (py::ssize_t k = 0; k < rows; k++, from += width) {
         for (py::ssize_t l = 0; l < columns; l++, from += width, to++) {
             *to = from_little_endian(from);
@@ -69,6 +70,7 @@ void write_dump_plane(const CArray<double> &table, py::ssize_t h, const CArray<s
     const auto [rows, columns] = check_plane(table, h, bytes);
     const double *from = table.data() + h * rows * columns;
     std::uint8_t *to = bytes.mutable_data();
+    const py::gil_scoped_release release;
     for (py::ssize_t k = 0; k < rows; k++, to += width) {
         for (py::ssize_t l = 0; l < columns; l++, to += width)
             to_little_endian(*from++, to);

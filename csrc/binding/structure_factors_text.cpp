@@ -66,16 +66,17 @@ py::tuple hkl_fill(const py::bytes &bytes, bool stream, const py::dict &scanned,
     double *amplitude = table.mutable_data();
     std::int64_t filled = 0;
     std::int64_t stopped_at_line = 0;
+    nbh_hkl_repeats repeats{};
     nbh_error error{};
     nbh_status status = NBH_OK;
     {
         const py::gil_scoped_release release;
         const DefaultFloatEnvironment environment;
-        status = nbh_hkl_fill(text.start, text.length, stream, &bounds, default_f, amplitude,
-                              &filled, &stopped_at_line, &error);
+        status = nbh_hkl_fill_telling(text.start, text.length, stream, &bounds, default_f,
+                                      amplitude, &filled, &stopped_at_line, &repeats, &error);
     }
     check(status, error);
-    return py::make_tuple(table, filled, stopped_at_line);
+    return py::make_tuple(table, filled, stopped_at_line, to_dict(repeats));
 }
 
 } // namespace

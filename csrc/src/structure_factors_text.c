@@ -239,6 +239,15 @@ nbh_status nbh_hkl_fill(const char *text, size_t length, int32_t stream,
                         const nbh_hkl_bounds *bounds, double default_f, double *amplitude,
                         int64_t *filled, int64_t *stopped_at_line, nbh_error *error)
 {
+    return nbh_hkl_fill_telling(text, length, stream, bounds, default_f, amplitude, filled,
+                                stopped_at_line, NULL, error);
+}
+
+nbh_status nbh_hkl_fill_telling(const char *text, size_t length, int32_t stream,
+                                const nbh_hkl_bounds *bounds, double default_f, double *amplitude,
+                                int64_t *filled, int64_t *stopped_at_line, nbh_hkl_repeats *repeats,
+                                nbh_error *error)
+{
     if (text == NULL && length > 0)
         return nbh_fail(error, NBH_INVALID, "text", "got NULL, need a text");
     if (bounds == NULL || amplitude == NULL)
@@ -252,8 +261,12 @@ nbh_status nbh_hkl_fill(const char *text, size_t length, int32_t stream,
     const int64_t k_count = extent(bounds->k_min, bounds->k_max);
     const int64_t l_count = extent(bounds->l_min, bounds->l_max);
     const int64_t size = extent(bounds->h_min, bounds->h_max) * k_count * l_count;
+    /* No amplitude is NaN, so an element that is has not been listed yet. */
+    const double unlisted = repeats != NULL ? (double)NAN : default_f;
     for (int64_t i = 0; i < size; ++i)
-        amplitude[i] = default_f;
+        amplitude[i] = unlisted;
+    if (repeats != NULL)
+        memset(repeats, 0, sizeof *repeats);
 
     const char *const end = length > 0 ? text + length : text;
     const char *at = text, *stop = end;
@@ -283,12 +296,23 @@ nbh_status nbh_hkl_fill(const char *text, size_t length, int32_t stream,
         if (index[0] < bounds->h_min || index[0] > bounds->h_max || index[1] < bounds->k_min ||
             index[1] > bounds->k_max || index[2] < bounds->l_min || index[2] > bounds->l_max)
             continue;
-        amplitude[((index[0] - bounds->h_min) * k_count + (index[1] - bounds->k_min)) * l_count +
-                  (index[2] - bounds->l_min)] = f;
+        double *element =
+            amplitude +
+            ((index[0] - bounds->h_min) * k_count + (index[1] - bounds->k_min)) * l_count +
+            (index[2] - bounds->l_min);
+        if (repeats != NULL && !isnan(*element) && repeats->count++ == 0) {
+            repeats->first_line = line_of(text, f_word);
+            for (int i = 0; i < 3; ++i)
+                repeats->first[i] = (int32_t)index[i];
+        }
+        *element = f;
         ++written;
     }
     if (status != NBH_OK)
         return status;
+    if (repeats != NULL)
+        for (int64_t i = 0; i < size; ++i)
+            amplitude[i] = isnan(amplitude[i]) ? default_f : amplitude[i];
     if (filled != NULL)
         *filled = written;
     if (stopped_at_line != NULL)

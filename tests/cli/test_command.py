@@ -79,6 +79,15 @@ def test_named_and_unwanted_files(folder: Path) -> None:
     assert names(folder) == {"a", "b", "c"}
 
 
+def test_a_scale_after_nopgm_asks_for_the_picture(folder: Path) -> None:
+    words = [*SMALL, "-noprogress", "-nonoise"]
+    assert main([*words, "-pgmscale", "5", "-nopgm"]) == 0
+    assert names(folder) == {"floatimage.bin", "intimage.img"}
+    assert main([*words, "-nopgm", "-pgmscale", "5"]) == 0
+    assert names(folder) == {"floatimage.bin", "intimage.img", "image.pgm"}
+    assert nb.read_pgm(folder / "image.pgm").scale == 5.0
+
+
 def test_dump_is_written_after_hkl_and_read_without_it(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -90,7 +99,9 @@ def test_dump_is_written_after_hkl_and_read_without_it(
     assert main(words) == 0
     assert "Fdump.bin: there is no -hkl" in capsys.readouterr().err
     assert (folder / "floatimage.bin").read_bytes() == first
-    assert main([*words, "-dump", "none.bin"]) == 9
+    assert main([*words, "-dump", "none.bin"]) == 0
+    assert "none.bin: there is no such dump, so -default_F counts" in capsys.readouterr().err
+    assert (folder / "floatimage.bin").read_bytes() != first
 
 
 def test_json_has_everything(folder: Path) -> None:

@@ -109,8 +109,12 @@ def test_another_amplitude(tmp_path: Path) -> None:
     ("words", "status", "message"),
     [
         (["--hkl", "nothing.hkl", "--fdump", "DUMP"], 5, "nothing.hkl: No such file"),
-        (["--hkl", HKL, "--fdump", HKL], 5, "full.hkl:1: does not begin with six whole numbers"),
-        (["--hkl", "DUMP", "--fdump", "DUMP", "--quirks", "none"], 5, "Fdump.bin:2: h: got"),
+        (["--hkl", HKL, "--fdump", HKL], 5, "full.hkl: is text of h k l F, need a binary dump"),
+        (
+            ["--hkl", "DUMP", "--fdump", "DUMP", "--quirks", "none"],
+            5,
+            "Fdump.bin: is a binary dump of struct",
+        ),
         (["--hkl", "GARBAGE", "--fdump", "DUMP"], 5, "garbage"),
         (["--hkl", HKL, "--fdump", "GARBAGE"], 5, "garbage:1: does not begin with six whole"),
         (["--hkl", HKL, "--fdump", "DUMP", "--tolerance", "-1"], 1, "tolerance: got -1.0, need"),

@@ -22,6 +22,7 @@ from nanobragg_hybrid.base.errors import (
     ConfigError,
     FileAccessError,
     FileFormatError,
+    NanobraggWarning,
 )
 from nanobragg_hybrid.model.mask import Mask
 from nanobragg_hybrid.model.quirks import Quirks
@@ -198,6 +199,12 @@ MEANINGS: dict[str, dict[str, Any]] = {
     "-pgmfile p.pgm": {"pgm_path": INPUTS / "p.pgm"},
     "-nopgm -pgmimage p.pgm": {"pgm_path": INPUTS / "p.pgm"},
     "-pgmimage p.pgm -nopgm": {"pgm_path": None},
+    "-nopgm -pgmscale 5": {"pgm_path": INPUTS / "image.pgm", "output.pgm_scale": 5.0},
+    "-nopgm -pgmscale 0": {"pgm_path": INPUTS / "image.pgm", "output.pgm_scale": None},
+    "-pgmscale 5 -nopgm": {"pgm_path": None, "output.pgm_scale": 5.0},
+    "-nopgm -scale 5 -adc 3 -seed 2": {"pgm_path": None},
+    "-nonoise -seed 5 -adc 3 -scale 2 -pgmscale 2": {"noise_path": None},
+    "-seed 5 -nonoise": {"noise_path": None},
     "-noisefile n.img": {"noise_path": INPUTS / "n.img"},
     "-nonoise -noiseimage n.img": {"noise_path": INPUTS / "n.img"},
     "-noiseimage n.img -nonoise": {"noise_path": None},
@@ -622,6 +629,80 @@ def test_header_number_that_is_not_finite(number: str, on: bool, tmp_path: Path)
     assert str(error.value) == f"{path}: PHI: got {float(number)}, need a finite number"
 
 
+FULL_HEADER = ("PIXEL_SIZE=0.1;", "DISTANCE=90;", "WAVELENGTH=1.1;", "BEAM_CENTER_X=1;")
+
+
+@for_each(
+    "left_out, options, missing",
+    [
+        ("", "", None),
+        ("PIXEL_SIZE", "", "PIXEL_SIZE, and no option gives it"),
+        ("PIXEL_SIZE", "-pixel 0.1", None),
+        ("DISTANCE", "", "DISTANCE, and no option gives it"),
+        ("DISTANCE", "-distance 80", None),
+        ("DISTANCE", "-close_distance 80", None),
+        ("WAVELENGTH", "", "WAVELENGTH, and no option gives it"),
+        ("WAVELENGTH", "-lambda 1", None),
+        ("WAVELENGTH", "-energy 12000", None),
+        ("BEAM_CENTER", "", "BEAM_CENTER_X, BEAM_CENTER_Y, and no option gives"),
+        ("BEAM_CENTER", "-Xbeam 1", None),
+        ("BEAM_CENTER", "-ORGX 1 -ORGY 1", None),
+        ("_", "", "PIXEL_SIZE, DISTANCE, WAVELENGTH, BEAM_CENTER_X, BEAM_CENTER_Y, and no option"),
+    ],
+)
+def test_what_an_image_does_not_give_is_named(
+    left_out: str, options: str, missing: str | None, tmp_path: Path
+) -> None:
+    lines = [line for line in FULL_HEADER if not left_out or left_out not in line]
+    lines = [] if left_out == "_" else lines
+    header_file(tmp_path / "i.img", *lines)
+    args = f"-img i.img {options}"
+    said = [text for text in parse_command(args, tmp_path).warnings if "the header has no" in text]
+    if missing is None:
+        assert said == []
+        parse_command(args, tmp_path, strict=True)
+    else:
+        assert len(said) == 1
+        assert f"{tmp_path / 'i.img'}: the header has no {missing}" in said[0]
+        with pytest.raises(CommandLineError, match="the default counts"):
+            parse_command(args, tmp_path, strict=True)
+    assert parse_command(f"-mask i.img {options}", tmp_path).warnings == ()
+
+
+def test_an_image_needs_no_pixels_but_a_mask_does(tmp_path: Path) -> None:
+    path = header_file(tmp_path / "i.img", *FULL_HEADER)
+    whole = path.read_bytes()
+    assert parse_command("-img i.img", tmp_path, strict=True).warnings == ()
+    for size in (len(whole) - 1, 512):
+        path.write_bytes(whole[:size])
+        command = parse_command("-img i.img", tmp_path)
+        assert command.experiment.detector.shape == (3, 2)
+        assert command.experiment.detector.distance_mm == 90.0
+        [said] = command.warnings
+        assert f"the file has {size}; only its header counts" in said
+        with pytest.raises(CommandLineError, match="only its header counts"):
+            parse_command("-img i.img", tmp_path, strict=True)
+        with pytest.raises(FileFormatError, match=f"the file has {size}"):
+            parse_command("-mask i.img", tmp_path)
+    path.write_bytes(whole[:511])
+    with pytest.raises(FileFormatError, match="HEADER_BYTES: got 512, but the file has 511 bytes"):
+        parse_command("-img i.img", tmp_path)
+
+
+def test_pixels_of_a_mask_have_the_type_that_its_header_states(tmp_path: Path) -> None:
+    """With the quirk off; with it on, the bytes are 16-bit numbers and a warning says so."""
+    header_file(tmp_path / "m.img", "TYPE=long;")
+    data = np.array([[0, 9], [65536, 0], [-1, 3]], "<i4").tobytes()
+    header = (tmp_path / "m.img").read_bytes()[:512].replace(b"big_endian", b"little_endian")
+    (tmp_path / "m.img").write_bytes(header[:512].ljust(512) + data)
+    off = dataclasses.replace(Quirks(), smv_header_search=False)
+    mask = parse_command("-mask m.img", tmp_path, quirks=off).experiment.detector.mask
+    assert mask == Mask([[0, 1], [1, 0], [1, 1]])
+    with pytest.warns(NanobraggWarning, match="TYPE is long, but pixels are read as unsigned_sh"):
+        mask = parse_command("-mask m.img", tmp_path).experiment.detector.mask
+    assert mask == Mask([[0, 0], [1, 0], [0, 1]])
+
+
 def test_header_without_sizes_but_dimensions() -> None:
     detector = parsed("-img donor_dimensions.img").experiment.detector
     assert (detector.n_fast, detector.n_slow) == (64, 64)
@@ -658,5 +739,9 @@ def test_files_of_the_wrong_kind(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore:.* counts as 0")
 @pytest.mark.parametrize("case", table("cases"))
 def test_recorded_command_lines_have_nothing_strict_about_them(case: str) -> None:
+    if case in ("img_spaced", "img_dimensions"):
+        with pytest.raises(CommandLineError, match=r"the header has no .*: the default counts"):
+            parsed(table("cases")[case]["args"], strict=True)
+        return
     command = parsed(table("cases")[case]["args"], strict=True)
     assert command.warnings == () or "cli_substring" in command.warnings[0]

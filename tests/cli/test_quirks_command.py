@@ -132,10 +132,10 @@ def test_quirks_may_stand_before_the_command_line(tmp_path: Path) -> None:
 
 
 def test_image_that_cannot_be_rendered_without_a_quirk(tmp_path: Path) -> None:
-    """Or that has another size then: the row says so, and the others are there."""
+    """Here it has another size then: the row says so, and the others are there."""
     dimensions = "-cell 70 80 90 90 90 90 -default_F 1 -N 2 -img donor_dimensions.img -pixel 0.3"
     found = rows(explained(dimensions, tmp_path))
-    assert "truncated" in found["smv_header_search"]["problem"]
+    assert "the image has 64 x 72 pixels then" in found["smv_header_search"]["problem"]
     assert "relative_l2" not in found["smv_header_search"]
 
 

@@ -52,6 +52,14 @@ def test_smv_and_pgm(tmp_path: Path) -> None:
     assert read_image(tmp_path / "image.pgm").tolist() == (PIXELS / 2.0).tolist()
 
 
+@pytest.mark.filterwarnings("error")
+def test_an_image_has_the_type_and_the_byte_order_of_its_header(tmp_path: Path) -> None:
+    lines = ("HEADER_BYTES=512;", "SIZE1=3;", "SIZE2=2;", "TYPE=long;", "BYTE_ORDER=big_endian;")
+    header = "\n".join(["{", *lines, "}\f"]).encode().ljust(512)
+    (tmp_path / "i.img").write_bytes(header + (1000000.0 * PIXELS).astype(">i4").tobytes())
+    assert np.array_equal(read_image(tmp_path / "i.img"), 1000000.0 * PIXELS)
+
+
 KINDS = [
     name.removeprefix("write_")
     for name in nb.__all__

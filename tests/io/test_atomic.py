@@ -4,14 +4,48 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 import pytest
+from for_each import for_each
 
+from nanobragg_hybrid.base import atomic
 from nanobragg_hybrid.base.atomic import AtomicFiles, atomic_write
 from nanobragg_hybrid.base.errors import FileAccessError, FileFormatError
+
+NAMED = "nanobragg_hybrid.base.atomic._open_without_name = lambda _: -1"
+"""Makes a process work as where files without a name are not to be had."""
+
+UNPATCHED = atomic._open_without_name
+
+
+@pytest.fixture(autouse=True, params=["without a name", "hidden", "copied"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Every test is done as on Linux, where files without a name are not to be had, and where they
+    cannot be linked."""
+    if request.param == "hidden":
+        monkeypatch.setattr(atomic, "_open_without_name", lambda _: -1)
+    elif request.param == "copied":
+        monkeypatch.setattr(os, "link", cannot_link)
+    atomic._remove_what_the_dead_left.cache_clear()
+    before = open_files()
+    yield request.param
+    assert open_files() == before
+
+
+def cannot_link(*_: object, **__: object) -> None:
+    raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+
+def open_files() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
 def write(path: Path, data: bytes = b"new") -> None:
@@ -229,3 +263,126 @@ def test_an_open_file_is_written_where_it_is(tmp_path: Path) -> None:
             same.write(b"two ")
         file.write(b"three")
     assert (tmp_path / "a").read_bytes() == b"one two three"
+
+
+# What a killed process leaves
+
+KILLED = """
+import signal, sys
+import nanobragg_hybrid.base.atomic
+{set_up}
+with nanobragg_hybrid.base.atomic.AtomicFiles() as files:
+    for name in ("a", "b"):
+        with files.write(name) as file:
+            file.write(b"x" * 100000)
+            file.flush()
+            if name == "b":
+                print("ready", flush=True)
+                signal.pause()
+"""
+
+
+def start_writing(folder: Path, set_up: str) -> subprocess.Popen[str]:
+    """A process that is about to give two files their names."""
+    command = [sys.executable, "-c", KILLED.format(set_up=set_up)]
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def end(process: subprocess.Popen[str], number: signal.Signals) -> None:
+    process.send_signal(number)
+    process.communicate()
+    assert process.returncode == -number
+
+
+def test_a_killed_process_leaves_nothing(tmp_path: Path) -> None:
+    descriptor = UNPATCHED(tmp_path)
+    if descriptor < 0:
+        pytest.skip(f"the file system of {tmp_path} has no files without a name (O_TMPFILE)")
+    os.close(descriptor)
+    (tmp_path / "a").write_bytes(b"old")
+    process = start_writing(tmp_path, "")
+    assert names(tmp_path) == ["a"]
+    end(process, signal.SIGKILL)
+    assert names(tmp_path) == ["a"]
+    assert (tmp_path / "a").read_bytes() == b"old"
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    """But not what a living one is about to finish, nor what is not ours to judge."""
+    killed = start_writing(tmp_path, NAMED)
+    left = set(names(tmp_path))
+    assert len(left) == 2
+    end(killed, signal.SIGKILL)
+    living = start_writing(tmp_path, NAMED)
+    at_work = set(names(tmp_path)) - left
+    assert len(at_work) == 2
+    assert left <= set(names(tmp_path)) or len(names(tmp_path)) == 2
+    dead = killed.pid
+    others = {
+        f".nanobragg-elsewhere-{dead}-0123456789ab.part",
+        f".nanobragg-{dead}-0123456789ab.part",
+        f".nanobragg-{atomic._host()}-{dead}-0123456789ab.part.bak",
+        f"nanobragg-{atomic._host()}-{dead}-0123456789ab.part",
+        f".nanobragg-{atomic._host()}-{os.getpid()}-0123456789ab.part",
+    }
+    for name in others:
+        (tmp_path / name).touch()
+    (tmp_path / f".nanobragg-{atomic._host()}-{dead}-0123456789ab.part").touch()
+    write(tmp_path / "c")
+    assert set(names(tmp_path)) == {"c"} | others | at_work
+    end(living, signal.SIGKILL)
+
+
+def test_an_old_file_is_replaced_in_one_step(tmp_path: Path) -> None:
+    """Whoever looks always finds all of the old or all of the new one."""
+    path = tmp_path / "f"
+    path.write_bytes(b"0" * 1000)
+    seen: set[bytes] = set()
+    done = threading.Event()
+
+    def look() -> None:
+        while not done.is_set():
+            seen.add(path.read_bytes())
+
+    reader = threading.Thread(target=look)
+    reader.start()
+    for digit in b"123":
+        write(path, bytes([digit]) * 1000)
+    done.set()
+    reader.join()
+    assert seen <= {bytes([digit]) * 1000 for digit in b"0123"}
+    assert path.read_bytes() == b"3" * 1000
+
+
+@for_each("mask", [0o022, 0o077, 0o002])
+def test_new_files_heed_the_umask(mask: int, tmp_path: Path) -> None:
+    previous = os.umask(mask)
+    try:
+        write(tmp_path / f"f{mask}")
+    finally:
+        os.umask(previous)
+    assert stat.S_IMODE((tmp_path / f"f{mask}").stat().st_mode) == 0o666 & ~mask
+
+
+def test_a_pipe_is_written_in_place(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    got: list[bytes] = []
+    reader = threading.Thread(target=lambda: got.append((tmp_path / "pipe").read_bytes()))
+    reader.start()
+    write(tmp_path / "pipe", b"through")
+    reader.join()
+    assert got == [b"through"]
+    assert names(tmp_path) == ["pipe"]
+
+
+def test_standard_output_is_written_in_place(tmp_path: Path) -> None:
+    command = (
+        "from nanobragg_hybrid.base.atomic import atomic_write\n"
+        "print('before', flush=True)\n"
+        "with atomic_write('/dev/stdout') as file: file.write(b'ours\\n')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", command], capture_output=True, check=True)
+    assert done.stdout == b"before\nours\n"

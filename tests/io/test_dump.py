@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from ctrl_c import ctrl_c_raises
 from for_each import for_each
 
 from nanobragg_hybrid.base import host
@@ -163,7 +166,6 @@ def test_values_that_are_not_finite_are_kept_with_a_warning(tmp_path: Path, bad:
         (b"1 0 0 0 0 0\n\f", "bounds 1 0 0 0 0 0: need hmin <= hmax"),
         (b"0 0 0 0 0 2147483648\n\f", "within 32 bits"),
         (b"-2147483649 0 0 0 0 0\n\f", "within 32 bits"),
-        (b"0 0 0 0 0 0\n\f", r"the table needs 64 bytes, the file has 0 after its header$"),
     ],
 )
 @for_each("quirks", [ON, OFF])
@@ -173,20 +175,68 @@ def test_bad_headers(tmp_path: Path, header: bytes, message: str, quirks: Quirks
         read_dump(tmp_path / "F.bin", quirks=quirks)
 
 
-@pytest.mark.parametrize("quirks", [ON, OFF])
-def test_absurd_bounds_name_the_figures(tmp_path: Path, quirks: Quirks) -> None:
+def test_absurd_bounds_name_the_figures(tmp_path: Path) -> None:
     path = raw(tmp_path / "F.bin", b"-99999 99999 -99999 99999 -99999 99999\n\f", np.ones(8))
     with pytest.raises(FileFormatError, match="needs 64000000000000000 bytes, the file has 64 "):
-        read_dump(path, quirks=quirks)
+        read_dump(path, quirks=OFF)
+    with pytest.raises(ResourceError, match="structure factor table 63999040004799992 bytes"):
+        read_dump(path, quirks=ON)
 
 
-@pytest.mark.parametrize("quirks", [ON, OFF])
-def test_truncated_by_one_byte(tmp_path: Path, quirks: Quirks) -> None:
+@for_each(
+    "missing_bytes, used",
+    [(1, 24), (8 * 26, 24), (8 * 27, 23), (8 * 38, 14), (8 * 40, 12), (8 * 60, 0)],
+)
+def test_a_short_dump_has_zeros_behind_its_end(
+    tmp_path: Path, missing_bytes: int, used: int
+) -> None:
+    """The table is 2 x 3 x 4 in 3 x 4 x 5 places; it misses nothing where only padding is gone."""
     path = tmp_path / "F.bin"
     write_dump(path, table())
-    path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(FileFormatError, match="needs 480 bytes, the file has 479 after its header"):
-        read_dump(path, quirks=quirks)
+    path.write_bytes(path.read_bytes()[:-missing_bytes])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        got = read_dump(path).grid
+    need = np.array(table().grid)
+    need.reshape(-1)[used:] = 0.0
+    np.testing.assert_array_equal(got, need)
+    messages = [str(warning.message).partition("F.bin")[2] for warning in caught]
+    told = f": used {used} of 24 reflections: the file ends there; the others are 0"
+    assert messages == ([told] if used < 24 else [])
+    with pytest.raises(FileFormatError, match="needs 480 bytes, the file has"):
+        read_dump(path, quirks=OFF)
+
+
+def test_text_of_reflections_is_no_dump(tmp_path: Path) -> None:
+    """Its first two lines could be bounds; enough of it would fill a small table."""
+    path = tmp_path / "P1.hkl"
+    path.write_text("0 0 0 1\n1 1 1 5\n" * 100)
+    for quirks in (ON, OFF):
+        with pytest.raises(
+            FileFormatError, match=r"P1\.hkl: is text of h k l F, need a binary dump"
+        ):
+            read_dump(path, quirks=quirks)
+    path.write_bytes(b"0 0 0 0 0 0\n" + bytes(63))
+    with pytest.raises(FileFormatError, match="the table needs 64 bytes, the file has 63 after"):
+        read_dump(path, quirks=ON)
+
+
+def test_ctrl_c_while_a_dump_is_written_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planes = []
+
+    def plane(*arguments: object) -> None:
+        planes.append(arguments)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(dump, "write_plane", plane)
+    (tmp_path / "F.bin").write_bytes(b"old")
+    with ctrl_c_raises(), pytest.raises(KeyboardInterrupt):
+        write_dump(tmp_path / "F.bin", table())
+    assert len(planes) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["F.bin"]
+    assert (tmp_path / "F.bin").read_bytes() == b"old"
 
 
 def test_table_larger_than_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

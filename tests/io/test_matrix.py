@@ -48,7 +48,7 @@ def test_columns_that_touch(tmp_path: Path) -> None:
         ("", r"A\.mat: got 0 numbers, need nine$"),
         ("1 2 3\n4 5 6\n7 8\n", r"A\.mat: got 8 numbers, need nine$"),
         ("1 2 3\n4 five 6\n7 8 9\n", r"A\.mat:2: number 5 of nine: got 'five', need a finite"),
-        ("1 2 3\n4 5,6\n7 8 9\n", r"A\.mat:2: number 6 of nine: got ',6', need a finite number$"),
+        ("1 2 3\n4 5,6\n7 8 9\n", r"A\.mat:2: number 6 of nine: got '5,6', need a finite number$"),
         ("1 2 3\n4 5 6\n\n7 8 nan", r"A\.mat:4: number 9 of nine: got 'nan', need a finite"),
         ("1e999", r"A\.mat:1: number 1 of nine: got '1e999', need a finite number$"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from nanobragg_hybrid.formats.smv import (
     header_block,
     header_number,
     read_smv,
+    read_smv_layout,
     write_mask,
     write_smv,
 )
@@ -284,6 +286,7 @@ def test_dimensions_stand_in_for_a_missing_size(tmp_path: Path) -> None:
     assert read_smv(path).pixels.shape == (2, 3)
 
 
+@pytest.mark.filterwarnings("ignore:.*but pixels are read as")
 def test_byte_order_counts_only_without_the_quirk(tmp_path: Path) -> None:
     lines = ("SIZE1=2;", "SIZE2=1;", "TYPE=unsigned_short;")
     data = b"\x00\x01\x02\x00"
@@ -313,10 +316,91 @@ def test_header_text_ends_at_a_zero_byte(tmp_path: Path) -> None:
     assert image.header_text.endswith("SIZE2=1;\n")
 
 
-def test_other_type_is_a_warning(tmp_path: Path) -> None:
-    path = smv(tmp_path / "i.img", "TYPE=long;", "SIZE1=2;", "SIZE2=1;", data=b"abcd")
-    with pytest.warns(NanobraggWarning, match=r"i\.img: TYPE is long, but pixels are read as"):
-        read_smv(path)
+NUMBERS = [[0.0, 1.0, 100.0], [2.0, 0.0, 7.0]]
+SIGNED = [[0.0, 1.0, -100.0], [2.0, 0.0, -7.0]]
+
+
+@for_each(
+    "line, dtype, numbers",
+    [
+        ("TYPE=unsigned_short;", "u2", NUMBERS),
+        ("TYPE=short;", "i2", SIGNED),
+        ("TYPE=signed_short;", "i2", SIGNED),
+        ("TYPE=long;", "i4", SIGNED),
+        ("TYPE=signed_long;", "i4", SIGNED),
+        ("TYPE=unsigned_long;", "u4", [[0.0, 1.0, 3e9], [70000.0, 0.0, 7.0]]),
+        ("TYPE=float;", "f4", [[0.0, 0.5, -1.25], [1e9, 0.0, 7.0]]),
+        ("Data_type= unsigned short int;", "u2", NUMBERS),
+        ("Data_type= long int;", "i4", SIGNED),
+        ("DATA_TYPE=UNSIGNED_LONG;", "u4", NUMBERS),
+        ("Data_type= float IEEE;", "f4", SIGNED),
+        ("TYPE = Unsigned Short ;", "u2", NUMBERS),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*but pixels are read as")
+def test_types_are_read_right_without_the_quirk(
+    tmp_path: Path, line: str, dtype: str, numbers: list[list[float]]
+) -> None:
+    """And with it, their bytes are taken for 16-bit numbers."""
+    for order, name in (("<", "little_endian"), (">", "Big_Endian")):
+        data = np.array(numbers, order + dtype).tobytes()
+        lines = (line, f"BYTE_ORDER={name};", "SIZE1=3;", "SIZE2=2;")
+        path = smv(tmp_path / "i.img", *lines, data=data)
+        pixels = read_smv(path, quirks=OFF).pixels
+        assert pixels.dtype == np.dtype(dtype)
+        assert pixels.tolist() == numbers
+        first = np.frombuffer(data, np.uint16, count=6).reshape(2, 3)
+        np.testing.assert_array_equal(read_smv(path, quirks=ON).pixels, first)
+
+
+@for_each(
+    "line, warned, refused",
+    [
+        ("TYPE=long;", "TYPE is long, but pixels are read as unsigned_short", None),
+        ("TYPE=mad;", "TYPE is mad, but pixels are read as", "TYPE: got 'mad', need unsigned_sh"),
+        ("Data_type= float IEEE;", "Data_type is float IEEE, but pixels are read as", None),
+        ("data type=odd;", "data type is odd, but pixels are", "data type: got 'odd', need unsi"),
+        ("BYTE_ORDER=big_endian;", "BYTE_ORDER is big_endian, but pixels are read as lit", None),
+        ("Byte_Order=PDP;", "Byte_Order is PDP, but pixels", "Byte_Order: got 'PDP', need little"),
+        ("COMPRESSION=RAXIS;", "COMPRESSION is RAXIS, but", "COMPRESSION: got 'RAXIS', need pix"),
+        ("COMPRESSION=None;", None, None),
+        ("TYPE=unsigned_short;", None, None),
+        ("Data_type= unsigned short int;", None, None),
+        ("BYTE_ORDER=little_endian;", None, None),
+        ("BYTEORDER=LITTLE ENDIAN;", None, None),
+        ("DETECTOR_TYPE=long;", None, None),
+    ],
+)
+def test_what_the_quirk_does_not_look_at_is_told(
+    tmp_path: Path, line: str, warned: str | None, refused: str | None
+) -> None:
+    path = smv(tmp_path / "i.img", line, "SIZE1=2;", "SIZE2=1;", data=b"abcdefgh")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert read_smv(path).pixels.tobytes() == b"abcd"
+    assert len(caught) == (warned is not None)
+    if warned is not None:
+        assert f"i.img: {warned}" in str(caught[0].message)
+        assert caught[0].category is NanobraggWarning
+    if refused is not None:
+        with pytest.raises(FileFormatError, match=refused):
+            read_smv(path, quirks=OFF)
+    else:
+        assert read_smv(path, quirks=OFF).pixels.shape == (1, 2)
+
+
+def test_the_keyword_type_counts_more_than_its_other_spellings(tmp_path: Path) -> None:
+    lines = ("TYPE=long;", "Data_type=float;", "SIZE1=2;", "SIZE2=1;", "BYTE_ORDER=little_endian;")
+    path = smv(tmp_path / "i.img", *lines, data=b"\1\0\0\0\2\0\0\0")
+    assert read_smv(path, quirks=OFF).pixels.tolist() == [[1, 2]]
+
+
+def test_a_header_is_enough_for_its_layout(tmp_path: Path) -> None:
+    lines = ("SIZE1=2;", "SIZE2=1;", "TYPE=long;")
+    short = read_smv_layout(smv(tmp_path / "i.img", *lines, data=b"1234"), OFF)
+    assert (short.shape, short.data_bytes, short.is_complete) == ((1, 2), 8, False)
+    assert "2 x 1 pixels need 520 bytes, the file has 516" in short.shortage()
+    assert read_smv_layout(smv(tmp_path / "i.img", *lines, data=b"1234"), ON).is_complete
 
 
 @for_each("quirks", [ON, OFF])

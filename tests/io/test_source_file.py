@@ -18,7 +18,7 @@ from nanobragg_hybrid.model.beam import Source
 from nanobragg_hybrid.model.quirks import Quirks
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:.* counts as 0"),
+    pytest.mark.filterwarnings("ignore:.* counts as "),
     pytest.mark.filterwarnings("ignore:.*quirk impossible_sources"),
 ]
 
@@ -87,13 +87,49 @@ def test_full_lines_with_dos_ends(inputs: Path, quirks: Quirks) -> None:
         (b"1,2;3:4!5\n", source(1, 2, 3, 4, 5), source(1, 2, 3, 4, 5)),
         (b" ,\t1 ,;: 2 ; \n", source(1, 2), source(1, 2)),
         (b"1 2 3 4 5 6 seven\n", source(1, 2, 3, 4, 5), source(1, 2, 3, 4, 5)),
-        (b"1 2 # three\n", source(1, 2, 0, 0), source(1, 2)),
+        (b"1 2 # three\n", source(1, 2, 0, 0, 0), source(1, 2)),
+        (b"1 2 # three \n", source(1, 2, 0, 0), source(1, 2)),
+        (b"1 2 3 #\n", source(1, 2, 3, 0, 0), source(1, 2, 3)),
+        (b"1 2 3 # \n", source(1, 2, 3, 0), source(1, 2, 3)),
+        (b"1 2 3e0e\n", source(1, 2, 3), None),
+        (b"1 2 eg\n", source(1, 2, 0), None),
+        (b"1 2 3 1|1e-10\n", source(1, 2, 3, 1, 0), None),
+        (b"1 2 3 1|1e-10 \n", source(1, 2, 3, 1), None),
+        (b"1 2 0x4\n", source(1, 2, 4, 0, 0), source(1, 2, 4)),
         (b"\n \n\t,\n7\n\n", source(7), source(7)),
     ],
 )
-def test_lines(read, text: bytes, on: Source, off: Source) -> None:
+def test_lines(read, text: bytes, on: Source, off: Source | None) -> None:
     assert read(text, ON) == (on,)
-    assert read(text, OFF) == (off,)
+    if off is None:
+        with pytest.raises(FileFormatError, match=r":1: .*, need a number$"):
+            read(text, OFF)
+    else:
+        assert read(text, OFF) == (off,)
+
+
+@for_each(
+    "second_line, columns",
+    [
+        (b"# c\n", (0.0, 0.0, 0.0, 0.0, 0.0)),
+        (b"# a b\n", (0.0, 0.0, 0.0, 0.0, 0.0)),
+        (b"# a b c\n", (0.0, 0.0, 0.0, 0.0, 0.0)),
+        (b"x\n", (0.0, 0.0, 0.0, 0.0, 0.0)),
+        (b"1 0 0.01 #\n", (1.0, 0.0, 0.01, 0.0, 0.0)),
+        (b"1 0 0.01 1|1.1e-10\n", (1.0, 0.0, 0.01, 1.0, 0.0)),
+        (b"1 0 0.01 1/1.1e-10\n", (1.0, 0.0, 0.01, 1.0, 0.0)),
+        (b"1 0.01 x \n", (1.0, 0.01, 0.0)),
+        (b"1.0210 0.0300\n", (1.021, 0.03)),
+        (b"-10 0.1 0 1\r\n", (-10.0, 0.1, 0.0, 1.0, 0.0)),
+        (b"-10 0.1 0", (-10.0, 0.1, 0.0, 0.0, 0.0)),
+        (b"-10 0.1 0 eg\n", (-10.0, 0.1, 0.0, 0.0)),
+    ],
+)
+def test_second_lines_as_recorded(read, second_line: bytes, columns: tuple[float, ...]) -> None:
+    """Each is a file that nanoBragg was recorded with; its image has NaN where a source lost its
+    wavelength or direction."""
+    first = source(1, 0, 0, 1, 1e-10)
+    assert read(b"1 0 0 1 1e-10\n" + second_line) == (first, source(*columns))
 
 
 def test_blank_dos_line_is_a_source_of_zeros_only_with_the_quirk(read) -> None:
@@ -104,9 +140,10 @@ def test_blank_dos_line_is_a_source_of_zeros_only_with_the_quirk(read) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (b"1 2 3\nx 2.5mm 3\n", "sources.txt:2: 'x' is no number and counts as 0"),
-        (b"# a b c d\n1\n", "sources.txt:1: '#' is no number and counts as 0, and so do 4 more"),
-        (b"1 " + b"a" * 200 + b"\n", "a...a"),
+        (b"1 2 3\nx 3\n", "sources.txt:2: 'x' is no number and counts as 0"),
+        (b"# a b c d\n", "sources.txt:1: '#' is no number and counts as 0, and 4 more words"),
+        (b"1 2.5mm \n", "sources.txt:1: '2.5mm' is no number and counts as 2.5"),
+        (b"1 " + b"a" * 200 + b" \n", "a...a"),
     ],
 )
 def test_words_that_count_as_0_are_told(read, text: bytes, message: str) -> None:
@@ -118,8 +155,23 @@ def test_words_that_count_as_0_are_told(read, text: bytes, message: str) -> None
     assert len(str(caught[0].message)) < 300
 
 
-@pytest.mark.filterwarnings("error:.* is no number")
-@pytest.mark.parametrize("text", [b"1 2 3 4 5 six\n", b"0x10 1e-3\n", b"1 2\r\n", b"+.5 -1\n"])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"1 2 3 4 5\n1 2 3", "sources.txt:2: counts as 0 instead of the default: weight, wavel"),
+        (b"1 2 3 4\r\n1 2 3\r\n", "sources.txt:1: counts as 0 .*: wavelength, .*; 2 lines are lik"),
+        (b"\r\n", "sources.txt:1: counts as 0 instead of the default: x, y, z, weight, wavelength"),
+    ],
+)
+def test_columns_that_the_end_of_a_line_takes_are_told(read, text: bytes, message: str) -> None:
+    with pytest.warns(NanobraggWarning, match=message) as said:
+        read(text, ON)
+    caught = [one for one in said if "quirk impossible_sources" not in str(one.message)]
+    assert len(caught) == 1
+
+
+@pytest.mark.filterwarnings("error:.* counts as ")
+@pytest.mark.parametrize("text", [b"1 2 3 4 5 six\n", b"0x10 1e-3 \n", b"1 2\n", b"1 2 3 4 5\r\n"])
 def test_numbers_are_not_told(read, text: bytes) -> None:
     read(text, ON)
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import pickle
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 from for_each import for_each
 
+import nanobragg_hybrid as nb
 from nanobragg_hybrid import ConfigError, ResourceError, StructureFactors
+from nanobragg_hybrid.formats.smv import write_mask
 
 
 def test_constant_has_no_table() -> None:
@@ -30,10 +34,74 @@ def test_reflections_fill_the_table_over_their_bounds() -> None:
     assert (factors.default_f, factors.reflections) == (4.0, 2)
 
 
-def test_later_reflection_overwrites_an_earlier_one() -> None:
-    factors = StructureFactors.from_reflections(np.zeros((1000, 3)), np.arange(1000.0))
+def test_later_reflection_overwrites_an_earlier_one_with_a_warning() -> None:
+    with pytest.warns(nb.NanobraggWarning) as caught:
+        factors = StructureFactors.from_reflections(np.zeros((1000, 3)), np.arange(1000.0))
     assert factors.grid is not None
     assert factors.grid.tolist() == [[[999.0]]]
+    assert [str(warning.message) for warning in caught] == [
+        (
+            "structure_factors: 999 entries list a reflection again, entry 1 for instance 0 0 0: "
+            "the last amplitude of each counts"
+        )
+    ]
+    assert caught[0].filename == __file__
+
+
+def test_the_first_entry_that_is_there_already_is_named() -> None:
+    indices = [(3, 0, 0), (0, 1, -2), (0, 0, 7), (0, 1, -2), (3, 0, 0)]
+    with pytest.warns(nb.NanobraggWarning, match="2 entries .* entry 3 for instance 0 1 -2: "):
+        factors = StructureFactors.from_reflections(indices, [1, 2, 3, 4, 5])
+    assert factors.grid is not None
+    assert (factors.grid[0, 1, 0], factors.grid[3, 0, 2]) == (4.0, 5.0)
+    with pytest.warns(nb.NanobraggWarning, match="1 entry lists a reflection again, entry 3 for"):
+        StructureFactors.from_reflections(indices[:4], [1, 2, 3, 4])
+    StructureFactors.from_reflections(indices[:3], [1, 2, 3])
+
+
+def test_a_few_reflections_that_span_a_large_table_are_told() -> None:
+    text = "structure_factors: 1 reflection spans|2 reflections span a table of 8 x 1024 x 1024 "
+    with pytest.warns(nb.NanobraggWarning, match=text):
+        StructureFactors.from_reflections([(0, 0, 0), (7, 1023, 1023)], [1, 5])
+
+
+MASKED = np.ma.masked_array([[1.0, 2.0, 3.0]], [[False, True, False]])
+
+
+@for_each(
+    "make, field",
+    [
+        (lambda: StructureFactors.from_reflections(MASKED, [1.0]), "structure_factors.indices"),
+        (lambda: StructureFactors.from_reflections([MASKED[0]], [1.0]), "structure_factors.indic"),
+        (
+            lambda: StructureFactors.from_reflections(np.eye(3), MASKED[0]),
+            "structure_factors.amplitudes",
+        ),
+        (lambda: StructureFactors.from_grid(MASKED[None], (0, 0, 0)), "structure_factors.grid"),
+        (lambda: StructureFactors(MASKED[None]), "structure_factors.grid"),
+        (lambda: nb.Mask(MASKED.astype(bool)), "mask.values"),
+        (lambda: nb.write_raw(io.BytesIO(), MASKED.astype(np.float32)), "pixels"),
+        (lambda: nb.write_pgm(io.BytesIO(), MASKED.astype(np.uint8), 1.0), "pixels"),
+        (lambda: nb.write_png(io.BytesIO(), MASKED.astype(np.uint8)), "pixels"),
+        (lambda: write_mask(io.BytesIO(), MASKED.astype(bool)), "mask.values"),
+    ],
+)
+def test_masked_arrays_are_refused_everywhere(make: Callable[[], object], field: str) -> None:
+    with pytest.raises(nb.ConfigError, match=rf"{field}.*: got a masked array \(1 elem"):
+        make()
+
+
+def test_masked_arrays_that_mask_nothing_are_arrays() -> None:
+    open_mask = np.ma.masked_array([[1.0, 2.0, 3.0]], False)
+    factors = StructureFactors.from_reflections(open_mask, np.ma.masked_array([7.0]))
+    assert factors == StructureFactors.from_reflections([(1, 2, 3)], [7.0])
+    assert nb.Mask(open_mask.astype(bool)) == nb.Mask([[True, True, True]])
+
+
+@pytest.mark.filterwarnings("ignore:.*converting a masked element to nan")
+def test_a_masked_number_is_no_number() -> None:
+    with pytest.raises(nb.ConfigError, match=r"crystal\.cell_angstrom: got"):
+        nb.Crystal(cell_angstrom=MASKED[0])
 
 
 @pytest.mark.parametrize(

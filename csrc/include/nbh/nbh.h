@@ -682,6 +682,20 @@ NBH_API nbh_status nbh_hkl_fill(const char *text, size_t length, int32_t stream,
                                 const nbh_hkl_bounds *bounds, double default_f, double *amplitude,
                                 int64_t *filled, int64_t *stopped_at_line, nbh_error *error);
 
+/* Reflections that a text lists more than once; the last amplitude of each counts. */
+typedef struct nbh_hkl_repeats {
+    int64_t count;      /* amplitudes that take the place of another one */
+    int64_t first_line; /* one-based line of the first of them; 0: there is none */
+    int32_t first[3];   /* its indices */
+} nbh_hkl_repeats;
+
+/* nbh_hkl_fill that also tells of repeated reflections. */
+NBH_API nbh_status nbh_hkl_fill_telling(const char *text, size_t length, int32_t stream,
+                                        const nbh_hkl_bounds *bounds, double default_f,
+                                        double *amplitude, int64_t *filled,
+                                        int64_t *stopped_at_line, nbh_hkl_repeats *repeats,
+                                        nbh_error *error);
+
 /* ---- pure functions, exported for tests and C users ----------------------------------------- */
 
 NBH_API double nbh_sincg(double x, double n);            /* model 6.5 g */

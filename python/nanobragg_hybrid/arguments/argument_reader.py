@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from nanobragg_hybrid.base.errors import CommandLineError, quoted
-from nanobragg_hybrid.formats.numbers import c_atof, c_atoi
+from nanobragg_hybrid.formats.numbers import c_atof, c_atoi, exponent_hint
 
 if TYPE_CHECKING:
     from nanobragg_hybrid.arguments.flags import Flag, Rule
@@ -62,7 +62,9 @@ class ArgumentReader(NamedTuple):
             )
         if used < len(text):
             taken = quoted(text[:used])
-            self.complain(f"{self.option}: took {taken} of {quoted(text)}{self._unit()}")
+            self.complain(
+                f"{self.option}: took {taken} of {quoted(text)}{self._unit()}{exponent_hint(text)}"
+            )
 
     def _unit(self) -> str:
         return f" ({self.flag.unit})" if self.flag.unit else ""

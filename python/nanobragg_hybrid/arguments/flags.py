@@ -616,9 +616,9 @@ FLAGS: tuple[Flag, ...] = (
     ),
     _number(
         "-pgmscale", "image scaling and noise", "", "output.pgm_scale",
-        "scale of the PGM picture; 0: from the spread of the image",
+        "scale of the PGM picture, which it asks for; 0: from the spread of the image",
         rule="not positive is not given"
-    ),
+    )._replace(action="pgm scale"),
     _number(
         "-seed", "image scaling and noise", "", "output.noise_seed",
         "seed of the noise image; without it the clock", kind="seed"

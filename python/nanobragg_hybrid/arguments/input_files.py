@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nanobragg_hybrid.base.arrays import Array
+    from nanobragg_hybrid.formats.smv import SmvLayout
     from nanobragg_hybrid.model.beam import Source
     from nanobragg_hybrid.model.quirks import Quirks
 
@@ -19,12 +20,18 @@ class InputFiles:
     command line names such a file.
     """
 
-    def image(self, path: Path, quirks: Quirks) -> tuple[str, Array]:
-        """The header's text and the pixels, shape (slow, fast), of an SMV image."""
+    def mask(self, path: Path, quirks: Quirks) -> tuple[str, Array]:
+        """The header's text and the pixels, shape (slow, fast), of an SMV image used as a mask."""
         from nanobragg_hybrid.formats.smv import read_smv_buffer
 
-        _, text, pixels = read_smv_buffer(path, quirks)
+        _, text, pixels = read_smv_buffer(path, quirks, is_mask=True)
         return text, pixels
+
+    def image_header(self, path: Path, quirks: Quirks) -> SmvLayout:
+        """The header of an SMV image, whose pixels may be missing."""
+        from nanobragg_hybrid.formats.smv import read_smv_layout
+
+        return read_smv_layout(path, quirks)
 
     def matrix(self, path: Path) -> tuple[float, ...]:
         """The nine numbers of an orientation matrix, row by row."""

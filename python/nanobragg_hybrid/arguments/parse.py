@@ -130,9 +130,10 @@ class _Parser:
         self.fields = Fields()
         self.warnings: list[str] = []
         self.taken: set[int] = set()  # indices of arguments that are an option's value
-        self.mask: NDArray[np.uint16] | None = None
+        self.mask: NDArray[np.bool_] | None = None
         self.header_shape: tuple[int, ...] | None = None
         self.header_pixel_mm = 0.0
+        self.image_path: Path | None = None  # of the last -img
         self.cell: list[float] = []
         self.vectors: dict[str, tuple[float, ...]] = {}
         self.image_geometry: ImageGeometry | None = None  # of -img and -mask
@@ -204,21 +205,38 @@ class _Parser:
                 if option == spelling or (
                     self.quirks.cli_substring and option.startswith("-") and spelling in option
                 ):
-                    from nanobragg_hybrid.arguments.header import apply_header
-
                     path = self.file(option, name)
-                    text, pixels = self.files.image(path, self.quirks)
-                    is_mask = spelling == "-mask"
-                    geometry = apply_header(
-                        path, text, pixels.shape, self.fields, self.quirks, is_mask=is_mask
-                    )
-                    if geometry is not None:
-                        self.image_geometry = geometry.or_else(self.image_geometry)
-                    self.header_shape = pixels.shape
-                    self.header_pixel_mm = self.fields.get("detector.pixel_size_mm")
-                    if is_mask:
-                        self.mask = as_ndarray(pixels)
-                        self.inputs.append(path)
+                    if spelling == "-mask":
+                        self.read_mask(path)
+                    else:
+                        self.read_image(path)
+
+    def read_mask(self, path: Path) -> None:
+        text, pixels = self.files.mask(path, self.quirks)
+        self.apply_header(path, text, pixels.shape, is_mask=True)
+        self.mask = as_ndarray(pixels) != 0
+        self.inputs.append(path)
+
+    def read_image(self, path: Path) -> None:
+        """The header of -img; nobody looks at its pixels."""
+        layout = self.files.image_header(path, self.quirks)
+        if not layout.is_complete:
+            self.complain(f"{path}: {layout.shortage()}; only its header counts")
+        self.apply_header(path, layout.header_text, layout.shape, is_mask=False)
+        self.image_path = path
+
+    def apply_header(
+        self, path: Path, header_text: str, shape: tuple[int, ...], *, is_mask: bool
+    ) -> None:
+        from nanobragg_hybrid.arguments.header import apply_header
+
+        geometry = apply_header(
+            path, header_text, shape, self.fields, self.quirks, is_mask=is_mask
+        )
+        if geometry is not None:
+            self.image_geometry = geometry.or_else(self.image_geometry)
+        self.header_shape = shape
+        self.header_pixel_mm = self.fields.get("detector.pixel_size_mm")
 
     def option(self, position: int, argument: str) -> None:
         whole = not self.quirks.cli_substring
@@ -287,6 +305,8 @@ class _Parser:
     def settle(self) -> None:
         """What depends on more than one flag."""
         self.settle_detector()
+        if self.image_path is not None:
+            self.check_header(self.image_path)
         self.settle_pixels()
         water_um = self.fields.get("crystal.water_um")
         if water_um < 0.0:
@@ -303,6 +323,21 @@ class _Parser:
         if self.source_path is not None:
             self.fields.set("beam.sources", self.files.sources(self.source_path, self.quirks))
             self.inputs.append(self.source_path)
+
+    def check_header(self, path: Path) -> None:
+        """Names what an image was expected to bring and nothing else gave."""
+        has_corner = "detector.pix0_m" in self.vectors and not self.quirks.pix0_ignored
+        missing = [
+            name
+            for name, given in _EXPECTED_OF_AN_IMAGE.items()
+            if all(self.fields.last_set([field]) is None for field in given)
+            and not (has_corner and name.startswith("BEAM_CENTER"))
+        ]
+        if missing:
+            self.complain(
+                f"{path}: the header has no {', '.join(missing)}, and no option gives "
+                f"{'it' if len(missing) == 1 else 'them'}: the default counts"
+            )
 
     def settle_detector(self) -> None:
         """Convention, vectors, pivot and centre, with the quirks of model 3.
@@ -568,6 +603,12 @@ def _output_file(parser: _Parser, option: _Option) -> None:
         parser.noise_path, parser.noise_wanted = path, True
 
 
+def _pgm_scale(parser: _Parser, option: _Option) -> None:
+    """The scale; a -nopgm before it no longer counts."""
+    parser.set_all(option.flag, normalised(option.flag.rule, option.reader.value(option.values[0])))
+    parser.pgm_wanted = True
+
+
 def _printing(parser: _Parser, option: _Option) -> None:
     if option.flag.action == "no pgm":
         parser.pgm_wanted = False
@@ -613,6 +654,7 @@ _ACTIONS: dict[str, _Action] = {
     "int file": _output_file,
     "pgm file": _output_file,
     "noise file": _output_file,
+    "pgm scale": _pgm_scale,
     "no pgm": _printing,
     "no noise": _printing,
     "progress": _printing,
@@ -630,4 +672,11 @@ _CENTRES = (
 _NO_FLAG = (None, "custom")
 _DISTANCES = ("detector.distance_mm", "detector.close_distance_mm")
 _DEFAULT_DISTANCE_MM = Detector().distance_mm
+_EXPECTED_OF_AN_IMAGE = {
+    "PIXEL_SIZE": ("detector.pixel_size_mm",),
+    "DISTANCE": ("detector.distance_mm", "detector.close_distance_mm"),
+    "WAVELENGTH": ("beam.wavelength_angstrom",),
+    "BEAM_CENTER_X, BEAM_CENTER_Y": (*(path for centre in _CENTRES for path in centre),),
+}
+"""What a header is expected to state -> the fields of which it, or an option, must set one."""
 _VARIADIC = frozenset({"cell", "misset", "curved"})

@@ -149,11 +149,11 @@ class _WrittenFiles(InputFiles):
     def __init__(self, contents: Mapping[Path, Any]) -> None:
         self._contents = contents
 
-    def image(self, path: Path, quirks: Quirks) -> tuple[str, Array]:
+    def mask(self, path: Path, quirks: Quirks) -> tuple[str, Array]:
         """The pixels of a mask and no header: a written one states the size and nothing else."""
         if path in self._contents:
             return "", self._contents[path].values
-        return super().image(path, quirks)
+        return super().mask(path, quirks)
 
     def matrix(self, path: Path) -> tuple[float, ...]:
         """The nine numbers."""

@@ -10,6 +10,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from nanobragg_hybrid.base.errors import ConfigError, Description
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Protocol
@@ -43,6 +45,23 @@ def as_ndarray(array: ArrayLike | Buffer) -> NDArray[Any]:
     import numpy as np
 
     return np.asarray(array)
+
+
+def refuse_masked(field: str, value: object) -> None:
+    """Raises `ConfigError` for a masked array with a masked element, or a list with such arrays.
+
+    Taken as an ordinary array it would lose its mask, and what is below the mask would count.
+    """
+    masked_class = getattr(sys.modules.get("numpy.ma"), "MaskedArray", None)
+    if masked_class is None:
+        return
+    for array in value if isinstance(value, list | tuple) else (value,):
+        if isinstance(array, masked_class) and array.mask.any():
+            raise ConfigError(
+                field,
+                Description(f"a masked array ({int(array.mask.sum())} elements are masked)"),
+                "an array without a mask: drop these elements, or fill them",
+            )
 
 
 def as_buffer(array: Any) -> Buffer:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from nanobragg_hybrid.base.errors import ConfigError, FileAccessError, NanobraggError
 
@@ -43,14 +45,15 @@ class AtomicFiles:
     """Files that appear together when all of them are complete, or not at all.
 
     To be used in a with statement: its end, if it is not an error, gives the files their names.
-    Until then the bytes are in temporary files of the same folders, which any error removes: what
-    stood there before is then untouched.  Symbolic links are followed.  What is no regular file
-    (``/dev/null``, a pipe) is written in place.
+    Until then the bytes have no name where the system can do that (Linux, most file systems), so
+    that nothing is left of a process that was killed.  Elsewhere they are in hidden files of the
+    same folders, which any error removes, and what a killed process left there is removed by the
+    next one that writes there.  What stood there before is untouched until the end.  Symbolic links
+    are followed.  What is no regular file (``/dev/null``, a pipe) is written in place.
     """
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[Path, Path, str | os.PathLike[str]]] = []
-        """Temporary file, what it will be called, and what the caller calls that."""
+        self._waiting: list[_Waiting] = []
 
     @contextmanager
     def write(self, path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
@@ -64,12 +67,14 @@ class AtomicFiles:
                 with _opened_in_place(Path(path)) as file:
                     yield file
                 return
-            temporary = target.with_name(f".nanobragg-{os.getpid()}-{os.urandom(6).hex()}.part")
-            self._waiting.append((temporary, target, path))
-            with temporary.open("xb") as file:
+            _remove_what_the_dead_left(target.parent)
+            waiting = _Waiting(path, target, target.with_name(_hidden_name()))
+            self._waiting.append(waiting)
+            waiting.open()
+            with os.fdopen(waiting.descriptor, "wb", closefd=False) as file:
                 if mode is not None:
                     with contextlib.suppress(OSError):  # some file systems have no permissions
-                        temporary.chmod(mode)
+                        os.fchmod(waiting.descriptor, mode)
                 yield file
 
     def __enter__(self) -> AtomicFiles:
@@ -77,15 +82,141 @@ class AtomicFiles:
 
     def __exit__(self, error: object, *_: object) -> None:
         try:
-            while error is None and self._waiting:
-                temporary, target, path = self._waiting[0]
-                with access_errors(path):
-                    temporary.replace(target)
-                del self._waiting[0]
+            if error is None:
+                for waiting in self._waiting:
+                    with access_errors(waiting.path):
+                        waiting.take_hidden_name()
+                while self._waiting:
+                    waiting = self._waiting[0]
+                    with access_errors(waiting.path):
+                        waiting.hidden.replace(waiting.target)
+                    waiting.close()
+                    del self._waiting[0]
         finally:
-            for temporary, *_others in self._waiting:
+            for waiting in self._waiting:
+                waiting.close()
                 with contextlib.suppress(OSError):
-                    temporary.unlink()
+                    waiting.hidden.unlink()
+
+
+class _Waiting:
+    """A file that is complete, or on its way, and does not have its name yet."""
+
+    def __init__(self, path: str | os.PathLike[str], target: Path, hidden: Path) -> None:
+        self.path = path  # what the caller calls it
+        self.target = target
+        self.hidden = hidden
+        self.descriptor = -1
+        self.is_named = False  # `hidden` is there
+
+    def open(self) -> None:
+        """Opens it without a name, else as the file `hidden`."""
+        self.descriptor = _open_without_name(self.target.parent)
+        if self.descriptor < 0:
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
+            self.descriptor = os.open(self.hidden, flags, 0o666)
+            self.is_named = True
+
+    def take_hidden_name(self) -> None:
+        """A name beside the target, which it can take the place of."""
+        if self.is_named:
+            return
+        try:
+            # Only with a folder's descriptor does Python ask for the link to be followed.
+            folder = os.open(self.hidden.parent, os.O_RDONLY)
+            try:
+                name = self.hidden.name
+                link = _descriptor_path(self.descriptor)
+                os.link(link, name, src_dir_fd=folder, dst_dir_fd=folder)
+            finally:
+                os.close(folder)
+        except OSError:  # a system that lets nobody link such files
+            self.copy_to_hidden_name()
+        self.is_named = True
+
+    def copy_to_hidden_name(self) -> None:
+        """The same at the cost of writing it once more."""
+        import shutil
+
+        with (
+            self.hidden.open("xb") as copy,
+            os.fdopen(self.descriptor, "rb", closefd=False) as file,
+        ):
+            os.fchmod(copy.fileno(), stat.S_IMODE(os.fstat(self.descriptor).st_mode))
+            file.seek(0)
+            shutil.copyfileobj(file, copy, 2**20)
+
+    def close(self) -> None:
+        """Lets go of the file; one without a name is gone with that."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+
+
+def _open_without_name(folder: Path) -> int:
+    """The descriptor of a new file of a folder that has no name; -1 where there is no such thing.
+
+    A folder that cannot be written to is for the other way to complain about.
+    """
+    if not hasattr(os, "O_TMPFILE"):
+        return -1
+    try:
+        descriptor = os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o666)
+    except OSError:
+        return -1
+    if not os.path.exists(_descriptor_path(descriptor)):  # nothing to link it by  # noqa: PTH110
+        os.close(descriptor)
+        return -1
+    return descriptor
+
+
+def _descriptor_path(descriptor: int) -> str:
+    return f"/proc/self/fd/{descriptor}"
+
+
+# Hidden files: .nanobragg-HOST-PROCESS-RANDOM.part
+
+_HIDDEN: Final = re.compile(r"\.nanobragg-(?P<host>.+)-(?P<process>\d+)-[0-9a-f]{12}\.part")
+
+
+def _hidden_name() -> str:
+    return f".nanobragg-{_host()}-{os.getpid()}-{os.urandom(6).hex()}.part"
+
+
+@cache
+def _host() -> str:
+    """What tells apart the processes that share a folder: the computer's name, and on Linux the
+    number of the container's own list of processes."""
+    name = re.sub(r"[^A-Za-z0-9.]", "_", os.uname().nodename)[:64]
+    with contextlib.suppress(OSError):
+        name += f"-{os.stat('/proc/self/ns/pid').st_ino:x}"  # noqa: PTH116
+    return name
+
+
+@cache
+def _remove_what_the_dead_left(folder: Path) -> None:
+    """Removes hidden files of processes of this host that have ended, once for each folder."""
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries if entry.name.startswith(".nanobragg-")]
+    except OSError:
+        return
+    for name in names:
+        match = _HIDDEN.fullmatch(name)
+        if match and match["host"] == _host() and not _is_alive(int(match["process"])):
+            with contextlib.suppress(OSError):
+                (folder / name).unlink()
+
+
+def _is_alive(process: int) -> bool:
+    """Whether a process of this host has not ended; yes where that cannot be known."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
 
 
 Destination = str | os.PathLike[str] | BinaryIO

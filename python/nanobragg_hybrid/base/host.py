@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from nanobragg_hybrid.base.control_groups import cpu_quota_cores, memory_limit_bytes
@@ -11,6 +12,8 @@ from nanobragg_hybrid.base.errors import ResourceError
 
 MOST_THREADS: Final = 1024
 """More are refused."""
+_LARGE_TABLE_BYTES: Final = 2**26
+_SPARSE: Final = 1000  # elements of a table for each reflection
 
 
 def usable_cores() -> int:
@@ -89,3 +92,19 @@ def require_memory(parts: Mapping[str, int], available: int | None = None) -> No
         return
     figures = ", ".join(f"{what} {count} bytes" for what, count in parts.items())
     raise ResourceError(f"need {needed} bytes of memory ({figures}), {says} {available} bytes")
+
+
+def sparse_table_text(reflections: int, shape: Sequence[int]) -> str | None:
+    """What to say of a large table of structure factors that a few reflections span; None: nothing.
+
+    A single wrong index makes such a table.
+    """
+    elements = math.prod(shape)
+    if 8 * elements < _LARGE_TABLE_BYTES or elements < _SPARSE * reflections:
+        return None
+    size = " x ".join(str(count) for count in shape)
+    listed = "1 reflection spans" if reflections == 1 else f"{reflections} reflections span"
+    return (
+        f"{listed} a table of {size} structure factors, {8 * elements} bytes of memory and of "
+        "every dump: is an index wrong?"
+    )

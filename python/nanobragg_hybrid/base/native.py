@@ -18,6 +18,7 @@ except ImportError as error:
     error.add_note(NOT_BUILT)
     raise
 from nanobragg_hybrid.base.host import require_memory
+from nanobragg_hybrid.base.interruptible import interruptible
 
 if TYPE_CHECKING:
     from nanobragg_hybrid.base.arrays import Array, Buffer
@@ -26,14 +27,21 @@ if TYPE_CHECKING:
 class HklText(NamedTuple):
     """A parsed text.
 
-    `grid` is float64 (nh, nk, nl), read-only, and starts at the indices `hkl_min`;
-    `reflections` are those in the text, as the first of its two passes counts them.
+    `grid` is float64 (nh, nk, nl), read-only, and starts at the indices `hkl_min`.  `reflections`
+    are those in the text, as the first of its two passes counts them; `filled` of them went into
+    the table.  Lines are one-based, 0 where there is none.
     """
 
     grid: Buffer
     hkl_min: tuple[int, int, int]
     reflections: int
-    warnings: tuple[str, ...]
+    filled: int
+    fractional: int  # indices that are not whole numbers
+    stopped_at_line: int  # of the word that ended the first pass
+    filling_stopped_at_line: int  # of the word that ended the second
+    repeated: int  # amplitudes that took the place of another one of the same reflection
+    first_repeated: tuple[int, int, int]
+    first_repeated_line: int
 
 
 def parse_hkl_text(
@@ -51,27 +59,27 @@ def parse_hkl_text(
         raise ConfigError("structure_factors.default_f", default_f, "a finite value")
     name = os.fspath(path)
     try:
-        bounds = _core.hkl_scan(data, stream)
+        bounds = interruptible(lambda: _core.hkl_scan(data, stream), len(data))
         elements = math.prod(bounds[f"{n}_max"] - bounds[f"{n}_min"] + 1 for n in "hkl")
         require_memory({f"text of {name}": len(data), "structure factor table": 8 * elements})
-        grid, filled, stopped_at_line = _core.hkl_fill(data, stream, bounds, float(default_f))
+        grid, filled, filling_stopped, repeats = interruptible(
+            lambda: _core.hkl_fill(data, stream, bounds, float(default_f)),
+            len(data) + 8 * elements,
+        )
     except _core.Error as error:
         raise FileFormatError(path, error.line, error.message) from None
-    warnings = []
-    if bounds["fractional"]:
-        warnings.append(f"{name}: {bounds['fractional']} indices are not whole numbers")
-    if bounds["stopped_at_line"]:
-        warnings.append(
-            f"{name}:{bounds['stopped_at_line']}: reading ended at a word that is no number"
-        )
-    if filled != bounds["reflections"]:
-        place = f"{name}:{stopped_at_line}" if stopped_at_line else name
-        warnings.append(
-            f"{place}: only {filled} of {bounds['reflections']} reflections could be used: "
-            "an index is not written as an integer"
-        )
-    hkl_min = (bounds["h_min"], bounds["k_min"], bounds["l_min"])
-    return HklText(grid.toreadonly(), hkl_min, bounds["reflections"], tuple(warnings))
+    return HklText(
+        grid=grid.toreadonly(),
+        hkl_min=(bounds["h_min"], bounds["k_min"], bounds["l_min"]),
+        reflections=bounds["reflections"],
+        filled=filled,
+        fractional=bounds["fractional"],
+        stopped_at_line=bounds["stopped_at_line"],
+        filling_stopped_at_line=filling_stopped,
+        repeated=repeats["count"],
+        first_repeated=tuple(repeats["first"]),
+        first_repeated_line=repeats["first_line"],
+    )
 
 
 def new_table(shape: tuple[int, int, int]) -> Buffer:
@@ -81,9 +89,9 @@ def new_table(shape: tuple[int, int, int]) -> Buffer:
 
 def read_plane(data: bytes | memoryview, table: Buffer, h: int) -> bool:
     """Fills plane `h` of a table; False if one of its values is not finite."""
-    return _core.read_dump_plane(data, table, h)
+    return interruptible(lambda: _core.read_dump_plane(data, table, h), len(data))
 
 
 def write_plane(table: Array, h: int, data: bytearray) -> None:
     """Puts plane `h` of a table into bytes, whose padding stays as it is."""
-    _core.write_dump_plane(table, h, data)
+    interruptible(lambda: _core.write_dump_plane(table, h, data), len(data))

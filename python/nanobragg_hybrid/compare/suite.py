@@ -60,7 +60,7 @@ def read_suite(path: str | os.PathLike[str]) -> list[SuiteCase]:
     Raises `FileAccessError`, and `FileFormatError` with the line for another content or a suite
     without cases.
     """
-    text = read_text(path)
+    text = read_text(path, "command lines, as text or JSON", own="JSON")
     folder = Path(path).resolve().parent
     if text.lstrip()[:1] in ("[", "{"):
         pairs = _json_cases(path, text)
@@ -167,7 +167,7 @@ def _json_cases(path: str | os.PathLike[str], text: str) -> list[tuple[str, str]
 
 
 def _recorded_table(path: Path) -> dict[str, Any]:
-    content = _parsed(path, read_text(path))
+    content = _parsed(path, read_text(path, "recorded cases as JSON", own="JSON"))
     if not isinstance(content, dict) or not all(
         isinstance(case, dict) and {"args", "exit"} <= case.keys() for case in content.values()
     ):

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 import zipfile
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nanobragg_hybrid.base.errors import ConfigError, FileFormatError
+from nanobragg_hybrid.formats.file_kinds import START_BYTES, refuse_other_kind
 from nanobragg_hybrid.formats.pgm import read_pgm
 from nanobragg_hybrid.formats.raw import read_raw
 from nanobragg_hybrid.formats.smv import read_smv
 from nanobragg_hybrid.formats.text import file_size, open_binary
+from nanobragg_hybrid.model.quirks import Quirks
 from nanobragg_hybrid.model.validate import COUNT, Items, Optional
+
+_HONEST_HEADER: Final = dataclasses.replace(Quirks(), smv_header_search=False)
 
 
 def read_image(
@@ -24,9 +30,10 @@ def read_image(
 ) -> NDArray[np.float32]:
     """The pixels of an SMV, PGM or raw float file as float32, shape (slow, fast).
 
-    What begins like an SMV or a PGM file is one; everything else is 32-bit floats without a header,
-    of the `shape` (slow, fast) given, else of the shape `like` if the bytes fit, else square.  The
-    levels of a PGM are divided by the scale that its comment states.
+    What begins like an SMV or a PGM file is one.  The pixels of an SMV file have the type and the
+    byte order that its header states; the levels of a PGM are divided by the scale that its comment
+    states.  Everything else is 32-bit floats without a header, of the `shape` (slow, fast) given,
+    else of the shape `like` if the bytes fit, else square.
 
     Raises `FileAccessError`, and `FileFormatError` for a file that does not fit its shape or whose
     shape cannot be guessed.
@@ -37,13 +44,15 @@ def read_image(
         except ValueError:
             raise ConfigError(name, given, "(slow, fast), two numbers >= 1, or None") from None
     with open_binary(path) as file:
-        start, size = file.read(16), file_size(file)
+        start, size = file.read(START_BYTES), file_size(file)
     if start.startswith(b"{\n"):
-        return read_smv(path).pixels.astype(np.float32)
+        return read_smv(path, quirks=_HONEST_HEADER).pixels.astype(np.float32)
     if start.startswith(b"P5"):
         picture = read_pgm(path)
         return (picture.pixels / (picture.scale or 1.0)).astype(np.float32)
     if shape is None:
+        if like is None or size != 4 * like[0] * like[1]:
+            refuse_other_kind(path, start, "an SMV, PGM or raw float image")
         shape = _guessed_shape(path, size, like)
     return read_raw(path, shape)
 

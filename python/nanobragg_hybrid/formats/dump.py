@@ -16,8 +16,10 @@ from typing import BinaryIO, Final, NamedTuple
 
 from nanobragg_hybrid.base.atomic import Destination, atomic_write
 from nanobragg_hybrid.base.errors import ConfigError, FileFormatError, NanobraggWarning
-from nanobragg_hybrid.base.host import require_memory
+from nanobragg_hybrid.base.host import require_memory, sparse_table_text
 from nanobragg_hybrid.base.native import new_table, read_plane, write_plane
+from nanobragg_hybrid.formats.file_kinds import START_BYTES, refuse_other_kind
+from nanobragg_hybrid.formats.hkl import used_text
 from nanobragg_hybrid.formats.text import file_size, open_binary
 from nanobragg_hybrid.model.quirks import Quirks, quirks_or_all
 from nanobragg_hybrid.model.structure_factors import StructureFactors, checked_default_f
@@ -36,6 +38,8 @@ class _Header(NamedTuple):
     data_start: int
     skipped: int  # bytes of data taken for white space
     is_complete: bool  # False: the data ends before the table does
+    present: int  # bytes of data
+    is_short: bool  # the file ends before the table does, with what was skipped
 
 
 def read_dump(
@@ -44,13 +48,15 @@ def read_dump(
     """Reads a dump; `default_f` is what counts outside its bounds.
 
     With the quirk fdump_whitespace on (default), bytes at the start of the data that look like
-    white space are taken for the end of the header: the table is shifted by them, and ends with 0
-    where data is missing.  A warning says so, and says if values are not finite.
+    white space are taken for the end of the header: the table is shifted by them.  Where the file
+    ends before its table does, the rest is 0.  A warning says so, and says if values are not
+    finite.
 
     The file is mapped into memory while it is read; nobody may cut it short in that time.
 
-    Raises `FileAccessError`; `FileFormatError` if there are no bounds or the file is too short for
-    them; `ResourceError`, before allocating anything, if the table does not fit into memory.
+    Raises `FileAccessError`; `FileFormatError` if there are no bounds, or if the quirk is off and
+    the file is too short for them; `ResourceError`, before allocating anything, if the table does
+    not fit into memory.
     """
     default_f, quirks = checked_default_f(default_f), quirks_or_all(quirks)
     with open_binary(path) as file:
@@ -61,6 +67,13 @@ def read_dump(
         for h, data in enumerate(_planes(file, header)):
             is_finite = read_plane(data, grid, h) and is_finite
     name = os.fspath(path)
+    reflections = math.prod(header.shape)
+    used = _values_present(header)
+    if header.is_short and used < reflections:
+        _warn(f"{name}: {used_text(used, reflections, 'the file ends there; the others are 0')}")
+        sparse = sparse_table_text(used, header.shape)
+        if sparse is not None:
+            _warn(f"{name}: {sparse}")
     if header.skipped:
         _warn(f"{name}: {header.skipped} byte(s) of data taken for white space: all is shifted")
     if not is_finite:
@@ -69,7 +82,7 @@ def read_dump(
         grid,
         header.minimum,
         default_f,
-        reflections=math.prod(header.shape),
+        reflections=reflections,
         allow_non_finite=not is_finite,
     )
 
@@ -90,7 +103,8 @@ def write_dump(path: Destination, structure_factors: StructureFactors) -> None:
         file.write(bounds.encode("ascii") + _HEADER_END)
         for h in range(grid.shape[0]):
             write_plane(grid, h, padded)
-            file.write(padded)
+            for start in range(0, len(padded), _MAPPED_AT_A_TIME):
+                file.write(memoryview(padded)[start : start + _MAPPED_AT_A_TIME])
         file.write(bytes(len(padded)))
 
 
@@ -105,7 +119,10 @@ def _read_header(path: str | os.PathLike[str], file: BinaryIO, quirks: Quirks) -
     size = file_size(file)
     if size == 0:
         raise FileFormatError(path, 0, "is empty")
-    match = re.match(_BOUNDS, file.read(1024))
+    beginning = file.read(START_BYTES)
+    match = re.match(_BOUNDS, beginning)
+    if match is None or b"\f" not in _blanks_after(beginning, match.end()):
+        refuse_other_kind(path, beginning, "a binary dump of structure factors", own="dump")
     if match is None:
         raise FileFormatError(path, 1, "does not begin with six whole numbers hmin hmax ... lmax")
     bounds = [int(number) for number in match.groups()]
@@ -126,7 +143,7 @@ def _read_header(path: str | os.PathLike[str], file: BinaryIO, quirks: Quirks) -
     skipped = max(0, blanks - len(_HEADER_END))
     needed = math.prod(count + 1 for count in shape) * 8
     present = size - data_start
-    if present + skipped < needed:
+    if present + skipped < needed and not _may_be_short(quirks, beginning, match.end()):
         raise FileFormatError(
             path,
             1,
@@ -134,7 +151,36 @@ def _read_header(path: str | os.PathLike[str], file: BinaryIO, quirks: Quirks) -
             f"the file has {present + skipped} after its header",
         )
     minimum = (bounds[0], bounds[2], bounds[4])
-    return _Header(minimum, shape, data_start, skipped, is_complete=present >= needed)
+    return _Header(
+        minimum,
+        shape,
+        data_start,
+        skipped,
+        is_complete=present >= needed,
+        present=present,
+        is_short=present + skipped < needed,
+    )
+
+
+def _blanks_after(beginning: bytes, end: int) -> bytes:
+    rest = beginning[end:]
+    return rest[: len(rest) - len(rest.lstrip(_BLANK))]
+
+
+def _may_be_short(quirks: Quirks, beginning: bytes, end: int) -> bool:
+    """Whether a file may end before its table: with the quirk on, if it begins like a dump."""
+    return quirks.fdump_whitespace and b"\f" in _blanks_after(beginning, end)
+
+
+def _values_present(header: _Header) -> int:
+    """How many values of the table the file has, padding aside."""
+    n_h, n_k, n_l = header.shape
+    planes, rest = divmod(header.present // 8, (n_k + 1) * (n_l + 1))
+    if planes >= n_h:
+        return n_h * n_k * n_l
+    rows, values = divmod(rest, n_l + 1)
+    in_plane = n_k * n_l if rows >= n_k else rows * n_l + min(values, n_l)
+    return planes * n_k * n_l + in_plane
 
 
 def _planes(file: BinaryIO, header: _Header) -> Iterator[bytes | memoryview]:

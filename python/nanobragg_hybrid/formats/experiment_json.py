@@ -30,6 +30,7 @@ from nanobragg_hybrid.model.sampling import Sampling
 FORMAT: Final = "nanobragg-hybrid experiment"
 SCHEMA_VERSION: Final = 1
 
+_NEEDED: Final = "an experiment as JSON"
 _SECTIONS: Final[Mapping[str, type]] = {
     "beam": Beam,
     "crystal": Crystal,
@@ -133,7 +134,7 @@ def save(
 
 def load(path: str | os.PathLike[str]) -> Experiment:
     """Reads the experiment of a file written by `save`; see `Experiment.load`."""
-    return _experiment(run_from_json(read_text(path), os.fspath(path)))
+    return _experiment(run_from_json(read_text(path, _NEEDED, own="JSON"), os.fspath(path)))
 
 
 def load_run(path: str | os.PathLike[str]) -> SavedRun:
@@ -142,7 +143,7 @@ def load_run(path: str | os.PathLike[str]) -> SavedRun:
     All quirks are on if the file says nothing about them.  Raises `FileAccessError`,
     `FileFormatError`, also for quirks that there are not, or `ConfigError` for other values.
     """
-    return run_from_json(read_text(path), os.fspath(path))
+    return run_from_json(read_text(path, _NEEDED, own="JSON"), os.fspath(path))
 
 
 def _json(text: str, name: str) -> Any:

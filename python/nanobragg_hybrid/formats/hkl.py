@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
+from collections.abc import Iterator
 from typing import Final
 
 from nanobragg_hybrid.base.atomic import Destination, atomic_write
-from nanobragg_hybrid.base.errors import ConfigError, NanobraggWarning
-from nanobragg_hybrid.base.native import parse_hkl_text
+from nanobragg_hybrid.base.errors import ConfigError, FileFormatError, NanobraggWarning, quoted
+from nanobragg_hybrid.base.host import sparse_table_text
+from nanobragg_hybrid.base.native import HklText, parse_hkl_text
+from nanobragg_hybrid.formats.file_kinds import SHELX, kind_of, refuse_other_kind
+from nanobragg_hybrid.formats.numbers import c_atof, exponent_hint
 from nanobragg_hybrid.formats.text import read_bytes
 from nanobragg_hybrid.model.quirks import Quirks, quirks_or_all
 from nanobragg_hybrid.model.structure_factors import StructureFactors, checked_default_f
 from nanobragg_hybrid.model.validate import require_class
 
 _LINES_AT_A_TIME: Final = 65536
+_TOUCHING: Final = re.compile(r"(?:[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(?:[+-]\d[\d.]*)*")
+"""Numbers that only their signs separate, as in tables of fixed columns."""
 
 
 def read_hkl(
@@ -23,21 +30,100 @@ def read_hkl(
     """Reads h k l F; reflections that are not listed get `default_f`, the last one of several wins.
 
     With the quirk hkl_stream on (default), numbers are taken four at a time whatever the lines, and
-    reading ends for good at a word that does not fit; a warning says so.  With it off, each line
-    has its own reflection in its first four columns, and what does not fit is an error.
+    reading ends for good at a word that does not fit.  With it off, each line has its own
+    reflection in its first four columns, and what does not fit is an error.
 
-    Raises `FileAccessError`; `FileFormatError` with the line for a number that is not finite, an
-    index that does not fit, or if there is no reflection; `ResourceError` if the table does not fit
-    into memory.
+    Warns of reflections that could not be used, of those listed more than once, of a few that span
+    a large table, and of a file that looks like SHELX's.  Raises `FileAccessError`;
+    `FileFormatError` for a file of another kind, and with the line for a number that is not finite,
+    an index that does not fit, or if there is no reflection; `ResourceError` if the table does not
+    fit into memory.
     """
     default_f = checked_default_f(default_f)
     stream = quirks_or_all(quirks).hkl_stream
-    grid, hkl_min, count, messages = parse_hkl_text(
-        read_bytes(path), stream=stream, default_f=default_f, path=path
-    )
+    data = read_bytes(path)
+    kind = kind_of(data, own="h k l F")
+    if kind is not None and kind is not SHELX:
+        refuse_other_kind(path, data, "text of h k l F", own="h k l F")
+    try:
+        text = parse_hkl_text(data, stream=stream, default_f=default_f, path=path)
+    except FileFormatError as error:
+        hint = _hint_for_line(data, error.line)
+        raise FileFormatError(path, error.line, error.problem + hint) from None
+    name = os.fspath(path)
+    messages = list(_oddities(name, data, text))
+    if kind is SHELX:
+        messages.append(f"{name}: looks like {SHELX.name}, but F is taken from it: {SHELX.advice}")
     for message in messages:
         warnings.warn(message, NanobraggWarning, stacklevel=2)
-    return StructureFactors.from_reader(grid, hkl_min, default_f, reflections=count)
+    return StructureFactors.from_reader(
+        text.grid, text.hkl_min, default_f, reflections=text.reflections
+    )
+
+
+def used_text(used: int, listed: int, reason: str) -> str:
+    """What every reader of reflections says if it could not use all of them."""
+    return f"used {used} of {listed} reflections: {reason}"
+
+
+def _oddities(name: str, data: bytes, text: HklText) -> Iterator[str]:
+    """One sentence for each thing about a text that a user should know."""
+    if text.fractional:
+        yield f"{name}: {text.fractional} indices are not whole numbers"
+    if text.stopped_at_line:
+        word, left = _stop(data, text.stopped_at_line)
+        reason = f"reading ended at {quoted(word)}, which is no number{exponent_hint(word)}"
+        listed = text.reflections + left
+        yield f"{name}:{text.stopped_at_line}: {used_text(text.filled, listed, reason)}"
+    if text.filled != text.reflections:
+        line = text.filling_stopped_at_line
+        place = f"{name}:{line}" if line else name
+        reason = "an index is not written as an integer"
+        yield f"{place}: {used_text(text.filled, text.reflections, reason)}"
+    if text.repeated:
+        h, k, l = text.first_repeated
+        lines = "1 line lists" if text.repeated == 1 else f"{text.repeated} lines list"
+        yield (
+            f"{name}:{text.first_repeated_line}: {lines} a reflection again, here {h} {k} {l}: "
+            "the last F of each counts"
+        )
+    sparse = sparse_table_text(text.reflections, text.grid.shape)
+    if sparse is not None:
+        yield f"{name}: {sparse}"
+
+
+def _stop(data: bytes, line: int) -> tuple[str, int]:
+    """The word at which reading ended, and how many lines that it did not use begin like a
+    reflection."""
+    start = _line_start(data, line)
+    end = data.find(b"\n", start)
+    end = len(data) if end < 0 else end
+    word, partly = _odd_word(data[start:end].decode("latin-1"))
+    rest = data[end if partly else start :]
+    return word, sum(1 for _ in re.finditer(rb"(?m)^[ \t]*[+-]?[.\d]", rest))
+
+
+def _odd_word(line: str) -> tuple[str, bool]:
+    """The first word that is no number, and whether it begins like one."""
+    for word in line.split():
+        used = c_atof(word)[1]
+        if used < len(word) and not _TOUCHING.fullmatch(word):
+            return word, used > 0
+    return line.strip(), False
+
+
+def _hint_for_line(data: bytes, line: int) -> str:
+    if not line:
+        return ""
+    start = _line_start(data, line)
+    return exponent_hint(_odd_word(data[start:].partition(b"\n")[0].decode("latin-1"))[0])
+
+
+def _line_start(data: bytes, line: int) -> int:
+    start = 0
+    for _ in range(line - 1):
+        start = data.index(b"\n", start) + 1
+    return start
 
 
 def write_hkl(path: Destination, structure_factors: StructureFactors) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 
 from nanobragg_hybrid.base.atomic import Destination
 from nanobragg_hybrid.base.errors import ConfigError, FileFormatError, quoted
-from nanobragg_hybrid.formats.numbers import c_atof
+from nanobragg_hybrid.formats.numbers import c_atof, exponent_hint
 from nanobragg_hybrid.formats.text import read_text, write_text
 from nanobragg_hybrid.model.validate import FINITE, Items
 
@@ -27,12 +27,14 @@ def read_matrix(path: str | os.PathLike[str]) -> tuple[float, ...]:
     Raises `FileAccessError`, and `FileFormatError` with the line for fewer than nine numbers or a
     word that is no finite number.
     """
-    text = read_text(path, encoding="latin-1")
+    text = read_text(path, "nine numbers of an orientation matrix", encoding="latin-1")
     values: list[float] = []
-    at = 0
+    at = start = 0
     while len(values) < 9:
         while at < len(text) and text[at] in _BLANK:
             at += 1
+        if at == 0 or text[at - 1] in _BLANK:
+            start = at
         line = text.count("\n", 0, at) + 1
         if at == len(text):
             raise FileFormatError(path, 0, f"got {len(values)} numbers, need nine")
@@ -42,10 +44,13 @@ def read_matrix(path: str | os.PathLike[str]) -> tuple[float, ...]:
         word = text[at:end]
         value, used = c_atof(word)
         if used == 0 or not math.isfinite(value):
+            if used == 0 and at > start:
+                word = text[start:end]  # the number before it is a part of the same word
             raise FileFormatError(
                 path,
                 line,
-                f"number {len(values) + 1} of nine: got {quoted(word)}, need a finite number",
+                f"number {len(values) + 1} of nine: got {quoted(word)}, need a finite number"
+                f"{exponent_hint(word)}",
             )
         values.append(value)
         at += used

@@ -18,6 +18,7 @@ _DOUBLE: Final = (
     rf"[ \t-\r]*(?P<sign>[+-]?)(?:(?P<hex>{_HEX_DIGITS})|(?P<decimal>{_DIGITS})|(?P<word>{_WORDS}))"
 )
 _INTEGER: Final = r"[ \t-\r]*(?P<number>[+-]?[0-9]+)"
+_FORTRAN: Final = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[dD][+-]?[0-9]+"
 _PLAIN: Final = frozenset("0123456789+-.eE")
 """Whatever `float` makes a number of that has these characters alone, C reads alike and whole."""
 _LONG_MAX: Final = 2**63 - 1
@@ -63,3 +64,8 @@ def c_atoi(text: str, start: int = 0) -> tuple[int, int]:
     wide = -magnitude if match["number"][0] == "-" else magnitude
     wide = min(max(wide, -_LONG_MAX - 1), _LONG_MAX)
     return (wide + 2**31) % 2**32 - 2**31, match.end() - start
+
+
+def exponent_hint(word: str) -> str:
+    """What to add to a message about a word that has Fortran's exponent (0.451D+02); else ""."""
+    return ": write E for the D of Fortran's exponent" if re.fullmatch(_FORTRAN, word) else ""

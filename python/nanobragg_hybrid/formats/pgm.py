@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from nanobragg_hybrid.base.atomic import Destination, atomic_write
 from nanobragg_hybrid.base.errors import ConfigError, FileFormatError
+from nanobragg_hybrid.formats.file_kinds import refuse_other_kind
 from nanobragg_hybrid.formats.numbers import c_atof
 from nanobragg_hybrid.formats.rows import image_buffer, write_rows
 from nanobragg_hybrid.formats.text import read_bytes
@@ -42,6 +43,7 @@ def read_pgm(path: str | os.PathLike[str]) -> PgmImage:
     data = read_bytes(path)
     header = re.match(_HEADER, data)
     if header is None:
+        refuse_other_kind(path, data, "a binary PGM picture", own="PGM")
         raise FileFormatError(path, 0, "does not begin like a binary PGM file (P5)")
     width, height, largest = (int(number) for number in header.groups())
     if largest != 255:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from nanobragg_hybrid.base.arrays import refuse_masked
 from nanobragg_hybrid.base.atomic import Destination, atomic_write
 from nanobragg_hybrid.base.errors import ConfigError, UnsupportedError
 from nanobragg_hybrid.formats.rows import is_array
@@ -18,6 +19,7 @@ def write_png(path: Destination, pixels: NDArray[np.uint8]) -> None:
     """
     if not is_array(pixels):
         raise ConfigError("pixels", pixels, "a uint8 array (slow, fast) or (slow, fast, 3)")
+    refuse_masked("pixels", pixels)
     grey = pixels.ndim == 2
     if pixels.dtype != np.uint8 or pixels.size == 0 or not (grey or pixels.shape[2:] == (3,)):
         raise ConfigError(

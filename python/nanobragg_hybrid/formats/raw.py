@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from nanobragg_hybrid.base.atomic import Destination, atomic_write
 from nanobragg_hybrid.base.errors import ConfigError, FileFormatError
+from nanobragg_hybrid.formats.file_kinds import START_BYTES, refuse_other_kind
 from nanobragg_hybrid.formats.rows import image_buffer
 from nanobragg_hybrid.formats.text import file_size, open_binary
 from nanobragg_hybrid.model.validate import COUNT, Items
@@ -35,6 +36,7 @@ def read_raw(path: str | os.PathLike[str], shape: tuple[int, int]) -> NDArray[np
     with open_binary(path) as file:
         size = file_size(file)
         if size != needed:
+            refuse_other_kind(path, file.read(START_BYTES), "32-bit floats without a header")
             raise FileFormatError(
                 path, 0, f"{n_fast} x {n_slow} floats need {needed} bytes, the file has {size}"
             )

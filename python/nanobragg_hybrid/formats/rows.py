@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from nanobragg_hybrid.base.arrays import as_buffer, is_ndarray
+from nanobragg_hybrid.base.arrays import as_buffer, is_ndarray, refuse_masked
 from nanobragg_hybrid.base.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ def image_buffer(pixels: Array, dtype: str) -> Buffer:
     """The memory of an image (slow, fast); ConfigError (``pixels``) for one of another type."""
     if not is_array(pixels):
         raise ConfigError("pixels", pixels, f"an array, a {dtype} image (slow, fast)")
+    refuse_masked("pixels", pixels)
     if _type(pixels) != dtype or pixels.ndim != 2:
         raise ConfigError(
             "pixels", f"{_type(pixels)} {pixels.shape}", f"a {dtype} image (slow, fast)"
@@ -39,6 +40,7 @@ def write_rows(file: BinaryIO, blocks: Iterable[Array], dtype: str, shape: tuple
     n_slow, n_fast = shape
     written = 0
     for block in blocks:
+        refuse_masked("pixels", block)
         if _type(block) != dtype or block.ndim != 2 or block.shape[1] != n_fast:
             raise ConfigError(
                 "pixels", f"{_type(block)} {block.shape}", f"{dtype} rows of {n_fast}"

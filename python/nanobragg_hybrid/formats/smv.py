@@ -1,4 +1,4 @@
-"""SMV images: a text header of `HEADER_BYTES` bytes, then 16-bit unsigned pixels.
+"""SMV images: a text header of `HEADER_BYTES` bytes, then pixels, mostly 16-bit unsigned ones.
 
 `header_number` reads one number of a header as `-img` and `-mask` do; `SmvHeader` holds the numbers
 that a written header states.
@@ -9,19 +9,21 @@ from __future__ import annotations
 import math
 import os
 import re
+import struct
 import sys
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple, assert_never
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, assert_never
 
-from nanobragg_hybrid.base.arrays import as_buffer, as_ndarray
+from nanobragg_hybrid.base.arrays import as_buffer, as_ndarray, refuse_masked
 from nanobragg_hybrid.base.atomic import Destination, atomic_write
 from nanobragg_hybrid.base.constants import INT32_MAX
-from nanobragg_hybrid.base.errors import ConfigError, FileFormatError, NanobraggWarning
+from nanobragg_hybrid.base.errors import ConfigError, FileFormatError, NanobraggWarning, quoted
 from nanobragg_hybrid.base.host import require_memory
 from nanobragg_hybrid.base.record import Record
 from nanobragg_hybrid.base.units import m_to_angstrom, m_to_mm, rad_to_deg
+from nanobragg_hybrid.formats.file_kinds import START_BYTES, refuse_other_kind
 from nanobragg_hybrid.formats.numbers import c_atof
 from nanobragg_hybrid.formats.rows import image_buffer, write_rows
 from nanobragg_hybrid.formats.text import file_size, open_binary
@@ -42,16 +44,67 @@ _START: Final = rb"\{\nHEADER_BYTES[ \t]*=[ \t]*(\d{1,9})"
 _ENTRY: Final = r"(?m)^[ \t]*([^=\n]*[^=\s])[ \t]*=[ \t]*([^;\n]*)"
 
 
+_FORMATS: Final = {
+    "H": "unsignedshort unsignedshortint ushort uint16",
+    "h": "short shortint signedshort signedshortint int16",
+    "I": "unsignedlong unsignedlongint ulong unsignedint uint32",
+    "i": "long longint signedlong signedlongint int signedint int32",
+    "f": "float ieeefloat floatieee float32",
+    "d": "double float64",
+    "B": "unsignedchar uchar uint8",
+    "b": "signedchar int8",
+}
+"""What a memoryview calls a type of pixels, and the names that programs give it in a header.
+
+A long has 32 bits.  Capitals, blanks and underscores do not count.
+"""
+_PIXEL_FORMATS: Final = {name: code for code, names in _FORMATS.items() for name in names.split()}
+_TYPE_KEYWORDS: Final = ("type", "datatype", "pixeltype")
+_ORDER_KEYWORDS: Final = ("byteorder", "endian")
+_ORDERS: Final = {"littleendian": "little", "little": "little", "bigendian": "big", "big": "big"}
+
+
 class SmvImage(NamedTuple):
     """An SMV file.
 
-    `pixels` is uint16 (slow, fast), `header_text` everything up to the first zero byte of the
-    header, `header` its entries (the last one of each keyword).
+    `pixels` is (slow, fast) and of type uint16, or with the quirk smv_header_search off of the type
+    that the header states: int16, uint32, int32, float32, float64, uint8 or int8.  `header_text` is
+    everything up to the first zero byte of the header, `header` its entries (the last one of each
+    keyword).
     """
 
     header: dict[str, str]
     header_text: str
-    pixels: NDArray[np.uint16]
+    pixels: NDArray[Any]
+
+
+class SmvLayout(NamedTuple):
+    """Where the pixels of an SMV file are, and whether the file has them.
+
+    `shape` is (slow, fast); `code` is what a memoryview calls their type.
+    """
+
+    header: dict[str, str]
+    header_text: str
+    shape: tuple[int, int]
+    code: str
+    byte_order: str
+    data_start: int
+    data_bytes: int
+    file_bytes: int
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the file is long enough for its pixels."""
+        return self.data_start + self.data_bytes <= self.file_bytes
+
+    def shortage(self) -> str:
+        """What a file that is not complete lacks, for a message."""
+        n_slow, n_fast = self.shape
+        return (
+            f"truncated: {self.data_start} bytes of header and {n_fast} x {n_slow} pixels need "
+            f"{self.data_start + self.data_bytes} bytes, the file has {self.file_bytes}"
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False, kw_only=True)
@@ -200,69 +253,135 @@ class SmvHeader(Record):
 
 
 def read_smv(path: str | os.PathLike[str], *, quirks: Quirks | None = None) -> SmvImage:
-    """Reads an image with 16-bit unsigned pixels.
+    """Reads an image.
 
-    With the quirk smv_header_search on (default), the size is found as `header_number` finds it and
-    pixels are taken to be in the machine's byte order; with it off, BYTE_ORDER is honoured.
+    With the quirk smv_header_search on (default), the size is found as `header_number` finds it,
+    and pixels are taken for 16-bit unsigned integers in the machine's byte order; a warning names
+    each entry of the header that says otherwise.  With it off, these entries are honoured, in the
+    spellings of other programs too (``Data_type= long int``).
 
-    Raises `FileAccessError`, and `FileFormatError` if the file is no SMV image, or is shorter than
-    its header says.  Warns if TYPE is another one than unsigned_short.
+    Raises `FileAccessError`, and `FileFormatError` if the file is no SMV image or is shorter than
+    its header says; with the quirk off also for a type, a byte order or a compression that this
+    package does not know.
     """
     header, header_text, pixels = read_smv_buffer(path, quirks_or_all(quirks))
     return SmvImage(header, header_text, as_ndarray(pixels))
 
 
 def read_smv_buffer(
-    path: str | os.PathLike[str], quirks: Quirks
+    path: str | os.PathLike[str], quirks: Quirks, *, is_mask: bool = False
 ) -> tuple[dict[str, str], str, Buffer]:
-    """The same with its pixels as plain memory: what `SmvImage` has, in its order."""
+    """The same with its pixels as plain memory: what `SmvImage` has, in its order.
+
+    With `is_mask` only zeros matter, which are the same bytes in any order.
+    """
     with open_binary(path) as file:
-        size = file_size(file)
-        start = re.match(_START, file.read(64))
-        if start is None:
-            raise FileFormatError(path, 0, "does not begin like an SMV image ({, HEADER_BYTES)")
-        header_bytes = int(start[1])
-        if not start.end() <= header_bytes <= size:
-            raise FileFormatError(
-                path, 2, f"HEADER_BYTES: got {header_bytes}, but the file has {size} bytes"
-            )
-        file.seek(0)
-        header_text = file.read(header_bytes).partition(b"\0")[0].decode("latin-1")
-        n_fast, n_slow = _pixel_counts(path, header_text, quirks)
-        needed = n_fast * n_slow * 2
-        if header_bytes + needed > size:
-            raise FileFormatError(
-                path,
-                0,
-                f"truncated: {header_bytes} bytes of header and {n_fast} x {n_slow} pixels need "
-                f"{header_bytes + needed} bytes, the file has {size}",
-            )
-        require_memory({f"pixels of {os.fspath(path)}": needed})
-        data = file.read(needed)
-    header = _entries(header_text)
-    data_type = header.get("TYPE", "unsigned_short")
-    if data_type != "unsigned_short":
-        warnings.warn(
-            f"{os.fspath(path)}: TYPE is {data_type}, but pixels are read as unsigned_short",
-            NanobraggWarning,
-            stacklevel=3,
-        )
-    order: str = sys.byteorder
-    if not quirks.smv_header_search and "BYTE_ORDER" in header:
-        order = header["BYTE_ORDER"].removesuffix("_endian")
-        if header["BYTE_ORDER"] not in ("little_endian", "big_endian"):
-            raise FileFormatError(
-                path,
-                0,
-                f"BYTE_ORDER: got {header['BYTE_ORDER']!r}, need little_endian or big_endian",
-            )
-    if order != sys.byteorder:
+        layout = _read_layout(path, file, quirks)
+        if not layout.is_complete:
+            raise FileFormatError(path, 0, layout.shortage())
+        require_memory({f"pixels of {os.fspath(path)}": layout.data_bytes})
+        file.seek(layout.data_start)
+        data = file.read(layout.data_bytes)
+    if quirks.smv_header_search:
+        for text in _ignored_entries(layout.header, is_mask):
+            warnings.warn(f"{os.fspath(path)}: {text}", NanobraggWarning, stacklevel=3)
+    if layout.byte_order != sys.byteorder:
         from array import array
 
-        values = array("H", data)
+        values = array(layout.code, data)
         values.byteswap()
         data = values.tobytes()
-    return header, header_text, as_buffer(memoryview(data).cast("H", (n_slow, n_fast)))
+    raw: Any = memoryview(data)
+    return layout.header, layout.header_text, as_buffer(raw.cast(layout.code, layout.shape))
+
+
+def read_smv_layout(path: str | os.PathLike[str], quirks: Quirks) -> SmvLayout:
+    """The header of an image, whose pixels may be missing.
+
+    Raises as `read_smv` does for a header that is not complete or states no size.
+    """
+    with open_binary(path) as file:
+        return _read_layout(path, file, quirks)
+
+
+def _read_layout(path: str | os.PathLike[str], file: BinaryIO, quirks: Quirks) -> SmvLayout:
+    size = file_size(file)
+    beginning = file.read(START_BYTES)
+    start = re.match(_START, beginning)
+    if start is None:
+        refuse_other_kind(path, beginning, "an SMV image", own="SMV")
+        raise FileFormatError(path, 0, "does not begin like an SMV image ({, HEADER_BYTES)")
+    header_bytes = int(start[1])
+    if not start.end() <= header_bytes <= size:
+        raise FileFormatError(
+            path, 2, f"HEADER_BYTES: got {header_bytes}, but the file has {size} bytes"
+        )
+    file.seek(0)
+    header_text = file.read(header_bytes).partition(b"\0")[0].decode("latin-1")
+    header = _entries(header_text)
+    n_fast, n_slow = _pixel_counts(path, header_text, quirks)
+    code, byte_order = "H", str(sys.byteorder)
+    if not quirks.smv_header_search:
+        code, byte_order = _pixel_type(path, header)
+    return SmvLayout(
+        header=header,
+        header_text=header_text,
+        shape=(n_slow, n_fast),
+        code=code,
+        byte_order=byte_order,
+        data_start=header_bytes,
+        data_bytes=n_fast * n_slow * struct.calcsize("=" + code),
+        file_bytes=size,
+    )
+
+
+def _pixel_type(path: str | os.PathLike[str], header: Mapping[str, str]) -> tuple[str, str]:
+    """The type of the pixels, as a memoryview calls it, and "little" or "big"."""
+    code, byte_order = "H", str(sys.byteorder)
+    for keyword, value in _entries_like(header, _TYPE_KEYWORDS):
+        if _plain(value) not in _PIXEL_FORMATS:
+            known = "unsigned_short, short, unsigned_long, long or float"
+            raise FileFormatError(path, 0, f"{keyword}: got {quoted(value)}, need {known}")
+        code = _PIXEL_FORMATS[_plain(value)]
+    for keyword, value in _entries_like(header, _ORDER_KEYWORDS):
+        if _plain(value) not in _ORDERS:
+            raise FileFormatError(
+                path, 0, f"{keyword}: got {quoted(value)}, need little_endian or big_endian"
+            )
+        byte_order = _ORDERS[_plain(value)]
+    for keyword, value in _compression(header):
+        raise FileFormatError(path, 0, f"{keyword}: got {quoted(value)}, need pixels as they are")
+    return code, byte_order
+
+
+def _ignored_entries(header: Mapping[str, str], is_mask: bool) -> Iterable[str]:
+    """What a header says of its pixels that the quirk smv_header_search does not look at."""
+    because = "(quirk smv_header_search)"
+    for keyword, value in _entries_like(header, _TYPE_KEYWORDS):
+        if _PIXEL_FORMATS.get(_plain(value)) != "H":
+            yield f"{keyword} is {value}, but pixels are read as unsigned_short {because}"
+    for keyword, value in _entries_like(header, _ORDER_KEYWORDS):
+        if _ORDERS.get(_plain(value)) != sys.byteorder and not is_mask:
+            yield f"{keyword} is {value}, but pixels are read as {sys.byteorder}_endian {because}"
+    for keyword, value in _compression(header):
+        yield f"{keyword} is {value}, but pixels are read as they are {because}"
+
+
+def _compression(header: Mapping[str, str]) -> list[tuple[str, str]]:
+    entries = _entries_like(header, ("compression",))
+    return [(keyword, value) for keyword, value in entries if _plain(value) not in ("none", "")]
+
+
+def _entries_like(header: Mapping[str, str], keywords: Sequence[str]) -> list[tuple[str, str]]:
+    """The entries whose keyword is one of `keywords`, as `_plain` makes it; the first keyword
+    last, so that it counts if there are several."""
+    found = [(keyword, value) for keyword, value in header.items() if _plain(keyword) in keywords]
+    return sorted(found, key=lambda entry: -keywords.index(_plain(entry[0])))
+
+
+def _plain(word: str) -> str:
+    """Without what programs spell differently: capitals, blanks and underscores."""
+    return re.sub(r"[\s_-]", "", word).lower()
 
 
 def header_number(header_text: str, keyword: str, quirks: Quirks | None = None) -> float | None:
@@ -337,6 +456,7 @@ def write_mask(path: Destination, values: NDArray[np.bool_]) -> None:
     """
     import numpy as np
 
+    refuse_masked("mask.values", values)
     if values.dtype != np.bool_ or values.ndim != 2:
         raise ConfigError("mask.values", f"{values.dtype} {values.shape}", "booleans (slow, fast)")
     n_slow, n_fast = values.shape

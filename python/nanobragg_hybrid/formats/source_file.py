@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from nanobragg_hybrid.base.atomic import Destination
 from nanobragg_hybrid.base.errors import ConfigError, FileFormatError, NanobraggWarning, quoted
-from nanobragg_hybrid.formats.numbers import c_atof
+from nanobragg_hybrid.formats.numbers import c_atof, exponent_hint
 from nanobragg_hybrid.formats.text import read_text, write_text
 from nanobragg_hybrid.model.beam import Source
 from nanobragg_hybrid.model.quirks import Quirks, quirks_or_all
@@ -23,6 +23,9 @@ LONGEST_M: Final = 1e-7
 
 COLUMNS: Final = ("x", "y", "z", "weight", "wavelength")
 _SEPARATORS: Final = " \t,;:!"
+_PASSED: Final = "0123456789-+.EGeg"
+"""What nanoBragg passes over behind the place where a number began."""
+_WORD: Final = rf"[^{_SEPARATORS}\r\n]+"
 _LINE: Final = re.compile(r"[^\n]*\n|[^\n]+")  # with its newline, if it has one
 
 
@@ -32,24 +35,27 @@ def read_source_file(
     """The sources of a file; columns that a line does not have are None (the weight is 1).
 
     With the quirk source_file_comments on (default), a word that is no number counts as 0, so that
-    a comment is a source of zeros, and a carriage return or a last line without its newline makes
-    the columns that are missing there 0.  With it off, comments (#) are skipped, missing columns
-    are missing and a word that is no number is an error.
+    a comment is a source of zeros.  A line that ends in such a word, in a carriage return or
+    without its newline has 0 in the columns that it lacks.  With the quirk off, comments (#) are
+    skipped, missing columns are missing and a word that is no number is an error.
 
     Raises `FileAccessError`, and `FileFormatError` with the line for a number that is not finite,
-    or if there is not one source.  Warns about words that count as 0.  Sources that cannot be (no
-    direction, fewer than three columns, a wavelength outside 1e-13 to 1e-7 m) are a warning, and
-    with the quirk impossible_sources off a `FileFormatError`.
+    or if there is not one source.  Warns about words and columns that count as 0.  Sources that
+    cannot be (no direction, fewer than three columns, a wavelength outside 1e-13 to 1e-7 m) are a
+    warning, and with the quirk impossible_sources off a `FileFormatError`.
     """
     as_nanobragg = quirks_or_all(quirks).source_file_comments
     sources: list[Source] = []
     lines: list[int] = []  # of the sources
-    odd: list[tuple[int, str]] = []  # line and word
-    text = read_text(path, encoding="latin-1")
+    odd: list[tuple[int, str, float]] = []  # line, word and what it counts as
+    lost: list[tuple[int, int]] = []  # line and how many columns it gives
+    text = read_text(path, "lines x y z weight wavelength", encoding="latin-1", own="h k l F")
     for number, line in enumerate(_LINE.findall(text), start=1):
         if as_nanobragg:
-            values, words = _line_as_nanobragg(line)
-            odd += [(number, word) for word in words]
+            values, words, given = _line_as_nanobragg(line)
+            odd += [(number, *word) for word in words]
+            if given < len(values):
+                lost.append((number, given))
         else:
             values = _line(path, number, line)
         if not values:
@@ -61,15 +67,23 @@ def read_source_file(
         lines.append(number)
     if not sources:
         raise FileFormatError(path, 0, "has no source")
+    name = os.fspath(path)
     if odd:
-        number, word = odd[0]
-        more = f", and so do {len(odd) - 1} more" if len(odd) > 1 else ""
-        warnings.warn(
-            f"{os.fspath(path)}:{number}: {quoted(word)} is no number and counts as 0{more}",
-            NanobraggWarning,
-            stacklevel=2,
+        number, word, value = odd[0]
+        more = f", and {len(odd) - 1} more words are none" if len(odd) > 1 else ""
+        more = exponent_hint(word) + more
+        text = f"{name}:{number}: {quoted(word)} is no number and counts as {value:g}{more}"
+        warnings.warn(text, NanobraggWarning, stacklevel=2)
+    if lost:
+        number, given = lost[0]
+        columns = ", ".join(COLUMNS[given:])
+        more = f"; {len(lost)} lines are like that" if len(lost) > 1 else ""
+        text = (
+            f"{name}:{number}: counts as 0 instead of the default: {columns}, because the line "
+            f"does not end in a number and a newline (quirk source_file_comments){more}"
         )
-    _look_at_sources(path, sources, lines, quirks or Quirks())
+        warnings.warn(text, NanobraggWarning, stacklevel=2)
+    _look_at_sources(path, sources, lines, quirks_or_all(quirks))
     return tuple(sources)
 
 
@@ -140,24 +154,31 @@ def write_source_file(path: Destination, sources: Iterable[Source]) -> None:
     write_text(path, "".join(lines))
 
 
-def _line_as_nanobragg(line: str) -> tuple[list[float], list[str]]:
+def _line_as_nanobragg(line: str) -> tuple[list[float], list[tuple[str, float]], int]:
     """The columns of a line, which ends with its newline if it has one; none if it is blank.
 
-    The second list has the words that are no numbers.
+    Also the words that are no numbers with their values, and how many of the columns are there:
+    the rest is 0 because the search for a separator ran to the end of the line, newline and all.
     """
     values: list[float] = []
-    odd: list[str] = []
+    odd: list[tuple[str, float]] = []
+    given = 0
     at = _skip(line, 0, _SEPARATORS)
-    while len(values) < len(COLUMNS) and line[at : at + 1] != "\n":
+    while len(values) < len(COLUMNS) and line[at:] != "\n":
         value, used = c_atof(line, at)
         values.append(value)
-        start = at
-        while at < len(line) and line[at] not in _SEPARATORS + "\n\r":
+        word = re.match(_WORD, line[at:])
+        if word is not None:
+            given = len(values)
+            if used < len(word[0]):
+                odd.append((word[0], value))
+        at = _skip(line, at, _PASSED)
+        if line[at:] == "\n":
+            break
+        while at < len(line) and line[at] not in _SEPARATORS:
             at += 1
-        if used == 0 and at > start:
-            odd.append(line[start:at])
         at = _skip(line, at, _SEPARATORS)
-    return values, odd
+    return values, odd, given
 
 
 def _line(path: str | os.PathLike[str], number: int, line: str) -> list[float]:
@@ -169,7 +190,8 @@ def _line(path: str | os.PathLike[str], number: int, line: str) -> list[float]:
         value, used = c_atof(word)
         if used != len(word):
             column = COLUMNS[len(values)]
-            raise FileFormatError(path, number, f"{column}: got {quoted(word)}, need a number")
+            problem = f"{column}: got {quoted(word)}, need a number{exponent_hint(word)}"
+            raise FileFormatError(path, number, problem)
         values.append(value)
     return values
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from nanobragg_hybrid.base.atomic import Destination, access_errors, atomic_write
 from nanobragg_hybrid.base.errors import FileAccessError, FileFormatError
 from nanobragg_hybrid.base.host import require_memory
+from nanobragg_hybrid.formats.file_kinds import Own, refuse_other_kind
+
+_READ_AT_A_TIME: Final = 2**25
 
 
 @contextmanager
@@ -35,17 +40,29 @@ def file_size(file: BinaryIO) -> int:
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
     """The whole file (or pipe).  Raises `FileAccessError`; `ResourceError` if memory is short."""
     with open_binary(path, pipes=True) as file:
-        require_memory({f"content of {os.fspath(path)}": file_size(file)})
-        return file.read()
+        size = file_size(file)
+        require_memory({f"content of {os.fspath(path)}": size})
+        if size <= _READ_AT_A_TIME:
+            return file.read()
+        content = io.BytesIO()  # a single read of a large file would not hear of Ctrl-C
+        while part := file.read(_READ_AT_A_TIME):
+            content.write(part)
+        return content.getvalue()
 
 
-def read_text(path: str | os.PathLike[str], *, encoding: str = "utf-8") -> str:
-    """The whole file as text.
+def read_text(
+    path: str | os.PathLike[str], needed: str = "text", *, encoding: str = "utf-8", own: Own = ""
+) -> str:
+    """The whole file as text; a byte-order mark of UTF-8 is read over.
 
-    Raises `FileAccessError`, and `FileFormatError` if it is none: a zero byte, which no text has,
-    counts whatever the encoding.
+    Raises `FileAccessError`, and `FileFormatError` for a file of a kind that is known and not
+    `own` (it says that `needed` is needed), and for what is no text: a zero byte, which no text
+    has, counts whatever the encoding.
     """
     data = read_bytes(path)
+    if encoding == "utf-8":
+        data = data.removeprefix(codecs.BOM_UTF8)
+    refuse_other_kind(path, data, needed, own=own)
     zero = data.find(b"\0")
     if zero >= 0:
         line = data.count(b"\n", 0, zero) + 1

@@ -158,7 +158,7 @@ def read_trace(path: str | os.PathLike[str]) -> list[TraceText]:
 
     Raises `FileAccessError` and `FileFormatError`.
     """
-    return parse_trace(read_text(path), path)
+    return parse_trace(read_text(path, "lines TRACE_C: name values"), path)
 
 
 def write_trace(path: Destination, traces: Trace | Iterable[Trace], tag: str | None = None) -> None:

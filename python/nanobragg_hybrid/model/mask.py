@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nanobragg_hybrid.base.arrays import refuse_masked
 from nanobragg_hybrid.base.constants import INT32_MAX
 from nanobragg_hybrid.base.errors import ConfigError, Description
 from nanobragg_hybrid.model.validate import COUNT, Items
@@ -22,6 +23,7 @@ class Mask:
     values: booleans, or integers of which 0 means False, shape (slow, fast), not empty; False (0)
         is skipped and stays 0 in the image (model 6).  Stored as a read-only bool array.
 
+    A masked array of numpy's with a masked element is refused: which of the two masks would count?
     Two masks are equal if their values are.  Raises `ConfigError` (``mask.values``).
     """
 
@@ -30,6 +32,7 @@ class Mask:
     def __init__(self, values: ArrayLike) -> None:
         import numpy as np
 
+        refuse_masked("mask.values", values)
         array = np.asarray(values)
         if array.ndim != 2 or array.size == 0 or array.dtype.kind not in "bui":
             raise ConfigError(

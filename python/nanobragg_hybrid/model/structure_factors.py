@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from numbers import Integral
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from nanobragg_hybrid.base.arrays import (
     array_fields,
@@ -12,11 +13,12 @@ from nanobragg_hybrid.base.arrays import (
     as_ndarray,
     is_boolean,
     is_ndarray,
+    refuse_masked,
     stored,
 )
 from nanobragg_hybrid.base.constants import INT32_MAX, INT32_MIN
-from nanobragg_hybrid.base.errors import ConfigError, Description
-from nanobragg_hybrid.base.host import require_memory
+from nanobragg_hybrid.base.errors import ConfigError, Description, NanobraggWarning
+from nanobragg_hybrid.base.host import require_memory, sparse_table_text
 from nanobragg_hybrid.model.validate import FINITE
 
 if TYPE_CHECKING:
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from nanobragg_hybrid.base.arrays import Buffer
+
+
+_FILLED_AT_A_TIME: Final = 2**24
 
 
 @array_fields("grid")
@@ -82,13 +87,16 @@ class StructureFactors:
     ) -> StructureFactors:
         """The dense table over the bounds of listed reflections.
 
-        indices: whole numbers, shape (n, 3), n >= 1.  amplitudes: finite, shape (n,).  A later
-        reflection overwrites an earlier one with the same indices; elements that are not listed
-        are `default_f`.  Raises `ConfigError` naming the entry that is wrong, and `ResourceError`
-        if the table would not fit into memory.
+        indices: whole numbers, shape (n, 3), n >= 1.  amplitudes: finite, shape (n,).  Of a
+        reflection that is listed more than once the last amplitude counts, and a warning says so;
+        elements that are not listed are `default_f`.  Warns of a few reflections that span a large
+        table.  Raises `ConfigError` naming the entry that is wrong, also for masked arrays with a
+        masked element, and `ResourceError` if the table would not fit into memory.
         """
         import numpy as np
 
+        refuse_masked("structure_factors.indices", indices)
+        refuse_masked("structure_factors.amplitudes", amplitudes)
         hkl = _whole_indices(indices)
         values = np.asarray(amplitudes)
         if values.dtype.kind not in "iuf" or values.shape != hkl.shape[:1]:
@@ -103,8 +111,16 @@ class StructureFactors:
         first, last = hkl.min(axis=0), hkl.max(axis=0)
         shape = [int(n) for n in last - first + 1]
         require_memory({"structure factor table": 8 * shape[0] * shape[1] * shape[2]})
-        grid = np.full(shape, default_f)
-        grid[tuple((hkl - first).T)] = values
+        grid = np.empty(shape)
+        flat = grid.reshape(-1)
+        for start in range(0, flat.size, _FILLED_AT_A_TIME):  # one call would not hear of Ctrl-C
+            flat[start : start + _FILLED_AT_A_TIME] = default_f
+        places = np.ravel_multi_index(tuple((hkl - first).T), shape)
+        flat[places] = values
+        name = "structure_factors"
+        for text in (_repeated_text(hkl, places), sparse_table_text(len(hkl), shape)):
+            if text is not None:
+                warnings.warn(f"{name}: {text}", NanobraggWarning, stacklevel=2)
         return cls(grid, (int(first[0]), int(first[1]), int(first[2])), default_f, len(hkl))
 
     @classmethod
@@ -121,6 +137,7 @@ class StructureFactors:
 
         A read-only float64 array in C order is kept; any other is copied.
         """
+        refuse_masked("structure_factors.grid", grid)
         return cls(as_ndarray(grid), hkl_min, default_f, reflections, allow_non_finite)
 
     @classmethod
@@ -185,6 +202,7 @@ class StructureFactors:
     def _checked_grid(self, grid: object) -> NDArray[np.float64]:
         import numpy as np
 
+        refuse_masked("structure_factors.grid", grid)
         array = np.asarray(grid)
         if array.ndim != 3 or array.size == 0 or array.dtype.kind not in "iuf":
             raise ConfigError(
@@ -233,6 +251,26 @@ def _require_finite(values: NDArray[np.float64], field: str) -> None:
         place = np.argwhere(~np.isfinite(values))[0]
         index = ", ".join(str(n) for n in place)
         raise ConfigError(f"{field}[{index}]", float(values[tuple(place)]), "a finite value")
+
+
+def _repeated_text(hkl: NDArray[np.int64], places: NDArray[np.intp]) -> str | None:
+    """What to say of reflections that are listed more than once; None: there is none.
+
+    `places` are those of the reflections `hkl` in the table.
+    """
+    import numpy as np
+
+    order = np.argsort(places, kind="stable")
+    again = order[1:][places[order[1:]] == places[order[:-1]]]
+    if again.size == 0:
+        return None
+    first = int(again.min())
+    h, k, l = hkl[first].tolist()
+    entries = "1 entry lists" if again.size == 1 else f"{again.size} entries list"
+    return (
+        f"{entries} a reflection again, entry {first} for instance {h} {k} {l}: "
+        "the last amplitude of each counts"
+    )
 
 
 def _whole_indices(indices: ArrayLike) -> NDArray[np.int64]:

@@ -43,13 +43,13 @@ class Input(NamedTuple):
 def read_input(options: Options, quirks: Quirks, warn: Warn) -> Input:
     """Reads the words and every file they name; `warn` gets the text of each oddity."""
     command = read_command(options, quirks, warn)
-    with _reader_warnings(warn):
-        return Input(command, _structure_factors(command, warn))
+    with _reader_warnings(warn, strict=options.strict):
+        return Input(command, _structure_factors(command, warn, strict=options.strict))
 
 
 def read_command(options: Options, quirks: Quirks, warn: Warn) -> Command:
     """The same without the structure factors."""
-    with _reader_warnings(warn):
+    with _reader_warnings(warn, strict=options.strict):
         command = parse_command(options.arguments, quirks=quirks, strict=options.strict)
         for text in command.warnings:
             warn(text)
@@ -62,18 +62,32 @@ def read_command(options: Options, quirks: Quirks, warn: Warn) -> Command:
 
 
 @contextmanager
-def _reader_warnings(warn: Warn) -> Iterator[None]:
-    """Sends the warnings of file readers to `warn`."""
+def _reader_warnings(warn: Warn, *, strict: bool) -> Iterator[None]:
+    """Sends the warnings of file readers to `warn`; with `strict` the first one is an error."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", NanobraggWarning)
         try:
             yield
         finally:
-            for warning in caught:
-                warn(str(warning.message))
+            if not strict:
+                for warning in caught:
+                    warn(str(warning.message))
+    if strict and caught:
+        raise CommandLineError(str(caught[0].message))
 
 
-def _structure_factors(command: Command, warn: Warn) -> StructureFactors:
+def _is_missing(path: Path) -> bool:
+    """Whether there is no such file; another reason for which it cannot be read is none."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        pass
+    return False
+
+
+def _structure_factors(command: Command, warn: Warn, *, strict: bool) -> StructureFactors:
     """From -hkl, else from a dump, else the -default_F alone."""
     default_f, quirks = command.default_f, command.quirks
     if command.hkl_path is not None:
@@ -85,7 +99,9 @@ def _structure_factors(command: Command, warn: Warn) -> StructureFactors:
 
         if not command.dump_named:
             warn(f"{command.dump_path}: there is no -hkl, so structure factors come from this file")
-        return read_dump(command.dump_path, default_f=default_f, quirks=quirks)
+        if default_f == 0.0 or strict or not _is_missing(command.dump_path):
+            return read_dump(command.dump_path, default_f=default_f, quirks=quirks)
+        warn(f"{command.dump_path}: there is no such dump, so -default_F counts everywhere")
     if default_f == 0.0:
         raise UsageError("there are no structure factors: give -hkl, -dump or a -default_F not 0")
     return StructureFactors.constant(default_f)

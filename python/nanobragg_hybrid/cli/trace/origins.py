@@ -156,7 +156,7 @@ def read_trace_file(origin: str, pixel: tuple[int, int] | None) -> list[TraceTex
         path, colon, wanted = origin.rpartition(":")
         if not colon:
             path, wanted = origin, ""
-    text = read_text(path)
+    text = read_text(path, "traces, as text or JSON", own="JSON")
     texts = _from_json(text, path) if text.lstrip().startswith("{") else parse_trace(text, path)
     _require_whole(texts, path)
     tags = list(dict.fromkeys(item.tag for item in texts))
