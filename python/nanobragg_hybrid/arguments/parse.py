@@ -230,9 +230,7 @@ class _Parser:
     ) -> None:
         from nanobragg_hybrid.arguments.header import apply_header
 
-        geometry = apply_header(
-            path, header_text, shape, self.fields, self.quirks, is_mask=is_mask
-        )
+        geometry = apply_header(path, header_text, shape, self.fields, self.quirks, is_mask=is_mask)
         if geometry is not None:
             self.image_geometry = geometry.or_else(self.image_geometry)
         self.header_shape = shape
