@@ -25,6 +25,8 @@ SHOWN_BY = {
     if "recorded" in entry
 }
 SHOWN_BY |= {
+    "polarization_unchecked": CASES["polar"]["args"] + " -polar 3",
+    "beam_clips_y_and_z": CASES["beam_clip"]["args"] + " -xds",
     "misset_seed_default": f"{CASES['triclinic']['args']} -misset random",
     "curved_needs_argument": f"{CASES['triclinic']['args']} -curved_det",
     "solid_angle_over_steps": CASES["phi_osc"]["args"],

@@ -507,4 +507,7 @@ QUIRKS: Mapping[str, QuirkCase] = {
     "nopolar_undone": QuirkCase(
         {"beam.polarization_correction": False, "sampling.oversample_polar": True}
     ),
+    "beam_clips_y_and_z": QuirkCase(
+        {**XDS, "crystal.size_mm": (1e-5, 1e-5, 3.5e-5), "beam.beam_size_mm": 1.5e-5}
+    ),
 }

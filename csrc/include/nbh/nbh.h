@@ -396,7 +396,8 @@ typedef enum nbh_plan_warning {
     NBH_WARN_OVERSAMPLE_LOW = 128,   /* fewer sub-pixels than model 4.5 recommends */
     NBH_WARN_NO_SENSOR_IS_BLACK = 0x1000,  /* C-PARITY-035: the sensor captures nothing */
     NBH_WARN_POLARIZATION_FACTOR = 0x2000, /* C-PARITY-037: not -1 to 1 */
-    NBH_WARN_POLARIZATION_AXIS = 0x4000    /* C-PARITY-037: along the beam */
+    NBH_WARN_POLARIZATION_AXIS = 0x4000,   /* C-PARITY-037: along the beam */
+    NBH_WARN_SIZE_X_CLIPPED = 0x8000       /* as y and z (C-PARITY-039 off) */
 } nbh_plan_warning;
 
 /* Where a block of rows goes.  image holds (row1-row0) * n_fast floats, unrounded (may be NULL) as

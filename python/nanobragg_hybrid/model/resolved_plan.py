@@ -26,6 +26,7 @@ PlanWarning = Literal[
     "no_sensor_is_black",
     "polarization_factor",
     "polarization_axis",
+    "size_x_clipped",
 ]
 """What a plan changed or doubts."""
 
@@ -65,6 +66,9 @@ SENTENCES: Final[Mapping[PlanWarning, str]] = MappingProxyType(
         "polarization_axis": (
             "the polarization axis lies along the beam: there is no such polarization, and a "
             "divergence has nothing to turn about"
+        ),
+        "size_x_clipped": (
+            "the crystal is larger than the beam along a: clipped to {plan.crystal_size_m[0]:g} m"
         ),
     }
 )

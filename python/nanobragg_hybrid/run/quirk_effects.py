@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.quirks import Quirks
 from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
@@ -68,8 +70,23 @@ def _image_effects(experiment: Experiment, quirks: Quirks, plan: ResolvedPlan) -
             {"polarization_factor", "polarization_axis"} & set(plan.warnings)
         ),
         "nopolar_undone": sampling.oversample_polar and not beam.polarization_correction,
+        "beam_clips_y_and_z": _the_beam_clips_otherwise(experiment, plan),
         "first_subpixel_factors": _samples_share_a_factor(experiment, plan),
     }
+
+
+def _the_beam_clips_otherwise(experiment: Experiment, plan: ResolvedPlan) -> bool:
+    """Whether across the beam a crystal would be cut to another size than in y and z (model 2)."""
+    beam = experiment.beam.beam_size_mm
+    if beam < 0.0:
+        return False
+    for axis, size in enumerate(experiment.crystal.size_mm):
+        others = (b for n, b in enumerate(plan.beam_direction) if n != axis)
+        across = math.hypot(*others)
+        limits = (math.inf if axis == 0 else beam, beam / across if across > 0.0 else math.inf)
+        if size is not None and min(size, limits[0]) != min(size, limits[1]):
+            return True
+    return False
 
 
 def _samples_share_a_factor(experiment: Experiment, plan: ResolvedPlan) -> bool:

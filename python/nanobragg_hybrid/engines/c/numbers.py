@@ -52,6 +52,7 @@ WARNING_BITS: Final[Mapping[PlanWarning, int]] = MappingProxyType(
         "no_sensor_is_black": 0x1000,
         "polarization_factor": 0x2000,
         "polarization_axis": 0x4000,
+        "size_x_clipped": 0x8000,
     }
 )
 """The bits of `nbh_plan_warning`."""

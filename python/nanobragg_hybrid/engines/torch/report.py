@@ -122,6 +122,7 @@ def _warnings(setup: Setup) -> tuple[PlanWarning, ...]:
         "no_sensor_is_black": _captures_nothing(setup),
         "polarization_factor": setup.polarization.factor_is_wrong,
         "polarization_axis": setup.polarization.axis_is_along_beam,
+        "size_x_clipped": setup.size.clipped_x,
     }
     return tuple(name for name, is_so in happened.items() if is_so)
 
