@@ -21,8 +21,9 @@ SHOWN_BY = {
     if "recorded" in entry
 }
 # misset_seed_default needs the clock, curved_needs_argument the last word, and
-# solid_angle_over_steps changes no file: see below.  No recorded case has an impossible polarization,
-# or a crystal that is clipped by a beam along z: see test_polarization_checks.py, test_beam_clip.py.
+# solid_angle_over_steps changes no file: see below.  No recorded case has an impossible
+# polarization, or a crystal clipped by a beam along z: see test_polarization_checks.py and
+# test_beam_clip.py.
 SEPARATELY = {
     "misset_seed_default",
     "curved_needs_argument",
