@@ -290,6 +290,22 @@ static void complete_lattice(lattice *l, nbh_plan_info *info)
     }
 }
 
+/* The largest crystal that the beam covers (model 2). */
+static void size_limits(const nbh_experiment *experiment, const double beam[3], double limit[3])
+{
+    const double size = experiment->beam.beam_size_m;
+    if (has_quirk(experiment, NBH_QUIRK_BEAM_CLIPS_Y_AND_Z)) {
+        limit[0] = INFINITY;
+        limit[1] = limit[2] = size;
+        return;
+    }
+    for (int i = 0; i < 3; i++) {
+        const double u = beam[(i + 1) % 3], v = beam[(i + 2) % 3];
+        const double across = sqrt(u * u + v * v); /* of a length along axis i */
+        limit[i] = across > 0.0 ? size / across : INFINITY;
+    }
+}
+
 /* Model 4.5. */
 static void resolve_size(const nbh_experiment *experiment, nbh_plan_info *info)
 {
@@ -297,10 +313,13 @@ static void resolve_size(const nbh_experiment *experiment, nbh_plan_info *info)
     for (int i = 0; i < 3; i++)
         size[i] = given_or(experiment->crystal.size_m[i], 0.0);
     if (experiment->beam.beam_size_m >= 0.0) {
-        const uint32_t warning[3] = {0, NBH_WARN_SIZE_Y_CLIPPED, NBH_WARN_SIZE_Z_CLIPPED};
-        for (int i = 1; i < 3; i++)
-            if (size[i] > experiment->beam.beam_size_m) {
-                size[i] = experiment->beam.beam_size_m;
+        const uint32_t warning[3] = {NBH_WARN_SIZE_X_CLIPPED, NBH_WARN_SIZE_Y_CLIPPED,
+                                     NBH_WARN_SIZE_Z_CLIPPED};
+        double limit[3];
+        size_limits(experiment, info->beam_direction, limit);
+        for (int i = 0; i < 3; i++)
+            if (size[i] > limit[i]) {
+                size[i] = limit[i];
                 info->warnings |= warning[i];
             }
     }

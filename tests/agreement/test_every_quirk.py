@@ -25,6 +25,8 @@ SHOWN_BY = {
     if "recorded" in entry
 }
 SHOWN_BY |= {
+    "polarization_unchecked": CASES["polar"]["args"] + " -polar 3",
+    "beam_clips_y_and_z": CASES["beam_clip"]["args"] + " -xds",
     "impossible_cell": CASES["cubic"]["args"] + " -cell 79 79 38 60 60 150",
     "step_and_count": CASES["phi"]["args"] + " -phistep 0.3 -phisteps 5",
     "misset_seed_default": f"{CASES['triclinic']['args']} -misset random",

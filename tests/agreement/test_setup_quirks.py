@@ -20,6 +20,7 @@ MOSAIC = {"crystal.mosaic_spread_deg": 1.0, "crystal.mosaic_domains": 4}
 XDS = {"detector.convention": "xds"}
 DIALS = {"detector.convention": "dials"}
 BEAM = {"detector.beam_x_mm": 7.0, "detector.beam_y_mm": 12.0}
+LARGE = {"crystal.size_mm": (5e-5, 4e-5, 6e-5), "beam.beam_size_mm": 2e-5}
 NEAR = {"detector.close_x_mm": 9.0, "detector.close_y_mm": 6.5}
 ORIGIN = {"detector.org_x_px": 9.5, "detector.org_y_px": 7.0}
 
@@ -33,6 +34,8 @@ CASES: list[tuple[str, tuple[str, ...], dict[str, Any]]] = [
         ("triclinic_cell",),
         {"crystal.misset_random": True, "crystal.misset_seed": -7, **MOSAIC, **TRICLINIC},
     ),
+    ("beam_clips_y_and_z", (), {**XDS, **LARGE}),
+    ("beam_clips_y_and_z", (), {**LARGE, "beam.direction": (0.6, 0.64, 0.48)}),
     ("first_deviate", (), {"crystal.misset_random": True}),
     ("first_deviate", ("misset_random_radians",), {"crystal.misset_random": True, **MOSAIC}),
     ("first_deviate", (), MOSAIC),
@@ -76,6 +79,7 @@ SET_UP = (
     "triclinic_cell",
     "misset_random_radians",
     "first_deviate",
+    "beam_clips_y_and_z",
     "custom_convention_switch",
     "pivot_flag_ignored",
     "pix0_ignored",

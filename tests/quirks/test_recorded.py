@@ -30,10 +30,12 @@ REFUSED = {
 # test_impossible_cells.py.
 # misset_seed_default needs the clock, curved_needs_argument the last word, and
 # solid_angle_over_steps changes no file: see below.  The bytes of normal_towards_source are in
-# test_distances_and_normals.py; no case has a curved detector that is tilted or has a sensor.
+# test_distances_and_normals.py; no case has a curved detector that is tilted or has a sensor,
+# an impossible polarization, or a crystal that a beam along z clips.
 SEPARATELY = {
     *("misset_seed_default", "curved_needs_argument", "solid_angle_over_steps"),
     *("normal_towards_source", "curved_flat_factors", "impossible_cell", "step_and_count"),
+    *("polarization_unchecked", "beam_clips_y_and_z"),
 }
 
 

@@ -524,6 +524,9 @@ QUIRKS: Mapping[str, QuirkCase] = {
     "nopolar_undone": QuirkCase(
         {"beam.polarization_correction": False, "sampling.oversample_polar": True}
     ),
+    "beam_clips_y_and_z": QuirkCase(
+        {**XDS, "crystal.size_mm": (1e-5, 1e-5, 3.5e-5), "beam.beam_size_mm": 1.5e-5}
+    ),
     "impossible_cell": QuirkCase({"crystal.cell_deg": (60, 60, 150)}, refused="crystal.cell_deg"),
     "impossible_sources": QuirkCase(
         {"beam.sources": (*SOURCES, nb.Source((1.0, 0.2, 0.1)))}, refused="beam.sources"

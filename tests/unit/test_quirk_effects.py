@@ -81,6 +81,23 @@ def test_nothing_matters_in_a_plain_still() -> None:
             {"sampling.oversample_polar": True, "beam.polarization_correction": False},
             ("oversample_running_product", "nopolar_undone"),
         ),
+        ({"crystal.size_mm": (1, 1, 1), "beam.beam_size_mm": 1e-5}, ()),
+        (
+            {
+                "crystal.size_mm": (4e-5, None, None),
+                "beam.beam_size_mm": 1e-5,
+                "detector.convention": "xds",
+            },
+            ("beam_clips_y_and_z",),
+        ),
+        (
+            {
+                "crystal.size_mm": (4e-5, None, None),
+                "beam.beam_size_mm": 5e-5,
+                "detector.convention": "xds",
+            },
+            (),
+        ),
         ({"beam.polarization_kahn": -1.5}, ("polarization_unchecked",)),
         ({"beam.polarization_kahn": 1.5, "beam.polarization_correction": False}, ()),
         ({"sampling.oversample": 2}, ("first_subpixel_factors",)),

@@ -388,35 +388,36 @@ typedef struct nbh_plan_info {
 } nbh_plan_info;
 
 typedef enum nbh_plan_warning {
-    NBH_WARN_SIZE_Y_CLIPPED = 1,     /* crystal size y was clipped to the beam size */
-    NBH_WARN_SIZE_Z_CLIPPED = 2,     /* the same for z */
-    NBH_WARN_NORMAL_RECOMPUTED = 4,  /* the detector normal was not a unit vector */
-    NBH_WARN_CELL_VOLUME = 8,        /* impossible cell: its volume was replaced */
-    NBH_WARN_RECIPROCAL_LENGTH = 16, /* a reciprocal length was not positive */
-    NBH_WARN_MOSAIC_DOMAINS = 32,    /* number of domains chosen because only a spread was given */
-    NBH_WARN_INTERPOLATION_OFF = 64, /* interpolation asked for without a table */
-    NBH_WARN_OVERSAMPLE_LOW = 128,   /* fewer sub-pixels than model 4.5 recommends */
-    NBH_WARN_CLOSE_DISTANCE_NEGATIVE = 256, /* the detector's normal points at the sample: so are
+    NBH_WARN_SIZE_Y_CLIPPED = 0x1,     /* crystal size y was clipped to the beam size */
+    NBH_WARN_SIZE_Z_CLIPPED = 0x2,     /* the same for z */
+    NBH_WARN_NORMAL_RECOMPUTED = 0x4,  /* the detector normal was not a unit vector */
+    NBH_WARN_CELL_VOLUME = 0x8,        /* impossible cell: its volume was replaced */
+    NBH_WARN_RECIPROCAL_LENGTH = 0x10, /* a reciprocal length was not positive */
+    NBH_WARN_MOSAIC_DOMAINS = 0x20, /* number of domains chosen because only a spread was given */
+    NBH_WARN_INTERPOLATION_OFF = 0x40,        /* interpolation asked for without a table */
+    NBH_WARN_OVERSAMPLE_LOW = 0x80,           /* fewer sub-pixels than model 4.5 recommends */
+    NBH_WARN_CLOSE_DISTANCE_NEGATIVE = 0x100, /* the detector's normal points at the sample: so are
                                                solid angles and photons */
-    NBH_WARN_DISTANCE_IGNORED = 512, /* a close distance was given, too, and says otherwise */
-    NBH_WARN_NO_SENSOR_IS_BLACK = 0x1000,  /* C-PARITY-035: the sensor captures nothing */
-    NBH_WARN_POLARIZATION_FACTOR = 0x2000, /* C-PARITY-037: not -1 to 1 */
-    NBH_WARN_POLARIZATION_AXIS = 0x4000,   /* C-PARITY-037: along the beam */
-    NBH_WARN_IMPOSSIBLE_CELL = 0x10000, /* C-PARITY-040: the angles fit no cell, or the axes of the
-                                           matrix lie in a plane */
-    NBH_WARN_ANGLES_IN_RADIANS = 0x20000,        /* no angle of the cell exceeds 3.15 degrees */
-    NBH_WARN_LEFT_HANDED_MATRIX = 0x40000,       /* the matrix turns right into left */
-    NBH_WARN_MATRIX_SCALE = 0x80000,             /* the matrix is for another wavelength */
-    NBH_WARN_IMPOSSIBLE_SOURCES = 0x100000,      /* C-PARITY-041 */
-    NBH_WARN_CELL_BESIDE_MATRIX = 0x200000,      /* C-PARITY-042: and they disagree */
-    NBH_WARN_STEP_AND_COUNT = 0x400000,          /* C-PARITY-043: the count is ignored */
-    NBH_WARN_COUNT_ALONE = 0x800000,             /* C-PARITY-044: a range was made up */
-    NBH_WARN_MISSING_LAST_SOURCE = 0x1000000,    /* C-PARITY-045: the divergence is off centre */
-    NBH_WARN_OSC_OVERSHOOT = 0x2000000,          /* C-PARITY-046: the steps do not fill the range */
-    NBH_WARN_DOMAINS_WITHOUT_SPREAD = 0x4000000, /* a number of domains has no effect */
-    NBH_WARN_WAVELENGTHS_WITHOUT_RANGE = 0x8000000, /* a number of wavelengths has no effect */
-    NBH_WARN_OVERSAMPLE_HIGH = 0x10000000,          /* model 4.5 chose more than 32 */
-    NBH_WARN_MANY_STEPS = 0x20000000                /* more than 10^11 in all the pixels together */
+    NBH_WARN_DISTANCE_IGNORED = 0x200,    /* a close distance was given, too, and says otherwise */
+    NBH_WARN_NO_SENSOR_IS_BLACK = 0x400,  /* C-PARITY-035: the sensor captures nothing */
+    NBH_WARN_POLARIZATION_FACTOR = 0x800, /* C-PARITY-037: not -1 to 1 */
+    NBH_WARN_POLARIZATION_AXIS = 0x1000,  /* C-PARITY-037: along the beam */
+    NBH_WARN_SIZE_X_CLIPPED = 0x2000,     /* as y and z (C-PARITY-039 off) */
+    NBH_WARN_IMPOSSIBLE_CELL = 0x4000,   /* C-PARITY-040: the angles fit no cell, or the axes of the
+                                             matrix lie in a plane */
+    NBH_WARN_ANGLES_IN_RADIANS = 0x8000, /* no angle of the cell exceeds 3.15 degrees */
+    NBH_WARN_LEFT_HANDED_MATRIX = 0x10000,       /* the matrix turns right into left */
+    NBH_WARN_MATRIX_SCALE = 0x20000,             /* the matrix is for another wavelength */
+    NBH_WARN_IMPOSSIBLE_SOURCES = 0x40000,       /* C-PARITY-041 */
+    NBH_WARN_CELL_BESIDE_MATRIX = 0x80000,       /* C-PARITY-042: and they disagree */
+    NBH_WARN_STEP_AND_COUNT = 0x100000,          /* C-PARITY-043: the count is ignored */
+    NBH_WARN_COUNT_ALONE = 0x200000,             /* C-PARITY-044: a range was made up */
+    NBH_WARN_MISSING_LAST_SOURCE = 0x400000,     /* C-PARITY-045: the divergence is off centre */
+    NBH_WARN_OSC_OVERSHOOT = 0x800000,           /* C-PARITY-046: the steps do not fill the range */
+    NBH_WARN_DOMAINS_WITHOUT_SPREAD = 0x1000000, /* a number of domains has no effect */
+    NBH_WARN_WAVELENGTHS_WITHOUT_RANGE = 0x2000000, /* a number of wavelengths has no effect */
+    NBH_WARN_OVERSAMPLE_HIGH = 0x4000000,           /* model 4.5 chose more than 32 */
+    NBH_WARN_MANY_STEPS = 0x8000000                 /* more than 10^11 in all the pixels together */
 } nbh_plan_warning;
 
 /* Where a block of rows goes.  image holds (row1-row0) * n_fast floats, unrounded (may be NULL) as

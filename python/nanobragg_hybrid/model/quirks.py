@@ -301,7 +301,7 @@ LEDGER: Final[tuple[Quirk, ...]] = (
     Quirk(
         "C-PARITY-039",
         "beam_clips_y_and_z",
-        "4.4",
+        "2",
         "setup",
         "a crystal is clipped to the beam in y and z, whatever the beam's direction",
     ),

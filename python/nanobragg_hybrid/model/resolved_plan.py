@@ -28,6 +28,7 @@ PlanWarning = Literal[
     "no_sensor_is_black",
     "polarization_factor",
     "polarization_axis",
+    "size_x_clipped",
     "impossible_cell",
     "angles_in_radians",
     "left_handed_matrix",
@@ -90,6 +91,9 @@ SENTENCES: Final[Mapping[PlanWarning, str]] = MappingProxyType(
         "polarization_axis": (
             "the polarization axis lies along the beam: there is no such polarization, and a "
             "divergence has nothing to turn about"
+        ),
+        "size_x_clipped": (
+            "the crystal is larger than the beam along a: clipped to {plan.crystal_size_m[0]:g} m"
         ),
         "impossible_cell": (
             "there is no such cell: its angles fit no parallelepiped, or its axes lie in a plane "

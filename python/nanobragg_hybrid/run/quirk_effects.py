@@ -92,6 +92,7 @@ def _image_effects(experiment: Experiment, quirks: Quirks, plan: ResolvedPlan) -
             {"polarization_factor", "polarization_axis"} & set(plan.warnings)
         ),
         "nopolar_undone": sampling.oversample_polar and not beam.polarization_correction,
+        "beam_clips_y_and_z": _the_beam_clips_otherwise(experiment, plan),
         **{name: name in plan.warnings for name in _AS_WARNED},
     }
 
@@ -113,6 +114,20 @@ def _points_at_the_source(experiment: Experiment, plan: ResolvedPlan) -> bool:
     # Turned about the sample, a detector may well be behind it.
     is_odd = is_behind and (plan.pivot == "beam" or detector.curved)
     return plan.close_distance_m < 0.0 or has_its_own or is_odd
+
+
+def _the_beam_clips_otherwise(experiment: Experiment, plan: ResolvedPlan) -> bool:
+    """Whether across the beam a crystal would be cut to another size than in y and z (model 2)."""
+    beam = experiment.beam.beam_size_mm
+    if beam < 0.0:
+        return False
+    for axis, size in enumerate(experiment.crystal.size_mm):
+        others = (b for n, b in enumerate(plan.beam_direction) if n != axis)
+        across = math.hypot(*others)
+        limits = (math.inf if axis == 0 else beam, beam / across if across > 0.0 else math.inf)
+        if size is not None and min(size, limits[0]) != min(size, limits[1]):
+            return True
+    return False
 
 
 def _samples_share_a_factor(experiment: Experiment, plan: ResolvedPlan) -> bool:

@@ -49,6 +49,7 @@ from nanobragg_hybrid.engines.torch.vectors import (
     scale,
 )
 from nanobragg_hybrid.model.experiment import Experiment
+from nanobragg_hybrid.model.quirks import Quirks
 
 ROTATION_MATRIX: Final = "crystal.rotation_matrix"
 """Name of the value that multiplies the crystal's vectors after the missetting, shape (3, 3)."""
@@ -159,19 +160,27 @@ class CrystalSize:
 
     n_cells: tuple[float, float, float]
     size_m: tuple[float, float, float]
+    clipped_x: bool
     clipped_y: bool
     clipped_z: bool
 
 
-def crystal_size(experiment: Experiment, cell: Lattice) -> CrystalSize:
-    """Model 2 (clipping) and 4.5, for a lattice of floats."""
+def crystal_size(
+    experiment: Experiment, quirks: Quirks, cell: Lattice, beam_direction: Vector
+) -> CrystalSize:
+    """Model 2 (clipping) and 4.5, for a lattice and a beam of floats."""
     size = [0.0 if mm is None else mm_to_m(mm) for mm in experiment.crystal.size_mm]
     beam = mm_to_m(experiment.beam.beam_size_mm)
     was_clipped = [False, False, False]
     if beam >= 0.0:
-        for axis in (1, 2):
-            was_clipped[axis] = size[axis] > beam
-            size[axis] = min(size[axis], beam)
+        for axis in range(3):
+            if quirks.beam_clips_y_and_z:
+                limit = math.inf if axis == 0 else beam
+            else:  # what a length along the axis shows to the beam is no longer than that
+                sine = math.hypot(*(as_float(b) for n, b in enumerate(beam_direction) if n != axis))
+                limit = beam / sine if sine > 0.0 else math.inf
+            was_clipped[axis] = size[axis] > limit
+            size[axis] = min(size[axis], limit)
     counts = []
     for given_mm, metres, count, vector in zip(
         experiment.crystal.size_mm,
@@ -187,7 +196,7 @@ def crystal_size(experiment: Experiment, cell: Lattice) -> CrystalSize:
         counts.append(max(float(fitting), 1.0))
     na, nb, nc = counts
     x, y, z = size
-    return CrystalSize((na, nb, nc), (x, y, z), was_clipped[1], was_clipped[2])
+    return CrystalSize((na, nb, nc), (x, y, z), *was_clipped)
 
 
 def recommended_oversample(

@@ -127,6 +127,7 @@ def _warnings(setup: Setup) -> tuple[PlanWarning, ...]:
         "no_sensor_is_black": _captures_nothing(setup),
         "polarization_factor": setup.polarization.factor_is_wrong,
         "polarization_axis": setup.polarization.axis_is_along_beam,
+        "size_x_clipped": setup.size.clipped_x,
         "impossible_cell": "impossible_cell" in setup.cell_doubts,
         "angles_in_radians": "angles_in_radians" in setup.cell_doubts,
         "left_handed_matrix": "left_handed_matrix" in setup.cell_doubts,

@@ -98,7 +98,7 @@ def set_up(experiment: Experiment, structure_factors: StructureFactors, quirks: 
     wavelength = as_float(wavelength_m(inputs))
     doubts = cell_doubts(experiment, quirks, wavelength)
     cell = lattice(inputs, wavelength, misset)
-    size = crystal_size(experiment, cell)
+    size = crystal_size(experiment, quirks, cell, geometry.beam)
     recommended = recommended_oversample(
         cell, size.n_cells, wavelength, as_float(geometry.distance), as_float(geometry.pixel)
     )
