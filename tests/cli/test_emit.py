@@ -180,6 +180,7 @@ def again(experiment: nb.Experiment, folder: Path) -> nb.Experiment:
     return parse_command(emit_args(experiment, folder), strict=True).experiment
 
 
+@pytest.mark.filterwarnings("ignore:.*quirk impossible_sources")
 @pytest.mark.parametrize("changes", SAME, ids=lambda changes: ",".join(changes) or "default")
 def test_comes_back(changes: dict[str, Any], tmp_path: Path) -> None:
     experiment = nb.Experiment().replace(changes)
@@ -206,7 +207,7 @@ def test_default_needs_no_arguments() -> None:
     assert emit_args(nb.Experiment()) == []
 
 
-@pytest.mark.filterwarnings("ignore:.* counts as 0")
+@pytest.mark.filterwarnings("ignore:.* counts as 0", "ignore:.*quirk impossible_sources")
 @pytest.mark.parametrize("case", table("cases"))
 def test_recorded_command_lines(case: str, tmp_path: Path) -> None:
     args = table("cases")[case]["args"]

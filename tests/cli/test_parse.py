@@ -736,7 +736,7 @@ def test_files_of_the_wrong_kind(tmp_path: Path) -> None:
             parse_command(f"{flag} empty", tmp_path)
 
 
-@pytest.mark.filterwarnings("ignore:.* counts as 0")
+@pytest.mark.filterwarnings("ignore:.* counts as 0", "ignore:.*quirk impossible_sources")
 @pytest.mark.parametrize("case", table("cases"))
 def test_recorded_command_lines_have_nothing_strict_about_them(case: str) -> None:
     if case in ("img_spaced", "img_dimensions"):

@@ -78,7 +78,10 @@ def test_figures_are_those_of_two_renderings(tmp_path: Path) -> None:
         ("-misset_seed 12 -phi 3", ["cli_substring"]),
         ("-img donor.img", ["phi_left_edge", "smv_header_search", "header_geometry"]),
         ("-dump whitespace_dump.bin", ["fdump_whitespace"]),
-        ("-sourcefile sources_comment.txt", ["polar_first_source", "source_file_comments"]),
+        (
+            "-sourcefile sources_comment.txt",
+            ["polar_first_source", "source_file_comments", "impossible_sources"],
+        ),
     ],
 )
 def test_what_matters(args: str, names: list[str], tmp_path: Path) -> None:

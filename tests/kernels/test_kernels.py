@@ -250,7 +250,7 @@ def test_what_is_covered(changes: dict[str, object], reason: int, kernel: str) -
     result = nb.simulate(
         BASE.replace(changes),
         CONSTANT,
-        quirks=nb.Quirks.parse("none"),
+        quirks=nb.Quirks.parse("none,+impossible_sources"),
         threads=1,
         backend=nb.CEngine(kernel=kernel),
     )

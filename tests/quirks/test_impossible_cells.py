@@ -14,6 +14,7 @@ from pictures import CONSTANT, STILL, assert_differs, off, picture
 from recorded import run_in_process
 
 import nanobragg_hybrid as nb
+from nanobragg_hybrid.engines.c.cffi_view import load
 
 ENGINES = ("c", "torch")
 CELL = (40.0, 50.0, 60.0)
@@ -132,6 +133,35 @@ def test_every_door(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert list(folder.iterdir()) == []
     words[6] = "110"
     assert run_in_process(folder, [*words, "--strict"]).exit == 0
+
+
+def test_the_c_interface() -> None:
+    """Which takes angles of half a turn and more, and a missing one for a right angle."""
+    ffi, lib = load()
+    for angles, is_odd in (
+        ((60, 60, 150), True),
+        ((90, 180, 90), True),
+        ((90, 200, 90), True),
+        ((90, 0, 90), False),
+    ):
+        for quirks in (nb.Quirks().bits, OFF.bits):
+            experiment = ffi.new("nbh_experiment *")
+            lib.nbh_experiment_init(experiment)
+            experiment.quirks = quirks
+            experiment.detector.n_fast = experiment.detector.n_slow = 4
+            experiment.crystal.cell_length_angstrom = CELL
+            experiment.crystal.cell_angle_rad = [math.radians(angle) for angle in angles]
+            plan, error = ffi.new("nbh_plan **"), ffi.new("nbh_error *")
+            status = lib.nbh_plan_create(experiment, ffi.NULL, plan, error)
+            if is_odd and quirks == OFF.bits:
+                assert status == lib.NBH_INVALID
+                assert ffi.string(error.field) == b"crystal.cell_angle_rad"
+                continue
+            assert status == lib.NBH_OK
+            found = ffi.new("nbh_plan_info *")
+            lib.nbh_plan_get_info(plan[0], found, error)
+            lib.nbh_plan_destroy(plan[0])
+            assert bool(found.warnings & lib.NBH_WARN_IMPOSSIBLE_CELL) == is_odd
 
 
 def test_lengths_and_wavelengths_beyond_all_bounds() -> None:

@@ -34,7 +34,7 @@ class Crystal(Record):
     orientation_matrix: nine finite numbers, row by row: row i holds component i of a*, b*, c* times
         the wavelength in angstrom; the three vectors do not lie in a plane.  None: no matrix.  It
         replaces the orientation that the cell gives; if a cell is given too, its lengths and volume
-        still count (model 4.2, 4.4).
+        still count (model 4.2, 4.4), unless the quirk cell_beside_matrix is off.
     misset_deg: rotations about x, y, z, applied in this order, degrees, finite, default 0
         (model 4.3).
     misset_random: True draws the missetting from `misset_seed` instead (model 4.3, 7.3).
