@@ -20,9 +20,9 @@ class Choices:
     """Everything discrete that the kernel asks about; fixed by the configuration.
 
     steps: sources x phi steps x domains x sub-pixels, the divisor of model 6.8.  samples: layers x
-    sub-pixels.  orientations: phi steps x domains.  skips_zero: a lattice factor of 0 ends a step
-    (model 6.5).  searches_polarization, searches_capture: the factor of the first sub-pixel may be
-    0 or cut away, and then a later one counts (model 6.2, 6.3).
+    sub-pixels.  orientations: phi steps x domains.  searches_polarization, searches_capture: the
+    factor of the first sub-pixel may be 0 or cut away, and then a later one counts (model 6.2,
+    6.3).
 
     is_curved, is_sphere: a curved detector with the quirk curved_detector_axes on, off.
     interpolation_switches_off: the first step outside the table ends interpolation
@@ -53,8 +53,6 @@ class Choices:
     polar_per_source: bool
     water_sees_all_sources: bool
     running_product: bool
-    skips_zero: bool
-    is_table_finite: bool
     dmin_m: float
     searches_polarization: bool
     searches_capture: bool
@@ -108,6 +106,7 @@ class Scene:
     cells: for each phi step and domain, domain fastest.  run_start: for each domain without any
     spindle rotation, where the first phi step of the run needs it (model 6.4).  strength: r_e^2
     fluence.  background: I_bg, or with the quirk water_background off water: electrons^2.
+    water_m: the size of the water.
     """
 
     pixel: Scalar
@@ -137,6 +136,12 @@ class Scene:
     strength: Scalar
     background: Scalar
     water: Scalar
+    water_m: Scalar
+
+
+def skips_zero(scene: Scene) -> bool | Tensor:
+    """Whether a lattice factor of 0 ends a step (model 6.5): there is no water."""
+    return scene.water_m == 0.0
 
 
 T = TypeVar("T")
