@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from numbers import Integral
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nanobragg_hybrid.base.arrays import array_fields, as_buffer, as_ndarray, stored
 from nanobragg_hybrid.base.constants import INT32_MAX, INT32_MIN
@@ -45,7 +45,12 @@ class StructureFactors:
     def __post_init__(self) -> None:
         default_f = _finite(self.default_f, "structure_factors.default_f")
         object.__setattr__(self, "default_f", default_f)
-        first = tuple(self.hkl_min)
+        try:
+            first = tuple(self.hkl_min)
+        except TypeError:
+            raise ConfigError(
+                "structure_factors.hkl_min", self.hkl_min, "three integers of 32 bits"
+            ) from None
         if len(first) != 3 or not all(_is_int(n) and INT32_MIN <= n <= INT32_MAX for n in first):
             raise ConfigError("structure_factors.hkl_min", first, "three integers of 32 bits")
         object.__setattr__(self, "hkl_min", tuple(int(n) for n in first))
@@ -74,7 +79,7 @@ class StructureFactors:
         import numpy as np
 
         hkl = _whole_indices(indices)
-        values = np.asarray(amplitudes)
+        values = _array("structure_factors.amplitudes", amplitudes)
         if values.dtype.kind not in "iuf" or values.shape != hkl.shape[:1]:
             raise ConfigError(
                 "structure_factors.amplitudes",
@@ -105,7 +110,13 @@ class StructureFactors:
 
         A read-only float64 array in C order is kept; any other is copied.
         """
-        return cls(as_ndarray(grid), hkl_min, default_f, reflections, allow_non_finite)
+        return cls(
+            _array("structure_factors.grid", grid),
+            hkl_min,
+            default_f,
+            reflections,
+            allow_non_finite,
+        )
 
     @classmethod
     def from_reader(
@@ -169,7 +180,7 @@ class StructureFactors:
     def _checked_grid(self, grid: object) -> NDArray[np.float64]:
         import numpy as np
 
-        array = np.asarray(grid)
+        array = _array("structure_factors.grid", grid)
         if array.ndim != 3 or array.size == 0 or array.dtype.kind not in "iuf":
             raise ConfigError(
                 "structure_factors.grid",
@@ -214,11 +225,22 @@ def _require_finite(values: NDArray[np.float64], field: str) -> None:
         raise ConfigError(f"{field}[{index}]", float(values[tuple(place)]), "a finite value")
 
 
+def _array(name: str, value: Any) -> NDArray[Any]:
+    """What is given as an array; ConfigError if numpy makes none of it (a ragged list, a tensor
+    with a gradient, on another device, or sparse)."""
+    try:
+        return as_ndarray(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        (why, *_) = str(error).splitlines() or [type(error).__name__]
+        kind = Description(f"a {type(value).__name__} that numpy makes no array of ({why})")
+        raise ConfigError(name, kind, "an array of numbers") from None
+
+
 def _whole_indices(indices: ArrayLike) -> NDArray[np.int64]:
     """The indices as integers; ConfigError names the first entry that is none of 32 bits."""
     import numpy as np
 
-    hkl = np.asarray(indices)
+    hkl = _array("structure_factors.indices", indices)
     if hkl.dtype.kind not in "iuf" or hkl.ndim != 2 or hkl.shape[1] != 3 or len(hkl) == 0:
         raise ConfigError(
             "structure_factors.indices",

@@ -13,6 +13,7 @@ import torch
 from nanobragg_hybrid.base.constants import INT32_MAX
 from nanobragg_hybrid.base.errors import ConfigError, Description, NanobraggError, ResourceError
 from nanobragg_hybrid.base.host import require_memory
+from nanobragg_hybrid.engines.torch.pixels import pixel_counts
 from nanobragg_hybrid.engines.torch.sampling import Sampling
 from nanobragg_hybrid.model.experiment import Experiment
 
@@ -117,6 +118,14 @@ class Counts:
         """Raises `ConfigError` and `ResourceError` where there is too much of something."""
         self.steps()
         require_memory(self.memory_needed())
+
+
+def image_memory(experiment: Experiment, device: torch.device) -> dict[str, int]:
+    """Bytes of what a render keeps for each pixel on the CPU; nothing on another device."""
+    if device.type != "cpu":
+        return {}
+    pixels, active = pixel_counts(experiment)
+    return {"float64 image": 8 * pixels, f"{active} pixel values": 8 * active}
 
 
 @contextmanager
