@@ -74,7 +74,7 @@ REFUSED: list[tuple[str, Callable[..., object], str]] = [
     ("memory of 3", partial(ENGINE.memory_needed, 3, FACTORS), "experiment: got 3, need an object"),
     ("memory with 3", partial(ENGINE.memory_needed, EXPERIMENT, 3), "structure_factors: got 3"),
     ("prepare 3", partial(ENGINE.prepare, 3, FACTORS, nb.Quirks()), "config: got 3, need"),
-    ("at a list", partial(ENGINE.structure_factors_at, FACTORS, [[0, 0, 0]]), "hkl: got .*need a f"),
+    ("at a list", partial(ENGINE.structure_factors_at, FACTORS, [[0, 0, 0]]), "hkl: got .*need a"),
     ("at a row", partial(ENGINE.structure_factors_at, FACTORS, np.zeros(3)), "hkl: got .*need a f"),
     ("at of 3", partial(ENGINE.structure_factors_at, 3, np.zeros((1, 3))), "factors: got 3"),
     ("grid with gradient", partial(grid, LEAF, (0, 0, 0)), f"grid: got {WITH_GRADIENT}"),
