@@ -98,7 +98,7 @@ class StructureFactors:
         refuse_masked("structure_factors.indices", indices)
         refuse_masked("structure_factors.amplitudes", amplitudes)
         hkl = _whole_indices(indices)
-        values = np.asarray(amplitudes)
+        values = _array("structure_factors.amplitudes", amplitudes)
         if values.dtype.kind not in "iuf" or values.shape != hkl.shape[:1]:
             raise ConfigError(
                 "structure_factors.amplitudes",
@@ -138,7 +138,13 @@ class StructureFactors:
         A read-only float64 array in C order is kept; any other is copied.
         """
         refuse_masked("structure_factors.grid", grid)
-        return cls(as_ndarray(grid), hkl_min, default_f, reflections, allow_non_finite)
+        return cls(
+            _array("structure_factors.grid", grid),
+            hkl_min,
+            default_f,
+            reflections,
+            allow_non_finite,
+        )
 
     @classmethod
     def from_reader(
@@ -203,7 +209,7 @@ class StructureFactors:
         import numpy as np
 
         refuse_masked("structure_factors.grid", grid)
-        array = np.asarray(grid)
+        array = _array("structure_factors.grid", grid)
         if array.ndim != 3 or array.size == 0 or array.dtype.kind not in "iuf":
             raise ConfigError(
                 "structure_factors.grid",
@@ -273,11 +279,22 @@ def _repeated_text(hkl: NDArray[np.int64], places: NDArray[np.intp]) -> str | No
     )
 
 
+def _array(name: str, value: Any) -> NDArray[Any]:
+    """What is given as an array; ConfigError if numpy makes none of it (a ragged list, a tensor
+    with a gradient, on another device, or sparse)."""
+    try:
+        return as_ndarray(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        (why, *_) = str(error).splitlines() or [type(error).__name__]
+        kind = Description(f"a {type(value).__name__} that numpy makes no array of ({why})")
+        raise ConfigError(name, kind, "an array of numbers") from None
+
+
 def _whole_indices(indices: ArrayLike) -> NDArray[np.int64]:
     """The indices as integers; ConfigError names the first entry that is none of 32 bits."""
     import numpy as np
 
-    hkl = np.asarray(indices)
+    hkl = _array("structure_factors.indices", indices)
     if hkl.dtype.kind not in "iuf" or hkl.ndim != 2 or hkl.shape[1] != 3 or len(hkl) == 0:
         raise ConfigError(
             "structure_factors.indices",

@@ -13,6 +13,7 @@ import torch
 from nanobragg_hybrid.base.constants import INT32_MAX
 from nanobragg_hybrid.base.errors import ConfigError, Description, NanobraggError, ResourceError
 from nanobragg_hybrid.base.host import require_memory
+from nanobragg_hybrid.engines.torch.pixels import pixel_counts
 from nanobragg_hybrid.engines.torch.sampling import Sampling
 from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.quirks import Quirks
@@ -141,6 +142,14 @@ def require_an_end(steps: int, layers: int, pixels: int) -> int:
             f"a product of at most 2^63 ({steps} steps * {layers} sensor layers * {pixels} pixels)",
         )
     return in_all
+
+
+def image_memory(experiment: Experiment, device: torch.device) -> dict[str, int]:
+    """Bytes of what a render keeps for each pixel on the CPU; nothing on another device."""
+    if device.type != "cpu":
+        return {}
+    pixels, active = pixel_counts(experiment)
+    return {"float64 image": 8 * pixels, f"{active} pixel values": 8 * active}
 
 
 @contextmanager

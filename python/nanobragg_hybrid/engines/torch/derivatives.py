@@ -74,8 +74,9 @@ class LengthAndDirection(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, y: Tensor, z: Tensor) -> tuple[Tensor, ...]:
         length = root_of(x * x + y * y + z * z)
-        safe = torch.where(length == 0.0, 1.0, length)
-        direction = (x / safe, y / safe, z / safe)
+        is_zero = length == 0.0  # as the length of a tiny vector is: its squares are 0
+        safe = torch.where(is_zero, 1.0, length)
+        direction = tuple(torch.where(is_zero, 0.0, component / safe) for component in (x, y, z))
         ctx.save_for_backward(safe, *direction)
         return length, *direction
 
@@ -161,6 +162,34 @@ class FractionalIndices(torch.autograd.Function):
             for n in range(3):
                 found[9 + n] = by_row[n].reshape(q[n].shape)
         return tuple(found)
+
+
+class SquaredProduct(torch.autograd.Function):
+    """F*F*latt*latt of model 6.5, in this order, float64; F broadcasts.
+
+    The derivatives, too, are products from left to right, without the square of anything that may
+    be too small or too large for a double.  0 where the lattice factor is: there F may be infinite.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, f: Scalar, latt: Tensor) -> Tensor:
+        ctx.f = None if isinstance(f, Tensor) else f
+        ctx.save_for_backward(*((latt, f) if isinstance(f, Tensor) else (latt,)))
+        return (f * f * latt).mul_(latt)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> _Grads:
+        latt, *rest = ctx.saved_tensors
+        f = rest[0] if rest else ctx.f
+        grad_f = grad_latt = None
+        # From the gradient's side, so that what is not wanted (0) stays 0.
+        slope = torch.where(latt == 0.0, 0.0, grads[0] * 2.0 * f * latt)
+        if ctx.needs_input_grad[1]:
+            grad_latt = torch.where(latt == 0.0, 0.0, slope * f)
+        if ctx.needs_input_grad[0]:
+            grad_f = slope * latt
+            grad_f = grad_f if f.dim() > 0 else grad_f.sum()
+        return grad_f, grad_latt
 
 
 def sum_of(tensors: Any) -> Tensor:

@@ -22,7 +22,7 @@ def device_of(name: str | torch.device | None) -> torch.device:
     """
     if name is None:
         return torch.device("cpu")
-    if name == "auto":
+    if isinstance(name, str) and name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
@@ -43,7 +43,7 @@ def dtype_of(name: str | torch.dtype | None) -> torch.dtype:
     if name is None:
         return torch.float64
     for precision, dtype in DTYPES.items():
-        if name in (precision, dtype):
+        if name is dtype or (isinstance(name, str) and name == precision):
             return dtype
     raise ConfigError("dtype", str(name), "float64 or float32")
 

@@ -12,11 +12,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nanobragg_hybrid.base.errors import RenderCancelled
-from nanobragg_hybrid.engines.torch.bounds import Counts, allocation_errors
+from nanobragg_hybrid.base.errors import ConfigError, RenderCancelled
+from nanobragg_hybrid.engines.torch.bounds import Counts, allocation_errors, image_memory
 from nanobragg_hybrid.engines.torch.devices import device_of, dtype_of
 from nanobragg_hybrid.engines.torch.model import ForwardModel
-from nanobragg_hybrid.engines.torch.pixels import pixel_counts
 from nanobragg_hybrid.engines.torch.report import plan_of
 from nanobragg_hybrid.engines.torch.statistics import image_statistics
 from nanobragg_hybrid.engines.torch.structure_factors import amplitudes_at
@@ -27,6 +26,7 @@ from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
 from nanobragg_hybrid.model.result import Rendered
 from nanobragg_hybrid.model.structure_factors import StructureFactors
 from nanobragg_hybrid.model.trace import StepChoice, Trace
+from nanobragg_hybrid.model.validate import require_class
 
 if TYPE_CHECKING:
     from nanobragg_hybrid.engines.protocol import ProgressCallback
@@ -96,12 +96,10 @@ class TorchEngine:
         self, experiment: Experiment, structure_factors: StructureFactors
     ) -> dict[str, int]:
         """What a render keeps for each pixel on the CPU, and a set-up of given counts."""
-        del structure_factors
-        parts = Counts.given(experiment).memory_needed()
-        if device_of(self.device).type == "cpu":
-            pixels, active = pixel_counts(experiment)
-            parts = {"float64 image": 8 * pixels, f"{active} pixel values": 8 * active, **parts}
-        return parts
+        require_class("experiment", experiment, Experiment)
+        require_class("structure_factors", structure_factors, StructureFactors)
+        parts = image_memory(experiment, device_of(self.device))
+        return {**parts, **Counts.given(experiment).memory_needed()}
 
     @allocation_errors()
     def prepare(
@@ -115,6 +113,10 @@ class TorchEngine:
         self, structure_factors: StructureFactors, hkl: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """What the engine takes, without interpolation, at whole indices; see `Engine`."""
+        require_class("structure_factors", structure_factors, StructureFactors)
+        is_array: bool = isinstance(hkl, np.ndarray)
+        if not is_array or hkl.dtype != np.float64 or hkl.shape[1:] != (3,):
+            raise ConfigError("hkl", hkl, "a float64 array of shape (n, 3)")
         return amplitudes_at(structure_factors, hkl)
 
 

@@ -8,7 +8,7 @@ from typing import assert_never
 import torch
 from torch import Tensor
 
-from nanobragg_hybrid.engines.torch.derivatives import FractionalIndices
+from nanobragg_hybrid.engines.torch.derivatives import FractionalIndices, SquaredProduct
 from nanobragg_hybrid.engines.torch.factors import (
     background,
     pixel_factors,
@@ -25,16 +25,17 @@ from nanobragg_hybrid.engines.torch.rays import (
     rays_of,
 )
 from nanobragg_hybrid.engines.torch.scalars import Scalar, applied, as_float
-from nanobragg_hybrid.engines.torch.scene import Cells, Choices, Scene
+from nanobragg_hybrid.engines.torch.scene import Cells, Choices, Scene, skips_zero
 from nanobragg_hybrid.engines.torch.shapes import (
     SpotShape,
+    is_all_or_nothing,
     is_in_reciprocal_lengths,
     sincg,
     sincg_squared,
     spot_amplitude,
 )
 from nanobragg_hybrid.engines.torch.structure_factors import leaves_table, nearest, tricubic
-from nanobragg_hybrid.engines.torch.tiles import Block, Tile
+from nanobragg_hybrid.engines.torch.tiles import Block, Tile, grown
 from nanobragg_hybrid.engines.torch.vectors import Vector, as_tensor, dot
 
 Indices = tuple[Tensor, Tensor, Tensor]
@@ -46,9 +47,10 @@ class Steps:
     """What the steps of a block are made of: model 6.2 to 6.5.
 
     beams, first: to the block's samples, and to the pixels' first sample.  cells: the cell vectors.
-    hkl, whole: fractional indices and the nearest whole ones.  intensity, f: squared lattice factor
-    and structure factor.  The shapes are (pixels, samples, sources, orientations), or broadcast to
-    that.
+    hkl, whole: fractional indices and the nearest whole ones.  f: structure factor.  terms: F^2
+    times the square of the lattice factor, float64.  is_skipped: which of them do not count, not
+    even in a running product, and are 0: cut by dmin, or with a lattice factor of 0 (model 6.5);
+    None: none.  The shapes are (pixels, samples, sources, orientations), or broadcast to that.
     """
 
     beams: Beams
@@ -57,8 +59,9 @@ class Steps:
     cells: Cells
     hkl: Indices
     whole: Indices
-    intensity: Tensor
     f: Scalar
+    terms: Tensor
+    is_skipped: Tensor | None
 
 
 def steps_of(scene: Scene, choices: Choices, tile: Tile, block: Block, dtype: torch.dtype) -> Steps:
@@ -70,9 +73,14 @@ def steps_of(scene: Scene, choices: Choices, tile: Tile, block: Block, dtype: to
     cells = cells_of(scene, choices, tile, block)
     hkl = fractional_indices(cells, rays.q)
     whole = nearest_indices(hkl)
-    intensity = lattice_intensity(scene, choices, hkl, whole, dtype)
     f = structure_factor(scene, choices, tile, block, hkl, whole)
-    return Steps(beams, first, rays, cells, hkl, whole, intensity, f)
+    terms, is_zero = _terms(scene, choices, hkl, whole, f, dtype)
+    is_skipped = None if rays.is_cut is None else rays.is_cut.unsqueeze(-1)
+    if is_zero is not None:
+        is_skipped = is_zero if is_skipped is None else is_skipped | is_zero
+    if is_skipped is not None:
+        terms = torch.where(is_skipped, 0.0, terms)
+    return Steps(beams, first, rays, cells, hkl, whole, f, terms, is_skipped)
 
 
 def block_value(
@@ -80,9 +88,9 @@ def block_value(
 ) -> tuple[Tensor, Tensor]:
     """What a block of steps adds to the pixels' values (model 6.8), float64, shape (pixels,).
 
-    The second tensor is what it multiplies the sum of the blocks before it with; 1 but for the
-    running product of model 6.5.  The first block brings the background with it, or the last one
-    the water (quirk water_background on or off).
+    The second tensor is what it multiplies the sum of the blocks before it with, as two factors of
+    shape (pixels,), see `grown`; 1 but for the running product of model 6.5.  The first block
+    brings the background with it, or the last one the water (quirk water_background on or off).
     """
     value, _, product = block_value_and_sum(scene, choices, tile, block, dtype)
     return value, product
@@ -105,31 +113,20 @@ def block_value_and_sum(
 def _sum(
     scene: Scene, choices: Choices, tile: Tile, block: Block, steps: Steps
 ) -> tuple[Tensor, Tensor]:
-    intensity, is_cut = steps.intensity, steps.rays.is_cut
-    terms = intensity * (steps.f * steps.f)
-    is_skipped = None
-    if is_cut is not None:
-        is_skipped = is_cut.unsqueeze(-1)
-    if choices.skips_zero and (choices.running_product or not choices.is_table_finite):
-        is_zero = intensity == 0.0
-        is_skipped = is_zero if is_skipped is None else is_skipped | is_zero
-    if is_skipped is not None:
-        terms = torch.where(is_skipped, 0.0, terms)
-
+    terms = steps.terms
     is_first = block.samples.start == block.sources.start == block.orientations.start == 0
     start: Scalar = background(scene, choices, tile, steps.first) if is_first else 0.0
     weight = step_weight(scene, choices, steps.beams, block.sources)
     factor = ray_factor(scene, choices, tile, block, steps.beams, steps.first)
-    product = torch.ones((), dtype=torch.float64, device=tile.fast.device)
+    product = torch.ones((2, 1), dtype=torch.float64, device=tile.fast.device)
     if choices.running_product and weight is not None:
-        own = terms.to(torch.float64)
-        own = own if factor is None else own * factor.unsqueeze(-1)
-        total, product = _running_sum(own, weight.expand(terms.shape[:3]), is_skipped)
-        start = _grown(torch.as_tensor(start, dtype=torch.float64, device=terms.device), product)
+        own = terms if factor is None else terms * factor.unsqueeze(-1)
+        total, product = _running_sum(own, weight.expand(terms.shape[:3]), steps.is_skipped)
+        start = grown(torch.as_tensor(start, dtype=torch.float64, device=terms.device), product)
     elif weight is None and factor is None:
-        total = terms.sum(dim=(1, 2, 3), dtype=torch.float64)
+        total = terms.sum(dim=(1, 2, 3))
     else:
-        ray_sums = terms.sum(-1, dtype=torch.float64)
+        ray_sums = terms.sum(-1)
         for each in (factor, weight):
             ray_sums = ray_sums if each is None else ray_sums * each
         total = ray_sums.sum(dim=(1, 2))
@@ -155,30 +152,70 @@ def fractional_indices(cells: Cells, q: Vector) -> Indices:
     return indices
 
 
-def lattice_intensity(
+def _terms(
     scene: Scene,
     choices: Choices,
     hkl: Indices,
     whole: Indices,
+    f: Scalar,
     dtype: torch.dtype,
-) -> Tensor:
-    """The square of the amplitude that the crystal's shape gives (model 6.5)."""
-    counts: list[Scalar] = [
-        torch.clamp(n, min=1.0) if isinstance(n, Tensor) else n for n in scene.n_cells
-    ]
+) -> tuple[Tensor, Tensor | None]:
+    """F^2 times the square of the lattice factor (model 6.5), float64, and `zero_factors`.
+
+    The product is the model's, F*F*latt*latt: the square of a lattice factor may be too small for a
+    double, and that of a structure factor too large, where their product is neither.
+    """
+    counts = _at_least_one(scene)
     match choices.shape:
         case "square":
-            intensity: Tensor | None = None
+            # Between 1e-96 and the square of the number of cells: no sine is 0.
+            intensity = torch.ones((), dtype=torch.float64, device=hkl[0].device)
             for x, x0, n in zip(hkl, whole, counts, strict=True):
                 if isinstance(n, Tensor) or n > 1.0:
-                    squared = sincg_squared(x, x0, n, dtype)
-                    intensity = squared if intensity is None else intensity * squared
-            return torch.ones_like(hkl[0], dtype=dtype) if intensity is None else intensity
+                    intensity = intensity * sincg_squared(x, x0, n, dtype)
+            return (intensity * (f * f)).expand(hkl[0].shape), None
         case "round" | "gauss" | "tophat" | "gauss_hkl" | "tophat_hkl" as shape:
             amplitude = _amplitude(scene, shape, hkl, whole, counts, dtype)
-            return amplitude * amplitude
+            terms: Tensor = applied(SquaredProduct, f, amplitude)
+            if choices.running_product and dtype != torch.float64:
+                return terms, zero_factors(scene, choices, hkl, whole)
+            return terms, _skipped(scene, amplitude)
         case other:
             assert_never(other)
+
+
+def zero_factors(scene: Scene, choices: Choices, hkl: Indices, whole: Indices) -> Tensor | None:
+    """Which steps are skipped because their lattice factor is exactly 0 (model 6.5); None: none.
+
+    That is asked of the factor itself, in float64 whatever the rest is computed in: its square is 0
+    much earlier, and a step that counts multiplies the whole sum of the running product.
+    """
+    match choices.shape:
+        case "square":  # sines of multiples of pi are not exactly 0
+            return None
+        case "round" | "gauss" | "tophat" | "gauss_hkl" | "tophat_hkl" as shape:
+            if skips_zero(scene) is False:
+                return None
+            with torch.no_grad():
+                counts = _at_least_one(scene)
+                amplitude = _amplitude(scene, shape, hkl, whole, counts, torch.float64)
+                return _skipped(scene, amplitude)
+        case other:
+            assert_never(other)
+
+
+def _skipped(scene: Scene, amplitude: Tensor) -> Tensor | None:
+    """Where a lattice factor ends a step; None: nowhere."""
+    skips = skips_zero(scene)
+    if skips is False:
+        return None
+    is_zero = amplitude == 0.0
+    return is_zero if skips is True else is_zero & skips
+
+
+def _at_least_one(scene: Scene) -> list[Scalar]:
+    """The numbers of cells along a, b, c."""
+    return [torch.clamp(n, min=1.0) if isinstance(n, Tensor) else n for n in scene.n_cells]
 
 
 def lattice_factors(
@@ -213,7 +250,9 @@ def _amplitude(
     counts: list[Scalar],
     dtype: torch.dtype,
 ) -> Tensor:
-    """The amplitude of a crystal of any shape but square."""
+    """The amplitude of a crystal of any shape but square, float64; dtype: of the distance."""
+    if is_all_or_nothing(shape):
+        dtype = torch.float64
     dh, dk, dl = ((x - x0).to(dtype) for x, x0 in zip(hkl, whole, strict=True))
     na, nb, nc = counts
     cells = na * nb * nc
@@ -255,10 +294,8 @@ def steps_outside_table(scene: Scene, choices: Choices, tile: Tile, block: Block
     is_out = leaves_table(scene.table, *hkl)
     if rays.is_cut is not None:
         is_out = is_out & ~rays.is_cut.unsqueeze(-1)
-    if choices.skips_zero:
-        intensity = lattice_intensity(scene, choices, hkl, nearest_indices(hkl), torch.float64)
-        is_out = is_out & (intensity != 0.0)
-    return is_out
+    is_zero = zero_factors(scene, choices, hkl, nearest_indices(hkl))
+    return is_out if is_zero is None else is_out & ~is_zero
 
 
 def cells_of(scene: Scene, choices: Choices, tile: Tile, block: Block) -> Cells:
@@ -344,20 +381,21 @@ def _running_sum(terms: Tensor, weight: Tensor, is_skipped: Tensor | None) -> tu
     """A sum that is multiplied by its ray's weight after every term, skipped ones excepted.
 
     terms: (pixels, samples, sources, orientations); weight: (pixels, samples, sources).  Returns
-    the sum and the product of all weights, (pixels,): each term times the weights from its own on.
+    the sum and the product of all weights, (2, pixels): each term times the weights from its own
+    on.  A product of weights is kept as two factors, see `grown`.
     """
     counted = torch.ones_like(terms)
     if is_skipped is not None:
         counted = counted.masked_fill(is_skipped, 0.0)
     from_here_on = counted.flip(-1).cumsum(-1).flip(-1)
-    weights = weight.unsqueeze(-1)
-    ray_sums = _grown(terms, torch.pow(weights, from_here_on)).sum(-1).flatten(1)
-    ray_products = torch.pow(weight, from_here_on[..., 0]).flatten(1)
+    ray_sums = grown(terms, _in_halves(weight.unsqueeze(-1), from_here_on)).sum(-1).flatten(1)
+    ray_products = _in_halves(weight, from_here_on[..., 0]).flatten(2)
     up_to_end = ray_products.flip(-1).cumprod(-1).flip(-1)
-    after = torch.cat([up_to_end[:, 1:], torch.ones_like(up_to_end[:, :1])], dim=1)
-    return _grown(ray_sums, after).sum(-1), up_to_end[:, 0]
+    after = torch.cat([up_to_end[..., 1:], torch.ones_like(up_to_end[..., :1])], dim=-1)
+    return grown(ray_sums, after).sum(-1), up_to_end[..., 0]
 
 
-def _grown(x: Tensor, product: Tensor) -> Tensor:
-    """x times a product of weights that may have become infinite: 0 stays 0."""
-    return torch.where((x == 0.0) & product.isinf(), 0.0, x * product)
+def _in_halves(weight: Tensor, count: Tensor) -> Tensor:
+    """weight to the power of a whole number, as two factors, which are stacked in front."""
+    half = torch.floor(count / 2.0)
+    return torch.stack([torch.pow(weight, half), torch.pow(weight, count - half)])

@@ -11,7 +11,15 @@ import torch
 from torch import Tensor
 
 from nanobragg_hybrid.base.errors import ConfigError, Description
+from nanobragg_hybrid.base.host import require_memory
+from nanobragg_hybrid.engines.torch.bounds import image_memory
 from nanobragg_hybrid.engines.torch.devices import device_of, dtype_of
+from nanobragg_hybrid.engines.torch.first_derivatives import (
+    once_only,
+    require_no_graph,
+    require_reverse_mode,
+)
+from nanobragg_hybrid.engines.torch.forked import require_own_threads
 from nanobragg_hybrid.engines.torch.inputs import Inputs
 from nanobragg_hybrid.engines.torch.kernel import block_value, solid_angle_sum
 from nanobragg_hybrid.engines.torch.parameters import (
@@ -44,7 +52,8 @@ _CPU_TILE_STEPS = 2**16
 _GPU_TILE_STEPS = 2**22
 _TILE_STEPS = Integer(at_least=1)
 
-Values = Mapping[str, Tensor]
+Values = Mapping[str | Parameter, Tensor]
+"""By a parameter's name, or by what `ForwardModel.parameters` has of it."""
 Progress = Callable[[int], None]
 """Called with the number of active pixels that are done."""
 
@@ -86,6 +95,8 @@ class ForwardModel:
         require_class("quirks", quirks, Quirks)
         self.dtype = dtype_of(dtype)
         self.device = device_of(device)
+        require_memory(image_memory(config, self.device))
+        require_own_threads()
         if tile_steps is None:
             tile_steps = _CPU_TILE_STEPS if self.device.type == "cpu" else _GPU_TILE_STEPS
         try:
@@ -93,7 +104,7 @@ class ForwardModel:
         except ValueError:
             raise ConfigError("tile_steps", tile_steps, _TILE_STEPS.text) from None
         self._setup = set_up(config, structure_factors, quirks)
-        self._tables = tables_of(self._setup, self.device, self.dtype)
+        self._tables = tables_of(self._setup, self.device)
         self._active = active_pixels(config, self._setup.roi, self.device)
         self._configured_scene: Scene | None = None
 
@@ -120,23 +131,33 @@ class ForwardModel:
         """The values that the model takes: name, unit, shape, and whether all is smooth."""
         return tuple(self._parameters.values())
 
-    def initial(self, name: str) -> Tensor:
+    def initial(self, name: str | Parameter) -> Tensor:
         """The value of a parameter where none is given, a float64 tensor on the model's device.
+
+        name: its name, or what `parameters` has of it.
 
         Raises `ConfigError` for a name that `parameters` does not list.
         """
         parameter = self._parameter(name)
-        value = initial_value(name, self._setup)
+        value = initial_value(parameter.name, self._setup)
         tensor = torch.tensor(value, dtype=torch.float64, device=self.device)
         return tensor.reshape(parameter.shape)
 
     def __call__(self, values: Values | None = None, *, progress: Progress | None = None) -> Tensor:
         """The image for some values; shape (slow, fast), or (batch, slow, fast).
 
-        Each tensor has its parameter's shape, or that with one more dimension in front; all that
-        have it agree in its length, and the images are stacked.
+        values: tensors by the name of their parameter, or by the `Parameter` itself.  Each has its
+        parameter's shape, or that with one more dimension in front; all that have it agree in its
+        length, and the images are stacked.
+
+        Raises `ConfigError` for a wrong name, type, shape or device, `UnsupportedError` for
+        derivatives that are no first ones in reverse mode, and `BackendError` in a process that was
+        forked after its parent had used the engine.
         """
-        checked = self._checked(values or {})
+        if progress is not None and not callable(progress):
+            raise ConfigError("progress", progress, "a function of the number of pixels, or None")
+        checked = self._checked({} if values is None else values)
+        require_reverse_mode(checked.values())
         batch = self._batch(checked)
         if batch is None:
             return self._image(checked, progress)
@@ -181,12 +202,14 @@ class ForwardModel:
 
         return self._tiling.total(choices, tile, evaluate)
 
-    def scene(self, values: Values) -> Scene:
+    def scene(self, values: Mapping[str, Tensor]) -> Scene:
         """Everything continuous, for some values of the right names, types and shapes; without
         values it is made once."""
+        require_own_threads()
         if not values and self._configured_scene is not None:
             return self._configured_scene
         setup = self._setup
+        values = {name: once_only(value) for name, value in values.items()}
         inputs = Inputs(setup.experiment, setup.structure_factors, setup.quirks, values)
         scene = scene_of(setup, self._tables, inputs)
         if not values:
@@ -208,7 +231,12 @@ class ForwardModel:
         depending: Tensor = applied(_ZeroDerivatives, image, *wanted)
         return depending
 
-    def _parameter(self, name: str) -> Parameter:
+    def _parameter(self, name: str | Parameter) -> Parameter:
+        if isinstance(name, Parameter):
+            name = name.name
+        is_name: bool = isinstance(name, str)
+        if not is_name:
+            raise ConfigError("parameter", name, "the name of a parameter, or a Parameter")
         if name in self._parameters:
             return self._parameters[name]
         why = inactive_because(name, self._setup)
@@ -220,13 +248,22 @@ class ForwardModel:
 
     def _checked(self, values: Values) -> dict[str, Tensor]:
         """The values in float64; ConfigError for a wrong name, type, shape or device."""
-        checked = {}
-        for name, value in values.items():
-            shape = self._parameter(name).shape
+        is_mapping: bool = isinstance(values, Mapping)
+        if not is_mapping:
+            raise ConfigError("values", values, "a mapping from names of parameters to tensors")
+        checked: dict[str, Tensor] = {}
+        for key, value in values.items():
+            parameter = self._parameter(key)
+            name, shape = parameter.name, parameter.shape
             field = f"values[{name}]"
+            if name in checked:
+                raise ConfigError(field, Description("two values"), "one, by name or by Parameter")
             is_tensor: bool = isinstance(value, Tensor)
-            if not is_tensor or not value.is_floating_point():
+            if not is_tensor:
                 raise ConfigError(field, value, "a tensor of real numbers")
+            if value.layout != torch.strided or not value.is_floating_point():
+                kind = Description(f"{value.layout} of {value.dtype}")
+                raise ConfigError(field, kind, "a dense tensor (torch.strided) of real numbers")
             extra = value.dim() - len(shape)
             if extra not in (0, 1) or tuple(value.shape[extra:]) != shape:
                 raise ConfigError(
@@ -264,4 +301,5 @@ class _ZeroDerivatives(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, ...]:
+        require_no_graph(grads)
         return grads[0], *(torch.zeros_like(value) for value in ctx.values)

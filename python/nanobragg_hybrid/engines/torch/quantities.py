@@ -78,6 +78,7 @@ def scene_of(setup: Setup, tables: Tables, inputs: Inputs) -> Scene:
         strength=R_E_SQR_M2 * photons,
         background=water_background(setup, inputs, photons),
         water=0.0 if setup.quirks.water_background else _water(inputs),
+        water_m=water_um_to_m(inputs.number("crystal.water_um")),
     )
 
 

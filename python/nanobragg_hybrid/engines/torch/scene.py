@@ -20,9 +20,9 @@ class Choices:
     """Everything discrete that the kernel asks about; fixed by the configuration.
 
     steps: sources x phi steps x domains x sub-pixels, the divisor of model 6.8.  samples: layers x
-    sub-pixels.  orientations: phi steps x domains.  skips_zero: a lattice factor of 0 ends a step
-    (model 6.5).  searches_polarization, searches_capture: the factor of the first sub-pixel may be
-    0 or cut away, and then a later one counts (model 6.2, 6.3).
+    sub-pixels.  orientations: phi steps x domains.  searches_polarization, searches_capture: the
+    factor of the first sub-pixel may be 0 or cut away, and then a later one counts (model 6.2,
+    6.3).
 
     faces_sample: every pixel of a curved detector faces the crystal (curved_flat_factors off).
     has_pixel_area, is_oblique: whether a solid angle has the factor pixel^2 (not that of point
@@ -65,8 +65,6 @@ class Choices:
     water_sees_all_sources: bool
     water_sees_sub_pixels: bool
     running_product: bool
-    skips_zero: bool
-    is_table_finite: bool
     dmin_m: float
     searches_polarization: bool
     searches_capture: bool
@@ -132,6 +130,7 @@ class Scene:
     cells: for each phi step and domain, domain fastest.  run_start: for each domain without any
     spindle rotation, where the first phi step of the run needs it (model 6.4).  strength: r_e^2
     fluence.  background: I_bg, or with the quirk water_background off water: electrons^2.
+    water_m: the size of the water.
     """
 
     pixel: Scalar
@@ -161,6 +160,12 @@ class Scene:
     strength: Scalar
     background: Scalar
     water: Scalar
+    water_m: Scalar
+
+
+def skips_zero(scene: Scene) -> bool | Tensor:
+    """Whether a lattice factor of 0 ends a step (model 6.5): there is no water."""
+    return scene.water_m == 0.0
 
 
 T = TypeVar("T")

@@ -275,10 +275,6 @@ def _choices(
         water_sees_all_sources=not quirks.polar_first_source,
         water_sees_sub_pixels=samples_differ and oversample > 1,
         running_product=weighs and quirks.oversample_running_product,
-        skips_zero=experiment.crystal.water_um == 0.0,
-        is_table_finite=(
-            structure_factors.grid is None or bool(np.isfinite(structure_factors.grid).all())
-        ),
         dmin_m=dmin_angstrom_to_m(settings.dmin_angstrom),
         searches_polarization=searches_polarization,
         searches_capture=searches_capture,

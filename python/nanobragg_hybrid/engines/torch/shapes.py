@@ -60,27 +60,34 @@ def is_in_reciprocal_lengths(shape: Shape) -> bool:
             assert_never(other)
 
 
+def is_all_or_nothing(shape: SpotShape) -> bool:
+    """Whether a rounding error of the distance may change the whole amplitude."""
+    match shape:
+        case "tophat" | "tophat_hkl":
+            return True
+        case "round" | "gauss" | "gauss_hkl":
+            return False
+        case other:
+            assert_never(other)
+
+
 def sincg(h: Tensor, n: Scalar) -> Tensor:
     """sin(pi h N)/sin(pi h): the amplitude of N cells in a row (model 6.5 g at x = pi h).
 
-    At whole h it is the limit (-1)^(h (N-1)) N.  For N that is no whole number the formula has
-    poles at whole h other than 0; there the limit of the nearest whole N is given.  Without
-    derivatives; an image needs those of `sincg_squared`.
+    N at h = 0 and nowhere else, as in the model: at other whole h the formula has lost its digits,
+    which the recorded images share.  Without derivatives; an image needs those of `sincg_squared`.
     """
     with torch.no_grad():
-        h0 = torch.round(h)
         x = math.pi * h
-        n_whole = torch.round(torch.as_tensor(n, dtype=h.dtype, device=h.device))
-        sign = 1.0 - 2.0 * torch.remainder(h0 * (n_whole - 1.0), 2.0)
-        return torch.where(h == h0, sign * n, torch.sin(x * n) / torch.sin(x))
+        return torch.where(x == 0.0, n, torch.sin(x * n) / torch.sin(x))
 
 
 def sincg_squared(h: Tensor, h0: Tensor, n: Scalar, dtype: torch.dtype) -> Tensor:
     """The square of `sincg`: the interference function of N cells in a row.
 
-    h: float64; h0: the whole number nearest to it.  In float64 it is the model's formula; in
-    float32 the phases are first reduced to a half turn in float64, where that is exact, so that
-    nothing is lost for large h N.
+    h: float64; h0: the whole number nearest to it.  In float64 it is the model's formula, N^2 at
+    h = 0 alone; in float32 the phases are first reduced to a half turn in float64, where that is
+    exact, so that nothing is lost for large h N, and it is N^2 at every whole h.
     """
     squared: Tensor = applied(_SincgSquared, h, h0, n, dtype)
     return squared
@@ -100,13 +107,13 @@ class _SincgSquared(torch.autograd.Function):
                 x = math.pi * h
                 xn = x * n
             case "float32":
-                x, xn = _reduced(h, h0, n)
+                x, xn = _reduced(h, h0, n)  # x is 0 at every whole h
             case other:
                 assert_never(other)
         sin_x = torch.sin(x)
         g = torch.sin(xn).div_(sin_x)
         count = n.to(dtype) if isinstance(n, Tensor) else n
-        g = torch.where(h == h0, count, g)
+        g = torch.where(x == 0.0, count, g)
         ctx.n = None if isinstance(n, Tensor) else n
         saved = (h, h0, x, xn, sin_x, g)
         ctx.save_for_backward(*((*saved, n) if isinstance(n, Tensor) else saved))
@@ -124,8 +131,9 @@ class _SincgSquared(torch.autograd.Function):
             slope = _near_maximum(slope, h == h0, sin_x, cos_x, n)
             grad_h = slope.mul_(grads[0]).mul_(2.0 * math.pi).to(h.dtype)
         if ctx.needs_input_grad[2]:
-            towards = torch.where(h == h0, 1.0 / math.pi, (h.to(g.dtype) * cos_xn).div_(sin_x))
-            grad_n = (2.0 * math.pi) * _inner(grads[0] * g, towards)
+            towards = (h.to(g.dtype) * cos_xn).div_(sin_x).mul_(g)
+            towards = torch.where(h == h0, rest[0].to(g.dtype) / math.pi, towards)
+            grad_n = (2.0 * math.pi) * _inner(grads[0], towards)
         return grad_h, None, grad_n, None
 
 
@@ -163,7 +171,9 @@ def _reduced(h: Tensor, h0: Tensor, n: Scalar) -> tuple[Tensor, Tensor]:
 def sinc3(square: Tensor) -> Tensor:
     """The transform of a sphere, 3 (sin x/x - cos x)/x^2 with x = pi sqrt(square) (model 6.5 s3).
 
-    A function of the square, because in that it is smooth at 0.  NaN for a negative square.
+    A function of the square, because in that it is smooth at 0.  NaN for a negative square.  In
+    float64 it is the model's formula, which loses its digits near 0; in float32, where it would
+    lose them much farther out, a series stands in for it there.
     """
     amplitude: Tensor = applied(_Sinc3, square)
     return amplitude
@@ -176,7 +186,16 @@ class _Sinc3(torch.autograd.Function):
     def forward(ctx: Any, square: Tensor) -> Tensor:
         ctx.save_for_backward(square)
         x = math.pi * torch.sqrt(square)
-        return torch.where(x == 0.0, 1.0, 3.0 * (torch.sin(x) / x - torch.cos(x)) / (x * x))
+        value = 3.0 * (torch.sin(x) / x - torch.cos(x)) / (x * x)
+        match precision_of(square.dtype):
+            case "float64":
+                return torch.where(x == 0.0, 1.0, value)
+            case "float32":
+                x2 = x * x
+                series = 1.0 - x2 * (0.1 - x2 * (1.0 / 280.0 - x2 * (1.0 / 15120.0)))
+                return torch.where(x2 < _SERIES_BELOW["float32"].sphere, series, value)
+            case other:
+                assert_never(other)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
@@ -192,7 +211,10 @@ class _Sinc3(torch.autograd.Function):
 
 
 def spot_amplitude(shape: SpotShape, square: Tensor, cells: Scalar, fudge: Scalar) -> Tensor:
-    """The amplitude of a shape, of the squared distance from the reflection in units of 1/N."""
+    """The amplitude of a shape, of the squared distance from the reflection in units of 1/N.
+
+    float64, because amplitudes have a wide range, and what has none in it is skipped (model 6.5).
+    """
     match shape:
         case "round":
             return round_amplitude(square, cells, fudge)
@@ -205,15 +227,16 @@ def spot_amplitude(shape: SpotShape, square: Tensor, cells: Scalar, fudge: Scala
 
 
 def round_amplitude(square: Tensor, cells: Scalar, fudge: Scalar) -> Tensor:
-    """ROUND, of the squared distance from the reflection in units of 1/N."""
-    return cells * _ROUND_VOLUME * sinc3(square * fudge)
+    """ROUND, of the squared distance from the reflection in units of 1/N; float64."""
+    return cells * _ROUND_VOLUME * sinc3(square * fudge).to(torch.float64)
 
 
 def gauss_amplitude(square: Tensor, cells: Scalar, fudge: Scalar) -> Tensor:
-    """GAUSS, of the squared distance from the reflection."""
-    return cells * torch.exp(-(square / 0.63 * fudge))
+    """GAUSS, of the squared distance from the reflection; float64, in whose range it is 0 where the
+    model's is."""
+    return cells * torch.exp(-(square / 0.63 * fudge).to(torch.float64))
 
 
 def tophat_amplitude(square: Tensor, cells: Scalar, fudge: Scalar) -> Tensor:
     """TOPHAT: all or nothing, so without a derivative but that of the number of cells."""
-    return cells * (square * fudge < 0.3969).to(square.dtype)
+    return cells * (square * fudge < 0.3969).to(torch.float64)

@@ -28,8 +28,8 @@ class Tables:
     sources: SourceOffsets
 
 
-def tables_of(setup: Setup, device: torch.device, dtype: torch.dtype = torch.float64) -> Tables:
-    """The arrays on the device; dtype: that of the structure factors."""
+def tables_of(setup: Setup, device: torch.device) -> Tables:
+    """The arrays on the device, float64: structure factors have a wider range than float32."""
 
     def on_device(array: NDArray[np.float64]) -> Tensor:
         return torch.from_numpy(np.array(array, dtype=np.float64)).to(device)
@@ -41,7 +41,7 @@ def tables_of(setup: Setup, device: torch.device, dtype: torch.dtype = torch.flo
     grid = setup.structure_factors.grid
     index = setup.grid.wavelength_index
     return Tables(
-        grid=None if grid is None else shared_tensor(grid).to(device, dtype),
+        grid=None if grid is None else shared_tensor(grid).to(device),
         phi_in_steps=on_device(setup.phi_in_steps),
         domain_axes=(x, y, z),
         domain_angles=on_device(angles),

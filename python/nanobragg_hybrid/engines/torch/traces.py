@@ -33,7 +33,7 @@ from nanobragg_hybrid.engines.torch.kernel import (
 from nanobragg_hybrid.engines.torch.model import ForwardModel
 from nanobragg_hybrid.engines.torch.rays import first_beams, positions
 from nanobragg_hybrid.engines.torch.scalars import Scalar, as_float
-from nanobragg_hybrid.engines.torch.scene import Choices, Scene
+from nanobragg_hybrid.engines.torch.scene import Choices, Scene, skips_zero
 from nanobragg_hybrid.engines.torch.serial import serial_order
 from nanobragg_hybrid.engines.torch.tiles import Block, Tile, single_tile, tile_with
 from nanobragg_hybrid.engines.torch.vectors import Vector, as_tensor
@@ -185,7 +185,7 @@ class Tracer:
         flat = np.ravel_multi_index(chosen, terms.values.shape)
         amplitudes = np.stack([pick(factor) for factor in f_latt], axis=-1)
         f_cell = pick(f) if isinstance(f, Tensor) else np.full(len(flat), f)
-        if choices.skips_zero:
+        if skips_zero(scene):
             f_cell = np.where(amplitudes[:, 3] == 0.0, 0.0, f_cell)
         phi_step, domain = np.divmod(block.orientations.start + orientations, choices.domains)
         layer, sub_slow, sub_fast = _split(choices.oversample, block.samples.start + samples)
@@ -246,12 +246,11 @@ class _Terms:
     @classmethod
     def of(cls, scene: Scene, choices: Choices, tile: Tile, block: Block, steps: Steps) -> _Terms:
         """Of a tile of one pixel."""
-        intensity, f = steps.intensity, steps.f
-        terms = (intensity * (f * f)).to(torch.float64)
+        terms = steps.terms
         is_cut = torch.zeros_like(terms, dtype=torch.bool)
         if steps.rays.is_cut is not None:
             is_cut |= steps.rays.is_cut.unsqueeze(-1)
-        is_skipped = is_cut | (intensity == 0.0) if choices.skips_zero else is_cut
+        is_skipped = is_cut if steps.is_skipped is None else is_cut | steps.is_skipped
         own = ray_factor(scene, choices, tile, block, steps.beams, steps.first)
         weight = step_weight(scene, choices, steps.beams, block.sources)
         for factor in (own, None if choices.running_product else weight):

@@ -31,9 +31,12 @@ def unit(v: Vector) -> Vector:
     """v divided by its length; the zero vector, with zero derivative, if that is 0."""
     length = mag(v)
     if isinstance(length, Tensor):
-        length = torch.where(length == 0.0, 1.0, length)
-    elif length == 0.0:
-        length = 1.0
+        is_zero = length == 0.0
+        length = torch.where(is_zero, 1.0, length)
+        x, y, z = (torch.where(is_zero, 0.0, component / length) for component in v)
+        return x, y, z
+    if length == 0.0:  # as the length of a tiny vector is: its squares are 0
+        return 0.0, 0.0, 0.0
     return v[0] / length, v[1] / length, v[2] / length
 
 
