@@ -72,6 +72,7 @@ def test_single(case: str, device: str) -> None:
     assert figures.relative_l2 <= SINGLE
 
 
+@pytest.mark.filterwarnings("ignore::nanobragg_hybrid.ImageWarning")
 @for_each("case", CASES)
 def test_before_rounding(case: str) -> None:
     """Against the values of the C engine that its image is rounded from."""
