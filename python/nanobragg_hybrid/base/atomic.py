@@ -73,7 +73,8 @@ class AtomicFiles:
             waiting.open()
             with os.fdopen(waiting.descriptor, "wb", closefd=False) as file:
                 if mode is not None:
-                    with contextlib.suppress(OSError):  # some file systems have no permissions
+                    # some file systems, and some systems, have no permissions
+                    with contextlib.suppress(OSError, AttributeError):
                         os.fchmod(waiting.descriptor, mode)
                 yield file
 
@@ -88,9 +89,9 @@ class AtomicFiles:
                         waiting.take_hidden_name()
                 while self._waiting:
                     waiting = self._waiting[0]
+                    waiting.close()
                     with access_errors(waiting.path):
                         waiting.hidden.replace(waiting.target)
-                    waiting.close()
                     del self._waiting[0]
         finally:
             for waiting in self._waiting:
@@ -187,7 +188,9 @@ def _hidden_name() -> str:
 def _host() -> str:
     """What tells apart the processes that share a folder: the computer's name, and on Linux the
     number of the container's own list of processes."""
-    name = re.sub(r"[^A-Za-z0-9.]", "_", os.uname().nodename)[:64]
+    import platform
+
+    name = re.sub(r"[^A-Za-z0-9.]", "_", platform.node())[:64]
     with contextlib.suppress(OSError):
         name += f"-{os.stat('/proc/self/ns/pid').st_ino:x}"  # noqa: PTH116
     return name

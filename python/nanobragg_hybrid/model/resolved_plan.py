@@ -69,8 +69,8 @@ SENTENCES: Final[Mapping[PlanWarning, str]] = MappingProxyType(
             "there is no table of structure factors to interpolate: interpolation is off"
         ),
         "oversample_low": (
-            "oversample {plan.oversample} is less than the {plan.recommended_oversample} that the "
-            "spots need"
+            "oversample {plan.oversample} is too low for the spots, which need "
+            "{plan.recommended_oversample}"
         ),
         "close_distance_negative": (
             "the close distance is {plan.close_distance_m:g} m, because the detector's normal "
@@ -152,12 +152,12 @@ SENTENCES: Final[Mapping[PlanWarning, str]] = MappingProxyType(
 )
 """The sentence for each `PlanWarning`, in the order in which a plan has them."""
 
-STRICTLY_WRONG: Final[tuple[PlanWarning, ...]] = ("close_distance_negative",)
-"""Those that a command taken strictly does not render."""
-
-
 DOUBTS: Final[frozenset[PlanWarning]] = frozenset(
     {
+        "close_distance_negative",
+        "no_sensor_is_black",
+        "polarization_factor",
+        "polarization_axis",
         "impossible_cell",
         "angles_in_radians",
         "left_handed_matrix",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from nanobragg_hybrid._version import __version__
 from nanobragg_hybrid.base.atomic import is_standard_output
@@ -22,7 +22,6 @@ from nanobragg_hybrid.cli.nanobragg.report import log_files, log_image, log_kern
 from nanobragg_hybrid.engines.registry import make_engine
 from nanobragg_hybrid.formats.smv import SmvHeader
 from nanobragg_hybrid.model.quirks import Quirks
-from nanobragg_hybrid.model.resolved_plan import SENTENCES, STRICTLY_WRONG
 from nanobragg_hybrid.run.pictures import (
     integer_image_parts,
     noise_image_parts,
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.cli.nanobragg.log import Log
     from nanobragg_hybrid.cli.nanobragg.options import Options
     from nanobragg_hybrid.engines.c.engine import CRun
-    from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
     from nanobragg_hybrid.model.result import SimulationResult
 
 
@@ -69,11 +67,13 @@ def run(options: Options, command_line: Sequence[str], log: Log, say: Warn) -> N
     prepared = prepare(command.experiment, table, backend=engine, quirks=quirks)
     command = command._replace(experiment=prepared.experiment)
     plan = prepared.plan
-    if options.strict and (doubts := plan.doubts()):
+    header_doubt = SmvHeader.from_plan(plan, command.experiment).doubts(quirks)
+    of_header = () if header_doubt is None else (header_doubt,)
+    if options.strict and (doubts := (*plan.doubts(), *of_header)):
         raise CommandLineError("; ".join(doubts))
+    for text in of_header:
+        warn(text)
     misset_random = command.experiment.crystal.misset_random
-    complain = _refuse if options.strict else warn
-    _doubt(plan, SmvHeader.from_plan(plan, command.experiment).doubts(quirks), complain)
     log_setup(log, command, table, plan_facts(plan, misset_random=misset_random), plan)
     _print_pixels(log, command, prepared, options.threads)
     log.flush()
@@ -120,20 +120,6 @@ def run(options: Options, command_line: Sequence[str], log: Log, say: Warn) -> N
         for name in mattered:
             log.line(f"  {name}")
     log.flush()
-
-
-def _refuse(text: str) -> NoReturn:
-    raise CommandLineError(text)
-
-
-def _doubt(plan: ResolvedPlan, header: str | None, complain: Warn) -> None:
-    """Complains of a geometry that is hardly meant, before anything is rendered (with --strict)."""
-    if header is not None:
-        complain(header)
-    if complain is _refuse:
-        for name in STRICTLY_WRONG:
-            if name in plan.warnings:
-                complain(SENTENCES[name].format(plan=plan))
 
 
 def _render(prepared: Prepared, command: Command, threads: int | None) -> SimulationResult:
