@@ -373,7 +373,8 @@ SPECIALISED int add_any_steps(const nbh_plan *plan, const fast_view *view,
                     continue;
             }
             const int any_latt = lattice_of(plan, profile, h, k, l, &latt);
-            if (!any_latt && !(of_sum && !no_water))
+            if (!any_latt &&
+                no_water) /* with water F counts: F^2 may overflow, and 0 of it is NaN */
                 continue;
             if (!f_first) {
                 lanes leaves = {0};
