@@ -25,7 +25,11 @@ def declarations() -> str:
     match = _MARKERS.search(_core.header_text())
     if match is None:
         raise ValueError("nbh.h lacks the two comments between which cffi reads")
-    lines = [line for line in match[1].splitlines() if not line.startswith("#") or line.startswith("#define NBH_QUIRK")]
+    lines = [
+        line
+        for line in match[1].splitlines()
+        if not line.startswith("#") or line.startswith("#define NBH_QUIRK")
+    ]
     return "\n".join(lines).replace("NBH_API ", "")
 
 
