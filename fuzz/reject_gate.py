@@ -36,7 +36,7 @@ CELL = "-cell 70 80 90 75 85 95"
 REFUSALS: tuple[Refusal, ...] = (
     _off("impossible_cell", "-cell 70 80 90 60 60 150", "cell"),
     _off("impossible_cell", "-cell 70 80 90 120 120 130", "cell", "-cell 70 80 90 110 110 130"),
-    _off("impossible_sources", f"{CELL} -sourcefile no_direction.txt", "away.txt"),
+    _off("impossible_sources", f"{CELL} -sourcefile no_direction.txt", "no_direction.txt"),
     _off("impossible_sources", f"{CELL} -sourcefile no_wavelength.txt", "wavelength"),
     _off("cell_beside_matrix", f"{CELL} -mat tilted.mat", "cell"),
     _off("count_alone", f"{CELL} -phisteps 3", "phi_steps", f"{CELL} -phisteps 3 -osc 1"),
