@@ -130,6 +130,8 @@ static inline void take_detector(bytes *b, scene *s)
     detector->sensor_attenuation_per_m =
         take_number(b, detector->sensor_attenuation_per_m, 0.0, 1e4);
     detector->sensor_layers = take_count(b, detector->sensor_layers, 3);
+    if (detector->sensor_layers > 4) /* nothing refuses millions of them */
+        detector->sensor_layers = 4;
     detector->reserved = take_byte(b);
     if (take_byte(b) > 200) {
         const int64_t counts[4] = {(int64_t)detector->n_fast * detector->n_slow, 0, 7, -1};
