@@ -402,6 +402,9 @@ static inline int add_steps(const nbh_plan *plan, const fast_view *view,
     const int has_factors = plan->polar_per_source || plan->use_source_weights ||
                             plan->capture_per_layer || view->step_count > 0;
     int done = 0;
+    if (has_factors) /* 0 times what is not finite is NaN, which a step without F must not hide */
+        EACH_LANE
+            s->exact[j] += view->active[j] != 0.0 ? 0.0 * view->factor[j] : 0.0;
     switch (plan->shape.profile) {
     case PROFILE_INTERFERENCE:
         done = of_sum || view->interpolates
