@@ -4,10 +4,16 @@ if(NOT NBH_SANITIZE IN_LIST NBH_SANITIZE_CHOICES)
   message(FATAL_ERROR "NBH_SANITIZE is \"${NBH_SANITIZE}\", need \"address,undefined\" or \"thread\"")
 endif()
 
+# With NBH_FUZZ the code is also watched by libFuzzer, and conversions to whole numbers for overflow.
+set(NBH_SANITIZE_FLAGS "${NBH_SANITIZE}")
+if(NBH_FUZZ)
+  string(APPEND NBH_SANITIZE_FLAGS ",fuzzer-no-link,float-cast-overflow")
+endif()
+
 function(nbh_sanitizers target)
   if(NBH_SANITIZE)
-    target_compile_options(${target} PRIVATE -fsanitize=${NBH_SANITIZE} -fno-sanitize-recover=all
+    target_compile_options(${target} PRIVATE -fsanitize=${NBH_SANITIZE_FLAGS} -fno-sanitize-recover=all
                                              -fno-omit-frame-pointer -g)
-    target_link_options(${target} PRIVATE -fsanitize=${NBH_SANITIZE})
+    target_link_options(${target} PRIVATE -fsanitize=${NBH_SANITIZE_FLAGS})
   endif()
 endfunction()

@@ -90,6 +90,28 @@ static inline double shape_peak(const crystal_shape *s)
     return s->n_cells[0] * s->n_cells[1] * s->n_cells[2];
 }
 
+/* Is the lattice factor finite everywhere?  Then a structure factor of 0 makes a term of 0.  No
+ * crystal comes near these bounds, below which nothing that it is made of overflows. */
+static inline int shape_is_finite(const crystal_shape *s)
+{
+    const double largest = 1e70;
+    int finite = fabs(shape_peak(s)) < largest;
+    for (int i = 0; i < 3; i++) {
+        finite &= fabs(s->n_cells[i]) < largest;
+        finite &= fabs(s->a_star[i]) < largest && fabs(s->b_star[i]) < largest &&
+                  fabs(s->c_star[i]) < largest;
+    }
+    switch (s->profile) {
+    case PROFILE_INTERFERENCE:
+    case PROFILE_TOP_HAT:
+        return finite;
+    case PROFILE_SPHERE: /* below 0: the root of a number below 0, or growth without limit */
+    case PROFILE_GAUSSIAN:
+        return finite && s->fudge >= 0.0 && s->fudge < largest;
+    }
+    return 0;
+}
+
 /* Lattice factor at the fractional indices hkl whose nearest whole numbers are hkl0.  factors[3]
  * gets the three factors of PROFILE_INTERFERENCE, and the whole factor three times otherwise. */
 static inline double shape_lattice_factor(const crystal_shape *s, const double hkl[3],

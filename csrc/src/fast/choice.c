@@ -40,6 +40,8 @@ static int indices_are_small(const nbh_plan *plan)
 {
     const crystal_shape *s = &plan->shape;
     double hkl[3], n_sqr = 0.0;
+    if (!shape_is_finite(s))
+        return 0;
     largest_indices(plan, hkl);
     for (int i = 0; i < 3; i++) {
         if (!(hkl[i] < LARGEST_INDEX))

@@ -373,7 +373,8 @@ SPECIALISED int add_any_steps(const nbh_plan *plan, const fast_view *view,
                     continue;
             }
             const int any_latt = lattice_of(plan, profile, h, k, l, &latt);
-            if (!any_latt && !(of_sum && !no_water))
+            if (!any_latt &&
+                no_water) /* with water F counts: F^2 may overflow, and 0 of it is NaN */
                 continue;
             if (!f_first) {
                 lanes leaves = {0};
@@ -403,6 +404,9 @@ static inline int add_steps(const nbh_plan *plan, const fast_view *view,
                             plan->capture_per_sample || plan->omega_per_sample ||
                             view->step_count > 0;
     int done = 0;
+    if (has_factors) /* 0 times what is not finite is NaN, which a step without F must not hide */
+        EACH_LANE
+            s->exact[j] += view->active[j] != 0.0 ? 0.0 * view->factor[j] : 0.0;
     switch (plan->shape.profile) {
     case PROFILE_INTERFERENCE:
         done = of_sum || view->interpolates

@@ -1,0 +1,73 @@
+"""What the harnesses found once, each with its smallest input."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from for_each import for_each
+
+import nanobragg_hybrid as nb
+from nanobragg_hybrid.engines.c.libnbh import available_kernels
+
+pytestmark = pytest.mark.filterwarnings("ignore::nanobragg_hybrid.NanobraggWarning")
+
+CELL: dict[str, Any] = {"cell_angstrom": (70, 80, 90), "cell_deg": (90, 90, 108)}
+FACTORS = {value: nb.StructureFactors.constant(value) for value in (0.0, 100.0, 1e150, 1e160)}
+
+
+def images(factors: float, detector: dict[str, Any] | None = None, **crystal: Any) -> Any:
+    """The exact kernel's image, and those of the others by kernel."""
+    experiment = nb.Experiment(
+        crystal=nb.Crystal(**{**CELL, "n_cells": (5, 5, 5), **crystal}),
+        detector=nb.Detector(pixel_size_mm=2, n_fast=12, n_slow=6, **(detector or {})),
+        sampling=nb.Sampling(oversample=1),
+    )
+    found = {
+        kernel: nb.simulate(
+            experiment, FACTORS[factors], threads=1, backend=nb.CEngine(kernel=kernel)
+        ).image
+        for kernel in available_kernels()
+    }
+    pixel = nb.trace(experiment, FACTORS[factors], pixel=(3, 2)).pixel_float
+    assert np.array_equal(np.float32(pixel), found["exact"][2, 3], equal_nan=True)
+    return found["exact"], {kernel: image.tobytes() for kernel, image in found.items()}
+
+
+SHAPES = ["square", "round", "gauss", "tophat", "gauss_hkl", "tophat_hkl"]
+
+
+@for_each("shape", SHAPES)
+def test_more_cells_than_doubles_hold(shape: str) -> None:
+    """NaN by the model (0 times infinity) in every kernel and in the trace, with any F."""
+    for factors in (0.0, 100.0):
+        exact, others = images(factors, shape=shape, size_mm=(1e300, 1e300, 1e300))
+        if shape != "square":  # which is a quotient of two sines, whatever the number of cells
+            assert not np.isfinite(exact).all()
+        assert set(others.values()) == {exact.tobytes()}
+
+
+@for_each("shape", SHAPES)
+def test_squares_that_overflow_beside_water(shape: str) -> None:
+    """F^2 is infinite at 1e160, and 0 times it NaN; at 1e150 it is a number."""
+    for factors in (1e150, 1e160):
+        exact, others = images(factors, shape=shape, water_um=1.0)
+        assert set(others.values()) == {exact.tobytes()}
+        if factors == 1e160:
+            assert not np.isfinite(exact).any()
+
+
+@for_each("fudge", [-1e-190, -1.0, 1e300])
+@for_each("shape", ["round", "gauss", "gauss_hkl"])
+def test_lattice_factors_that_are_no_numbers_beside_f_of_0(shape: str, fudge: float) -> None:
+    exact, others = images(0.0, shape=shape, shape_fudge=fudge)
+    assert set(others.values()) == {exact.tobytes()}
+    if shape == "round" and fudge != 1e300:
+        assert np.isnan(exact).all()  # the root of a number below 0
+
+
+def test_ordinary_numbers_beside_f_of_0() -> None:
+    exact, others = images(0.0, shape="round")
+    assert not exact.any()
+    assert set(others.values()) == {exact.tobytes()}
