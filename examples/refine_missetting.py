@@ -10,6 +10,7 @@ starts DEGREES (default 0.3) away from the truth and has to come back.  It needs
 from __future__ import annotations
 
 import sys
+import warnings
 
 import numpy as np
 import torch
@@ -105,6 +106,8 @@ def refine(model: ForwardModel, data: torch.Tensor, start_deg: torch.Tensor) -> 
 
 
 def main(degrees: float) -> None:
+    # one sample a pixel is all that truth and model have here
+    warnings.filterwarnings("ignore", category=nb.SetupWarning)
     truth = experiment()
     factors = structure_factors()
     noise = nb.noise_image(nb.simulate(truth, factors), seed=1)

@@ -23,6 +23,8 @@ from agreement import compare, relative_l2
 from nanobragg_hybrid.engines.registry import _OWN, make_engine
 from nanobragg_hybrid.model.validate import Choice, Flag, Optional
 
+pytestmark = pytest.mark.filterwarnings("ignore::nanobragg_hybrid.ImageWarning")
+
 ENGINES: dict[str, dict[str, Any]] = {
     "exact": {"backend": nb.CEngine(kernel="exact"), "unrounded": True},
     "fast": {},

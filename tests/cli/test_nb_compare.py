@@ -121,6 +121,7 @@ def test_two_runs_of_c(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
         "phi_carryover",
         "triclinic_cell",
         "phi_left_edge",
+        "first_subpixel_factors",
     ]
     assert found["a"]["statistics"]["max"] == need.statistics.max
     printed = capsys.readouterr().out

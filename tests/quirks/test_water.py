@@ -167,6 +167,7 @@ def test_the_old_background_keeps_its_factors_beside_corrected_ones() -> None:
         assert_same(picture(sensor, off(*names), DARK), need, 1e-12)
 
 
+@pytest.mark.filterwarnings("ignore::nanobragg_hybrid.ImageWarning")
 @pytest.mark.parametrize("backend", ["c", "torch"])
 def test_below_0_the_background_is_subtracted_with_the_quirk_on_only(backend: str) -> None:
     """What comes out is no number of photons, so only nanoBragg's picture has it."""

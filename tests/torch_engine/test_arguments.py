@@ -83,7 +83,7 @@ REFUSED: list[tuple[str, Callable[..., object], str]] = [
     ("ragged grid", partial(grid, [[[1.0], [1.0, 2.0]]], (0, 0, 0)), "grid: got a list that"),
     ("grid, complex", partial(grid, torch.ones(2, 2, 2, dtype=torch.complex64), (0, 0, 0)),
      "structure_factors.grid: got complex64"),
-    ("hkl_min", partial(grid, np.ones((2, 2, 2)), 5), "hkl_min: got 5, need three integers"),
+    ("hkl_min", partial(grid, np.ones((2, 2, 2)), 5), r"hkl_min: got \(5,\), need three integers"),
     ("amplitudes with gradient", partial(reflections, [[0, 0, 0], [0, 0, 1]], LEAF[0, 0]),
      f"factors.amplitudes: got {WITH_GRADIENT}"),
     ("indices with gradient", partial(reflections, torch.zeros(1, 3, requires_grad=True), [1.0]),

@@ -148,6 +148,7 @@ def test_the_largest_product_is_a_product() -> None:
         dataclasses.replace(counts, phi_steps=2**30, sources=2).steps()
 
 
+@pytest.mark.filterwarnings("ignore::nanobragg_hybrid.ImageWarning")
 def test_infinitely_many_cells_are_those_of_the_c_engine() -> None:
     """A size over a cell that is no finite number; given oversampling bounds the sub-pixels."""
     experiment = SMALL.replace(
@@ -209,6 +210,7 @@ def test_what_is_kept_is_counted(changes: dict[str, object]) -> None:
     assert kept < needed < 4 * kept
 
 
+@pytest.mark.filterwarnings("ignore::nanobragg_hybrid.ImageWarning")
 @pytest.mark.parametrize(
     ("changes", "active"),
     [

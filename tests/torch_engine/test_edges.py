@@ -156,6 +156,7 @@ def test_float32(name: str) -> None:
     assert figures.relative_l2 <= 5e-5  # at 0.01 A; less than 1e-5 in the others
 
 
+@pytest.mark.filterwarnings("ignore::nanobragg_hybrid.ImageWarning")
 @for_each("name", ["polar", "thick", "grown to infinity"])
 def test_blocks(name: str) -> None:
     """A pixel whose steps are cut into blocks."""
@@ -165,6 +166,7 @@ def test_blocks(name: str) -> None:
     assert figures.max_ulp <= 1
 
 
+@pytest.mark.filterwarnings("ignore::nanobragg_hybrid.ImageWarning")
 def test_scenes_have_what_they_are_for() -> None:
     """A picture that is infinite, and a reflection at which the formula has lost its digits."""
     exact = nb.CEngine(kernel="exact")

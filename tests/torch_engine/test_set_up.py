@@ -60,6 +60,7 @@ ODD: list[dict[str, object]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore::nanobragg_hybrid.ImageWarning")
 @pytest.mark.parametrize("changes", ODD, ids=" ".join)
 def test_odd_experiments_agree_with_the_c_engine(changes: dict[str, object]) -> None:
     """Image, statistics, geometry, warnings, and every number of the plan."""

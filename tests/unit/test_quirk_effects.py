@@ -132,7 +132,10 @@ def test_nothing_matters_in_a_plain_still() -> None:
             ("curved_detector_axes", "point_pixel_area"),
         ),
         ({"detector.point_pixel": True}, ("point_pixel_area",)),
-        ({"detector.twotheta_deg": 5}, ("ratio_before_twotheta",)),
+        (
+            {"detector.twotheta_deg": 5, "sampling.oversample": None},
+            ("ratio_before_twotheta", "first_subpixel_factors"),
+        ),
         ({"detector.twotheta_deg": 5, "sampling.oversample": 1}, ()),
         (
             {"detector.twotheta_deg": 120, "sampling.oversample": 1},

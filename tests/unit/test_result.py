@@ -61,7 +61,7 @@ def test_warnings_have_names_bits_and_sentences(info: dict[str, Any]) -> None:
     assert every.sentences()[0].endswith(f"clipped to {info['crystal_size_m'][1]:g} m")
     one = resolved_plan({**info, "warnings": 128, "oversample": 3, "recommended_oversample": 7})
     assert one.warnings == ("oversample_low",)
-    assert one.sentences() == ("oversample 3 is less than the 7 that the spots need",)
+    assert one.sentences() == ("oversample 3 is too low for the spots, which need 7",)
 
 
 def test_statistics_have_the_members_of_the_header() -> None:

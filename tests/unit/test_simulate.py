@@ -211,7 +211,9 @@ def test_progress_can_stop_the_rendering() -> None:
 
 
 def test_quirks_that_mattered_are_those_of_this_image() -> None:
-    assert simulate(EXPERIMENT, FACTORS).quirks_that_mattered == ()
+    assert simulate(EXPERIMENT, FACTORS).quirks_that_mattered == ("first_subpixel_factors",)
+    one = EXPERIMENT.replace({"sampling.oversample": 1})
+    assert simulate(one, FACTORS).quirks_that_mattered == ()
     triclinic = dataclasses.replace(EXPERIMENT.crystal, cell_deg=(75, 85, 95))
-    result = simulate(EXPERIMENT.replace({"crystal": triclinic}), FACTORS)
+    result = simulate(one.replace({"crystal": triclinic}), FACTORS)
     assert result.quirks_that_mattered == ("triclinic_cell",)
