@@ -58,6 +58,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             }
         }
     }
+    nbh_odd_pixels odd;
+    uint8_t *mask = malloc(pixels);
+    for (size_t i = 0; i < pixels; i++)
+        mask[i] = (uint8_t)(i % 5 != 1);
+    const int masked = take_below(&b, 2);
+    if (nbh_image_odd_pixels(image, n_fast, n_slow, &roi, masked ? mask : NULL, &odd, &error) ==
+            NBH_OK &&
+        (odd.pixels < 0 || odd.pixels > (int64_t)pixels || odd.lit > odd.pixels ||
+         odd.nan + odd.infinite + odd.negative > odd.lit))
+        FINDING("%lld odd pixels of %lld", (long long)(odd.nan + odd.infinite + odd.negative),
+                (long long)odd.pixels);
+    free(mask);
     nbh_pgm_image(image, n_fast, n_slow, scale, rmsd, integer_scale, grey, &used, &error);
     if (nbh_noise_image(image, n_fast, n_slow, &roi, adc_offset, &random, &seed, out, &photons,
                         &overloads, &error) == NBH_OK &&

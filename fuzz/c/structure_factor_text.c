@@ -37,6 +37,17 @@ static void check(const char *text, size_t length, int32_t stream)
             if (!isfinite(amplitude[i]))
                 FINDING("an amplitude of %g", amplitude[i]);
     }
+    double *again = malloc(entries * sizeof *again);
+    nbh_hkl_repeats repeats;
+    int64_t filled_again = -1;
+    memset(&repeats, 0, sizeof repeats);
+    if (nbh_hkl_fill_telling(text, length, stream, &bounds, 7.0, again, &filled_again,
+                             &stopped_at_line, &repeats, &error) == NBH_OK &&
+        (filled_again != filled || memcmp(again, amplitude, entries * sizeof *again) != 0 ||
+         repeats.count < 0 || repeats.count > filled ||
+         (repeats.count > 0) != (repeats.first_line > 0)))
+        FINDING("%lld repeats of %lld reflections", (long long)repeats.count, (long long)filled);
+    free(again);
     free(amplitude);
 }
 

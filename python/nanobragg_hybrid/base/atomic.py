@@ -188,9 +188,8 @@ def _hidden_name() -> str:
 def _host() -> str:
     """What tells apart the processes that share a folder: the computer's name, and on Linux the
     number of the container's own list of processes."""
-    import platform
-
-    name = re.sub(r"[^A-Za-z0-9.]", "_", platform.node())[:64]
+    node = os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "")
+    name = re.sub(r"[^A-Za-z0-9.]", "_", node)[:64]
     with contextlib.suppress(OSError):
         name += f"-{os.stat('/proc/self/ns/pid').st_ino:x}"  # noqa: PTH116
     return name
