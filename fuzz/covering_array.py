@@ -172,11 +172,6 @@ SETTINGS: Mapping[str, Mapping[str, str]] = {
 SWITCH: Mapping[str, str] = {"on": "+", "off": "-"}
 
 # Pairs of values that no row may have, and why.
-_BELOW_SINGLE = "F^2 is below the normal numbers of float32, in which that engine adds up"
-_ONE_DIRECTION = (
-    "all pixels see one direction: between reflections, where float32 has few digits of the round "
-    "shape's difference, the image has no brighter pixel that its error would be small against"
-)
 _REFUSED = "refused: reject_gate.py"
 FORBIDDEN: tuple[tuple[Value, Value, str], ...] = (
     (("cell", "matrix and cell"), ("cell_beside_matrix", "off"), _REFUSED),
@@ -187,9 +182,6 @@ FORBIDDEN: tuple[tuple[Value, Value, str], ...] = (
         ("impossible_sources", "off"),
         "refused where convention and rotations put the detector behind the sources",
     ),
-    (("factors", "tiniest"), ("dtype", "float32"), _BELOW_SINGLE),
-    (("factors", "tiny table"), ("dtype", "float32"), _BELOW_SINGLE),
-    (("distance", "long"), ("dtype", "float32"), _ONE_DIRECTION),
 )
 
 # A row with one of these has a dark image, whatever else is in it: the rest of it is not seen.

@@ -10,6 +10,7 @@ status is 1.  README.md of this folder says what to do with it.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import random
 import re
@@ -55,7 +56,7 @@ def _save(name: str, data: Any) -> Path:
     return path
 
 
-def run_python(name: str, seconds: float) -> Outcome:
+def run_python(name: str, seconds: float, first_seed: int | None) -> Outcome:
     """Batches of inputs, each with a seed of its own, in this process."""
     begin, executions, last = time.monotonic(), 0, None
     with tempfile.TemporaryDirectory() as folder_name:
@@ -77,8 +78,11 @@ def run_python(name: str, seconds: float) -> Outcome:
             suppress_health_check=list(HealthCheck),
             print_blob=False,
         )
-        while time.monotonic() - begin < seconds:
-            number = random.SystemRandom().randrange(2**32)
+        for batch in itertools.count():
+            if time.monotonic() - begin >= seconds:
+                break
+            fresh = random.SystemRandom().randrange(2**32)
+            number = fresh if first_seed is None else first_seed + batch
             try:
                 seed(number)(options(given(HARNESSES[name].inputs)(one)))()
             except Exception as error:  # hypothesis has made it small, and it is the last input
@@ -87,8 +91,9 @@ def run_python(name: str, seconds: float) -> Outcome:
     return Outcome(name, time.monotonic() - begin, executions, ())
 
 
-def _in_process(name: str, seconds: float) -> Outcome:
+def _in_process(name: str, seconds: float, first_seed: int | None) -> Outcome:
     command = [sys.executable, __file__, "--one", name, "--seconds", str(seconds)]
+    command += [] if first_seed is None else ["--seed", str(first_seed)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     try:
         found = json.loads(done.stdout.splitlines()[-1])
@@ -97,7 +102,7 @@ def _in_process(name: str, seconds: float) -> Outcome:
         return Outcome(name, seconds, 0, (f"status {done.returncode}\n{done.stderr}",))
 
 
-def run_c(name: str, seconds: float) -> Outcome:
+def run_c(name: str, seconds: float, first_seed: int | None) -> Outcome:
     """libFuzzer with the kept corpus and a fresh one that is thrown away."""
     program = BUILT / f"fuzz_{name.removeprefix('c_')}"
     if not program.exists():
@@ -108,6 +113,7 @@ def run_c(name: str, seconds: float) -> Outcome:
         kept = HERE / "corpus" / name.removeprefix("c_")
         command = [str(program), f"-max_total_time={max(1, int(seconds))}", "-max_len=1024"]
         command += ["-timeout=60", f"-artifact_prefix={FINDINGS}/{name}-", fresh]
+        command += [] if first_seed is None else [f"-seed={first_seed}"]
         done = subprocess.run(
             command + ([str(kept)] if kept.is_dir() else []),
             capture_output=True,
@@ -135,13 +141,14 @@ def main() -> None:
     parser.add_argument("harness", nargs="*")
     parser.add_argument("--seconds", type=float, default=30.0, help="of each (default 30)")
     parser.add_argument("--jobs", type=int, default=2, help="at a time (default 2)")
+    parser.add_argument("--seed", type=int, help="the same inputs every time, if fast enough")
     parser.add_argument("--list", action="store_true", help="print the names and stop")
     parser.add_argument("--python", action="store_true", help="without those in C")
     parser.add_argument("--reproduce", type=Path, metavar="FILE")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
-        print(json.dumps(run_python(options.one, options.seconds)))
+        print(json.dumps(run_python(options.one, options.seconds, options.seed)))
         return
     if options.reproduce:
         reproduce(options.reproduce)
@@ -156,7 +163,8 @@ def main() -> None:
         return
 
     def one(name: str) -> Outcome:
-        return (run_c if name.startswith("c_") else _in_process)(name, options.seconds)
+        run = run_c if name.startswith("c_") else _in_process
+        return run(name, options.seconds, options.seed)
 
     failed = 0
     with ThreadPoolExecutor(options.jobs) as pool:

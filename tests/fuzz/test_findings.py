@@ -67,6 +67,18 @@ def test_lattice_factors_that_are_no_numbers_beside_f_of_0(shape: str, fudge: fl
         assert np.isnan(exact).all()  # the root of a number below 0
 
 
+@for_each("shape", SHAPES)
+def test_a_mosaic_spread_that_no_float_holds_beside_f_of_0(shape: str) -> None:
+    """The generator's rotations are NaN then, and with them all but the first domain."""
+    for factors in (0.0, 100.0):
+        exact, others = images(factors, shape=shape, mosaic_spread_deg=1e160, mosaic_domains=3)
+        assert set(others.values()) == {exact.tobytes()}
+        if not shape.startswith("tophat"):  # which are 0 where they are not inside
+            assert np.isnan(exact).all()
+    exact, others = images(0.0, shape=shape, mosaic_spread_deg=1.0, mosaic_domains=3)
+    assert not exact.any()
+
+
 def test_ordinary_numbers_beside_f_of_0() -> None:
     exact, others = images(0.0, shape="round")
     assert not exact.any()

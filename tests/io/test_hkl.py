@@ -172,6 +172,40 @@ def test_reflections_listed_again_are_told(
         assert caught[0].category is NanobraggWarning
 
 
+@pytest.mark.parametrize(
+    ("text", "quirks", "message"),
+    [
+        ("1 0 0 50 2\n0 1 0 60 3\n0 0 1 70 2\n0 2 0 80 1\n", ON, "lines have 5 numbers, but four"),
+        (
+            "1 0 0 5\n0 1 0 6\n0 0 1\n",
+            ON,
+            "used 2 of 3 reflections: the last line has 3 of h k l F",
+        ),
+        ("1 0 0 5\n0 1 0 6\n0 0 1", ON, "used 2 of 3 reflections: the last line has 3 of h k l F"),
+        (
+            "1 0 0 5 0 1 0 6\n0 0 1 7 0 0 2 8\n",
+            OFF,
+            "lines have 8 numbers, of which the first four",
+        ),
+        ("1 0 0 5 0 1 0 6\n0 0 1 7 0 0 2 8\n", ON, None),
+        ("1 0 0 50 2\n0 1 0 60 3\n", OFF, None),
+        ("1 0 0 5\n0 1 0 6\n0 0 1 7", ON, None),
+        ("1 0 0 5\r0 1 0 6\r0 0 1 7\r", OFF, None),
+        ("1 0 0 5\r\n0 1 0 6\r\n", OFF, None),
+    ],
+)
+def test_lines_that_are_not_one_reflection_are_told(
+    read, text: str, quirks: Quirks, message: str | None
+) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        factors = read(text, quirks)
+    told = [str(one.message) for one in caught if "again" not in str(one.message)]
+    assert [message in one for one in told] == [True] * (message is not None)
+    if message is None and quirks == OFF:
+        assert factors.reflections == (3 if "\r0 0 1" in text else 2)
+
+
 def test_a_few_reflections_that_span_a_large_table_are_told(read) -> None:
     """64 MiB and more than a thousand elements for each reflection; one less is not told."""
     with pytest.warns(NanobraggWarning) as caught:
@@ -218,6 +252,10 @@ def test_fifth_column_shifts_everything(inputs: Path, read) -> None:
     assert messages == [
         ": 6 indices are not whole numbers",
         ":1: used 1 of 5 reflections: an index is not written as an integer",
+        (
+            ": lines have 5 numbers, but four at a time are taken as h k l F, across lines (quirk "
+            "hkl_stream): leave out what is behind F"
+        ),
     ]
     assert listed(read(text, OFF)) == {
         (-6, -6, -6): 320.05,

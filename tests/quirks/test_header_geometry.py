@@ -184,10 +184,9 @@ def test_a_header_that_cannot_say_everything(
         stderr = capsys.readouterr().err
         assert ("an SMV header cannot say" in stderr) == is_told
         assert said is None or not is_told or said in stderr
-    (tmp_path / "intimage.img").unlink()
+    # the image is what was asked for, so that no strictness keeps it from being rendered
     done = run_in_process(tmp_path, [*args, "--quirks", ALL, "--strict"])
-    assert done.exit == (0 if said is None else 9)
-    assert (tmp_path / "intimage.img").exists() == (said is None)
+    assert done.exit == (9 if " x" in words else 0)  # a word that belongs to no option
 
 
 def test_nothing_is_invented_for_it(tmp_path: Path) -> None:

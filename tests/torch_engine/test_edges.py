@@ -87,6 +87,14 @@ SCENES: dict[str, tuple[dict[str, Any], float]] = {
         {"crystal.n_cells": (1000, 1000, 1000), "crystal.shape": "square"}, 100.0,
     ),
     "F 1e-300": ({}, 1e-300),
+    **{
+        f"{shape}, F^2 below the numbers of float32": (
+            STILL
+            | {"crystal.shape": shape, "crystal.n_cells": (5, 5, 5), "detector.point_pixel": True},
+            1e-22,
+        )
+        for shape in ("square", "round", "gauss")
+    },
     "F 1e-150": (WEIGHTS["polar"] | {"beam.fluence_photons_per_m2": 1e308}, 1e-140),
     "F 1e30": (WEIGHTS["polar"], 1e30),
     "F 1e150": (WEIGHTS["polar"], 1e150),

@@ -40,7 +40,7 @@ static int indices_are_small(const nbh_plan *plan)
 {
     const crystal_shape *s = &plan->shape;
     double hkl[3], n_sqr = 0.0;
-    if (!shape_is_finite(s))
+    if (!shape_is_finite(s) || !plan_orientations_are_finite(plan))
         return 0;
     largest_indices(plan, hkl);
     for (int i = 0; i < 3; i++) {

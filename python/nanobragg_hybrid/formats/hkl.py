@@ -20,6 +20,7 @@ from nanobragg_hybrid.model.structure_factors import StructureFactors, checked_d
 from nanobragg_hybrid.model.validate import require_class
 
 _LINES_AT_A_TIME: Final = 65536
+_LOOKED_AT: Final = 4096  # bytes of a text that show its columns
 _TOUCHING: Final = re.compile(r"(?:[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(?:[+-]\d[\d.]*)*")
 """Numbers that only their signs separate, as in tables of fixed columns."""
 
@@ -45,13 +46,15 @@ def read_hkl(
     kind = kind_of(data, own="h k l F")
     if kind is not None and kind is not SHELX:
         refuse_other_kind(path, data, "text of h k l F", own="h k l F")
+    if not stream and b"\r" in data:
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     try:
         text = parse_hkl_text(data, stream=stream, default_f=default_f, path=path)
     except FileFormatError as error:
         hint = _hint_for_line(data, error.line)
         raise FileFormatError(path, error.line, error.problem + hint) from None
     name = os.fspath(path)
-    messages = list(_oddities(name, data, text))
+    messages = [*_oddities(name, data, text), *_odd_columns(name, data, text, stream=stream)]
     if kind is SHELX:
         messages.append(f"{name}: looks like {SHELX.name}, but F is taken from it: {SHELX.advice}")
     for message in messages:
@@ -64,6 +67,27 @@ def read_hkl(
 def used_text(used: int, listed: int, reason: str) -> str:
     """What every reader of reflections says if it could not use all of them."""
     return f"used {used} of {listed} reflections: {reason}"
+
+
+def _odd_columns(name: str, data: bytes, text: HklText, *, stream: bool) -> Iterator[str]:
+    """What to say of lines that are not h k l F, as the first of them show it."""
+    before, _, last = data.rstrip().rpartition(b"\n")
+    shown = before if len(before) < _LOOKED_AT else before[:_LOOKED_AT].rpartition(b"\n")[0]
+    counts = {len(line.split()) for line in shown.split(b"\n")} - {0}
+    if not counts:
+        return
+    if not stream:
+        if min(counts) >= 8:
+            yield f"{name}: lines have {min(counts)} numbers, of which the first four count"
+        return
+    if len(counts) == 1 and (count := min(counts)) > 4 and count % 4:
+        yield (
+            f"{name}: lines have {count} numbers, but four at a time are taken as h k l F, across "
+            "lines (quirk hkl_stream): leave out what is behind F"
+        )
+    elif len(last.split()) < 4 and not text.stopped_at_line and counts == {4}:
+        reason = f"the last line has {len(last.split())} of h k l F"
+        yield f"{name}: {used_text(text.filled, text.reflections + 1, reason)}"
 
 
 def _oddities(name: str, data: bytes, text: HklText) -> Iterator[str]:

@@ -67,12 +67,12 @@ def run(options: Options, command_line: Sequence[str], log: Log, say: Warn) -> N
     prepared = prepare(command.experiment, table, backend=engine, quirks=quirks)
     command = command._replace(experiment=prepared.experiment)
     plan = prepared.plan
-    header_doubt = SmvHeader.from_plan(plan, command.experiment).doubts(quirks)
-    of_header = () if header_doubt is None else (header_doubt,)
-    if options.strict and (doubts := (*plan.doubts(), *of_header)):
+    if options.strict and (doubts := plan.doubts()):
         raise CommandLineError("; ".join(doubts))
-    for text in of_header:
-        warn(text)
+    # The image is what was asked for, so it is rendered in any case.
+    header_doubt = SmvHeader.from_plan(plan, command.experiment).doubts(quirks)
+    if header_doubt is not None:
+        warn(header_doubt)
     misset_random = command.experiment.crystal.misset_random
     log_setup(log, command, table, plan_facts(plan, misset_random=misset_random), plan)
     _print_pixels(log, command, prepared, options.threads)

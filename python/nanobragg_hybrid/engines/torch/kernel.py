@@ -172,7 +172,8 @@ def _terms(
             intensity = torch.ones((), dtype=torch.float64, device=hkl[0].device)
             for x, x0, n in zip(hkl, whole, counts, strict=True):
                 if isinstance(n, Tensor) or n > 1.0:
-                    intensity = intensity * sincg_squared(x, x0, n, dtype)
+                    # a number does not make a tensor float64
+                    intensity = intensity * sincg_squared(x, x0, n, dtype).to(torch.float64)
             return (intensity * (f * f)).expand(hkl[0].shape), None
         case "round" | "gauss" | "tophat" | "gauss_hkl" | "tophat_hkl" as shape:
             amplitude = _amplitude(scene, shape, hkl, whole, counts, dtype)
@@ -250,8 +251,11 @@ def _amplitude(
     counts: list[Scalar],
     dtype: torch.dtype,
 ) -> Tensor:
-    """The amplitude of a crystal of any shape but square, float64; dtype: of the distance."""
-    if is_all_or_nothing(shape):
+    """The amplitude of a crystal of any shape but square, float64; dtype: of the distance.
+
+    That of a sphere is a phase, and that of a top hat decides: they are float64 in any case.
+    """
+    if shape == "round" or is_all_or_nothing(shape):
         dtype = torch.float64
     dh, dk, dl = ((x - x0).to(dtype) for x, x0 in zip(hkl, whole, strict=True))
     na, nb, nc = counts
