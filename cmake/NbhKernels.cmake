@@ -1,5 +1,5 @@
-# nbh_fast_kernels(target): adds src/fast/kernel_*.c, which compile src/fast/kernel.h once for each
-# instruction set.
+# nbh_fast_kernels(target): adds src/fast/kernel_*.c and src/fast/sums_*.c, which compile
+# src/fast/kernel.h and src/fast/sums.h once for each instruction set.
 #
 # The files differ in compiler flags only; src/fast/choice.c chooses among them when the program
 # runs.  -fno-trapping-math changes no result: it lets comparisons be vectorised.  It comes after
@@ -14,11 +14,12 @@ endif()
 
 function(nbh_fast_kernel target name)
   cmake_parse_arguments(KERNEL "" "" "FLAGS;DEFINITIONS" ${ARGN})
-  set(source src/fast/kernel_${name}.c)
-  target_sources(${target} PRIVATE ${source})
-  set_property(SOURCE ${source} APPEND PROPERTY COMPILE_OPTIONS ${NBH_FAST_KERNEL_FLAGS}
-                                                ${KERNEL_FLAGS})
-  set_property(SOURCE ${source} APPEND PROPERTY COMPILE_DEFINITIONS ${KERNEL_DEFINITIONS})
+  foreach(source src/fast/kernel_${name}.c src/fast/sums_${name}.c)
+    target_sources(${target} PRIVATE ${source})
+    set_property(SOURCE ${source} APPEND PROPERTY COMPILE_OPTIONS ${NBH_FAST_KERNEL_FLAGS}
+                                                  ${KERNEL_FLAGS})
+    set_property(SOURCE ${source} APPEND PROPERTY COMPILE_DEFINITIONS ${KERNEL_DEFINITIONS})
+  endforeach()
 endfunction()
 
 function(nbh_fast_kernels target)

@@ -19,6 +19,7 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used())
     register_random(m);
     register_plan(m);
     register_images(m);
+    register_lattice_sums(m);
     register_structure_factors_text(m);
     register_structure_factors_dump(m);
 }

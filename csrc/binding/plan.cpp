@@ -20,6 +20,7 @@
 #include "parallel_work_items.h"
 #include "random.h"
 #include "registers.h"
+#include "structure_factor_table.h"
 
 namespace py = pybind11;
 
@@ -30,18 +31,6 @@ using Table = CArray<double>;
 using Progress = std::optional<py::function>;
 
 constexpr int max_threads = 1024;
-
-// Last index of an axis that starts at `first`.
-std::int32_t last_index(const char *field, std::int32_t first, py::ssize_t count)
-{
-    if (count < 1)
-        raise_error(NBH_INVALID, field, "got an empty axis, need at least one index");
-    if (count - 1 > INT32_MAX - std::int64_t{first})
-        raise_error(NBH_TOO_LARGE, field,
-                    "got " + std::to_string(count) + " indices from " + std::to_string(first) +
-                        ", need a last index that fits 32 bits");
-    return static_cast<std::int32_t>(first + count - 1);
-}
 
 void check_threads(int threads)
 {
@@ -56,29 +45,14 @@ class Plan
   public:
     Plan(const Experiment &experiment, std::optional<Table> amplitude, std::int32_t h_min,
          std::int32_t k_min, std::int32_t l_min, double default_f)
-        : amplitude_(std::move(amplitude))
+        : table_(std::move(amplitude), h_min, k_min, l_min, default_f)
     {
-        nbh_structure_factors table{};
-        table.default_f = default_f;
-        if (amplitude_) {
-            if (amplitude_->ndim() != 3)
-                raise_error(NBH_INVALID, "structure_factors.amplitude",
-                            "got " + std::to_string(amplitude_->ndim()) +
-                                " dimensions, need (h, k, l)");
-            table.amplitude = amplitude_->data();
-            table.h_min = h_min;
-            table.k_min = k_min;
-            table.l_min = l_min;
-            table.h_max = last_index("structure_factors.h_max", h_min, amplitude_->shape(0));
-            table.k_max = last_index("structure_factors.k_max", k_min, amplitude_->shape(1));
-            table.l_max = last_index("structure_factors.l_max", l_min, amplitude_->shape(2));
-        }
         nbh_error error{};
         nbh_status status = NBH_OK;
         {
             const std::lock_guard<std::mutex> lock(experiment.arrays);
             const DefaultFloatEnvironment environment;
-            status = nbh_plan_create(&experiment.c, &table, &plan_, &error);
+            status = nbh_plan_create(&experiment.c, &table_.c(), &plan_, &error);
         }
         check(status, error);
     }
@@ -340,7 +314,7 @@ class Plan
         check(status, error);
     }
 
-    std::optional<Table> amplitude_; // the plan borrows it
+    StructureFactorTable table_; // the plan borrows it
     nbh_plan *plan_ = nullptr;
     std::recursive_timed_mutex scanning_;
     std::mutex settling_;

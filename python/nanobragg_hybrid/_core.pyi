@@ -127,6 +127,46 @@ class Random:
     def __init__(self) -> None: ...
     def copy(self) -> Random: ...
 
+class Lattice:
+    def __init__(
+        self,
+        kernel: int,
+        shape: int,
+        interpolate: bool,
+        n_cells: Sequence[float],
+        shape_fudge: float,
+        star_per_angstrom: Sequence[float],
+        cells_m: Buffer,
+        amplitude: Buffer | None,
+        hkl_min: Sequence[int],
+        default_f: float,
+    ) -> None: ...
+    def sums(self, q: Buffer, threads: int) -> memoryview: ...
+    def gradients(
+        self, q: Buffer, weight: Buffer, want_amplitude: bool, threads: int
+    ) -> tuple[
+        memoryview,
+        memoryview,
+        memoryview,
+        list[float],
+        float,
+        list[float],
+        memoryview | None,
+        float,
+    ]: ...
+    def tangents(
+        self,
+        q: Buffer,
+        q_along: Buffer,
+        cells_along: Buffer,
+        n_cells: Sequence[float],
+        shape_fudge: float,
+        star_per_angstrom: Sequence[float],
+        amplitude: Buffer | None,
+        default_f: float,
+        threads: int,
+    ) -> tuple[memoryview, memoryview]: ...
+
 class Plan:
     def __init__(
         self,

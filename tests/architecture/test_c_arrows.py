@@ -24,7 +24,17 @@ PUBLIC = HEADER.read_text()
 # Files of csrc/src by path without suffix.  A file may include its own header and files of earlier
 # layers; files of one layer do not include each other.
 LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"constants", "error", "given", "text_number", "vec3", "fast/block"}),
+    frozenset(
+        {
+            "constants",
+            "error",
+            "given",
+            "text_number",
+            "vec3",
+            "fast/block",
+            "fast/instruction_sets",
+        }
+    ),
     frozenset(
         {
             "allocate",
@@ -49,6 +59,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "structure_factors_text",
             "version",
             "fast/profiles",
+            "fast/sums_tile",
         }
     ),
     frozenset({"plan"}),
@@ -65,9 +76,19 @@ LAYERS: tuple[frozenset[str], ...] = (
         }
     ),
     frozenset({"pixel_block", "pixel_factors", "statistics", "trace_recorder", "fast/steps"}),
-    frozenset({"pixel", "fast/kernel"}),
-    frozenset({"serial_states", "fast/kernel_baseline", "fast/kernel_avx2", "fast/kernel_avx512"}),
-    frozenset({"render", "trace", "fast/choice"}),
+    frozenset({"pixel", "fast/kernel", "fast/sums"}),
+    frozenset(
+        {
+            "serial_states",
+            "fast/kernel_baseline",
+            "fast/kernel_avx2",
+            "fast/kernel_avx512",
+            "fast/sums_baseline",
+            "fast/sums_avx2",
+            "fast/sums_avx512",
+        }
+    ),
+    frozenset({"lattice_sums", "render", "trace", "fast/choice"}),
     frozenset({"plan_create"}),
 )
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.MULTILINE)

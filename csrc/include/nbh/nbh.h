@@ -613,6 +613,66 @@ NBH_API nbh_status nbh_plan_statistics(const nbh_plan *plan, const float *image,
                                        double omega_sum_sr, nbh_statistics *statistics,
                                        nbh_error *error);
 
+/* ---- lattice sums and their derivatives (model 6.5) ----------------------------------------- */
+
+/* A crystal in several orientations.  The sum of a scattering vector q, 1/m, is that over the
+ * orientations of F^2 times the square of the lattice factor.  These sums promise accuracy, not
+ * bits: they are what derivatives are taken of. */
+typedef struct nbh_lattice {
+    size_t struct_size;  /* sizeof(nbh_lattice), set by nbh_lattice_init */
+    int32_t kernel;      /* nbh_kernel: a build of the fast kernels, or auto */
+    int32_t shape;       /* nbh_shape */
+    int32_t interpolate; /* F is interpolated where all nodes are in the table (model 6.7) */
+    int32_t reserved;
+    double n_cells[3];           /* >= 1 */
+    double shape_fudge;          /* >= 0 */
+    double star_per_angstrom[9]; /* a*, b*, c* before phi and mosaicity, where the shape has them */
+    const double *cells_m;       /* a, b, c of each orientation: 9 * orientation_count */
+    int64_t orientation_count;
+    nbh_structure_factors structure_factors; /* borrowed */
+} nbh_lattice;
+
+/* Derivatives of the weighted sum of the sums of rows.  q is set, the others are added to. */
+typedef struct nbh_lattice_gradient {
+    double *q;         /* 3 * row_count, like the rows themselves */
+    double *cells_m;   /* 9 * orientation_count */
+    double *amplitude; /* as many as the table has; NULL: not wanted */
+    double default_f;
+    double n_cells[3];
+    double shape_fudge;
+    double star_per_angstrom[9];
+} nbh_lattice_gradient;
+
+/* A direction in which all of it changes; arrays as in nbh_lattice_gradient. */
+typedef struct nbh_lattice_tangent {
+    const double *q;
+    const double *cells_m;
+    const double *amplitude; /* NULL: not at all */
+    double default_f;
+    double n_cells[3];
+    double shape_fudge;
+    double star_per_angstrom[9];
+} nbh_lattice_tangent;
+
+/* One cell, shape square, F = 1, kernel auto, no orientation. */
+NBH_API void nbh_lattice_init(nbh_lattice *lattice);
+/* Sums of the rows first .. end-1 of q, which is 3 * row_count: all x, all y, all z.  Any part may
+ * be computed at the same time as another.  NBH_TOO_LARGE if indices or phases are too large. */
+NBH_API nbh_status nbh_lattice_sums(const nbh_lattice *lattice, const double *q, int64_t row_count,
+                                    int64_t first, int64_t end, double *sums, nbh_error *error);
+/* The same to rounding, with derivatives; weight has row_count.  What rows share is added up from
+ * the first row to the last: parts whose bounds are fixed, added up in order, are the same for any
+ * threads. */
+NBH_API nbh_status nbh_lattice_gradients(const nbh_lattice *lattice, const double *q,
+                                         const double *weight, int64_t row_count, int64_t first,
+                                         int64_t end, double *sums, nbh_lattice_gradient *gradient,
+                                         nbh_error *error);
+/* The same with each row's derivative in a direction. */
+NBH_API nbh_status nbh_lattice_tangents(const nbh_lattice *lattice, const double *q,
+                                        const nbh_lattice_tangent *along, int64_t row_count,
+                                        int64_t first, int64_t end, double *sums, double *tangents,
+                                        nbh_error *error);
+
 /* ---- images (model 8) ----------------------------------------------------------------------- */
 
 /* Inclusive bounds; an empty range (min > max) leaves the image 0. */

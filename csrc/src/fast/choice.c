@@ -4,6 +4,7 @@
 
 #include "constants.h"
 #include "error.h"
+#include "fast/instruction_sets.h"
 #include "fast/kernel_avx2.h"
 #include "fast/kernel_avx512.h"
 #include "fast/kernel_baseline.h"
@@ -29,7 +30,7 @@ static void largest_indices(const nbh_plan *plan, double hkl[3])
         hkl[i] = 0.0;
         for (int32_t n = 0; n < plan->info.source_count; n++) {
             const double index = vec3_mag(axes[i]) * (2.0 / fabs(plan->sources[n].wavelength_m));
-            if (!(index <= hkl[i]))
+            if (!(index <= hkl[i]) && !isnan(hkl[i]))
                 hkl[i] = index;
         }
     }
@@ -171,7 +172,7 @@ static void longest_axes(const nbh_plan *plan, double longest[3])
             const double *cell = orientation_cell(plan, 0, phi_step, domain, scratch);
             for (int i = 0; i < 3; i++) {
                 const double length = vec3_mag(&cell[(ptrdiff_t)3 * i]);
-                if (!(length <= longest[i]))
+                if (!(length <= longest[i]) && !isnan(longest[i]))
                     longest[i] = length;
             }
         }
@@ -210,39 +211,28 @@ static double q_sqr_inside_table(const nbh_plan *plan)
     return q > 0.0 ? q * q : 0.0;
 }
 
-static fast_kernel *avx2_build(void)
-{
-#if defined(NBH_HAVE_X86_KERNELS)
-    if (__builtin_cpu_supports("fma") && __builtin_cpu_supports("avx2"))
-        return fast_kernel_avx2;
-#endif
-    return NULL;
-}
-
-static fast_kernel *avx512_build(void)
-{
-#if defined(NBH_HAVE_X86_KERNELS)
-    if (__builtin_cpu_supports("fma") && __builtin_cpu_supports("avx512f") &&
-        __builtin_cpu_supports("avx512dq"))
-        return fast_kernel_avx512;
-#endif
-    return NULL;
-}
-
 /* The build with this name; NULL where the name is no build's, or this processor does not run it.
  */
 static fast_kernel *build_of(nbh_kernel kernel)
 {
+    if (!instruction_set_runs(kernel))
+        return NULL;
     switch (kernel) {
     case NBH_KERNEL_AUTO:
     case NBH_KERNEL_EXACT:
         return NULL;
     case NBH_KERNEL_BASELINE:
         return fast_kernel_baseline;
+#if defined(NBH_HAVE_X86_KERNELS)
     case NBH_KERNEL_AVX2:
-        return avx2_build();
+        return fast_kernel_avx2;
     case NBH_KERNEL_AVX512:
-        return avx512_build();
+        return fast_kernel_avx512;
+#else
+    case NBH_KERNEL_AVX2:
+    case NBH_KERNEL_AVX512:
+        return NULL;
+#endif
     }
     return NULL;
 }
@@ -256,26 +246,9 @@ int32_t nbh_kernel_is_available(int32_t kernel)
     case NBH_KERNEL_BASELINE:
     case NBH_KERNEL_AVX2:
     case NBH_KERNEL_AVX512:
-        return build_of((nbh_kernel)kernel) != NULL;
+        return instruction_set_runs((nbh_kernel)kernel);
     }
     return 0;
-}
-
-/* Of the kernels that run here, the fastest; any other name stands for itself. */
-static nbh_kernel resolve(nbh_kernel kernel)
-{
-    switch (kernel) {
-    case NBH_KERNEL_AUTO:
-        return avx512_build() != NULL ? NBH_KERNEL_AVX512
-               : avx2_build() != NULL ? NBH_KERNEL_AVX2
-                                      : NBH_KERNEL_BASELINE;
-    case NBH_KERNEL_EXACT:
-    case NBH_KERNEL_BASELINE:
-    case NBH_KERNEL_AVX2:
-    case NBH_KERNEL_AVX512:
-        return kernel;
-    }
-    return NBH_KERNEL_EXACT;
 }
 
 nbh_status fast_choose_kernel(nbh_plan *plan, int32_t kernel, nbh_error *error)
@@ -283,7 +256,7 @@ nbh_status fast_choose_kernel(nbh_plan *plan, int32_t kernel, nbh_error *error)
     if (!nbh_kernel_is_available(kernel))
         return nbh_fail(error, NBH_INVALID, "kernel",
                         "got %d, need an nbh_kernel that this processor runs", kernel);
-    const nbh_kernel chosen = resolve((nbh_kernel)kernel);
+    const nbh_kernel chosen = instruction_set_of((nbh_kernel)kernel);
     fast_kernel *const build = build_of(chosen);
     nbh_kernel_reason reason = NBH_KERNEL_REASON_ASKED;
     plan->kernel = NULL;

@@ -1,0 +1,720 @@
+/* sums.h - sums of F^2 times squared lattice factors over orientations, and their first derivatives
+ * in the same pass (model 6.5), for the instruction set of the file that includes this one.
+ *
+ * Indices and the sines' arguments are computed with exactly the model's operations, as in
+ * kernel.h; what follows rounds differently, by a few units in the fifteenth digit. */
+#ifndef NBH_FAST_SUMS_H
+#define NBH_FAST_SUMS_H
+
+#include <math.h>
+#include <string.h>
+
+#include "fast/lanes.h"
+#include "fast/sums_tile.h"
+
+/* Of N |sin(pi h)|: below it the slope of sin(N x)/sin(x) is the start of its series, whose next
+ * term is 1e-14 of it. */
+#define SERIES_BELOW 1e-3
+/* Of |sin(pi h)|: below it h may be whole. */
+#define WHOLE_BELOW 1e-9
+/* Of x^2: below it the slope of the sphere's transform is the start of its series. */
+#define SPHERE_SERIES_BELOW 0.09
+/* exp of less counts as 0. */
+#define LEAST_EXPONENT (-690.0)
+
+/* A step of every lane: the squared lattice factor and half of its derivatives. */
+typedef struct lattice_step {
+    lanes square;
+    lanes by_index[3];
+    lanes by_n[3];
+    lanes by_fudge;
+    lanes by_star[3][3];
+    lanes by_f;
+} lattice_step;
+
+/* The indices of a step, and the whole numbers nearest to them. */
+typedef struct step_indices {
+    lanes hkl[3];
+    lanes whole[3];
+} step_indices;
+
+/* One axis of a parallelepiped: sines and cosines of pi h and pi h N.  Signs may be lost, but of
+ * both that belong to one angle together. */
+typedef struct axis_phases {
+    double s, c, sn, cn;
+} axis_phases;
+
+/* With the model's roundings, of which that of pi h N is large where N is. */
+SPECIALISED axis_phases phases_as_rounded(double n, double h, double h0)
+{
+    const double x = PI * h;
+    const double r = less_multiple_of_pi(x, h0);
+    const double rn = less_multiple_of_pi(x * n, nearest_whole_product(h, n));
+    const axis_phases phases = {sine(r), 0.0, sine(rn), 0.0};
+    return phases;
+}
+
+/* Without them, and with cosines: slopes are differences that the roundings would drown.  `turns`
+ * is what N h0 has beyond whole numbers, 0 for a whole N. */
+SPECIALISED axis_phases phases_for_slopes(double n, double h, double h0, double turns)
+{
+    const double d = h - h0; /* exact */
+    const double nearest = nearest_whole_product(d, n);
+    const double r = PI * d, rn = PI * (MULTIPLY_ADD(d, n, -nearest) + turns);
+    const axis_phases phases = {sine(r), cosine(r), sine(rn), cosine(rn)};
+    return phases;
+}
+
+SPECIALISED axis_phases phases_of(const int derive, double n, double h, double h0)
+{
+    return derive ? phases_for_slopes(n, h, h0, 0.0) : phases_as_rounded(n, h, h0);
+}
+
+/* PROFILE_INTERFERENCE for whole N where no index is close to a whole number; returns 0 if one is.
+ */
+SPECIALISED int interference_apart(const int derive, const double n[3], const step_indices *at,
+                                   lattice_step *step)
+{
+    double least[3];
+    for (int i = 0; i < 3; i++)
+        least[i] = derive ? larger(SERIES_BELOW / n[i], WHOLE_BELOW) : WHOLE_BELOW;
+    lanes near;
+    EACH_LANE {
+        const axis_phases a = phases_of(derive, n[0], at->hkl[0][j], at->whole[0][j]);
+        const axis_phases b = phases_of(derive, n[1], at->hkl[1][j], at->whole[1][j]);
+        const axis_phases c = phases_of(derive, n[2], at->hkl[2][j], at->whole[2][j]);
+        near[j] =
+            ((fabs(a.s) < least[0]) | (fabs(b.s) < least[1]) | (fabs(c.s) < least[2])) ? 1.0 : 0.0;
+        const double ab = a.s * b.s, per_abc = 1.0 / (ab * c.s);
+        const double f = a.sn * b.sn * c.sn * per_abc;
+        step->square[j] = f * f;
+        if (derive) {
+            const double per_a = b.s * c.s * per_abc, per_b = a.s * c.s * per_abc,
+                         per_c = ab * per_abc;
+            const double fa = a.sn * per_a, fb = b.sn * per_b, fc = c.sn * per_c, w = PI * f;
+            const double wa = w * fb * fc * per_a, wb = w * fa * fc * per_b,
+                         wc = w * fa * fb * per_c;
+            step->by_index[0][j] = wa * (n[0] * a.cn - fa * a.c);
+            step->by_index[1][j] = wb * (n[1] * b.cn - fb * b.c);
+            step->by_index[2][j] = wc * (n[2] * c.cn - fc * c.c);
+            step->by_n[0][j] = wa * a.cn * at->hkl[0][j];
+            step->by_n[1][j] = wb * b.cn * at->hkl[1][j];
+            step->by_n[2][j] = wc * c.cn * at->hkl[2][j];
+        }
+    }
+    return !any_is_set(near);
+}
+
+/* One axis of PROFILE_INTERFERENCE: sin(pi h N)/sin(pi h), and its derivatives over pi. */
+typedef struct axis_ratio {
+    lanes f;
+    lanes by_index;
+    lanes by_n;
+} axis_ratio;
+
+/* The same for any N, also next to whole numbers, where the quotient and its slope are limits. */
+OUT_OF_LINE void interference_ratio(const int derive, double n, const lanes h, const lanes whole,
+                                    axis_ratio *ratio)
+{
+    const double n_sqr = n * n;
+    const int n_is_whole = n == nearest_whole(n);
+    EACH_LANE {
+        const axis_phases rounded = phases_as_rounded(n, h[j], whole[j]);
+        const double y = PI * (h[j] - whole[j]);
+        const int is_whole = y == 0.0;
+        ratio->f[j] = is_whole ? n : rounded.sn / rounded.s;
+        if (derive) {
+            const double turns =
+                n_is_whole ? 0.0 : MULTIPLY_ADD(whole[j], n, -nearest_whole_product(whole[j], n));
+            const axis_phases at = phases_for_slopes(n, h[j], whole[j], turns);
+            const double f = at.sn / at.s;
+            const int in_series = (n_is_whole & (fabs(at.s) * n < SERIES_BELOW)) | is_whole;
+            const double series =
+                -n * (n_sqr - 1.0) / 3.0 * y * (1.0 - (3.0 * n_sqr - 7.0) / 30.0 * y * y);
+            ratio->f[j] = is_whole ? n : f;
+            ratio->by_index[j] = in_series ? series : (n * at.cn - f * at.c) / at.s;
+            ratio->by_n[j] = is_whole ? INVERSE_PI : h[j] * at.cn / at.s;
+        }
+    }
+}
+
+/* PROFILE_INTERFERENCE (model 6.5). */
+SPECIALISED void interference_step(const int derive, const double n[3], const step_indices *at,
+                                   lattice_step *step)
+{
+    int are_whole = 1;
+    for (int i = 0; i < 3; i++)
+        are_whole &= n[i] == nearest_whole(n[i]);
+    if (are_whole && interference_apart(derive, n, at, step))
+        return;
+    axis_ratio ratio[3];
+    for (int i = 0; i < 3; i++) {
+        if (derive || n[i] > 1.0) {
+            interference_ratio(derive, n[i], at->hkl[i], at->whole[i], &ratio[i]);
+        } else {
+            EACH_LANE {
+                ratio[i].f[j] = 1.0;
+                ratio[i].by_index[j] = ratio[i].by_n[j] = 0.0;
+            }
+        }
+    }
+    EACH_LANE {
+        const double a = ratio[0].f[j], b = ratio[1].f[j], c = ratio[2].f[j], f = a * b * c;
+        step->square[j] = f * f;
+        if (derive) {
+            const double wa = PI * f * b * c, wb = PI * f * a * c, wc = PI * f * a * b;
+            step->by_index[0][j] = wa * ratio[0].by_index[j];
+            step->by_index[1][j] = wb * ratio[1].by_index[j];
+            step->by_index[2][j] = wc * ratio[2].by_index[j];
+            step->by_n[0][j] = wa * ratio[0].by_n[j];
+            step->by_n[1][j] = wb * ratio[1].by_n[j];
+            step->by_n[2][j] = wc * ratio[2].by_n[j];
+        }
+    }
+}
+
+/* The other profiles: the squared distance of the indices from the reflection in the measure of the
+ * shape, and half of its derivatives. */
+typedef struct distance_step {
+    lanes square;
+    lanes by_index[3];
+    lanes by_n[3];
+    lanes across[3]; /* METRIC_RECIPROCAL: what multiplies d_i for the derivative by star[i] */
+} distance_step;
+
+SPECIALISED void distance_of(const int derive, const crystal_shape *s, const step_indices *at,
+                             distance_step *out)
+{
+    const double *n = s->n_cells;
+    switch (s->metric) {
+    case METRIC_HKL:
+        EACH_LANE {
+            const double d0 = at->hkl[0][j] - at->whole[0][j], d1 = at->hkl[1][j] - at->whole[1][j],
+                         d2 = at->hkl[2][j] - at->whole[2][j];
+            const double x = d0 * n[0], y = d1 * n[1], z = d2 * n[2];
+            out->square[j] = x * x + y * y + z * z;
+            if (derive) {
+                out->by_index[0][j] = x * n[0];
+                out->by_index[1][j] = y * n[1];
+                out->by_index[2][j] = z * n[2];
+                out->by_n[0][j] = x * d0;
+                out->by_n[1][j] = y * d1;
+                out->by_n[2][j] = z * d2;
+            }
+        }
+        break;
+    case METRIC_RECIPROCAL: {
+        const double *a = s->a_star, *b = s->b_star, *c = s->c_star;
+        const double cells = n[0] * n[1] * n[2], cells_sqr = cells * cells;
+        EACH_LANE {
+            const double d0 = at->hkl[0][j] - at->whole[0][j], d1 = at->hkl[1][j] - at->whole[1][j],
+                         d2 = at->hkl[2][j] - at->whole[2][j];
+            const double x = d0 * a[0] + d1 * b[0] + d2 * c[0];
+            const double y = d0 * a[1] + d1 * b[1] + d2 * c[1];
+            const double z = d0 * a[2] + d1 * b[2] + d2 * c[2];
+            const double square = (x * x + y * y + z * z) * cells_sqr;
+            out->square[j] = square;
+            if (derive) {
+                const double wx = x * cells_sqr, wy = y * cells_sqr, wz = z * cells_sqr;
+                out->across[0][j] = wx;
+                out->across[1][j] = wy;
+                out->across[2][j] = wz;
+                out->by_index[0][j] = wx * a[0] + wy * a[1] + wz * a[2];
+                out->by_index[1][j] = wx * b[0] + wy * b[1] + wz * b[2];
+                out->by_index[2][j] = wx * c[0] + wy * c[1] + wz * c[2];
+                out->by_n[0][j] = square / n[0];
+                out->by_n[1][j] = square / n[1];
+                out->by_n[2][j] = square / n[2];
+            }
+        }
+        break;
+    }
+    }
+}
+
+/* The square of the profile at the squared distance, and d(square)/d(distance^2 fudge) / square of
+ * the profile, but for the factor that is the number of cells. */
+SPECIALISED void profile_of(const int derive, const shape_profile profile, double fudge,
+                            const lanes distance_sqr, lanes f, lanes slope)
+{
+    switch (profile) {
+    case PROFILE_SPHERE:
+        EACH_LANE {
+            const double x_sqr = PI * PI * (distance_sqr[j] * fudge);
+            const double x = PI * sqrt(distance_sqr[j] * fudge);
+            const double r = remainder_of_pi(x);
+            const int is_small = x_sqr < SPHERE_SERIES_BELOW;
+            const double safe = is_small ? 1.0 : x_sqr, per = 1.0 / safe;
+            /* the signs of sine and cosine matter together with neither: f and slope have both */
+            const double s = sine(r), c = cosine(r), xs = is_small ? 1.0 : x;
+            const double s_over = s / xs;
+            const double t = x_sqr;
+            const double near =
+                1.0 + t * (-1.0 / 10.0 +
+                           t * (1.0 / 280.0 + t * (-1.0 / 15120.0 + t * (1.0 / 1330560.0))));
+            f[j] = 0.723601254558268 * (is_small ? near : 3.0 * (s_over - c) * per);
+            if (derive) {
+                const double j2 = (3.0 * per - 1.0) * s_over - 3.0 * c * per;
+                const double series =
+                    1.0 / 15.0 - t * (1.0 / 210.0 - t * (1.0 / 7560.0 - t * (1.0 / 498960.0)));
+                slope[j] = 0.723601254558268 * (-1.5 * PI * PI) * (is_small ? series : j2 * per);
+            }
+        }
+        break;
+    case PROFILE_GAUSSIAN:
+        EACH_LANE {
+            const double y = -(distance_sqr[j] / 0.63 * fudge);
+            const double e = exponential(y < LEAST_EXPONENT ? LEAST_EXPONENT : y);
+            f[j] = y < LEAST_EXPONENT ? 0.0 : e;
+            if (derive)
+                slope[j] = f[j] * (-1.0 / 0.63);
+        }
+        break;
+    case PROFILE_TOP_HAT:
+        EACH_LANE {
+            f[j] = distance_sqr[j] * fudge < 0.3969 ? 1.0 : 0.0;
+            if (derive)
+                slope[j] = 0.0;
+        }
+        break;
+    case PROFILE_INTERFERENCE: /* has no distance */
+        break;
+    }
+}
+
+/* A profile of the distance from the reflection (model 6.5). */
+SPECIALISED void spot_step(const int derive, const shape_profile profile, const crystal_shape *s,
+                           const step_indices *at, lattice_step *step)
+{
+    const double cells = shape_peak(s), cells_sqr = cells * cells;
+    distance_step distance;
+    lanes f, slope;
+    distance_of(derive, s, at, &distance);
+    profile_of(derive, profile, s->fudge, distance.square, f, slope);
+    EACH_LANE
+        step->square[j] = cells_sqr * f[j] * f[j];
+    if (!derive)
+        return;
+    for (int i = 0; i < 3; i++) {
+        const double per_n = 1.0 / s->n_cells[i];
+        EACH_LANE {
+            /* half of d(square) is f times df, and the distance's derivatives are halves */
+            const double by_distance = 2.0 * cells_sqr * f[j] * slope[j] * s->fudge;
+            step->by_index[i][j] = by_distance * distance.by_index[i][j];
+            step->by_n[i][j] = step->square[j] * per_n + by_distance * distance.by_n[i][j];
+        }
+    }
+    EACH_LANE
+        step->by_fudge[j] = cells_sqr * f[j] * slope[j] * distance.square[j];
+    if (s->metric == METRIC_RECIPROCAL)
+        for (int i = 0; i < 3; i++)
+            for (int x = 0; x < 3; x++)
+                EACH_LANE
+                    step->by_star[i][x][j] = 2.0 * cells_sqr * f[j] * slope[j] * s->fudge *
+                                             distance.across[x][j] *
+                                             (at->hkl[i][j] - at->whole[i][j]);
+}
+
+/* Structure factors of a step, and what is needed to hand derivatives back to the table. */
+typedef struct step_amplitudes {
+    lanes f;
+    lanes by_index[3];     /* of interpolated ones */
+    lanes leaves;          /* 1: not interpolated, because a node is not in the table */
+    lanes nodes[3][4];     /* weights of the four nodes along h, k, l */
+    int32_t index[LANES];  /* in the table, of the nearest reflection; -1: not in it */
+    int32_t corner[LANES]; /* of the first node */
+} step_amplitudes;
+
+SPECIALISED void indices_of(const double cell[9], const double *const q[3], int rounds_half_down,
+                            step_indices *at)
+{
+    for (int i = 0; i < 3; i++) {
+        const double *v = cell + (ptrdiff_t)3 * i;
+        double *hkl = at->hkl[i], *whole = at->whole[i];
+        EACH_LANE
+            hkl[j] = v[0] * q[0][j] + v[1] * q[1][j] + v[2] * q[2][j];
+        if (rounds_half_down) {
+            EACH_LANE
+                whole[j] = nearest_index(hkl[j]);
+        } else {
+            EACH_LANE
+                whole[j] = nearest_whole(hkl[j]);
+        }
+    }
+}
+
+static inline double count_of(int32_t first, int32_t last)
+{
+    return (double)last - (double)first + 1.0;
+}
+
+/* Of the nearest reflections. */
+static inline void nearest_amplitudes(const nbh_structure_factors *t, const step_indices *at,
+                                      step_amplitudes *out)
+{
+    const double k_count = count_of(t->k_min, t->k_max), l_count = count_of(t->l_min, t->l_max);
+    const double *h = at->whole[0], *k = at->whole[1], *l = at->whole[2];
+    lanes flat;
+    EACH_LANE {
+        const int inside = (h[j] >= t->h_min) & (h[j] <= t->h_max) & (k[j] >= t->k_min) &
+                           (k[j] <= t->k_max) & (l[j] >= t->l_min) & (l[j] <= t->l_max);
+        const double number =
+            ((h[j] - t->h_min) * k_count + (k[j] - t->k_min)) * l_count + (l[j] - t->l_min);
+        flat[j] = inside ? number : -1.0;
+    }
+    EACH_LANE
+        out->index[j] = (int32_t)flat[j];
+    EACH_LANE
+        out->f[j] = out->index[j] < 0 ? t->default_f : t->amplitude[out->index[j]];
+}
+
+/* Weights of the nodes -1, 0, 1, 2 at u past node 0, and their derivatives (model 6.7). */
+static inline void node_weights(const lanes u, lanes weight[4], lanes slope[4])
+{
+    EACH_LANE {
+        const double x = u[j], p = x + 1.0, m = x - 1.0, n = x - 2.0, sixth = 1.0 / 6.0;
+        weight[0][j] = -sixth * x * m * n;
+        weight[1][j] = 0.5 * p * m * n;
+        weight[2][j] = -0.5 * p * x * n;
+        weight[3][j] = sixth * p * x * m;
+        slope[0][j] = -sixth * (m * n + x * n + x * m);
+        slope[1][j] = 0.5 * (m * n + p * n + p * m);
+        slope[2][j] = -0.5 * (x * n + p * n + p * x);
+        slope[3][j] = sixth * (x * m + p * m + p * x);
+    }
+}
+
+/* Interpolated ones where all nodes are in the table (model 6.5, 6.7), otherwise the nearest. */
+OUT_OF_LINE void interpolated_amplitudes(const int derive, const nbh_structure_factors *t,
+                                         const step_indices *at, step_amplitudes *out)
+{
+    const double first[3] = {t->h_min, t->k_min, t->l_min};
+    const double count[3] = {count_of(t->h_min, t->h_max), count_of(t->k_min, t->k_max),
+                             count_of(t->l_min, t->l_max)};
+    lanes u, corner, slopes[3][4], value;
+    nearest_amplitudes(t, at, out);
+    EACH_LANE
+        out->leaves[j] = corner[j] = value[j] = 0.0;
+    for (int i = 0; i < 3; i++) {
+        const double *x = at->hkl[i];
+        EACH_LANE {
+            const double node = floor_index(x[j]);
+            const int inside = (x[j] - first[i] + 3 <= count[i]) & (x[j] - 2 >= first[i]);
+            out->leaves[j] = inside ? out->leaves[j] : 1.0;
+            corner[j] = corner[j] * count[i] + (node - 1.0 - first[i]);
+            u[j] = x[j] - node;
+        }
+        node_weights(u, out->nodes[i], slopes[i]);
+        EACH_LANE
+            out->by_index[i][j] = 0.0;
+    }
+    EACH_LANE
+        out->corner[j] = (int32_t)(out->leaves[j] != 0.0 ? 0.0 : corner[j]);
+    if (all_are_set(out->leaves))
+        return;
+    const int32_t l_count = (int32_t)count[2], kl_count = (int32_t)(count[1] * count[2]);
+    for (int ih = 0; ih < 4; ih++)
+        for (int ik = 0; ik < 4; ik++) {
+            lanes row, row_slope;
+            EACH_LANE
+                row[j] = row_slope[j] = 0.0;
+            for (int il = 0; il < 4; il++) {
+                lanes f;
+                const int32_t offset = ih * kl_count + ik * l_count + il;
+                EACH_LANE {
+                    /* all four nodes are there, or the first entry stands in for nothing */
+                    const int32_t place = out->corner[j] + offset;
+                    f[j] = t->amplitude[out->leaves[j] != 0.0 ? 0 : place];
+                }
+                EACH_LANE {
+                    row[j] += out->nodes[2][il][j] * f[j];
+                    row_slope[j] += slopes[2][il][j] * f[j];
+                }
+            }
+            EACH_LANE {
+                const double wh = out->nodes[0][ih][j], wk = out->nodes[1][ik][j];
+                value[j] += wh * wk * row[j];
+                if (derive) {
+                    out->by_index[0][j] += slopes[0][ih][j] * wk * row[j];
+                    out->by_index[1][j] += wh * slopes[1][ik][j] * row[j];
+                    out->by_index[2][j] += wh * wk * row_slope[j];
+                }
+            }
+        }
+    EACH_LANE {
+        const int leaves = out->leaves[j] != 0.0;
+        out->f[j] = leaves ? out->f[j] : value[j];
+        for (int i = 0; i < 3; i++)
+            out->by_index[i][j] = leaves ? 0.0 : out->by_index[i][j];
+    }
+}
+
+/* What a step adds to its row's sum, and half of that term's derivatives.  Without a table F is
+ * left out: it is the caller's business. */
+SPECIALISED void evaluate_step(const int derive, const shape_profile profile,
+                               const sums_lattice *lattice, const double cell[9],
+                               const double *const q[3], lattice_step *step,
+                               step_amplitudes *amplitudes)
+{
+    const crystal_shape *s = &lattice->shape;
+    const nbh_structure_factors *table = &lattice->table;
+    const int has_table = table->amplitude != NULL;
+    step_indices at;
+    indices_of(cell, q, has_table || profile != PROFILE_INTERFERENCE, &at);
+    if (profile == PROFILE_INTERFERENCE)
+        interference_step(derive, s->n_cells, &at, step);
+    else
+        spot_step(derive, profile, s, &at, step);
+    if (!has_table)
+        return;
+    double *f = amplitudes->f;
+    if (lattice->interpolates)
+        interpolated_amplitudes(derive, table, &at, amplitudes);
+    else
+        nearest_amplitudes(table, &at, amplitudes);
+    if (derive) {
+        for (int i = 0; i < 3; i++) {
+            EACH_LANE {
+                step->by_index[i][j] *= f[j] * f[j];
+                step->by_n[i][j] *= f[j] * f[j];
+            }
+            if (lattice->interpolates)
+                EACH_LANE
+                    step->by_index[i][j] += f[j] * amplitudes->by_index[i][j] * step->square[j];
+        }
+        EACH_LANE
+            step->by_f[j] = f[j] * step->square[j];
+        if (profile != PROFILE_INTERFERENCE) {
+            EACH_LANE
+                step->by_fudge[j] *= f[j] * f[j];
+            if (s->metric == METRIC_RECIPROCAL)
+                for (int i = 0; i < 3; i++)
+                    for (int x = 0; x < 3; x++)
+                        EACH_LANE
+                            step->by_star[i][x][j] *= f[j] * f[j];
+        }
+    }
+    EACH_LANE
+        step->square[j] *= f[j] * f[j];
+}
+
+/* What a tile's loop over orientations adds up for everything that rows share but for the cells. */
+typedef struct sums_totals {
+    lanes n_cells[3];
+    lanes fudge;
+    lanes star[3][3];
+} sums_totals;
+
+/* Hands the derivatives by structure factors back to where they came from. */
+static inline void scatter_by_f(const sums_lattice *lattice, const lattice_step *step,
+                                const step_amplitudes *a, const double *weight,
+                                sums_gradient *gradient)
+{
+    const nbh_structure_factors *t = &lattice->table;
+    const int32_t l_count = t->l_max - t->l_min + 1, kl_count = (t->k_max - t->k_min + 1) * l_count;
+    for (int j = 0; j < LANES; j++) {
+        const double by_f = step->by_f[j] * weight[j];
+        if (!lattice->interpolates || a->leaves[j] != 0.0) {
+            if (a->index[j] < 0)
+                gradient->default_f += by_f;
+            else if (gradient->amplitude != NULL)
+                gradient->amplitude[a->index[j]] += by_f;
+            continue;
+        }
+        if (gradient->amplitude == NULL)
+            continue;
+        for (int ih = 0; ih < 4; ih++)
+            for (int ik = 0; ik < 4; ik++) {
+                const double w = by_f * a->nodes[0][ih][j] * a->nodes[1][ik][j];
+                double *row = gradient->amplitude + a->corner[j] + (ptrdiff_t)ih * kl_count +
+                              (ptrdiff_t)ik * l_count;
+                for (int il = 0; il < 4; il++)
+                    row[il] += w * a->nodes[2][il][j];
+            }
+    }
+}
+
+/* Adds to what rows share, each times its weight, and to q without it. */
+SPECIALISED void add_gradient(const shape_profile profile, const sums_lattice *lattice,
+                              const double cell[9], const double *const q[3], const double *weight,
+                              const lattice_step *step, const step_amplitudes *amplitudes,
+                              int first, double partial[9][8], sums_totals *totals,
+                              sums_gradient *gradient)
+{
+    const double *da = step->by_index[0], *db = step->by_index[1], *dc = step->by_index[2];
+    for (int x = 0; x < 3; x++) {
+        double *out = gradient->q[x] + first;
+        EACH_LANE
+            out[j] += da[j] * cell[x] + db[j] * cell[3 + x] + dc[j] * cell[6 + x];
+    }
+    for (int i = 0; i < 3; i++)
+        EACH_LANE
+            totals->n_cells[i][j] += step->by_n[i][j] * weight[j];
+    if (profile != PROFILE_INTERFERENCE) {
+        EACH_LANE
+            totals->fudge[j] += step->by_fudge[j] * weight[j];
+        if (lattice->shape.metric == METRIC_RECIPROCAL)
+            for (int i = 0; i < 3; i++)
+                for (int x = 0; x < 3; x++)
+                    EACH_LANE
+                        totals->star[i][x][j] += step->by_star[i][x][j] * weight[j];
+    }
+    if (lattice->table.amplitude != NULL)
+        scatter_by_f(lattice, step, amplitudes, weight, gradient);
+    for (int i = 0; i < 3; i++) {
+        const double *d = step->by_index[i];
+        for (int p = 0; p < 8; p++) {
+            const double w0 = d[p] * weight[p], w1 = d[p + 8] * weight[p + 8],
+                         w2 = d[p + 16] * weight[p + 16], w3 = d[p + 24] * weight[p + 24];
+            for (int x = 0; x < 3; x++)
+                partial[3 * i + x][p] +=
+                    MULTIPLY_ADD(w0, q[x][p],
+                                 MULTIPLY_ADD(w1, q[x][p + 8],
+                                              MULTIPLY_ADD(w2, q[x][p + 16], w3 * q[x][p + 24])));
+        }
+    }
+}
+
+/* Adds the derivative along a direction. */
+SPECIALISED void add_tangent(const shape_profile profile, const sums_lattice *lattice,
+                             const double cell[9], const double cell_tangent[9],
+                             const double *const q[3], const lattice_step *step,
+                             const step_amplitudes *amplitudes, int first,
+                             const sums_tangent *along, double *out)
+{
+    for (int i = 0; i < 3; i++) {
+        const double *c = cell + (ptrdiff_t)3 * i, *v = cell_tangent + (ptrdiff_t)3 * i;
+        const double *qx = along->q[0] + first, *qy = along->q[1] + first,
+                     *qz = along->q[2] + first;
+        const double *d = step->by_index[i], *by_n = step->by_n[i];
+        const double n = along->n_cells[i];
+        EACH_LANE
+            out[j] += 2.0 * d[j] *
+                          (c[0] * qx[j] + c[1] * qy[j] + c[2] * qz[j] + v[0] * q[0][j] +
+                           v[1] * q[1][j] + v[2] * q[2][j]) +
+                      2.0 * by_n[j] * n;
+    }
+    if (profile != PROFILE_INTERFERENCE) {
+        EACH_LANE
+            out[j] += 2.0 * step->by_fudge[j] * along->fudge;
+        if (lattice->shape.metric == METRIC_RECIPROCAL)
+            for (int i = 0; i < 3; i++)
+                for (int x = 0; x < 3; x++)
+                    EACH_LANE
+                        out[j] += 2.0 * step->by_star[i][x][j] * along->star[i][x];
+    }
+    if (lattice->table.amplitude == NULL)
+        return;
+    const nbh_structure_factors *t = &lattice->table;
+    const int32_t l_count = t->l_max - t->l_min + 1, kl_count = (t->k_max - t->k_min + 1) * l_count;
+    for (int j = 0; j < LANES; j++) {
+        const step_amplitudes *a = amplitudes;
+        double f = along->default_f;
+        if (!lattice->interpolates || a->leaves[j] != 0.0) {
+            if (a->index[j] >= 0)
+                f = along->amplitude == NULL ? 0.0 : along->amplitude[a->index[j]];
+        } else {
+            f = 0.0;
+            if (along->amplitude != NULL)
+                for (int ih = 0; ih < 4; ih++)
+                    for (int ik = 0; ik < 4; ik++)
+                        for (int il = 0; il < 4; il++)
+                            f += a->nodes[0][ih][j] * a->nodes[1][ik][j] * a->nodes[2][il][j] *
+                                 along->amplitude[a->corner[j] + ih * kl_count + ik * l_count + il];
+        }
+        out[j] += 2.0 * step->by_f[j] * f;
+    }
+}
+
+static inline double total_of(const lanes x)
+{
+    double total = 0.0;
+    for (int j = 0; j < LANES; j++)
+        total += x[j];
+    return total;
+}
+
+/* A sums_kernel for one profile. */
+SPECIALISED void sum_tile_of(const int derive, const shape_profile profile,
+                             const sums_lattice *lattice, const double *const q[3], double *sum,
+                             const sums_tangent *along, double *tangent, const double *weight,
+                             sums_gradient *gradient)
+{
+    sums_totals totals;
+    if (derive) {
+        memset(&totals, 0, sizeof totals);
+        if (gradient != NULL)
+            memset(gradient->q, 0, sizeof gradient->q);
+        if (tangent != NULL)
+            memset(tangent, 0, SUMS_TILE * sizeof *tangent);
+    }
+    memset(sum, 0, SUMS_TILE * sizeof *sum);
+    for (int64_t o = 0; o < lattice->orientation_count; o++) {
+        const double *cell = lattice->cells + 9 * o;
+        double partial[9][8];
+        memset(partial, 0, sizeof partial);
+        for (int first = 0; first < SUMS_TILE; first += LANES) {
+            const double *const rows[3] = {q[0] + first, q[1] + first, q[2] + first};
+            double *own = sum + first;
+            lattice_step step;
+            step_amplitudes amplitudes;
+            evaluate_step(derive, profile, lattice, cell, rows, &step, &amplitudes);
+            EACH_LANE
+                own[j] += step.square[j];
+            if (derive && gradient != NULL)
+                add_gradient(profile, lattice, cell, rows, weight + first, &step, &amplitudes,
+                             first, partial, &totals, gradient);
+            if (derive && tangent != NULL)
+                add_tangent(profile, lattice, cell, along->cells + 9 * o, rows, &step, &amplitudes,
+                            first, along, tangent + first);
+        }
+        if (derive && gradient != NULL)
+            for (int i = 0; i < 9; i++) {
+                double total = 0.0;
+                for (int p = 0; p < 8; p++)
+                    total += partial[i][p];
+                gradient->cells[9 * o + i] += total;
+            }
+    }
+    if (!derive || gradient == NULL)
+        return;
+    for (int x = 0; x < 3; x++)
+        for (int j = 0; j < SUMS_TILE; j++)
+            gradient->q[x][j] *= weight[j];
+    gradient->fudge += total_of(totals.fudge);
+    for (int i = 0; i < 3; i++) {
+        gradient->n_cells[i] += total_of(totals.n_cells[i]);
+        for (int x = 0; x < 3; x++)
+            gradient->star[i][x] += total_of(totals.star[i][x]);
+    }
+}
+
+/* The same, compiled for a profile with and without derivatives. */
+#define SUM_TILE_OF(profile)                                                                       \
+    if (gradient == NULL && tangent == NULL)                                                       \
+        sum_tile_of(0, profile, lattice, q, sum, NULL, NULL, NULL, NULL);                          \
+    else                                                                                           \
+        sum_tile_of(1, profile, lattice, q, sum, along, tangent, weight, gradient)
+
+/* A sums_kernel, for the instruction set of the file that includes this one. */
+static inline void sum_tile(const sums_lattice *lattice, const double *const q[3], double *sum,
+                            const sums_tangent *along, double *tangent, const double *weight,
+                            sums_gradient *gradient)
+{
+    switch (lattice->shape.profile) {
+    case PROFILE_INTERFERENCE:
+        SUM_TILE_OF(PROFILE_INTERFERENCE);
+        break;
+    case PROFILE_SPHERE:
+        SUM_TILE_OF(PROFILE_SPHERE);
+        break;
+    case PROFILE_GAUSSIAN:
+        SUM_TILE_OF(PROFILE_GAUSSIAN);
+        break;
+    case PROFILE_TOP_HAT:
+        SUM_TILE_OF(PROFILE_TOP_HAT);
+        break;
+    }
+}
+
+#endif

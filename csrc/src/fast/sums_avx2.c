@@ -1,0 +1,12 @@
+/* sums_avx2.c - sums.h with the flags of cmake/NbhKernels.cmake for AVX2 and fused
+ * multiply-add. */
+#include "fast/sums_avx2.h"
+
+#include "fast/sums.h"
+
+void fast_sums_avx2(const sums_lattice *lattice, const double *const q[3], double *sum,
+                    const sums_tangent *along, double *tangent, const double *weight,
+                    sums_gradient *gradient)
+{
+    sum_tile(lattice, q, sum, along, tangent, weight, gradient);
+}

@@ -1,0 +1,11 @@
+/* sums_avx2.h - the build of the lattice sums for AVX2. */
+#ifndef NBH_FAST_SUMS_AVX2_H
+#define NBH_FAST_SUMS_AVX2_H
+
+#include "fast/sums_tile.h"
+
+void fast_sums_avx2(const sums_lattice *lattice, const double *const q[3], double *sum,
+                    const sums_tangent *along, double *tangent, const double *weight,
+                    sums_gradient *gradient);
+
+#endif

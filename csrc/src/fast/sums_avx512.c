@@ -1,0 +1,11 @@
+/* sums_avx512.c - sums.h with the flags of cmake/NbhKernels.cmake for AVX-512. */
+#include "fast/sums_avx512.h"
+
+#include "fast/sums.h"
+
+void fast_sums_avx512(const sums_lattice *lattice, const double *const q[3], double *sum,
+                      const sums_tangent *along, double *tangent, const double *weight,
+                      sums_gradient *gradient)
+{
+    sum_tile(lattice, q, sum, along, tangent, weight, gradient);
+}

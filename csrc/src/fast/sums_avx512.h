@@ -1,0 +1,11 @@
+/* sums_avx512.h - the build of the lattice sums for AVX-512. */
+#ifndef NBH_FAST_SUMS_AVX512_H
+#define NBH_FAST_SUMS_AVX512_H
+
+#include "fast/sums_tile.h"
+
+void fast_sums_avx512(const sums_lattice *lattice, const double *const q[3], double *sum,
+                      const sums_tangent *along, double *tangent, const double *weight,
+                      sums_gradient *gradient);
+
+#endif

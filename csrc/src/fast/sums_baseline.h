@@ -1,0 +1,11 @@
+/* sums_baseline.h - the build of the lattice sums for any processor. */
+#ifndef NBH_FAST_SUMS_BASELINE_H
+#define NBH_FAST_SUMS_BASELINE_H
+
+#include "fast/sums_tile.h"
+
+void fast_sums_baseline(const sums_lattice *lattice, const double *const q[3], double *sum,
+                        const sums_tangent *along, double *tangent, const double *weight,
+                        sums_gradient *gradient);
+
+#endif
