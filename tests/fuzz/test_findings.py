@@ -79,6 +79,34 @@ def test_a_mosaic_spread_that_no_float_holds_beside_f_of_0(shape: str) -> None:
     assert not exact.any()
 
 
+@for_each("first", [0, 1, 65536])
+def test_a_pixel_on_the_beam_beside_a_table_without_the_origin(first: int) -> None:
+    """q is exactly 0 there, and F that of (0, 0, 0): from the table, or else default_f."""
+    pixel_mm = 1000.0 / 8192  # a power of two in metres, so that pixel centres are exact
+    experiment = nb.Experiment(
+        crystal=nb.Crystal(**CELL, n_cells=(5, 5, 5), mosaic_spread_deg=1.0, mosaic_domains=5),
+        detector=nb.Detector(
+            convention="denzo",
+            pixel_size_mm=pixel_mm,
+            n_fast=9,
+            n_slow=9,
+            beam_x_mm=4.5 * pixel_mm,
+            beam_y_mm=4.5 * pixel_mm,
+        ),
+        sampling=nb.Sampling(oversample=1, interpolate=False, roi=(4, 4, 4, 4)),
+    )
+    table = nb.StructureFactors.from_grid(np.full((2, 2, 2), 50.0), (first,) * 3, 7.0)
+    found = {
+        kernel: nb.simulate(
+            experiment, table, threads=1, backend=nb.CEngine(kernel=kernel), unrounded=False
+        ).image
+        for kernel in available_kernels()
+    }
+    assert {image.tobytes() for image in found.values()} == {found["exact"].tobytes()}
+    f = nb.trace(experiment, table, pixel=(4, 4)).steps[0].f_cell
+    assert f == (50.0 if first == 0 else 7.0)
+
+
 def test_ordinary_numbers_beside_f_of_0() -> None:
     exact, others = images(0.0, shape="round")
     assert not exact.any()

@@ -191,8 +191,8 @@ static double smallest_product(const nbh_plan *plan)
     return multiples * 0x1p-60;
 }
 
-/* For which q^2 all nearest reflections are in the table, whatever the direction: |h| <= |a| |q|.
- */
+/* Up to which q^2 all nearest reflections are in the table, whatever the direction: |h| <= |a| |q|.
+ * Below 0 where the origin is not, which is that of q = 0. */
 static double q_sqr_inside_table(const nbh_plan *plan)
 {
     const nbh_structure_factors *t = &plan->table;
@@ -208,7 +208,7 @@ static double q_sqr_inside_table(const nbh_plan *plan)
         if (!(q_of_axis >= q))
             q = q_of_axis;
     }
-    return q > 0.0 ? q * q : 0.0;
+    return q > 0.0 ? q * q : -1.0;
 }
 
 /* The build with this name; NULL where the name is no build's, or this processor does not run it.
