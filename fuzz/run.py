@@ -56,7 +56,7 @@ def _save(name: str, data: Any) -> Path:
     return path
 
 
-def run_python(name: str, seconds: float, first_seed: int | None) -> Outcome:
+def run_python(name: str, seconds: float, first_seed: int | None, most: int) -> Outcome:
     """Batches of inputs, each with a seed of its own, in this process."""
     begin, executions, last = time.monotonic(), 0, None
     with tempfile.TemporaryDirectory() as folder_name:
@@ -65,7 +65,7 @@ def run_python(name: str, seconds: float, first_seed: int | None) -> Outcome:
 
         def one(data: Any) -> None:
             nonlocal executions, last
-            if time.monotonic() - begin > seconds:
+            if time.monotonic() - begin > seconds or executions == most:
                 return  # what is left of the batch
             executions += 1
             last = data
@@ -79,7 +79,7 @@ def run_python(name: str, seconds: float, first_seed: int | None) -> Outcome:
             print_blob=False,
         )
         for batch in itertools.count():
-            if time.monotonic() - begin >= seconds:
+            if time.monotonic() - begin >= seconds or executions == most:
                 break
             fresh = random.SystemRandom().randrange(2**32)
             number = fresh if first_seed is None else first_seed + batch
@@ -91,8 +91,9 @@ def run_python(name: str, seconds: float, first_seed: int | None) -> Outcome:
     return Outcome(name, time.monotonic() - begin, executions, ())
 
 
-def _in_process(name: str, seconds: float, first_seed: int | None) -> Outcome:
+def _in_process(name: str, seconds: float, first_seed: int | None, most: int) -> Outcome:
     command = [sys.executable, __file__, "--one", name, "--seconds", str(seconds)]
+    command += ["--inputs", str(most)]
     command += [] if first_seed is None else ["--seed", str(first_seed)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     try:
@@ -102,7 +103,7 @@ def _in_process(name: str, seconds: float, first_seed: int | None) -> Outcome:
         return Outcome(name, seconds, 0, (f"status {done.returncode}\n{done.stderr}",))
 
 
-def run_c(name: str, seconds: float, first_seed: int | None) -> Outcome:
+def run_c(name: str, seconds: float, first_seed: int | None, most: int) -> Outcome:
     """libFuzzer with the kept corpus and a fresh one that is thrown away."""
     program = BUILT / f"fuzz_{name.removeprefix('c_')}"
     if not program.exists():
@@ -113,6 +114,7 @@ def run_c(name: str, seconds: float, first_seed: int | None) -> Outcome:
         kept = HERE / "corpus" / name.removeprefix("c_")
         command = [str(program), f"-max_total_time={max(1, int(seconds))}", "-max_len=1024"]
         command += ["-timeout=60", f"-artifact_prefix={FINDINGS}/{name}-", fresh]
+        command += [f"-runs={most}"]
         command += [] if first_seed is None else [f"-seed={first_seed}"]
         done = subprocess.run(
             command + ([str(kept)] if kept.is_dir() else []),
@@ -142,13 +144,14 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30.0, help="of each (default 30)")
     parser.add_argument("--jobs", type=int, default=2, help="at a time (default 2)")
     parser.add_argument("--seed", type=int, help="the same inputs every time, if fast enough")
+    parser.add_argument("--inputs", type=int, default=-1, help="at most so many for each")
     parser.add_argument("--list", action="store_true", help="print the names and stop")
     parser.add_argument("--python", action="store_true", help="without those in C")
     parser.add_argument("--reproduce", type=Path, metavar="FILE")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
-        print(json.dumps(run_python(options.one, options.seconds, options.seed)))
+        print(json.dumps(run_python(options.one, options.seconds, options.seed, options.inputs)))
         return
     if options.reproduce:
         reproduce(options.reproduce)
@@ -164,7 +167,7 @@ def main() -> None:
 
     def one(name: str) -> Outcome:
         run = run_c if name.startswith("c_") else _in_process
-        return run(name, options.seconds, options.seed)
+        return run(name, options.seconds, options.seed, options.inputs)
 
     failed = 0
     with ThreadPoolExecutor(options.jobs) as pool:
