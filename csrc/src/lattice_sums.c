@@ -187,7 +187,7 @@ nbh_status nbh_lattice_sums(const nbh_lattice *lattice, const double *q, int64_t
         double sum[SUMS_TILE];
         fill_tile(q, row_count, row, end, &tile);
         const double *const rows[3] = {tile.q[0], tile.q[1], tile.q[2]};
-        kernel(&prepared, rows, sum, NULL, NULL, NULL, NULL);
+        kernel(&prepared, rows, sum, NULL);
         for (int64_t j = 0; j < tile.count; j++)
             sums[row + j] = f * f * sum[j];
     }
@@ -216,7 +216,8 @@ nbh_status nbh_lattice_gradients(const nbh_lattice *lattice, const double *q, co
         for (int64_t j = 0; j < SUMS_TILE; j++)
             weights[j] = j < tile.count ? 2.0 * f * f * weight[row + j] : 0.0;
         const double *const rows[3] = {tile.q[0], tile.q[1], tile.q[2]};
-        kernel(&prepared, rows, sum, NULL, NULL, weights, &found);
+        const sums_derivatives wanted = {NULL, NULL, weights, &found, NULL};
+        kernel(&prepared, rows, sum, &wanted);
         for (int64_t j = 0; j < tile.count; j++) {
             sums[row + j] = f * f * sum[j];
             if (!has_table)
@@ -262,7 +263,8 @@ nbh_status nbh_lattice_tangents(const nbh_lattice *lattice, const double *q,
         const double *const rows[3] = {tile.q[0], tile.q[1], tile.q[2]};
         for (int i = 0; i < 3; i++)
             direction.q[i] = change.q[i];
-        kernel(&prepared, rows, sum, &direction, tangent, NULL, NULL);
+        const sums_derivatives wanted = {&direction, tangent, NULL, NULL, NULL};
+        kernel(&prepared, rows, sum, &wanted);
         for (int64_t j = 0; j < tile.count; j++) {
             sums[row + j] = f * f * sum[j];
             tangents[row + j] = f * f * tangent[j] + by_f * sum[j];

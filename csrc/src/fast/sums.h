@@ -575,6 +575,30 @@ SPECIALISED void add_gradient(const shape_profile profile, const sums_lattice *l
     }
 }
 
+/* Is a lane's structure factor one of the table, or made of some? */
+static inline int is_amplitude_in_table(const sums_lattice *lattice, const step_amplitudes *a,
+                                        int j)
+{
+    return (lattice->interpolates && a->leaves[j] == 0.0) || a->index[j] >= 0;
+}
+
+/* What a lane takes from a table of the same size, with the same weights. */
+static inline double amplitude_of(const sums_lattice *lattice, const step_amplitudes *a,
+                                  const double *table, int j)
+{
+    if (!lattice->interpolates || a->leaves[j] != 0.0)
+        return table[a->index[j]];
+    const nbh_structure_factors *t = &lattice->table;
+    const int32_t l_count = t->l_max - t->l_min + 1, kl_count = (t->k_max - t->k_min + 1) * l_count;
+    double f = 0.0;
+    for (int ih = 0; ih < 4; ih++)
+        for (int ik = 0; ik < 4; ik++)
+            for (int il = 0; il < 4; il++)
+                f += a->nodes[0][ih][j] * a->nodes[1][ik][j] * a->nodes[2][il][j] *
+                     table[a->corner[j] + ih * kl_count + ik * l_count + il];
+    return f;
+}
+
 /* Adds the derivative along a direction. */
 SPECIALISED void add_tangent(const shape_profile profile, const sums_lattice *lattice,
                              const double cell[9], const double cell_tangent[9],
@@ -605,24 +629,73 @@ SPECIALISED void add_tangent(const shape_profile profile, const sums_lattice *la
     }
     if (lattice->table.amplitude == NULL)
         return;
-    const nbh_structure_factors *t = &lattice->table;
-    const int32_t l_count = t->l_max - t->l_min + 1, kl_count = (t->k_max - t->k_min + 1) * l_count;
     for (int j = 0; j < LANES; j++) {
-        const step_amplitudes *a = amplitudes;
         double f = along->default_f;
-        if (!lattice->interpolates || a->leaves[j] != 0.0) {
-            if (a->index[j] >= 0)
-                f = along->amplitude == NULL ? 0.0 : along->amplitude[a->index[j]];
-        } else {
-            f = 0.0;
-            if (along->amplitude != NULL)
-                for (int ih = 0; ih < 4; ih++)
-                    for (int ik = 0; ik < 4; ik++)
-                        for (int il = 0; il < 4; il++)
-                            f += a->nodes[0][ih][j] * a->nodes[1][ik][j] * a->nodes[2][il][j] *
-                                 along->amplitude[a->corner[j] + ih * kl_count + ik * l_count + il];
-        }
+        if (is_amplitude_in_table(lattice, amplitudes, j))
+            f = along->amplitude == NULL ? 0.0
+                                         : amplitude_of(lattice, amplitudes, along->amplitude, j);
         out[j] += 2.0 * step->by_f[j] * f;
+    }
+}
+
+/* Adds each row's derivatives by what rows share. */
+SPECIALISED void add_local(const shape_profile profile, const sums_lattice *lattice, int64_t o,
+                           const double *const q[3], const lattice_step *step,
+                           const step_amplitudes *amplitudes, int first, sums_local *local)
+{
+    const double *cell = lattice->cells + 9 * o;
+    const double *da = step->by_index[0], *db = step->by_index[1], *dc = step->by_index[2];
+    for (int x = 0; x < 3; x++) {
+        double *out = local->q[x] + first;
+        EACH_LANE
+            out[j] += da[j] * cell[x] + db[j] * cell[3 + x] + dc[j] * cell[6 + x];
+    }
+    if (local->rotations != NULL) {
+        const double *m = local->rotations + 9 * o;
+        for (int x = 0; x < 3; x++) {
+            double *a = local->reference[x] + first, *b = local->reference[3 + x] + first,
+                   *c = local->reference[6 + x] + first;
+            EACH_LANE {
+                const double turned = m[x] * q[0][j] + m[3 + x] * q[1][j] + m[6 + x] * q[2][j];
+                a[j] += da[j] * turned;
+                b[j] += db[j] * turned;
+                c[j] += dc[j] * turned;
+            }
+        }
+    }
+    for (int t = 0; t < local->turning_count; t++) {
+        const double *v = local->turning + 9 * (t * lattice->orientation_count + o);
+        double *out = local->by_turning + (ptrdiff_t)t * SUMS_TILE + first;
+        EACH_LANE
+            out[j] += da[j] * (v[0] * q[0][j] + v[1] * q[1][j] + v[2] * q[2][j]) +
+                      db[j] * (v[3] * q[0][j] + v[4] * q[1][j] + v[5] * q[2][j]) +
+                      dc[j] * (v[6] * q[0][j] + v[7] * q[1][j] + v[8] * q[2][j]);
+    }
+    for (int i = 0; i < 3; i++) {
+        double *out = local->n_cells[i] + first;
+        EACH_LANE
+            out[j] += step->by_n[i][j];
+    }
+    if (profile != PROFILE_INTERFERENCE) {
+        EACH_LANE
+            local->fudge[first + j] += step->by_fudge[j];
+        if (lattice->shape.metric == METRIC_RECIPROCAL)
+            for (int i = 0; i < 9; i++) {
+                double *out = local->star[i] + first;
+                const double *by_star = step->by_star[i / 3][i % 3];
+                EACH_LANE
+                    out[j] += by_star[j];
+            }
+    }
+    if (lattice->table.amplitude == NULL)
+        return;
+    for (int j = 0; j < LANES; j++) {
+        const int is_in_table = is_amplitude_in_table(lattice, amplitudes, j);
+        if (!is_in_table)
+            local->default_f[first + j] += step->by_f[j];
+        else if (local->amplitude != NULL)
+            local->by_amplitude[first + j] +=
+                step->by_f[j] * amplitude_of(lattice, amplitudes, local->amplitude, j);
     }
 }
 
@@ -634,19 +707,53 @@ static inline double total_of(const lanes x)
     return total;
 }
 
+/* Sets to 0 what the loop over orientations adds to. */
+static inline void clear_derivatives(const sums_derivatives *d)
+{
+    if (d->tangent != NULL)
+        memset(d->tangent, 0, SUMS_TILE * sizeof *d->tangent);
+    if (d->gradient != NULL)
+        memset(d->gradient->q, 0, sizeof d->gradient->q);
+    sums_local *local = d->local;
+    if (local == NULL)
+        return;
+    memset(local->q, 0, sizeof local->q);
+    memset(local->reference, 0, sizeof local->reference);
+    memset(local->n_cells, 0, sizeof local->n_cells);
+    memset(local->fudge, 0, sizeof local->fudge);
+    memset(local->star, 0, sizeof local->star);
+    memset(local->default_f, 0, sizeof local->default_f);
+    memset(local->by_amplitude, 0, sizeof local->by_amplitude);
+    if (local->turning_count > 0)
+        memset(local->by_turning, 0,
+               (size_t)local->turning_count * SUMS_TILE * sizeof *local->by_turning);
+}
+
+/* Adds up what the lanes of a gradient have. */
+static inline void finish_gradient(const double *weight, const sums_totals *totals,
+                                   sums_gradient *gradient)
+{
+    for (int x = 0; x < 3; x++)
+        for (int j = 0; j < SUMS_TILE; j++)
+            gradient->q[x][j] *= weight[j];
+    gradient->fudge += total_of(totals->fudge);
+    for (int i = 0; i < 3; i++) {
+        gradient->n_cells[i] += total_of(totals->n_cells[i]);
+        for (int x = 0; x < 3; x++)
+            gradient->star[i][x] += total_of(totals->star[i][x]);
+    }
+}
+
 /* A sums_kernel for one profile. */
 SPECIALISED void sum_tile_of(const int derive, const shape_profile profile,
                              const sums_lattice *lattice, const double *const q[3], double *sum,
-                             const sums_tangent *along, double *tangent, const double *weight,
-                             sums_gradient *gradient)
+                             const sums_derivatives *wanted)
 {
     sums_totals totals;
+    sums_gradient *gradient = derive ? wanted->gradient : NULL;
     if (derive) {
         memset(&totals, 0, sizeof totals);
-        if (gradient != NULL)
-            memset(gradient->q, 0, sizeof gradient->q);
-        if (tangent != NULL)
-            memset(tangent, 0, SUMS_TILE * sizeof *tangent);
+        clear_derivatives(wanted);
     }
     memset(sum, 0, SUMS_TILE * sizeof *sum);
     for (int64_t o = 0; o < lattice->orientation_count; o++) {
@@ -662,11 +769,13 @@ SPECIALISED void sum_tile_of(const int derive, const shape_profile profile,
             EACH_LANE
                 own[j] += step.square[j];
             if (derive && gradient != NULL)
-                add_gradient(profile, lattice, cell, rows, weight + first, &step, &amplitudes,
-                             first, partial, &totals, gradient);
-            if (derive && tangent != NULL)
-                add_tangent(profile, lattice, cell, along->cells + 9 * o, rows, &step, &amplitudes,
-                            first, along, tangent + first);
+                add_gradient(profile, lattice, cell, rows, wanted->weight + first, &step,
+                             &amplitudes, first, partial, &totals, gradient);
+            if (derive && wanted->tangent != NULL)
+                add_tangent(profile, lattice, cell, wanted->along->cells + 9 * o, rows, &step,
+                            &amplitudes, first, wanted->along, wanted->tangent + first);
+            if (derive && wanted->local != NULL)
+                add_local(profile, lattice, o, rows, &step, &amplitudes, first, wanted->local);
         }
         if (derive && gradient != NULL)
             for (int i = 0; i < 9; i++) {
@@ -676,30 +785,20 @@ SPECIALISED void sum_tile_of(const int derive, const shape_profile profile,
                 gradient->cells[9 * o + i] += total;
             }
     }
-    if (!derive || gradient == NULL)
-        return;
-    for (int x = 0; x < 3; x++)
-        for (int j = 0; j < SUMS_TILE; j++)
-            gradient->q[x][j] *= weight[j];
-    gradient->fudge += total_of(totals.fudge);
-    for (int i = 0; i < 3; i++) {
-        gradient->n_cells[i] += total_of(totals.n_cells[i]);
-        for (int x = 0; x < 3; x++)
-            gradient->star[i][x] += total_of(totals.star[i][x]);
-    }
+    if (derive && gradient != NULL)
+        finish_gradient(wanted->weight, &totals, gradient);
 }
 
 /* The same, compiled for a profile with and without derivatives. */
 #define SUM_TILE_OF(profile)                                                                       \
-    if (gradient == NULL && tangent == NULL)                                                       \
-        sum_tile_of(0, profile, lattice, q, sum, NULL, NULL, NULL, NULL);                          \
+    if (wanted == NULL)                                                                            \
+        sum_tile_of(0, profile, lattice, q, sum, NULL);                                            \
     else                                                                                           \
-        sum_tile_of(1, profile, lattice, q, sum, along, tangent, weight, gradient)
+        sum_tile_of(1, profile, lattice, q, sum, wanted)
 
 /* A sums_kernel, for the instruction set of the file that includes this one. */
-static inline void sum_tile(const sums_lattice *lattice, const double *const q[3], double *sum,
-                            const sums_tangent *along, double *tangent, const double *weight,
-                            sums_gradient *gradient)
+static void sum_tile(const sums_lattice *lattice, const double *const q[3], double *sum,
+                     const sums_derivatives *wanted)
 {
     switch (lattice->shape.profile) {
     case PROFILE_INTERFERENCE:

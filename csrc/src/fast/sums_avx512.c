@@ -4,8 +4,7 @@
 #include "fast/sums.h"
 
 void fast_sums_avx512(const sums_lattice *lattice, const double *const q[3], double *sum,
-                      const sums_tangent *along, double *tangent, const double *weight,
-                      sums_gradient *gradient)
+                      const sums_derivatives *wanted)
 {
-    sum_tile(lattice, q, sum, along, tangent, weight, gradient);
+    sum_tile(lattice, q, sum, wanted);
 }

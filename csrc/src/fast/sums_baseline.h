@@ -5,7 +5,6 @@
 #include "fast/sums_tile.h"
 
 void fast_sums_baseline(const sums_lattice *lattice, const double *const q[3], double *sum,
-                        const sums_tangent *along, double *tangent, const double *weight,
-                        sums_gradient *gradient);
+                        const sums_derivatives *wanted);
 
 #endif

@@ -42,10 +42,36 @@ typedef struct sums_tangent {
     double star[3][3];
 } sums_tangent;
 
-/* Sets `sum` for the rows q[0..2][i], i < SUMS_TILE; if not NULL, `tangent` to each row's
- * derivative in the direction `along`, and `gradient` for the rows' weights. */
+/* Half of the derivatives of each row's sum, by what the rows share.  All are set.
+ *
+ * Where the cells of an orientation are its rotation of one reference cell, indices are products of
+ * that cell and of q turned back: nine numbers for each row stand for all cells. */
+typedef struct sums_local {
+    const double *rotations; /* 9 numbers for each orientation, row by row; NULL: not wanted */
+    const double *turning;   /* for each of turning_count: changes of all cells, like these */
+    int turning_count;
+    const double *amplitude; /* changes of the table; NULL: none */
+    double q[3][SUMS_TILE];
+    double reference[9][SUMS_TILE]; /* by the reference cell's a, b, c */
+    double n_cells[3][SUMS_TILE];
+    double fudge[SUMS_TILE];
+    double star[9][SUMS_TILE];
+    double default_f[SUMS_TILE];
+    double by_amplitude[SUMS_TILE]; /* along `amplitude` */
+    double *by_turning;             /* turning_count * SUMS_TILE: along each of them */
+} sums_local;
+
+/* Which derivatives are wanted; what is not is NULL. */
+typedef struct sums_derivatives {
+    const sums_tangent *along; /* with `tangent`, which is set: each row's derivative */
+    double *tangent;
+    const double *weight; /* of each row, with `gradient` */
+    sums_gradient *gradient;
+    sums_local *local;
+} sums_derivatives;
+
+/* Sets `sum` for the rows q[0..2][i], i < SUMS_TILE, and the derivatives (NULL: none). */
 typedef void sums_kernel(const sums_lattice *lattice, const double *const q[3], double *sum,
-                         const sums_tangent *along, double *tangent, const double *weight,
-                         sums_gradient *gradient);
+                         const sums_derivatives *derivatives);
 
 #endif
