@@ -20,6 +20,7 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used())
     register_plan(m);
     register_images(m);
     register_lattice_sums(m);
+    register_scene(m);
     register_structure_factors_text(m);
     register_structure_factors_dump(m);
 }

@@ -11,5 +11,6 @@ void register_random(pybind11::module_ &m);
 void register_plan(pybind11::module_ &m);
 void register_images(pybind11::module_ &m);
 void register_lattice_sums(pybind11::module_ &m);
+void register_scene(pybind11::module_ &m);
 void register_structure_factors_text(pybind11::module_ &m);
 void register_structure_factors_dump(pybind11::module_ &m);

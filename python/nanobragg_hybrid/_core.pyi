@@ -136,36 +136,72 @@ class Lattice:
         n_cells: Sequence[float],
         shape_fudge: float,
         star_per_angstrom: Sequence[float],
-        cells_m: Buffer,
-        amplitude: Buffer | None,
+        cells_m: Array,
+        amplitude: Array | None,
         hkl_min: Sequence[int],
         default_f: float,
     ) -> None: ...
-    def sums(self, q: Buffer, threads: int) -> memoryview: ...
+    def sums(self, q: Array, threads: int) -> Buffer: ...
     def gradients(
-        self, q: Buffer, weight: Buffer, want_amplitude: bool, threads: int
+        self, q: Array, weight: Array, want_amplitude: bool, threads: int
     ) -> tuple[
-        memoryview,
-        memoryview,
-        memoryview,
+        Buffer,
+        Buffer,
+        Buffer,
         list[float],
         float,
         list[float],
-        memoryview | None,
+        Buffer | None,
         float,
     ]: ...
     def tangents(
         self,
-        q: Buffer,
-        q_along: Buffer,
-        cells_along: Buffer,
+        q: Array,
+        q_along: Array,
+        cells_along: Array,
         n_cells: Sequence[float],
         shape_fudge: float,
         star_per_angstrom: Sequence[float],
-        amplitude: Buffer | None,
+        amplitude: Array | None,
         default_f: float,
         threads: int,
-    ) -> tuple[memoryview, memoryview]: ...
+    ) -> tuple[Buffer, Buffer]: ...
+
+class Scene:
+    def __init__(
+        self,
+        oversample: int,
+        layers: int,
+        places: Sequence[int],
+        has_pixel_area: bool,
+        is_oblique: bool,
+        steps: float,
+        dmin_m: float,
+        numbers: Sequence[float],
+        sources: Array,
+        crystals: Sequence[Lattice],
+        strength: Sequence[float],
+        background: Sequence[float],
+    ) -> None: ...
+    def values(self, slow: Array, fast: Array, threads: int) -> Buffer: ...
+    def gradients(
+        self, slow: Array, fast: Array, weight: Array, want_amplitude: bool, threads: int
+    ) -> tuple[Buffer, Buffer, Buffer, list[Buffer], list[Buffer | None]]: ...
+    def jacobian(
+        self,
+        slow: Array,
+        fast: Array,
+        count: int,
+        numbers: Array | None,
+        sources: Array | None,
+        crystal: Array | None,
+        rotations: Array | None,
+        reference_m: Array | None,
+        turning: Sequence[int],
+        turning_m: Array | None,
+        amplitude: Array | None,
+        threads: int,
+    ) -> tuple[Buffer, Buffer]: ...
 
 class Plan:
     def __init__(

@@ -41,6 +41,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "image_rules",
             "interpolation",
             "polarization",
+            "polarization_frame",
             "random",
             "shapes",
             "fast/lanes",
@@ -62,9 +63,10 @@ LAYERS: tuple[frozenset[str], ...] = (
             "fast/sums_tile",
         }
     ),
-    frozenset({"plan"}),
+    frozenset({"plan", "fast/scene_tile"}),
     frozenset(
         {
+            "lattice_setup",
             "orientations",
             "structure_factors",
             "subpixel",
@@ -75,8 +77,18 @@ LAYERS: tuple[frozenset[str], ...] = (
             "fast/polarization_factors",
         }
     ),
-    frozenset({"pixel_block", "pixel_factors", "statistics", "trace_recorder", "fast/steps"}),
+    frozenset(
+        {
+            "pixel_block",
+            "pixel_factors",
+            "statistics",
+            "trace_recorder",
+            "fast/scene_geometry",
+            "fast/steps",
+        }
+    ),
     frozenset({"pixel", "fast/kernel", "fast/sums"}),
+    frozenset({"fast/scene"}),
     frozenset(
         {
             "serial_states",
@@ -88,7 +100,8 @@ LAYERS: tuple[frozenset[str], ...] = (
             "fast/sums_avx512",
         }
     ),
-    frozenset({"lattice_sums", "render", "trace", "fast/choice"}),
+    frozenset({"fast/sums_builds"}),
+    frozenset({"lattice_sums", "render", "scene", "trace", "fast/choice"}),
     frozenset({"plan_create"}),
 )
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.MULTILINE)

@@ -28,7 +28,7 @@ BLIND: dict[str, tuple[str, ...]] = {
     "fit": ("compare",),
 }
 # The only places that may import the compiled extension, torch, touch files, print.
-CORE = ("base.native", "engines.c")
+CORE = ("base.native", "base.native_scene", "engines.c")
 TORCH = ("engines.torch", "fit")
 FILES = ("base.atomic", "base.control_groups", "formats")
 PRINTS = ("cli",)

@@ -673,6 +673,121 @@ NBH_API nbh_status nbh_lattice_tangents(const nbh_lattice *lattice, const double
                                         int64_t first, int64_t end, double *sums, double *tangents,
                                         nbh_error *error);
 
+/* ---- pixels of a scene and their derivatives (model 6.1 to 6.8) --------------------------------
+ */
+
+/* Where a factor of model 6.8 acts. */
+typedef enum nbh_factor_place {
+    NBH_FACTOR_NONE = 0,
+    NBH_FACTOR_PIXEL = 1, /* on the pixel: as its first sample has it, or the last layer's first */
+    NBH_FACTOR_RAY = 2    /* on each ray: as its own sample and source have it */
+} nbh_factor_place;
+
+/* Positions in nbh_scene.numbers; vectors are three numbers. */
+typedef enum nbh_scene_number {
+    NBH_SCENE_FAST = 0, /* f, s, o: directions of the detector */
+    NBH_SCENE_SLOW = 3,
+    NBH_SCENE_NORMAL = 6,
+    NBH_SCENE_ORIGIN = 9,       /* D0, m */
+    NBH_SCENE_PIXEL = 12,       /* size, m */
+    NBH_SCENE_LAYER = 13,       /* thickness of a layer, m */
+    NBH_SCENE_ATTENUATION = 14, /* 1/m */
+    NBH_SCENE_CLOSE = 15,       /* close distance, m */
+    NBH_SCENE_KAHN = 16,
+    NBH_SCENE_POLARIZATION = 17, /* axis */
+    NBH_SCENE_NUMBERS = 20       /* how many there are */
+} nbh_scene_number;
+
+/* The same for a source, nbh_scene.sources. */
+typedef enum nbh_source_number {
+    NBH_SOURCE_INCIDENT = 0, /* direction of travel, a unit vector */
+    NBH_SOURCE_WAVELENGTH = 3,
+    NBH_SOURCE_WEIGHT = 4, /* 1 on average */
+    NBH_SOURCE_NUMBERS = 5
+} nbh_source_number;
+
+/* The same for a crystal of nbh_scene, besides its cells and its table. */
+typedef enum nbh_crystal_number {
+    NBH_CRYSTAL_N_CELLS = 0,
+    NBH_CRYSTAL_FUDGE = 3,
+    NBH_CRYSTAL_STAR = 4,
+    NBH_CRYSTAL_DEFAULT_F = 13,
+    NBH_CRYSTAL_STRENGTH = 14,   /* r_e^2 fluence */
+    NBH_CRYSTAL_BACKGROUND = 15, /* what a pixel's sum starts with */
+    NBH_CRYSTAL_NUMBERS = 16
+} nbh_crystal_number;
+
+/* Crystals on a flat detector, each with an image of its own: everything that pixels depend on, as
+ * it stands after set-up.  Like lattice sums, the pixels promise accuracy and not bits. */
+typedef struct nbh_scene {
+    size_t struct_size; /* sizeof(nbh_scene), set by nbh_scene_init */
+    int32_t oversample; /* sub-pixels along each edge of a pixel */
+    int32_t layers;     /* of the sensor */
+    int32_t capture;    /* nbh_factor_place, as the next two */
+    int32_t polarization;
+    int32_t solid_angle;    /* never NBH_FACTOR_NONE */
+    int32_t has_pixel_area; /* the solid angle has the factor pixel^2, */
+    int32_t is_oblique;     /* and the factor close distance / R */
+    int32_t crystal_count;
+    int64_t source_count;
+    double steps;  /* the divisor of model 6.8 */
+    double dmin_m; /* 0: no limit.  Not with polarization NBH_FACTOR_PIXEL, which would search */
+    double numbers[NBH_SCENE_NUMBERS];
+    const double *sources;       /* NBH_SOURCE_NUMBERS for each */
+    const nbh_lattice *crystals; /* all with the same kernel */
+    const double *strength;      /* of each crystal */
+    const double *background;    /* of each crystal; 0 if a factor has NBH_FACTOR_RAY */
+} nbh_scene;
+
+/* Pixels, one after the other. */
+typedef struct nbh_pixel_list {
+    const int32_t *slow;
+    const int32_t *fast;
+    int64_t count;
+} nbh_pixel_list;
+
+/* Derivatives of a weighted sum of pixels; all are added to.  Of each crystal: NBH_CRYSTAL_NUMBERS,
+ * cells, and the table's amplitudes (NULL: not wanted). */
+typedef struct nbh_scene_gradient {
+    double numbers[NBH_SCENE_NUMBERS];
+    double *sources;
+    double *crystals;
+    double *const *cells_m;
+    double *const *amplitude;
+} nbh_scene_gradient;
+
+/* Directions in which the only crystal's scene changes; NULL: not at all.  If rotations are given,
+ * cells of orientation o are rotations[o] times the vectors of a reference cell. */
+typedef struct nbh_scene_directions {
+    int32_t count;
+    int32_t turning_count;
+    const double *numbers;     /* count * NBH_SCENE_NUMBERS */
+    const double *sources;     /* count * source_count * NBH_SOURCE_NUMBERS */
+    const double *crystal;     /* count * NBH_CRYSTAL_NUMBERS */
+    const double *rotations;   /* 9 for each orientation, row by row */
+    const double *reference_m; /* count * 9: changes of the reference cell */
+    const int32_t *turning;    /* directions, turning_count of them, in which cells change else */
+    const double *turning_m;   /* turning_count * orientation_count * 9: those changes */
+    const double *amplitude;   /* change of the table, in direction 0 */
+} nbh_scene_directions;
+
+/* Sets struct_size, one sub-pixel, one layer, no capture and no polarization factor. */
+NBH_API void nbh_scene_init(nbh_scene *scene);
+/* Values of the pixels first .. end-1, photons: crystal_count times pixels->count numbers.  Any
+ * part may be computed at the same time as another.  NBH_TOO_LARGE as for nbh_lattice_sums. */
+NBH_API nbh_status nbh_scene_values(const nbh_scene *scene, const nbh_pixel_list *pixels,
+                                    int64_t first, int64_t end, double *values, nbh_error *error);
+/* Derivatives of the sum of weight times value, which are arrays alike.  See nbh_lattice_gradients
+ * for threads. */
+NBH_API nbh_status nbh_scene_gradients(const nbh_scene *scene, const nbh_pixel_list *pixels,
+                                       const double *weight, int64_t first, int64_t end,
+                                       nbh_scene_gradient *gradient, nbh_error *error);
+/* Values, and derivatives of each: directions->count times pixels->count numbers. */
+NBH_API nbh_status nbh_scene_jacobian(const nbh_scene *scene, const nbh_pixel_list *pixels,
+                                      const nbh_scene_directions *directions, int64_t first,
+                                      int64_t end, double *values, double *jacobian,
+                                      nbh_error *error);
+
 /* ---- images (model 8) ----------------------------------------------------------------------- */
 
 /* Inclusive bounds; an empty range (min > max) leaves the image 0. */

@@ -1,7 +1,7 @@
 """Structure-factor text and dumps, parsed and written by the C library.
 
 A dump's plane is little-endian doubles in k and l, with one row and one column more than the table
-has.  With `engines.c` this is the only place that imports the compiled extension.
+has.  Only this module, `native_scene` and `engines.c` import the compiled extension.
 """
 
 from __future__ import annotations

@@ -1,0 +1,264 @@
+/* scene_geometry.h - beams to the samples of a tile's pixels, their factors, and the derivatives of
+ * both (model 6.1, 6.2, 6.6), for the instruction set of the file that includes this one.
+ *
+ * Values are computed with the model's operations in its order; derivatives are added to numbers of
+ * each pixel, one array for each position of nbh_scene_number. */
+#ifndef NBH_FAST_SCENE_GEOMETRY_H
+#define NBH_FAST_SCENE_GEOMETRY_H
+
+#include <math.h>
+#include <string.h>
+
+#include "fast/lanes.h"
+#include "fast/scene_tile.h"
+
+#define EACH_PIXEL for (int j = 0; j < SCENE_TILE; j++)
+/* Of |x|: exponential(x) is right below it. */
+#define LARGEST_EXPONENT 690.0
+
+/* Beams from the crystal to one sample of each pixel, numbered in serial order, layers outermost.
+ */
+typedef struct sample_beams {
+    double sub_fast, sub_slow, layer;
+    tile_numbers along_fast, along_slow; /* m from the detector's corner */
+    tile_numbers length;                 /* R */
+    tile_numbers d[3];
+} sample_beams;
+
+/* Derivatives by a beam's length and direction. */
+typedef struct beams_gradient {
+    tile_numbers length;
+    tile_numbers d[3];
+} beams_gradient;
+
+typedef tile_numbers local_numbers[NBH_SCENE_NUMBERS];
+
+static void set_beams(const nbh_scene *s, const scene_tile *tile, int64_t sample, sample_beams *out)
+{
+    const double *n = s->numbers;
+    const double *f = n + NBH_SCENE_FAST, *w = n + NBH_SCENE_SLOW, *o = n + NBH_SCENE_NORMAL,
+                 *d0 = n + NBH_SCENE_ORIGIN;
+    const int64_t edge = s->oversample;
+    const double per_edge = (double)edge;
+    out->sub_fast = (double)(sample % edge);
+    out->sub_slow = (double)(sample / edge % edge);
+    out->layer = (double)(sample / (edge * edge));
+    const double size = n[NBH_SCENE_PIXEL] / per_edge, half = size / 2.0;
+    const double depth = out->layer * n[NBH_SCENE_LAYER];
+    EACH_PIXEL
+    {
+        const double u = size * (tile->fast[j] * per_edge + out->sub_fast) + half;
+        const double v = size * (tile->slow[j] * per_edge + out->sub_slow) + half;
+        const double x = u * f[0] + v * w[0] + depth * o[0] + d0[0];
+        const double y = u * f[1] + v * w[1] + depth * o[1] + d0[1];
+        const double z = u * f[2] + v * w[2] + depth * o[2] + d0[2];
+        const double length = sqrt(x * x + y * y + z * z);
+        const double safe = length == 0.0 ? 1.0 : length, keep = length == 0.0 ? 0.0 : 1.0;
+        out->along_fast[j] = u;
+        out->along_slow[j] = v;
+        out->length[j] = length;
+        out->d[0][j] = keep * (x / safe);
+        out->d[1][j] = keep * (y / safe);
+        out->d[2][j] = keep * (z / safe);
+    }
+}
+
+/* From length and direction to the detector. */
+static void add_beams_gradient(const nbh_scene *s, const scene_tile *tile, const sample_beams *b,
+                               const beams_gradient *by, local_numbers local)
+{
+    const double *n = s->numbers;
+    const double *f = n + NBH_SCENE_FAST, *w = n + NBH_SCENE_SLOW, *o = n + NBH_SCENE_NORMAL;
+    const double per_edge = (double)s->oversample, depth = b->layer * n[NBH_SCENE_LAYER];
+    tile_numbers position[3];
+    EACH_PIXEL
+    {
+        const double per_length = 1.0 / (b->length[j] == 0.0 ? 1.0 : b->length[j]);
+        const double along =
+            (b->d[0][j] * by->d[0][j] + b->d[1][j] * by->d[1][j] + b->d[2][j] * by->d[2][j]) *
+                per_length -
+            by->length[j];
+        for (int i = 0; i < 3; i++)
+            position[i][j] = by->d[i][j] * per_length - b->d[i][j] * along;
+    }
+    for (int i = 0; i < 3; i++) {
+        const double *p = position[i];
+        EACH_PIXEL
+        {
+            local[NBH_SCENE_FAST + i][j] += p[j] * b->along_fast[j];
+            local[NBH_SCENE_SLOW + i][j] += p[j] * b->along_slow[j];
+            local[NBH_SCENE_NORMAL + i][j] += p[j] * depth;
+            local[NBH_SCENE_ORIGIN + i][j] += p[j];
+        }
+    }
+    EACH_PIXEL
+    {
+        const double x = position[0][j], y = position[1][j], z = position[2][j];
+        const double u = (tile->fast[j] * per_edge + b->sub_fast + 0.5) / per_edge;
+        const double v = (tile->slow[j] * per_edge + b->sub_slow + 0.5) / per_edge;
+        local[NBH_SCENE_PIXEL][j] +=
+            (x * f[0] + y * f[1] + z * f[2]) * u + (x * w[0] + y * w[1] + z * w[2]) * v;
+        local[NBH_SCENE_LAYER][j] += (x * o[0] + y * o[1] + z * o[2]) * b->layer;
+    }
+}
+
+/* Solid angle of a pixel, steradian (model 6.2). */
+static void set_solid_angle(const nbh_scene *s, const sample_beams *b, tile_numbers out)
+{
+    const double pixel = s->numbers[NBH_SCENE_PIXEL], close = s->numbers[NBH_SCENE_CLOSE];
+    const double area = s->has_pixel_area ? pixel * pixel : 1.0;
+    if (s->is_oblique) {
+        EACH_PIXEL
+        out[j] = area / b->length[j] / b->length[j] * close / b->length[j];
+    } else {
+        EACH_PIXEL
+        out[j] = area / b->length[j] / b->length[j];
+    }
+}
+
+/* by_factor: derivatives by the solid angles. */
+static void add_solid_angle_gradient(const nbh_scene *s, const sample_beams *b,
+                                     const tile_numbers by_factor, beams_gradient *by,
+                                     local_numbers local)
+{
+    const double pixel = s->numbers[NBH_SCENE_PIXEL], close = s->numbers[NBH_SCENE_CLOSE];
+    const double area = s->has_pixel_area ? pixel * pixel : 1.0;
+    const double by_pixel = s->has_pixel_area ? 2.0 * pixel : 0.0;
+    const double power = s->is_oblique ? -3.0 : -2.0;
+    EACH_PIXEL
+    {
+        const double per_length = 1.0 / b->length[j], per_sqr = per_length * per_length;
+        const double facing = s->is_oblique ? close * per_length : 1.0, w = by_factor[j] * per_sqr;
+        by->length[j] += w * area * facing * power * per_length;
+        local[NBH_SCENE_PIXEL][j] += w * by_pixel * facing;
+        local[NBH_SCENE_CLOSE][j] += s->is_oblique ? w * area * per_length : 0.0;
+    }
+}
+
+/* The part of the photons that is absorbed in the beams' layer (model 6.2): what reaches its top
+ * less what reaches its bottom. */
+typedef struct layer_capture {
+    tile_numbers slant; /* cosine between beam and normal */
+    tile_numbers above, below;
+} layer_capture;
+
+static void set_exponentials(tile_numbers x)
+{
+    int are_ordinary = 1;
+    EACH_PIXEL
+    are_ordinary &= fabs(x[j]) < LARGEST_EXPONENT;
+    if (are_ordinary) {
+        EACH_PIXEL
+        x[j] = exponential(x[j]);
+    } else {
+        EACH_PIXEL
+        x[j] = exp(x[j]);
+    }
+}
+
+static void set_capture(const nbh_scene *s, const sample_beams *b, layer_capture *out)
+{
+    const double *o = s->numbers + NBH_SCENE_NORMAL;
+    const double step = s->numbers[NBH_SCENE_LAYER], mu = s->numbers[NBH_SCENE_ATTENUATION];
+    const double top = -b->layer * step * mu, bottom = -(b->layer + 1.0) * step * mu;
+    EACH_PIXEL
+    {
+        const double slant = b->d[0][j] * o[0] + b->d[1][j] * o[1] + b->d[2][j] * o[2];
+        out->slant[j] = slant;
+        out->above[j] = top / slant;
+        out->below[j] = bottom / slant;
+    }
+    set_exponentials(out->above);
+    set_exponentials(out->below);
+}
+
+static void add_capture_gradient(const nbh_scene *s, const sample_beams *b, const layer_capture *c,
+                                 const tile_numbers by_factor, beams_gradient *by,
+                                 local_numbers local)
+{
+    const double *o = s->numbers + NBH_SCENE_NORMAL;
+    const double step = s->numbers[NBH_SCENE_LAYER], mu = s->numbers[NBH_SCENE_ATTENUATION];
+    EACH_PIXEL
+    {
+        const double per_slant = 1.0 / c->slant[j];
+        /* by the optical depth of one layer */
+        const double by_depth =
+            by_factor[j] * ((b->layer + 1.0) * c->below[j] - b->layer * c->above[j]);
+        const double by_slant = -by_depth * step * mu * per_slant * per_slant;
+        local[NBH_SCENE_LAYER][j] += by_depth * mu * per_slant;
+        local[NBH_SCENE_ATTENUATION][j] += by_depth * step * per_slant;
+        for (int i = 0; i < 3; i++) {
+            by->d[i][j] += by_slant * o[i];
+            local[NBH_SCENE_NORMAL + i][j] += by_slant * b->d[i][j];
+        }
+    }
+}
+
+/* The polarization factor (model 6.6), with (d.E)^2 - (d.B)^2 for cos(2 psi) sin^2(2 theta), which
+ * is smooth where psi is not defined. */
+static void set_polarization(const nbh_scene *s, const double *incident,
+                             const polarization_frame *frame, const sample_beams *b,
+                             tile_numbers out)
+{
+    const double kahn = s->numbers[NBH_SCENE_KAHN];
+    const double *pb = frame->along_b, *pe = frame->along_e;
+    EACH_PIXEL
+    {
+        const double x = b->d[0][j], y = b->d[1][j], z = b->d[2][j];
+        const double c = incident[0] * x + incident[1] * y + incident[2] * z, c2 = c * c;
+        const double e = x * pe[0] + y * pe[1] + z * pe[2], a = x * pb[0] + y * pb[1] + z * pb[2];
+        const double split = frame->has_axis ? e * e - a * a : 1.0 - c2;
+        out[j] = 0.5 * (1.0 + c2 - kahn * split);
+    }
+}
+
+/* Also sets derivatives by the incident direction and by the frame. */
+static void add_polarization_gradient(const nbh_scene *s, const double *incident,
+                                      const polarization_frame *frame, const sample_beams *b,
+                                      const tile_numbers by_factor, beams_gradient *by,
+                                      local_numbers local, tile_numbers by_incident[3],
+                                      tile_numbers by_frame[FRAME_NUMBERS])
+{
+    const double kahn = s->numbers[NBH_SCENE_KAHN];
+    const double *pb = frame->along_b, *pe = frame->along_e;
+    const double has_axis = frame->has_axis ? 1.0 : 0.0;
+    EACH_PIXEL
+    {
+        const double x = b->d[0][j], y = b->d[1][j], z = b->d[2][j], w = by_factor[j];
+        const double c = incident[0] * x + incident[1] * y + incident[2] * z;
+        const double e = x * pe[0] + y * pe[1] + z * pe[2], a = x * pb[0] + y * pb[1] + z * pb[2];
+        const double split = has_axis * (e * e - a * a) + (1.0 - has_axis) * (1.0 - c * c);
+        const double wc = w * c * (1.0 + (1.0 - has_axis) * kahn);
+        const double we = -has_axis * w * kahn * e, wa = has_axis * w * kahn * a;
+        local[NBH_SCENE_KAHN][j] -= 0.5 * w * split;
+        for (int i = 0; i < 3; i++) {
+            by->d[i][j] += wc * incident[i] + we * pe[i] + wa * pb[i];
+            by_incident[i][j] = wc * b->d[i][j];
+            by_frame[FRAME_E + i][j] = we * b->d[i][j];
+            by_frame[FRAME_B + i][j] = wa * b->d[i][j];
+        }
+    }
+}
+
+/* Scattering vectors of a source, and which of them the resolution limit leaves (1, else 0). */
+static void set_scattering(const nbh_scene *s, const double *source, const sample_beams *b,
+                           tile_numbers q[3], tile_numbers is_left)
+{
+    const double *incident = source + NBH_SOURCE_INCIDENT;
+    const double wavelength = source[NBH_SOURCE_WAVELENGTH], dmin = s->dmin_m;
+    for (int i = 0; i < 3; i++)
+        EACH_PIXEL
+    q[i][j] = (b->d[i][j] - incident[i]) / wavelength;
+    if (!(dmin > 0.0)) {
+        EACH_PIXEL
+        is_left[j] = 1.0;
+        return;
+    }
+    EACH_PIXEL
+    {
+        const double stol = 0.5 * sqrt(q[0][j] * q[0][j] + q[1][j] * q[1][j] + q[2][j] * q[2][j]);
+        is_left[j] = ((stol > 0.0) & (dmin > 0.5 / stol)) ? 0.0 : 1.0;
+    }
+}
+
+#endif

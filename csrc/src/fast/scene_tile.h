@@ -1,0 +1,58 @@
+/* scene_tile.h - pixels of a scene that a kernel computes together, and their derivatives
+ * (model 6.1 to 6.8). */
+#ifndef NBH_FAST_SCENE_TILE_H
+#define NBH_FAST_SCENE_TILE_H
+
+#include "fast/sums_tile.h"
+#include "nbh/nbh.h"
+#include "polarization_frame.h"
+
+#define SCENE_TILE SUMS_TILE
+
+/* A scene with what follows from it. */
+typedef struct prepared_scene {
+    const nbh_scene *scene;
+    const sums_lattice *lattices;     /* of each crystal */
+    const double *common_f;           /* of each: what the lattice's sums leave out */
+    const polarization_frame *frames; /* of each source; NULL without polarization */
+} prepared_scene;
+
+typedef double tile_numbers[SCENE_TILE];
+
+/* Pixels; the last one is repeated where they end. */
+typedef struct scene_tile {
+    tile_numbers slow, fast;
+} scene_tile;
+
+/* Derivatives of a tile's weighted values.  All are added to. */
+typedef struct scene_tile_gradient {
+    double numbers[NBH_SCENE_NUMBERS];
+    double *sources;          /* NBH_SOURCE_NUMBERS for each */
+    double *frames;           /* FRAME_NUMBERS for each source */
+    double *crystals;         /* NBH_CRYSTAL_NUMBERS for each */
+    double *const *cells;     /* of each crystal, like those of sums_lattice */
+    double *const *amplitude; /* of each crystal; the array or its elements may be NULL */
+} scene_tile_gradient;
+
+/* Directions, with what follows from them. */
+typedef struct prepared_directions {
+    const nbh_scene_directions *directions;
+    const double *frames;            /* count * source_count * FRAME_NUMBERS, or NULL */
+    const unsigned char *has_source; /* for each direction and source: does anything change? */
+} prepared_directions;
+
+/* What a kernel shall do with a tile: set values of all crystals, and either add to a gradient or
+ * set a Jacobian; what is not wanted is NULL. */
+typedef struct scene_work {
+    double *values;       /* crystal_count * SCENE_TILE */
+    const double *weight; /* likewise, with `gradient`; 0 for repeated pixels */
+    scene_tile_gradient *gradient;
+    const prepared_directions *along; /* of the only crystal, with `jacobian` */
+    double *jacobian;                 /* count * SCENE_TILE */
+    double *by_turning;               /* memory for turning_count * SCENE_TILE */
+} scene_work;
+
+typedef void scene_kernel(const prepared_scene *scene, const scene_tile *tile,
+                          const scene_work *work);
+
+#endif

@@ -1,0 +1,308 @@
+"""Packed scenes rendered by the compiled kernels: values, gradients and Jacobians of pixels.
+
+The eager functions of `kernel.py` are the definition (model 6.1 to 6.8); the compiled ones agree
+with them to rounding and hold nothing for each step.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nanobragg_hybrid.base.native_scene import (
+    CRYSTAL_NUMBERS,
+    SCENE_NUMBERS,
+    Factor,
+    Lattice,
+    Scene,
+    SceneDirections,
+)
+from nanobragg_hybrid.engines.torch.packing import NUMBERS, Packed, Template
+from nanobragg_hybrid.engines.torch.scene import Choices
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int32]
+
+
+def _places(*names: str) -> NDArray[np.intp]:
+    """Where these fields of a scene stand in `NUMBERS`, vectors as three."""
+    found = []
+    for name in names:
+        vector = [f"{name}.{axis}" for axis in range(3)]
+        found += [NUMBERS.index(x) for x in (vector if vector[0] in NUMBERS else [name])]
+    return np.array(found)
+
+
+_OF_SCENE: Final = _places(
+    "fast",
+    "slow",
+    "normal",
+    "pix0",
+    "pixel",
+    "layer_step",
+    "attenuation",
+    "close",
+    "kahn",
+    "polarization",
+)
+_OF_CRYSTAL: Final = _places(
+    "n_cells", "fudge", "a_star", "b_star", "c_star", "default_f", "strength", "background"
+)
+"""The positions of what `nbh_scene` calls its numbers, and those of a crystal, in its order."""
+
+_N_CELLS: Final = _places("n_cells")
+_WATER: Final = NUMBERS.index("water")
+_BACKGROUND: Final = NUMBERS.index("background")
+_FUDGE: Final = NUMBERS.index("fudge")
+_DEFAULT_F: Final = NUMBERS.index("default_f")
+
+assert len(_OF_SCENE) == SCENE_NUMBERS
+assert len(_OF_CRYSTAL) == CRYSTAL_NUMBERS
+
+
+@dataclass(frozen=True, slots=True)
+class FactorPlaces:
+    """Where the factors of model 6.8 act."""
+
+    capture: Factor
+    polarization: Factor
+    solid_angle: Factor
+
+    @property
+    def are_of_pixels(self) -> bool:
+        """Whether no factor belongs to rays."""
+        return Factor.RAY not in (self.capture, self.polarization, self.solid_angle)
+
+
+def factor_places(choices: Choices) -> FactorPlaces | str:
+    """Where the factors act; or why the compiled kernels have no such place.
+
+    They know two: on the pixel, as `factors.pixel_factors` has it, and on each ray, as its own
+    sample and source have it.  Where a pixel has one ray, both are the same.
+    """
+    is_single = choices.samples * choices.source_count == 1
+    ray = Factor.PIXEL if is_single and choices.dmin_m <= 0.0 else Factor.RAY
+    capture = Factor.NONE
+    if choices.oversample_thick or choices.capture_per_sample or choices.capture_per_layer:
+        capture = Factor.RAY if choices.samples > 1 else Factor.PIXEL
+        layers_share = choices.capture_per_sample and not choices.capture_per_layer
+        if layers_share and choices.layers > 1:
+            return "the last layer's capture fraction is that of every layer (thick_last_layer)"
+        is_first_only = choices.capture_per_layer and not choices.capture_per_sample
+        if is_first_only and choices.oversample > 1:
+            return "a layer's first sub-pixel decides on its capture fraction"
+    elif choices.has_pixel_capture:
+        capture = Factor.PIXEL
+        if choices.searches_capture and choices.oversample > 1:
+            return "a capture fraction may be 0, and then another sub-pixel's counts"
+    polarization = Factor.NONE
+    if choices.oversample_polar:
+        polarization = ray
+    elif choices.polar_per_source:
+        polarization = ray
+        if not choices.polar_per_sample and choices.samples > 1:
+            return "a pixel's first sub-pixel decides on the polarization factors of its sources"
+    elif choices.polar_per_sample:
+        polarization = ray
+        if choices.source_count > 1:
+            return "the first source decides on polarization factors (polar_first_source)"
+    elif choices.has_pixel_polarization:
+        polarization = ray if is_single else Factor.PIXEL
+        if choices.searches_polarization and not is_single:
+            return "a polarization factor may be cut or 0, and then another ray's counts"
+    is_own = choices.oversample_omega or choices.omega_per_sample
+    solid_angle = Factor.RAY if is_own and choices.samples > 1 else Factor.PIXEL
+    return FactorPlaces(capture, polarization, solid_angle)
+
+
+def why_not(
+    choices: Choices, template: Template, dtype: torch.dtype, device: torch.device
+) -> str | None:
+    """Why the compiled kernels do not render scenes like that; None if they do.
+
+    What depends on values is left to `CompiledScene`.
+    """
+    if device.type != "cpu":
+        return f"the compiled kernels compute on the CPU, not on {device.type}"
+    if dtype != torch.float64:
+        return "the compiled kernels compute in float64"
+    if choices.running_product:
+        return "a running product is multiplied at every step (oversample_running_product)"
+    if choices.is_curved or choices.is_sphere or choices.faces_sample:
+        return "the detector is curved"
+    places = factor_places(choices)
+    if isinstance(places, str):
+        return places
+    constants = template.constants
+    if constants[_WATER] != 0.0:
+        return "water has factors of its own (water_background off)"
+    if constants[_BACKGROUND] != 0.0 and not places.are_of_pixels:
+        return "water is in the background (water_background), but factors belong to rays"
+    return None
+
+
+class CompiledScene:
+    """One packed scene, for pixels that are all treated alike.
+
+    interpolate: whether structure factors are interpolated where all nodes are in the table.
+    Raises `ValueError` with the reason for values that the kernels do not take: a table that is not
+    finite, a negative fudge factor.
+    """
+
+    def __init__(
+        self,
+        packed: Packed,
+        choices: Choices,
+        *,
+        interpolate: bool,
+        hkl_min: tuple[int, int, int] | None,
+    ) -> None:
+        numbers = _array(packed.numbers)
+        grid = None if packed.grid is None else _array(packed.grid)
+        _require_ordinary(numbers, grid)
+        self._packed = packed
+        self._is_below_one = numbers[_N_CELLS] < 1.0
+        crystal = numbers[_OF_CRYSTAL]
+        crystal[:3] = np.maximum(crystal[:3], 1.0)
+        n_cells, fudge, star, default_f, strength, background = np.split(
+            crystal, [3, 4, 13, 14, 15]
+        )
+        places = factor_places(choices)
+        assert isinstance(places, FactorPlaces)
+        lattice = Lattice(
+            shape=choices.shape,
+            interpolate=interpolate,
+            n_cells=n_cells.tolist(),
+            shape_fudge=float(fudge[0]),
+            star_per_angstrom=star.tolist(),
+            cells_m=_array(packed.cells),
+            amplitude=grid,
+            hkl_min=(0, 0, 0) if hkl_min is None else hkl_min,
+            default_f=float(default_f[0]),
+        )
+        self._scene = Scene(
+            oversample=choices.oversample,
+            layers=choices.layers,
+            capture=places.capture,
+            polarization=places.polarization,
+            solid_angle=places.solid_angle,
+            has_pixel_area=choices.has_pixel_area,
+            is_oblique=choices.is_oblique,
+            steps=float(choices.steps),
+            dmin_m=choices.dmin_m,
+            numbers=numbers[_OF_SCENE].tolist(),
+            sources=np.ascontiguousarray(_array(packed.sources).T),
+            crystals=[lattice],
+            strength=strength.tolist(),
+            background=background.tolist(),
+        )
+
+    def values(self, slow: Integers, fast: Integers) -> Tensor:
+        """Photons, float64, shape (pixels,)."""
+        return _tensor(self._scene.values(slow, fast, torch.get_num_threads()))[0]
+
+    def gradients(
+        self, slow: Integers, fast: Integers, weight: Tensor, *, want_grid: bool
+    ) -> Packed:
+        """Derivatives of the sum of `weight`, (pixels,), times values by everything in a scene; the
+        grid's are None if they are not wanted."""
+        found = self._scene.gradients(
+            slow, fast, _array(weight), want_grid, torch.get_num_threads()
+        )
+        numbers = np.zeros(len(NUMBERS))
+        numbers[_OF_SCENE] = found.numbers
+        numbers[_OF_CRYSTAL] = np.asarray(found.crystals)[0]
+        numbers[_N_CELLS[self._is_below_one]] = 0.0
+        amplitude = found.amplitude[0]
+        run_start = self._packed.run_start
+        return Packed(
+            torch.from_numpy(numbers),
+            _tensor(found.sources).T.contiguous(),
+            _tensor(found.cells_m[0]),
+            None if run_start is None else torch.zeros_like(run_start),
+            None if amplitude is None else _tensor(amplitude),
+        )
+
+    def tangents(self, slow: Integers, fast: Integers, along: Packed) -> tuple[Tensor, Tensor]:
+        """Values and their derivatives in one direction; the grid's part may be None."""
+        numbers = self._with_limits(_array(along.numbers)[None])
+        grid = None if along.grid is None else _array(along.grid)
+        directions = SceneDirections(
+            directions=1,
+            numbers=np.ascontiguousarray(numbers[:, _OF_SCENE]),
+            sources=np.ascontiguousarray(_array(along.sources).T)[None],
+            crystal=np.ascontiguousarray(numbers[:, _OF_CRYSTAL]),
+            rotations=None,
+            reference_m=None,
+            turning=(0,),
+            turning_m=_array(along.cells)[None],
+            amplitude=grid,
+        )
+        values, found = self._scene.jacobian(slow, fast, directions, torch.get_num_threads())
+        return _tensor(values), _tensor(found)[0]
+
+    def jacobian(
+        self,
+        slow: Integers,
+        fast: Integers,
+        *,
+        numbers: Floats,
+        sources: Floats,
+        rotations: Floats,
+        reference_cell: Floats,
+        turning: Sequence[tuple[int, Floats]],
+    ) -> tuple[Tensor, Tensor]:
+        """Values, (pixels,), and derivatives along P directions, (P, pixels).
+
+        numbers: changes of the numbers, (P, 44).  sources: (P, 5, sources).  rotations: those of
+        every orientation, (orientations, 3, 3), which make its cell of the reference cell.
+        reference_cell: changes of that, (P, 9).  turning: directions in which cells change besides,
+        with these changes, (orientations, 9).
+        """
+        numbers = self._with_limits(numbers)
+        directions = SceneDirections(
+            directions=len(numbers),
+            numbers=np.ascontiguousarray(numbers[:, _OF_SCENE]),
+            sources=np.ascontiguousarray(sources.transpose(0, 2, 1)),
+            crystal=np.ascontiguousarray(numbers[:, _OF_CRYSTAL]),
+            rotations=np.ascontiguousarray(rotations),
+            reference_m=np.ascontiguousarray(reference_cell),
+            turning=[place for place, _ in turning],
+            turning_m=np.stack([cells for _, cells in turning]) if turning else None,
+            amplitude=None,
+        )
+        values, found = self._scene.jacobian(slow, fast, directions, torch.get_num_threads())
+        return _tensor(values), _tensor(found)
+
+    def _with_limits(self, numbers: Floats) -> Floats:
+        """Without changes of numbers of cells below 1, which count as 1."""
+        if not self._is_below_one.any():
+            return numbers
+        numbers = numbers.copy()
+        numbers[:, _N_CELLS[self._is_below_one]] = 0.0
+        return numbers
+
+
+def _require_ordinary(numbers: Floats, grid: Floats | None) -> None:
+    if not numbers[_FUDGE] >= 0.0:
+        raise ValueError("the fudge factor is negative")
+    if not math.isfinite(numbers[_DEFAULT_F]):
+        raise ValueError("default_f is not finite")
+    if grid is not None and not math.isfinite(float(np.dot(grid.reshape(-1), np.zeros(grid.size)))):
+        raise ValueError("a structure factor is not finite")
+
+
+def _array(tensor: Tensor) -> Floats:
+    array: Floats = tensor.detach().contiguous().numpy()
+    return array
+
+
+def _tensor(buffer: object) -> Tensor:
+    return torch.from_numpy(np.asarray(buffer))
