@@ -28,7 +28,7 @@ typedef struct ray_factors_tile {
 static void fill(tile_numbers x, double value)
 {
     EACH_PIXEL
-    x[j] = value;
+        x[j] = value;
 }
 
 static int64_t samples_of(const nbh_scene *s)
@@ -57,10 +57,10 @@ static void set_pixel_factors(const prepared_scene *p, const scene_tile *tile,
         set_beams(s, tile, samples_of(s) - (int64_t)s->oversample * s->oversample, &out->lowest);
         set_capture(s, &out->lowest, &out->captured);
         EACH_PIXEL
-        out->capture[j] = out->captured.above[j] - out->captured.below[j];
+            out->capture[j] = out->captured.above[j] - out->captured.below[j];
     }
     EACH_PIXEL
-    out->all[j] = out->capture[j] * out->polarization[j] * out->solid_angle[j];
+        out->all[j] = out->capture[j] * out->polarization[j] * out->solid_angle[j];
 }
 
 static void set_sample_factors(const nbh_scene *s, const sample_beams *b, ray_factors_tile *out)
@@ -73,7 +73,7 @@ static void set_sample_factors(const nbh_scene *s, const sample_beams *b, ray_fa
     if (s->capture == NBH_FACTOR_RAY) {
         set_capture(s, b, &out->captured);
         EACH_PIXEL
-        out->capture[j] = out->captured.above[j] - out->captured.below[j];
+            out->capture[j] = out->captured.above[j] - out->captured.below[j];
     }
 }
 
@@ -85,8 +85,8 @@ static void set_ray_weight(const prepared_scene *p, int64_t source, const sample
         set_polarization(p->scene, own, p->frames + source, b, out->polarization);
     const double weight = own[NBH_SOURCE_WEIGHT];
     EACH_PIXEL
-    out->weight[j] =
-        is_left[j] * weight * out->capture[j] * out->polarization[j] * out->solid_angle[j];
+        out->weight[j] =
+            is_left[j] * weight * out->capture[j] * out->polarization[j] * out->solid_angle[j];
 }
 
 static const double *const *rows_of(tile_numbers q[3], const double *rows[3])
@@ -94,6 +94,17 @@ static const double *const *rows_of(tile_numbers q[3], const double *rows[3])
     for (int i = 0; i < 3; i++)
         rows[i] = q[i];
     return rows;
+}
+
+/* Those of a sample: the first is there already. */
+static const sample_beams *beams_of(const prepared_scene *p, const scene_tile *tile,
+                                    const pixel_factors_tile *pixel, int64_t sample,
+                                    sample_beams *memory)
+{
+    if (sample == 0)
+        return &pixel->first;
+    set_beams(p->scene, tile, sample, memory);
+    return memory;
 }
 
 static void scene_values(const prepared_scene *p, const scene_tile *tile, double *values)
@@ -109,17 +120,17 @@ static void scene_values(const prepared_scene *p, const scene_tile *tile, double
     for (int32_t n = 0; n < s->crystal_count; n++)
         fill(values + (ptrdiff_t)n * SCENE_TILE, 0.0);
     for (int64_t sample = 0; sample < samples; sample++) {
-        set_beams(s, tile, sample, &beams);
-        set_sample_factors(s, &beams, &ray);
+        const sample_beams *own = beams_of(p, tile, &pixel, sample, &beams);
+        set_sample_factors(s, own, &ray);
         for (int64_t source = 0; source < s->source_count; source++) {
-            set_scattering(s, source_of(s, source), &beams, q, is_left);
-            set_ray_weight(p, source, &beams, is_left, &ray);
+            set_scattering(s, source_of(s, source), own, q, is_left);
+            set_ray_weight(p, source, own, is_left, &ray);
             for (int32_t n = 0; n < s->crystal_count; n++) {
                 double *total = values + (ptrdiff_t)n * SCENE_TILE;
                 sum_tile(p->lattices + n, rows_of(q, rows), sum, NULL);
                 const double f_sqr = p->common_f[n] * p->common_f[n];
                 EACH_PIXEL
-                total[j] += f_sqr * sum[j] * ray.weight[j];
+                    total[j] += f_sqr * sum[j] * ray.weight[j];
             }
         }
     }
@@ -127,7 +138,7 @@ static void scene_values(const prepared_scene *p, const scene_tile *tile, double
         double *total = values + (ptrdiff_t)n * SCENE_TILE;
         const double background = s->background[n], scale = s->strength[n] / s->steps;
         EACH_PIXEL
-        total[j] = scale * (background + total[j]) * pixel.all[j];
+            total[j] = scale * (background + total[j]) * pixel.all[j];
     }
 }
 
@@ -137,6 +148,7 @@ typedef struct scene_backward {
     const scene_tile *tile;
     const scene_work *work;
     local_numbers local;
+    beams_gradient by_first; /* by the beams of the first sample */
     tile_numbers unscaled; /* sum over crystals of weight * strength / steps * (background + sum) */
     struct scene_local *crystal; /* with a Jacobian */
 } scene_backward;
@@ -168,7 +180,7 @@ static void add_along(const scene_backward *w, const double *changes, int64_t st
         double *out = w->work->jacobian + (ptrdiff_t)d * SCENE_TILE;
         if (change != 0.0)
             EACH_PIXEL
-        out[j] += change * x[j];
+                out[j] += change * x[j];
     }
 }
 
@@ -193,7 +205,7 @@ static void add_source_numbers(const scene_backward *w, int64_t source, int is_f
         double *out = w->work->jacobian + (ptrdiff_t)d * SCENE_TILE;
         for (int i = 0; i < count; i++)
             EACH_PIXEL
-        out[j] += change[i] * x[i][j];
+                out[j] += change[i] * x[i][j];
     }
 }
 
@@ -207,29 +219,28 @@ static void add_polarization(scene_backward *w, int64_t source, const sample_bea
     add_source_numbers(w, source, 1, 0, FRAME_NUMBERS, by_frame);
 }
 
-/* Derivatives by the factors of the pixel. */
+/* Derivatives by the factors of the pixel, and with those of its first rays by its first beams. */
 static void add_pixel_factors(scene_backward *w, const pixel_factors_tile *pixel)
 {
     const nbh_scene *s = w->p->scene;
     beams_gradient by;
     tile_numbers by_factor;
-    memset(&by, 0, sizeof by);
     if (s->solid_angle == NBH_FACTOR_PIXEL) {
         EACH_PIXEL
-        by_factor[j] = w->unscaled[j] * pixel->capture[j] * pixel->polarization[j];
-        add_solid_angle_gradient(s, &pixel->first, by_factor, &by, w->local);
+            by_factor[j] = w->unscaled[j] * pixel->capture[j] * pixel->polarization[j];
+        add_solid_angle_gradient(s, &pixel->first, by_factor, &w->by_first, w->local);
     }
     if (s->polarization == NBH_FACTOR_PIXEL) {
         EACH_PIXEL
-        by_factor[j] = w->unscaled[j] * pixel->capture[j] * pixel->solid_angle[j];
-        add_polarization(w, 0, &pixel->first, by_factor, &by);
+            by_factor[j] = w->unscaled[j] * pixel->capture[j] * pixel->solid_angle[j];
+        add_polarization(w, 0, &pixel->first, by_factor, &w->by_first);
     }
-    add_beams_gradient(s, w->tile, &pixel->first, &by, w->local);
+    add_beams_gradient(s, w->tile, &pixel->first, &w->by_first, w->local);
     if (s->capture != NBH_FACTOR_PIXEL)
         return;
     memset(&by, 0, sizeof by);
     EACH_PIXEL
-    by_factor[j] = w->unscaled[j] * pixel->polarization[j] * pixel->solid_angle[j];
+        by_factor[j] = w->unscaled[j] * pixel->polarization[j] * pixel->solid_angle[j];
     add_capture_gradient(s, &pixel->lowest, &pixel->captured, by_factor, &by, w->local);
     add_beams_gradient(s, w->tile, &pixel->lowest, &by, w->local);
 }
@@ -243,23 +254,25 @@ static void add_ray_factors(scene_backward *w, int64_t source, const sample_beam
     const double weight = source_of(s, source)[NBH_SOURCE_WEIGHT];
     tile_numbers by_factor;
     EACH_PIXEL
-    by_factor[j] =
-        by_weight[j] * is_left[j] * ray->capture[j] * ray->polarization[j] * ray->solid_angle[j];
+        by_factor[j] = by_weight[j] * is_left[j] * ray->capture[j] * ray->polarization[j] *
+                       ray->solid_angle[j];
     add_source_numbers(w, source, 0, NBH_SOURCE_WEIGHT, 1, &by_factor);
     if (s->solid_angle == NBH_FACTOR_RAY) {
         EACH_PIXEL
-        by_factor[j] = by_weight[j] * is_left[j] * weight * ray->capture[j] * ray->polarization[j];
+            by_factor[j] =
+                by_weight[j] * is_left[j] * weight * ray->capture[j] * ray->polarization[j];
         add_solid_angle_gradient(s, b, by_factor, by, w->local);
     }
     if (s->capture == NBH_FACTOR_RAY) {
         EACH_PIXEL
-        by_factor[j] =
-            by_weight[j] * is_left[j] * weight * ray->polarization[j] * ray->solid_angle[j];
+            by_factor[j] =
+                by_weight[j] * is_left[j] * weight * ray->polarization[j] * ray->solid_angle[j];
         add_capture_gradient(s, b, &ray->captured, by_factor, by, w->local);
     }
     if (s->polarization == NBH_FACTOR_RAY) {
         EACH_PIXEL
-        by_factor[j] = by_weight[j] * is_left[j] * weight * ray->capture[j] * ray->solid_angle[j];
+            by_factor[j] =
+                by_weight[j] * is_left[j] * weight * ray->capture[j] * ray->solid_angle[j];
         add_polarization(w, source, b, by_factor, by);
     }
 }
@@ -271,15 +284,14 @@ static void add_scattering(const scene_backward *w, int64_t source, tile_numbers
     const double per_wavelength = 1.0 / source_of(w->p->scene, source)[NBH_SOURCE_WAVELENGTH];
     tile_numbers by_source[4];
     for (int i = 0; i < 3; i++)
-        EACH_PIXEL
-        {
+        EACH_PIXEL {
             const double change = by_q[i][j] * per_wavelength;
             by->d[i][j] += change;
             by_source[i][j] = -change;
         }
     EACH_PIXEL
-    by_source[3][j] =
-        -per_wavelength * (by_q[0][j] * q[0][j] + by_q[1][j] * q[1][j] + by_q[2][j] * q[2][j]);
+        by_source[3][j] =
+            -per_wavelength * (by_q[0][j] * q[0][j] + by_q[1][j] * q[1][j] + by_q[2][j] * q[2][j]);
     add_source_numbers(w, source, 0, NBH_SOURCE_INCIDENT, 4, by_source);
 }
 
@@ -299,12 +311,12 @@ static void add_crystal_gradient(const scene_backward *w, int32_t n, tile_number
     tile_numbers weight;
     const double *rows[3];
     EACH_PIXEL
-    weight[j] = 2.0 * f * f * scale[j]; /* the kernel gives half of the derivatives */
+        weight[j] = 2.0 * f * f * scale[j]; /* the kernel gives half of the derivatives */
     const sums_derivatives wanted = {NULL, NULL, weight, &found, NULL};
     sum_tile(p->lattices + n, rows_of(q, rows), sum, &wanted);
     for (int i = 0; i < 3; i++)
         EACH_PIXEL
-    by_q[i][j] += found.q[i][j];
+            by_q[i][j] += found.q[i][j];
     double *numbers = out->crystals + (ptrdiff_t)n * NBH_CRYSTAL_NUMBERS;
     for (int i = 0; i < 3; i++)
         numbers[NBH_CRYSTAL_N_CELLS + i] += found.n_cells[i];
@@ -315,7 +327,7 @@ static void add_crystal_gradient(const scene_backward *w, int32_t n, tile_number
     if (!has_table) {
         tile_numbers product;
         EACH_PIXEL
-        product[j] = 2.0 * f * scale[j] * sum[j];
+            product[j] = 2.0 * f * scale[j] * sum[j];
         by_default_f = sum_over_tile(product);
     }
     numbers[NBH_CRYSTAL_DEFAULT_F] += by_default_f;
@@ -324,7 +336,7 @@ static void add_crystal_gradient(const scene_backward *w, int32_t n, tile_number
 static void add_product(tile_numbers out, const tile_numbers scale, const tile_numbers x)
 {
     EACH_PIXEL
-    out[j] += scale[j] * x[j];
+        out[j] += scale[j] * x[j];
 }
 
 /* The same for each pixel by itself. */
@@ -346,7 +358,7 @@ static void add_crystal_local(scene_backward *w, tile_numbers q[3], const tile_n
     const sums_derivatives wanted = {NULL, NULL, NULL, NULL, found};
     sum_tile(p->lattices, rows_of(q, rows), sum, &wanted);
     EACH_PIXEL
-    weight[j] = 2.0 * f * f * scale[j];
+        weight[j] = 2.0 * f * f * scale[j];
     for (int i = 0; i < 3; i++) {
         add_product(by_q[i], weight, found->q[i]);
         add_product(out->by_n_cells[i], weight, found->n_cells[i]);
@@ -363,7 +375,7 @@ static void add_crystal_local(scene_backward *w, tile_numbers q[3], const tile_n
                     found->by_turning + (ptrdiff_t)t * SCENE_TILE);
     if (p->lattices->table.amplitude == NULL)
         EACH_PIXEL
-    out->by_default_f[j] += 2.0 * f * scale[j] * sum[j];
+            out->by_default_f[j] += 2.0 * f * scale[j] * sum[j];
 }
 
 /* All rays; sets values to the sums that have neither strength nor the factors of the pixel. */
@@ -376,41 +388,43 @@ static void add_rays(scene_backward *w, const pixel_factors_tile *pixel, double 
     for (int64_t sample = 0; sample < samples; sample++) {
         sample_beams beams;
         ray_factors_tile ray;
-        beams_gradient by;
-        set_beams(s, w->tile, sample, &beams);
-        set_sample_factors(s, &beams, &ray);
-        memset(&by, 0, sizeof by);
+        beams_gradient by_own;
+        const sample_beams *own = beams_of(w->p, w->tile, pixel, sample, &beams);
+        beams_gradient *by = sample == 0 ? &w->by_first : &by_own;
+        set_sample_factors(s, own, &ray);
+        memset(by, 0, sizeof *by);
         for (int64_t source = 0; source < s->source_count; source++) {
             tile_numbers q[3], by_q[3], is_left, sum, scale, by_weight;
-            set_scattering(s, source_of(s, source), &beams, q, is_left);
-            set_ray_weight(w->p, source, &beams, is_left, &ray);
+            set_scattering(s, source_of(s, source), own, q, is_left);
+            set_ray_weight(w->p, source, own, is_left, &ray);
             memset(by_q, 0, sizeof by_q);
             fill(by_weight, 0.0);
             for (int32_t n = 0; n < s->crystal_count; n++) {
                 const double f_sqr = w->p->common_f[n] * w->p->common_f[n];
                 const double strength = s->strength[n] / s->steps;
                 const double *weight = w->work->weight;
-                EACH_PIXEL
-                {
-                    const double own = weight == NULL ? 1.0 : weight[(ptrdiff_t)n * SCENE_TILE + j];
-                    scale[j] = own * strength * pixel->all[j] * ray.weight[j];
+                EACH_PIXEL {
+                    const double wanted =
+                        weight == NULL ? 1.0 : weight[(ptrdiff_t)n * SCENE_TILE + j];
+                    scale[j] = wanted * strength * pixel->all[j] * ray.weight[j];
                 }
                 if (w->work->gradient != NULL)
                     add_crystal_gradient(w, n, q, scale, by_q, sum);
                 else
                     add_crystal_local(w, q, scale, by_q, sum);
                 double *total = values + (ptrdiff_t)n * SCENE_TILE;
-                EACH_PIXEL
-                {
-                    const double own = weight == NULL ? 1.0 : weight[(ptrdiff_t)n * SCENE_TILE + j];
-                    by_weight[j] += own * strength * pixel->all[j] * f_sqr * sum[j];
+                EACH_PIXEL {
+                    const double wanted =
+                        weight == NULL ? 1.0 : weight[(ptrdiff_t)n * SCENE_TILE + j];
+                    by_weight[j] += wanted * strength * pixel->all[j] * f_sqr * sum[j];
                     total[j] += f_sqr * sum[j] * ray.weight[j];
                 }
             }
-            add_scattering(w, source, q, by_q, &by);
-            add_ray_factors(w, source, &beams, &ray, is_left, by_weight, &by);
+            add_scattering(w, source, q, by_q, by);
+            add_ray_factors(w, source, own, &ray, is_left, by_weight, by);
         }
-        add_beams_gradient(s, w->tile, &beams, &by, w->local);
+        if (sample > 0)
+            add_beams_gradient(s, w->tile, own, by, w->local);
     }
 }
 
@@ -424,8 +438,7 @@ static void finish_values(scene_backward *w, const pixel_factors_tile *pixel, do
         const double *weight = w->work->weight;
         const double background = s->background[n], strength = s->strength[n];
         tile_numbers by_strength, by_background;
-        EACH_PIXEL
-        {
+        EACH_PIXEL {
             const double own = weight == NULL ? 1.0 : weight[(ptrdiff_t)n * SCENE_TILE + j];
             const double per_strength = (background + value[j]) / s->steps;
             w->unscaled[j] += own * strength * per_strength;
@@ -464,7 +477,7 @@ static void add_directions(const scene_backward *w)
               w->crystal->by_default_f);
     if (along->amplitude != NULL)
         EACH_PIXEL
-    w->work->jacobian[j] += w->crystal->by_amplitude[j];
+            w->work->jacobian[j] += w->crystal->by_amplitude[j];
 }
 
 /* Values, and with a gradient what is added to it. */

@@ -21,7 +21,7 @@
 typedef struct sample_beams {
     double sub_fast, sub_slow, layer;
     tile_numbers along_fast, along_slow; /* m from the detector's corner */
-    tile_numbers length;                 /* R */
+    tile_numbers length, per_length;     /* R and 1/R, 0 and 1 at the crystal */
     tile_numbers d[3];
 } sample_beams;
 
@@ -45,21 +45,21 @@ static void set_beams(const nbh_scene *s, const scene_tile *tile, int64_t sample
     out->layer = (double)(sample / (edge * edge));
     const double size = n[NBH_SCENE_PIXEL] / per_edge, half = size / 2.0;
     const double depth = out->layer * n[NBH_SCENE_LAYER];
-    EACH_PIXEL
-    {
+    EACH_PIXEL {
         const double u = size * (tile->fast[j] * per_edge + out->sub_fast) + half;
         const double v = size * (tile->slow[j] * per_edge + out->sub_slow) + half;
         const double x = u * f[0] + v * w[0] + depth * o[0] + d0[0];
         const double y = u * f[1] + v * w[1] + depth * o[1] + d0[1];
         const double z = u * f[2] + v * w[2] + depth * o[2] + d0[2];
         const double length = sqrt(x * x + y * y + z * z);
-        const double safe = length == 0.0 ? 1.0 : length, keep = length == 0.0 ? 0.0 : 1.0;
+        const double safe = length == 0.0 ? 1.0 : length, per_length = 1.0 / safe;
         out->along_fast[j] = u;
         out->along_slow[j] = v;
         out->length[j] = length;
-        out->d[0][j] = keep * (x / safe);
-        out->d[1][j] = keep * (y / safe);
-        out->d[2][j] = keep * (z / safe);
+        out->per_length[j] = per_length;
+        out->d[0][j] = quotient(x, safe, per_length);
+        out->d[1][j] = quotient(y, safe, per_length);
+        out->d[2][j] = quotient(z, safe, per_length);
     }
 }
 
@@ -71,9 +71,8 @@ static void add_beams_gradient(const nbh_scene *s, const scene_tile *tile, const
     const double *f = n + NBH_SCENE_FAST, *w = n + NBH_SCENE_SLOW, *o = n + NBH_SCENE_NORMAL;
     const double per_edge = (double)s->oversample, depth = b->layer * n[NBH_SCENE_LAYER];
     tile_numbers position[3];
-    EACH_PIXEL
-    {
-        const double per_length = 1.0 / (b->length[j] == 0.0 ? 1.0 : b->length[j]);
+    EACH_PIXEL {
+        const double per_length = b->per_length[j];
         const double along =
             (b->d[0][j] * by->d[0][j] + b->d[1][j] * by->d[1][j] + b->d[2][j] * by->d[2][j]) *
                 per_length -
@@ -83,16 +82,14 @@ static void add_beams_gradient(const nbh_scene *s, const scene_tile *tile, const
     }
     for (int i = 0; i < 3; i++) {
         const double *p = position[i];
-        EACH_PIXEL
-        {
+        EACH_PIXEL {
             local[NBH_SCENE_FAST + i][j] += p[j] * b->along_fast[j];
             local[NBH_SCENE_SLOW + i][j] += p[j] * b->along_slow[j];
             local[NBH_SCENE_NORMAL + i][j] += p[j] * depth;
             local[NBH_SCENE_ORIGIN + i][j] += p[j];
         }
     }
-    EACH_PIXEL
-    {
+    EACH_PIXEL {
         const double x = position[0][j], y = position[1][j], z = position[2][j];
         const double u = (tile->fast[j] * per_edge + b->sub_fast + 0.5) / per_edge;
         const double v = (tile->slow[j] * per_edge + b->sub_slow + 0.5) / per_edge;
@@ -107,12 +104,12 @@ static void set_solid_angle(const nbh_scene *s, const sample_beams *b, tile_numb
 {
     const double pixel = s->numbers[NBH_SCENE_PIXEL], close = s->numbers[NBH_SCENE_CLOSE];
     const double area = s->has_pixel_area ? pixel * pixel : 1.0;
-    if (s->is_oblique) {
-        EACH_PIXEL
-        out[j] = area / b->length[j] / b->length[j] * close / b->length[j];
-    } else {
-        EACH_PIXEL
-        out[j] = area / b->length[j] / b->length[j];
+    const int is_oblique = s->is_oblique;
+    EACH_PIXEL {
+        const double length = b->length[j], per_length = b->per_length[j];
+        const double facing = quotient(quotient(area, length, per_length), length, per_length);
+        const double oblique = quotient(facing * close, length, per_length);
+        out[j] = is_oblique ? oblique : facing;
     }
 }
 
@@ -125,9 +122,8 @@ static void add_solid_angle_gradient(const nbh_scene *s, const sample_beams *b,
     const double area = s->has_pixel_area ? pixel * pixel : 1.0;
     const double by_pixel = s->has_pixel_area ? 2.0 * pixel : 0.0;
     const double power = s->is_oblique ? -3.0 : -2.0;
-    EACH_PIXEL
-    {
-        const double per_length = 1.0 / b->length[j], per_sqr = per_length * per_length;
+    EACH_PIXEL {
+        const double per_length = b->per_length[j], per_sqr = per_length * per_length;
         const double facing = s->is_oblique ? close * per_length : 1.0, w = by_factor[j] * per_sqr;
         by->length[j] += w * area * facing * power * per_length;
         local[NBH_SCENE_PIXEL][j] += w * by_pixel * facing;
@@ -146,13 +142,13 @@ static void set_exponentials(tile_numbers x)
 {
     int are_ordinary = 1;
     EACH_PIXEL
-    are_ordinary &= fabs(x[j]) < LARGEST_EXPONENT;
+        are_ordinary &= fabs(x[j]) < LARGEST_EXPONENT;
     if (are_ordinary) {
         EACH_PIXEL
-        x[j] = exponential(x[j]);
+            x[j] = exponential(x[j]);
     } else {
         EACH_PIXEL
-        x[j] = exp(x[j]);
+            x[j] = exp(x[j]);
     }
 }
 
@@ -161,8 +157,7 @@ static void set_capture(const nbh_scene *s, const sample_beams *b, layer_capture
     const double *o = s->numbers + NBH_SCENE_NORMAL;
     const double step = s->numbers[NBH_SCENE_LAYER], mu = s->numbers[NBH_SCENE_ATTENUATION];
     const double top = -b->layer * step * mu, bottom = -(b->layer + 1.0) * step * mu;
-    EACH_PIXEL
-    {
+    EACH_PIXEL {
         const double slant = b->d[0][j] * o[0] + b->d[1][j] * o[1] + b->d[2][j] * o[2];
         out->slant[j] = slant;
         out->above[j] = top / slant;
@@ -178,8 +173,7 @@ static void add_capture_gradient(const nbh_scene *s, const sample_beams *b, cons
 {
     const double *o = s->numbers + NBH_SCENE_NORMAL;
     const double step = s->numbers[NBH_SCENE_LAYER], mu = s->numbers[NBH_SCENE_ATTENUATION];
-    EACH_PIXEL
-    {
+    EACH_PIXEL {
         const double per_slant = 1.0 / c->slant[j];
         /* by the optical depth of one layer */
         const double by_depth =
@@ -202,8 +196,7 @@ static void set_polarization(const nbh_scene *s, const double *incident,
 {
     const double kahn = s->numbers[NBH_SCENE_KAHN];
     const double *pb = frame->along_b, *pe = frame->along_e;
-    EACH_PIXEL
-    {
+    EACH_PIXEL {
         const double x = b->d[0][j], y = b->d[1][j], z = b->d[2][j];
         const double c = incident[0] * x + incident[1] * y + incident[2] * z, c2 = c * c;
         const double e = x * pe[0] + y * pe[1] + z * pe[2], a = x * pb[0] + y * pb[1] + z * pb[2];
@@ -222,8 +215,7 @@ static void add_polarization_gradient(const nbh_scene *s, const double *incident
     const double kahn = s->numbers[NBH_SCENE_KAHN];
     const double *pb = frame->along_b, *pe = frame->along_e;
     const double has_axis = frame->has_axis ? 1.0 : 0.0;
-    EACH_PIXEL
-    {
+    EACH_PIXEL {
         const double x = b->d[0][j], y = b->d[1][j], z = b->d[2][j], w = by_factor[j];
         const double c = incident[0] * x + incident[1] * y + incident[2] * z;
         const double e = x * pe[0] + y * pe[1] + z * pe[2], a = x * pb[0] + y * pb[1] + z * pb[2];
@@ -246,16 +238,16 @@ static void set_scattering(const nbh_scene *s, const double *source, const sampl
 {
     const double *incident = source + NBH_SOURCE_INCIDENT;
     const double wavelength = source[NBH_SOURCE_WAVELENGTH], dmin = s->dmin_m;
+    const double per_wavelength = 1.0 / wavelength;
     for (int i = 0; i < 3; i++)
         EACH_PIXEL
-    q[i][j] = (b->d[i][j] - incident[i]) / wavelength;
+            q[i][j] = quotient(b->d[i][j] - incident[i], wavelength, per_wavelength);
     if (!(dmin > 0.0)) {
         EACH_PIXEL
-        is_left[j] = 1.0;
+            is_left[j] = 1.0;
         return;
     }
-    EACH_PIXEL
-    {
+    EACH_PIXEL {
         const double stol = 0.5 * sqrt(q[0][j] * q[0][j] + q[1][j] * q[1][j] + q[2][j] * q[2][j]);
         is_left[j] = ((stol > 0.0) & (dmin > 0.5 / stol)) ? 0.0 : 1.0;
     }
