@@ -126,10 +126,11 @@ class SceneGradient(NamedTuple):
 class SceneDirections(NamedTuple):
     """Directions in which a scene of one crystal changes, float64; None: not at all.
 
-    numbers: (directions, 20).  sources: (directions, sources, 5).  crystal: (directions, 16).  rotations:
-    (orientations, 9), row by row: cells are these times a reference cell, whose changes are
-    reference_m, (directions, 9).  turning: directions in which cells change besides, and turning_m,
-    (turning, orientations, 9), by how much.  amplitude: change of the table in direction 0.
+    numbers: (directions, 20).  sources: (directions, sources, 5).  crystal: (directions, 16).
+    rotations: (orientations, 9), row by row: cells are these times a reference cell, whose changes
+    are reference_m, (directions, 9).  turning: directions in which cells change besides, and
+    turning_m, (turning, orientations, 9), by how much.  amplitude: change of the table in direction
+    0.
     """
 
     directions: int

@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nanobragg_hybrid.base.errors import UnsupportedError
 from nanobragg_hybrid.base.native_scene import (
     CRYSTAL_NUMBERS,
     SCENE_NUMBERS,
@@ -24,8 +25,9 @@ from nanobragg_hybrid.base.native_scene import (
     Scene,
     SceneDirections,
 )
-from nanobragg_hybrid.engines.torch.packing import NUMBERS, Packed, Template
+from nanobragg_hybrid.engines.torch.packing import NUMBERS, Template
 from nanobragg_hybrid.engines.torch.scene import Choices
+from nanobragg_hybrid.model.conventions import SHAPES
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int32]
@@ -148,57 +150,98 @@ def why_not(
     return None
 
 
+class KernelChoices(NamedTuple):
+    """Everything discrete about a scene, as whole numbers: an operator takes nothing else.
+
+    capture, polarization, solid_angle: see `Factor`.  shape: its place in `Shape`.
+    """
+
+    oversample: int
+    layers: int
+    capture: int
+    polarization: int
+    solid_angle: int
+    has_pixel_area: int
+    is_oblique: int
+    steps: int
+    shape: int
+    interpolate: int
+    h_min: int
+    k_min: int
+    l_min: int
+
+
+def kernel_choices(choices: Choices, template: Template, *, interpolate: bool) -> KernelChoices:
+    """Those of scenes for which `why_not` has nothing to say.
+
+    interpolate: whether structure factors are interpolated where all nodes are in the table.
+    """
+    places = factor_places(choices)
+    assert isinstance(places, FactorPlaces)
+    return KernelChoices(
+        choices.oversample,
+        choices.layers,
+        places.capture,
+        places.polarization,
+        places.solid_angle,
+        choices.has_pixel_area,
+        choices.is_oblique,
+        choices.steps,
+        SHAPES.index(choices.shape),
+        interpolate,
+        *((0, 0, 0) if template.hkl_min is None else template.hkl_min),
+    )
+
+
 class CompiledScene:
     """One packed scene, for pixels that are all treated alike.
 
-    interpolate: whether structure factors are interpolated where all nodes are in the table.
-    Raises `ValueError` with the reason for values that the kernels do not take: a table that is not
-    finite, a negative fudge factor.
+    numbers, sources, cells, grid: as in `Packed`, plain tensors.
+
+    Raises `UnsupportedError` with the reason for values that the kernels do not take: a table that
+    is not finite, a negative fudge factor, phases that are too large.
     """
 
     def __init__(
         self,
-        packed: Packed,
-        choices: Choices,
-        *,
-        interpolate: bool,
-        hkl_min: tuple[int, int, int] | None,
+        numbers: Tensor,
+        sources: Tensor,
+        cells: Tensor,
+        grid: Tensor | None,
+        choices: KernelChoices,
+        dmin_m: float,
     ) -> None:
-        numbers = _array(packed.numbers)
-        grid = None if packed.grid is None else _array(packed.grid)
-        _require_ordinary(numbers, grid)
-        self._packed = packed
-        self._is_below_one = numbers[_N_CELLS] < 1.0
-        crystal = numbers[_OF_CRYSTAL]
+        values, amplitude = _array(numbers), None if grid is None else _array(grid)
+        _require_ordinary(values, amplitude)
+        self._is_below_one = values[_N_CELLS] < 1.0
+        crystal = values[_OF_CRYSTAL]
         crystal[:3] = np.maximum(crystal[:3], 1.0)
         n_cells, fudge, star, default_f, strength, background = np.split(
             crystal, [3, 4, 13, 14, 15]
         )
-        places = factor_places(choices)
-        assert isinstance(places, FactorPlaces)
         lattice = Lattice(
-            shape=choices.shape,
-            interpolate=interpolate,
+            shape=SHAPES[choices.shape],
+            interpolate=bool(choices.interpolate),
             n_cells=n_cells.tolist(),
             shape_fudge=float(fudge[0]),
             star_per_angstrom=star.tolist(),
-            cells_m=_array(packed.cells),
-            amplitude=grid,
-            hkl_min=(0, 0, 0) if hkl_min is None else hkl_min,
+            cells_m=_array(cells),
+            amplitude=amplitude,
+            hkl_min=(choices.h_min, choices.k_min, choices.l_min),
             default_f=float(default_f[0]),
         )
         self._scene = Scene(
             oversample=choices.oversample,
             layers=choices.layers,
-            capture=places.capture,
-            polarization=places.polarization,
-            solid_angle=places.solid_angle,
-            has_pixel_area=choices.has_pixel_area,
-            is_oblique=choices.is_oblique,
+            capture=Factor(choices.capture),
+            polarization=Factor(choices.polarization),
+            solid_angle=Factor(choices.solid_angle),
+            has_pixel_area=bool(choices.has_pixel_area),
+            is_oblique=bool(choices.is_oblique),
             steps=float(choices.steps),
-            dmin_m=choices.dmin_m,
-            numbers=numbers[_OF_SCENE].tolist(),
-            sources=np.ascontiguousarray(_array(packed.sources).T),
+            dmin_m=dmin_m,
+            numbers=values[_OF_SCENE].tolist(),
+            sources=np.ascontiguousarray(_array(sources).T),
             crystals=[lattice],
             strength=strength.tolist(),
             background=background.tolist(),
@@ -210,9 +253,9 @@ class CompiledScene:
 
     def gradients(
         self, slow: Integers, fast: Integers, weight: Tensor, *, want_grid: bool
-    ) -> Packed:
-        """Derivatives of the sum of `weight`, (pixels,), times values by everything in a scene; the
-        grid's are None if they are not wanted."""
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """Derivatives of the sum of `weight`, (pixels,), times values by numbers, sources, cells
+        and grid; the last are None if they are not wanted or there is no table."""
         found = self._scene.gradients(
             slow, fast, _array(weight), want_grid, torch.get_num_threads()
         )
@@ -221,32 +264,37 @@ class CompiledScene:
         numbers[_OF_CRYSTAL] = np.asarray(found.crystals)[0]
         numbers[_N_CELLS[self._is_below_one]] = 0.0
         amplitude = found.amplitude[0]
-        run_start = self._packed.run_start
-        return Packed(
+        return (
             torch.from_numpy(numbers),
             _tensor(found.sources).T.contiguous(),
             _tensor(found.cells_m[0]),
-            None if run_start is None else torch.zeros_like(run_start),
             None if amplitude is None else _tensor(amplitude),
         )
 
-    def tangents(self, slow: Integers, fast: Integers, along: Packed) -> tuple[Tensor, Tensor]:
-        """Values and their derivatives in one direction; the grid's part may be None."""
-        numbers = self._with_limits(_array(along.numbers)[None])
-        grid = None if along.grid is None else _array(along.grid)
+    def tangents(
+        self,
+        slow: Integers,
+        fast: Integers,
+        numbers: Tensor,
+        sources: Tensor,
+        cells: Tensor,
+        grid: Tensor | None,
+    ) -> Tensor:
+        """How values change, (pixels,), where all of these do; grid None: it does not."""
+        along = self._with_limits(_array(numbers)[None])
         directions = SceneDirections(
             directions=1,
-            numbers=np.ascontiguousarray(numbers[:, _OF_SCENE]),
-            sources=np.ascontiguousarray(_array(along.sources).T)[None],
-            crystal=np.ascontiguousarray(numbers[:, _OF_CRYSTAL]),
+            numbers=np.ascontiguousarray(along[:, _OF_SCENE]),
+            sources=np.ascontiguousarray(_array(sources).T)[None],
+            crystal=np.ascontiguousarray(along[:, _OF_CRYSTAL]),
             rotations=None,
             reference_m=None,
             turning=(0,),
-            turning_m=_array(along.cells)[None],
-            amplitude=grid,
+            turning_m=_array(cells)[None],
+            amplitude=None if grid is None else _array(grid),
         )
-        values, found = self._scene.jacobian(slow, fast, directions, torch.get_num_threads())
-        return _tensor(values), _tensor(found)[0]
+        _, found = self._scene.jacobian(slow, fast, directions, torch.get_num_threads())
+        return _tensor(found)[0]
 
     def jacobian(
         self,
@@ -292,11 +340,11 @@ class CompiledScene:
 
 def _require_ordinary(numbers: Floats, grid: Floats | None) -> None:
     if not numbers[_FUDGE] >= 0.0:
-        raise ValueError("the fudge factor is negative")
+        raise UnsupportedError("the fudge factor is negative")
     if not math.isfinite(numbers[_DEFAULT_F]):
-        raise ValueError("default_f is not finite")
-    if grid is not None and not math.isfinite(float(np.dot(grid.reshape(-1), np.zeros(grid.size)))):
-        raise ValueError("a structure factor is not finite")
+        raise UnsupportedError("default_f is not finite")
+    if grid is not None and not math.isfinite(np.dot(grid.reshape(-1), np.zeros(grid.size))):
+        raise UnsupportedError("a structure factor is not finite")
 
 
 def _array(tensor: Tensor) -> Floats:

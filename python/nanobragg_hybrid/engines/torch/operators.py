@@ -1,0 +1,141 @@
+"""The compiled kernels as operators of torch: pixels of a scene, their gradient and their tangent.
+
+They have no derivatives of their own; `render.py` calls them inside a step of autograd that has.
+Arguments: numbers, sources, cells, grid as in `Packed`; slow, fast: int32, (pixels,); choices: a
+`KernelChoices`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from nanobragg_hybrid.engines.torch.compiled import CompiledScene, KernelChoices
+
+NAMESPACE: Final = "nanobragg_hybrid"
+_NO_GRID: Final = (0, 0, 0)
+
+
+@torch.library.custom_op(f"{NAMESPACE}::pixel_values", mutates_args=(), device_types="cpu")
+def pixel_values(
+    numbers: Tensor,
+    sources: Tensor,
+    cells: Tensor,
+    grid: Tensor | None,
+    slow: Tensor,
+    fast: Tensor,
+    choices: Sequence[int],
+    dmin_m: float,
+) -> Tensor:
+    """Photons, float64, shape (pixels,)."""
+    scene = CompiledScene(numbers, sources, cells, grid, KernelChoices(*choices), dmin_m)
+    return scene.values(slow.numpy(), fast.numpy())
+
+
+@torch.library.custom_op(f"{NAMESPACE}::pixel_gradients", mutates_args=(), device_types="cpu")
+def pixel_gradients(
+    weight: Tensor,
+    numbers: Tensor,
+    sources: Tensor,
+    cells: Tensor,
+    grid: Tensor | None,
+    slow: Tensor,
+    fast: Tensor,
+    choices: Sequence[int],
+    dmin_m: float,
+    want_grid: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Derivatives of the sum of weight times values by numbers, sources, cells and grid; the last
+    are empty if they are not wanted."""
+    scene = CompiledScene(numbers, sources, cells, grid, KernelChoices(*choices), dmin_m)
+    *found, by_grid = scene.gradients(slow.numpy(), fast.numpy(), weight, want_grid=want_grid)
+    by_numbers, by_sources, by_cells = found
+    return (
+        by_numbers,
+        by_sources,
+        by_cells,
+        numbers.new_empty(_NO_GRID) if by_grid is None else by_grid,
+    )
+
+
+@torch.library.custom_op(f"{NAMESPACE}::pixel_tangents", mutates_args=(), device_types="cpu")
+def pixel_tangents(
+    numbers: Tensor,
+    sources: Tensor,
+    cells: Tensor,
+    grid: Tensor | None,
+    numbers_change: Tensor,
+    sources_change: Tensor,
+    cells_change: Tensor,
+    grid_change: Tensor | None,
+    slow: Tensor,
+    fast: Tensor,
+    choices: Sequence[int],
+    dmin_m: float,
+) -> Tensor:
+    """How values change, shape (pixels,), where all of these do."""
+    scene = CompiledScene(numbers, sources, cells, grid, KernelChoices(*choices), dmin_m)
+    change = (numbers_change, sources_change, cells_change, grid_change)
+    return scene.tangents(slow.numpy(), fast.numpy(), *change)
+
+
+@pixel_values.register_fake
+def _(
+    numbers: Tensor,
+    sources: Tensor,
+    cells: Tensor,
+    grid: Tensor | None,
+    slow: Tensor,
+    fast: Tensor,
+    choices: Sequence[int],
+    dmin_m: float,
+) -> Tensor:
+    del sources, cells, grid, fast, choices, dmin_m
+    return numbers.new_empty(slow.shape)
+
+
+@pixel_gradients.register_fake
+def _(
+    weight: Tensor,
+    numbers: Tensor,
+    sources: Tensor,
+    cells: Tensor,
+    grid: Tensor | None,
+    slow: Tensor,
+    fast: Tensor,
+    choices: Sequence[int],
+    dmin_m: float,
+    want_grid: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    del weight, slow, fast, choices, dmin_m
+    has_grid = want_grid and grid is not None
+    by_grid = numbers.new_empty(_NO_GRID if grid is None or not has_grid else grid.shape)
+    return (
+        torch.empty_like(numbers),
+        sources.new_empty(sources.shape),
+        cells.new_empty(cells.shape),
+        by_grid,
+    )
+
+
+@pixel_tangents.register_fake
+def _(
+    numbers: Tensor,
+    sources: Tensor,
+    cells: Tensor,
+    grid: Tensor | None,
+    numbers_change: Tensor,
+    sources_change: Tensor,
+    cells_change: Tensor,
+    grid_change: Tensor | None,
+    slow: Tensor,
+    fast: Tensor,
+    choices: Sequence[int],
+    dmin_m: float,
+) -> Tensor:
+    del sources, cells, grid, numbers_change, sources_change, cells_change, grid_change
+    del fast, choices, dmin_m
+    return numbers.new_empty(slow.shape)
