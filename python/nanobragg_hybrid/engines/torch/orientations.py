@@ -81,7 +81,9 @@ def _domain_rotations(setup: Setup, tables: Tables, turning: Turning) -> Matrix:
     """Matrices of the domains, entries of shape (domains,); the first has the angle 0
     (model 5.3).
 
-    With a tensor for the spread the angles are those of the configured spread, in proportion.
+    With a live spread the angles are those of the configured spread, in proportion.  A spread that
+    is configured has angles rounded to float32 (model 7.2), which no smooth function has: the two
+    agree where they are the same spread, and to 2^-22 of each angle elsewhere.
     """
     angles = tables.domain_angles
     if turning.mosaic_spread is not None:

@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
 
 from nanobragg_hybrid.base.errors import ConfigError
 from nanobragg_hybrid.engines.torch.inputs import Inputs
@@ -23,7 +22,7 @@ from nanobragg_hybrid.engines.torch.recorded_setup import (
     SceneTangents,
     SetupValues,
 )
-from nanobragg_hybrid.engines.torch.scalars import applied
+from nanobragg_hybrid.engines.torch.scalars import applied, is_transformed
 from nanobragg_hybrid.engines.torch.setup import Setup
 from nanobragg_hybrid.engines.torch.tables import Tables
 
@@ -113,15 +112,7 @@ def _is_ordinary(tensors: Iterable[Tensor], tables: Tables) -> bool:
     """Whether these are plain numbers on the CPU, and nothing but reverse mode is asked for."""
     if tables.phi_in_steps.device.type != "cpu":
         return False
-    if torch._C._are_functorch_transforms_active():
-        return False
-    unpack: Any = forward_ad.unpack_dual
-    return not any(_is_batched(x) or unpack(x).tangent is not None for x in tensors)
-
-
-def _is_batched(tensor: Tensor) -> bool:
-    functorch = torch._C._functorch
-    return bool(functorch.is_batchedtensor(tensor) or functorch.is_legacy_batchedtensor(tensor))
+    return not any(is_transformed(tensor) for tensor in tensors)
 
 
 class _Step:
@@ -156,8 +147,7 @@ class _SetupFunction(torch.autograd.Function):
         step.done = _evaluated(step.recorded, dict(zip(step.names, values, strict=True)))
         numbers, sources, cells, run_start = _tensors(step.done)
         outputs = [numbers, sources, cells, *([] if run_start is None else [run_start])]
-        is_live = step.recorded.is_live(step.wanted)
-        live = [*is_live, *is_live[2:]][: len(outputs)]
+        live = step.recorded.is_live(step.wanted)[: len(outputs)]
         fixed = [output for output, lives in zip(outputs, live, strict=True) if not lives]
         ctx.mark_non_differentiable(*fixed)
         return tuple(outputs)

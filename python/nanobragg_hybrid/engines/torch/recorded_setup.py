@@ -76,27 +76,32 @@ class RecordedSetup:
         self.has_spread = turning.mosaic_spread is not None
         self.constants = tuple(None if isinstance(x, Symbol) else _constant(x) for x in single)
         self.tape = recording.tape(outputs)
-        self._is_live: dict[tuple[str, ...], tuple[bool, bool, bool]] = {}
+        self._is_live: dict[tuple[str, ...], tuple[bool, ...]] = {}
         self.cell_tables = CellTables(setup, tables)
         self.source_tables = SourceTables(setup, tables)
         self.hkl_min = None if tables.grid is None else setup.structure_factors.hkl_min
 
-    def is_live(self, wanted: tuple[str, ...]) -> tuple[bool, bool, bool]:
-        """Whether numbers, sources and cells have derivatives by any of some values."""
+    def is_live(self, wanted: tuple[str, ...]) -> tuple[bool, ...]:
+        """Whether numbers, sources, cells and run_start have derivatives by any of some values."""
         if wanted not in self._is_live:
             needs = [self._needs(name) for name in wanted]
-            numbers, sources, cells = (any(each) for each in zip(*needs, strict=True))
-            self._is_live[wanted] = numbers, sources, cells
+            self._is_live[wanted] = tuple(any(each) for each in zip(*needs, strict=True))
         return self._is_live[wanted]
 
-    def _needs(self, name: str) -> tuple[bool, bool, bool]:
+    def _needs(self, name: str) -> tuple[bool, bool, bool, bool]:
         if name not in self.slots:
-            return False, name in ARRAYS, False
+            return False, True, False, False
         slot = self.slots[name]
         own = (1 << slot.stop) - (1 << slot.start)
         depends = [bits & own != 0 for bits in self.tape.depends_on]
-        in_cells = any(depends[_REAL]) or any(depends[_TURNING])
-        return any(depends[:_N]), any(depends[_BEAM]), in_cells
+        upstream, axes, wavelength = self.source_tables.uses(self.sizes)
+        in_sources = (
+            (upstream and any(depends[_UPSTREAM]))
+            or (axes and (any(depends[_POLARIZATION]) or any(depends[_VERTICAL])))
+            or (wavelength and depends[_WAVELENGTH])
+        )
+        at_rest = any(depends[_REAL]) or depends[_SPREAD]
+        return any(depends[:_N]), in_sources, at_rest or any(depends[_TURNING]), at_rest
 
     def evaluate(self, values: Mapping[str, Array]) -> SetupValues:
         """The scene for some numbers of all the names; arrays of any shape."""

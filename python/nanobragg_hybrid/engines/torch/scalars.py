@@ -18,6 +18,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from nanobragg_hybrid.engines.torch import tape
 
@@ -51,6 +52,18 @@ def exp(x: Scalar) -> Scalar:
     return torch.exp(x) if isinstance(x, Tensor) else _of_others(tape.EXP, x)
 
 
+def is_transformed(x: Tensor) -> bool:
+    """Whether torch.func, vmap or forward mode (dual numbers) are at work on a tensor."""
+    functorch = torch._C._functorch
+    unpack: Any = forward_ad.unpack_dual
+    return bool(
+        torch._C._are_functorch_transforms_active()
+        or functorch.is_batchedtensor(x)
+        or functorch.is_legacy_batchedtensor(x)
+        or unpack(x).tangent is not None
+    )
+
+
 def _of_others(operation: tape.Operation, x: Any) -> Any:
     """An operation on one number that is no tensor."""
     if isinstance(x, tape.Symbol):
@@ -61,6 +74,9 @@ def _of_others(operation: tape.Operation, x: Any) -> Any:
 def sqrt(x: Scalar) -> Scalar:
     """Square root, correctly rounded; the derivative at 0 is 0 instead of infinite."""
     if isinstance(x, Tensor):
+        if is_transformed(x):  # where a formula of our own is an error
+            at_zero = x == 0.0
+            return torch.where(at_zero, 0.0, torch.sqrt(torch.where(at_zero, 1.0, x)))
         root: Tensor = applied(_SquareRoot, x)
         return root
     if isinstance(x, tape.Symbol | np.ndarray):

@@ -5,7 +5,7 @@ The same as `sources`, for one set of numbers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +51,15 @@ class SourceTables:
         self.positions = np.array([_or_nan(source.position) for source in sources]).reshape(-1, 3)
         self.wavelengths = np.array(_or_nan([source.wavelength_m for source in sources]))
         self.weights = np.array([source.weight for source in sources])
+
+    def uses(self, names: Collection[str]) -> tuple[bool, bool, bool]:
+        """Whether upstream, the axes of divergence and the wavelength of the beam count beside live
+        values of some names."""
+        if self.listed is None:
+            return True, True, True
+        open_positions = POSITIONS not in names and bool(np.isnan(self.positions).any())
+        open_wavelengths = WAVELENGTHS not in names and bool(np.isnan(self.wavelengths).any())
+        return open_positions, False, open_wavelengths
 
 
 def _or_nan(numbers: Any) -> list[float]:

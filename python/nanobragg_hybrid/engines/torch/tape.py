@@ -13,6 +13,7 @@ operation, too, of which the derivative is that of the number that was chosen.
 
 from __future__ import annotations
 
+import itertools
 import math
 import operator
 from collections.abc import Callable, Iterable, Sequence
@@ -252,8 +253,8 @@ class Tape:
         for at, operand, slope in self._edges:
             operands[at - first, slope % 2] = operand
         spans = []
-        starts = [n for n in range(len(levels)) if n == 0 or levels[n] != levels[n - 1]]
-        for start, stop in zip(starts, [*starts[1:], len(levels)], strict=True):
+        edges = [n for n in range(1, len(levels)) if levels[n] != levels[n - 1]]
+        for start, stop in itertools.pairwise([0, *edges, len(levels)]):
             rows = slice(start, stop)
             if np.any(self._is_used[rows]):
                 second = operands[rows, 1] if np.any(self._is_used[rows, 1]) else None
