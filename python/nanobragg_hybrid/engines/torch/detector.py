@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, assert_never
 
-from torch import Tensor
-
 from nanobragg_hybrid.base.errors import ConfigError
 from nanobragg_hybrid.base.units import deg_to_rad, m_to_mm, mm_to_m
 from nanobragg_hybrid.engines.torch.inputs import Inputs
@@ -144,8 +142,7 @@ def detector_geometry(inputs: Inputs) -> DetectorGeometry:
         case other:
             assert_never(other)
     if inputs.is_live(ORIGIN):
-        x, y, z = inputs.values[ORIGIN].unbind()
-        pix0 = (x, y, z)
+        pix0 = inputs.vector(ORIGIN)
     elif placement.point == "corner":
         pix0 = inputs.vector("detector.pix0_m")
 
@@ -201,7 +198,7 @@ def _is_ignored_beside(
     distance_mm = inputs.experiment.detector.distance_mm
     if distance_mm == _DEFAULT_DISTANCE_MM or placement.point == "corner":
         return False
-    if isinstance(close_mm, Tensor) or isinstance(implied_m, Tensor):
+    if not (isinstance(close_mm, float) and isinstance(implied_m, float)):
         return False
     implied_mm = m_to_mm(implied_m)
     if abs(close_mm - implied_mm) <= 1e-5 * implied_mm:

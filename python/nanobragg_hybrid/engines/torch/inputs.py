@@ -19,14 +19,15 @@ from nanobragg_hybrid.model.structure_factors import StructureFactors
 class Inputs:
     """An experiment, its structure factors and the quirks, with float64 tensors for some values.
 
-    `values` maps the names of `known_names` to tensors in the configuration's units.  Everything
-    discrete is read from `experiment` and `structure_factors` directly.
+    `values` maps the names of `known_names` to tensors in the configuration's units, or to their
+    numbers one by one.  Everything discrete is read from `experiment` and `structure_factors`
+    directly.
     """
 
     experiment: Experiment
     structure_factors: StructureFactors
     quirks: Quirks
-    values: Mapping[str, Tensor] = field(default_factory=dict)
+    values: Mapping[str, Tensor | tuple[Scalar, ...]] = field(default_factory=dict)
 
     def is_live(self, name: str) -> bool:
         """Whether a tensor stands in for the configured value."""
@@ -35,7 +36,8 @@ class Inputs:
     def number(self, name: str) -> Scalar:
         """A number, in the configuration's unit; None where the configuration has None."""
         if name in self.values:
-            return self.values[name]
+            live = self.values[name]
+            return live[0] if isinstance(live, tuple) else live
         value: Scalar = self._configured(name)
         return value
 
@@ -46,9 +48,16 @@ class Inputs:
     def items(self, name: str) -> tuple[Scalar, ...]:
         """Several numbers, in the configuration's unit."""
         if name in self.values:
-            return tuple(self.values[name].reshape(-1).unbind())
+            live = self.values[name]
+            return live if isinstance(live, tuple) else tuple(live.reshape(-1).unbind())
         value: tuple[Scalar, ...] = self._configured(name)
         return value
+
+    def tensor(self, name: str) -> Tensor:
+        """All numbers of a value that is a tensor, in its own shape."""
+        live = self.values[name]
+        assert isinstance(live, Tensor)
+        return live
 
     def vector(self, name: str) -> Vector:
         """Three numbers, in the configuration's unit."""

@@ -6,9 +6,6 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-import torch
-from torch import Tensor
-
 from nanobragg_hybrid.base.constants import INT32_MAX
 from nanobragg_hybrid.base.errors import ConfigError
 from nanobragg_hybrid.base.units import (
@@ -29,8 +26,10 @@ from nanobragg_hybrid.engines.torch.scalars import (
     SMALLEST_NORMAL,
     Scalar,
     as_float,
+    chosen,
     clipped,
     cos,
+    is_less,
     magnitude_of,
     quotient,
     sin,
@@ -268,9 +267,7 @@ class _Cell:
 
 
 def _cosine(x: Scalar) -> Scalar:
-    if isinstance(x, Tensor):
-        return torch.where(x * x > 1.0, 1.0, x)
-    return 1.0 if x * x > 1.0 else x
+    return chosen(is_less(1.0, x * x), 1.0, x)
 
 
 def _matrix_vectors(m: tuple[Scalar, ...], wavelength_m: Scalar) -> _Star:
@@ -286,11 +283,11 @@ def _matrix_vectors(m: tuple[Scalar, ...], wavelength_m: Scalar) -> _Star:
 def _turned_further(inputs: Inputs, vector: Vector) -> Vector:
     """Turned by the rotations that only exist as values."""
     if inputs.is_live(ROTATION_MATRIX):
-        m = inputs.values[ROTATION_MATRIX].reshape(-1).unbind()
+        m = inputs.items(ROTATION_MATRIX)
         rows: Matrix = ((m[0], m[1], m[2]), (m[3], m[4], m[5]), (m[6], m[7], m[8]))
         vector = rot_mat(vector, rows)
     if inputs.is_live(ROTATION_VECTOR):
-        x, y, z = (deg_to_rad(angle) for angle in inputs.values[ROTATION_VECTOR].unbind())
+        x, y, z = (deg_to_rad(angle) for angle in inputs.items(ROTATION_VECTOR))
         vector = _rotated_by(vector, (x, y, z))
     return vector
 
@@ -298,15 +295,12 @@ def _turned_further(inputs: Inputs, vector: Vector) -> Vector:
 def _rotated_by(v: Vector, w: Vector) -> Vector:
     """v turned about w by the length of w in radians, smooth at w = 0 (Rodrigues)."""
     square = dot(w, w)
-    assert isinstance(square, Tensor)
-    is_small = square < 1e-8
-    safe = torch.where(is_small, 1.0, square)
-    angle = torch.sqrt(safe)
-    first = torch.where(
-        is_small, 1.0 - square / 6.0 + square * square / 120.0, torch.sin(angle) / angle
-    )
-    second = torch.where(
-        is_small, 0.5 - square / 24.0 + square * square / 720.0, (1.0 - torch.cos(angle)) / safe
+    is_small = is_less(square, 1e-8)
+    safe = chosen(is_small, 1.0, square)
+    angle = sqrt(safe)
+    first = chosen(is_small, 1.0 - square / 6.0 + square * square / 120.0, sin(angle) / angle)
+    second = chosen(
+        is_small, 0.5 - square / 24.0 + square * square / 720.0, (1.0 - cos(angle)) / safe
     )
     once = cross(w, v)
     twice = cross(w, once)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from nanobragg_hybrid.base.units import deg_to_rad
 from nanobragg_hybrid.engines.torch.inputs import Inputs
-from nanobragg_hybrid.engines.torch.lattice import Lattice
 from nanobragg_hybrid.engines.torch.scalars import Scalar
 from nanobragg_hybrid.engines.torch.scene import Cells
 from nanobragg_hybrid.engines.torch.setup import Setup
@@ -17,23 +17,47 @@ from nanobragg_hybrid.engines.torch.tables import Tables
 from nanobragg_hybrid.engines.torch.vectors import Matrix, Vector, rot_axis, rot_mat, rotation_about
 
 
+@dataclass(frozen=True, slots=True)
+class Turning:
+    """What turns the crystal during the exposure, radians.
+
+    mosaic_spread: None where it is the configured one.
+    """
+
+    spindle: Vector
+    phi_start: Scalar
+    phi_step: Scalar
+    mosaic_spread: Scalar | None
+
+
+def turning_of(setup: Setup, inputs: Inputs, spindle: Vector) -> Turning:
+    """The numbers of model 5.3."""
+    steps = setup.sampling.phi
+    step: Scalar = steps.step
+    if inputs.is_live("goniometer.osc_deg") and steps.range_given:
+        step = steps.step_of(deg_to_rad(inputs.number("goniometer.osc_deg")))
+    spread = None
+    if inputs.is_live("crystal.mosaic_spread_deg"):
+        spread = deg_to_rad(inputs.number("crystal.mosaic_spread_deg"))
+    start = deg_to_rad(inputs.number("goniometer.phi_deg"))
+    return Turning(spindle, start, step, spread)
+
+
 def orientations(
-    setup: Setup, tables: Tables, inputs: Inputs, cell: Lattice, spindle: Vector
+    setup: Setup, tables: Tables, turning: Turning, real: Matrix
 ) -> tuple[Cells, Cells | None]:
-    """Cell vectors for every phi step and domain, and for every domain without phi."""
-    phi0 = deg_to_rad(inputs.number("goniometer.phi_deg"))
+    """Cell vectors for every phi step and domain, and for every domain without phi.
+
+    real: a, b, c before, metres.
+    """
     sampling = setup.sampling
-    step: Scalar = sampling.phi.step
-    if inputs.is_live("goniometer.osc_deg") and sampling.phi.range_given:
-        step = sampling.phi.step_of(deg_to_rad(inputs.number("goniometer.osc_deg")))
-    angles = phi0 + step * tables.phi_in_steps
-    real = (cell.a0, cell.b0, cell.c0)
-    turned = [rot_axis(vector, spindle, angles.unsqueeze(-1)) for vector in real]
+    angles = turning.phi_start + turning.phi_step * tables.phi_in_steps
+    turned = [rot_axis(vector, turning.spindle, angles.unsqueeze(-1)) for vector in real]
     resting: list[Vector] = [
         _each(vector, lambda x: x * torch.ones_like(tables.phi_in_steps[:1])) for vector in real
     ]
     if sampling.mosaic_domains > 1:
-        rows = _domain_rotations(setup, tables, inputs)
+        rows = _domain_rotations(setup, tables, turning)
         turned = [rot_mat(vector, rows) for vector in turned]
         resting = [rot_mat(vector, rows) for vector in resting]
     zeros = torch.zeros(
@@ -53,14 +77,15 @@ def _each(vector: Vector, change: Callable[[Scalar], Tensor]) -> Vector:
     return x, y, z
 
 
-def _domain_rotations(setup: Setup, tables: Tables, inputs: Inputs) -> Matrix:
+def _domain_rotations(setup: Setup, tables: Tables, turning: Turning) -> Matrix:
     """Matrices of the domains, entries of shape (domains,); the first has the angle 0
     (model 5.3).
 
-    With a tensor for the spread the angles are those of the configured spread, in proportion.
+    With a live spread the angles are those of the configured spread, in proportion.  A spread that
+    is configured has angles rounded to float32 (model 7.2), which no smooth function has: the two
+    agree where they are the same spread, and to 2^-22 of each angle elsewhere.
     """
     angles = tables.domain_angles
-    if inputs.is_live("crystal.mosaic_spread_deg"):
-        live = deg_to_rad(inputs.number("crystal.mosaic_spread_deg"))
-        angles = live * (angles / setup.sampling.mosaic_spread_rad)
+    if turning.mosaic_spread is not None:
+        angles = turning.mosaic_spread * (angles / setup.sampling.mosaic_spread_rad)
     return rotation_about(tables.domain_axes, angles)

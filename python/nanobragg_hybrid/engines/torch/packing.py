@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from nanobragg_hybrid.engines.torch.scalars import Scalar
-from nanobragg_hybrid.engines.torch.scene import Cells, Scene, Sources
+from nanobragg_hybrid.engines.torch.scene import Cells, Scene, SceneNumbers, Sources
 from nanobragg_hybrid.engines.torch.structure_factors import Table
 from nanobragg_hybrid.engines.torch.vectors import Vector, as_tensor
 
@@ -83,7 +83,7 @@ class Template:
 
 def pack(scene: Scene) -> tuple[Packed, Template]:
     """The tensors of a scene, differentiable, and what else it takes to make it again."""
-    scalars = _numbers_of(scene)
+    scalars = numbers_in_order(scene)
     constants = tuple(None if isinstance(x, Tensor) else float(x) for x in scalars)
     template = Template(
         constants,
@@ -140,7 +140,8 @@ def tensors(packed: Packed) -> list[Tensor | None]:
     return [getattr(packed, field.name) for field in dataclasses.fields(packed)]
 
 
-def _numbers_of(scene: Scene) -> list[Scalar]:
+def numbers_in_order(scene: SceneNumbers) -> list[Scalar]:
+    """The numbers that `NUMBERS` names."""
     scalars: list[Scalar] = [getattr(scene, name) for name in _SCALARS]
     for name in _VECTORS:
         scalars.extend(getattr(scene, name))

@@ -371,7 +371,7 @@ _ROWS: Final = (
     _Row(
         "crystal.mosaic_spread_deg",
         "deg",
-        note="the domains' random rotations stay, their angles are in proportion",
+        note="the domains' configured angles, in proportion; those are rounded to float32",
         inactive_because=_unless(
             lambda setup: (
                 setup.sampling.mosaic_spread_rad > 0.0 and setup.sampling.mosaic_domains > 1

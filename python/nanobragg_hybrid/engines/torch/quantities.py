@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+from dataclasses import dataclass
 from typing import Final
+
+from torch import Tensor
 
 from nanobragg_hybrid.base.constants import (
     AVOGADRO_PER_MOL,
@@ -14,14 +18,15 @@ from nanobragg_hybrid.base.units import attenuation_depth_um_to_per_m, um_to_m, 
 from nanobragg_hybrid.engines.torch.detector import detector_geometry
 from nanobragg_hybrid.engines.torch.inputs import Inputs
 from nanobragg_hybrid.engines.torch.lattice import lattice, misset_angles
-from nanobragg_hybrid.engines.torch.orientations import orientations
+from nanobragg_hybrid.engines.torch.orientations import Turning, orientations, turning_of
 from nanobragg_hybrid.engines.torch.random_rotations import Shuffle
 from nanobragg_hybrid.engines.torch.scalars import Scalar
-from nanobragg_hybrid.engines.torch.scene import Scene
+from nanobragg_hybrid.engines.torch.scene import Scene, SceneNumbers
 from nanobragg_hybrid.engines.torch.setup import Setup, fluence, wavelength_m
-from nanobragg_hybrid.engines.torch.sources import sources
+from nanobragg_hybrid.engines.torch.sources import Beam, sources
 from nanobragg_hybrid.engines.torch.structure_factors import Table
 from nanobragg_hybrid.engines.torch.tables import Tables
+from nanobragg_hybrid.engines.torch.vectors import Matrix
 
 _WATER_G_PER_M3: Final = 1e6
 
@@ -30,8 +35,31 @@ DEFAULT_F: Final = "structure_factors.default_f"
 """Names of the values that are no configuration fields."""
 
 
+@dataclass(frozen=True, slots=True)
+class Origins:
+    """What the arrays of a scene are made from.  real: a, b, c before they turn, metres."""
+
+    real: Matrix
+    turning: Turning
+    beam: Beam
+
+
 def scene_of(setup: Setup, tables: Tables, inputs: Inputs) -> Scene:
     """The continuous quantities, differentiable in the tensors of `inputs`."""
+    numbers, origins = numbers_of(setup, inputs)
+    cells, run_start = orientations(setup, tables, origins.turning, origins.real)
+    single = {field.name: getattr(numbers, field.name) for field in dataclasses.fields(numbers)}
+    return Scene(
+        **single,
+        sources=sources(inputs, setup.quirks, tables.sources, origins.beam),
+        cells=cells,
+        run_start=run_start,
+        table=table_of(setup, grid_of(tables, inputs), numbers.default_f),
+    )
+
+
+def numbers_of(setup: Setup, inputs: Inputs) -> tuple[SceneNumbers, Origins]:
+    """Everything but the arrays, and what they are made from."""
     wavelength: Scalar = setup.wavelength_m
     geometry, cell = setup.geometry, setup.cell
     if inputs.values:
@@ -41,7 +69,6 @@ def scene_of(setup: Setup, tables: Tables, inputs: Inputs) -> Scene:
             misset = misset_angles(inputs, Shuffle(drops_first=not setup.quirks.first_deviate))
         geometry, cell = detector_geometry(inputs), lattice(inputs, wavelength, misset)
     photons = fluence(inputs)
-    cells, run_start = orientations(setup, tables, inputs, cell, geometry.spindle)
     layer_step, attenuation = _sensor(setup, inputs)
     counts: list[Scalar] = list(setup.size.n_cells)
     if inputs.is_live("crystal.n_cells"):
@@ -49,8 +76,7 @@ def scene_of(setup: Setup, tables: Tables, inputs: Inputs) -> Scene:
             if setup.experiment.crystal.size_mm[axis] is None:
                 counts[axis] = live
     na, nb, nc = counts
-    table, default_f = _table(inputs, tables)
-    return Scene(
+    numbers = SceneNumbers(
         pixel=geometry.pixel,
         fast=geometry.fast,
         slow=geometry.slow,
@@ -63,23 +89,27 @@ def scene_of(setup: Setup, tables: Tables, inputs: Inputs) -> Scene:
         beam_slow=geometry.beam_slow,
         layer_step=layer_step,
         attenuation=attenuation,
-        sources=sources(inputs, setup.quirks, tables.sources, geometry, wavelength),
         kahn=inputs.number("beam.polarization_kahn"),
         polarization=geometry.polarization,
-        cells=cells,
-        run_start=run_start,
         a_star=cell.a_star,
         b_star=cell.b_star,
         c_star=cell.c_star,
         n_cells=(na, nb, nc),
         fudge=inputs.number("crystal.shape_fudge"),
-        table=table,
-        default_f=default_f,
+        default_f=inputs.number(DEFAULT_F)
+        if inputs.is_live(DEFAULT_F)
+        else inputs.structure_factors.default_f,
         strength=R_E_SQR_M2 * photons,
         background=water_background(setup, inputs, photons),
         water=0.0 if setup.quirks.water_background else _water(inputs),
         water_m=water_um_to_m(inputs.number("crystal.water_um")),
     )
+    origins = Origins(
+        real=(cell.a0, cell.b0, cell.c0),
+        turning=turning_of(setup, inputs, geometry.spindle),
+        beam=Beam(geometry.beam, geometry.polarization, geometry.vertical, wavelength),
+    )
+    return numbers, origins
 
 
 def _sensor(setup: Setup, inputs: Inputs) -> tuple[Scalar, Scalar]:
@@ -128,12 +158,13 @@ def _water(inputs: Inputs) -> Scalar:
     )
 
 
-def _table(inputs: Inputs, tables: Tables) -> tuple[Table | None, Scalar]:
-    """The structure factors, without a copy where they are no values; and default_F."""
-    factors = inputs.structure_factors
-    default_f: Scalar = inputs.values.get(DEFAULT_F, factors.default_f)
-    if tables.grid is None:
-        return None, default_f
-    live = inputs.values.get(GRID)
-    grid = tables.grid if live is None else live.to(tables.grid.dtype)
-    return Table(grid, factors.hkl_min, default_f), default_f
+def grid_of(tables: Tables, inputs: Inputs) -> Tensor | None:
+    """The structure factors, without a copy where they are no values."""
+    if tables.grid is None or not inputs.is_live(GRID):
+        return tables.grid
+    return inputs.tensor(GRID).to(tables.grid.dtype)
+
+
+def table_of(setup: Setup, grid: Tensor | None, default_f: Scalar) -> Table | None:
+    """A grid with the indices that belong to it; None without one."""
+    return None if grid is None else Table(grid, setup.structure_factors.hkl_min, default_f)

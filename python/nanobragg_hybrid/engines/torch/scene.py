@@ -124,13 +124,11 @@ class Cells:
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
-    """Everything continuous, in SI units (a* in 1/angstrom); floats or tensors.
+class SceneNumbers:
+    """Everything continuous that is no array, in SI units (a* in 1/angstrom); floats or tensors.
 
-    cells: for each phi step and domain, domain fastest.  run_start: for each domain without any
-    spindle rotation, where the first phi step of the run needs it (model 6.4).  strength: r_e^2
-    fluence.  background: I_bg, or with the quirk water_background off water: electrons^2.
-    water_m: the size of the water.
+    strength: r_e^2 fluence.  background: I_bg, or with the quirk water_background off water:
+    electrons^2.  water_m: the size of the water.
     """
 
     pixel: Scalar
@@ -145,22 +143,32 @@ class Scene:
     beam_slow: Scalar
     layer_step: Scalar
     attenuation: Scalar
-    sources: Sources
     kahn: Scalar
     polarization: Vector
-    cells: Cells
-    run_start: Cells | None
     a_star: Vector
     b_star: Vector
     c_star: Vector
     n_cells: Vector
     fudge: Scalar
-    table: Table | None
     default_f: Scalar
     strength: Scalar
     background: Scalar
     water: Scalar
     water_m: Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class Scene(SceneNumbers):
+    """Everything continuous.
+
+    cells: for each phi step and domain, domain fastest.  run_start: for each domain without any
+    spindle rotation, where the first phi step of the run needs it (model 6.4).
+    """
+
+    sources: Sources
+    cells: Cells
+    run_start: Cells | None
+    table: Table | None
 
 
 def skips_zero(scene: Scene) -> bool | Tensor:

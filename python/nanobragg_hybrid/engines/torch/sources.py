@@ -207,18 +207,23 @@ def _offsets(steps: Steps) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return angle, term
 
 
-def sources(
-    inputs: Inputs,
-    quirks: Quirks,
-    offsets: SourceOffsets,
-    geometry: DetectorGeometry,
-    wavelength_m: Scalar,
-) -> Sources:
+@dataclass(frozen=True, slots=True)
+class Beam:
+    """What sources are made from where they have nothing of their own: unit vectors along the beam,
+    of polarization and across both; wavelength, m."""
+
+    direction: Vector
+    polarization: Vector
+    vertical: Vector
+    wavelength: Scalar
+
+
+def sources(inputs: Inputs, quirks: Quirks, offsets: SourceOffsets, beam: Beam) -> Sources:
     """Directions, wavelengths and weights of all sources.
 
     Raises `ConfigError` for given weights without a positive sum, where they count.
     """
-    upstream = scale(geometry.beam, DISTANCE_M)
+    upstream = scale(beam.direction, DISTANCE_M)
     position: Vector
     if inputs.experiment.beam.sources is not None:
         ones = torch.ones(
@@ -226,12 +231,12 @@ def sources(
             dtype=torch.float64,
             device=offsets.wavelength.device,
         )
-        position, wavelength = _listed(inputs, upstream, wavelength_m, ones)
+        position, wavelength = _listed(inputs, upstream, beam.wavelength, ones)
     else:
         ones = torch.ones_like(offsets.wavelength)
-        position = rot_axis(upstream, geometry.polarization, offsets.vertical)
-        position = rot_axis(position, geometry.vertical, offsets.horizontal)
-        wavelength = wavelength_m * offsets.wavelength
+        position = rot_axis(upstream, beam.polarization, offsets.vertical)
+        position = rot_axis(position, beam.vertical, offsets.horizontal)
+        wavelength = beam.wavelength * offsets.wavelength
     x, y, z = (component * ones for component in negative(unit(position)))
     return Sources((x, y, z), wavelength * ones, _relative_weights(inputs, quirks, ones))
 
@@ -247,7 +252,7 @@ def _relative_weights(inputs: Inputs, quirks: Quirks, ones: Tensor) -> Tensor | 
             return None
         live = torch.tensor(weights, dtype=torch.float64, device=ones.device)
     else:
-        live = inputs.values[WEIGHTS]
+        live = inputs.tensor(WEIGHTS)
     total = live.sum()
     # Values are on a device and are not looked at from here: a NaN says that they are wrong.
     return torch.where(total > 0.0, live * len(listed) / total, torch.nan)
@@ -272,14 +277,14 @@ def _listed(
         return torch.where(is_missing, default * ones, given)
 
     if inputs.is_live(POSITIONS):
-        x, y, z = inputs.values[POSITIONS].unbind(-1)
+        x, y, z = inputs.tensor(POSITIONS).unbind(-1)
     else:
         x, y, z = (
             column([source.position[axis] for source in listed], upstream[axis])
             for axis in range(3)
         )
     if inputs.is_live(WAVELENGTHS):
-        wavelength = inputs.values[WAVELENGTHS]
+        wavelength = inputs.tensor(WAVELENGTHS)
     else:
         wavelength = column([source.wavelength_m for source in listed], wavelength_m)
     return (x, y, z), wavelength

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from nanobragg_hybrid.engines.torch.vectors import Vector
 class Tables:
     """grid: the structure factors, or None; never written to.  phi_in_steps: as in `Setup`.
     domain_axes, domain_angles: the domains' rotations, the first by 0.  sources: generated ones.
+    recorded: what is found out once for each set of names of values (see `packed_values`).
     """
 
     grid: Tensor | None
@@ -26,6 +27,7 @@ class Tables:
     domain_axes: Vector
     domain_angles: Tensor
     sources: SourceOffsets
+    recorded: dict[tuple[str, ...], object] = field(default_factory=dict, compare=False, repr=False)
 
 
 def tables_of(setup: Setup, device: torch.device) -> Tables:

@@ -7,10 +7,9 @@ agree with the model's arithmetic to the last bit wherever sine and cosine do.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
-from nanobragg_hybrid.engines.torch.scalars import Scalar, cos, sin, sqrt
+from nanobragg_hybrid.engines.torch.scalars import Scalar, chosen, cos, is_zero, sin, sqrt
 
 Vector = tuple[Scalar, Scalar, Scalar]
 Matrix = tuple[Vector, Vector, Vector]
@@ -30,14 +29,10 @@ def mag(v: Vector) -> Scalar:
 def unit(v: Vector) -> Vector:
     """v divided by its length; the zero vector, with zero derivative, if that is 0."""
     length = mag(v)
-    if isinstance(length, Tensor):
-        is_zero = length == 0.0
-        length = torch.where(is_zero, 1.0, length)
-        x, y, z = (torch.where(is_zero, 0.0, component / length) for component in v)
-        return x, y, z
-    if length == 0.0:  # as the length of a tiny vector is: its squares are 0
-        return 0.0, 0.0, 0.0
-    return v[0] / length, v[1] / length, v[2] / length
+    nowhere = is_zero(length)  # as the length of a tiny vector is: its squares are 0
+    length = chosen(nowhere, 1.0, length)
+    x, y, z = (chosen(nowhere, 0.0, component / length) for component in v)
+    return x, y, z
 
 
 def cross(x: Vector, y: Vector) -> Vector:
@@ -57,10 +52,7 @@ def scale(v: Vector, s: Scalar) -> Vector:
 def rescale(v: Vector, length: Scalar) -> Vector:
     """v with another length."""
     own = mag(v)
-    if isinstance(own, Tensor):
-        own = torch.where(own <= 0.0, 1.0, own)
-    elif own <= 0.0:
-        own = 1.0
+    own = chosen(is_zero(own), 1.0, own)
     return length / own * v[0], length / own * v[1], length / own * v[2]
 
 

@@ -1,0 +1,205 @@
+"""The rays of all sources with their derivatives, in numpy: model 5.2.
+
+The same as `sources`, for one set of numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nanobragg_hybrid.engines.torch.axis_rotations import Array, AxisRotations, turned_about
+from nanobragg_hybrid.engines.torch.setup import Setup
+from nanobragg_hybrid.engines.torch.sources import POSITIONS, WAVELENGTHS, WEIGHTS
+from nanobragg_hybrid.engines.torch.tables import Tables
+from nanobragg_hybrid.engines.torch.vectors import unit
+from nanobragg_hybrid.model.beam import Source
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BeamNumbers:
+    """Numbers of the beam, derivatives by them, or tangents (with one more dimension in front).
+
+    upstream: where sources are that have no position, m.  polarization, vertical: the axes of
+    divergence.  All of shape (3,).  wavelength: m, shape ().
+    """
+
+    upstream: Array
+    polarization: Array
+    vertical: Array
+    wavelength: Array
+
+
+ARRAYS = (POSITIONS, WAVELENGTHS, WEIGHTS)
+"""Values of all listed sources together."""
+
+
+class SourceTables:
+    """What the configuration has of its sources; NaN where a listed one leaves a number open."""
+
+    def __init__(self, setup: Setup, tables: Tables) -> None:
+        listed = setup.experiment.beam.sources
+        self.listed: tuple[Source, ...] | None = None if listed is None else tuple(listed)
+        self.ignores_weights = setup.quirks.source_weights_ignored
+        self.horizontal: Array = tables.sources.horizontal.numpy()
+        self.vertical: Array = tables.sources.vertical.numpy()
+        self.wavelength_ratio: Array = tables.sources.wavelength.numpy()
+        sources = self.listed or ()
+        self.positions = np.array([_or_nan(source.position) for source in sources]).reshape(-1, 3)
+        self.wavelengths = np.array(_or_nan([source.wavelength_m for source in sources]))
+        self.weights = np.array([source.weight for source in sources])
+
+    def uses(self, names: Collection[str]) -> tuple[bool, bool, bool]:
+        """Whether upstream, the axes of divergence and the wavelength of the beam count beside live
+        values of some names."""
+        if self.listed is None:
+            return True, True, True
+        open_positions = POSITIONS not in names and bool(np.isnan(self.positions).any())
+        open_wavelengths = WAVELENGTHS not in names and bool(np.isnan(self.wavelengths).any())
+        return open_positions, False, open_wavelengths
+
+
+def _or_nan(numbers: Any) -> list[float]:
+    return [np.nan if number is None else number for number in numbers]
+
+
+class SourceRays:
+    """Rays of some beam and some `ARRAYS`.
+
+    packed: as `Packed.sources`, shape (5, sources).  has_weights: whether they differ.
+    """
+
+    def __init__(self, tables: SourceTables, beam: BeamNumbers, live: Mapping[str, Array]) -> None:
+        self._tables = tables
+        self._beam = beam
+        self._live = live
+        self._turns: tuple[AxisRotations, AxisRotations] | None = None
+        if tables.listed is None:
+            self._turned = turned_about(beam.upstream, beam.polarization, tables.vertical)
+            self._position = turned_about(self._turned, beam.vertical, tables.horizontal)
+            wavelength = beam.wavelength * tables.wavelength_ratio
+        else:
+            given = live.get(POSITIONS, tables.positions)
+            self._has_no_position = np.isnan(tables.positions) & (POSITIONS not in live)
+            self._position = np.where(self._has_no_position, beam.upstream, given)
+            given = live.get(WAVELENGTHS, tables.wavelengths)
+            self._has_no_wavelength = np.isnan(tables.wavelengths) & (WAVELENGTHS not in live)
+            wavelength = np.where(self._has_no_wavelength, beam.wavelength, given)
+        parts: Any = self._position.T
+        travel: Any = unit((parts[0], parts[1], parts[2]))
+        self._direction = -np.stack(travel)
+        self._weights = self._used_weights()
+        relative = np.ones(len(wavelength))
+        self.has_weights = self._weights is not None
+        if self._weights is not None:
+            total = _sum(self._weights)
+            relative = np.full(len(wavelength), np.nan)
+            if total > 0.0:
+                relative = self._weights * len(self._weights) / total
+        self.packed: Array = np.concatenate([self._direction, [wavelength, relative]])
+
+    def _used_weights(self) -> Array | None:
+        tables = self._tables
+        if tables.ignores_weights or tables.listed is None:
+            return None
+        if WEIGHTS in self._live:
+            return self._live[WEIGHTS]
+        return tables.weights if len(set(tables.weights.tolist())) > 1 else None
+
+    def _lengths(self) -> Array:
+        """Of the positions, shape (sources,); infinite where there is no direction."""
+        length = np.sqrt((self._position * self._position).sum(axis=1))
+        return np.where(length == 0.0, np.inf, length)
+
+    def _rotations(self) -> tuple[AxisRotations, AxisRotations]:
+        if self._turns is None:
+            tables, beam = self._tables, self._beam
+            self._turns = (
+                AxisRotations(beam.polarization, tables.vertical),
+                AxisRotations(beam.vertical, tables.horizontal),
+            )
+        return self._turns
+
+    def gradient(self, by_packed: Array) -> tuple[BeamNumbers, dict[str, Array]]:
+        """By the beam's numbers and by the live arrays."""
+        by_travel, by_wavelength = -by_packed[:3], by_packed[3]
+        travel = -self._direction
+        across = by_travel - travel * (travel * by_travel).sum(axis=0)
+        by_position = (across / self._lengths()).T
+        by_live: dict[str, Array] = {}
+        if WEIGHTS in self._live:
+            by_live[WEIGHTS] = self._gradient_by_weights(by_packed[4])
+        if self._tables.listed is None:
+            first, second = self._rotations()
+            by_vertical = second.gradient_by_axis(_products(self._turned, by_position))
+            by_turned = (by_position[:, None] @ second.matrices())[:, 0]
+            upstream = np.broadcast_to(self._beam.upstream, by_turned.shape)
+            by_polarization = first.gradient_by_axis(_products(upstream, by_turned))
+            return (
+                BeamNumbers(
+                    (by_turned[:, None] @ first.matrices())[:, 0].sum(axis=0),
+                    by_polarization,
+                    by_vertical,
+                    by_wavelength @ self._tables.wavelength_ratio,
+                ),
+                by_live,
+            )
+        if POSITIONS in self._live:
+            by_live[POSITIONS] = by_position
+        if WAVELENGTHS in self._live:
+            by_live[WAVELENGTHS] = by_wavelength
+        none = np.zeros(3)
+        by_upstream = np.where(self._has_no_position, by_position, 0.0).sum(axis=0)
+        by_default = np.where(self._has_no_wavelength, by_wavelength, 0.0).sum()
+        return BeamNumbers(by_upstream, none, none, by_default), by_live
+
+    def _gradient_by_weights(self, by_relative: Array) -> Array:
+        weights = self._live[WEIGHTS]
+        total = _sum(weights)
+        if self._weights is None or not total > 0.0:
+            return np.zeros(len(weights))
+        return len(weights) / total * (by_relative - by_relative @ weights / total)
+
+    def tangents(self, beam: BeamNumbers, live: Mapping[str, Array]) -> Array:
+        """Of `packed`, shape (p, 5, sources), for tangents of the beam and of the live arrays."""
+        count = len(beam.wavelength)
+        if self._tables.listed is None:
+            first, second = self._rotations()
+            still = np.zeros((count, len(self._tables.vertical)))
+            turned = self._beam.upstream @ np.swapaxes(
+                first.tangents(beam.polarization, still), 2, 3
+            )
+            turned += np.einsum("nij,pj->pni", first.matrices(), beam.upstream)
+            wavelength = beam.wavelength[:, None] * self._tables.wavelength_ratio
+            position = np.einsum("nij,pnj->pni", second.matrices(), turned)
+            position += np.einsum(
+                "pnij,nj->pni", second.tangents(beam.vertical, still), self._turned
+            )
+        else:
+            position = np.where(self._has_no_position, beam.upstream[:, None], 0.0)
+            wavelength = np.where(self._has_no_wavelength, beam.wavelength[:, None], 0.0)
+            position = position + live.get(POSITIONS, 0.0)
+            wavelength = wavelength + live.get(WAVELENGTHS, 0.0)
+        travel = -self._direction
+        moved = np.swapaxes(position, 1, 2) / self._lengths()
+        across = moved - travel * (travel * moved).sum(axis=1, keepdims=True)
+        packed = np.zeros((count, *self.packed.shape))
+        packed[:, :3] = -across
+        packed[:, 3] = wavelength
+        if self._weights is not None and WEIGHTS in live:
+            total, by = _sum(self._weights), live[WEIGHTS]
+            if total > 0.0:
+                share = self._weights / total
+                packed[:, 4] = len(share) / total * (by - share * by.sum(axis=1, keepdims=True))
+        return packed
+
+
+def _sum(weights: Array) -> float:
+    return float(weights.sum())
+
+
+def _products(vectors: Array, gradients: Array) -> Array:
+    return vectors[:, :, None] * gradients[:, None, :]
