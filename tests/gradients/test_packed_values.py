@@ -64,10 +64,16 @@ def _divergent_and_corrected() -> tuple[nb.Experiment, nb.StructureFactors, nb.Q
     return experiment, factors, nb.Quirks.none()
 
 
+def _one_domain() -> tuple[nb.Experiment, nb.StructureFactors, nb.Quirks]:
+    experiment, factors, quirks = _divergent()
+    return experiment.replace({"crystal.mosaic_domains": 1}), factors, quirks
+
+
 ALL: dict[str, Callable[[], Any]] = {
     **SCENES,
     "divergent": _divergent,
     "divergent and corrected": _divergent_and_corrected,
+    "one domain": _one_domain,
 }
 
 

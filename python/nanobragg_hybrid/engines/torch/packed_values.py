@@ -58,7 +58,7 @@ def scene_tangents(
 ) -> SceneTangents:
     """Derivatives of the scene by all numbers of some of the values, in the order of `names`.
 
-    values: as for `packed_of`, on the CPU.
+    values: as for `packed_of`.  The result is numpy's, wherever they are.
 
     Raises `ConfigError` for all structure factors, and for a name that is not among the values.
     """
@@ -71,7 +71,9 @@ def scene_tangents(
     if len(set(names)) < len(names):
         raise ConfigError("names", tuple(names), "each name once")
     recorded = _recorded(setup, tables, values)
-    return _evaluated(recorded, values).tangents(names)
+    return _evaluated(recorded, {name: value.cpu() for name, value in values.items()}).tangents(
+        names
+    )
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -163,7 +165,7 @@ class _SetupFunction(torch.autograd.Function):
         arrays = [None if grad is None else grad.numpy() for grad in grads]
         gradient = step.done.gradient(*arrays, *[None] * (4 - len(arrays)))
         return None, *(
-            torch.from_numpy(gradient[name]).reshape(value.shape) if name in step.wanted else None
+            torch.from_numpy(gradient[name].reshape(value.shape)) if name in step.wanted else None
             for name, value in values.items()
         )
 

@@ -31,14 +31,15 @@ class Operation:
     """One kind of step.
 
     plain: what it does with floats; it may raise where IEEE has an infinity or NaN.  ieee: the same
-    with numpy's rules.  slopes: derivatives with respect to the first one or two operands, from
-    arrays of operands and of results; operands after these, conditions and limits, have none.
+    with numpy's rules.  slopes: derivatives with respect to the first one or two operands, as
+    numbers, or computed from arrays of operands and of results; operands after these, conditions
+    and limits, have none.
     """
 
     name: str
     plain: Callable[..., Any]
     ieee: Callable[..., Any]
-    slopes: Callable[..., tuple[Numbers | float, ...]]
+    slopes: Callable[..., tuple[Numbers, ...]] | tuple[float, ...]
 
 
 def _root_slopes(_: Numbers, root: Numbers) -> tuple[Numbers]:
@@ -67,26 +68,22 @@ def _side(x: float) -> float:
     return -1.0 if x < 0.0 else 1.0
 
 
-def _no_slopes(*_: Numbers) -> tuple[Numbers | float, ...]:
-    return ()
-
-
-ADD: Final = Operation("add", operator.add, np.add, lambda *_: (1.0, 1.0))
-SUBTRACT: Final = Operation("subtract", operator.sub, np.subtract, lambda *_: (1.0, -1.0))
+ADD: Final = Operation("add", operator.add, np.add, (1.0, 1.0))
+SUBTRACT: Final = Operation("subtract", operator.sub, np.subtract, (1.0, -1.0))
 MULTIPLY: Final = Operation("multiply", operator.mul, np.multiply, lambda x, y, _: (y, x))
 DIVIDE: Final = Operation(
     "divide", operator.truediv, np.divide, lambda _, y, ratio: (1.0 / y, -ratio / y)
 )
-NEGATE: Final = Operation("negate", operator.neg, np.negative, lambda *_: (-1.0,))
+NEGATE: Final = Operation("negate", operator.neg, np.negative, (-1.0,))
 SIN: Final = Operation("sin", math.sin, np.sin, lambda x, _: (np.cos(x),))
 COS: Final = Operation("cos", math.cos, np.cos, lambda x, _: (-np.sin(x),))
 EXP: Final = Operation("exp", math.exp, np.exp, lambda _, power: (power,))
 SQRT: Final = Operation("sqrt", math.sqrt, np.sqrt, _root_slopes)
 ABSOLUTE: Final = Operation("absolute", abs, np.abs, lambda x, _: (np.sign(x),))
-SIDE: Final = Operation("side", _side, _side, _no_slopes)
+SIDE: Final = Operation("side", _side, _side, ())
 CLIP: Final = Operation("clip", _clip, _clip, _clip_slopes)
-IS_LESS: Final = Operation("is less", operator.lt, np.less, _no_slopes)
-IS_EQUAL: Final = Operation("is equal", operator.eq, np.equal, _no_slopes)
+IS_LESS: Final = Operation("is less", operator.lt, np.less, ())
+IS_EQUAL: Final = Operation("is equal", operator.eq, np.equal, ())
 CHOOSE: Final = Operation("choose", _choose, _choose, _choose_slopes)
 
 
@@ -210,17 +207,20 @@ class Tape:
             assert isinstance(step, _Step)
             operands = tuple(place[operand] for operand in step.operands)
             self._code.append((step.operation, operands))
-            if step.operation.slopes is not _no_slopes:
-                for operand in operands[:2]:
-                    needs[at] |= needs[operand]
+            for operand in operands[: 2 if step.operation.slopes else 0]:
+                needs[at] |= needs[operand]
         self.depends_on = [needs[at] for at in self._places]
         self._plain = [_padded(operation.plain, operands) for operation, operands in self._code]
         self._groups = self._grouped(first)
+        self._fixed_slopes = np.zeros((len(steps), 2))
+        for row, (operation, _) in enumerate(self._code):
+            if not callable(operation.slopes):
+                self._fixed_slopes[row, : len(operation.slopes)] = operation.slopes
         # Edges: of each step to those of its first two operands that depend on an input.
         self._edges = [
             (at, operand, 2 * (at - first) + side)
             for at, (operation, operands) in enumerate(self._code, start=first)
-            if operation.slopes is not _no_slopes
+            if operation.slopes
             for side, operand in enumerate(operands[:2])
             if needs[operand]
         ]
@@ -233,10 +233,11 @@ class Tape:
         self._spans = self._level_spans([levels[n] for n in steps], first)
 
     def _grouped(self, first: int) -> list[tuple[Operation, NDArray[np.intp], NDArray[np.intp]]]:
-        """For each operation that has slopes its steps, and their operands, shape (operands, n)."""
+        """For each operation that computes slopes its steps, and their operands, shape
+        (operands, n)."""
         steps: dict[str, list[int]] = {}
         for at, (operation, _) in enumerate(self._code):
-            if operation.slopes is not _no_slopes:
+            if callable(operation.slopes):
                 steps.setdefault(operation.name, []).append(at)
         return [
             (
@@ -316,9 +317,10 @@ class Tape:
         """Derivatives of each step with respect to its first two operands, shape (steps, 2)."""
         every = np.array(numbers, dtype=np.float64)
         first = self._size - len(self._code)
-        slopes = np.zeros((len(self._code), 2))
+        slopes = self._fixed_slopes.copy()
         with np.errstate(all="ignore"):
             for operation, places, operands in self._groups:
+                assert callable(operation.slopes)
                 own = operation.slopes(*every[operands], every[places])
                 for side, slope in enumerate(own):
                     slopes[places - first, side] = slope
