@@ -19,7 +19,7 @@ from nanobragg_hybrid.engines.torch.source_rays import (
     SourceRays,
     SourceTables,
 )
-from nanobragg_hybrid.engines.torch.sources import DISTANCE_M
+from nanobragg_hybrid.engines.torch.sources import DISTANCE_M, POSITIONS
 from nanobragg_hybrid.engines.torch.tables import Tables
 from nanobragg_hybrid.engines.torch.tape import Recording, Symbol
 from nanobragg_hybrid.engines.torch.turned_cells import CellTables, TurnedCells, TurningNumbers
@@ -196,7 +196,7 @@ class SetupValues:
             else:
                 own = np.zeros((count, size))
                 own[at : at + size] = np.eye(size)
-                live[name] = own.reshape(count, -1, 3) if size == 3 * self._sources else own
+                live[name] = own.reshape(count, -1, 3) if name == POSITIONS else own
             at += size
         outputs = np.zeros((count, len(self._results)))
         outputs[columns] = recorded.tape.jacobian(self._steps, inputs).T
@@ -228,10 +228,6 @@ class SetupValues:
             TurningTangent(int(p), cells[n], None if start is None else start[n])
             for n, p in enumerate(which)
         )
-
-    @property
-    def _sources(self) -> int:
-        return len(self.sources.T)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
