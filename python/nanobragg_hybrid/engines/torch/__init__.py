@@ -11,7 +11,9 @@ if importlib.util.find_spec("torch") is None:
     raise BackendError(PYTORCH_IS_MISSING)
 
 from nanobragg_hybrid.engines.torch.engine import TorchEngine
+from nanobragg_hybrid.engines.torch.jacobian import NormalEquations
 from nanobragg_hybrid.engines.torch.model import ForwardModel
 from nanobragg_hybrid.engines.torch.parameters import Parameter
+from nanobragg_hybrid.engines.torch.selection import Selection
 
-__all__ = ["ForwardModel", "Parameter", "TorchEngine"]
+__all__ = ["ForwardModel", "NormalEquations", "Parameter", "Selection", "TorchEngine"]

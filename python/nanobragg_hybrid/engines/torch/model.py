@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
-from functools import cached_property, partial
-from typing import Any
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Final
 
 import torch
 from torch import Tensor
 
-from nanobragg_hybrid.base.errors import ConfigError, Description
+from nanobragg_hybrid.base.errors import ConfigError, Description, UnsupportedError
 from nanobragg_hybrid.base.host import require_memory
 from nanobragg_hybrid.engines.torch.bounds import image_memory
 from nanobragg_hybrid.engines.torch.devices import device_of, dtype_of
-from nanobragg_hybrid.engines.torch.first_derivatives import (
-    once_only,
-    require_no_graph,
-    require_reverse_mode,
-)
+from nanobragg_hybrid.engines.torch.eager import EagerKernel
 from nanobragg_hybrid.engines.torch.forked import require_own_threads
-from nanobragg_hybrid.engines.torch.inputs import Inputs
-from nanobragg_hybrid.engines.torch.kernel import block_value, solid_angle_sum
+from nanobragg_hybrid.engines.torch.jacobian import (
+    NormalEquations,
+    PixelJacobian,
+    normal_equations,
+)
+from nanobragg_hybrid.engines.torch.kernel import solid_angle_sum
+from nanobragg_hybrid.engines.torch.packed_scene import packed_scene, scene_tangents
+from nanobragg_hybrid.engines.torch.packing import Packed, Template, unpack
 from nanobragg_hybrid.engines.torch.parameters import (
     Parameter,
     inactive_because,
@@ -29,24 +31,18 @@ from nanobragg_hybrid.engines.torch.parameters import (
     parameters_of,
 )
 from nanobragg_hybrid.engines.torch.pixels import ActivePixels, active_pixels
-from nanobragg_hybrid.engines.torch.quantities import GRID, scene_of
-from nanobragg_hybrid.engines.torch.scalars import applied
+from nanobragg_hybrid.engines.torch.quantities import GRID
+from nanobragg_hybrid.engines.torch.render import Progress, Render
 from nanobragg_hybrid.engines.torch.scene import Scene
-from nanobragg_hybrid.engines.torch.serial import serial_order
+from nanobragg_hybrid.engines.torch.selection import Chosen, Selection, chosen
 from nanobragg_hybrid.engines.torch.setup import Setup, set_up
+from nanobragg_hybrid.engines.torch.steps import is_transformed, step
 from nanobragg_hybrid.engines.torch.tables import tables_of
-from nanobragg_hybrid.engines.torch.tiles import (
-    Block,
-    SerialOrder,
-    Tile,
-    Tiling,
-    recomputed,
-    tiles,
-)
+from nanobragg_hybrid.engines.torch.tiles import SerialOrder, Tiling, tiles
 from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.quirks import Quirks
 from nanobragg_hybrid.model.structure_factors import StructureFactors
-from nanobragg_hybrid.model.validate import Integer, require_class
+from nanobragg_hybrid.model.validate import Choice, Integer, require_class
 
 _CPU_TILE_STEPS = 2**16
 _GPU_TILE_STEPS = 2**22
@@ -54,8 +50,11 @@ _TILE_STEPS = Integer(at_least=1)
 
 Values = Mapping[str | Parameter, Tensor]
 """By a parameter's name, or by what `ForwardModel.parameters` has of it."""
-Progress = Callable[[int], None]
-"""Called with the number of active pixels that are done."""
+PLAIN_NUMBERS: Final = (
+    "jacobian and normal_equations give plain numbers, also to torch.func, vmap and dual numbers, "
+    "which would take them for constants: use torch.func.jacfwd or jacrev of pixels"
+)
+_KERNELS: Final = Choice(("auto", "eager"))
 
 
 class ForwardModel:
@@ -64,7 +63,8 @@ class ForwardModel:
     config: the experiment; it decides everything discrete.  structure_factors: the amplitudes.
     quirks: all on if None.  dtype: float64, or float32 for float64 phases with float32 sums.
     device: "cpu", "cuda", "cuda:1", "auto".  tile_steps: evaluations of the innermost formula that
-    are held in memory at a time; None chooses.
+    are held in memory at a time; None chooses.  kernel: what computes pixels: "eager" (torch's
+    operators, the definition), or "auto", which chooses.
 
     Calling the model with tensors for some values (see `parameters`) gives the image as a tensor,
     shape (slow, fast), photons per pixel, differentiable in these tensors:
@@ -88,6 +88,7 @@ class ForwardModel:
         device: torch.device | str = "cpu",
         *,
         tile_steps: int | None = None,
+        kernel: str = "auto",
     ) -> None:
         quirks = Quirks() if quirks is None else quirks
         require_class("config", config, Experiment)
@@ -106,7 +107,12 @@ class ForwardModel:
         self._setup = set_up(config, structure_factors, quirks)
         self._tables = tables_of(self._setup, self.device)
         self._active = active_pixels(config, self._setup.roi, self.device)
-        self._configured_scene: Scene | None = None
+        try:
+            self.kernel = _KERNELS.normalise(kernel)
+        except ValueError:
+            raise ConfigError("kernel", kernel, _KERNELS.text) from None
+        self._kernel = EagerKernel(self._setup.choices, self._tiling, self.dtype, self.device)
+        self._configured = packed_scene(self._setup, self._tables, {}, ())
 
     @property
     def setup(self) -> Setup:
@@ -150,86 +156,146 @@ class ForwardModel:
         parameter's shape, or that with one more dimension in front; all that have it agree in its
         length, and the images are stacked.
 
-        Raises `ConfigError` for a wrong name, type, shape or device, `UnsupportedError` for
-        derivatives that are no first ones in reverse mode, and `BackendError` in a process that was
-        forked after its parent had used the engine.
+        Raises `ConfigError` for a wrong name, type, shape or device, `UnsupportedError` where
+        torch's operators are to be written down (torch.func.linearize), and `BackendError` in a
+        process that was forked after its parent had used the engine.
         """
         if progress is not None and not callable(progress):
             raise ConfigError("progress", progress, "a function of the number of pixels, or None")
-        checked = self._checked({} if values is None else values)
-        require_reverse_mode(checked.values())
-        batch = self._batch(checked)
-        if batch is None:
-            return self._image(checked, progress)
-        images = []
-        for n in range(batch):
-            one = {
-                name: value[n] if value.dim() > len(self._parameters[name].shape) else value
-                for name, value in checked.items()
-            }
-            images.append(self._image(one, progress))
-        return torch.stack(images)
+        rows = self._rows(values, None, progress)
+        if rows.dim() == 1:
+            return self._active.image(rows)
+        return torch.stack([self._active.image(row) for row in rows.unbind()])
+
+    def pixels(self, values: Values | None = None, select: Selection | None = None) -> Tensor:
+        """The values of some pixels only, in the order of the selection; shape (n,), or (batch, n).
+
+        values: as for the image.  select: which pixels; None: all active ones, in serial order.
+        The cost is in proportion to their number, the quirk interpolation_latch excepted: which
+        pixel switches interpolation off is a property of the whole image.
+
+        Raises the same, and `ConfigError` for a pixel that is not active.
+        """
+        return self._rows(values, select, None)
+
+    def jacobian(
+        self,
+        values: Values | None,
+        names: Sequence[str | Parameter],
+        select: Selection | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """The values of pixels, shape (n,), and their derivatives, shape (n, P); float64, without
+        a graph.
+
+        names: parameters, whose numbers, flattened, are the P columns in this order; those without
+        a value are at their initial one.  No value may have a batch dimension.
+
+        Raises the same as `pixels`, and `ConfigError` for the table of structure factors as a
+        parameter.
+        """
+        return self._jacobian(values, names, select).all_rows()
+
+    def normal_equations(
+        self,
+        values: Values | None,
+        names: Sequence[str | Parameter],
+        data: Tensor,
+        variance: Tensor,
+        select: Selection | None = None,
+    ) -> NormalEquations:
+        """What a step of Gauss and Newton needs, added up pixel by pixel.
+
+        data, variance: what was measured and its variance (> 0), photons, shape (n,).  The rest,
+        and what is raised, is as for `jacobian`.
+        """
+        return normal_equations(self._jacobian(values, names, select), data, variance)
 
     def solid_angle_sum(self) -> Tensor:
         """The solid angle summed over every sub-pixel sample (model 6.9), steradian, shape ()."""
         with torch.no_grad():
-            scene = self.scene({})
+            scene = self.scene()
             total = torch.zeros((), dtype=torch.float64, device=self.device)
             choices, order = self._setup.choices, SerialOrder(None, None)
             for _, tile in tiles(choices, self._active, self._tiling, order, self.device):
                 total += solid_angle_sum(scene, choices, tile)
         return total
 
-    def _image(self, values: dict[str, Tensor], progress: Progress | None) -> Tensor:
-        scene, choices = self.scene(values), self._setup.choices
-        order = serial_order(scene, choices, self._active, self._tiling, self.device)
-        parts = [torch.zeros(0, dtype=torch.float64, device=self.device)]
-        for pixels, tile in tiles(choices, self._active, self._tiling, order, self.device):
-            parts.append(self.tile_value(scene, tile))
-            if progress is not None:
-                progress(pixels.stop)
-        image = self._active.image(torch.cat(parts))
-        return self._with_every_derivative(image, values).to(self.dtype)
+    def scene(self, values: Mapping[str, Tensor] | None = None) -> Scene:
+        """Everything continuous, for some values of the right names, types and shapes."""
+        return unpack(*self._packed({} if values is None else values))
 
-    def tile_value(self, scene: Scene, tile: Tile) -> Tensor:
-        """The values of a tile's pixels before rounding, float64, shape (pixels,)."""
-        choices = self._setup.choices
+    def _rows(
+        self, values: Values | None, select: Selection | None, progress: Progress | None
+    ) -> Tensor:
+        """The values of pixels, for each member of the batch if there is one."""
+        checked = self._checked({} if values is None else values)
+        pixels = chosen(select, self._active, self.device)
+        batch = self._batch(checked)
+        if batch is None:
+            return self._row(checked, pixels, progress)
+        rows = []
+        for n in range(batch):
+            one = {
+                name: value[n] if value.dim() > len(self._parameters[name].shape) else value
+                for name, value in checked.items()
+            }
+            rows.append(self._row(one, pixels, progress))
+        return torch.stack(rows)
 
-        def evaluate(block: Block) -> tuple[Tensor, Tensor]:
-            own = partial(block_value, choices=choices, tile=tile, block=block, dtype=self.dtype)
-            value, product = recomputed(own, scene)
-            return value, product
+    def _row(self, values: dict[str, Tensor], pixels: Chosen, progress: Progress | None) -> Tensor:
+        render, tensors = self._render(*self._packed(values), pixels, progress)
+        (found,) = step(render, *tensors)
+        return pixels.in_order(found).to(self.dtype)
 
-        return self._tiling.total(choices, tile, evaluate)
+    def _render(
+        self, packed: Packed, template: Template, pixels: Chosen, progress: Progress | None = None
+    ) -> tuple[Render, list[Tensor]]:
+        return Render.of(packed, template, self._kernel, self._active, pixels.pixels, progress)
 
-    def scene(self, values: Mapping[str, Tensor]) -> Scene:
-        """Everything continuous, for some values of the right names, types and shapes; without
-        values it is made once."""
+    def _jacobian(
+        self, values: Values | None, names: Sequence[str | Parameter], select: Selection | None
+    ) -> PixelJacobian:
+        given = self._checked({} if values is None else values)
+        parameters = self._distinct(names)
+        if self._batch(given) is not None:
+            raise ConfigError("values", Description("a batch"), "single values for a Jacobian")
+        if is_transformed(given.values()):
+            raise UnsupportedError(PLAIN_NUMBERS)
+        checked = {name: self.initial(name) for name in parameters if name not in given}
+        checked.update(given)
         require_own_threads()
-        if not values and self._configured_scene is not None:
-            return self._configured_scene
-        setup = self._setup
-        values = {name: once_only(value) for name, value in values.items()}
-        inputs = Inputs(setup.experiment, setup.structure_factors, setup.quirks, values)
-        scene = scene_of(setup, self._tables, inputs)
-        if not values:
-            self._configured_scene = scene
-        return scene
+        tangents = scene_tangents(self._setup, self._tables, checked, parameters)
+        pixels = chosen(select, self._active, self.device)
+        render, tensors = self._render(tangents.packed, tangents.template, pixels)
+        moved = tuple(d for d, has in zip(tangents.depends, render.has, strict=True) if has)
+        return PixelJacobian(render, tensors, moved, tangents.changes, pixels)
 
-    def _with_every_derivative(self, image: Tensor, values: dict[str, Tensor]) -> Tensor:
-        """The image, with a derivative of 0 for values that it does not depend on.
+    def _distinct(self, names: Sequence[str | Parameter]) -> list[str]:
+        """Names of the parameters of a Jacobian."""
+        is_sequence: bool = isinstance(names, list | tuple)
+        if not is_sequence:
+            raise ConfigError("names", names, "a list or tuple of names of parameters")
+        found = [self._parameter(name).name for name in names]
+        if GRID in found:
+            need = "parameters whose derivatives fit beside each other: not all structure factors"
+            raise ConfigError("names", GRID, need)
+        twice = [name for n, name in enumerate(found) if name in found[:n]]
+        if twice:
+            raise ConfigError("names", twice[0], "each parameter once")
+        return found
 
-        Every active pixel depends on the table, for which 0 would be one more copy of it.
+    def _packed(self, values: Mapping[str, Tensor]) -> tuple[Packed, Template]:
+        """Everything continuous, for some values of the right names, types and shapes; without
+        values it was made once.
+
+        Values that the image does not depend on have a derivative of 0.  Every active pixel depends
+        on the table, for which 0 would be one more copy of it.
         """
-        wanted = [
-            value
-            for name, value in values.items()
-            if value.requires_grad and (name != GRID or self._active.count == 0)
-        ]
-        if not wanted:
-            return image
-        depending: Tensor = applied(_ZeroDerivatives, image, *wanted)
-        return depending
+        require_own_threads()
+        if not values:
+            return self._configured
+        linked = tuple(name for name in values if name != GRID or self._active.count == 0)
+        return packed_scene(self._setup, self._tables, values, linked)
 
     def _parameter(self, name: str | Parameter) -> Parameter:
         if isinstance(name, Parameter):
@@ -289,17 +355,3 @@ class ForwardModel:
                 "values", Description(f"batches of {sorted(lengths)}"), "one length >= 1 for all"
             )
         return lengths.pop() if lengths else None
-
-
-class _ZeroDerivatives(torch.autograd.Function):
-    """Passes an image through; the values beside it get a derivative of 0."""
-
-    @staticmethod
-    def forward(ctx: Any, image: Tensor, *values: Tensor) -> Tensor:
-        ctx.values = values
-        return image.view_as(image)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, ...]:
-        require_no_graph(grads)
-        return grads[0], *(torch.zeros_like(value) for value in ctx.values)

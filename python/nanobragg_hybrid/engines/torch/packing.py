@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -138,6 +139,15 @@ def unpack(packed: Packed, template: Template) -> Scene:
 def tensors(packed: Packed) -> list[Tensor | None]:
     """The five of them, in the order of the fields."""
     return [getattr(packed, field.name) for field in dataclasses.fields(packed)]
+
+
+def assembled(parts: Iterable[Tensor | None]) -> Packed:
+    """What `tensors` took apart."""
+    numbers, sources, cells, run_start, grid = parts
+    assert numbers is not None
+    assert sources is not None
+    assert cells is not None
+    return Packed(numbers, sources, cells, run_start, grid)
 
 
 def numbers_in_order(scene: SceneNumbers) -> list[Scalar]:

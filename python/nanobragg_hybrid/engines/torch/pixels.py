@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from nanobragg_hybrid.model.experiment import Experiment
@@ -46,6 +48,23 @@ def _upper(bound: int | None, count: int) -> int:
     return count - 1 if bound is None or bound < 0 or bound >= count else bound
 
 
+class Pixels(Protocol):
+    """Pixels to be computed, in serial order; those chosen more than once follow each other."""
+
+    @property
+    def count(self) -> int:
+        """How many."""
+
+    def numbers(self, start: int, stop: int, device: torch.device) -> tuple[Tensor, Tensor]:
+        """(slow, fast) of the pixels [start, stop), float64, shape (stop - start, 1)."""
+
+    def place_of(self, number: int) -> int:
+        """How many stand before the active pixel of this number."""
+
+    def number_at(self, place: int) -> int:
+        """Number among the active pixels."""
+
+
 @dataclass(frozen=True, slots=True)
 class ActivePixels:
     """The pixels inside the region of interest and not masked, numbered in raster order.
@@ -83,6 +102,32 @@ class ActivePixels:
         is_active = number < self.count and bool(self.raster[number] == index)
         return number if is_active else None
 
+    def place_of(self, number: int) -> int:
+        """See `Pixels`."""
+        return number
+
+    def number_at(self, place: int) -> int:
+        """See `Pixels`."""
+        return place
+
+    def numbers_of(
+        self, slow: NDArray[np.int64], fast: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """The numbers of pixels, and which of them are active: the numbers of others mean
+        nothing."""
+        fast_min, fast_max, slow_min, slow_max = self.roi
+        is_active = (fast >= fast_min) & (fast <= fast_max) & (slow >= slow_min)
+        is_active &= slow <= slow_max
+        if self.raster is None:
+            return (slow - slow_min) * (fast_max - fast_min + 1) + fast - fast_min, is_active
+        index = slow * self.shape[1] + fast
+        raster = self.raster.cpu().numpy()
+        number = np.searchsorted(raster, index)
+        is_there = np.zeros(len(index), dtype=bool)
+        inside = np.flatnonzero(number < self.count)
+        is_there[inside] = raster[number[inside]] == index[inside]
+        return number, is_active & is_there
+
     def row_of(self, number: int) -> int:
         """The image row of an active pixel."""
         if self.raster is not None:
@@ -103,6 +148,35 @@ class ActivePixels:
             return rectangle
         margins = (fast_min, n_fast - 1 - fast_max, slow_min, n_slow - 1 - slow_max)
         return torch.nn.functional.pad(rectangle, margins)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChosenPixels:
+    """Some of the active pixels, in serial order.
+
+    number: among the active ones, not falling, shape (n,).  slow, fast: float64, shape (n, 1).
+    """
+
+    number: NDArray[np.int64]
+    slow: Tensor
+    fast: Tensor
+
+    @property
+    def count(self) -> int:
+        """See `Pixels`."""
+        return len(self.number)
+
+    def numbers(self, start: int, stop: int, device: torch.device) -> tuple[Tensor, Tensor]:
+        """See `Pixels`."""
+        return self.slow[start:stop].to(device), self.fast[start:stop].to(device)
+
+    def place_of(self, number: int) -> int:
+        """See `Pixels`."""
+        return int(np.searchsorted(self.number, number))
+
+    def number_at(self, place: int) -> int:
+        """See `Pixels`."""
+        return int(self.number[place])
 
 
 def active_pixels(experiment: Experiment, roi: Roi, device: torch.device) -> ActivePixels:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nanobragg_hybrid.engines.torch.pixels import ActivePixels
+from nanobragg_hybrid.engines.torch.pixels import ActivePixels, Pixels
 from nanobragg_hybrid.engines.torch.scalars import applied
 from nanobragg_hybrid.engines.torch.scene import Choices, Scene, tensors_of, with_tensors
 
@@ -116,18 +116,51 @@ def grown(x: Tensor, product: Tensor) -> Tensor:
     return torch.where((x == 0.0) & product.isinf().any(0), 0.0, x * product[0] * product[1])
 
 
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Pixels between two of those where something changes; see `Tile` for what they share."""
+
+    pixels: range
+    interpolated_steps: int
+    run_start: tuple[int, int] | None
+
+
+def segments(choices: Choices, pixels: Pixels, order: SerialOrder) -> list[Segment]:
+    """All pixels in order, cut where something changes."""
+    cuts = {0, pixels.count}
+    for event in (order.run_start, order.interpolation_off):
+        if event is not None:
+            cuts |= {pixels.place_of(event[0]), pixels.place_of(event[0] + 1)}
+    found = []
+    for begin, end in pairwise(sorted(cuts)):
+        number = pixels.number_at(begin)
+        run_start = None
+        if order.run_start is not None and order.run_start[0] == number:
+            run_start = order.run_start[1:]
+        steps = order.interpolated_steps(choices, number)
+        found.append(Segment(range(begin, end), steps, run_start))
+    return found
+
+
+def tiles_of(
+    segment: Segment, choices: Choices, pixels: Pixels, tiling: Tiling, device: torch.device
+) -> Iterator[tuple[range, Tile]]:
+    """The pixels of a segment, as many at a time as the memory is for."""
+    length = tiling.pixels(choices, interpolating=segment.interpolated_steps > 0)
+    for own in ranges(segment.pixels.start, segment.pixels.stop, length):
+        yield own, _tile(pixels, segment, own, device)
+
+
 def tiles(
     choices: Choices,
-    active: ActivePixels,
+    active: Pixels,
     tiling: Tiling,
     order: SerialOrder,
     device: torch.device,
 ) -> Iterator[tuple[range, Tile]]:
     """All active pixels in order, cut where something changes."""
-    for segment in _segments(active, order):
-        length = _tile_length(choices, tiling, order, segment)
-        for pixels in ranges(segment.start, segment.stop, length):
-            yield pixels, _tile(choices, active, order, segment, pixels, device)
+    for segment in segments(choices, active, order):
+        yield from tiles_of(segment, choices, active, tiling, device)
 
 
 def tile_with(
@@ -139,11 +172,11 @@ def tile_with(
     device: torch.device,
 ) -> tuple[range, Tile]:
     """Which of these tiles has the active pixel of this number, and that tile."""
-    segment = next(segment for segment in _segments(active, order) if number in segment)
-    length = _tile_length(choices, tiling, order, segment)
-    start = number - (number - segment.start) % length
-    pixels = range(start, min(start + length, segment.stop))
-    return pixels, _tile(choices, active, order, segment, pixels, device)
+    segment = next(each for each in segments(choices, active, order) if number in each.pixels)
+    length = tiling.pixels(choices, interpolating=segment.interpolated_steps > 0)
+    start = number - (number - segment.pixels.start) % length
+    pixels = range(start, min(start + length, segment.pixels.stop))
+    return pixels, _tile(active, segment, pixels, device)
 
 
 def single_tile(tile: Tile, n: int) -> Tile:
@@ -157,33 +190,9 @@ def ranges(begin: int, end: int, length: int) -> Iterator[range]:
         yield range(start, min(start + length, end))
 
 
-def _segments(active: ActivePixels, order: SerialOrder) -> list[range]:
-    """Active pixels between those where something changes."""
-    cuts = {0, active.count}
-    for event in (order.run_start, order.interpolation_off):
-        if event is not None:
-            cuts |= {event[0], event[0] + 1}
-    return [range(begin, end) for begin, end in pairwise(sorted(cuts))]
-
-
-def _tile_length(choices: Choices, tiling: Tiling, order: SerialOrder, segment: range) -> int:
-    steps = order.interpolated_steps(choices, segment.start)
-    return tiling.pixels(choices, interpolating=steps > 0)
-
-
-def _tile(
-    choices: Choices,
-    active: ActivePixels,
-    order: SerialOrder,
-    segment: range,
-    pixels: range,
-    device: torch.device,
-) -> Tile:
-    run_start = None
-    if order.run_start is not None and order.run_start[0] == segment.start:
-        run_start = order.run_start[1:]
-    slow, fast = active.numbers(pixels.start, pixels.stop, device)
-    return Tile(slow, fast, order.interpolated_steps(choices, segment.start), run_start)
+def _tile(pixels: Pixels, segment: Segment, own: range, device: torch.device) -> Tile:
+    slow, fast = pixels.numbers(own.start, own.stop, device)
+    return Tile(slow, fast, segment.interpolated_steps, segment.run_start)
 
 
 Evaluate = Callable[[Scene], tuple[Tensor, ...]]
@@ -192,8 +201,7 @@ Evaluate = Callable[[Scene], tuple[Tensor, ...]]
 def recomputed(evaluate: Evaluate, scene: Scene) -> tuple[Tensor, ...]:
     """`evaluate(scene)`, differentiable in the scene's tensors, remembering nothing else.
 
-    The backward pass evaluates it again.  Second derivatives are not available: `once_only` makes
-    asking for them an error.
+    The backward pass evaluates it again, once: what it gives has no derivatives.
     """
     leaves = [tensor for tensor in tensors_of(scene) if tensor.requires_grad]
     if not leaves or not torch.is_grad_enabled():

@@ -1,0 +1,123 @@
+"""Derivatives of pixels with respect to many numbers, and what least squares needs of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nanobragg_hybrid.base.errors import ConfigError, Description
+from nanobragg_hybrid.engines.torch.derivatives import sum_of
+from nanobragg_hybrid.engines.torch.render import Render
+from nanobragg_hybrid.engines.torch.selection import Chosen
+from nanobragg_hybrid.engines.torch.steps import Piece, Tensors
+
+Measured = Tensor | NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PixelJacobian:
+    """The Jacobian of a render, a part of its rows at a time.
+
+    tensors: the render's arguments; moved: which of them a parameter changes; changes: for each of
+    the numbers that the Jacobian is with respect to, the derivatives of these.
+    """
+
+    render: Render
+    tensors: Tensors
+    moved: tuple[bool, ...]
+    changes: list[Tensors]
+    pixels: Chosen
+
+    def parts(self) -> Iterator[tuple[slice, Tensor, Tensor]]:
+        """Which pixels, their values (m,) and derivatives (m, P), float64; in serial order."""
+        pieces = self.render.pieces(self.tensors, 1)
+        for pixels, own in groupby(pieces, lambda piece: piece.pixels):
+            found = [self._piece(piece) for piece in own]
+            values = sum_of(values for values, _ in found)
+            yield pixels, values, sum_of(rows for _, rows in found)
+
+    def all_rows(self) -> tuple[Tensor, Tensor]:
+        """Values (n,) and derivatives (n, P) in the caller's order."""
+        (values,) = self.render.empty(self.tensors)
+        rows = values.new_zeros((len(values), len(self.changes)))
+        for pixels, own_values, own_rows in self.parts():
+            values[pixels] = own_values
+            rows[pixels] = own_rows
+        return self.pixels.in_order(values), self.pixels.in_order(rows)
+
+    def _piece(self, piece: Piece) -> tuple[Tensor, Tensor]:
+        with torch.no_grad():
+            (values,) = self.render.evaluate(piece, self.tensors, 0)
+        columns = self.render.changed(piece, self.tensors, self.moved, self.changes)
+        if not columns:
+            return values, values.new_zeros((len(values), 0))
+        return values, torch.stack([column[0] for column in columns], dim=1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NormalEquations:
+    """Least squares of residuals r = data - pixels, with weights w = 1/variance and the Jacobian J
+    of the pixels.
+
+    matrix: J^T w J, shape (P, P).  gradient: J^T w r, shape (P,), which is -1/2 times the
+    derivative of chi_square; the step of Gauss and Newton solves matrix * step = gradient.
+    chi_square: sum of w r^2, shape ().  float64.
+    """
+
+    matrix: Tensor
+    gradient: Tensor
+    chi_square: Tensor
+
+
+def normal_equations(
+    jacobian: PixelJacobian, data: Measured, variance: Measured
+) -> NormalEquations:
+    """Added up a part of the pixels at a time.
+
+    Raises `ConfigError` for data and variances that are not one finite number for each pixel, and
+    variances that are not > 0.
+    """
+    like = jacobian.render.empty(jacobian.tensors)[0]
+    measured, variances = (
+        _one_for_each("data", data, like),
+        _one_for_each("variance", variance, like),
+    )
+    if not bool((variances > 0.0).all()):
+        first = int((variances <= 0.0).to(torch.int8).argmax())
+        raise ConfigError(f"variance[{first}]", float(variances[first]), "a variance > 0")
+    measured, variances = jacobian.pixels.sorted(measured), jacobian.pixels.sorted(variances)
+    count = len(jacobian.changes)
+    matrix, gradient = like.new_zeros((count, count)), like.new_zeros(count)
+    chi_square = like.new_zeros(())
+    for pixels, values, rows in jacobian.parts():
+        residual = measured[pixels] - values
+        weighted = rows / variances[pixels].unsqueeze(1)
+        matrix += weighted.T @ rows
+        gradient += weighted.T @ residual
+        chi_square += (residual * residual / variances[pixels]).sum()
+    return NormalEquations(matrix, gradient, chi_square)
+
+
+def _one_for_each(field: str, given: object, like: Tensor) -> Tensor:
+    """A measured number for each pixel, float64, without a graph."""
+    need = f"a tensor or array of {len(like)} finite numbers, one for each pixel"
+    if isinstance(given, Tensor):
+        numbers = given.detach()
+    elif isinstance(given, np.ndarray) and given.dtype.kind in "iuf":
+        numbers = torch.from_numpy(np.array(given, dtype=np.float64))
+    else:
+        raise ConfigError(field, given, need)
+    if numbers.shape != like.shape or numbers.is_complex() or numbers.dtype == torch.bool:
+        kind = Description(f"shape {tuple(numbers.shape)} of {numbers.dtype}")
+        raise ConfigError(field, kind, need)
+    numbers = numbers.to(like)
+    if not bool(numbers.isfinite().all()):
+        first = int((~numbers.isfinite()).to(torch.int8).argmax())
+        raise ConfigError(f"{field}[{first}]", float(numbers[first]), need)
+    return numbers

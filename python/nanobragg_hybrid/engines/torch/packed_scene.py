@@ -1,0 +1,171 @@
+"""From values to a packed scene, in whatever way derivatives are asked for."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from nanobragg_hybrid.engines.torch.derived import Primal
+from nanobragg_hybrid.engines.torch.inputs import Inputs
+from nanobragg_hybrid.engines.torch.packing import Packed, Template, assembled, pack
+from nanobragg_hybrid.engines.torch.packing import tensors as tensors_of
+from nanobragg_hybrid.engines.torch.quantities import scene_of
+from nanobragg_hybrid.engines.torch.setup import Setup
+from nanobragg_hybrid.engines.torch.steps import (
+    Extent,
+    Piece,
+    Tensors,
+    is_transformed,
+    step,
+    whole,
+)
+from nanobragg_hybrid.engines.torch.tables import Tables
+
+Values = Mapping[str, Tensor]
+
+
+def packed_scene(
+    setup: Setup, tables: Tables, values: Values, linked: tuple[str, ...]
+) -> tuple[Packed, Template]:
+    """The scene for some values, float64, of the right names, types and shapes.
+
+    linked: names of values that get a derivative of 0 if the scene does not depend on them.
+    """
+    if is_transformed(values.values()):
+        return _in_one_step(setup, tables, values, linked)
+    return composed(setup, tables, values, linked)
+
+
+def composed(
+    setup: Setup, tables: Tables, values: Values, linked: tuple[str, ...]
+) -> tuple[Packed, Template]:
+    """The same by torch's operators, with their derivatives."""
+    inputs = Inputs(setup.experiment, setup.structure_factors, setup.quirks, values)
+    packed, template = pack(scene_of(setup, tables, inputs))
+    nothing = [values[name].reshape(-1)[:0].sum() for name in linked]
+    if not nothing:
+        return packed, template
+    # Less 0 leaves every number as it is, -0 too.
+    numbers = packed.numbers - torch.stack(nothing).sum()
+    return dataclasses.replace(packed, numbers=numbers), template
+
+
+class _Layout(NamedTuple):
+    """template; parts: the tensors of a `Packed` that are constant; depends: those that are not."""
+
+    template: Template
+    parts: list[Tensor | None]
+    depends: list[bool]
+
+
+class SceneTangents(NamedTuple):
+    """A packed scene, which of its five tensors depend on values, and for each number of the values
+    the derivatives of these."""
+
+    packed: Packed
+    template: Template
+    depends: tuple[bool, ...]
+    changes: list[Tensors]
+
+
+@dataclass(slots=True, eq=False)
+class _SetUp(Primal):
+    """The tensors of a packed scene that depend on values, as one step: what `composed` does looks
+    at numbers, and has functions of its own, which torch.func and dual numbers cannot go through.
+
+    layout: what else there is to know, from the last run; the numbers do not change it.
+    """
+
+    setup: Setup
+    tables: Tables
+    names: tuple[str, ...]
+    linked: tuple[str, ...]
+    layout: _Layout | None = None
+    _empty: list[Tensor] = field(default_factory=list)
+
+    @property
+    def inputs(self) -> tuple[Extent, ...]:
+        return whole(len(self.names))
+
+    @property
+    def outputs(self) -> tuple[Extent, ...]:
+        return whole(len(self._empty))
+
+    def pieces(self, tensors: Tensors, derivatives: int) -> Iterator[Piece]:
+        del tensors, derivatives
+        yield Piece(slice(0, 0))
+
+    def empty(self, tensors: Tensors) -> list[Tensor]:
+        del tensors
+        return [torch.zeros_like(each) for each in self._empty]
+
+    def evaluate(self, piece: Piece, tensors: Tensors, derivatives: int) -> Tensors:
+        del piece, derivatives
+        packed, _ = self._composed(tensors)
+        assert self.layout is not None
+        every = tensors_of(packed)
+        return [x for x, d in zip(every, self.layout.depends, strict=True) if d and x is not None]
+
+    def run(self, tensors: Tensors) -> Tensors:
+        """The whole, which finds the layout, too."""
+        leaves = [x.detach().requires_grad_() for x in tensors]
+        with torch.enable_grad():
+            packed, template = self._composed(leaves)
+        every = tensors_of(packed)
+        depends = [x is not None and x.requires_grad for x in every]
+        parts = [None if d else x for x, d in zip(every, depends, strict=True)]
+        self.layout = _Layout(template, parts, depends)
+        # A value may be a part itself; what a step gives has to be its own.
+        results = [
+            x.detach().clone() for x, d in zip(every, depends, strict=True) if d and x is not None
+        ]
+        self._empty = [x.new_zeros(()).expand(x.shape) for x in results]
+        return results
+
+    def _composed(self, tensors: Tensors) -> tuple[Packed, Template]:
+        values = dict(zip(self.names, tensors, strict=True))
+        return composed(self.setup, self.tables, values, self.linked)
+
+
+def _in_one_step(
+    setup: Setup, tables: Tables, values: Values, linked: tuple[str, ...]
+) -> tuple[Packed, Template]:
+    program = _SetUp(setup, tables, tuple(values), linked)
+    found = iter(step(program, *values.values()))
+    layout = program.layout
+    assert layout is not None
+    parts = zip(layout.parts, layout.depends, strict=True)
+    packed = assembled(next(found) if depends else part for part, depends in parts)
+    return packed, layout.template
+
+
+def scene_tangents(
+    setup: Setup, tables: Tables, values: Values, names: Sequence[str]
+) -> SceneTangents:
+    """The scene, and how it changes with each number of some of the values."""
+    program = _SetUp(setup, tables, tuple(values), ())
+    arguments = [value.detach() for value in values.values()]
+    found = iter(program.run(arguments))
+    layout = program.layout
+    assert layout is not None
+    chosen = [values[name] for name in names]
+    changes = []
+    for n, value in enumerate(chosen):
+        for place in range(value.numel()):
+            units = [torch.zeros_like(each).flatten() for each in chosen]
+            units[n][place] = 1.0
+            changes.append([u.reshape(x.shape) for u, x in zip(units, chosen, strict=True)])
+    moved = tuple(name in names for name in values)
+    (piece,) = program.pieces(arguments, 1)
+    parts = zip(layout.parts, layout.depends, strict=True)
+    return SceneTangents(
+        assembled(next(found) if depends else part for part, depends in parts),
+        layout.template,
+        tuple(layout.depends),
+        program.changed(piece, arguments, moved, changes),
+    )
