@@ -12,7 +12,8 @@ from with_torch import torch
 
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.engines.torch import ForwardModel, kernel
-from nanobragg_hybrid.engines.torch.shapes import sinc3, sincg_squared
+from nanobragg_hybrid.engines.torch.interference import sincg_squared
+from nanobragg_hybrid.engines.torch.shapes import sinc3
 from nanobragg_hybrid.model.conventions import SHAPES
 
 PIXEL_MM = 1000.0 / 8192  # a power of two in metres, so that pixel centres are exact

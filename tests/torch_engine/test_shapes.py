@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 from with_torch import torch
 
+from nanobragg_hybrid.engines.torch.interference import sincg, sincg_squared
 from nanobragg_hybrid.engines.torch.shapes import (
     gauss_amplitude,
     sinc3,
-    sincg,
-    sincg_squared,
     tophat_amplitude,
 )
 
