@@ -186,7 +186,8 @@ class SquaredProduct(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> _Grads:
         f, latt = remembered(ctx)
         wants_f, wants_latt = ctx.needs_input_grad
-        used = torch.where((latt == 0.0) & torch.isinf(torch.as_tensor(f * f)), 0.0, f)
+        used = torch.as_tensor(f, dtype=latt.dtype, device=latt.device)
+        used = torch.where((latt == 0.0) & torch.isinf(used * used), 0.0, used)
         # From the gradient's side, so that what is not wanted (0) stays 0.
         slope = grads[0] * 2.0 * used * latt
         grad_f = grad_latt = None

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nanobragg_hybrid.base.errors import UnsupportedError
 from nanobragg_hybrid.engines.torch.devices import precision_of
 from nanobragg_hybrid.engines.torch.scalars import (
     Scalar,
@@ -26,6 +27,12 @@ from nanobragg_hybrid.engines.torch.scalars import (
 _SERIES_BELOW: Final = 0.3
 """Of N times the distance from a maximum in x: where series of `_TERMS` terms are exact."""
 _TERMS: Final = 8
+
+
+THIRD_DERIVATIVES: Final = (
+    "the interference function of square crystals has first and second derivatives only, and "
+    "create_graph=True asks for third ones"
+)
 
 
 def sincg(h: Tensor, n: Scalar) -> Tensor:
@@ -89,17 +96,19 @@ class _Slopes(torch.autograd.Function):
     def forward(
         ctx: Any, h: Tensor, h0: Tensor, n: Scalar, dtype: torch.dtype, wants_n: bool
     ) -> tuple[Tensor, Tensor | None]:
-        remember(ctx, h, h0, n, dtype)
+        remember(ctx, h, h0, n)
         at = _amplitude(h, h0, as_float(n), dtype)
         by_n = at.by_n(h).mul_(at.g).mul_(2.0) if wants_n else None
         return at.by_x.mul_(at.g).mul_(2.0 * math.pi), by_n
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, by_h: Tensor, by_n: Tensor | None) -> tuple[Tensor | None, ...]:
-        h, h0, n, dtype = remembered(ctx)
+        if torch.is_grad_enabled():  # which create_graph does, and nothing else
+            raise UnsupportedError(THIRD_DERIVATIVES)
+        h, h0, n = remembered(ctx)
         wants_h, _, wants_n, *_ = ctx.needs_input_grad
-        at = _amplitude(h, h0, as_float(n), dtype)
+        # Next to a pole they may be too large for float32.
+        at = _amplitude(h, h0, as_float(n), torch.float64)
         grad_h = grad_n = mixed = None
         if wants_n or by_n is not None:
             mixed = (2.0 * math.pi) * (at.by_n(h) * at.by_x + at.g * at.by_x_and_n(h, h0))
@@ -108,7 +117,6 @@ class _Slopes(torch.autograd.Function):
             grad_h = by_h * twice
             if by_n is not None and mixed is not None:
                 grad_h = grad_h + by_n * mixed
-            grad_h = grad_h.to(h.dtype)
         if wants_n and mixed is not None:
             grad_n = _inner(by_h, mixed)
             if by_n is not None:
@@ -247,4 +255,5 @@ def _reduced(h: Tensor, h0: Tensor, n: Scalar) -> tuple[Tensor, Tensor]:
 
 
 def _inner(x: Tensor, y: Tensor) -> Tensor:
-    return torch.dot(x.reshape(-1), y.reshape(-1)).to(torch.float64)
+    wide = x.dtype if x.dtype == y.dtype else torch.float64
+    return torch.dot(x.reshape(-1).to(wide), y.reshape(-1).to(wide)).to(torch.float64)
