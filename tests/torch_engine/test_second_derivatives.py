@@ -208,8 +208,9 @@ def test_derivatives_of_cells_to_all_digits(n: float) -> None:
     x = math.pi * np.abs(h)
     away = math.pi * np.abs(h - np.round(h))
     steep = 1.0 / np.maximum(np.sin(away), 1.0 / n)
-    terms = np.stack([n + 0.0 * x, x, n * n + 0.0 * x, n * (1.0 + x), x * x]) * steep**2
-    assert (error <= 1e-12 * np.abs(wanted) + 1e-14 * terms).all()
-    assert (error.max(axis=1) <= 1e-13 * np.abs(wanted).max(axis=1)).all()
+    factors = [n + 0.0 * x, x, n * n + 0.0 * x, n * (1.0 + x), x * x]
+    terms = 2.0 * math.pi**2 * np.stack(factors) * steep**2
+    assert (error <= 1e-12 * (np.abs(wanted) + terms)).all()
+    assert (error.max(axis=1) <= 1e-12 * np.abs(wanted).max(axis=1)).all()
     single = np.abs(_derivatives_of_cells(h, n, torch.float32) - wanted)
     assert (np.linalg.norm(single, axis=1) <= 1e-5 * np.linalg.norm(wanted, axis=1)).all()

@@ -128,8 +128,8 @@ class _Amplitude(NamedTuple):
     """g = sin(N x)/sin x at x = pi h, where x = y + pi h0.
 
     s, c, cn: sin(y), cos(y), cos(N x); the last, g and its derivatives have a sign in common, which
-    may be lost: products of two of them do not have it.  s is 1 where h is whole.  is_near: where
-    the series hold.
+    may be lost: products of two of them do not have it.  near: the numbers of the elements next to
+    a maximum, or at whole h, in flat order.
     """
 
     n: float
@@ -139,19 +139,18 @@ class _Amplitude(NamedTuple):
     cn: Tensor
     g: Tensor
     by_x: Tensor
-    is_whole: Tensor
-    is_near: Tensor
+    near: Tensor
 
     def by_n(self, h: Tensor) -> Tensor:
         """dg/dN."""
-        x = math.pi * h.to(self.g.dtype)
-        return torch.where(self.is_whole, 1.0, (x * self.cn).div_(self.s))
+        by_n = (math.pi * h.to(self.g.dtype)).mul_(self.cn).div_(self.s)
+        return self._with(by_n, 1.0)
 
     def by_x_twice(self) -> Tensor:
         """d^2 g/dx^2, by the differential equation of g; its limit where h is whole."""
         less = 1.0 - self.n * self.n
         twice = less * self.g - 2.0 * self.by_x * self.c / self.s
-        return torch.where(self.is_whole, less * self.n / 3.0, twice)
+        return self._with(twice, less * self.n / 3.0)
 
     def by_x_and_n(self, h: Tensor, h0: Tensor) -> Tensor:
         """d^2 g/dx dN."""
@@ -159,46 +158,51 @@ class _Amplitude(NamedTuple):
         by_s = self.cn / self.s
         pole = self.n * self.g + by_s * self.c / self.s
         mixed = by_s - x * pole
-        # Next to a maximum what is left of the pole, and the derivative of y cos(N y)/sin y.
-        y = self.y[self.is_near]
-        whole = h0[self.is_near].to(y.dtype)
-        far = torch.where(whole == 0.0, 0.0, -math.pi * whole * pole[self.is_near])
-        mixed[self.is_near] = far + _derivative(_cosine_series(self.n), self.n, y)
-        return mixed.masked_fill_(self.is_whole, 0.0)
+        # Next to a maximum: what is left of the pole, and the derivative of y cos(N y)/sin y.
+        whole = _taken(h0, self.near).to(x.dtype)
+        far = torch.where(whole == 0.0, 0.0, -math.pi * whole * _taken(pole, self.near))
+        close = far + _derivative(_cosine_series(self.n), self.n, _taken(self.y, self.near))
+        return self._with(_put(mixed, self.near, close), 0.0)
 
     def by_n_twice_of_square(self, h: Tensor) -> Tensor:
         """d^2 (g^2)/dN^2."""
         x = math.pi * h.to(self.g.dtype)
-        twice = 2.0 * (self.by_n(h) ** 2 - (x * self.g) ** 2)
-        return torch.where(self.is_whole, 2.0, twice)
+        return self._with(2.0 * (self.by_n(h) ** 2 - (x * self.g) ** 2), 2.0)
+
+    def _with(self, value: Tensor, limit: float) -> Tensor:
+        """`value`, changed in place to its limit where h is whole."""
+        own = _taken(value, self.near)
+        own[_taken(self.y, self.near) == 0.0] = limit
+        return _put(value, self.near, own)
 
 
 def _amplitude(h: Tensor, h0: Tensor, n: float, dtype: torch.dtype) -> _Amplitude:
     d = h - h0  # exact
-    y, xn = (phase.to(dtype) for phase in _phases(d, h0, n))
-    is_whole = d == 0.0
-    is_near = torch.abs(d) < _SERIES_BELOW / (math.pi * n)
+    near = (torch.abs(d) < _SERIES_BELOW / (math.pi * n)).reshape(-1).nonzero()[:, 0]
+    turns = d * n
+    turns.sub_(torch.round(turns))
     if n != round(n):
-        is_near.logical_and_(_turns(h0, n) == 0.0)
-    s, c = torch.sin(y).masked_fill_(is_whole, 1.0), torch.cos(y)
-    cn = torch.cos(xn)
-    g = torch.sin(xn).div_(s).masked_fill_(is_whole, n)
-    by_x = (n * cn).addcmul_(g, c, value=-1.0).div_(s).masked_fill_(is_whole, 0.0)
-    by_x[is_near] = n * _derivative(_sine_series(n), n, y[is_near])
-    return _Amplitude(n, y, s, c, cn, g, by_x, is_whole, is_near)
+        beyond = _turns(h0, n)
+        turns.add_(beyond)
+        near = near[(_taken(beyond, near) == 0.0) | (_taken(d, near) == 0.0)]
+    y, xn = d.mul_(math.pi).to(dtype), turns.mul_(math.pi).to(dtype)
+    s, c, cn = torch.sin(y), torch.cos(y), torch.cos(xn)
+    g = torch.sin(xn).div_(s)
+    by_x = (n * cn).addcmul_(g, c, value=-1.0).div_(s)
+    at = _Amplitude(n, y, s, c, cn, g, by_x, near)
+    at._with(g, n)
+    _put(by_x, near, n * _derivative(_sine_series(n), n, _taken(y, near)))
+    return at
 
 
-def _phases(d: Tensor, h0: Tensor, n: float) -> tuple[Tensor, Tensor]:
-    """pi d and pi N (d + h0), of the second at most a few turns; float64."""
-    high, low = _halves(n)
-    d_high = d.to(torch.float32).to(torch.float64)
-    product = d_high * high  # exact, as are what is left of it and of d
-    turns = (product - torch.round(product)).add_((d - d_high).mul_(n))
-    if low != 0.0:
-        turns.add_(d_high, alpha=low)
-    if n != round(n):
-        turns.add_(_turns(h0, n))
-    return math.pi * d, turns.mul_(math.pi)
+def _taken(x: Tensor, numbers: Tensor) -> Tensor:
+    return x.reshape(-1)[numbers]
+
+
+def _put(x: Tensor, numbers: Tensor, values: Tensor) -> Tensor:
+    """x itself, which is contiguous, with some of its elements changed."""
+    x.view(-1)[numbers] = values
+    return x
 
 
 def _turns(h0: Tensor, n: float) -> Tensor:
