@@ -18,7 +18,6 @@ from nanobragg_hybrid.model.conventions import Convention, Shape
     [
         (placement.FRAMES, get_args(Convention)),
         (devices.DTYPES, get_args(devices.Precision)),
-        (shapes._SERIES_BELOW, get_args(devices.Precision)),
     ],
 )
 def test_tables_have_every_choice(table: Mapping[str, object], choices: tuple[str, ...]) -> None:

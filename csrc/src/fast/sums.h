@@ -59,8 +59,9 @@ SPECIALISED axis_phases phases_as_rounded(double n, double h, double h0)
 SPECIALISED axis_phases phases_for_slopes(double n, double h, double h0, double turns)
 {
     const double d = h - h0; /* exact */
-    const double nearest = nearest_whole_product(d, n);
-    const double r = PI * d, rn = PI * (MULTIPLY_ADD(d, n, -nearest) + turns);
+    const double own = MULTIPLY_ADD(d, n, -nearest_whole_product(d, n)), both = own + turns;
+    /* sine and cosine take half a turn at most */
+    const double r = PI * d, rn = PI * (turns == 0.0 ? own : both - nearest_whole(both));
     const axis_phases phases = {sine(r), cosine(r), sine(rn), cosine(rn)};
     return phases;
 }
@@ -128,7 +129,7 @@ OUT_OF_LINE void interference_ratio(const int derive, double n, const lanes h, c
                 n_is_whole ? 0.0 : MULTIPLY_ADD(whole[j], n, -nearest_whole_product(whole[j], n));
             const axis_phases at = phases_for_slopes(n, h[j], whole[j], turns);
             const double f = at.sn / at.s;
-            const int in_series = (n_is_whole & (fabs(at.s) * n < SERIES_BELOW)) | is_whole;
+            const int in_series = ((turns == 0.0) & (fabs(at.s) * n < SERIES_BELOW)) | is_whole;
             const double series =
                 -n * (n_sqr - 1.0) / 3.0 * y * (1.0 - (3.0 * n_sqr - 7.0) / 30.0 * y * y);
             ratio->f[j] = is_whole ? n : f;

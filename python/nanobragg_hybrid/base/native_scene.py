@@ -38,6 +38,10 @@ class Factor(enum.IntEnum):
     RAY = 2
 
 
+LARGEST_INDEX: Final = 1e9
+LARGEST_PHASE_TURNS: Final = 524288.0
+"""Of a Miller index, and of its product with a number of cells: nothing larger is taken."""
+
 SCENE_NUMBERS: Final = 20
 SOURCE_NUMBERS: Final = 5
 CRYSTAL_NUMBERS: Final = 16

@@ -198,8 +198,8 @@ class CompiledScene:
 
     numbers, sources, cells, grid: as in `Packed`, plain tensors.
 
-    Raises `UnsupportedError` with the reason for values that the kernels do not take: a table that
-    is not finite, a negative fudge factor, phases that are too large.
+    The table is finite.  Raises `UnsupportedError` with the reason for other values that the kernels
+    do not take: a negative fudge factor, phases that are too large.
     """
 
     def __init__(
@@ -212,7 +212,7 @@ class CompiledScene:
         dmin_m: float,
     ) -> None:
         values, amplitude = _array(numbers), None if grid is None else _array(grid)
-        _require_ordinary(values, amplitude)
+        _require_ordinary(values)
         self._is_below_one = values[_N_CELLS] < 1.0
         crystal = values[_OF_CRYSTAL]
         crystal[:3] = np.maximum(crystal[:3], 1.0)
@@ -338,13 +338,11 @@ class CompiledScene:
         return numbers
 
 
-def _require_ordinary(numbers: Floats, grid: Floats | None) -> None:
+def _require_ordinary(numbers: Floats) -> None:
     if not numbers[_FUDGE] >= 0.0:
         raise UnsupportedError("the fudge factor is negative")
     if not math.isfinite(numbers[_DEFAULT_F]):
         raise UnsupportedError("default_f is not finite")
-    if grid is not None and not math.isfinite(np.dot(grid.reshape(-1), np.zeros(grid.size))):
-        raise UnsupportedError("a structure factor is not finite")
 
 
 def _array(tensor: Tensor) -> Floats:

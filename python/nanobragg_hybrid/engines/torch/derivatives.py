@@ -6,12 +6,13 @@ step, and sums over pixels are products of vectors.  The values are the model's,
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from nanobragg_hybrid.engines.torch.scalars import Scalar, root_of
+from nanobragg_hybrid.engines.torch.scalars import Scalar, remember, remembered, root_of
 
 _Grads = tuple[Tensor | None, ...]
 
@@ -36,16 +37,16 @@ class Positions(torch.autograd.Function):
         along_fast = subpixel * fast + subpixel / 2.0
         along_slow = subpixel * slow + subpixel / 2.0
         depth = layer * layer_step
-        ctx.scalars = (subpixel, layer_step, *vectors)
-        ctx.save_for_backward(fast, slow, layer, along_fast, along_slow)
+        remember(ctx, fast, slow, layer, subpixel, layer_step, *vectors)
         f, s, o, d0 = vectors[0:3], vectors[3:6], vectors[6:9], vectors[9:12]
         x, y, z = (along_fast * f[n] + along_slow * s[n] + depth * o[n] + d0[n] for n in range(3))
         return x, y, z
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> _Grads:
-        fast, slow, layer, along_fast, along_slow = ctx.saved_tensors
-        _, layer_step, *vectors = ctx.scalars
+        fast, slow, layer, subpixel, layer_step, *vectors = remembered(ctx)
+        along_fast = subpixel * fast + subpixel / 2.0
+        along_slow = subpixel * slow + subpixel / 2.0
         needs = ctx.needs_input_grad
         found: list[Tensor | None] = [None] * 17
         # With one sample the arrays along one axis have a single column.
@@ -69,7 +70,10 @@ class Positions(torch.autograd.Function):
 
 
 class LengthAndDirection(torch.autograd.Function):
-    """R and the three components of d of model 6.2, from the components of P."""
+    """R and the three components of d of model 6.2, from the components of P.
+
+    Where R is 0, d is 0, and so are their derivatives.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, y: Tensor, z: Tensor) -> tuple[Tensor, ...]:
@@ -77,12 +81,13 @@ class LengthAndDirection(torch.autograd.Function):
         is_zero = length == 0.0  # as the length of a tiny vector is: its squares are 0
         safe = torch.where(is_zero, 1.0, length)
         direction = tuple(torch.where(is_zero, 0.0, component / safe) for component in (x, y, z))
-        ctx.save_for_backward(safe, *direction)
+        ctx.save_for_backward(length, *direction)
         return length, *direction
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> _Grads:
         length, *direction = ctx.saved_tensors
+        length = torch.where(length == 0.0, math.inf, length)
         grad_length, *across = grads
         along = _combined(across, direction) / length - grad_length
         return tuple(grad / length - d * along for grad, d in zip(across, direction, strict=True))
@@ -168,27 +173,29 @@ class SquaredProduct(torch.autograd.Function):
     """F*F*latt*latt of model 6.5, in this order, float64; F broadcasts.
 
     The derivatives, too, are products from left to right, without the square of anything that may
-    be too small or too large for a double.  0 where the lattice factor is: there F may be infinite.
+    be too small or too large for a double.  Where the lattice factor is 0, F may be infinite: it
+    counts as 0 there if its square is no number.
     """
 
     @staticmethod
     def forward(ctx: Any, f: Scalar, latt: Tensor) -> Tensor:
-        ctx.f = None if isinstance(f, Tensor) else f
-        ctx.save_for_backward(*((latt, f) if isinstance(f, Tensor) else (latt,)))
+        remember(ctx, f, latt)
         return (f * f * latt).mul_(latt)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> _Grads:
-        latt, *rest = ctx.saved_tensors
-        f = rest[0] if rest else ctx.f
-        grad_f = grad_latt = None
+        f, latt = remembered(ctx)
+        wants_f, wants_latt = ctx.needs_input_grad
+        used = torch.as_tensor(f, dtype=latt.dtype, device=latt.device)
+        used = torch.where((latt == 0.0) & torch.isinf(used * used), 0.0, used)
         # From the gradient's side, so that what is not wanted (0) stays 0.
-        slope = torch.where(latt == 0.0, 0.0, grads[0] * 2.0 * f * latt)
-        if ctx.needs_input_grad[1]:
-            grad_latt = torch.where(latt == 0.0, 0.0, slope * f)
-        if ctx.needs_input_grad[0]:
+        slope = grads[0] * 2.0 * used * latt
+        grad_f = grad_latt = None
+        if wants_f:
             grad_f = slope * latt
             grad_f = grad_f if f.dim() > 0 else grad_f.sum()
+        if wants_latt:
+            grad_latt = slope * used
         return grad_f, grad_latt
 
 

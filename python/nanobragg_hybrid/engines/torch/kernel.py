@@ -17,6 +17,7 @@ from nanobragg_hybrid.engines.torch.factors import (
     step_weight,
     water,
 )
+from nanobragg_hybrid.engines.torch.interference import sincg, sincg_squared
 from nanobragg_hybrid.engines.torch.rays import (
     Beams,
     Rays,
@@ -30,8 +31,6 @@ from nanobragg_hybrid.engines.torch.shapes import (
     SpotShape,
     is_all_or_nothing,
     is_in_reciprocal_lengths,
-    sincg,
-    sincg_squared,
     spot_amplitude,
 )
 from nanobragg_hybrid.engines.torch.structure_factors import leaves_table, nearest, tricubic
@@ -402,4 +401,9 @@ def _running_sum(terms: Tensor, weight: Tensor, is_skipped: Tensor | None) -> tu
 def _in_halves(weight: Tensor, count: Tensor) -> Tensor:
     """weight to the power of a whole number, as two factors, which are stacked in front."""
     half = torch.floor(count / 2.0)
-    return torch.stack([torch.pow(weight, half), torch.pow(weight, count - half)])
+    return torch.stack([_power(weight, half), _power(weight, count - half)])
+
+
+def _power(weight: Tensor, count: Tensor) -> Tensor:
+    """weight to the power of a whole number; 1 for 0, where a weight of 0 has derivatives of 0."""
+    return torch.pow(torch.where(count == 0.0, 1.0, weight), count)

@@ -295,14 +295,20 @@ def _turned_further(inputs: Inputs, vector: Vector) -> Vector:
 def _rotated_by(v: Vector, w: Vector) -> Vector:
     """v turned about w by the length of w in radians, smooth at w = 0 (Rodrigues)."""
     square = dot(w, w)
-    is_small = is_less(square, 1e-8)
-    safe = chosen(is_small, 1.0, square)
-    angle = sqrt(safe)
-    first = chosen(is_small, 1.0 - square / 6.0 + square * square / 120.0, sin(angle) / angle)
-    second = chosen(
-        is_small, 0.5 - square / 24.0 + square * square / 720.0, (1.0 - cos(angle)) / safe
-    )
+    half = _sine_over_angle(square / 4.0)
+    first = _sine_over_angle(square)
+    second = 0.5 * half * half  # (1 - cos(angle))/angle^2
     once = cross(w, v)
     twice = cross(w, once)
     x, y, z = (p + first * q + second * r for p, q, r in zip(v, once, twice, strict=True))
     return x, y, z
+
+
+def _sine_over_angle(square: Scalar) -> Scalar:
+    """sin(angle)/angle as a function of the angle's square, with two derivatives to all digits."""
+    is_small = is_less(square, 0.01)
+    angle = sqrt(chosen(is_small, 1.0, square))
+    series: Scalar = 1.0
+    for product in (110.0, 72.0, 42.0, 20.0, 6.0):
+        series = 1.0 - square / product * series
+    return chosen(is_small, series, sin(angle) / angle)

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from nanobragg_hybrid.engines.torch.bessel import cosine_of_root
 from nanobragg_hybrid.engines.torch.derivatives import (
     LengthAndDirection,
     Positions,
     ScatteringVectors,
 )
-from nanobragg_hybrid.engines.torch.scalars import Scalar, applied, cos, sin, sqrt
+from nanobragg_hybrid.engines.torch.scalars import Scalar, applied, sin, sqrt
 from nanobragg_hybrid.engines.torch.scene import Choices, Scene
 from nanobragg_hybrid.engines.torch.tiles import Tile
 from nanobragg_hybrid.engines.torch.vectors import (
@@ -116,7 +117,8 @@ def _on_sphere(
     """
     u = (subpixel * sub_fast + subpixel / 2.0 - scene.beam_fast) / scene.distance
     w = (subpixel * sub_slow + subpixel / 2.0 - scene.beam_slow) / scene.distance
-    rho = sqrt(u * u + w * w)
+    rho_sqr = u * u + w * w
+    rho = sqrt(rho_sqr)
     arc: Vector = (
         u * scene.fast[0] + w * scene.slow[0],
         u * scene.fast[1] + w * scene.slow[1],
@@ -127,7 +129,7 @@ def _on_sphere(
     is_tip = length == 0.0
     length = torch.where(is_tip, 1.0, length)
     aside = torch.where(is_tip, 1.0, as_tensor(sin(rho)))
-    radius, ahead = scene.distance + layer * scene.layer_step, cos(rho)
+    radius, ahead = scene.distance + layer * scene.layer_step, cosine_of_root(as_tensor(rho_sqr))
     x, y, z = (
         radius * (ahead * b + aside * (e / length)) for b, e in zip(scene.beam, across, strict=True)
     )

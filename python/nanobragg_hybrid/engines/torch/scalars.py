@@ -32,9 +32,30 @@ SMALLEST_NORMAL: Final = sys.float_info.min
 
 
 def applied(function: type[torch.autograd.Function], *arguments: object) -> Any:
-    """The value of a formula of our own; autograd will use its `backward`."""
+    """The value of a formula of our own; autograd will use its `backward`.
+
+    These formulas are differentiable twice, in reverse mode: where the render asks for them, values
+    are plain tensors.  So they have no `jvp` and no `vmap`, which would be errors, not numbers.
+    """
     apply: Any = function.apply
     return apply(*arguments)
+
+
+def remember(ctx: Any, *arguments: object) -> None:
+    """Keeps a formula's arguments, tensors or not, for its `backward` to ask `remembered` for.
+
+    Arguments or results are all that a formula may keep: a derivative of its `backward` does not
+    see what else there was (https://docs.pytorch.org/tutorials/intermediate/
+    custom_function_double_backward_tutorial.html).
+    """
+    ctx.others = [None if isinstance(each, Tensor) else each for each in arguments]
+    ctx.save_for_backward(*(each if isinstance(each, Tensor) else None for each in arguments))
+
+
+def remembered(ctx: Any) -> list[Any]:
+    """What `remember` kept, in its order."""
+    pairs = zip(ctx.saved_tensors, ctx.others, strict=True)
+    return [other if tensor is None else tensor for tensor, other in pairs]
 
 
 def sin(x: Scalar) -> Scalar:
@@ -72,7 +93,7 @@ def _of_others(operation: tape.Operation, x: Any) -> Any:
 
 
 def sqrt(x: Scalar) -> Scalar:
-    """Square root, correctly rounded; the derivative at 0 is 0 instead of infinite."""
+    """Square root, correctly rounded; all its derivatives at 0 are 0 instead of infinite."""
     if isinstance(x, Tensor):
         if is_transformed(x):  # where a formula of our own is an error
             at_zero = x == 0.0
@@ -95,7 +116,7 @@ class _SquareRoot(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
         (root,) = ctx.saved_tensors
-        return torch.where(root == 0.0, 0.0, grads[0] / (2.0 * root))
+        return grads[0] / (2.0 * torch.where(root == 0.0, math.inf, root))
 
 
 def root_of(x: Tensor) -> Tensor:

@@ -113,7 +113,8 @@ def grown(x: Tensor, product: Tensor) -> Tensor:
     The product itself may be too small for a double, or too large, where x times it is neither: a
     running sum is multiplied step by step (model 6.5).
     """
-    return torch.where((x == 0.0) & product.isinf().any(0), 0.0, x * product[0] * product[1])
+    product = torch.where((x == 0.0) & product.isinf().any(0), 0.0, product)
+    return x * product[0] * product[1]
 
 
 @dataclass(frozen=True, slots=True)
