@@ -198,8 +198,8 @@ class CompiledScene:
 
     numbers, sources, cells, grid: as in `Packed`, plain tensors.
 
-    The table is finite.  Raises `UnsupportedError` with the reason for other values that the kernels
-    do not take: a negative fudge factor, phases that are too large.
+    The table is finite.  Raises `UnsupportedError` with the reason for other values that the
+    kernels do not take: a negative fudge factor, phases that are too large.
     """
 
     def __init__(

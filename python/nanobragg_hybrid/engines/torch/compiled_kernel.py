@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -48,7 +48,7 @@ class CompiledPiece(Piece):
 
 
 @dataclass(slots=True, eq=False)
-class _Seen:
+class SeenTable:
     """A table that was looked at, as it was, and whether it is finite."""
 
     grid: Tensor | None = None
@@ -60,12 +60,13 @@ class _Seen:
 class CompiledKernel:
     """Pixels by the compiled kernels, float64, on the CPU.
 
-    Values agree with the eager kernel's to rounding; there are first derivatives.
+    seen: the last table that was looked at.  Values agree with the eager kernel's to rounding;
+    there are first derivatives.
     """
 
     choices: Choices
     template: Template
-    _seen: _Seen = field(default_factory=_Seen)
+    seen: SeenTable
 
     def refuses(self, packed: Packed) -> str | None:
         """Why values like these are left to the eager kernel; None: they are not."""
@@ -97,7 +98,8 @@ class CompiledKernel:
 
     def values(self, piece: CompiledPiece, packed: Packed) -> Tensor:
         """The values of a piece's pixels before rounding, float64, shape (pixels,)."""
-        return pixel_values(*_arguments(packed), *self._where(piece))
+        values: Tensor = pixel_values(*_arguments(packed), *self._where(piece))
+        return values
 
     def gradients(
         self, piece: CompiledPiece, packed: Packed, weight: Tensor, *, want_grid: bool
@@ -118,7 +120,8 @@ class CompiledKernel:
     def tangents(self, piece: CompiledPiece, packed: Packed, change: Packed) -> Tensor:
         """How values change where everything in a scene does; no grid: it does not."""
         arguments = (*_arguments(packed), *_arguments(change))
-        return pixel_tangents(*arguments, *self._where(piece))
+        tangents: Tensor = pixel_tangents(*arguments, *self._where(piece))
+        return tangents
 
     def jacobian(
         self, piece: CompiledPiece, packed: Packed, tangents: SceneTangents
@@ -136,9 +139,7 @@ class CompiledKernel:
         )
         return values, rows.T
 
-    def _where(
-        self, piece: CompiledPiece
-    ) -> tuple[Tensor, Tensor, Sequence[int], float]:
+    def _where(self, piece: CompiledPiece) -> tuple[Tensor, Tensor, Sequence[int], float]:
         return piece.slow, piece.fast, list(piece.choices), self.choices.dmin_m
 
     def _is_finite(self, grid: Tensor | None) -> bool:
@@ -146,9 +147,11 @@ class CompiledKernel:
         if grid is None:
             return True
         grid = grid.detach()
-        seen = self._seen
-        if seen.grid is None or seen.grid.data_ptr() != grid.data_ptr() or (
-            seen.version != grid._version
+        seen = self.seen
+        if (
+            seen.grid is None
+            or seen.grid.data_ptr() != grid.data_ptr()
+            or (seen.version != grid._version)
         ):
             seen.is_finite = bool(grid.isfinite().all())
             # With the table, so that its address does not come again.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
+from typing import Final
 
 import numpy as np
 import torch
@@ -12,27 +14,35 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nanobragg_hybrid.base.errors import ConfigError, Description
+from nanobragg_hybrid.engines.torch.compiled_kernel import CompiledPiece
 from nanobragg_hybrid.engines.torch.derivatives import sum_of
+from nanobragg_hybrid.engines.torch.recorded_setup import SceneTangents
 from nanobragg_hybrid.engines.torch.render import Render
 from nanobragg_hybrid.engines.torch.selection import Chosen
 from nanobragg_hybrid.engines.torch.steps import Piece, Tensors
 
 Measured = Tensor | NDArray[np.float64]
 
+_MOVING: Final = ("numbers", "sources", "cells", "run_start")
+"""The tensors of a `Packed` that numbers change."""
 
-@dataclass(frozen=True, slots=True, eq=False)
+
+@dataclass(frozen=True, eq=False)
 class PixelJacobian:
     """The Jacobian of a render, a part of its rows at a time.
 
-    tensors: the render's arguments; moved: which of them a parameter changes; changes: for each of
-    the numbers that the Jacobian is with respect to, the derivatives of these.
+    tensors: the render's arguments; tangents: their derivatives by P numbers.
     """
 
     render: Render
     tensors: Tensors
-    moved: tuple[bool, ...]
-    changes: list[Tensors]
+    tangents: SceneTangents
     pixels: Chosen
+
+    @property
+    def count(self) -> int:
+        """P."""
+        return len(self.tangents.numbers)
 
     def parts(self) -> Iterator[tuple[slice, Tensor, Tensor]]:
         """Which pixels, their values (m,) and derivatives (m, P), float64; in serial order."""
@@ -45,19 +55,34 @@ class PixelJacobian:
     def all_rows(self) -> tuple[Tensor, Tensor]:
         """Values (n,) and derivatives (n, P) in the caller's order."""
         (values,) = self.render.empty(self.tensors)
-        rows = values.new_zeros((len(values), len(self.changes)))
+        rows = values.new_zeros((len(values), self.count))
         for pixels, own_values, own_rows in self.parts():
             values[pixels] = own_values
             rows[pixels] = own_rows
         return self.pixels.in_order(values), self.pixels.in_order(rows)
 
     def _piece(self, piece: Piece) -> tuple[Tensor, Tensor]:
+        packed = self.render.packed(self.tensors)
+        if isinstance(piece, CompiledPiece) and self.count > 0:
+            assert self.render.compiled is not None
+            return self.render.compiled.jacobian(piece, packed, self.tangents)
         with torch.no_grad():
             (values,) = self.render.evaluate(piece, self.tensors, 0)
-        columns = self.render.changed(piece, self.tensors, self.moved, self.changes)
+        # The table, which is the last, never moves.
+        moved = tuple(place < len(_MOVING) for place, has in enumerate(self.render.has) if has)
+        columns = self.render.changed(piece, self.tensors, moved, self._changes)
         if not columns:
             return values, values.new_zeros((len(values), 0))
         return values, torch.stack([column[0] for column in columns], dim=1)
+
+    @cached_property
+    def _changes(self) -> list[list[Tensor]]:
+        """How the arguments change with each of the numbers."""
+        device = self.tensors[0].device
+        return [
+            [torch.from_numpy(x).to(device) for x in self.tangents.changes(n) if x is not None]
+            for n in range(self.count)
+        ]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,7 +117,7 @@ def normal_equations(
         first = int((variances <= 0.0).to(torch.int8).argmax())
         raise ConfigError(f"variance[{first}]", float(variances[first]), "a variance > 0")
     measured, variances = jacobian.pixels.sorted(measured), jacobian.pixels.sorted(variances)
-    count = len(jacobian.changes)
+    count = jacobian.count
     matrix, gradient = like.new_zeros((count, count)), like.new_zeros(count)
     chi_square = like.new_zeros(())
     for pixels, values, rows in jacobian.parts():

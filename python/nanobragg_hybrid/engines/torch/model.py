@@ -13,6 +13,8 @@ from torch import Tensor
 from nanobragg_hybrid.base.errors import ConfigError, Description, UnsupportedError
 from nanobragg_hybrid.base.host import require_memory
 from nanobragg_hybrid.engines.torch.bounds import image_memory
+from nanobragg_hybrid.engines.torch.compiled import why_not
+from nanobragg_hybrid.engines.torch.compiled_kernel import CompiledKernel, SeenTable
 from nanobragg_hybrid.engines.torch.devices import device_of, dtype_of
 from nanobragg_hybrid.engines.torch.eager import EagerKernel
 from nanobragg_hybrid.engines.torch.forked import require_own_threads
@@ -22,7 +24,8 @@ from nanobragg_hybrid.engines.torch.jacobian import (
     normal_equations,
 )
 from nanobragg_hybrid.engines.torch.kernel import solid_angle_sum
-from nanobragg_hybrid.engines.torch.packed_scene import packed_scene, scene_tangents
+from nanobragg_hybrid.engines.torch.packed_scene import packed_scene
+from nanobragg_hybrid.engines.torch.packed_values import scene_tangents
 from nanobragg_hybrid.engines.torch.packing import Packed, Template, unpack
 from nanobragg_hybrid.engines.torch.parameters import (
     Parameter,
@@ -54,7 +57,7 @@ PLAIN_NUMBERS: Final = (
     "jacobian and normal_equations give plain numbers, also to torch.func, vmap and dual numbers, "
     "which would take them for constants: use torch.func.jacfwd or jacrev of pixels"
 )
-_KERNELS: Final = Choice(("auto", "eager"))
+_KERNELS: Final = Choice(("auto", "compiled", "eager"))
 
 
 class ForwardModel:
@@ -63,8 +66,10 @@ class ForwardModel:
     config: the experiment; it decides everything discrete.  structure_factors: the amplitudes.
     quirks: all on if None.  dtype: float64, or float32 for float64 phases with float32 sums.
     device: "cpu", "cuda", "cuda:1", "auto".  tile_steps: evaluations of the innermost formula that
-    are held in memory at a time; None chooses.  kernel: what computes pixels: "eager" (torch's
-    operators, the definition), or "auto", which chooses.
+    are held in memory at a time by the eager kernel; None chooses.  kernel: what computes pixels:
+    "eager" (torch's operators, the definition), "compiled" (the C library, one pass for values and
+    one for derivatives; an error where it does not render an experiment), or "auto": compiled where
+    it does, else eager.
 
     Calling the model with tensors for some values (see `parameters`) gives the image as a tensor,
     shape (slow, fast), photons per pixel, differentiable in these tensors:
@@ -112,6 +117,7 @@ class ForwardModel:
         except ValueError:
             raise ConfigError("kernel", kernel, _KERNELS.text) from None
         self._kernel = EagerKernel(self._setup.choices, self._tiling, self.dtype, self.device)
+        self._seen = SeenTable()
         self._configured = packed_scene(self._setup, self._tables, {}, ())
 
     @property
@@ -250,7 +256,24 @@ class ForwardModel:
     def _render(
         self, packed: Packed, template: Template, pixels: Chosen, progress: Progress | None = None
     ) -> tuple[Render, list[Tensor]]:
-        return Render.of(packed, template, self._kernel, self._active, pixels.pixels, progress)
+        compiled = self._compiled(template, packed)
+        every = self._active
+        return Render.of(packed, template, self._kernel, compiled, every, pixels.pixels, progress)
+
+    def _compiled(self, template: Template, packed: Packed) -> CompiledKernel | None:
+        """The compiled kernels, if they render such scenes.
+
+        Raises `UnsupportedError` if they were asked for and do not.
+        """
+        if self.kernel == "eager":
+            return None
+        reason = why_not(self._setup.choices, template, self.dtype, self.device)
+        compiled = None if reason else CompiledKernel(self._setup.choices, template, self._seen)
+        if self.kernel == "compiled":
+            reason = reason or (compiled.refuses(packed) if compiled else None)
+            if reason:
+                raise UnsupportedError(f'kernel="compiled" does not render this: {reason}')
+        return compiled
 
     def _jacobian(
         self, values: Values | None, names: Sequence[str | Parameter], select: Selection | None
@@ -264,11 +287,12 @@ class ForwardModel:
         checked = {name: self.initial(name) for name in parameters if name not in given}
         checked.update(given)
         require_own_threads()
-        tangents = scene_tangents(self._setup, self._tables, checked, parameters)
+        single = {name: value.detach().cpu() for name, value in checked.items()}
+        tangents = scene_tangents(self._setup, self._tables, single, parameters)
         pixels = chosen(select, self._active, self.device)
-        render, tensors = self._render(tangents.packed, tangents.template, pixels)
-        moved = tuple(d for d, has in zip(tangents.depends, render.has, strict=True) if has)
-        return PixelJacobian(render, tensors, moved, tangents.changes, pixels)
+        detached = {name: value.detach() for name, value in checked.items()}
+        render, tensors = self._render(*self._packed(detached), pixels)
+        return PixelJacobian(render, tensors, tangents, pixels)
 
     def _distinct(self, names: Sequence[str | Parameter]) -> list[str]:
         """Names of the parameters of a Jacobian."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from nanobragg_hybrid.engines.torch.derived import Primal
 from nanobragg_hybrid.engines.torch.inputs import Inputs
+from nanobragg_hybrid.engines.torch.packed_values import packed_of
 from nanobragg_hybrid.engines.torch.packing import Packed, Template, assembled, pack
 from nanobragg_hybrid.engines.torch.packing import tensors as tensors_of
 from nanobragg_hybrid.engines.torch.quantities import scene_of
@@ -38,7 +39,8 @@ def packed_scene(
     """
     if is_transformed(values.values()):
         return _in_one_step(setup, tables, values, linked)
-    return composed(setup, tables, values, linked)
+    packed, template = packed_of(setup, tables, values)
+    return _linked(packed, values, linked), template
 
 
 def composed(
@@ -47,12 +49,17 @@ def composed(
     """The same by torch's operators, with their derivatives."""
     inputs = Inputs(setup.experiment, setup.structure_factors, setup.quirks, values)
     packed, template = pack(scene_of(setup, tables, inputs))
-    nothing = [values[name].reshape(-1)[:0].sum() for name in linked]
+    return _linked(packed, values, linked), template
+
+
+def _linked(packed: Packed, values: Values, linked: tuple[str, ...]) -> Packed:
+    """The same numbers, which depend on all linked values."""
+    nothing = [values[name].reshape(-1)[:0].sum() for name in linked if values[name].requires_grad]
     if not nothing:
-        return packed, template
+        return packed
     # Less 0 leaves every number as it is, -0 too.
     numbers = packed.numbers - torch.stack(nothing).sum()
-    return dataclasses.replace(packed, numbers=numbers), template
+    return dataclasses.replace(packed, numbers=numbers)
 
 
 class _Layout(NamedTuple):
@@ -61,16 +68,6 @@ class _Layout(NamedTuple):
     template: Template
     parts: list[Tensor | None]
     depends: list[bool]
-
-
-class SceneTangents(NamedTuple):
-    """A packed scene, which of its five tensors depend on values, and for each number of the values
-    the derivatives of these."""
-
-    packed: Packed
-    template: Template
-    depends: tuple[bool, ...]
-    changes: list[Tensors]
 
 
 @dataclass(slots=True, eq=False)
@@ -142,30 +139,3 @@ def _in_one_step(
     parts = zip(layout.parts, layout.depends, strict=True)
     packed = assembled(next(found) if depends else part for part, depends in parts)
     return packed, layout.template
-
-
-def scene_tangents(
-    setup: Setup, tables: Tables, values: Values, names: Sequence[str]
-) -> SceneTangents:
-    """The scene, and how it changes with each number of some of the values."""
-    program = _SetUp(setup, tables, tuple(values), ())
-    arguments = [value.detach() for value in values.values()]
-    found = iter(program.run(arguments))
-    layout = program.layout
-    assert layout is not None
-    chosen = [values[name] for name in names]
-    changes = []
-    for n, value in enumerate(chosen):
-        for place in range(value.numel()):
-            units = [torch.zeros_like(each).flatten() for each in chosen]
-            units[n][place] = 1.0
-            changes.append([u.reshape(x.shape) for u, x in zip(units, chosen, strict=True)])
-    moved = tuple(name in names for name in values)
-    (piece,) = program.pieces(arguments, 1)
-    parts = zip(layout.parts, layout.depends, strict=True)
-    return SceneTangents(
-        assembled(next(found) if depends else part for part, depends in parts),
-        layout.template,
-        tuple(layout.depends),
-        program.changed(piece, arguments, moved, changes),
-    )

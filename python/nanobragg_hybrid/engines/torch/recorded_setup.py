@@ -263,6 +263,25 @@ class SceneTangents:
     reference_cell_tangents: Array
     turning: tuple[TurningTangent, ...]
 
+    def changes(self, n: int) -> tuple[Array, Array, Array, Array | None]:
+        """How the four tensors of a `Packed` besides the grid change with number n."""
+        reference = self.reference_cell_tangents[n].reshape(3, 3)
+        cells, start = _turned(self.rotations, reference), None
+        if self.run_start_rotations is not None:
+            start = _turned(self.run_start_rotations, reference)
+        for turning in self.turning:
+            if turning.number == n:
+                cells = cells + turning.cells
+                if start is not None and turning.run_start is not None:
+                    start = start + turning.run_start
+        return self.numbers[n], self.sources[n], cells, start
+
+
+def _turned(rotations: Array, vectors: Array) -> Array:
+    """Three vectors turned by each rotation, shape (rotations, 9)."""
+    turned: Array = np.einsum("oxy,iy->oix", rotations, vectors).reshape(len(rotations), 9)
+    return turned
+
 
 def _beam_of(outputs: Array) -> BeamNumbers:
     """The beam's part of the outputs (or of tangents, outputs first)."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import torch
 from torch import Tensor
 
-from nanobragg_hybrid.engines.torch.derived import Primal
+from nanobragg_hybrid.engines.torch.compiled_kernel import CompiledKernel, CompiledPiece
+from nanobragg_hybrid.engines.torch.derived import Flags, Primal
 from nanobragg_hybrid.engines.torch.eager import EagerKernel, EagerPiece
 from nanobragg_hybrid.engines.torch.packing import Packed, Template, assembled, unpack
 from nanobragg_hybrid.engines.torch.packing import tensors as tensors_of
@@ -16,6 +18,9 @@ from nanobragg_hybrid.engines.torch.pixels import ActivePixels, Pixels
 from nanobragg_hybrid.engines.torch.serial import serial_order
 from nanobragg_hybrid.engines.torch.steps import Extent, Piece, Tensors, whole
 from nanobragg_hybrid.engines.torch.tiles import SerialOrder, segments
+
+_RUN_START: Final = 3
+"""Its place among the tensors of a `Packed`."""
 
 Progress = Callable[[int], None]
 """Called with the number of active pixels that are done."""
@@ -26,10 +31,12 @@ class Render(Primal):
     """The values of pixels before rounding, float64, shape (pixels,), as a function of the tensors
     of a `Packed` that there are.
 
-    active: all pixels of the image, whose serial order counts; pixels: those that are wanted.
+    compiled: used where it covers a segment and only first derivatives are asked for; None: not at
+    all.  active: all pixels of the image, whose serial order counts; pixels: those that are wanted.
     """
 
     kernel: EagerKernel
+    compiled: CompiledKernel | None
     template: Template
     has: tuple[bool, ...]
     active: ActivePixels
@@ -43,6 +50,7 @@ class Render(Primal):
         packed: Packed,
         template: Template,
         kernel: EagerKernel,
+        compiled: CompiledKernel | None,
         active: ActivePixels,
         pixels: Pixels,
         progress: Progress | None = None,
@@ -50,7 +58,7 @@ class Render(Primal):
         """A render and its arguments."""
         every = tensors_of(packed)
         has = tuple(x is not None for x in every)
-        render = cls(kernel, template, has, active, pixels, progress)
+        render = cls(kernel, compiled, template, has, active, pixels, progress)
         return render, [x for x in every if x is not None]
 
     @property
@@ -65,11 +73,17 @@ class Render(Primal):
         del tensors
         return [torch.zeros(self.pixels.count, dtype=torch.float64, device=self.kernel.device)]
 
-    def pieces(self, tensors: Tensors, derivatives: int) -> Iterator[EagerPiece]:
+    def pieces(self, tensors: Tensors, derivatives: int) -> Iterator[Piece]:
         report = self.progress if derivatives == 0 else None
         done = 0
+        compiled = self.compiled if derivatives <= 1 else None
+        if compiled is not None and compiled.refuses(self.packed(tensors)):
+            compiled = None
         for segment in segments(self.kernel.choices, self.pixels, self._order(tensors)):
-            for piece in self.kernel.pieces(self.pixels, segment):
+            kernel: EagerKernel | CompiledKernel = self.kernel
+            if compiled is not None and compiled.covers(segment):
+                kernel = compiled
+            for piece in kernel.pieces(self.pixels, segment):
                 if report is not None and 0 < done < piece.pixels.stop:
                     report(done)
                 done = piece.pixels.stop
@@ -78,21 +92,65 @@ class Render(Primal):
             report(done)
 
     def evaluate(self, piece: Piece, tensors: Tensors, derivatives: int) -> Tensors:
+        packed = self.packed(tensors)
+        if isinstance(piece, CompiledPiece):
+            assert self.compiled is not None
+            return [self.compiled.values(piece, packed)]
         assert isinstance(piece, EagerPiece)
-        return [self.kernel.values(piece, self._packed(tensors), self.template, derivatives)]
+        return [self.kernel.values(piece, packed, self.template, derivatives)]
 
-    def _packed(self, tensors: Tensors) -> Packed:
+    def weighted(self, piece: Piece, grads: Tensors, tensors: Tensors, wanted: Flags) -> Tensors:
+        if not isinstance(piece, CompiledPiece):
+            return Primal.weighted(self, piece, grads, tensors, wanted)
+        assert self.compiled is not None
+        is_wanted = self._in_place(wanted)
+        found = self.compiled.gradients(
+            piece, self.packed(tensors), grads[0], want_grid=bool(is_wanted[-1])
+        )
+        return [x for x, w in zip(tensors_of(found), is_wanted, strict=True) if w and x is not None]
+
+    def changed(
+        self, piece: Piece, tensors: Tensors, moved: Flags, changes: Sequence[Tensors]
+    ) -> list[Tensors]:
+        if not isinstance(piece, CompiledPiece):
+            return Primal.changed(self, piece, tensors, moved, changes)
+        assert self.compiled is not None
+        packed, is_moved = self.packed(tensors), self._in_place(moved)
+        return [
+            [self.compiled.tangents(piece, packed, _change(packed, is_moved, change))]
+            for change in changes
+        ]
+
+    def _in_place(self, flags: Sequence[bool]) -> list[bool]:
+        """Flags of the arguments as flags of the five tensors of a `Packed`."""
+        given = iter(flags)
+        return [has and next(given) for has in self.has]
+
+    def packed(self, tensors: Tensors) -> Packed:
+        """The scene that these arguments are."""
         given = iter(tensors)
         return assembled(next(given) if has else None for has in self.has)
 
     def _order(self, tensors: Tensors) -> SerialOrder:
         """Found once for the same tensors: a scan may cost as much as the image."""
+        if not self.has[_RUN_START] and not self.kernel.choices.interpolate:
+            return SerialOrder(None, None)
         key = tuple(x for tensor in tensors for x in (tensor.data_ptr(), tensor._version))
         if key not in self._orders:
             kernel = self.kernel
             with torch.no_grad():
-                scene = unpack(self._packed(tensors), self.template)
+                scene = unpack(self.packed(tensors), self.template)
             order = serial_order(scene, kernel.choices, self.active, kernel.tiling, kernel.device)
             # With the tensors, so that no address comes again.
             self._orders[key] = [tensor.detach() for tensor in tensors], order
         return self._orders[key][1]
+
+
+def _change(packed: Packed, moved: Sequence[bool], change: Tensors) -> Packed:
+    """The changes of a scene's tensors; 0 for those that are not moved, none for such a grid."""
+    given = iter(change)
+    parts = [
+        next(given) if is_moved else None if x is None else torch.zeros_like(x)
+        for x, is_moved in zip(tensors_of(packed)[:-1], moved[:-1], strict=True)
+    ]
+    return assembled([*parts, next(given) if moved[-1] else None])
