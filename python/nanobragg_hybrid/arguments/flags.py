@@ -687,7 +687,11 @@ OWN_OPTIONS: tuple[OwnOption, ...] = (
         "NAME",
         "what renders the image: c, torch where it is installed, reference (NB_C_BIN)",
     ),
-    OwnOption("--kernel", "NAME", "c: auto, exact, baseline, avx2, avx512; the bytes are the same"),
+    OwnOption(
+        "--kernel",
+        "NAME",
+        "c: auto, exact, baseline, avx2, avx512 (same bytes); torch: auto, compiled, eager",
+    ),
     OwnOption("--device", "NAME", "torch: cpu, cuda, cuda:1, auto"),
     OwnOption("--dtype", "NAME", "torch: float64, or float32 with phases in float64"),
     OwnOption(

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nanobragg_hybrid.base.errors import ConfigError, RenderCancelled
+from nanobragg_hybrid.base.errors import ConfigError, RenderCancelled, UnsupportedError
 from nanobragg_hybrid.engines.torch.bounds import Counts, allocation_errors, image_memory
 from nanobragg_hybrid.engines.torch.devices import device_of, dtype_of
 from nanobragg_hybrid.engines.torch.model import ForwardModel
@@ -61,6 +61,8 @@ class TorchRun:
                 "torch": torch.__version__,
                 "device": str(model.device),
                 "dtype": str(model.dtype).removeprefix("torch."),
+                "kernel": "compiled" if model.eager_reason is None else "eager",
+                "kernel_reason": model.eager_reason or "",
             },
         )
 
@@ -81,16 +83,21 @@ class TorchEngine:
 
     device: where it computes: "cpu" (None too), "cuda", "cuda:1" or "auto".
     dtype: how: "float64" (None too) or "float32", which keeps phases in float64.
+    kernel: by what: "eager" (torch's operators, the definition), "compiled" (the C library, on the
+        CPU) or "auto" (None too), which compiles where it can.  The result's provenance names the
+        one that ran ("kernel"), and why it is "eager" where it is ("kernel_reason").
 
     When an experiment is prepared, a device that is not there is a `BackendError` that names those
-    that are, another number type a `ConfigError`.
+    that are, another number type or kernel a `ConfigError`, and a compiled kernel that does not
+    render it an `UnsupportedError` that says why.
     """
 
     name: ClassVar[str] = "torch"
-    options: ClassVar[tuple[str, ...]] = ("device", "dtype")
+    options: ClassVar[tuple[str, ...]] = ("device", "dtype", "kernel")
 
     device: str | torch.device | None = None
     dtype: str | torch.dtype | None = None
+    kernel: str | None = None
 
     def memory_needed(
         self, experiment: Experiment, structure_factors: StructureFactors
@@ -107,7 +114,11 @@ class TorchEngine:
     ) -> TorchRun:
         """Makes the model."""
         device, dtype = device_of(self.device), dtype_of(self.dtype)
-        return TorchRun(ForwardModel(experiment, structure_factors, quirks, dtype, device))
+        kernel = "auto" if self.kernel is None else self.kernel
+        model = ForwardModel(experiment, structure_factors, quirks, dtype, device, kernel=kernel)
+        if kernel == "compiled" and model.eager_reason is not None:
+            raise UnsupportedError(f'kernel="compiled" does not render this: {model.eager_reason}')
+        return TorchRun(model)
 
     def structure_factors_at(
         self, structure_factors: StructureFactors, hkl: NDArray[np.float64]

@@ -260,6 +260,21 @@ class ForwardModel:
         every = self._active
         return Render.of(packed, template, self._kernel, compiled, every, pixels.pixels, progress)
 
+    @property
+    def eager_reason(self) -> str | None:
+        """Why the eager kernel renders the image of the configuration; None: the compiled do.
+
+        Single pixels may be the eager kernel's in any case: the first of the run, where its phi
+        steps differ, and the one that switches interpolation off.
+        """
+        if self.kernel == "eager":
+            return 'kernel="eager" was asked for'
+        packed, template = self._packed({})
+        reason = why_not(self._setup.choices, template, self.dtype, self.device)
+        if reason is not None:
+            return reason
+        return CompiledKernel(self._setup.choices, template, self._seen).refuses(packed)
+
     def _compiled(self, template: Template, packed: Packed) -> CompiledKernel | None:
         """The compiled kernels, if they render such scenes.
 
