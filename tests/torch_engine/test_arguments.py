@@ -39,6 +39,11 @@ def _value(value: Any) -> Callable[[], object]:
 REFUSED: list[tuple[str, Callable[..., object], str]] = [
     ("list", partial(MODEL, [1]), r"values: got \[1\], need a mapping from names"),
     ("empty list", partial(MODEL, []), r"values: got \[\], need a mapping from names"),
+    (
+        "kernel",
+        partial(ForwardModel, EXPERIMENT, FACTORS, kernel="fast"),
+        "kernel: got 'fast', need one of auto, compiled, eager",
+    ),
     ("zero", partial(MODEL, 0), "values: got 0, need a mapping"),
     ("a tensor alone", partial(MODEL, VALUE), "values: got .*need a mapping"),
     ("number as name", partial(MODEL, {3: VALUE}), "parameter: got 3, need the name of a"),

@@ -36,12 +36,14 @@ from nanobragg_hybrid.engines.torch.parameters import (
 from nanobragg_hybrid.engines.torch.pixels import ActivePixels, active_pixels
 from nanobragg_hybrid.engines.torch.quantities import GRID
 from nanobragg_hybrid.engines.torch.render import Progress, Render
+from nanobragg_hybrid.engines.torch.scalars import is_transformed
 from nanobragg_hybrid.engines.torch.scene import Scene
 from nanobragg_hybrid.engines.torch.selection import Chosen, Selection, chosen
 from nanobragg_hybrid.engines.torch.setup import Setup, set_up
-from nanobragg_hybrid.engines.torch.steps import is_transformed, step
+from nanobragg_hybrid.engines.torch.steps import step
 from nanobragg_hybrid.engines.torch.tables import tables_of
 from nanobragg_hybrid.engines.torch.tiles import SerialOrder, Tiling, tiles
+from nanobragg_hybrid.engines.torch.uncompiled import uncompiled
 from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.quirks import Quirks
 from nanobragg_hybrid.model.structure_factors import StructureFactors
@@ -155,6 +157,7 @@ class ForwardModel:
         tensor = torch.tensor(value, dtype=torch.float64, device=self.device)
         return tensor.reshape(parameter.shape)
 
+    @uncompiled
     def __call__(self, values: Values | None = None, *, progress: Progress | None = None) -> Tensor:
         """The image for some values; shape (slow, fast), or (batch, slow, fast).
 
@@ -173,6 +176,7 @@ class ForwardModel:
             return self._active.image(rows)
         return torch.stack([self._active.image(row) for row in rows.unbind()])
 
+    @uncompiled
     def pixels(self, values: Values | None = None, select: Selection | None = None) -> Tensor:
         """The values of some pixels only, in the order of the selection; shape (n,), or (batch, n).
 
@@ -184,6 +188,7 @@ class ForwardModel:
         """
         return self._rows(values, select, None)
 
+    @uncompiled
     def jacobian(
         self,
         values: Values | None,
@@ -201,6 +206,7 @@ class ForwardModel:
         """
         return self._jacobian(values, names, select).all_rows()
 
+    @uncompiled
     def normal_equations(
         self,
         values: Values | None,
@@ -294,10 +300,10 @@ class ForwardModel:
         self, values: Values | None, names: Sequence[str | Parameter], select: Selection | None
     ) -> PixelJacobian:
         given = self._checked({} if values is None else values)
-        parameters = self._distinct(names)
+        parameters = self._names(names)
         if self._batch(given) is not None:
             raise ConfigError("values", Description("a batch"), "single values for a Jacobian")
-        if is_transformed(given.values()):
+        if any(is_transformed(value) for value in given.values()):
             raise UnsupportedError(PLAIN_NUMBERS)
         checked = {name: self.initial(name) for name in parameters if name not in given}
         checked.update(given)
@@ -309,19 +315,12 @@ class ForwardModel:
         render, tensors = self._render(*self._packed(detached), pixels)
         return PixelJacobian(render, tensors, tangents, pixels)
 
-    def _distinct(self, names: Sequence[str | Parameter]) -> list[str]:
+    def _names(self, names: Sequence[str | Parameter]) -> list[str]:
         """Names of the parameters of a Jacobian."""
         is_sequence: bool = isinstance(names, list | tuple)
         if not is_sequence:
             raise ConfigError("names", names, "a list or tuple of names of parameters")
-        found = [self._parameter(name).name for name in names]
-        if GRID in found:
-            need = "parameters whose derivatives fit beside each other: not all structure factors"
-            raise ConfigError("names", GRID, need)
-        twice = [name for n, name in enumerate(found) if name in found[:n]]
-        if twice:
-            raise ConfigError("names", twice[0], "each parameter once")
-        return found
+        return [self._parameter(name).name for name in names]
 
     def _packed(self, values: Mapping[str, Tensor]) -> tuple[Packed, Template]:
         """Everything continuous, for some values of the right names, types and shapes; without

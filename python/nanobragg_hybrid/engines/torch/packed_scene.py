@@ -11,20 +11,12 @@ import torch
 from torch import Tensor
 
 from nanobragg_hybrid.engines.torch.derived import Primal
-from nanobragg_hybrid.engines.torch.inputs import Inputs
 from nanobragg_hybrid.engines.torch.packed_values import packed_of
-from nanobragg_hybrid.engines.torch.packing import Packed, Template, assembled, pack
+from nanobragg_hybrid.engines.torch.packing import Packed, Template, assembled
 from nanobragg_hybrid.engines.torch.packing import tensors as tensors_of
-from nanobragg_hybrid.engines.torch.quantities import scene_of
+from nanobragg_hybrid.engines.torch.scalars import is_transformed
 from nanobragg_hybrid.engines.torch.setup import Setup
-from nanobragg_hybrid.engines.torch.steps import (
-    Extent,
-    Piece,
-    Tensors,
-    is_transformed,
-    step,
-    whole,
-)
+from nanobragg_hybrid.engines.torch.steps import Extent, Piece, Tensors, step, whole
 from nanobragg_hybrid.engines.torch.tables import Tables
 
 Values = Mapping[str, Tensor]
@@ -37,29 +29,21 @@ def packed_scene(
 
     linked: names of values that get a derivative of 0 if the scene does not depend on them.
     """
-    if is_transformed(values.values()):
+    if any(is_transformed(value) for value in values.values()):
         return _in_one_step(setup, tables, values, linked)
-    packed, template = packed_of(setup, tables, values)
-    return _linked(packed, values, linked), template
+    return _linked(setup, tables, values, linked)
 
 
-def composed(
+def _linked(
     setup: Setup, tables: Tables, values: Values, linked: tuple[str, ...]
 ) -> tuple[Packed, Template]:
-    """The same by torch's operators, with their derivatives."""
-    inputs = Inputs(setup.experiment, setup.structure_factors, setup.quirks, values)
-    packed, template = pack(scene_of(setup, tables, inputs))
-    return _linked(packed, values, linked), template
-
-
-def _linked(packed: Packed, values: Values, linked: tuple[str, ...]) -> Packed:
-    """The same numbers, which depend on all linked values."""
+    packed, template = packed_of(setup, tables, values)
     nothing = [values[name].reshape(-1)[:0].sum() for name in linked if values[name].requires_grad]
     if not nothing:
-        return packed
+        return packed, template
     # Less 0 leaves every number as it is, -0 too.
     numbers = packed.numbers - torch.stack(nothing).sum()
-    return dataclasses.replace(packed, numbers=numbers)
+    return dataclasses.replace(packed, numbers=numbers), template
 
 
 class _Layout(NamedTuple):
@@ -72,8 +56,8 @@ class _Layout(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class _SetUp(Primal):
-    """The tensors of a packed scene that depend on values, as one step: what `composed` does looks
-    at numbers, and has functions of its own, which torch.func and dual numbers cannot go through.
+    """The tensors of a packed scene that depend on values, as one step: a set-up looks at numbers,
+    and has functions of its own, which torch.func and dual numbers cannot go through.
 
     layout: what else there is to know, from the last run; the numbers do not change it.
     """
@@ -103,16 +87,15 @@ class _SetUp(Primal):
 
     def evaluate(self, piece: Piece, tensors: Tensors, derivatives: int) -> Tensors:
         del piece, derivatives
-        packed, _ = self._composed(tensors)
         assert self.layout is not None
-        every = tensors_of(packed)
+        every = tensors_of(self._of(tensors)[0])
         return [x for x, d in zip(every, self.layout.depends, strict=True) if d and x is not None]
 
     def run(self, tensors: Tensors) -> Tensors:
         """The whole, which finds the layout, too."""
         leaves = [x.detach().requires_grad_() for x in tensors]
         with torch.enable_grad():
-            packed, template = self._composed(leaves)
+            packed, template = self._of(leaves)
         every = tensors_of(packed)
         depends = [x is not None and x.requires_grad for x in every]
         parts = [None if d else x for x, d in zip(every, depends, strict=True)]
@@ -124,9 +107,9 @@ class _SetUp(Primal):
         self._empty = [x.new_zeros(()).expand(x.shape) for x in results]
         return results
 
-    def _composed(self, tensors: Tensors) -> tuple[Packed, Template]:
+    def _of(self, tensors: Tensors) -> tuple[Packed, Template]:
         values = dict(zip(self.names, tensors, strict=True))
-        return composed(self.setup, self.tables, values, self.linked)
+        return _linked(self.setup, self.tables, values, self.linked)
 
 
 def _in_one_step(

@@ -8,13 +8,12 @@ themselves may be used there.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
 
 from nanobragg_hybrid.base.errors import UnsupportedError
 from nanobragg_hybrid.engines.torch.scalars import applied
@@ -107,14 +106,6 @@ def step(program: Program, *tensors: Tensor) -> tuple[Tensor, ...]:
         return _row_by_row(program, tensors)
     results: tuple[Tensor, ...] = applied(_Step, program, *tensors)
     return results
-
-
-def is_transformed(tensors: Iterable[Tensor]) -> bool:
-    """Whether torch.func, vmap or dual numbers are at work: then only a step will do."""
-    if torch._C._are_functorch_transforms_active():
-        return True
-    unpack: Any = forward_ad.unpack_dual
-    return any(_is_batched_by_autograd(x) or unpack(x).tangent is not None for x in tensors)
 
 
 class _Step(torch.autograd.Function):
