@@ -22,6 +22,7 @@ from nanobragg_hybrid.engines.torch.first_derivatives import (
 from nanobragg_hybrid.engines.torch.forked import require_own_threads
 from nanobragg_hybrid.engines.torch.inputs import Inputs
 from nanobragg_hybrid.engines.torch.kernel import block_value, solid_angle_sum
+from nanobragg_hybrid.engines.torch.overrides import require_none_overridden
 from nanobragg_hybrid.engines.torch.parameters import (
     Parameter,
     inactive_because,
@@ -150,9 +151,10 @@ class ForwardModel:
         parameter's shape, or that with one more dimension in front; all that have it agree in its
         length, and the images are stacked.
 
-        Raises `ConfigError` for a wrong name, type, shape or device, `UnsupportedError` for
-        derivatives that are no first ones in reverse mode, and `BackendError` in a process that was
-        forked after its parent had used the engine.
+        Raises `ConfigError` for a wrong name, type, shape or device, and for a value that another
+        one leaves without effect; `UnsupportedError` for derivatives that are no first ones in
+        reverse mode, and `BackendError` in a process that was forked after its parent had used the
+        engine.
         """
         if progress is not None and not callable(progress):
             raise ConfigError("progress", progress, "a function of the number of pixels, or None")
@@ -247,7 +249,8 @@ class ForwardModel:
         raise ConfigError("values", name, f"a name that parameters() lists{hint}")
 
     def _checked(self, values: Values) -> dict[str, Tensor]:
-        """The values in float64; ConfigError for a wrong name, type, shape or device."""
+        """The values in float64; ConfigError for a wrong name, type, shape or device, and for a
+        value that another one overrides."""
         is_mapping: bool = isinstance(values, Mapping)
         if not is_mapping:
             raise ConfigError("values", values, "a mapping from names of parameters to tensors")
@@ -276,6 +279,7 @@ class ForwardModel:
                     field, Description(f"a tensor on {value.device}"), f"one on {self.device}"
                 )
             checked[name] = value.to(torch.float64)
+        require_none_overridden(checked, self._setup)
         return checked
 
     def _batch(self, values: dict[str, Tensor]) -> int | None:
