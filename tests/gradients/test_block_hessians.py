@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import cache, partial
 
 from for_each import for_each
-from torch_scenes import SCENES, projection, values_of
+from torch_scenes import SCENES, projection, together, values_of
 from with_torch import torch
 
 import nanobragg_hybrid as nb
@@ -23,8 +23,6 @@ from nanobragg_hybrid.engines.torch.tiles import tiles
 Values = dict[str, torch.Tensor]
 
 ONE_PIXEL = (2, 2, 3, 3)
-# One of them decides where the detector is: live together, the others have no effect.
-OVERRIDING = {"detector.origin_m", "detector.close_distance_mm"}
 # The derivative by N changes fast next to reflections (`crystal.n_cells` of parameters.py).
 STEPS = (1e-4, 1e-5, 1e-6, 1e-7, 1e-8)
 
@@ -86,10 +84,11 @@ def test_every_parameter_is_looked_at() -> None:
 def test_hessian(scene: str) -> None:
     model, value = _pixel(*SCENES[scene]())
     for name in (each for each, first in _first_scenes().items() if first == scene):
+        beside = together(model)
         values = {
             each: start
             for each, start in values_of(model).items()
-            if each == name or each not in OVERRIDING
+            if each == name or each in beside
         }
         column = list(values).index(name)
         gradient, live = _gradient_and_leaves(value, values, create_graph=True)

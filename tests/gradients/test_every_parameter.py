@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 import pytest
-from torch_scenes import SCENES, projection, values_of
+from torch_scenes import SCENES, projection, together, values_of
 from with_torch import torch
 
 import nanobragg_hybrid as nb
@@ -97,7 +97,7 @@ def test_gradcheck_sees_a_wrong_derivative(scene: str, name: str) -> None:
 def test_a_batch_of_every_parameter(scene: str) -> None:
     """Each value in turn has the batch dimension; also all of them, and every second one."""
     model = _model(scene)
-    start = values_of(model)
+    start = together(model)
     many = {name: torch.stack([value, value * (1.0 + 1e-6)]) for name, value in start.items()}
     names = list(start)
     for batched in (*([name] for name in names), names, names[::2]):
@@ -127,7 +127,7 @@ ZERO = {
 def test_a_value_of_zero(scene: str, name: str) -> None:
     """The image is that of an experiment with 0 in it; every derivative is finite."""
     model = _model(scene)
-    values = {each: value.requires_grad_() for each, value in values_of(model).items()}
+    values = {each: value.requires_grad_() for each, value in together(model).items()}
     values[name] = torch.zeros_like(values[name]).requires_grad_()
     image = model(values)
     assert torch.isfinite(image).all()
@@ -176,7 +176,7 @@ def _operations(changes: dict[str, Any]) -> int:
     }
     experiment = experiment.replace(many | changes)
     model = ForwardModel(experiment, factors, quirks, tile_steps=10**7)
-    values = {name: value.requires_grad_() for name, value in values_of(model).items()}
+    values = {name: value.requires_grad_() for name, value in together(model).items()}
     with _Operations() as operations:
         model(values).sum().backward()
     return operations.count
@@ -201,7 +201,7 @@ def test_no_loop_in_python(changes: dict[str, Any]) -> None:
 
 
 def _looks(model: ForwardModel) -> int:
-    values = {name: value.requires_grad_() for name, value in values_of(model).items()}
+    values = {name: value.requires_grad_() for name, value in together(model).items()}
     with _Looks() as looks:
         model(values).sum().backward()
     return looks.count

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from torch_scenes import values_of
+from torch_scenes import together
 from with_torch import torch
 
 import nanobragg_hybrid as nb
@@ -57,7 +57,7 @@ def _indices(model: ForwardModel, monkeypatch: pytest.MonkeyPatch) -> torch.Tens
 
 def _check_finite(model: ForwardModel) -> dict[str, torch.Tensor]:
     """All values at once and each for itself; returns the gradients of each for itself."""
-    values = {name: value.requires_grad_() for name, value in values_of(model).items()}
+    values = {name: value.requires_grad_() for name, value in together(model).items()}
     image = model(values)
     assert torch.isfinite(image).all()
     for gradient in torch.autograd.grad(image.sum(), list(values.values())):

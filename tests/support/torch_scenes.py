@@ -14,6 +14,7 @@ from with_torch import torch
 
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.engines.torch import ForwardModel
+from nanobragg_hybrid.engines.torch.overrides import overridden_by
 
 Scene = tuple[nb.Experiment, nb.StructureFactors, nb.Quirks]
 
@@ -378,6 +379,15 @@ SCENES = {
 def values_of(model: ForwardModel) -> dict[str, torch.Tensor]:
     """A tensor for every parameter of the model, at the configured or the derived value."""
     return {each.name: model.initial(each.name) for each in model.parameters()}
+
+
+def together(model: ForwardModel) -> dict[str, torch.Tensor]:
+    """The same but for those that leave another one without effect: what may be given together."""
+    values = values_of(model)
+    for name in list(values):
+        while (decides := overridden_by(name, values, model.setup)) is not None:
+            del values[decides]
+    return values
 
 
 def projection(shape: tuple[int, ...], seed: int = 7) -> torch.Tensor:

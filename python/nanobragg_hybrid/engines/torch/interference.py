@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from typing import Any, Final, NamedTuple, assert_never
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,7 +18,6 @@ from nanobragg_hybrid.engines.torch.devices import precision_of
 from nanobragg_hybrid.engines.torch.scalars import (
     Scalar,
     applied,
-    as_float,
     remember,
     remembered,
 )
@@ -97,7 +95,7 @@ class _Slopes(torch.autograd.Function):
         ctx: Any, h: Tensor, h0: Tensor, n: Scalar, dtype: torch.dtype, wants_n: bool
     ) -> tuple[Tensor, Tensor | None]:
         remember(ctx, h, h0, n)
-        at = _amplitude(h, h0, as_float(n), dtype)
+        at = _amplitude(h, h0, n, dtype)
         by_n = at.by_n(h).mul_(at.g).mul_(2.0) if wants_n else None
         return at.by_x.mul_(at.g).mul_(2.0 * math.pi), by_n
 
@@ -108,7 +106,7 @@ class _Slopes(torch.autograd.Function):
         h, h0, n = remembered(ctx)
         wants_h, _, wants_n, *_ = ctx.needs_input_grad
         # Next to a pole they may be too large for float32.
-        at = _amplitude(h, h0, as_float(n), torch.float64)
+        at = _amplitude(h, h0, n, torch.float64)
         grad_h = grad_n = mixed = None
         if wants_n or by_n is not None:
             mixed = (2.0 * math.pi) * (at.by_n(h) * at.by_x + at.g * at.by_x_and_n(h, h0))
@@ -132,7 +130,7 @@ class _Amplitude(NamedTuple):
     a maximum, or at whole h, in flat order.
     """
 
-    n: float
+    n: Tensor
     y: Tensor
     s: Tensor
     c: Tensor
@@ -161,7 +159,7 @@ class _Amplitude(NamedTuple):
         # Next to a maximum: what is left of the pole, and the derivative of y cos(N y)/sin y.
         whole = _taken(h0, self.near).to(x.dtype)
         far = torch.where(whole == 0.0, 0.0, -math.pi * whole * _taken(pole, self.near))
-        close = far + _derivative(_cosine_series(self.n), self.n, _taken(self.y, self.near))
+        close = far + _derivative(_COSINE_SERIES, self.n, _taken(self.y, self.near))
         return self._with(_put(mixed, self.near, close), 0.0)
 
     def by_n_twice_of_square(self, h: Tensor) -> Tensor:
@@ -169,29 +167,30 @@ class _Amplitude(NamedTuple):
         x = math.pi * h.to(self.g.dtype)
         return self._with(2.0 * (self.by_n(h) ** 2 - (x * self.g) ** 2), 2.0)
 
-    def _with(self, value: Tensor, limit: float) -> Tensor:
+    def _with(self, value: Tensor, limit: Scalar) -> Tensor:
         """`value`, changed in place to its limit where h is whole."""
         own = _taken(value, self.near)
-        own[_taken(self.y, self.near) == 0.0] = limit
-        return _put(value, self.near, own)
+        is_whole = _taken(self.y, self.near) == 0.0
+        return _put(value, self.near, torch.where(is_whole, limit, own).to(own.dtype))
 
 
-def _amplitude(h: Tensor, h0: Tensor, n: float, dtype: torch.dtype) -> _Amplitude:
+def _amplitude(h: Tensor, h0: Tensor, n: Scalar, dtype: torch.dtype) -> _Amplitude:
     d = h - h0  # exact
-    near = (torch.abs(d) < _SERIES_BELOW / (math.pi * n)).reshape(-1).nonzero()[:, 0]
-    turns = d * n
+    count = torch.as_tensor(n, dtype=torch.float64, device=h.device)
+    near = (torch.abs(d) < _SERIES_BELOW / (math.pi * count)).reshape(-1).nonzero()[:, 0]
+    turns = d * count
     turns.sub_(torch.round(turns))
-    if n != round(n):
-        beyond = _turns(h0, n)
+    if isinstance(n, Tensor) or n != round(n):  # nobody waits for a tensor's number
+        beyond = _turns(h0, count)
         turns.add_(beyond)
         near = near[(_taken(beyond, near) == 0.0) | (_taken(d, near) == 0.0)]
     y, xn = d.mul_(math.pi).to(dtype), turns.mul_(math.pi).to(dtype)
     s, c, cn = torch.sin(y), torch.cos(y), torch.cos(xn)
     g = torch.sin(xn).div_(s)
-    by_x = (n * cn).addcmul_(g, c, value=-1.0).div_(s)
-    at = _Amplitude(n, y, s, c, cn, g, by_x, near)
-    at._with(g, n)
-    _put(by_x, near, n * _derivative(_sine_series(n), n, _taken(y, near)))
+    by_x = (count * cn).addcmul_(g, c, value=-1.0).div_(s)
+    at = _Amplitude(count, y, s, c, cn, g, by_x, near)
+    at._with(g, count)
+    _put(by_x, near, count * _derivative(_SINE_SERIES, count, _taken(y, near)))
     return at
 
 
@@ -205,47 +204,45 @@ def _put(x: Tensor, numbers: Tensor, values: Tensor) -> Tensor:
     return x
 
 
-def _turns(h0: Tensor, n: float) -> Tensor:
+def _turns(h0: Tensor, n: Tensor) -> Tensor:
     """What N h0 has beyond whole numbers, up to a whole number.  h0: whole, below 2^24."""
-    high, low = _halves(n)
+    high = n.to(torch.float32).to(torch.float64)
     turns = torch.zeros_like(h0)
-    for half in (high, low):
-        product = h0 * half  # exact
+    for part in (high, n - high):  # of 24 bits and of 29
+        product = h0 * part  # exact
         turns.add_(product - torch.round(product))
     return turns - torch.round(turns)
 
 
-def _halves(n: float) -> tuple[float, float]:
-    """n as a sum of two numbers of at most 24 and 29 bits."""
-    high = float(np.float32(n))
-    return high, n - high
+def _over_sine(numerator: list[float]) -> Tensor:
+    """A series in (N y)^2 divided by that of sin(y)/y: row k has the coefficients, by powers of
+    1/N^2, of its term k."""
+    inverse = [1.0]
+    for k in range(1, _TERMS):
+        inverse.append(
+            -sum((-1.0) ** j / math.factorial(2 * j + 1) * inverse[k - j] for j in range(1, k + 1))
+        )
+    rows = [
+        [numerator[k - j] * inverse[j] if j <= k else 0.0 for j in range(_TERMS)]
+        for k in range(_TERMS)
+    ]
+    return torch.tensor(rows, dtype=torch.float64)
 
 
-def _sine_series(n: float) -> list[float]:
-    """sin(N y)/(N sin y) as a series in (N y)^2."""
-    return _quotient(n, [(-1.0) ** k / math.factorial(2 * k + 1) for k in range(_TERMS)])
+_SINE_SERIES: Final = _over_sine([(-1.0) ** k / math.factorial(2 * k + 1) for k in range(_TERMS)])
+"""Of sin(N y)/(N sin y)."""
+_COSINE_SERIES: Final = _over_sine([(-1.0) ** k / math.factorial(2 * k) for k in range(_TERMS)])
+"""Of y cos(N y)/sin y."""
 
 
-def _cosine_series(n: float) -> list[float]:
-    """y cos(N y)/sin y as a series in (N y)^2."""
-    return _quotient(n, [(-1.0) ** k / math.factorial(2 * k) for k in range(_TERMS)])
-
-
-def _quotient(n: float, numerator: list[float]) -> list[float]:
-    """A series in (N y)^2 divided by that of sin(y)/y."""
-    sine = [(-1.0 / (n * n)) ** k / math.factorial(2 * k + 1) for k in range(_TERMS)]
-    quotient: list[float] = []
-    for k, term in enumerate(numerator):
-        quotient.append(term - sum(sine[k - j] * quotient[j] for j in range(k)))
-    return quotient
-
-
-def _derivative(series: list[float], n: float, y: Tensor) -> Tensor:
+def _derivative(series: Tensor, n: Tensor, y: Tensor) -> Tensor:
     """The derivative, by y, of a series in (N y)^2."""
+    powers = torch.arange(_TERMS, dtype=torch.float64, device=n.device)
+    terms = (series.to(n.device) @ (1.0 / (n * n)) ** powers).unbind()
     square = (n * y) ** 2
     total = torch.zeros_like(y)
     for k in range(_TERMS - 1, 0, -1):
-        total.mul_(square).add_(2.0 * k * series[k])
+        total.mul_(square).add_(2.0 * k * terms[k])
     return total.mul_(y).mul_(n * n)
 
 

@@ -24,6 +24,7 @@ from nanobragg_hybrid.engines.torch.jacobian import (
     normal_equations,
 )
 from nanobragg_hybrid.engines.torch.kernel import solid_angle_sum
+from nanobragg_hybrid.engines.torch.overrides import require_none_overridden
 from nanobragg_hybrid.engines.torch.packed_scene import packed_scene
 from nanobragg_hybrid.engines.torch.packed_values import scene_tangents
 from nanobragg_hybrid.engines.torch.packing import Packed, Template, unpack
@@ -165,9 +166,10 @@ class ForwardModel:
         parameter's shape, or that with one more dimension in front; all that have it agree in its
         length, and the images are stacked.
 
-        Raises `ConfigError` for a wrong name, type, shape or device, `UnsupportedError` where
-        torch's operators are to be written down (torch.func.linearize), and `BackendError` in a
-        process that was forked after its parent had used the engine.
+        Raises `ConfigError` for a wrong name, type, shape or device, and for a value that another
+        one leaves without effect; `UnsupportedError` where torch's operators are to be written down
+        (torch.func.linearize), and `BackendError` in a process that was forked after its parent had
+        used the engine.
         """
         if progress is not None and not callable(progress):
             raise ConfigError("progress", progress, "a function of the number of pixels, or None")
@@ -351,7 +353,8 @@ class ForwardModel:
         raise ConfigError("values", name, f"a name that parameters() lists{hint}")
 
     def _checked(self, values: Values) -> dict[str, Tensor]:
-        """The values in float64; ConfigError for a wrong name, type, shape or device."""
+        """The values in float64; ConfigError for a wrong name, type, shape or device, and for a
+        value that another one overrides."""
         is_mapping: bool = isinstance(values, Mapping)
         if not is_mapping:
             raise ConfigError("values", values, "a mapping from names of parameters to tensors")
@@ -380,6 +383,7 @@ class ForwardModel:
                     field, Description(f"a tensor on {value.device}"), f"one on {self.device}"
                 )
             checked[name] = value.to(torch.float64)
+        require_none_overridden(checked, self._setup)
         return checked
 
     def _batch(self, values: dict[str, Tensor]) -> int | None:

@@ -70,6 +70,11 @@ def initial_value(name: str, setup: Setup) -> Any:
     return _configured(setup, name) if row.initial is None else row.initial(setup)
 
 
+def counts_cell(setup: Setup) -> bool:
+    """Whether the cell's lengths count, and not an orientation matrix alone."""
+    return _no_cell(setup) is None
+
+
 _Reason = Callable[[Setup], str | None]
 """Why a parameter is inactive in a set-up, and what to use instead; None where it is active."""
 
@@ -129,7 +134,7 @@ def _no_listed_sources(setup: Setup) -> str | None:
 def _wavelength_without_effect(setup: Setup) -> str | None:
     crystal, sampling = setup.experiment.crystal, setup.experiment.sampling
     own = [source.wavelength_m is not None for source in setup.experiment.beam.sources or ()]
-    has_cell = _no_cell(setup) is None
+    has_cell = counts_cell(setup)
     if own and all(own) and has_cell:
         return f"every source has its own: use {WAVELENGTHS}"
     is_scale_free = not is_in_reciprocal_lengths(crystal.shape) and sampling.dmin_angstrom == 0.0
