@@ -58,7 +58,7 @@ def capture_sizes(
     while True:
         if in_reciprocal_lengths:
             smaller = np.maximum(n_cells * (size / np.prod(n_cells)) ** (1.0 / 3.0), 1.0)
-            is_last = size * 1.5 >= np.prod(n_cells)
+            is_last = bool(size * 1.5 >= np.prod(n_cells))
         else:
             smaller = np.minimum(np.maximum(np.round(size / cell_angstrom), 2.0), n_cells)
             is_last = bool(np.all(smaller * 1.5 >= n_cells))

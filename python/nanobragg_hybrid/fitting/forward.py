@@ -10,6 +10,7 @@ from torch import Tensor
 
 from nanobragg_hybrid.engines.torch.model import ForwardModel
 from nanobragg_hybrid.engines.torch.parameters import Parameter
+from nanobragg_hybrid.engines.torch.selection import Selection
 from nanobragg_hybrid.fitting.blocks import Known
 from nanobragg_hybrid.fitting.likelihoods import Array
 from nanobragg_hybrid.fitting.pixels import FitPixels
@@ -40,12 +41,7 @@ class TorchForward:
         self.jacobians = 0
         self._model = model
         self._shapes = {each.name: each.shape for each in model.parameters()}
-        self._where = (torch.from_numpy(pixels.slow), torch.from_numpy(pixels.fast))
-
-    def pixels(self, values: Mapping[str, Array]) -> Array:
-        """Expected photons, shape (n,)."""
-        self.images += 1
-        return self._pixels(values)
+        self._select = Selection.pixels(np.stack([pixels.slow, pixels.fast], axis=1))
 
     def _tensors(self, values: Mapping[str, Array]) -> dict[str | Parameter, Tensor]:
         return {
@@ -53,23 +49,14 @@ class TorchForward:
             for name, value in values.items()
         }
 
-    def _pixels(self, values: Mapping[str, Array]) -> Array:
-        with torch.no_grad():
-            pixels: Array = self._model(self._tensors(values))[self._where].numpy()
+    def pixels(self, values: Mapping[str, Array]) -> Array:
+        """Expected photons, shape (n,)."""
+        self.images += 1
+        pixels: Array = self._model.pixels(self._tensors(values), self._select).numpy()
         return pixels
 
     def jacobian(self, values: Mapping[str, Array], names: tuple[str, ...]) -> tuple[Array, Array]:
         """The same, and their derivatives by all numbers of `names` in order, shape (n, p)."""
         self.jacobians += 1
-        columns = []
-        for name in names:
-            value = values[name]
-            for n, number in enumerate(value.tolist()):
-                step = 1e-5 * (1e-10 if name.endswith("_m") else max(abs(number), 1.0))
-                ends = []
-                for end in (number + step, number - step):
-                    moved = value.copy()
-                    moved[n] = end
-                    ends.append(self._pixels({**values, name: moved}))
-                columns.append((ends[0] - ends[1]) / (2.0 * step))
-        return self._pixels(values), np.stack(columns, axis=1)
+        pixels, jacobian = self._model.jacobian(self._tensors(values), names, self._select)
+        return pixels.numpy(), jacobian.numpy()
