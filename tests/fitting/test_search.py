@@ -68,7 +68,7 @@ def test_many_starts() -> None:
     names = ["crystal.misset_deg", "scale"]
     result = fitted(NARROW_DATA, names, start, background="constant", **options)
     assert _off_deg(result, NARROW) < 0.05
-    assert result.evaluations.images > 12  # one for the signal and one for the promise of each
+    assert result.evaluations.images >= 12  # one for the signal and one for the promise of each
 
 
 def test_random_starts_are_those_of_the_seed_and_inside_the_cone() -> None:
@@ -143,7 +143,10 @@ def test_trace_and_evaluations() -> None:
     deviances = [each.deviance for each in accepted]
     assert deviances == sorted(deviances, reverse=True)
     assert result.deviance == pytest.approx(deviances[-1])
-    assert result.evaluations == nb.Evaluations(len(result.trace) + 1, len(accepted) + 1)
+    # an image for the scale, and for the step after one that was rejected; Jacobians for the rest
+    after_bad = sum(not each.accepted for each in result.trace[:-1])
+    assert result.evaluations.images == 1 + after_bad
+    assert result.evaluations.jacobians <= 1 + len(result.trace)
     assert accepted[0].step_in_esd > accepted[-1].step_in_esd
     assert result.chi_square == pytest.approx(
         np.sum((NOISY - result.model.reshape(NOISY.shape)) ** 2 / result.model.reshape(NOISY.shape))

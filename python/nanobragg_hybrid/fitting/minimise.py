@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanobragg_hybrid.fitting.likelihoods import Array
-from nanobragg_hybrid.fitting.problem import Problem, Quadratic, State
+from nanobragg_hybrid.fitting.problem import NoValueError, Problem, Quadratic, State
 
 _FIRST_DAMPING: Final = 1e-3
 _LARGEST_DAMPING: Final = 1e12
@@ -131,6 +131,22 @@ def _difference(after: State, before: State) -> State:
     return State(after.x - before.x, after.background - before.background)
 
 
+def _looked_at(
+    problem: Problem, trial: State, *, with_slopes: bool
+) -> tuple[Quadratic | None, float]:
+    """The value of a trial, infinite where there is none; and the quadratic model that is needed
+    next if the trial is good, which most are: it costs less together with the value."""
+    if not problem.is_allowed(trial.x):
+        return None, math.inf
+    if not with_slopes:
+        return None, problem.value(trial)
+    try:
+        quadratic = problem.quadratic(trial)
+    except NoValueError:
+        return None, math.inf
+    return quadratic, quadratic.value
+
+
 def minimise(
     problem: Problem,
     start: State,
@@ -169,7 +185,8 @@ def minimise(
             trial = _moved(state, reduced.step(damping))
             step = _difference(trial, state)
             predicted = -quadratic.change(step)
-            value = problem.value(trial)
+            went_well = not trace or trace[-1].accepted
+            ahead, value = _looked_at(problem, trial, with_slopes=went_well)
             gain = quadratic.value - value
             accepted = gain > 0.0 and predicted > 0.0
             length = math.sqrt(max(float(step.x @ quadratic.by_x @ step.x), 0.0))
@@ -184,4 +201,4 @@ def minimise(
                 break
             damping, growth = damping * growth, 2.0 * growth
         state = trial
-        quadratic = problem.quadratic(state)
+        quadratic = problem.quadratic(state) if ahead is None else ahead

@@ -74,6 +74,10 @@ class Quadratic:
         return float(2.0 * linear + square)
 
 
+class NoValueError(ConfigError):
+    """The model is no number, or has no light where the data have."""
+
+
 class Problem:
     """-2 log of likelihood times priors, for a set of coordinates.
 
@@ -128,12 +132,16 @@ class Problem:
         signal: Array = factor * self._forward.pixels(self._values(x))
         return signal
 
-    def value(self, state: State) -> float:
-        """The function; infinite where it has no value, or a number breaks its field's rule."""
+    def is_allowed(self, x: Array) -> bool:
+        """Whether every number obeys its field's rule."""
         try:
-            self.coordinates.experiment(state.x, self._experiment)
+            self.coordinates.experiment(x, self._experiment)
         except ConfigError:
-            return np.inf
+            return False
+        return True
+
+    def value(self, state: State) -> float:
+        """The function; infinite where it has no value."""
         expected = self.signal(state.x) + self.background_of(state.background)
         return self._value(expected, state.x)
 
@@ -147,7 +155,7 @@ class Problem:
     def quadratic(self, state: State) -> Quadratic:
         """The function's quadratic model: the Fisher information in place of second derivatives.
 
-        Raises `ConfigError` where the function has no value, and says in which pixel.
+        Raises `NoValueError` where the function has no value, and says in which pixel.
         """
         x, coordinates, pixels = state.x, self.coordinates, self.pixels
         names, values = coordinates.model_names(), self._values(state.x)
@@ -163,7 +171,7 @@ class Problem:
         if not np.isfinite(value):
             raise self._no_value(expected)
         if not np.isfinite(jacobian).all():
-            raise ConfigError("parameters", names, "finite derivatives where the fit starts")
+            raise NoValueError("parameters", names, "finite derivatives where the fit starts")
         columns = coordinates.by_coordinates(x, signal, jacobian)
         gradient, weight = slopes(self._likelihood, expected, pixels.photons, self._variance)
         weighted = weight[:, None] * columns
@@ -182,7 +190,7 @@ class Problem:
             expected=expected,
         )
 
-    def _no_value(self, expected: Array) -> ConfigError:
+    def _no_value(self, expected: Array) -> NoValueError:
         """What is wrong with the first pixel that has no likelihood."""
         mean = expected + self._variance
         bad = ~np.isfinite(expected) | (mean < 0.0)
@@ -194,4 +202,4 @@ class Problem:
             "finite photons >= 0, and > 0 where the data have some: give a background, "
             "readout_variance, another start, or mask the pixel"
         )
-        return ConfigError("experiment", Description(f"{got}, at {where}"), rule)
+        return NoValueError("experiment", Description(f"{got}, at {where}"), rule)
