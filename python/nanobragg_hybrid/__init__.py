@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     )
     from nanobragg_hybrid.engines.external.engine import ExternalEngine
     from nanobragg_hybrid.engines.registry import available_backends
+    from nanobragg_hybrid.fitting.fit import fit
+    from nanobragg_hybrid.fitting.minimise import Iteration
+    from nanobragg_hybrid.fitting.result import Evaluations, FitResult, FittedNumber
     from nanobragg_hybrid.formats.dump import read_dump, write_dump
     from nanobragg_hybrid.formats.experiment_json import SavedRun, load_run
     from nanobragg_hybrid.formats.hkl import read_hkl, write_hkl
@@ -80,14 +83,18 @@ __all__ = [
     "ConfigError",
     "Crystal",
     "Detector",
+    "Evaluations",
     "ExecutableError",
     "Experiment",
     "ExternalEngine",
     "FileAccessError",
     "FileFormatError",
+    "FitResult",
+    "FittedNumber",
     "Geometry",
     "Goniometer",
     "ImageWarning",
+    "Iteration",
     "Mask",
     "NanobraggError",
     "NanobraggWarning",
@@ -111,6 +118,7 @@ __all__ = [
     "__version__",
     "available_backends",
     "build_info",
+    "fit",
     "get_cmake_dir",
     "get_include",
     "get_library",
@@ -181,6 +189,9 @@ __getattr__, __dir__ = lazy_names(
         ".engines.registry": "available_backends",
         ".engines.external.engine": "ExternalEngine",
         ".engines.torch": "ForwardModel TorchEngine",
+        ".fitting.fit": "fit",
+        ".fitting.minimise": "Iteration",
+        ".fitting.result": "Evaluations FitResult FittedNumber",
         ".run.pictures": "integer_image noise_image pgm_image",
         ".run.prepare": "Prepared prepare",
         ".run.simulate": "simulate",

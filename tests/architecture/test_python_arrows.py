@@ -14,7 +14,7 @@ from for_each import for_each
 PACKAGE = Path(__file__).resolve().parents[2] / "python" / "nanobragg_hybrid"
 NAME = "nanobragg_hybrid"
 
-FLOORS = ("base", "model", "formats", "arguments", "engines", "run", "compare", "fit", "cli")
+FLOORS = ("base", "model", "formats", "arguments", "engines", "run", "compare", "fitting", "cli")
 """Sub-packages from the ground up: each may import those before it, and itself."""
 
 ENGINES = {f"engines.{path.parent.name}" for path in PACKAGE.glob("engines/*/*.py")}
@@ -24,17 +24,17 @@ BLIND: dict[str, tuple[str, ...]] = {
     "engines.external": tuple(ENGINES - {"engines.external", "engines.c"}),
     "engines.protocol": tuple(ENGINES),
     "engines.registry": tuple(ENGINES),
-    "compare": ("fit",),
-    "fit": ("compare",),
+    "compare": ("fitting",),
+    "fitting": ("compare",),
 }
 # The only places that may import the compiled extension, torch, touch files, print.
 CORE = ("base.native", "base.native_scene", "engines.c")
-TORCH = ("engines.torch", "fit")
+TORCH = ("engines.torch", "fitting.forward")
 FILES = ("base.atomic", "base.control_groups", "formats")
 PRINTS = ("cli",)
 
 # What imports a module that no import statement names, and who may use it.
-ABOVE_ENGINES = ("run", "compare", "fit", "cli")
+ABOVE_ENGINES = ("run", "compare", "fitting", "cli")
 BY_NAME: dict[str, tuple[str, ...]] = {
     "import_module": ("base.lazy", "engines.registry"),
     "sys.modules": ("base.arrays", "base.lazy", "engines.registry"),

@@ -46,6 +46,7 @@ ACCEPTED = {
 RECORDS = {
     *("Geometry", "Quirk", "ResolvedPlan", "SavedRun", "SimulationResult", "Statistics"),
     *("StepTrace", "Trace", "PgmImage"),
+    *("Evaluations", "FitResult", "FittedNumber", "Iteration"),
 }
 """Plain data that engines and readers fill; whoever makes one himself is not checked."""
 
@@ -96,12 +97,14 @@ def _good() -> dict[str, Any]:
     }
 
 
-PIXELS = {
-    "write_raw": np.float32,
-    "write_pgm": np.uint8,
-    "write_png": np.uint8,
-    "write_smv": np.uint16,
+ARRAYS = {
+    ("write_raw", "pixels"): np.float32,
+    ("write_pgm", "pixels"): np.uint8,
+    ("write_png", "pixels"): np.uint8,
+    ("write_smv", "pixels"): np.uint16,
+    ("fit", "data"): np.uint16,
 }
+"""What is an array of the detector's shape, and of which type."""
 MADE_BY_OTHERS = {"StructureFactors.from_reader"}
 """What only readers call."""
 
@@ -152,7 +155,9 @@ def test_wrong_kinds_are_refused_by_errors_of_ours(
             taken = set()
             for shown, value in WRONG.items():
                 given = {
-                    p.name: np.ones((3, 4), PIXELS[label]) if p.name == "pixels" else good[p.name]
+                    p.name: np.ones((3, 4), ARRAYS[label, p.name])
+                    if (label, p.name) in ARRAYS
+                    else good[p.name]
                     for p in parameters
                     if p.default is p.empty and p is not tried
                 }

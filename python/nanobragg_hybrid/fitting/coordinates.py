@@ -1,0 +1,349 @@
+"""The free numbers of a fit, what they make of the model's values, and what users are told.
+
+A fit moves coordinates x.  A block of them gives values to the model, y(x), or a factor on the
+signal, and has numbers u(x) that stand in the experiment: a misset of three angles is moved by a
+rotation vector, a cell by the numbers that its crystal system leaves free, a positive number by its
+logarithm.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, Self
+
+import numpy as np
+
+from nanobragg_hybrid.base.errors import ConfigError
+from nanobragg_hybrid.fitting.crystal_systems import Tied
+from nanobragg_hybrid.fitting.likelihoods import Array
+from nanobragg_hybrid.fitting.rotations import (
+    misset_angles,
+    misset_matrix,
+    nearest_angles,
+    rotation_matrix,
+)
+from nanobragg_hybrid.model.experiment import Experiment
+
+MISSET: Final = "crystal.misset_deg"
+ROTATION: Final = "crystal.rotation_vector_deg"
+FLUENCE: Final = "beam.fluence_photons_per_m2"
+SCALE: Final = "scale"
+FARTHEST_TURN_DEG: Final = 10.0
+"""What is farther from the start was not found by derivatives but by a step that went astray."""
+
+
+class Block(Protocol):
+    """Some coordinates that belong together."""
+
+    @property
+    def name(self) -> str:
+        """The parameter's name, as the user says it."""
+        ...
+
+    @property
+    def unit(self) -> str:
+        """Of the numbers u."""
+        ...
+
+    @property
+    def start(self) -> Array:
+        """The coordinates to start from, shape (n,)."""
+        ...
+
+    def starting_at(self, x: Array) -> Self:
+        """The same with another start."""
+        ...
+
+    @property
+    def model_name(self) -> str | None:
+        """The model's parameter that y is the value of; None: x is the logarithm of a factor on
+        the whole signal."""
+        ...
+
+    def model_numbers(self, x: Array) -> tuple[Array, Array]:
+        """y, flat, and dy/dx, shape (y, x)."""
+        ...
+
+    def numbers(self, x: Array) -> Array:
+        """u, flat."""
+        ...
+
+    def slopes(self, x: Array) -> Array:
+        """du/dx, shape (u, x)."""
+        ...
+
+    def changes(self, x: Array, experiment: Experiment) -> Mapping[str, Any]:
+        """What to change in the experiment, by dotted path."""
+        ...
+
+
+class _Movable:
+    """A dataclass with a field `start`."""
+
+    __slots__ = ()
+
+    def starting_at(self, x: Array) -> Self:
+        """The same with another start."""
+        return dataclasses.replace(self, start=x)  # type: ignore[type-var]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Linear(_Movable):
+    """Numbers that are free, or follow from fewer: u = y = matrix x + constant."""
+
+    name: str
+    unit: str
+    start: Array
+    tied: Tied
+    shape: tuple[int, ...]
+
+    @property
+    def model_name(self) -> str:
+        """The parameter itself."""
+        return self.name
+
+    def model_numbers(self, x: Array) -> tuple[Array, Array]:
+        """The numbers themselves."""
+        return self.numbers(x), self.tied.matrix
+
+    def numbers(self, x: Array) -> Array:
+        """Free and tied ones."""
+        numbers: Array = self.tied.matrix @ x + self.tied.constant
+        return numbers
+
+    def slopes(self, x: Array) -> Array:  # noqa: ARG002
+        """The matrix."""
+        return self.tied.matrix
+
+    def changes(self, x: Array, experiment: Experiment) -> Mapping[str, Any]:
+        """The field of that name."""
+        numbers = self.numbers(x)
+        if self.name.startswith("beam.sources."):
+            return _changed_sources(self.name, numbers.reshape(self.shape), experiment)
+        return {self.name: tuple(numbers.tolist()) if self.shape else float(numbers[0])}
+
+
+def _changed_sources(name: str, numbers: Array, experiment: Experiment) -> Mapping[str, Any]:
+    field = name.removeprefix("beam.sources.")
+    sources = experiment.beam.sources or ()
+    changed = []
+    for source, row in zip(sources, numbers.tolist(), strict=True):
+        change: dict[str, Any] = {field: tuple(row) if isinstance(row, list) else row}
+        changed.append(dataclasses.replace(source, **change))
+    return {"beam.sources": tuple(changed)}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Positive(_Movable):
+    """One number > 0, moved by its logarithm: u = y = exp(x)."""
+
+    name: str
+    unit: str
+    start: Array
+
+    @property
+    def model_name(self) -> str:
+        """The parameter itself."""
+        return self.name
+
+    def model_numbers(self, x: Array) -> tuple[Array, Array]:
+        """The number itself."""
+        return self.numbers(x), self.slopes(x)
+
+    def numbers(self, x: Array) -> Array:
+        """The number."""
+        number: Array = np.exp(x)
+        return number
+
+    def slopes(self, x: Array) -> Array:
+        """Its derivative, which is the number again."""
+        return np.exp(x)[:, None]
+
+    def changes(self, x: Array, experiment: Experiment) -> Mapping[str, Any]:  # noqa: ARG002
+        """The field of that name."""
+        return {self.name: float(np.exp(x[0]))}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scale(_Movable):
+    """The beam's fluence, or a factor on whatever makes it: all light is in proportion to it.
+
+    whole: u where the factor is 1: the fluence, or 1 for the parameter "scale".
+    """
+
+    name: str
+    unit: str
+    whole: float
+    start: Array
+
+    @property
+    def model_name(self) -> None:
+        """None: the model need not be asked."""
+        return
+
+    def model_numbers(self, x: Array) -> tuple[Array, Array]:  # noqa: ARG002
+        """None at all."""
+        return np.zeros(0), np.zeros((0, 1))
+
+    def numbers(self, x: Array) -> Array:
+        """The fluence, or the factor."""
+        numbers: Array = self.whole * np.exp(x)
+        return numbers
+
+    def slopes(self, x: Array) -> Array:
+        """Its derivative, which is itself."""
+        return self.numbers(x)[:, None]
+
+    def changes(self, x: Array, experiment: Experiment) -> Mapping[str, Any]:
+        """The fluence, and the flux where that decides."""
+        factor, beam = float(np.exp(x[0])), experiment.beam
+        return {
+            FLUENCE: beam.fluence_photons_per_m2 * factor,
+            "beam.flux_photons_per_s": beam.flux_photons_per_s * factor,
+        }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Orientation(_Movable):
+    """The crystal's orientation, moved by a rotation after the missetting it started with.
+
+    misset_deg: the missetting, whose angles are u; or, with `as_vector`, u is the rotation vector.
+    """
+
+    name: str
+    misset_deg: Array
+    start: Array
+    as_vector: bool
+
+    @property
+    def unit(self) -> str:
+        """Degrees."""
+        return "deg"
+
+    @property
+    def model_name(self) -> str:
+        """The rotation vector."""
+        return ROTATION
+
+    def model_numbers(self, x: Array) -> tuple[Array, Array]:
+        """The rotation vector."""
+        return x, np.eye(3)
+
+    def _angles(self, x: Array) -> Array:
+        turned = rotation_matrix(x) @ misset_matrix(self.misset_deg)
+        return nearest_angles(misset_angles(turned), self.misset_deg)
+
+    def numbers(self, x: Array) -> Array:
+        """The missetting angles, or the vector."""
+        return x.copy() if self.as_vector else self._angles(x)
+
+    def slopes(self, x: Array) -> Array:
+        """By differences; the angles have an error of some 1e-10 of it."""
+        if self.as_vector:
+            return np.eye(3)
+        step = 1e-3
+        columns = []
+        for axis in np.eye(3):
+            ahead, behind = self._angles(x + step * axis), self._angles(x - step * axis)
+            columns.append((ahead - behind) / (2.0 * step))
+        return np.stack(columns, axis=1)
+
+    def changes(self, x: Array, experiment: Experiment) -> Mapping[str, Any]:  # noqa: ARG002
+        """The missetting, which is no longer drawn; `ConfigError` for one that is far away."""
+        turn = float(np.linalg.norm(x))
+        if turn > FARTHEST_TURN_DEG:
+            rule = f"at most {FARTHEST_TURN_DEG:g}, counted where the fit starts"
+            raise ConfigError(self.name, turn, rule, "deg")
+        return {MISSET: tuple(self._angles(x).tolist()), "crystal.misset_random": False}
+
+
+class Coordinates:
+    """All blocks of a fit, their coordinates one after the other."""
+
+    def __init__(self, blocks: tuple[Block, ...]) -> None:
+        self.blocks = blocks
+        stops = np.cumsum([0, *(block.start.size for block in blocks)]).tolist()
+        self._places = [slice(*pair) for pair in itertools.pairwise(stops)]
+        self.start = np.concatenate([np.zeros(0), *(block.start for block in blocks)])
+
+    def has(self, kind: type[Block]) -> bool:
+        """Whether there is a block of a class."""
+        return any(isinstance(block, kind) for block in self.blocks)
+
+    def place(self, kind: type[Block]) -> slice:
+        """Where the coordinates of the only block of a class are."""
+        (place,) = (
+            place
+            for block, place in zip(self.blocks, self._places, strict=True)
+            if isinstance(block, kind)
+        )
+        return place
+
+    def block(self, kind: type[Block], x: Array) -> Block:
+        """The only block of a class, starting from where x is."""
+        (block,) = (block for block in self.blocks if isinstance(block, kind))
+        return block.starting_at(x[self.place(kind)])
+
+    @property
+    def size(self) -> int:
+        """How many."""
+        return self.start.size
+
+    def _parts(self, x: Array) -> list[tuple[Block, slice, Array]]:
+        return [(b, place, x[place]) for b, place in zip(self.blocks, self._places, strict=True)]
+
+    def model_names(self) -> tuple[str, ...]:
+        """The model's parameters that have values."""
+        return tuple(b.model_name for b in self.blocks if b.model_name is not None)
+
+    def model_values(self, x: Array) -> dict[str, Array]:
+        """The model's values, flat, by name."""
+        return {
+            block.model_name: block.model_numbers(part)[0]
+            for block, _, part in self._parts(x)
+            if block.model_name is not None
+        }
+
+    def log_scale(self, x: Array) -> float:
+        """The logarithm of the factor on the signal."""
+        return sum(float(part.sum()) for b, _, part in self._parts(x) if b.model_name is None)
+
+    def by_coordinates(self, x: Array, signal: Array, jacobian: Array) -> Array:
+        """The derivatives of the scaled signal by x, shape (n, x).
+
+        signal: scaled, (n,).  jacobian: of the scaled signal by the model's values, (n, y).
+        """
+        columns = np.empty((signal.size, self.size))
+        at = 0
+        for block, place, part in self._parts(x):
+            if block.model_name is None:
+                columns[:, place] = signal[:, None]
+                continue
+            slopes = block.model_numbers(part)[1]
+            columns[:, place] = jacobian[:, at : at + slopes.shape[0]] @ slopes
+            at += slopes.shape[0]
+        return columns
+
+    def numbers(self, x: Array) -> Array:
+        """u of all blocks, one after the other."""
+        return np.concatenate([np.zeros(0), *(b.numbers(part) for b, _, part in self._parts(x))])
+
+    def slopes(self, x: Array) -> Array:
+        """du/dx, shape (u, x)."""
+        blocks = [(place, block.slopes(part)) for block, place, part in self._parts(x)]
+        matrix = np.zeros((sum(slopes.shape[0] for _, slopes in blocks), self.size))
+        at = 0
+        for place, slopes in blocks:
+            matrix[at : at + slopes.shape[0], place] = slopes
+            at += slopes.shape[0]
+        return matrix
+
+    def experiment(self, x: Array, experiment: Experiment) -> Experiment:
+        """The experiment with the numbers of x; `ConfigError` for one that breaks its rule."""
+        changed = experiment
+        for block, _, part in self._parts(x):
+            changed = changed.replace(block.changes(part, changed))
+        return changed

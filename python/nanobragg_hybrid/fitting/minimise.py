@@ -1,0 +1,204 @@
+"""Levenberg and Marquardt's damped Gauss-Newton steps, with backgrounds eliminated.
+
+Marquardt's scaling (J. Soc. Ind. Appl. Math. 11, 431, 1963) with Nielsen's damping (report
+IMM-REP-1999-05, Technical University of Denmark).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanobragg_hybrid.fitting.likelihoods import Array
+from nanobragg_hybrid.fitting.problem import NoValueError, Problem, Quadratic, State
+
+_FIRST_DAMPING: Final = 1e-3
+_LARGEST_DAMPING: Final = 1e12
+_RANK: Final = 1e-13
+"""Eigenvalues of the scaled matrix below this share of the largest are taken as 0."""
+_ROUNDING: Final = 1e-13
+"""A decrease below this share of the deviance is rounding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Iteration:
+    """One trial step of a fit.
+
+    stage: number of the stage, the last one being the fit itself.  deviance: -2 log likelihood and
+    priors after the step, or of the rejected trial.  damping: Marquardt's factor.  step_in_esd: the
+    step's length in units of standard deviations (the square root of step . information . step).
+    accepted: whether the step was taken.
+    """
+
+    stage: int
+    deviance: float
+    damping: float
+    step_in_esd: float
+    accepted: bool
+
+
+Callback = Callable[[Iteration], object]
+"""Called after each trial step; the fit stops if it returns False."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Minimum:
+    """Where the steps led, with the quadratic model there, and why they ended.
+
+    stopped: the callback wanted no more.
+    """
+
+    state: State
+    quadratic: Quadratic
+    converged: bool
+    reason: str
+    trace: tuple[Iteration, ...]
+    stopped: bool = False
+
+
+class Reduced:
+    """The quadratic model over the coordinates alone, the background being at its best for each.
+
+    Boxes whose background is 0 and would be negative keep it.
+    """
+
+    def __init__(self, quadratic: Quadratic, background: Array) -> None:
+        self._free = np.ones(len(background), dtype=bool)
+        self._background = background
+        self._quadratic = quadratic
+        matrix, gradient = quadratic.by_x, quadratic.gradient_x
+        if background.shape[1]:
+            self._free = (background[:, 0] > 0.0) | (quadratic.gradient_background[:, 0] < 0.0)
+            both = quadratic.by_both[self._free]
+            inverse = np.linalg.pinv(quadratic.by_background[self._free], hermitian=True)
+            self._by_x = -inverse @ both  # of the best background
+            self._alone = -(inverse @ quadratic.gradient_background[self._free][:, :, None])[..., 0]
+            matrix = matrix + np.einsum("kqx,kqy->xy", both, self._by_x)
+            gradient = gradient + np.einsum("kqx,kq->x", both, self._alone)
+        diagonal = np.diagonal(quadratic.by_x)
+        self.size = np.where(diagonal > 0.0, 1.0 / np.sqrt(np.maximum(diagonal, 1e-300)), 1.0)
+        scaled = 0.5 * (matrix + matrix.T) * self.size * self.size[:, None]
+        self.eigenvalues, self._vectors = np.linalg.eigh(scaled)
+        self._projected = self._vectors.T @ (self.size * gradient)
+
+    @property
+    def is_determined(self) -> NDArray[np.bool_]:
+        """Which of the eigenvectors the data say something about."""
+        largest = float(self.eigenvalues[-1]) if self.eigenvalues.size else 0.0
+        determined: NDArray[np.bool_] = self.eigenvalues > _RANK * largest
+        return determined
+
+    def step(self, damping: float) -> State:
+        """The step for a damping; without damping only along what is determined."""
+        denominator = self.eigenvalues + damping
+        keep = denominator > 0.0 if damping > 0.0 else self.is_determined
+        along = np.where(keep, -self._projected / np.where(keep, denominator, 1.0), 0.0)
+        return self._with_background(self.size * (self._vectors @ along))
+
+    def _with_background(self, x: Array) -> State:
+        background = np.zeros_like(self._background)
+        if background.shape[1]:
+            background[self._free] = self._alone + self._by_x @ x
+        return State(x, background)
+
+    def covariance(self) -> tuple[Array, NDArray[np.bool_]]:
+        """The inverse, shape (x, x), along what is determined; and which coordinates are not,
+        shape (x,)."""
+        keep = self.is_determined
+        vectors = self._vectors[:, keep] / np.sqrt(self.eigenvalues[keep])
+        vectors = self.size[:, None] * vectors
+        lost: NDArray[np.bool_] = np.any(np.abs(self._vectors[:, ~keep]) > 1e-3, axis=1)
+        return vectors @ vectors.T, lost
+
+
+def _moved(state: State, step: State) -> State:
+    """The state after a step, with backgrounds that are nowhere below 0."""
+    background = state.background + step.background
+    if background.shape[1]:
+        background[:, 0] = np.maximum(background[:, 0], 0.0)
+        slant = np.abs(background[:, 1:]).sum(axis=1)
+        steep = slant > background[:, 0]
+        background[steep, 1:] *= (background[steep, 0] / slant[steep])[:, None]
+    return State(state.x + step.x, background)
+
+
+def _difference(after: State, before: State) -> State:
+    return State(after.x - before.x, after.background - before.background)
+
+
+def _looked_at(
+    problem: Problem, trial: State, *, with_slopes: bool
+) -> tuple[Quadratic | None, float]:
+    """The value of a trial, infinite where there is none; and the quadratic model that is needed
+    next if the trial is good, which most are: it costs less together with the value."""
+    if not problem.is_allowed(trial.x):
+        return None, math.inf
+    if not with_slopes:
+        return None, problem.value(trial)
+    try:
+        quadratic = problem.quadratic(trial)
+    except NoValueError:
+        return None, math.inf
+    return quadratic, quadratic.value
+
+
+def minimise(
+    problem: Problem,
+    start: State,
+    *,
+    max_iterations: int,
+    step_tolerance: float,
+    stage: int,
+    callback: Callback | None,
+) -> Minimum:
+    """The minimum near a state.
+
+    max_iterations: trial steps.  step_tolerance: it has converged where the full Gauss-Newton step
+    is shorter, in units of standard deviations.  Raises what `Problem.quadratic` raises for the
+    start.
+    """
+    state, damping, growth = start, _FIRST_DAMPING, 2.0
+    trace: list[Iteration] = []
+    quadratic = problem.quadratic(state)
+    while True:
+        reduced = Reduced(quadratic, state.background)
+        whole = _difference(_moved(state, reduced.step(0.0)), state)
+        left = -quadratic.change(whole)
+        if left <= step_tolerance**2:
+            text = f"the next step would be below {step_tolerance:g} standard deviations"
+            return Minimum(state, quadratic, True, text, tuple(trace))
+        if left <= _ROUNDING * abs(quadratic.value):
+            text = "what a step could gain is below rounding"
+            return Minimum(state, quadratic, True, text, tuple(trace))
+        while True:
+            if len(trace) >= max_iterations:
+                text = f"{max_iterations} iterations were not enough"
+                return Minimum(state, quadratic, False, text, tuple(trace))
+            if damping > _LARGEST_DAMPING:
+                text = "no step lowers the deviance, however short"
+                return Minimum(state, quadratic, False, text, tuple(trace))
+            trial = _moved(state, reduced.step(damping))
+            step = _difference(trial, state)
+            predicted = -quadratic.change(step)
+            went_well = not trace or trace[-1].accepted
+            ahead, value = _looked_at(problem, trial, with_slopes=went_well)
+            gain = quadratic.value - value
+            accepted = gain > 0.0 and predicted > 0.0
+            length = math.sqrt(max(float(step.x @ quadratic.by_x @ step.x), 0.0))
+            trace.append(Iteration(stage, value, damping, length, accepted))
+            if callback is not None and callback(trace[-1]) is False:
+                text = "the callback asked to stop"
+                return Minimum(state, quadratic, False, text, tuple(trace), stopped=True)
+            if accepted:
+                ratio = gain / predicted
+                damping = max(damping * max(1.0 / 3.0, 1.0 - (2.0 * ratio - 1.0) ** 3), 1e-12)
+                growth = 2.0
+                break
+            damping, growth = damping * growth, 2.0 * growth
+        state = trial
+        quadratic = problem.quadratic(state) if ahead is None else ahead

@@ -1,0 +1,170 @@
+"""Which pixels of an image are fitted, their counts, and the background below them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, Literal, assert_never, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nanobragg_hybrid.base.arrays import refuse_masked
+from nanobragg_hybrid.base.errors import ConfigError, Description
+from nanobragg_hybrid.fitting.likelihoods import Array
+from nanobragg_hybrid.model.experiment import Experiment
+from nanobragg_hybrid.model.mask import Mask
+
+Background = Literal["constant", "plane"]
+BACKGROUNDS: Final[tuple[Background, ...]] = get_args(Background)
+Indices = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FitPixels:
+    """The pixels of a fit, box by box.
+
+    slow, fast: their places, shape (n,).  boxes: slow_start, slow_stop, fast_start, fast_stop of
+    each box, shape (boxes, 4).  starts: the number of each box's first pixel, shape (boxes,).
+    box: the box of each pixel, shape (n,).  photons: data, shape (n,).  variance: of the read-out,
+    photons^2, shape (n,).
+    """
+
+    slow: Indices
+    fast: Indices
+    boxes: Indices
+    starts: Indices
+    box: Indices
+    photons: Array
+    variance: Array
+
+    @property
+    def count(self) -> int:
+        """How many."""
+        return self.slow.size
+
+    def box_sums(self, values: Array) -> Array:
+        """Sums over the pixels of each box; the first axis of `values` is that of the pixels."""
+        sums: Array = np.add.reduceat(values, self.starts, axis=0)
+        return sums
+
+    def shapes_of(self, background: Background | None) -> Array:
+        """What a box's coefficients are multiplied with, shape (n, coefficients).
+
+        The second and third of a plane go from -1 to 1 over the box, along slow and fast.
+        """
+        ones = np.ones((self.count, 1))
+        match background:
+            case None:
+                return ones[:, :0]
+            case "constant":
+                return ones
+            case "plane":
+                bounds = self.boxes[self.box]
+                along = [
+                    _from_minus_one_to_one(where, bounds[:, 2 * n], bounds[:, 2 * n + 1])
+                    for n, where in enumerate((self.slow, self.fast))
+                ]
+                return np.concatenate([ones, np.stack(along, axis=1)], axis=1)
+            case _:
+                assert_never(background)
+
+
+def _from_minus_one_to_one(where: Indices, start: Indices, stop: Indices) -> Array:
+    half = np.maximum(0.5 * (stop - start - 1), 0.5)
+    place: Array = (where - 0.5 * (start + stop - 1)) / half
+    return place
+
+
+def counts_of(data: ArrayLike, shape: tuple[int, int]) -> Array:
+    """The data as float64, shape (slow, fast); `ConfigError` for anything else."""
+    refuse_masked("data", data)
+    try:
+        array = np.asarray(data)
+    except (TypeError, ValueError):
+        raise ConfigError("data", data, f"real numbers, shape {shape} (slow, fast)") from None
+    if array.dtype.kind not in "iuf" or array.shape != shape:
+        kind = Description(f"{array.dtype} of shape {array.shape}")
+        raise ConfigError("data", kind, f"real numbers, shape {shape} (slow, fast), the detector's")
+    return array.astype(np.float64)
+
+
+def fit_pixels(
+    experiment: Experiment,
+    roi: tuple[int, int, int, int],
+    photons: Array,
+    variance: Array,
+    boxes: ArrayLike | None,
+    mask: ArrayLike | Mask | None,
+) -> FitPixels:
+    """The pixels in boxes that are active and not masked; each counts in the first box it is in.
+
+    roi: region of interest, inclusive: fast_min, fast_max, slow_min, slow_max.  photons, variance:
+    shape (slow, fast).  Raises `ConfigError` for wrong boxes and masks, a box without pixels and
+    data that are no numbers.
+    """
+    shape = experiment.detector.shape
+    number = np.full(shape, -1, dtype=np.intp)  # the box of each pixel
+    bounds = _boxes(boxes, shape)
+    for n in range(len(bounds) - 1, -1, -1):
+        slow_start, slow_stop, fast_start, fast_stop = bounds[n]
+        number[slow_start:slow_stop, fast_start:fast_stop] = n
+    number[~_usable(experiment, roi, mask)] = -1
+    slow, fast = np.nonzero(number >= 0)
+    order = np.argsort(number[slow, fast], kind="stable")
+    slow, fast = slow[order], fast[order]
+    box = number[slow, fast]
+    starts = np.searchsorted(box, np.arange(len(bounds)))
+    sizes = np.diff(np.append(starts, box.size))
+    if not sizes.all():
+        n = int(np.argmin(sizes))
+        what = Description(f"box {n}, {bounds[n].tolist()}, without a pixel of its own")
+        rule = "pixels that are in no box before, in the region of interest and not masked"
+        raise ConfigError("boxes", what, rule)
+    chosen = photons[slow, fast]
+    if not np.isfinite(chosen).all():
+        first = int(np.argmin(np.isfinite(chosen)))
+        where = f"slow {slow[first]}, fast {fast[first]}"
+        what = Description(f"{chosen[first]} at {where}")
+        raise ConfigError("data", what, "finite numbers in all pixels that are not masked")
+    return FitPixels(slow, fast, bounds, starts, box, chosen, variance[slow, fast])
+
+
+def _boxes(boxes: ArrayLike | None, shape: tuple[int, int]) -> Indices:
+    if boxes is None:
+        return np.array([[0, shape[0], 0, shape[1]]], dtype=np.intp)
+    rule = "integers of shape (boxes, 4): slow_start, slow_stop, fast_start, fast_stop"
+    refuse_masked("boxes", boxes)
+    try:
+        array = np.asarray(boxes)
+    except (TypeError, ValueError):
+        raise ConfigError("boxes", boxes, rule) from None
+    if array.dtype.kind not in "iu" or array.ndim != 2 or array.shape[1:] != (4,) or not len(array):
+        raise ConfigError("boxes", Description(f"{array.dtype} of shape {array.shape}"), rule)
+    bounds = array.astype(np.intp)
+    for axis, size in enumerate(shape):
+        start, stop = bounds[:, 2 * axis], bounds[:, 2 * axis + 1]
+        is_inside = (start >= 0) & (start < stop) & (stop <= size)
+        if not is_inside.all():
+            n = int(np.argmin(is_inside))
+            what = Description(f"box {n}, {bounds[n].tolist()}")
+            raise ConfigError("boxes", what, f"start < stop, inside {shape[0]} x {shape[1]} pixels")
+    return bounds
+
+
+def _usable(
+    experiment: Experiment, roi: tuple[int, int, int, int], mask: ArrayLike | Mask | None
+) -> NDArray[np.bool_]:
+    fast_min, fast_max, slow_min, slow_max = roi
+    usable = np.zeros(experiment.detector.shape, dtype=bool)
+    usable[slow_min : slow_max + 1, fast_min : fast_max + 1] = True
+    given: Any = mask if mask is None or isinstance(mask, Mask) else Mask(mask)
+    for each in (experiment.detector.mask, given):
+        if each is None:
+            continue
+        if each.shape != usable.shape:
+            what = Description(f"shape {each.shape}")
+            raise ConfigError("mask", what, f"shape {usable.shape} (slow, fast)")
+        usable &= each.values
+    if not usable.any():
+        raise ConfigError("mask", Description("no pixel left"), "at least one pixel to fit")
+    return usable
