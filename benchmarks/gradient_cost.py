@@ -1,11 +1,15 @@
-"""What derivatives cost: memory, and time against a forward pass.
+"""What derivatives cost, as ratios to an image of the C backend in the same run.
 
-usage: python benchmarks/gradient_cost.py [--device NAME] [--small]
+usage: python benchmarks/gradient_cost.py [--small] [--memory] [--large] [--pilatus FOLDER]
 
-Every figure is one forward and backward pass with respect to 30 numbers (cell, orientation,
-mosaicity, rotation, detector, beam, default F).  Memory is measured in a fresh process for each
-line: the largest resident size (on a GPU: the most that PyTorch allocated) less what a pass over a
-single pixel needs.  --small: smaller images, for a quick look.
+One thread, the shortest CPU time of several runs that take turns.  W1 is a triclinic crystal with 10
+phi steps and 10 domains on 512 x 512 pixels, W2 a cubic still on 1024 x 1024, the box 256 pixels of
+a detector of 4096 x 4096.  A gradient is a forward and a backward pass with respect to 30 numbers:
+cell, orientation, mosaicity, rotation, detector, beam, default F.
+
+--small: smaller images.  --memory: peak memory above what the imports take, each line in a fresh
+process.  --large: 4096 x 4096 pixels and 1000 domains too, some minutes.  --pilatus: the folder of a
+recorded command line (args.txt) whose gradient is taken too.
 """
 
 from __future__ import annotations
@@ -17,11 +21,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
+import numpy as np
 import torch
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.engines.torch import ForwardModel
+from nanobragg_hybrid.engines.torch import ForwardModel, Selection
 
 NAMES = (
     "crystal.cell_angstrom",
@@ -41,116 +47,238 @@ NAMES = (
     "beam.fluence_photons_per_m2",
     "structure_factors.default_f",
 )
+GRID = "structure_factors.grid"
 
 
-def model_of(pixels: int, phi_steps: int, domains: int, device: str) -> ForwardModel:
-    """A triclinic crystal on a square detector of 100 mm; a still for no phi steps."""
-    turning = {"osc_deg": 0.5, "phi_steps": phi_steps} if phi_steps else {}
-    experiment = nb.Experiment(
-        beam=nb.Beam(polarization_kahn=0.9),
+def rotation(pixels: int, phi_steps: int = 10, domains: int = 10) -> nb.Experiment:
+    """W1 for 512 pixels: a square of 51.2 mm."""
+    return nb.Experiment(
+        beam=nb.Beam(wavelength_angstrom=1.0),
         crystal=nb.Crystal(
             cell_angstrom=(70, 80, 90),
             cell_deg=(75, 85, 95),
             misset_deg=(10, 20, 30),
-            n_cells=(5, 6, 7),
-            mosaic_spread_deg=0.3,
+            n_cells=(5, 5, 5),
+            mosaic_spread_deg=0.5,
             mosaic_domains=domains,
         ),
-        goniometer=nb.Goniometer(phi_deg=1.0, **turning),
-        detector=nb.Detector(pixel_size_mm=100 / pixels, n_fast=pixels, n_slow=pixels),
+        goniometer=nb.Goniometer(phi_deg=1.0, osc_deg=1.0, phi_steps=phi_steps),
+        detector=nb.Detector(
+            distance_mm=100, pixel_size_mm=51.2 / pixels, n_fast=pixels, n_slow=pixels
+        ),
         sampling=nb.Sampling(oversample=1),
     )
-    return ForwardModel(experiment, nb.StructureFactors.constant(100.0), device=device)
 
 
-def values_of(model: ForwardModel) -> dict[str, torch.Tensor]:
-    """Those of the 30 numbers that the model has."""
+def still(pixels: int) -> nb.Experiment:
+    """W2 for 1024 pixels: a square of 102.4 mm."""
+    return nb.Experiment(
+        beam=nb.Beam(wavelength_angstrom=1.0),
+        crystal=nb.Crystal(cell_angstrom=(100, 100, 100), n_cells=(5, 5, 5)),
+        detector=nb.Detector(
+            distance_mm=100, pixel_size_mm=102.4 / pixels, n_fast=pixels, n_slow=pixels
+        ),
+        sampling=nb.Sampling(oversample=1),
+    )
+
+
+def constant_f() -> nb.StructureFactors:
+    """100 electrons for every reflection."""
+    return nb.StructureFactors.constant(100.0)
+
+
+def table_f() -> nb.StructureFactors:
+    """Some electrons for each reflection to 0.8 angstrom and beyond."""
+    size = 2 * 60 + 1
+    grid = np.random.default_rng(1).uniform(10.0, 100.0, (size, size, size))
+    return nb.StructureFactors(grid=grid, hkl_min=(-60, -60, -60), default_f=0.0)
+
+
+def values_of(model: ForwardModel, *, grid: bool = False) -> dict[str, torch.Tensor]:
+    """Those of the 30 numbers that the model has, and its structure factors."""
     listed = {each.name for each in model.parameters()}
-    return {name: model.initial(name).requires_grad_() for name in NAMES if name in listed}
+    names = [name for name in (*NAMES, *([GRID] if grid else [])) if name in listed]
+    return {name: model.initial(name).requires_grad_() for name in names}
 
 
-def step(model: ForwardModel) -> None:
-    """One forward and backward pass."""
-    model(values_of(model)).square().sum().backward()
+Task = Callable[[], object]
 
 
-def seconds(function: Callable[[], object], device: str, repeats: int) -> float:
-    """The shortest of a few runs, after one that does not count."""
-    times = []
-    for _ in range(repeats + 1):
-        start = time.perf_counter()
-        function()
-        if device != "cpu":
-            torch.cuda.synchronize()
-        times.append(time.perf_counter() - start)
-    return min(times[1:])
+def cpu_seconds(tasks: dict[str, Task], repeats: int) -> dict[str, float]:
+    """The shortest CPU time of each, all taking turns."""
+    best = dict.fromkeys(tasks, float("inf"))
+    for _ in range(repeats):
+        for name, task in tasks.items():
+            start = time.process_time()
+            task()
+            best[name] = min(best[name], time.process_time() - start)
+    return best
 
 
-def ratio_line(pixels: int, device: str, repeats: int) -> str:
-    """Forward, and forward and backward, of one image."""
-    model = model_of(pixels, 2, 2, device)
+def c_image(experiment: nb.Experiment, factors: nb.StructureFactors) -> Task:
+    """An image of the C backend without set-up."""
+    run = nb.CEngine().prepare(experiment, factors, nb.Quirks())
+    return lambda: run.render(threads=1, progress=None, unrounded=False)
+
+
+def forward(model: ForwardModel) -> Task:
+    """A forward pass."""
     values = values_of(model)
-    count = sum(value.numel() for value in values.values())
 
-    def forward() -> None:
+    def task() -> None:
         with torch.no_grad():
             model(values)
 
-    alone = seconds(forward, device, repeats)
-    both = seconds(lambda: step(model), device, repeats)
-    return (
-        f"{pixels} x {pixels}, {count} numbers: forward {alone:.2f} s, "
-        f"forward and backward {both:.2f} s, ratio {both / alone:.2f}"
+    return task
+
+
+def gradient(model: ForwardModel, *, grid: bool = False) -> Task:
+    """A forward and a backward pass."""
+    return lambda: model(values_of(model, grid=grid)).sum().backward()
+
+
+def ratio_lines(
+    label: str, experiment: nb.Experiment, factors: nb.StructureFactors, repeats: int
+) -> None:
+    """Forward and gradient in both kinds of numbers."""
+    double = ForwardModel(experiment, factors)
+    single = ForwardModel(experiment, factors, dtype="float32")
+    has_table = factors.grid is not None
+    tasks = {
+        "C image": c_image(experiment, factors),
+        "forward, float64": forward(double),
+        "forward, float32": forward(single),
+        "gradient, float64": gradient(double, grid=has_table),
+        "gradient, float32": gradient(single, grid=has_table),
+    }
+    count = sum(value.numel() for value in values_of(double).values())
+    steps = double.active_pixels.count * double.setup.choices.steps_per_pixel
+    best = cpu_seconds(tasks, repeats)
+    image = best.pop("C image")
+    print(
+        f"{label}: C image {1e9 * image / steps:.2f} ns per step; ratios to it for {count} numbers"
+    )
+    for name, seconds in best.items():
+        print(f"  {name}: {seconds / image:.2f}", flush=True)
+
+
+def eager_lines(experiment: nb.Experiment, repeats: int) -> None:
+    """The eager kernel, which the compiled ones are compared with."""
+    eager = ForwardModel(experiment, constant_f(), kernel="eager")
+    tasks = {
+        "C image": c_image(experiment, constant_f()),
+        "forward, eager": forward(eager),
+        "gradient, eager": gradient(eager),
+    }
+    best = cpu_seconds(tasks, repeats)
+    image = best.pop("C image")
+    for name, seconds in best.items():
+        print(f"  {name}: {seconds / image:.1f}", flush=True)
+
+
+def jacobian_line(experiment: nb.Experiment, repeats: int) -> None:
+    """The whole Jacobian, and the normal equations."""
+    model = ForwardModel(experiment, constant_f())
+    values = {name: value.detach() for name, value in values_of(model).items()}
+    names = tuple(values)
+    data = model.pixels(values).detach()
+    tasks = {
+        "C image": c_image(experiment, constant_f()),
+        "Jacobian": lambda: model.jacobian(values, names),
+        "normal equations": lambda: model.normal_equations(values, names, data, data + 1.0),
+    }
+    best = cpu_seconds(tasks, repeats)
+    image = best.pop("C image")
+    for name, seconds in best.items():
+        print(f"  {name}: {seconds / image:.2f}", flush=True)
+
+
+def box_line(repeats: int) -> None:
+    """256 pixels of a large detector, set up once."""
+    model = ForwardModel(rotation(4096, 1, 1), constant_f())
+    box = Selection.boxes([[1000, 1016, 1000, 1016]])
+    values = values_of(model)
+
+    def value() -> None:
+        with torch.no_grad():
+            model.pixels(values, box)
+
+    tasks: dict[str, Task] = {
+        "value": value,
+        "gradient": lambda: model.pixels(values_of(model), box).sum().backward(),
+    }
+    best = cpu_seconds(tasks, 10 * repeats)
+    print(
+        f"256 pixels of 4096 x 4096: {1e3 * best['value']:.2f} ms, "
+        f"with gradient {1e3 * best['gradient']:.2f} ms"
     )
 
 
-def peak_bytes(device: str) -> int:
+def peak_bytes() -> int:
     """The most memory that this process has had."""
-    if device != "cpu":
-        return torch.cuda.max_memory_allocated()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak
 
 
-def measure(pixels: int, phi_steps: int, domains: int, device: str) -> int:
-    """Bytes that a pass needs beyond one over a single pixel; in a fresh process."""
-    step(model_of(1, phi_steps, domains, device))
-    before = peak_bytes(device)
-    step(model_of(pixels, phi_steps, domains, device))
-    return peak_bytes(device) - before
+def measure(pixels: int, phi_steps: int, domains: int) -> int:
+    """Bytes that a gradient needs beyond one over a single pixel; in a fresh process."""
+    for size in (1, pixels):
+        before = peak_bytes()
+        gradient(ForwardModel(rotation(size, phi_steps, domains), constant_f()))()
+    return peak_bytes() - before
 
 
-def memory_line(pixels: int, phi_steps: int, domains: int, device: str) -> str:
+def memory_line(pixels: int, phi_steps: int, domains: int) -> str:
     """Runs `measure` in a process of its own."""
-    arguments = json.dumps([pixels, phi_steps, domains, device])
+    arguments = json.dumps([pixels, phi_steps, domains])
     command = [sys.executable, __file__, "--measure", arguments]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     mebibytes = int(done.stdout) / 2**20
-    what = f"{phi_steps} phi steps" if phi_steps else "still"
-    images = mebibytes * 2**20 / (8 * pixels * pixels)
     return (
-        f"{pixels} x {pixels}, {what}, {domains} domains: {mebibytes:.0f} MiB "
-        f"({images:.1f} float64 images)"
+        f"{pixels} x {pixels}, {phi_steps} phi steps, {domains} domains: {mebibytes:.0f} MiB "
+        f"({mebibytes * 2**20 / (8 * pixels * pixels):.1f} float64 images)"
     )
+
+
+def pilatus_line(folder: Path, repeats: int) -> None:
+    """A recorded command line."""
+    arguments = (folder / "args.txt").read_text()
+    experiment = nb.Experiment.from_nanobragg_args(arguments, folder)
+    ratio_lines("Pilatus frame", experiment, nb.read_hkl(folder / "scaled.hkl"), repeats)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1")
     parser.add_argument("--small", action="store_true", help="smaller images")
+    parser.add_argument("--memory", action="store_true", help="peak memory too")
+    parser.add_argument("--large", action="store_true", help="the largest case too")
+    parser.add_argument("--pilatus", type=Path, help="folder of the recorded command line")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    torch.set_num_threads(1)
     if options.measure is not None:
         print(measure(*json.loads(options.measure)))
         return
-    device = options.device
-    print(f"torch {torch.__version__}, {device}, {torch.get_num_threads()} threads")
-    # First, since a new process counts as its own the most that this one has had so far.
-    pixels = 64 if options.small else 256
-    for phi_steps, domains in ((10, 2), (100, 2), (2, 10), (2, 100)):
-        print("memory:", memory_line(pixels, phi_steps, domains, device), flush=True)
-    print("memory:", memory_line(512 if options.small else 4096, 0, 2, device), flush=True)
-    print("time:", ratio_line(128 if options.small else 512, device, 3))
+    print(f"torch {torch.__version__}")
+    repeats = 3 if options.small else 7
+    if options.memory:
+        # First, since a new process counts as its own the most that this one has had so far.
+        pixels = 128 if options.small else 512
+        for domains in (10, 1000 if options.small else 10000):
+            print("memory:", memory_line(pixels, 10 if domains == 10 else 1, domains), flush=True)
+        if options.large:
+            print("memory:", memory_line(4096, 1, 1000), flush=True)
+    first = rotation(128 if options.small else 512)
+    ratio_lines("W1", first, constant_f(), repeats)
+    eager_lines(first, 1)
+    jacobian_line(first, repeats)
+    ratio_lines("W1 with a table and all its structure factors", first, table_f(), repeats)
+    second = still(256 if options.small else 1024)
+    ratio_lines("W2", second, constant_f(), repeats)
+    jacobian_line(second, repeats)
+    box_line(repeats)
+    if options.pilatus is not None:
+        pilatus_line(options.pilatus, 3)
 
 
 if __name__ == "__main__":
