@@ -9,6 +9,36 @@
 
 #define SCENE_TILE SUMS_TILE
 
+/* Where a factor acts, an nbh_factor_place; no other number acts anywhere. */
+static inline int acts_on_pixel(int32_t place)
+{
+    switch ((nbh_factor_place)place) {
+    case NBH_FACTOR_PIXEL:
+        return 1;
+    case NBH_FACTOR_NONE:
+    case NBH_FACTOR_RAY:
+        return 0;
+    }
+    return 0;
+}
+
+static inline int acts_on_rays(int32_t place)
+{
+    switch ((nbh_factor_place)place) {
+    case NBH_FACTOR_RAY:
+        return 1;
+    case NBH_FACTOR_NONE:
+    case NBH_FACTOR_PIXEL:
+        return 0;
+    }
+    return 0;
+}
+
+static inline int acts_at_all(int32_t place)
+{
+    return acts_on_pixel(place) || acts_on_rays(place);
+}
+
 /* A scene with what follows from it. */
 typedef struct prepared_scene {
     const nbh_scene *scene;
