@@ -198,8 +198,9 @@ class CompiledScene:
 
     numbers, sources, cells, grid: as in `Packed`, plain tensors.
 
-    Raises `UnsupportedError` with the reason for values that the kernels do not take: a table that
-    is not finite, a negative fudge factor, phases that are too large.
+    Raises `UnsupportedError` with the reason for values that the kernels do not take: a table or a
+    number of cells that is not finite, a fudge factor that is not or is negative, phases that are
+    too large.
     """
 
     def __init__(
@@ -341,9 +342,13 @@ class CompiledScene:
 def _require_ordinary(numbers: Floats, grid: Floats | None) -> None:
     if not numbers[_FUDGE] >= 0.0:
         raise UnsupportedError("the fudge factor is negative")
+    if math.isinf(numbers[_FUDGE]):
+        raise UnsupportedError("the fudge factor is not finite")
+    if not np.isfinite(numbers[_N_CELLS]).all():
+        raise UnsupportedError("a number of cells is not finite")
     if not math.isfinite(numbers[_DEFAULT_F]):
         raise UnsupportedError("default_f is not finite")
-    if grid is not None and not math.isfinite(np.dot(grid.reshape(-1), np.zeros(grid.size))):
+    if grid is not None and not np.isfinite(grid).all():
         raise UnsupportedError("a structure factor is not finite")
 
 
