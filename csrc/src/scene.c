@@ -137,11 +137,6 @@ static void put_rows(const double *rows, int64_t row_count, int64_t count, int64
         memcpy(out + n * stride + first, rows + n * SCENE_TILE, (size_t)count * sizeof *out);
 }
 
-static int is_cancelled(const nbh_pixel_list *pixels)
-{
-    return pixels->cancel != NULL && *pixels->cancel != 0;
-}
-
 static nbh_status fail_cancelled(nbh_error *error)
 {
     return nbh_fail(error, NBH_CANCELLED, "", "cancelled by the caller");
@@ -159,14 +154,15 @@ nbh_status nbh_scene_values(const nbh_scene *scene, const nbh_pixel_list *pixels
         allocate(scene->crystal_count, sizeof(tile_numbers), "values", &unlimited, error);
     if (rows == NULL)
         status = NBH_OUT_OF_MEMORY;
-    const scene_work work = {.values = rows};
+    const scene_work work = {.cancel = pixels->cancel, .values = rows};
     for (int64_t n = first; status == NBH_OK && n < end; n += SCENE_TILE) {
         scene_tile tile;
         const int64_t count = fill_tile(pixels, n, end, &tile);
         setup.kernel(&setup.prepared, &tile, &work);
-        put_rows(rows, scene->crystal_count, count, n, pixels->count, values);
-        if (is_cancelled(pixels))
+        if (is_cancelled(&work))
             status = fail_cancelled(error);
+        else
+            put_rows(rows, scene->crystal_count, count, n, pixels->count, values);
     }
     free(rows);
     release(&setup);
@@ -214,13 +210,14 @@ nbh_status nbh_scene_gradients(const nbh_scene *scene, const nbh_pixel_list *pix
                                  .crystals = gradient->crystals,
                                  .cells = gradient->cells_m,
                                  .amplitude = gradient->amplitude};
-    const scene_work work = {.values = rows, .weight = weights, .gradient = &found};
+    const scene_work work = {
+        .cancel = pixels->cancel, .values = rows, .weight = weights, .gradient = &found};
     for (int64_t n = first; status == NBH_OK && n < end; n += SCENE_TILE) {
         scene_tile tile;
         const int64_t count = fill_tile(pixels, n, end, &tile);
         fill_weights(weight, pixels->count, n, count, crystals, weights);
         setup.kernel(&setup.prepared, &tile, &work);
-        if (is_cancelled(pixels))
+        if (is_cancelled(&work))
             status = fail_cancelled(error);
     }
     if (status == NBH_OK) {
@@ -321,7 +318,8 @@ nbh_status nbh_scene_jacobian(const nbh_scene *scene, const nbh_pixel_list *pixe
         status = allocate_directions(scene, directions, &along, error);
     if (status == NBH_OK)
         set_source_changes(scene, directions, setup.frames != NULL, &along);
-    const scene_work work = {.values = along.rows,
+    const scene_work work = {.cancel = pixels->cancel,
+                             .values = along.rows,
                              .along = &along.prepared,
                              .jacobian = along.changes,
                              .by_turning = along.by_turning};
@@ -329,10 +327,12 @@ nbh_status nbh_scene_jacobian(const nbh_scene *scene, const nbh_pixel_list *pixe
         scene_tile tile;
         const int64_t count = fill_tile(pixels, n, end, &tile);
         setup.kernel(&setup.prepared, &tile, &work);
-        put_rows(along.rows, 1, count, n, pixels->count, values);
-        put_rows(along.changes, directions->count, count, n, pixels->count, jacobian);
-        if (is_cancelled(pixels))
+        if (is_cancelled(&work)) {
             status = fail_cancelled(error);
+        } else {
+            put_rows(along.rows, 1, count, n, pixels->count, values);
+            put_rows(along.changes, directions->count, count, n, pixels->count, jacobian);
+        }
     }
     release_directions(&along);
     release(&setup);

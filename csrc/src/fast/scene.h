@@ -107,9 +107,10 @@ static const sample_beams *beams_of(const prepared_scene *p, const scene_tile *t
     return memory;
 }
 
-static void scene_values(const prepared_scene *p, const scene_tile *tile, double *values)
+static void scene_values(const prepared_scene *p, const scene_tile *tile, const scene_work *work)
 {
     const nbh_scene *s = p->scene;
+    double *values = work->values;
     const int64_t samples = samples_of(s);
     pixel_factors_tile pixel;
     ray_factors_tile ray;
@@ -123,6 +124,8 @@ static void scene_values(const prepared_scene *p, const scene_tile *tile, double
         const sample_beams *own = beams_of(p, tile, &pixel, sample, &beams);
         set_sample_factors(s, own, &ray);
         for (int64_t source = 0; source < s->source_count; source++) {
+            if (is_cancelled(work))
+                return;
             set_scattering(s, source_of(s, source), own, q, is_left);
             set_ray_weight(p, source, own, is_left, &ray);
             for (int32_t n = 0; n < s->crystal_count; n++) {
@@ -395,6 +398,8 @@ static void add_rays(scene_backward *w, const pixel_factors_tile *pixel, double 
         memset(by, 0, sizeof *by);
         for (int64_t source = 0; source < s->source_count; source++) {
             tile_numbers q[3], by_q[3], is_left, sum, scale, by_weight;
+            if (is_cancelled(w->work))
+                return;
             set_scattering(s, source_of(s, source), own, q, is_left);
             set_ray_weight(w->p, source, own, is_left, &ray);
             memset(by_q, 0, sizeof by_q);
@@ -528,7 +533,7 @@ static inline void scene_tile_of(const prepared_scene *p, const scene_tile *tile
     else if (work->jacobian != NULL)
         scene_jacobian(p, tile, work);
     else
-        scene_values(p, tile, work->values);
+        scene_values(p, tile, work);
 }
 
 #endif
