@@ -4,12 +4,16 @@ twice, in nbh.h and in Python."""
 from __future__ import annotations
 
 import gc
+import os
 import re
+import signal
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from ctrl_c import ctrl_c_raises
 from for_each import for_each
 from header import HEADER, enumerators
 
@@ -110,6 +114,23 @@ def test_any_number_of_threads(threads: int) -> None:
     alone = scene()
     first, more = (alone.jacobian(SLOW, FAST, directions(), n) for n in (1, threads))
     assert flat(*first) == flat(*more)
+
+
+@for_each("what", ["values", "gradients", "jacobian"])
+def test_ctrl_c_stops(what: str) -> None:
+    """A tile takes centuries."""
+    endless = scene(oversample=2**20)
+    work = {
+        "values": lambda: endless.values(SLOW, FAST, 2),
+        "gradients": lambda: endless.gradients(SLOW, FAST, WEIGHT, True, 2),
+        "jacobian": lambda: endless.jacobian(SLOW, FAST, directions(), 2),
+    }
+    timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
+    with ctrl_c_raises():
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            work[what]()
+        timer.join()
 
 
 def test_threads_of_large_gradients() -> None:
