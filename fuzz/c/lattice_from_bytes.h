@@ -6,6 +6,8 @@
 
 #define MOST_ORIENTATIONS 4
 #define TABLE 7 /* reflections along each axis */
+/* Numbers far below it have fewer digits. */
+#define SMALLEST_SUM 1e-290
 
 typedef struct lattice_numbers {
     double cells[9 * MOST_ORIENTATIONS], amplitude[TABLE * TABLE * TABLE];

@@ -160,7 +160,7 @@ static void check_transpose(const nbh_scene *s, const nbh_pixel_list *pixels, re
     if (has_table)
         add_products(r->by.amplitude[0], r->along.amplitude[0], TABLE * TABLE * TABLE, &right,
                      &scale);
-    if (isfinite(scale) && !(fabs(left - right) <= 1e-9 * scale))
+    if (isfinite(scale) && !(fabs(left - right) <= 1e-9 * scale + SMALLEST_SUM))
         FINDING("the transpose of a Jacobian: %.17g and %.17g, of %.3g", left, right, scale);
     for (int64_t i = 0; i < pixels->count; i++)
         if (r->jacobian[pixels->count + i] != 0.0)
