@@ -89,8 +89,10 @@ static nbh_status set_up(const nbh_scene *s, const nbh_pixel_list *pixels, int64
     if (status != NBH_OK)
         return status;
     const sums_builds *builds = sums_builds_of(s->crystals[0].kernel);
-    if (builds == NULL)
-        return sums_builds_fail(s->crystals[0].kernel, error);
+    if (builds == NULL) {
+        sums_builds_fail(s->crystals[0].kernel, error);
+        return NBH_INVALID;
+    }
     const int has_frames = acts_at_all(s->polarization);
     memory_budget unlimited = {0, 0};
     out->kernel = builds->scene;
