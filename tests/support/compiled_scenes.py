@@ -10,7 +10,7 @@ from with_torch import torch
 
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.engines.torch import ForwardModel
-from nanobragg_hybrid.engines.torch.compiled import CompiledScene, why_not
+from nanobragg_hybrid.engines.torch.compiled import CompiledScene, kernel_choices, why_not
 from nanobragg_hybrid.engines.torch.packing import Packed, Template, pack, tensors, unpack
 from nanobragg_hybrid.engines.torch.serial import serial_order
 from nanobragg_hybrid.engines.torch.tiles import Tile, tiles
@@ -30,11 +30,30 @@ class Part:
 
     @property
     def compiled(self) -> CompiledScene:
+        choices = self.model.setup.choices
+        packed = self.packed
         return CompiledScene(
-            self.packed,
-            self.model.setup.choices,
-            interpolate=self.tile.interpolated_steps > 0,
-            hkl_min=self.template.hkl_min,
+            packed.numbers,
+            packed.sources,
+            packed.cells,
+            packed.grid,
+            kernel_choices(choices, self.template, interpolate=self.tile.interpolated_steps > 0),
+            choices.dmin_m,
+        )
+
+    def gradients(self, *, want_grid: bool = True) -> Packed:
+        """Those of the compiled kernels, of the weighted sum."""
+        found = self.compiled.gradients(*self.pixels, self.weight, want_grid=want_grid)
+        numbers, sources, cells, grid = found
+        start = self.packed.run_start
+        return Packed(
+            numbers, sources, cells, None if start is None else torch.zeros_like(start), grid
+        )
+
+    def tangents(self, along: Packed) -> Tensor:
+        """Those of the compiled kernels."""
+        return self.compiled.tangents(
+            *self.pixels, along.numbers, along.sources, along.cells, along.grid
         )
 
     @property
