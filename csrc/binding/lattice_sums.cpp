@@ -62,10 +62,11 @@ py::object Lattice::sums(const Numbers &q, int threads) const
     const double *in = q.data();
     double *out = sums.mutable_data();
     const std::int64_t group = rows_of_group(rows, most_groups);
-    for_row_groups(rows, group, threads,
-                   [&](std::int64_t first, std::int64_t end, std::size_t, nbh_error *error) {
-                       return nbh_lattice_sums(&c_, in, rows, first, end, out, error);
-                   });
+    for_row_groups(
+        rows, group, threads,
+        [&](std::int64_t first, std::int64_t end, std::size_t, CancelFlag, nbh_error *error) {
+            return nbh_lattice_sums(&c_, in, rows, first, end, out, error);
+        });
     return sums.view();
 }
 
@@ -96,11 +97,11 @@ py::tuple Lattice::gradients(const Numbers &q, const Numbers &weight, bool want_
         gradient.cells_m = numbers.data() + g * shared;
         gradient.amplitude = has_table ? gradient.cells_m + 9 * orientations : nullptr;
     }
-    for_row_groups(rows, group, threads,
-                   [&](std::int64_t first, std::int64_t end, std::size_t g, nbh_error *error) {
-                       return nbh_lattice_gradients(&c_, in, weights, rows, first, end, out,
-                                                    &found[g], error);
-                   });
+    for_row_groups(
+        rows, group, threads,
+        [&](std::int64_t first, std::int64_t end, std::size_t g, CancelFlag, nbh_error *error) {
+            return nbh_lattice_gradients(&c_, in, weights, rows, first, end, out, &found[g], error);
+        });
     return added_up(sums, by_q, numbers, found, has_table);
 }
 
@@ -132,11 +133,12 @@ py::tuple Lattice::tangents(const Numbers &q, const Numbers &q_along, const Numb
     const double *in = q.data();
     double *out = sums.mutable_data(), *out_tangents = tangents.mutable_data();
     const std::int64_t group = rows_of_group(rows, most_groups);
-    for_row_groups(rows, group, threads,
-                   [&](std::int64_t first, std::int64_t end, std::size_t, nbh_error *error) {
-                       return nbh_lattice_tangents(&c_, in, &along, rows, first, end, out,
-                                                   out_tangents, error);
-                   });
+    for_row_groups(
+        rows, group, threads,
+        [&](std::int64_t first, std::int64_t end, std::size_t, CancelFlag, nbh_error *error) {
+            return nbh_lattice_tangents(&c_, in, &along, rows, first, end, out, out_tangents,
+                                        error);
+        });
     return py::make_tuple(sums.view(), tangents.view());
 }
 

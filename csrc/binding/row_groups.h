@@ -24,12 +24,13 @@ inline std::int64_t rows_of_group(std::int64_t rows, std::int64_t groups)
     return std::max<std::int64_t>((tiles + groups - 1) / groups, 1) * least_rows;
 }
 
+// At least one, which may be empty: then there is somebody who checks what is asked.
 inline std::int64_t group_count(std::int64_t rows, std::int64_t group)
 {
-    return (rows + group - 1) / group;
+    return std::max<std::int64_t>((rows + group - 1) / group, 1);
 }
 
-// Calls work(first, end, number of the group, error) for every group.
+// Calls work(first, end, number of the group, cancel, error) for every group.
 template <typename Work>
 void for_row_groups(std::int64_t rows, std::int64_t group, int threads, const Work &work)
 {
@@ -39,11 +40,10 @@ void for_row_groups(std::int64_t rows, std::int64_t group, int threads, const Wo
                     "got " + std::to_string(threads) + ", need 1 to " +
                         std::to_string(max_threads));
     const auto groups = static_cast<std::size_t>(group_count(rows, group));
-    const DoWorkItem item = [&](std::size_t n, CancelFlag, nbh_error *error) {
+    const DoWorkItem item = [&](std::size_t n, CancelFlag cancel, nbh_error *error) {
         const std::int64_t first = static_cast<std::int64_t>(n) * group;
-        return work(first, std::min(first + group, rows), n, error);
+        return work(first, std::min(first + group, rows), n, cancel, error);
     };
     const PollProgress go_on = [](std::size_t /*done*/) { return true; };
-    if (groups > 0)
-        parallel_work_items(groups, threads, item, go_on);
+    parallel_work_items(groups, threads, item, go_on);
 }

@@ -38,11 +38,16 @@ class Pixels
     Pixels(const Integers &slow, const Integers &fast)
     {
         check_size("fast", fast.size(), slow.size());
-        c_ = {slow.data(), fast.data(), slow.size()};
+        c_.slow = slow.data();
+        c_.fast = fast.data();
+        c_.count = slow.size();
     }
-    const nbh_pixel_list *c() const
+    // To be stopped by the flag.
+    nbh_pixel_list c(CancelFlag cancel) const
     {
-        return &c_;
+        nbh_pixel_list list = c_;
+        list.cancel = cancel;
+        return list;
     }
     std::int64_t count() const
     {
@@ -71,8 +76,11 @@ class Scene
                    static_cast<std::int64_t>(crystals_.size()));
         check_size("background", static_cast<py::ssize_t>(background_.size()),
                    static_cast<std::int64_t>(crystals_.size()));
-        for (const py::object &crystal : crystals_)
+        for (const py::object &crystal : crystals_) {
+            if (!py::isinstance<Lattice>(crystal))
+                raise_error(NBH_INVALID, "crystals", "need Lattice objects");
             lattices_.push_back(crystal.cast<const Lattice &>().c());
+        }
         nbh_scene_init(&c_);
         c_.oversample = oversample;
         c_.layers = layers;
@@ -99,8 +107,10 @@ class Scene
             {static_cast<py::ssize_t>(lattices_.size()), static_cast<py::ssize_t>(pixels.count())});
         double *out = values.mutable_data();
         for_row_groups(pixels.count(), rows_of_group(pixels.count(), most_groups), threads,
-                       [&](std::int64_t first, std::int64_t end, std::size_t, nbh_error *error) {
-                           return nbh_scene_values(&c_, pixels.c(), first, end, out, error);
+                       [&](std::int64_t first, std::int64_t end, std::size_t, CancelFlag cancel,
+                           nbh_error *error) {
+                           const nbh_pixel_list list = pixels.c(cancel);
+                           return nbh_scene_values(&c_, &list, first, end, out, error);
                        });
         return values.view();
     }
@@ -118,9 +128,11 @@ class Scene
         const auto groups = static_cast<std::size_t>(group_count(pixels.count(), group));
         std::vector<double> found(static_cast<std::size_t>(layout.size));
         std::vector<std::vector<double>> parts(groups);
+        const double *weights = weight.data();
         for_row_groups(
             pixels.count(), group, threads,
-            [&](std::int64_t first, std::int64_t end, std::size_t g, nbh_error *error) {
+            [&](std::int64_t first, std::int64_t end, std::size_t g, CancelFlag cancel,
+                nbh_error *error) {
                 std::vector<double> &own = parts[g];
                 own.assign(static_cast<std::size_t>(layout.size), 0.0);
                 nbh_scene_gradient gradient{};
@@ -135,8 +147,9 @@ class Scene
                 }
                 gradient.cells_m = cells.data();
                 gradient.amplitude = amplitude.data();
-                const nbh_status status = nbh_scene_gradients(&c_, pixels.c(), weight.data(), first,
-                                                              end, &gradient, error);
+                const nbh_pixel_list list = pixels.c(cancel);
+                const nbh_status status =
+                    nbh_scene_gradients(&c_, &list, weights, first, end, &gradient, error);
                 std::copy(std::begin(gradient.numbers), std::end(gradient.numbers), own.begin());
                 return status;
             });
@@ -156,7 +169,13 @@ class Scene
                        const std::optional<Numbers> &amplitude, int threads) const
     {
         const Pixels pixels(slow, fast);
-        const std::int64_t orientations = lattices_.at(0).orientation_count;
+        if (lattices_.size() != 1)
+            raise_error(NBH_INVALID, "crystals",
+                        "got " + std::to_string(lattices_.size()) + ", need 1 for a Jacobian");
+        if (count < 1)
+            raise_error(NBH_INVALID, "directions",
+                        "got " + std::to_string(count) + ", need at least 1");
+        const std::int64_t orientations = lattices_[0].orientation_count;
         nbh_scene_directions along{};
         along.count = count;
         along.turning_count = static_cast<std::int32_t>(turning.size());
@@ -167,8 +186,6 @@ class Scene
         along.rotations = taken("rotations", rotations, 9 * orientations);
         along.reference_m = taken("reference_m", reference_m, std::int64_t{count} * 9);
         along.turning_m = taken("turning_m", turning_m, 9 * orientations * along.turning_count);
-        if (!turning.empty() && along.turning_m == nullptr)
-            raise_error(NBH_INVALID, "turning_m", "need the changes of all cells");
         if (amplitude) {
             const std::optional<Numbers> &table = tables_of_first();
             if (!table)
@@ -179,9 +196,11 @@ class Scene
         Numbers found({count, static_cast<py::ssize_t>(pixels.count())});
         double *out = values.mutable_data(), *out_found = found.mutable_data();
         for_row_groups(pixels.count(), rows_of_group(pixels.count(), most_groups), threads,
-                       [&](std::int64_t first, std::int64_t end, std::size_t, nbh_error *error) {
-                           return nbh_scene_jacobian(&c_, pixels.c(), &along, first, end, out,
-                                                     out_found, error);
+                       [&](std::int64_t first, std::int64_t end, std::size_t, CancelFlag cancel,
+                           nbh_error *error) {
+                           const nbh_pixel_list list = pixels.c(cancel);
+                           return nbh_scene_jacobian(&c_, &list, &along, first, end, out, out_found,
+                                                     error);
                        });
         return py::make_tuple(values.view(), found.view());
     }

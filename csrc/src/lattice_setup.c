@@ -37,6 +37,8 @@ static nbh_status check_sizes(const nbh_lattice *lattice, const nbh_structure_fa
     if (lattice->orientation_count < 0)
         return nbh_fail(error, NBH_INVALID, "orientation_count", "got %lld, need at least 0",
                         (long long)lattice->orientation_count);
+    if (lattice->orientation_count > 0 && lattice->cells_m == NULL)
+        return nbh_fail(error, NBH_INVALID, "cells_m", "got NULL, need an array");
     if (t->amplitude == NULL)
         return NBH_OK;
     if (t->h_max < t->h_min || t->k_max < t->k_min || t->l_max < t->l_min)

@@ -8,6 +8,7 @@
 #include "fast/sums_builds.h"
 #include "lattice_setup.h"
 #include "nbh/nbh.h"
+#include "scene_checks.h"
 
 void nbh_scene_init(nbh_scene *scene)
 {
@@ -38,65 +39,13 @@ static void release(scene_setup *setup)
     free(setup->frames);
 }
 
-static int is_place(int32_t place, int may_be_none)
+static const double *incident_of(const nbh_scene *s, int64_t source)
 {
-    return place == NBH_FACTOR_PIXEL || place == NBH_FACTOR_RAY ||
-           (may_be_none && place == NBH_FACTOR_NONE);
+    return s->sources + NBH_SOURCE_NUMBERS * source + NBH_SOURCE_INCIDENT;
 }
 
-static nbh_status check_scene(const nbh_scene *s, nbh_error *error)
-{
-    if (s->struct_size != sizeof *s)
-        return nbh_fail(error, NBH_STRUCT_SIZE, "struct_size", "call nbh_scene_init first");
-    if (s->oversample < 1)
-        return nbh_fail(error, NBH_INVALID, "oversample", "got %d, need at least 1", s->oversample);
-    if (s->layers < 1)
-        return nbh_fail(error, NBH_INVALID, "layers", "got %d, need at least 1", s->layers);
-    if (!is_place(s->capture, 1))
-        return nbh_fail(error, NBH_INVALID, "capture", "got %d, need an nbh_factor_place",
-                        s->capture);
-    if (!is_place(s->polarization, 1))
-        return nbh_fail(error, NBH_INVALID, "polarization", "got %d, need an nbh_factor_place",
-                        s->polarization);
-    if (!is_place(s->solid_angle, 0))
-        return nbh_fail(error, NBH_INVALID, "solid_angle",
-                        "got %d, need an nbh_factor_place but NBH_FACTOR_NONE", s->solid_angle);
-    if (s->polarization == NBH_FACTOR_PIXEL && s->dmin_m > 0.0)
-        return nbh_fail(error, NBH_INVALID, "polarization",
-                        "need NBH_FACTOR_RAY or NBH_FACTOR_NONE where dmin_m cuts rays");
-    if (s->source_count < 1)
-        return nbh_fail(error, NBH_INVALID, "source_count", "got %lld, need at least 1",
-                        (long long)s->source_count);
-    if (s->crystal_count < 1)
-        return nbh_fail(error, NBH_INVALID, "crystal_count", "got %d, need at least 1",
-                        s->crystal_count);
-    if (!(s->steps > 0.0))
-        return nbh_fail(error, NBH_INVALID, "steps", "got %g, need a number > 0", s->steps);
-    const int has_ray_factor = s->capture == NBH_FACTOR_RAY || s->polarization == NBH_FACTOR_RAY ||
-                               s->solid_angle == NBH_FACTOR_RAY;
-    for (int32_t n = 0; n < s->crystal_count; n++) {
-        if (s->crystals[n].struct_size != sizeof s->crystals[n])
-            return nbh_fail(error, NBH_STRUCT_SIZE, "crystals", "call nbh_lattice_init first");
-        if (s->crystals[n].kernel != s->crystals[0].kernel)
-            return nbh_fail(error, NBH_INVALID, "crystals", "need the same kernel for all");
-        if (has_ray_factor && s->background[n] != 0.0)
-            return nbh_fail(error, NBH_INVALID, "background",
-                            "got %g, need 0 where rays have factors of their own",
-                            s->background[n]);
-    }
-    return NBH_OK;
-}
-
-static nbh_status check_pixels(const nbh_pixel_list *pixels, int64_t first, int64_t end,
-                               nbh_error *error)
-{
-    if (first < 0 || end < first || pixels->count < end)
-        return nbh_fail(error, NBH_INVALID, "pixels", "got %lld to %lld of %lld", (long long)first,
-                        (long long)end, (long long)pixels->count);
-    return NBH_OK;
-}
-
-/* No scattering vector is longer than that: a direction less a source's, over its wavelength. */
+/* No scattering vector's square is larger: a direction less a source's, over its wavelength.  NaN
+ * if one may be. */
 static double largest_q_sqr(const nbh_scene *s)
 {
     double largest = 0.0;
@@ -105,48 +54,64 @@ static double largest_q_sqr(const nbh_scene *s)
         const double *i = source + NBH_SOURCE_INCIDENT;
         const double q = (1.0 + 1e-9 + sqrt(i[0] * i[0] + i[1] * i[1] + i[2] * i[2])) /
                          fabs(source[NBH_SOURCE_WAVELENGTH]);
-        if (!(q * q <= largest))
+        if (!(q * q <= largest) && !isnan(largest))
             largest = q * q;
     }
     return largest;
 }
 
-static nbh_status set_up(const nbh_scene *s, scene_setup *out, nbh_error *error)
+static nbh_status set_up_lattices(const nbh_scene *s, scene_setup *out, nbh_error *error)
+{
+    const double q_sqr = largest_q_sqr(s);
+    for (int32_t n = 0; n < s->crystal_count; n++) {
+        const nbh_status status = lattice_setup(s->crystals + n, q_sqr, out->lattices + n, error);
+        if (status != NBH_OK)
+            return status;
+        out->common_f[n] = lattice_common_f(out->lattices + n);
+    }
+    return NBH_OK;
+}
+
+static void set_up_frames(const nbh_scene *s, polarization_frame *frames)
+{
+    for (int64_t n = 0; n < s->source_count; n++)
+        polarization_frame_set(s->numbers + NBH_SCENE_POLARIZATION, incident_of(s, n), frames + n);
+}
+
+/* All that a call for the pixels first .. end-1 works with; to be released if that succeeds. */
+static nbh_status set_up(const nbh_scene *s, const nbh_pixel_list *pixels, int64_t first,
+                         int64_t end, scene_setup *out, nbh_error *error)
 {
     memset(out, 0, sizeof *out);
-    nbh_status status = check_scene(s, error);
+    nbh_status status = scene_check_pixels(pixels, first, end, error);
+    if (status == NBH_OK)
+        status = scene_check(s, error);
     if (status != NBH_OK)
         return status;
     const sums_builds *builds = sums_builds_of(s->crystals[0].kernel);
-    if (builds == NULL)
-        return sums_builds_fail(s->crystals[0].kernel, error);
+    if (builds == NULL) {
+        sums_builds_fail(s->crystals[0].kernel, error);
+        return NBH_INVALID;
+    }
+    const int has_frames = acts_at_all(s->polarization);
     memory_budget unlimited = {0, 0};
     out->kernel = builds->scene;
     out->lattices =
         allocate(s->crystal_count, sizeof *out->lattices, "crystals", &unlimited, error);
     out->common_f =
         allocate(s->crystal_count, sizeof *out->common_f, "crystals", &unlimited, error);
-    if (s->polarization != NBH_FACTOR_NONE)
+    if (has_frames)
         out->frames = allocate(s->source_count, sizeof *out->frames, "sources", &unlimited, error);
-    if (out->lattices == NULL || out->common_f == NULL ||
-        (s->polarization != NBH_FACTOR_NONE && out->frames == NULL)) {
+    if (out->lattices == NULL || out->common_f == NULL || (has_frames && out->frames == NULL))
+        status = NBH_OUT_OF_MEMORY;
+    else
+        status = set_up_lattices(s, out, error);
+    if (status != NBH_OK) {
         release(out);
-        return NBH_OUT_OF_MEMORY;
+        return status;
     }
-    const double q_sqr = largest_q_sqr(s);
-    for (int32_t n = 0; n < s->crystal_count; n++) {
-        status = lattice_setup(s->crystals + n, q_sqr, out->lattices + n, error);
-        if (status != NBH_OK) {
-            release(out);
-            return status;
-        }
-        out->common_f[n] = lattice_common_f(out->lattices + n);
-    }
-    if (out->frames != NULL)
-        for (int64_t n = 0; n < s->source_count; n++)
-            polarization_frame_set(s->numbers + NBH_SCENE_POLARIZATION,
-                                   s->sources + NBH_SOURCE_NUMBERS * n + NBH_SOURCE_INCIDENT,
-                                   out->frames + n);
+    if (has_frames)
+        set_up_frames(s, out->frames);
     out->prepared.scene = s;
     out->prepared.lattices = out->lattices;
     out->prepared.common_f = out->common_f;
@@ -174,32 +139,36 @@ static void put_rows(const double *rows, int64_t row_count, int64_t count, int64
         memcpy(out + n * stride + first, rows + n * SCENE_TILE, (size_t)count * sizeof *out);
 }
 
+static nbh_status fail_cancelled(nbh_error *error)
+{
+    return nbh_fail(error, NBH_CANCELLED, "", "cancelled by the caller");
+}
+
 nbh_status nbh_scene_values(const nbh_scene *scene, const nbh_pixel_list *pixels, int64_t first,
                             int64_t end, double *values, nbh_error *error)
 {
-    nbh_status status = check_pixels(pixels, first, end, error);
     scene_setup setup;
-    if (status == NBH_OK)
-        status = set_up(scene, &setup, error);
+    nbh_status status = set_up(scene, pixels, first, end, &setup, error);
     if (status != NBH_OK)
         return status;
     memory_budget unlimited = {0, 0};
-    double *rows = allocate((int64_t)scene->crystal_count * SCENE_TILE, sizeof *rows, "values",
-                            &unlimited, error);
-    if (rows == NULL) {
-        release(&setup);
-        return NBH_OUT_OF_MEMORY;
-    }
-    const scene_work work = {.values = rows};
-    for (int64_t n = first; n < end; n += SCENE_TILE) {
+    double *rows =
+        allocate(scene->crystal_count, sizeof(tile_numbers), "values", &unlimited, error);
+    if (rows == NULL)
+        status = NBH_OUT_OF_MEMORY;
+    const scene_work work = {.cancel = pixels->cancel, .values = rows};
+    for (int64_t n = first; status == NBH_OK && n < end; n += SCENE_TILE) {
         scene_tile tile;
         const int64_t count = fill_tile(pixels, n, end, &tile);
         setup.kernel(&setup.prepared, &tile, &work);
-        put_rows(rows, scene->crystal_count, count, n, pixels->count, values);
+        if (is_cancelled(&work))
+            status = fail_cancelled(error);
+        else
+            put_rows(rows, scene->crystal_count, count, n, pixels->count, values);
     }
     free(rows);
     release(&setup);
-    return NBH_OK;
+    return status;
 }
 
 /* From the frames of the sources to what they are made of. */
@@ -207,91 +176,108 @@ static void add_frames(const nbh_scene *s, const double *frames, nbh_scene_gradi
 {
     for (int64_t n = 0; n < s->source_count; n++)
         polarization_frame_add_gradient(
-            s->numbers + NBH_SCENE_POLARIZATION,
-            s->sources + NBH_SOURCE_NUMBERS * n + NBH_SOURCE_INCIDENT, frames + FRAME_NUMBERS * n,
+            s->numbers + NBH_SCENE_POLARIZATION, incident_of(s, n), frames + FRAME_NUMBERS * n,
             gradient->numbers + NBH_SCENE_POLARIZATION,
             gradient->sources + NBH_SOURCE_NUMBERS * n + NBH_SOURCE_INCIDENT);
+}
+
+/* The tile's weights of all crystals, 0 for repeated pixels. */
+static void fill_weights(const double *weight, int64_t stride, int64_t first, int64_t count,
+                         int32_t crystals, double *out)
+{
+    memset(out, 0, (size_t)crystals * sizeof(tile_numbers));
+    for (int32_t c = 0; c < crystals; c++)
+        memcpy(out + (ptrdiff_t)c * SCENE_TILE, weight + c * stride + first,
+               (size_t)count * sizeof *out);
 }
 
 nbh_status nbh_scene_gradients(const nbh_scene *scene, const nbh_pixel_list *pixels,
                                const double *weight, int64_t first, int64_t end,
                                nbh_scene_gradient *gradient, nbh_error *error)
 {
-    nbh_status status = check_pixels(pixels, first, end, error);
     scene_setup setup;
-    if (status == NBH_OK)
-        status = set_up(scene, &setup, error);
+    nbh_status status = set_up(scene, pixels, first, end, &setup, error);
     if (status != NBH_OK)
         return status;
-    const int64_t of_tile = (int64_t)scene->crystal_count * SCENE_TILE;
+    const int32_t crystals = scene->crystal_count;
     memory_budget unlimited = {0, 0};
-    double *rows = allocate(2 * of_tile + FRAME_NUMBERS * scene->source_count, sizeof *rows,
-                            "derivatives", &unlimited, error);
-    if (rows == NULL) {
-        release(&setup);
-        return NBH_OUT_OF_MEMORY;
-    }
-    double *weights = rows + of_tile;
+    double *rows = allocate(crystals, 2 * sizeof(tile_numbers), "derivatives", &unlimited, error);
+    double *frames = allocate(scene->source_count, FRAME_NUMBERS * sizeof *frames, "derivatives",
+                              &unlimited, error);
+    if (rows == NULL || frames == NULL)
+        status = NBH_OUT_OF_MEMORY;
+    double *weights = rows == NULL ? NULL : rows + (ptrdiff_t)crystals * SCENE_TILE;
     scene_tile_gradient found = {.sources = gradient->sources,
-                                 .frames = weights + of_tile,
+                                 .frames = frames,
                                  .crystals = gradient->crystals,
                                  .cells = gradient->cells_m,
                                  .amplitude = gradient->amplitude};
-    const scene_work work = {.values = rows, .weight = weights, .gradient = &found};
-    for (int64_t n = first; n < end; n += SCENE_TILE) {
+    const scene_work work = {
+        .cancel = pixels->cancel, .values = rows, .weight = weights, .gradient = &found};
+    for (int64_t n = first; status == NBH_OK && n < end; n += SCENE_TILE) {
         scene_tile tile;
         const int64_t count = fill_tile(pixels, n, end, &tile);
-        memset(weights, 0, (size_t)of_tile * sizeof *weights);
-        for (int32_t c = 0; c < scene->crystal_count; c++)
-            memcpy(weights + (ptrdiff_t)c * SCENE_TILE, weight + c * pixels->count + n,
-                   (size_t)count * sizeof *weights);
+        fill_weights(weight, pixels->count, n, count, crystals, weights);
         setup.kernel(&setup.prepared, &tile, &work);
+        if (is_cancelled(&work))
+            status = fail_cancelled(error);
     }
-    for (int i = 0; i < NBH_SCENE_NUMBERS; i++)
-        gradient->numbers[i] += found.numbers[i];
-    if (setup.frames != NULL)
-        add_frames(scene, found.frames, gradient);
+    if (status == NBH_OK) {
+        for (int i = 0; i < NBH_SCENE_NUMBERS; i++)
+            gradient->numbers[i] += found.numbers[i];
+        if (setup.frames != NULL)
+            add_frames(scene, frames, gradient);
+    }
     free(rows);
+    free(frames);
     release(&setup);
-    return NBH_OK;
+    return status;
 }
 
-static nbh_status check_directions(const nbh_scene *s, const nbh_scene_directions *d,
-                                   nbh_error *error)
+/* What a Jacobian works with, in three pieces of memory. */
+typedef struct directions_setup {
+    prepared_directions prepared;
+    double *rows; /* values, changes of each direction, and by_turning */
+    double *changes, *by_turning;
+    double *frames;
+    unsigned char *has_source;
+} directions_setup;
+
+static void release_directions(directions_setup *setup)
 {
-    if (s->crystal_count != 1)
-        return nbh_fail(error, NBH_INVALID, "crystal_count", "got %d, need 1 for a Jacobian",
-                        s->crystal_count);
-    if (d->count < 1)
-        return nbh_fail(error, NBH_INVALID, "directions", "got %d, need at least 1", d->count);
-    if (d->reference_m != NULL && d->rotations == NULL)
-        return nbh_fail(error, NBH_INVALID, "rotations",
-                        "need one for each orientation where the reference cell changes");
-    for (int32_t t = 0; t < d->turning_count; t++)
-        if (d->turning[t] < 0 || d->turning[t] >= d->count)
-            return nbh_fail(error, NBH_INVALID, "turning", "got %d, need a direction",
-                            d->turning[t]);
+    free(setup->rows);
+    free(setup->frames);
+    free(setup->has_source);
+}
+
+static nbh_status allocate_directions(const nbh_scene *s, const nbh_scene_directions *d,
+                                      directions_setup *out, nbh_error *error)
+{
+    const int64_t row_count = 1 + (int64_t)d->count + d->turning_count;
+    const size_t sources = (size_t)s->source_count;
+    memory_budget unlimited = {0, 0};
+    memset(out, 0, sizeof *out);
+    out->rows = allocate(row_count, sizeof(tile_numbers), "derivatives", &unlimited, error);
+    out->frames = allocate(d->count, sources * FRAME_NUMBERS * sizeof *out->frames, "derivatives",
+                           &unlimited, error);
+    out->has_source = allocate(d->count, sources, "derivatives", &unlimited, error);
+    if (out->rows == NULL || out->frames == NULL || out->has_source == NULL)
+        return NBH_OUT_OF_MEMORY;
+    out->changes = out->rows + SCENE_TILE;
+    out->by_turning = out->changes + (ptrdiff_t)d->count * SCENE_TILE;
     return NBH_OK;
 }
 
-static void set_frame_changes(const nbh_scene *s, const nbh_scene_directions *d, double *frames)
+/* How the frame of a source changes in a direction; the source's own changes may be NULL. */
+static void set_frame_change(const nbh_scene *s, const nbh_scene_directions *d, int32_t direction,
+                             int64_t source, const double *own, double *frame)
 {
     static const double none[3] = {0.0, 0.0, 0.0};
-    for (int32_t n = 0; n < d->count; n++)
-        for (int64_t source = 0; source < s->source_count; source++) {
-            const int64_t place = n * s->source_count + source;
-            const double *axis =
-                d->numbers == NULL
-                    ? none
-                    : d->numbers + (ptrdiff_t)n * NBH_SCENE_NUMBERS + NBH_SCENE_POLARIZATION;
-            const double *incident =
-                d->sources == NULL ? none
-                                   : d->sources + NBH_SOURCE_NUMBERS * place + NBH_SOURCE_INCIDENT;
-            polarization_frame_change(s->numbers + NBH_SCENE_POLARIZATION,
-                                      s->sources + NBH_SOURCE_NUMBERS * source +
-                                          NBH_SOURCE_INCIDENT,
-                                      axis, incident, frames + FRAME_NUMBERS * place);
-        }
+    const double *axis = none;
+    if (d->numbers != NULL)
+        axis = d->numbers + (ptrdiff_t)direction * NBH_SCENE_NUMBERS + NBH_SCENE_POLARIZATION;
+    polarization_frame_change(s->numbers + NBH_SCENE_POLARIZATION, incident_of(s, source), axis,
+                              own == NULL ? none : own + NBH_SOURCE_INCIDENT, frame);
 }
 
 static int any_change(const double *x, int count)
@@ -302,55 +288,55 @@ static int any_change(const double *x, int count)
     return 0;
 }
 
+static void set_source_changes(const nbh_scene *s, const nbh_scene_directions *d, int has_frames,
+                               directions_setup *out)
+{
+    for (int32_t n = 0; n < d->count; n++)
+        for (int64_t source = 0; source < s->source_count; source++) {
+            const int64_t place = n * s->source_count + source;
+            const double *own = d->sources == NULL ? NULL : d->sources + NBH_SOURCE_NUMBERS * place;
+            double *frame = out->frames + FRAME_NUMBERS * place;
+            if (has_frames)
+                set_frame_change(s, d, n, source, own, frame);
+            out->has_source[place] = (unsigned char)(any_change(own, NBH_SOURCE_NUMBERS) ||
+                                                     any_change(frame, FRAME_NUMBERS));
+        }
+    out->prepared.directions = d;
+    out->prepared.frames = has_frames ? out->frames : NULL;
+    out->prepared.has_source = out->has_source;
+}
+
 nbh_status nbh_scene_jacobian(const nbh_scene *scene, const nbh_pixel_list *pixels,
                               const nbh_scene_directions *directions, int64_t first, int64_t end,
                               double *values, double *jacobian, nbh_error *error)
 {
-    nbh_status status = check_pixels(pixels, first, end, error);
     scene_setup setup;
-    if (status == NBH_OK)
-        status = set_up(scene, &setup, error);
+    directions_setup along = {.rows = NULL};
+    nbh_status status = set_up(scene, pixels, first, end, &setup, error);
     if (status != NBH_OK)
         return status;
-    status = check_directions(scene, directions, error);
-    const int64_t pairs = directions->count * scene->source_count;
-    memory_budget unlimited = {0, 0};
-    double *rows = NULL;
-    unsigned char *has_source = NULL;
-    if (status == NBH_OK) {
-        rows = allocate((1 + (int64_t)directions->count + directions->turning_count) * SCENE_TILE +
-                            FRAME_NUMBERS * pairs,
-                        sizeof *rows, "derivatives", &unlimited, error);
-        has_source = allocate(pairs, 1, "derivatives", &unlimited, error);
-        if (rows == NULL || has_source == NULL)
-            status = NBH_OUT_OF_MEMORY;
-    }
-    if (status == NBH_OK) {
-        double *changes = rows + SCENE_TILE;
-        double *by_turning = changes + (ptrdiff_t)directions->count * SCENE_TILE;
-        double *frames = by_turning + (ptrdiff_t)directions->turning_count * SCENE_TILE;
-        if (setup.frames != NULL)
-            set_frame_changes(scene, directions, frames);
-        for (int64_t n = 0; n < pairs; n++) {
-            const double *own =
-                directions->sources == NULL ? NULL : directions->sources + NBH_SOURCE_NUMBERS * n;
-            has_source[n] = (unsigned char)(any_change(own, NBH_SOURCE_NUMBERS) ||
-                                            any_change(frames + FRAME_NUMBERS * n, FRAME_NUMBERS));
-        }
-        const prepared_directions along = {directions, setup.frames == NULL ? NULL : frames,
-                                           has_source};
-        const scene_work work = {
-            .values = rows, .along = &along, .jacobian = changes, .by_turning = by_turning};
-        for (int64_t n = first; n < end; n += SCENE_TILE) {
-            scene_tile tile;
-            const int64_t count = fill_tile(pixels, n, end, &tile);
-            setup.kernel(&setup.prepared, &tile, &work);
-            put_rows(rows, 1, count, n, pixels->count, values);
-            put_rows(changes, directions->count, count, n, pixels->count, jacobian);
+    status = scene_check_directions(scene, directions, error);
+    if (status == NBH_OK)
+        status = allocate_directions(scene, directions, &along, error);
+    if (status == NBH_OK)
+        set_source_changes(scene, directions, setup.frames != NULL, &along);
+    const scene_work work = {.cancel = pixels->cancel,
+                             .values = along.rows,
+                             .along = &along.prepared,
+                             .jacobian = along.changes,
+                             .by_turning = along.by_turning};
+    for (int64_t n = first; status == NBH_OK && n < end; n += SCENE_TILE) {
+        scene_tile tile;
+        const int64_t count = fill_tile(pixels, n, end, &tile);
+        setup.kernel(&setup.prepared, &tile, &work);
+        if (is_cancelled(&work)) {
+            status = fail_cancelled(error);
+        } else {
+            put_rows(along.rows, 1, count, n, pixels->count, values);
+            put_rows(along.changes, directions->count, count, n, pixels->count, jacobian);
         }
     }
-    free(rows);
-    free(has_source);
+    release_directions(&along);
     release(&setup);
     return status;
 }

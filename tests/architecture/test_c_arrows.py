@@ -68,6 +68,7 @@ LAYERS: tuple[frozenset[str], ...] = (
         {
             "lattice_setup",
             "orientations",
+            "scene_checks",
             "structure_factors",
             "subpixel",
             "work_items",

@@ -347,6 +347,7 @@ def test_no_orientation_and_no_row(call: Calls) -> None:
         ({"shape_fudge": float("nan")}, b"shape_fudge", "got nan, need a finite value >= 0"),
         ({"shape": ROUND, "shape_fudge": 1e12}, b"shape_fudge", "the crystal is too large"),
         ({"orientation_count": -1}, b"orientation_count", "got -1, need at least 0"),
+        ({"cells_m": None}, b"cells_m", "got NULL, need an array"),
     ],
 )
 def test_what_is_refused(
@@ -358,7 +359,7 @@ def test_what_is_refused(
     arguments = (call.pointer(scene.q), ROWS, 0, ROWS, call.pointer(out), error)
     assert call.lib.nbh_lattice_sums(lattice, *arguments) == call.lib.NBH_OK
     for name, value in changes.items():
-        setattr(lattice, name, value)
+        setattr(lattice, name, call.ffi.NULL if value is None else value)
     status = call.lib.nbh_lattice_sums(lattice, *arguments)
     assert status in (call.lib.NBH_INVALID, call.lib.NBH_TOO_LARGE, call.lib.NBH_STRUCT_SIZE)
     assert call.ffi.string(error.field) == field

@@ -49,11 +49,11 @@ static void set_pixel_factors(const prepared_scene *p, const scene_tile *tile,
     fill(out->solid_angle, 1.0);
     fill(out->polarization, 1.0);
     fill(out->capture, 1.0);
-    if (s->solid_angle == NBH_FACTOR_PIXEL)
+    if (acts_on_pixel(s->solid_angle))
         set_solid_angle(s, &out->first, out->solid_angle);
-    if (s->polarization == NBH_FACTOR_PIXEL)
+    if (acts_on_pixel(s->polarization))
         set_polarization(s, source_of(s, 0), p->frames, &out->first, out->polarization);
-    if (s->capture == NBH_FACTOR_PIXEL) {
+    if (acts_on_pixel(s->capture)) {
         set_beams(s, tile, samples_of(s) - (int64_t)s->oversample * s->oversample, &out->lowest);
         set_capture(s, &out->lowest, &out->captured);
         EACH_PIXEL
@@ -68,9 +68,9 @@ static void set_sample_factors(const nbh_scene *s, const sample_beams *b, ray_fa
     fill(out->solid_angle, 1.0);
     fill(out->polarization, 1.0);
     fill(out->capture, 1.0);
-    if (s->solid_angle == NBH_FACTOR_RAY)
+    if (acts_on_rays(s->solid_angle))
         set_solid_angle(s, b, out->solid_angle);
-    if (s->capture == NBH_FACTOR_RAY) {
+    if (acts_on_rays(s->capture)) {
         set_capture(s, b, &out->captured);
         EACH_PIXEL
             out->capture[j] = out->captured.above[j] - out->captured.below[j];
@@ -81,7 +81,7 @@ static void set_ray_weight(const prepared_scene *p, int64_t source, const sample
                            const tile_numbers is_left, ray_factors_tile *out)
 {
     const double *own = source_of(p->scene, source);
-    if (p->scene->polarization == NBH_FACTOR_RAY)
+    if (acts_on_rays(p->scene->polarization))
         set_polarization(p->scene, own, p->frames + source, b, out->polarization);
     const double weight = own[NBH_SOURCE_WEIGHT];
     EACH_PIXEL
@@ -107,9 +107,10 @@ static const sample_beams *beams_of(const prepared_scene *p, const scene_tile *t
     return memory;
 }
 
-static void scene_values(const prepared_scene *p, const scene_tile *tile, double *values)
+static void scene_values(const prepared_scene *p, const scene_tile *tile, const scene_work *work)
 {
     const nbh_scene *s = p->scene;
+    double *values = work->values;
     const int64_t samples = samples_of(s);
     pixel_factors_tile pixel;
     ray_factors_tile ray;
@@ -123,6 +124,8 @@ static void scene_values(const prepared_scene *p, const scene_tile *tile, double
         const sample_beams *own = beams_of(p, tile, &pixel, sample, &beams);
         set_sample_factors(s, own, &ray);
         for (int64_t source = 0; source < s->source_count; source++) {
+            if (is_cancelled(work))
+                return;
             set_scattering(s, source_of(s, source), own, q, is_left);
             set_ray_weight(p, source, own, is_left, &ray);
             for (int32_t n = 0; n < s->crystal_count; n++) {
@@ -225,18 +228,18 @@ static void add_pixel_factors(scene_backward *w, const pixel_factors_tile *pixel
     const nbh_scene *s = w->p->scene;
     beams_gradient by;
     tile_numbers by_factor;
-    if (s->solid_angle == NBH_FACTOR_PIXEL) {
+    if (acts_on_pixel(s->solid_angle)) {
         EACH_PIXEL
             by_factor[j] = w->unscaled[j] * pixel->capture[j] * pixel->polarization[j];
         add_solid_angle_gradient(s, &pixel->first, by_factor, &w->by_first, w->local);
     }
-    if (s->polarization == NBH_FACTOR_PIXEL) {
+    if (acts_on_pixel(s->polarization)) {
         EACH_PIXEL
             by_factor[j] = w->unscaled[j] * pixel->capture[j] * pixel->solid_angle[j];
         add_polarization(w, 0, &pixel->first, by_factor, &w->by_first);
     }
     add_beams_gradient(s, w->tile, &pixel->first, &w->by_first, w->local);
-    if (s->capture != NBH_FACTOR_PIXEL)
+    if (!acts_on_pixel(s->capture))
         return;
     memset(&by, 0, sizeof by);
     EACH_PIXEL
@@ -257,19 +260,19 @@ static void add_ray_factors(scene_backward *w, int64_t source, const sample_beam
         by_factor[j] = by_weight[j] * is_left[j] * ray->capture[j] * ray->polarization[j] *
                        ray->solid_angle[j];
     add_source_numbers(w, source, 0, NBH_SOURCE_WEIGHT, 1, &by_factor);
-    if (s->solid_angle == NBH_FACTOR_RAY) {
+    if (acts_on_rays(s->solid_angle)) {
         EACH_PIXEL
             by_factor[j] =
                 by_weight[j] * is_left[j] * weight * ray->capture[j] * ray->polarization[j];
         add_solid_angle_gradient(s, b, by_factor, by, w->local);
     }
-    if (s->capture == NBH_FACTOR_RAY) {
+    if (acts_on_rays(s->capture)) {
         EACH_PIXEL
             by_factor[j] =
                 by_weight[j] * is_left[j] * weight * ray->polarization[j] * ray->solid_angle[j];
         add_capture_gradient(s, b, &ray->captured, by_factor, by, w->local);
     }
-    if (s->polarization == NBH_FACTOR_RAY) {
+    if (acts_on_rays(s->polarization)) {
         EACH_PIXEL
             by_factor[j] =
                 by_weight[j] * is_left[j] * weight * ray->capture[j] * ray->solid_angle[j];
@@ -395,6 +398,8 @@ static void add_rays(scene_backward *w, const pixel_factors_tile *pixel, double 
         memset(by, 0, sizeof *by);
         for (int64_t source = 0; source < s->source_count; source++) {
             tile_numbers q[3], by_q[3], is_left, sum, scale, by_weight;
+            if (is_cancelled(w->work))
+                return;
             set_scattering(s, source_of(s, source), own, q, is_left);
             set_ray_weight(w->p, source, own, is_left, &ray);
             memset(by_q, 0, sizeof by_q);
@@ -528,7 +533,7 @@ static inline void scene_tile_of(const prepared_scene *p, const scene_tile *tile
     else if (work->jacobian != NULL)
         scene_jacobian(p, tile, work);
     else
-        scene_values(p, tile, work->values);
+        scene_values(p, tile, work);
 }
 
 #endif

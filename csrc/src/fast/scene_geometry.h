@@ -38,11 +38,11 @@ static void set_beams(const nbh_scene *s, const scene_tile *tile, int64_t sample
     const double *n = s->numbers;
     const double *f = n + NBH_SCENE_FAST, *w = n + NBH_SCENE_SLOW, *o = n + NBH_SCENE_NORMAL,
                  *d0 = n + NBH_SCENE_ORIGIN;
-    const int64_t edge = s->oversample;
+    const int64_t edge = s->oversample, row = sample / edge, layer = row / edge;
     const double per_edge = (double)edge;
     out->sub_fast = (double)(sample % edge);
-    out->sub_slow = (double)(sample / edge % edge);
-    out->layer = (double)(sample / (edge * edge));
+    out->sub_slow = (double)(row % edge);
+    out->layer = (double)layer;
     const double size = n[NBH_SCENE_PIXEL] / per_edge, half = size / 2.0;
     const double depth = out->layer * n[NBH_SCENE_LAYER];
     EACH_PIXEL {
@@ -109,7 +109,7 @@ static void set_solid_angle(const nbh_scene *s, const sample_beams *b, tile_numb
         const double length = b->length[j], per_length = b->per_length[j];
         const double facing = quotient(quotient(area, length, per_length), length, per_length);
         const double oblique = quotient(facing * close, length, per_length);
-        out[j] = is_oblique ? oblique : facing;
+        out[j] = length == 0.0 ? INFINITY : is_oblique ? oblique : facing;
     }
 }
 
@@ -123,7 +123,8 @@ static void add_solid_angle_gradient(const nbh_scene *s, const sample_beams *b,
     const double by_pixel = s->has_pixel_area ? 2.0 * pixel : 0.0;
     const double power = s->is_oblique ? -3.0 : -2.0;
     EACH_PIXEL {
-        const double per_length = b->per_length[j], per_sqr = per_length * per_length;
+        const double per_length = b->length[j] == 0.0 ? INFINITY : b->per_length[j];
+        const double per_sqr = per_length * per_length;
         const double facing = s->is_oblique ? close * per_length : 1.0, w = by_factor[j] * per_sqr;
         by->length[j] += w * area * facing * power * per_length;
         local[NBH_SCENE_PIXEL][j] += w * by_pixel * facing;

@@ -9,6 +9,36 @@
 
 #define SCENE_TILE SUMS_TILE
 
+/* Where a factor acts, an nbh_factor_place; no other number acts anywhere. */
+static inline int acts_on_pixel(int32_t place)
+{
+    switch ((nbh_factor_place)place) {
+    case NBH_FACTOR_PIXEL:
+        return 1;
+    case NBH_FACTOR_NONE:
+    case NBH_FACTOR_RAY:
+        return 0;
+    }
+    return 0;
+}
+
+static inline int acts_on_rays(int32_t place)
+{
+    switch ((nbh_factor_place)place) {
+    case NBH_FACTOR_RAY:
+        return 1;
+    case NBH_FACTOR_NONE:
+    case NBH_FACTOR_PIXEL:
+        return 0;
+    }
+    return 0;
+}
+
+static inline int acts_at_all(int32_t place)
+{
+    return acts_on_pixel(place) || acts_on_rays(place);
+}
+
 /* A scene with what follows from it. */
 typedef struct prepared_scene {
     const nbh_scene *scene;
@@ -42,15 +72,21 @@ typedef struct prepared_directions {
 } prepared_directions;
 
 /* What a kernel shall do with a tile: set values of all crystals, and either add to a gradient or
- * set a Jacobian; what is not wanted is NULL. */
+ * set a Jacobian; what is not wanted is NULL.  Where the work is cancelled, nothing is right. */
 typedef struct scene_work {
-    double *values;       /* crystal_count * SCENE_TILE */
-    const double *weight; /* likewise, with `gradient`; 0 for repeated pixels */
+    const volatile int32_t *cancel; /* looked at before each ray; NULL: never cancelled */
+    double *values;                 /* crystal_count * SCENE_TILE */
+    const double *weight;           /* likewise, with `gradient`; 0 for repeated pixels */
     scene_tile_gradient *gradient;
     const prepared_directions *along; /* of the only crystal, with `jacobian` */
     double *jacobian;                 /* count * SCENE_TILE */
     double *by_turning;               /* memory for turning_count * SCENE_TILE */
 } scene_work;
+
+static inline int is_cancelled(const scene_work *work)
+{
+    return work->cancel != NULL && *work->cancel != 0;
+}
 
 typedef void scene_kernel(const prepared_scene *scene, const scene_tile *tile,
                           const scene_work *work);

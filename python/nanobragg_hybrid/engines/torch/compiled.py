@@ -199,7 +199,7 @@ class CompiledScene:
     numbers, sources, cells, grid: as in `Packed`, plain tensors.
 
     The table is finite.  Raises `UnsupportedError` with the reason for other values that the
-    kernels do not take: a negative fudge factor, phases that are too large.
+    kernels do not take, see `refusal`, and phases that are too large.
     """
 
     def __init__(
@@ -212,7 +212,9 @@ class CompiledScene:
         dmin_m: float,
     ) -> None:
         values, amplitude = _array(numbers), None if grid is None else _array(grid)
-        _require_ordinary(values)
+        reason = refusal(values)
+        if reason is not None:
+            raise UnsupportedError(reason)
         self._is_below_one = values[_N_CELLS] < 1.0
         crystal = values[_OF_CRYSTAL]
         crystal[:3] = np.maximum(crystal[:3], 1.0)
@@ -338,11 +340,17 @@ class CompiledScene:
         return numbers
 
 
-def _require_ordinary(numbers: Floats) -> None:
+def refusal(numbers: Floats) -> str | None:
+    """Why the kernels do not take these numbers of a scene; None: they do."""
     if not numbers[_FUDGE] >= 0.0:
-        raise UnsupportedError("the fudge factor is negative")
+        return "the fudge factor is negative"
+    if math.isinf(numbers[_FUDGE]):
+        return "the fudge factor is not finite"
+    if not np.isfinite(numbers[_N_CELLS]).all():
+        return "a number of cells is not finite"
     if not math.isfinite(numbers[_DEFAULT_F]):
-        raise UnsupportedError("default_f is not finite")
+        return "default_f is not finite"
+    return None
 
 
 def _array(tensor: Tensor) -> Floats:

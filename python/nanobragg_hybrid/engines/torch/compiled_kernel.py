@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -16,6 +15,7 @@ from nanobragg_hybrid.engines.torch.compiled import (
     CompiledScene,
     KernelChoices,
     kernel_choices,
+    refusal,
 )
 from nanobragg_hybrid.engines.torch.operators import (
     pixel_gradients,
@@ -33,8 +33,6 @@ from nanobragg_hybrid.engines.torch.tiles import Segment, ranges
 _PIXELS: Final = 2**18
 """Of a piece: their numbers and values take 4 MB, and progress is reported after each."""
 
-_FUDGE: Final = NUMBERS.index("fudge")
-_DEFAULT_F: Final = NUMBERS.index("default_f")
 _N_CELLS: Final = [NUMBERS.index(f"n_cells.{axis}") for axis in range(3)]
 
 
@@ -71,9 +69,10 @@ class CompiledKernel:
     def refuses(self, packed: Packed) -> str | None:
         """Why values like these are left to the eager kernel; None: they are not."""
         numbers = packed.numbers.detach()
-        if not float(numbers[_FUDGE]) >= 0.0:
-            return "the fudge factor is negative"
-        if not math.isfinite(float(numbers[_DEFAULT_F])) or not self._is_finite(packed.grid):
+        reason = refusal(numbers.numpy())
+        if reason is not None:
+            return reason
+        if not self._is_finite(packed.grid):
             return "a structure factor is not finite"
         if not _phases_are_small(packed, numbers[_N_CELLS].clamp(min=1.0)):
             return "Miller indices, or their products with numbers of cells, are too large"

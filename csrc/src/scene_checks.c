@@ -1,0 +1,159 @@
+/* scene_checks.c - counts, places of factors, and arrays that are not there. */
+#include "scene_checks.h"
+
+#include <math.h>
+
+#include "error.h"
+#include "fast/scene_tile.h"
+
+/* Samples of a pixel are numbered in 64 bits; so many would take centuries. */
+#define MOST_SAMPLES 0x1p53
+
+static int is_place(int32_t place)
+{
+    switch ((nbh_factor_place)place) {
+    case NBH_FACTOR_NONE:
+    case NBH_FACTOR_PIXEL:
+    case NBH_FACTOR_RAY:
+        return 1;
+    }
+    return 0;
+}
+
+static nbh_status need_array(const void *array, const char *name, nbh_error *error)
+{
+    if (array == NULL)
+        return nbh_fail(error, NBH_INVALID, name, "got NULL, need an array");
+    return NBH_OK;
+}
+
+static nbh_status check_samples(const nbh_scene *s, nbh_error *error)
+{
+    if (s->oversample < 1)
+        return nbh_fail(error, NBH_INVALID, "oversample", "got %d, need at least 1", s->oversample);
+    if (s->layers < 1)
+        return nbh_fail(error, NBH_INVALID, "layers", "got %d, need at least 1", s->layers);
+    if ((double)s->layers * s->oversample * s->oversample > MOST_SAMPLES)
+        return nbh_fail(error, NBH_TOO_LARGE, "oversample",
+                        "got %d layers of %d * %d sub-pixels, need at most 2^53 samples", s->layers,
+                        s->oversample, s->oversample);
+    return NBH_OK;
+}
+
+static nbh_status check_factors(const nbh_scene *s, nbh_error *error)
+{
+    if (!is_place(s->capture))
+        return nbh_fail(error, NBH_INVALID, "capture", "got %d, need an nbh_factor_place",
+                        s->capture);
+    if (!is_place(s->polarization))
+        return nbh_fail(error, NBH_INVALID, "polarization", "got %d, need an nbh_factor_place",
+                        s->polarization);
+    if (!acts_at_all(s->solid_angle))
+        return nbh_fail(error, NBH_INVALID, "solid_angle",
+                        "got %d, need an nbh_factor_place but NBH_FACTOR_NONE", s->solid_angle);
+    if (acts_on_pixel(s->polarization) && s->dmin_m > 0.0)
+        return nbh_fail(error, NBH_INVALID, "polarization",
+                        "need NBH_FACTOR_RAY or NBH_FACTOR_NONE where dmin_m cuts rays");
+    return NBH_OK;
+}
+
+static nbh_status check_crystals(const nbh_scene *s, nbh_error *error)
+{
+    const int has_ray_factor =
+        acts_on_rays(s->capture) || acts_on_rays(s->polarization) || acts_on_rays(s->solid_angle);
+    for (int32_t n = 0; n < s->crystal_count; n++) {
+        if (s->crystals[n].struct_size != sizeof s->crystals[n])
+            return nbh_fail(error, NBH_STRUCT_SIZE, "crystals", "call nbh_lattice_init first");
+        if (s->crystals[n].kernel != s->crystals[0].kernel)
+            return nbh_fail(error, NBH_INVALID, "crystals", "need the same kernel for all");
+        if (has_ray_factor && s->background[n] != 0.0)
+            return nbh_fail(error, NBH_INVALID, "background",
+                            "got %g, need 0 where rays have factors of their own",
+                            s->background[n]);
+    }
+    return NBH_OK;
+}
+
+static nbh_status check_arrays(const nbh_scene *s, nbh_error *error)
+{
+    nbh_status status = need_array(s->sources, "sources", error);
+    if (status == NBH_OK)
+        status = need_array(s->crystals, "crystals", error);
+    if (status == NBH_OK)
+        status = need_array(s->strength, "strength", error);
+    if (status == NBH_OK)
+        status = need_array(s->background, "background", error);
+    return status;
+}
+
+nbh_status scene_check(const nbh_scene *s, nbh_error *error)
+{
+    if (s->struct_size != sizeof *s)
+        return nbh_fail(error, NBH_STRUCT_SIZE, "struct_size", "call nbh_scene_init first");
+    nbh_status status = check_samples(s, error);
+    if (status != NBH_OK)
+        return status;
+    if (!(s->dmin_m >= 0.0 && isfinite(s->dmin_m)))
+        return nbh_fail(error, NBH_INVALID, "dmin_m", "got %g, need a finite number >= 0",
+                        s->dmin_m);
+    if (!(s->steps > 0.0 && isfinite(s->steps)))
+        return nbh_fail(error, NBH_INVALID, "steps", "got %g, need a finite number > 0", s->steps);
+    if (s->source_count < 1)
+        return nbh_fail(error, NBH_INVALID, "source_count", "got %lld, need at least 1",
+                        (long long)s->source_count);
+    if (s->crystal_count < 1)
+        return nbh_fail(error, NBH_INVALID, "crystal_count", "got %d, need at least 1",
+                        s->crystal_count);
+    status = check_factors(s, error);
+    if (status == NBH_OK)
+        status = check_arrays(s, error);
+    if (status == NBH_OK)
+        status = check_crystals(s, error);
+    return status;
+}
+
+nbh_status scene_check_pixels(const nbh_pixel_list *pixels, int64_t first, int64_t end,
+                              nbh_error *error)
+{
+    if (first < 0 || end < first || pixels->count < end)
+        return nbh_fail(error, NBH_INVALID, "pixels", "got %lld to %lld of %lld", (long long)first,
+                        (long long)end, (long long)pixels->count);
+    if (first < end && (pixels->slow == NULL || pixels->fast == NULL))
+        return nbh_fail(error, NBH_INVALID, "pixels", "got NULL, need an array");
+    return NBH_OK;
+}
+
+static nbh_status check_turning(const nbh_scene_directions *d, nbh_error *error)
+{
+    if (d->turning_count < 0)
+        return nbh_fail(error, NBH_INVALID, "turning_count", "got %d, need at least 0",
+                        d->turning_count);
+    if (d->turning_count == 0)
+        return NBH_OK;
+    nbh_status status = need_array(d->turning, "turning", error);
+    if (status == NBH_OK)
+        status = need_array(d->turning_m, "turning_m", error);
+    if (status != NBH_OK)
+        return status;
+    for (int32_t t = 0; t < d->turning_count; t++)
+        if (d->turning[t] < 0 || d->turning[t] >= d->count)
+            return nbh_fail(error, NBH_INVALID, "turning", "got %d, need a direction, 0 to %d",
+                            d->turning[t], d->count - 1);
+    return NBH_OK;
+}
+
+nbh_status scene_check_directions(const nbh_scene *s, const nbh_scene_directions *d,
+                                  nbh_error *error)
+{
+    if (s->crystal_count != 1)
+        return nbh_fail(error, NBH_INVALID, "crystal_count", "got %d, need 1 for a Jacobian",
+                        s->crystal_count);
+    if (d->count < 1)
+        return nbh_fail(error, NBH_INVALID, "directions", "got %d, need at least 1", d->count);
+    if (d->reference_m != NULL && d->rotations == NULL)
+        return nbh_fail(error, NBH_INVALID, "rotations",
+                        "need one for each orientation where the reference cell changes");
+    if (d->amplitude != NULL && s->crystals[0].structure_factors.amplitude == NULL)
+        return nbh_fail(error, NBH_INVALID, "amplitude", "need a crystal that has a table");
+    return check_turning(d, error);
+}
