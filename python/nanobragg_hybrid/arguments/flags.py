@@ -687,7 +687,7 @@ OWN_OPTIONS: tuple[OwnOption, ...] = (
         "NAME",
         "what renders the image: c, torch where it is installed, reference (NB_C_BIN)",
     ),
-    OwnOption("--kernel", "NAME", "c: auto, exact, baseline, avx2, avx512; torch: auto, compiled, eager"),
+    OwnOption(
         "--kernel",
         "NAME",
         "c: auto, exact, baseline, avx2, avx512 (same bytes); torch: auto, compiled, eager",
