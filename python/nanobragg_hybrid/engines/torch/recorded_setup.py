@@ -34,6 +34,7 @@ _POLARIZATION: Final = slice(_N + 18, _N + 21)
 _VERTICAL: Final = slice(_N + 21, _N + 24)
 _WAVELENGTH: Final = _N + 24
 _TURNING: Final = slice(_N + 9, _N + 15)
+_DIRECTIONS: Final = slice(_N + 15, _N + 24)
 _BEAM: Final = slice(_N + 15, _N + 25)
 """Where the tape's outputs are."""
 
@@ -155,7 +156,8 @@ class SetupValues:
         if by_numbers is not None:
             weights[:_N] = by_numbers
         if by_sources is not None:
-            beam, by_arrays = self._rays.gradient(by_sources)
+            moves = any(recorded.tape.depends_on[_DIRECTIONS])
+            beam, by_arrays = self._rays.gradient(by_sources, moves=moves)
             weights[_UPSTREAM] = beam.upstream
             weights[_POLARIZATION] = beam.polarization
             weights[_VERTICAL] = beam.vertical

@@ -123,38 +123,47 @@ class SourceRays:
             )
         return self._turns
 
-    def gradient(self, by_packed: Array) -> tuple[BeamNumbers, dict[str, Array]]:
-        """By the beam's numbers and by the live arrays."""
-        by_travel, by_wavelength = -by_packed[:3], by_packed[3]
-        travel = -self._direction
-        across = by_travel - travel * (travel * by_travel).sum(axis=0)
-        by_position = (across / self._lengths()).T
+    def gradient(self, by_packed: Array, *, moves: bool) -> tuple[BeamNumbers, dict[str, Array]]:
+        """By the beam's numbers and by the live arrays.
+
+        moves: whether those of the beam's directions are asked for; otherwise they are 0.
+        """
+        none = np.zeros(3)
+        by_wavelength = by_packed[3]
         by_live: dict[str, Array] = {}
         if WEIGHTS in self._live:
             by_live[WEIGHTS] = self._gradient_by_weights(by_packed[4])
-        if self._tables.listed is None:
-            first, second = self._rotations()
-            by_vertical = second.gradient_by_axis(_products(self._turned, by_position))
-            by_turned = (by_position[:, None] @ second.matrices())[:, 0]
-            upstream = np.broadcast_to(self._beam.upstream, by_turned.shape)
-            by_polarization = first.gradient_by_axis(_products(upstream, by_turned))
-            return (
-                BeamNumbers(
-                    (by_turned[:, None] @ first.matrices())[:, 0].sum(axis=0),
-                    by_polarization,
-                    by_vertical,
-                    by_wavelength @ self._tables.wavelength_ratio,
-                ),
-                by_live,
-            )
-        if POSITIONS in self._live:
-            by_live[POSITIONS] = by_position
         if WAVELENGTHS in self._live:
             by_live[WAVELENGTHS] = by_wavelength
-        none = np.zeros(3)
-        by_upstream = np.where(self._has_no_position, by_position, 0.0).sum(axis=0)
+        if POSITIONS in self._live:
+            by_live[POSITIONS] = self._gradient_by_positions(by_packed)
+        if self._tables.listed is None:
+            by_default = by_wavelength @ self._tables.wavelength_ratio
+            directions = self._gradient_by_directions(by_packed) if moves else (none, none, none)
+            return BeamNumbers(*directions, by_default), by_live
+        by_upstream = none
+        if moves:
+            by_position = self._gradient_by_positions(by_packed)
+            by_upstream = np.where(self._has_no_position, by_position, 0.0).sum(axis=0)
         by_default = np.where(self._has_no_wavelength, by_wavelength, 0.0).sum()
         return BeamNumbers(by_upstream, none, none, by_default), by_live
+
+    def _gradient_by_positions(self, by_packed: Array) -> Array:
+        by_travel, travel = -by_packed[:3], -self._direction
+        across = by_travel - travel * (travel * by_travel).sum(axis=0)
+        by_position: Array = (across / self._lengths()).T
+        return by_position
+
+    def _gradient_by_directions(self, by_packed: Array) -> tuple[Array, Array, Array]:
+        """By upstream, polarization and vertical, of generated sources."""
+        by_position = self._gradient_by_positions(by_packed)
+        first, second = self._rotations()
+        by_vertical = second.gradient_by_axis(_products(self._turned, by_position))
+        by_turned = (by_position[:, None] @ second.matrices())[:, 0]
+        upstream = np.broadcast_to(self._beam.upstream, by_turned.shape)
+        by_polarization = first.gradient_by_axis(_products(upstream, by_turned))
+        by_upstream: Array = (by_turned[:, None] @ first.matrices())[:, 0].sum(axis=0)
+        return by_upstream, by_polarization, by_vertical
 
     def _gradient_by_weights(self, by_relative: Array) -> Array:
         weights = self._live[WEIGHTS]
