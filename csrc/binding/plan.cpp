@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cmath>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -73,45 +74,16 @@ class Plan
 
     py::tuple render(int threads, const Progress &progress, bool want_unrounded)
     {
-        check_threads(threads);
-        const nbh_plan_info size = info();
-        settle(threads, size, progress);
+        return render_image(threads, progress, want_unrounded, nullptr);
+    }
 
-        auto image = new_image<float>(size.n_slow, size.n_fast);
-        py::object unrounded_image = py::none();
-        float *pixels = image.mutable_data();
-        double *unrounded = nullptr;
-        if (want_unrounded) {
-            auto doubles = new_image<double>(size.n_slow, size.n_fast);
-            unrounded = doubles.mutable_data();
-            unrounded_image = doubles.view();
-        }
-        const std::vector<std::int64_t> bounds = work_item_bounds();
-        OmegaSum omega_sum;
-        const auto work = [&](std::size_t item, CancelFlag cancel, nbh_error *error) {
-            const std::int64_t first = bounds[item], end = bounds[item + 1];
-            const std::int64_t row0 = first / size.n_fast, row_end = (row0 + 1) * size.n_fast;
-            OmegaSum::Part omega;
-            omega.row_sums.resize(static_cast<std::size_t>((end - 1) / size.n_fast - row0 + 1));
-            if (first != row0 * size.n_fast)
-                omega.first_row.resize(static_cast<std::size_t>(std::min(end, row_end) - first));
-            const nbh_pixels part = {
-                pixels + first, unrounded ? unrounded + first : nullptr, omega.row_sums.data(),
-                omega.first_row.empty() ? nullptr : omega.first_row.data(), cancel};
-            const nbh_status status = nbh_plan_render_pixels(plan_, first, end, &part, error);
-            omega_sum.add(item, std::move(omega));
-            return status;
-        };
-        const auto rows_done = [&](std::size_t items) {
-            return static_cast<std::int32_t>(bounds[items] / size.n_fast);
-        };
-        const auto poll = [&](std::size_t items) {
-            return report(progress, rows_done(items), size.n_slow);
-        };
-        parallel_work_items(bounds.size() - 1, threads, work, poll);
-        if (!poll(bounds.size() - 1))
-            raise_error(NBH_CANCELLED, "", "the progress callback asked to stop");
-        return py::make_tuple(image, unrounded_image, omega_sum.total());
+    // The same with the fast kernel's values before rounding, and the largest distance to the exact
+    // ones, in photons and relative to the value.
+    py::tuple render_bounded(int threads, const Progress &progress)
+    {
+        Distance largest;
+        const py::tuple made = render_image(threads, progress, true, &largest);
+        return py::make_tuple(made[0], made[1], made[2], largest.photons, largest.relative);
     }
 
     // The interval of each pixel of the image: the fast kernel's, or the exact value twice.
@@ -235,6 +207,75 @@ class Plan
     }
 
   private:
+    // The largest of many distances between two values.
+    struct Distance {
+        double photons = 0.0;
+        double relative = 0.0;
+
+        void include(const double *values, const std::vector<double> &half_widths)
+        {
+            for (std::size_t i = 0; i < half_widths.size(); i++) {
+                const double half_width = half_widths[i], value = std::fabs(values[i]);
+                photons = std::max(photons, half_width);
+                if (half_width > 0.0)
+                    relative = std::max(relative, half_width / value);
+            }
+        }
+    };
+
+    py::tuple render_image(int threads, const Progress &progress, bool want_unrounded,
+                           Distance *largest)
+    {
+        check_threads(threads);
+        const nbh_plan_info size = info();
+        settle(threads, size, progress);
+
+        auto image = new_image<float>(size.n_slow, size.n_fast);
+        py::object unrounded_image = py::none();
+        float *pixels = image.mutable_data();
+        double *unrounded = nullptr;
+        if (want_unrounded) {
+            auto doubles = new_image<double>(size.n_slow, size.n_fast);
+            unrounded = doubles.mutable_data();
+            unrounded_image = doubles.view();
+        }
+        const std::vector<std::int64_t> bounds = work_item_bounds();
+        OmegaSum omega_sum;
+        std::mutex comparing;
+        const auto work = [&](std::size_t item, CancelFlag cancel, nbh_error *error) {
+            const std::int64_t first = bounds[item], end = bounds[item + 1];
+            const std::int64_t row0 = first / size.n_fast, row_end = (row0 + 1) * size.n_fast;
+            OmegaSum::Part omega;
+            omega.row_sums.resize(static_cast<std::size_t>((end - 1) / size.n_fast - row0 + 1));
+            if (first != row0 * size.n_fast)
+                omega.first_row.resize(static_cast<std::size_t>(std::min(end, row_end) - first));
+            std::vector<double> half_widths(largest ? static_cast<std::size_t>(end - first) : 0);
+            const nbh_pixels part = {pixels + first,
+                                     unrounded ? unrounded + first : nullptr,
+                                     omega.row_sums.data(),
+                                     omega.first_row.empty() ? nullptr : omega.first_row.data(),
+                                     cancel,
+                                     largest ? half_widths.data() : nullptr};
+            const nbh_status status = nbh_plan_render_pixels(plan_, first, end, &part, error);
+            if (largest && status == NBH_OK) {
+                const std::lock_guard<std::mutex> lock(comparing);
+                largest->include(unrounded + first, half_widths);
+            }
+            omega_sum.add(item, std::move(omega));
+            return status;
+        };
+        const auto rows_done = [&](std::size_t items) {
+            return static_cast<std::int32_t>(bounds[items] / size.n_fast);
+        };
+        const auto poll = [&](std::size_t items) {
+            return report(progress, rows_done(items), size.n_slow);
+        };
+        parallel_work_items(bounds.size() - 1, threads, work, poll);
+        if (!poll(bounds.size() - 1))
+            raise_error(NBH_CANCELLED, "", "the progress callback asked to stop");
+        return py::make_tuple(image, unrounded_image, omega_sum.total());
+    }
+
     // False if the callback returned False; None and anything else go on.
     static bool report(const Progress &progress, std::int32_t done, std::int32_t total)
     {
@@ -331,6 +372,7 @@ void register_plan(py::module_ &m)
              py::arg("k_min"), py::arg("l_min"), py::arg("default_f"))
         .def("info", [](const Plan &self) { return to_dict(self.info()); })
         .def("render", &Plan::render, py::arg("threads"), py::arg("progress"), py::arg("unrounded"))
+        .def("render_bounded", &Plan::render_bounded, py::arg("threads"), py::arg("progress"))
         .def("intervals", &Plan::intervals)
         .def("trace", &Plan::trace, py::arg("fast"), py::arg("slow"), py::arg("choice"),
              py::arg("limit"), py::arg("threads"))

@@ -1,5 +1,7 @@
 /* render.c - pixels (model 6) in blocks, and the scan for the one in which interpolation is
  * switched off. */
+#include <float.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,6 +69,8 @@ static void clear_to(output *o, int64_t count)
     memset(o->to->image + o->cleared, 0, sizeof(float) * more);
     if (o->to->unrounded != NULL)
         memset(o->to->unrounded + o->cleared, 0, sizeof(double) * more);
+    if (o->to->half_width != NULL)
+        memset(o->to->half_width + o->cleared, 0, sizeof(double) * more);
     o->cleared = count;
 }
 
@@ -125,9 +129,23 @@ static int render_rest(const nbh_plan *plan, const pixel_block *pixels,
         o->to->image[at] = (float)result.value;
         if (o->to->unrounded != NULL)
             o->to->unrounded[at] = result.value;
+        if (o->to->half_width != NULL)
+            o->to->half_width[at] = 0.0;
         omega_sum[j] = result.omega_sum;
     }
     return 1;
+}
+
+/* The middles of the intervals, and how far from them their ends are. */
+static void keep_intervals(const pixel_block *pixels, const fast_block *block, output *o)
+{
+    for (int32_t j = 0; j < pixels->count; j++) {
+        const int64_t at = index_in(o, pixels->fast[j], pixels->slow[j]);
+        const double middle = 0.5 * (block->low[j] + block->high[j]);
+        const double below = fabs(middle - block->low[j]), above = fabs(block->high[j] - middle);
+        o->to->unrounded[at] = middle;
+        o->to->half_width[at] = (below > above ? below : above) * (1.0 + 4.0 * DBL_EPSILON);
+    }
 }
 
 /* One block; returns 0 if cancelled. */
@@ -137,13 +155,16 @@ static int render_block(const nbh_plan *plan, pixel_block *pixels, output *o)
     fast_block block;
     float rounded[FAST_LANES];
     int some_are_left = 1;
-    if (o->to->unrounded == NULL && fast_covers_pixel(plan, first)) {
+    const int is_fast = o->to->unrounded == NULL || o->to->half_width != NULL;
+    if (is_fast && fast_covers_pixel(plan, first)) {
         if (!run_fast_kernel(plan, pixels, 0, o->to->cancel, &block))
             return 0;
         some_are_left = round_intervals(&block, rounded);
         float *image = o->to->image;
         for (int32_t j = 0; j < pixels->count; j++)
             image[index_in(o, pixels->fast[j], pixels->slow[j])] = rounded[j];
+        if (o->to->half_width != NULL)
+            keep_intervals(pixels, &block, o);
     } else {
         for (int j = 0; j < FAST_LANES; j++)
             rounded[j] = NAN;
@@ -194,6 +215,10 @@ nbh_status nbh_plan_render_pixels(const nbh_plan *plan, int64_t pixel0, int64_t 
     if (pixel0 < pixel1 && (pixels == NULL || pixels->image == NULL))
         return nbh_fail(error, NBH_INVALID, "image", "got NULL, need room for %lld pixels",
                         (long long)(pixel1 - pixel0));
+    if (pixels != NULL && pixels->half_width != NULL && pixels->unrounded == NULL)
+        return nbh_fail(error, NBH_INVALID, "unrounded",
+                        "got NULL, need room for the values that "
+                        "half_width is about");
     return render(plan, pixel0, pixel1, pixels) ? NBH_OK : plan_fail_cancelled(error);
 }
 

@@ -217,6 +217,9 @@ class Plan:
     def render(
         self, threads: int, progress: Callable[[int, int], object] | None, unrounded: bool
     ) -> tuple[Buffer, Buffer | None, float]: ...
+    def render_bounded(
+        self, threads: int, progress: Callable[[int, int], object] | None
+    ) -> tuple[Buffer, Buffer, float, float, float]: ...
     def intervals(self) -> tuple[Buffer, Buffer]: ...
     def trace(
         self, fast: int, slow: int, choice: Sequence[int], limit: int, threads: int

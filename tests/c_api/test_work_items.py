@@ -200,3 +200,21 @@ def test_rows_are_ranges_of_pixels(ffi: Any, lib: Any, cubic: Any, create_plan: 
     assert list(images[0]) == list(images[1])
     assert sum(images[0]) > 0.0
     assert list(sums[0]) == list(sums[1])
+
+
+def test_values_of_the_fast_kernel(ffi: Any, lib: Any, cubic: Any, create_plan: Create) -> None:
+    """Each at most its half width from the exact one; the image is the same; half widths alone are
+    refused."""
+    _, plan, error = create_plan(cubic)
+    image, exact, same = ffi.new("float[48]"), ffi.new("double[48]"), ffi.new("float[48]")
+    values, half_widths = ffi.new("double[48]"), ffi.new("double[48]", [-1.0] * 48)
+    need = ffi.new("nbh_pixels *", {"image": image, "unrounded": exact})
+    assert lib.nbh_plan_render_pixels(plan, 0, 48, need, error) == lib.NBH_OK
+    got = ffi.new("nbh_pixels *", {"image": same, "unrounded": values, "half_width": half_widths})
+    assert lib.nbh_plan_render_pixels(plan, 0, 48, got, error) == lib.NBH_OK
+    assert list(same) == list(image)
+    for value, wanted, half_width in zip(values, exact, half_widths, strict=True):
+        assert abs(value - wanted) <= half_width <= 1e-7 * wanted
+    got.unrounded = ffi.NULL
+    assert lib.nbh_plan_render_pixels(plan, 0, 48, got, error) == lib.NBH_INVALID
+    assert ffi.string(error.field) == b"unrounded"

@@ -441,6 +441,10 @@ typedef struct nbh_pixels {
     double *omega_row_sums_sr;  /* of each row, over its pixels of the range; may be NULL */
     double *omega_first_row_sr; /* of each pixel of the range in its first row; may be NULL */
     const volatile int32_t *cancel;
+    /* May be NULL.  If not, unrounded must not be either, and gets what the plan's kernel has where
+     * that proves the pixel's float, not the exact kernel's value, which then lies within
+     * half_width of it (0 where it is the exact one). */
+    double *half_width;
 } nbh_pixels;
 
 /* Image statistics of model 6.9. */

@@ -90,6 +90,16 @@ class Plan:
         with translated_errors(self.experiment):
             return self._plan.render(threads, progress, unrounded)
 
+    def render_bounded(
+        self, threads: int, progress: ProgressCallback | None
+    ) -> tuple[Buffer, Buffer, float, float, float]:
+        """`render_buffers` at the image's own speed: in float64 what the plan's kernel has, where
+        that proves a pixel's float32.  Last: by how much at most it differs from the exact kernel's
+        values, in photons and relative to the value; both are 0 for the exact kernel.
+        """
+        with translated_errors(self.experiment):
+            return self._plan.render_bounded(threads, progress)
+
     def statistics(self, image: Array, omega_sum: float) -> Statistics:
         """Statistics of a rendered image, float32 (model 6.9)."""
         with translated_errors(self.experiment):
