@@ -29,7 +29,7 @@ _TERMS: Final = 8
 
 THIRD_DERIVATIVES: Final = (
     "the interference function of square crystals has first and second derivatives only, and "
-    "create_graph=True asks for third ones"
+    "third ones are asked for"
 )
 
 
@@ -102,7 +102,8 @@ class _Slopes(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, by_h: Tensor, by_n: Tensor | None) -> tuple[Tensor | None, ...]:
         live_h, h0, live_n = remembered(ctx)
-        h, n = live_h.detach(), as_float(live_n)
+        h = live_h.detach()
+        n = live_n.detach() if isinstance(live_n, Tensor) else live_n
         wants_h, _, wants_n, *_ = ctx.needs_input_grad
         # Next to a pole they may be too large for float32.
         at = _amplitude(h, h0, n, torch.float64)
