@@ -29,7 +29,7 @@ _TERMS: Final = 8
 
 THIRD_DERIVATIVES: Final = (
     "the interference function of square crystals has first and second derivatives only, and "
-    "create_graph=True asks for third ones"
+    "third ones are asked for"
 )
 
 
@@ -101,9 +101,9 @@ class _Slopes(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, by_h: Tensor, by_n: Tensor | None) -> tuple[Tensor | None, ...]:
-        if torch.is_grad_enabled():  # which create_graph does, and nothing else
-            raise UnsupportedError(THIRD_DERIVATIVES)
-        h, h0, n = remembered(ctx)
+        live_h, h0, live_n = remembered(ctx)
+        h = live_h.detach()
+        n = live_n.detach() if isinstance(live_n, Tensor) else live_n
         wants_h, _, wants_n, *_ = ctx.needs_input_grad
         # Next to a pole they may be too large for float32.
         at = _amplitude(h, h0, n, torch.float64)
@@ -119,7 +119,25 @@ class _Slopes(torch.autograd.Function):
             grad_n = _inner(by_h, mixed)
             if by_n is not None:
                 grad_n = grad_n + _inner(by_n, at.by_n_twice_of_square(h))
+        if torch.is_grad_enabled():  # for derivatives by the weights, which are linear
+            grad_h = None if grad_h is None else grad_h + applied(_Third, live_h, live_n)
+            grad_n = None if grad_n is None else grad_n + applied(_Third, live_h, live_n).sum()
         return grad_h, None, grad_n, None, None
+
+
+class _Third(torch.autograd.Function):
+    """Zeros in place of what third derivatives would come from, and an error where autograd wants
+    these."""
+
+    @staticmethod
+    def forward(ctx: Any, h: Tensor, n: Scalar) -> Tensor:
+        del ctx, n
+        return torch.zeros_like(h)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        del ctx, grads
+        raise UnsupportedError(THIRD_DERIVATIVES)
 
 
 class _Amplitude(NamedTuple):
