@@ -10,8 +10,6 @@
  * holds; half of it leaves room for rounding. */
 #define LARGEST_INDEX 1e9
 #define LARGEST_PHASE 524288.0
-/* Cells of a parallelepiped whose derivatives no single precision number is too small for. */
-#define LARGEST_SINGLE_PEAK 4e9
 
 double lattice_largest_square(const double *x, const double *y, const double *z, int64_t count,
                               int64_t step)
@@ -70,7 +68,7 @@ static nbh_status check_phases(const nbh_lattice *lattice, double q_sqr, nbh_err
 }
 
 /* Do single precision's digits and range do?  Next to whole indices the slope of a parallelepiped
- * with parts of cells has none, and the cells' number is in its derivatives up to four times. */
+ * with parts of cells has none, and the cells' number is in its derivatives more than twice. */
 static int fits_single(const sums_lattice *lattice)
 {
     return lattice->shape.profile != PROFILE_INTERFERENCE ||

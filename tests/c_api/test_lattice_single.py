@@ -117,6 +117,25 @@ def test_next_to_reflections(double: Calls, single: SingleCalls, lib: Any, n: fl
             assert error_of(by.n_cells, by_expected.n_cells) < OF_DERIVATIVES
 
 
+@for_each("n", [5.0, 1500.0])
+def test_next_to_the_origin(double: Calls, single: SingleCalls, lib: Any, n: float) -> None:
+    """Indices may be as small as they like there, and their inverses larger than any float."""
+    cell, weight = np.diag([50e-10, 40e-10, 30e-10]), np.ones(ROWS)
+    for exponent in range(3, 60, 4):
+        hkl = np.zeros((3, ROWS))
+        hkl[0] = np.linspace(0.5, 1, ROWS) * 10.0**-exponent
+        hkl[1:] = hkl[0] if exponent % 8 == 3 else np.array([2.30017, 0.41013])[:, None]
+        scene = scene_of(SQUARE, "one F")._replace(
+            q=np.linalg.solve(cell, hkl), cells=cell.reshape(1, 9), n_cells=np.full(3, n)
+        )
+        for kernel in kernels(lib):
+            expected, by_expected = double.gradients(scene, SQUARE, "one F", weight, kernel)
+            sums, by = single.gradients(scene, SQUARE, "one F", weight, kernel)
+            assert error_of(sums, expected) < OF_VALUES, exponent
+            assert error_of(by.q, by_expected.q) < 3e-5, exponent
+            assert error_of(by.n_cells, by_expected.n_cells) < OF_DERIVATIVES, exponent
+
+
 @for_each("f", [1e-140, 1e-30, 1e7, 1e30, 1e100])
 def test_any_structure_factor(double: Calls, single: SingleCalls, f: float) -> None:
     """They multiply in double precision: F^2 may be what no float holds."""

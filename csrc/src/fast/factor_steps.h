@@ -13,6 +13,9 @@
 #include "fast/single.h"
 #include "shapes.h"
 
+/* Of the product of three sines, in single precision: its inverse, times the most that it
+ * multiplies (LARGEST_SINGLE_PEAK), is a float. */
+#define WHOLE_PRODUCT_BELOW_F32 1e-18F
 /* Of x^2: below it the slope of the sphere's transform is the start of its series. */
 #define SPHERE_SERIES_BELOW 0.09
 #define SPHERE_SERIES_BELOW_F32 1.0
@@ -84,14 +87,24 @@ SPECIALISED float slope_of_f32(const axis_phases_f32 *at, const lattice_axis *ax
     return fabsf(d) < axis->series_below ? series : difference;
 }
 
-static inline double size_of(double x)
+/* May h, k or l be whole, or too close to it for the quotients?  s: sines, and their product. */
+SPECIALISED int may_be_whole(const int derive, const lattice_axis axes[3], double s_a, double s_b,
+                             double s_c, double product)
 {
-    return fabs(x);
+    (void)product;
+    const double a = derive ? axes[0].least_of_slope : WHOLE_BELOW,
+                 b = derive ? axes[1].least_of_slope : WHOLE_BELOW,
+                 c = derive ? axes[2].least_of_slope : WHOLE_BELOW;
+    return (fabs(s_a) < a) | (fabs(s_b) < b) | (fabs(s_c) < c);
 }
 
-static inline float size_of_f32(float x)
+/* Here slopes have their series: whole numbers are what is left, and a product without a quotient.
+ */
+SPECIALISED int may_be_whole_f32(const int derive, const lattice_axis axes[3], float s_a, float s_b,
+                                 float s_c, float product)
 {
-    return fabsf(x);
+    (void)derive, (void)axes, (void)s_a, (void)s_b, (void)s_c;
+    return fabsf(product) < WHOLE_PRODUCT_BELOW_F32;
 }
 
 #define real double

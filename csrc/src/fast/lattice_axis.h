@@ -13,6 +13,9 @@
 /* Of |sin(pi h)|: below it h may be whole. */
 #define WHOLE_BELOW 1e-9
 
+/* Of N_a N_b N_c: its square, over 1e-18, is a single precision number. */
+#define LARGEST_SINGLE_PEAK 4e9
+
 typedef struct lattice_axis {
     double n;
     double least_of_slope; /* of |sin(pi h)|: below it the slope is a series, or h may be whole */

@@ -34,15 +34,14 @@ static inline float sine_of_half_turns(float d)
     return d * p;
 }
 
-/* cos(pi d) for |d| <= 1/2, to 4e-8. */
+/* cos(pi d) for |d| <= 1/2, to 6e-8. */
 static inline float cosine_of_half_turns(float d)
 {
     const float t = d * d;
-    float p = -0x1.901bd6p-6F;
-    p = MULTIPLY_ADD_F32(p, t, 0x1.e12f86p-3F);
-    p = MULTIPLY_ADD_F32(p, t, -0x1.55d0b8p+0F);
-    p = MULTIPLY_ADD_F32(p, t, 0x1.03c1e6p+2F);
-    p = MULTIPLY_ADD_F32(p, t, -0x1.3bd3ccp+2F);
+    float p = 0x1.c2b9a4p-3F;
+    p = MULTIPLY_ADD_F32(p, t, -0x1.55041ap+0F);
+    p = MULTIPLY_ADD_F32(p, t, 0x1.03bdaap+2F);
+    p = MULTIPLY_ADD_F32(p, t, -0x1.3bd3b0p+2F);
     return MULTIPLY_ADD_F32(p, t, 1.0F);
 }
 

@@ -10,9 +10,6 @@
 SPECIALISED int OF_REAL(interference_apart)(const int derive, const lattice_axis axes[3],
                                             const step_indices *at, lattice_step *step)
 {
-    real least[3];
-    for (int i = 0; i < 3; i++)
-        least[i] = (real)(derive && !IS_SINGLE ? axes[i].least_of_slope : WHOLE_BELOW);
     real near[LANES];
     EACH_LANE {
         const OF_REAL(axis_phases) a =
@@ -21,11 +18,9 @@ SPECIALISED int OF_REAL(interference_apart)(const int derive, const lattice_axis
             OF_REAL(phases_of)(derive, axes[1].n, at->hkl[1][j], at->whole[1][j]);
         const OF_REAL(axis_phases) c =
             OF_REAL(phases_of)(derive, axes[2].n, at->hkl[2][j], at->whole[2][j]);
-        near[j] = (OF_REAL(size_of)(a.s) < least[0]) | (OF_REAL(size_of)(b.s) < least[1]) |
-                          (OF_REAL(size_of)(c.s) < least[2])
-                      ? (real)1.0
-                      : (real)0.0;
-        const real ab = a.s * b.s, per_abc = (real)1.0 / (ab * c.s);
+        const real ab = a.s * b.s, abc = ab * c.s, per_abc = (real)1.0 / abc;
+        const int is_near = OF_REAL(may_be_whole)(derive, axes, a.s, b.s, c.s, abc);
+        near[j] = is_near ? (real)1.0 : (real)0.0;
         const real f = a.sn * b.sn * c.sn * per_abc;
         step->square[j] = f * f;
         if (derive) {
