@@ -17,7 +17,7 @@ class Lattice
             const std::array<double, 3> &n_cells, double shape_fudge,
             const std::array<double, 9> &star_per_angstrom, CArray<double> cells_m,
             std::optional<CArray<double>> amplitude, const std::array<std::int32_t, 3> &hkl_min,
-            double default_f);
+            double default_f, bool single_precision);
 
     const nbh_lattice &c() const
     {

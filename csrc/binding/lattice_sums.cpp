@@ -36,7 +36,7 @@ Lattice::Lattice(std::int32_t kernel, std::int32_t shape, bool interpolate,
                  const std::array<double, 3> &n_cells, double shape_fudge,
                  const std::array<double, 9> &star_per_angstrom, Numbers cells_m,
                  std::optional<Numbers> amplitude, const std::array<std::int32_t, 3> &hkl_min,
-                 double default_f)
+                 double default_f, bool single_precision)
     : cells_(std::move(cells_m)),
       table_(std::move(amplitude), hkl_min[0], hkl_min[1], hkl_min[2], default_f)
 {
@@ -46,6 +46,7 @@ Lattice::Lattice(std::int32_t kernel, std::int32_t shape, bool interpolate,
     c_.kernel = kernel;
     c_.shape = shape;
     c_.interpolate = interpolate ? 1 : 0;
+    c_.single_precision = single_precision ? 1 : 0;
     std::copy(n_cells.begin(), n_cells.end(), c_.n_cells);
     c_.shape_fudge = shape_fudge;
     std::copy(star_per_angstrom.begin(), star_per_angstrom.end(), c_.star_per_angstrom);
@@ -186,10 +187,11 @@ void register_lattice_sums(py::module_ &m)
     py::class_<Lattice>(m, "Lattice")
         .def(py::init<std::int32_t, std::int32_t, bool, const std::array<double, 3> &, double,
                       const std::array<double, 9> &, Numbers, std::optional<Numbers>,
-                      const std::array<std::int32_t, 3> &, double>(),
+                      const std::array<std::int32_t, 3> &, double, bool>(),
              py::arg("kernel"), py::arg("shape"), py::arg("interpolate"), py::arg("n_cells"),
              py::arg("shape_fudge"), py::arg("star_per_angstrom"), py::arg("cells_m").noconvert(),
-             py::arg("amplitude").noconvert().none(true), py::arg("hkl_min"), py::arg("default_f"))
+             py::arg("amplitude").noconvert().none(true), py::arg("hkl_min"), py::arg("default_f"),
+             py::arg("single_precision") = false)
         .def("sums", &Lattice::sums, py::arg("q").noconvert(), py::arg("threads"))
         .def("gradients", &Lattice::gradients, py::arg("q").noconvert(),
              py::arg("weight").noconvert(), py::arg("want_amplitude"), py::arg("threads"))

@@ -69,6 +69,14 @@ static nbh_status check_phases(const nbh_lattice *lattice, double q_sqr, nbh_err
     return NBH_OK;
 }
 
+/* Do single precision's digits and range do?  Next to whole indices the slope of a parallelepiped
+ * with parts of cells has none, and the cells' number is in its derivatives more than twice. */
+static int fits_single(const sums_lattice *lattice)
+{
+    return lattice->shape.profile != PROFILE_INTERFERENCE ||
+           (lattice->has_whole_cells && shape_peak(&lattice->shape) <= LARGEST_SINGLE_PEAK);
+}
+
 nbh_status lattice_setup(const nbh_lattice *lattice, double q_sqr, sums_lattice *out,
                          nbh_error *error)
 {
@@ -90,6 +98,13 @@ nbh_status lattice_setup(const nbh_lattice *lattice, double q_sqr, sums_lattice 
     out->orientation_count = lattice->orientation_count;
     out->table = lattice->structure_factors;
     out->interpolates = lattice->interpolate != 0;
+    out->has_whole_cells = 1;
+    for (int i = 0; i < 3; i++) {
+        const double n = lattice->n_cells[i];
+        out->axes[i] = lattice_axis_of(n);
+        out->has_whole_cells &= n == floor(n);
+    }
+    out->is_single = lattice->single_precision != 0 && fits_single(out);
     return NBH_OK;
 }
 

@@ -19,6 +19,7 @@ static inline void take_lattice(bytes *b, nbh_lattice *lattice, lattice_numbers 
     nbh_lattice_init(lattice);
     lattice->shape = take_below(b, 6);
     lattice->interpolate = take_below(b, 2);
+    lattice->single_precision = take_below(b, 2);
     for (int i = 0; i < 3; i++)
         lattice->n_cells[i] = take_number(b, 5.0, 1.0, 1000.0);
     lattice->shape_fudge = take_number(b, 1.0, 0.0, 3.0);

@@ -140,6 +140,7 @@ class Lattice:
         amplitude: Array | None,
         hkl_min: Sequence[int],
         default_f: float,
+        single_precision: bool = False,
     ) -> None: ...
     def sums(self, q: Array, threads: int) -> Buffer: ...
     def gradients(

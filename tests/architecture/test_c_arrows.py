@@ -45,6 +45,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "random",
             "shapes",
             "fast/lanes",
+            "fast/lattice_axis",
         }
     ),
     frozenset(
@@ -59,7 +60,9 @@ LAYERS: tuple[frozenset[str], ...] = (
             "sources",
             "structure_factors_text",
             "version",
+            "fast/lattice_step",
             "fast/profiles",
+            "fast/single",
             "fast/sums_tile",
         }
     ),
@@ -76,6 +79,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "fast/factors",
             "fast/lattice",
             "fast/polarization_factors",
+            "fast/step_formulas",
         }
     ),
     frozenset(
@@ -84,6 +88,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "pixel_factors",
             "statistics",
             "trace_recorder",
+            "fast/factor_steps",
             "fast/scene_geometry",
             "fast/steps",
         }

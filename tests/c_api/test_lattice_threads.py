@@ -20,14 +20,26 @@ WEIGHT = RNG.uniform(0.5, 1.5, ROWS)
 GRID = RNG.uniform(10, 100, (23, 22, 21))
 
 
-def lattice(cells: Any = CELLS) -> _core.Lattice:
+def lattice(cells: Any = CELLS, single_precision: bool = False) -> _core.Lattice:
     """A parallelepiped of 5 x 4 x 3 cells with a table."""
-    return _core.Lattice(0, 0, False, [5, 4, 3], 1.0, [0] * 9, cells, GRID, [-11, -11, -10], 7.0)
+    return _core.Lattice(
+        0,
+        0,
+        False,
+        [5, 4, 3],
+        1.0,
+        [0] * 9,
+        cells,
+        GRID,
+        [-11, -11, -10],
+        7.0,
+        single_precision=single_precision,
+    )
 
 
-@for_each("threads", [2, 3, 7, 64])
-def test_any_number_of_threads(threads: int) -> None:
-    crystal = lattice()
+@for_each("threads, single", [(2, False), (3, True), (7, False), (64, True)])
+def test_any_number_of_threads(threads: int, single: bool) -> None:
+    crystal = lattice(single_precision=single)
     assert bytes(crystal.sums(Q, threads)) == bytes(crystal.sums(Q, 1))
     one, many = (crystal.gradients(Q, WEIGHT, True, n) for n in (1, threads))
     for a, b in zip(one, many, strict=True):

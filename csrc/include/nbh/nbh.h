@@ -623,13 +623,14 @@ NBH_API nbh_status nbh_plan_statistics(const nbh_plan *plan, const float *image,
  * orientations of F^2 times the square of the lattice factor.  These sums promise accuracy, not
  * bits: they are what derivatives are taken of. */
 typedef struct nbh_lattice {
-    size_t struct_size;  /* sizeof(nbh_lattice), set by nbh_lattice_init */
-    int32_t kernel;      /* nbh_kernel: a build of the fast kernels, or auto */
-    int32_t shape;       /* nbh_shape */
-    int32_t interpolate; /* F is interpolated where all nodes are in the table (model 6.7) */
-    int32_t reserved;
-    double n_cells[3];           /* >= 1 */
-    double shape_fudge;          /* >= 0 */
+    size_t struct_size;       /* sizeof(nbh_lattice), set by nbh_lattice_init */
+    int32_t kernel;           /* nbh_kernel: a build of the fast kernels, or auto */
+    int32_t shape;            /* nbh_shape */
+    int32_t interpolate;      /* F is interpolated where all nodes are in the table (model 6.7) */
+    int32_t single_precision; /* 1: sines, exponentials and what is made of them are float32 where
+                                 that does (docs/accuracy.md); indices, phases and sums never */
+    double n_cells[3];        /* >= 1 */
+    double shape_fudge;       /* >= 0 */
     double star_per_angstrom[9]; /* a*, b*, c* before phi and mosaicity, where the shape has them */
     const double *cells_m;       /* a, b, c of each orientation: 9 * orientation_count */
     int64_t orientation_count;

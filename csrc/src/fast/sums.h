@@ -6,315 +6,10 @@
 #ifndef NBH_FAST_SUMS_H
 #define NBH_FAST_SUMS_H
 
-#include <math.h>
 #include <string.h>
 
-#include "fast/lanes.h"
+#include "fast/factor_steps.h"
 #include "fast/sums_tile.h"
-
-/* Of N |sin(pi h)|: below it the slope of sin(N x)/sin(x) is the start of its series, whose next
- * term is 1e-14 of it. */
-#define SERIES_BELOW 1e-3
-/* Of |sin(pi h)|: below it h may be whole. */
-#define WHOLE_BELOW 1e-9
-/* Of x^2: below it the slope of the sphere's transform is the start of its series. */
-#define SPHERE_SERIES_BELOW 0.09
-/* exp of less counts as 0. */
-#define LEAST_EXPONENT (-690.0)
-
-/* A step of every lane: the squared lattice factor and half of its derivatives. */
-typedef struct lattice_step {
-    lanes square;
-    lanes by_index[3];
-    lanes by_n[3];
-    lanes by_fudge;
-    lanes by_star[3][3];
-    lanes by_f;
-} lattice_step;
-
-/* The indices of a step, and the whole numbers nearest to them. */
-typedef struct step_indices {
-    lanes hkl[3];
-    lanes whole[3];
-} step_indices;
-
-/* One axis of a parallelepiped: sines and cosines of pi h and pi h N.  Signs may be lost, but of
- * both that belong to one angle together. */
-typedef struct axis_phases {
-    double s, c, sn, cn;
-} axis_phases;
-
-/* With the model's roundings, of which that of pi h N is large where N is. */
-SPECIALISED axis_phases phases_as_rounded(double n, double h, double h0)
-{
-    const double x = PI * h;
-    const double r = less_multiple_of_pi(x, h0);
-    const double rn = less_multiple_of_pi(x * n, nearest_whole_product(h, n));
-    const axis_phases phases = {sine(r), 0.0, sine(rn), 0.0};
-    return phases;
-}
-
-/* Without them, and with cosines: slopes are differences that the roundings would drown.  `turns`
- * is what N h0 has beyond whole numbers, 0 for a whole N. */
-SPECIALISED axis_phases phases_for_slopes(double n, double h, double h0, double turns)
-{
-    const double d = h - h0; /* exact */
-    const double own = MULTIPLY_ADD(d, n, -nearest_whole_product(d, n)), both = own + turns;
-    /* sine and cosine take half a turn at most */
-    const double r = PI * d, rn = PI * (turns == 0.0 ? own : both - nearest_whole(both));
-    const axis_phases phases = {sine(r), cosine(r), sine(rn), cosine(rn)};
-    return phases;
-}
-
-SPECIALISED axis_phases phases_of(const int derive, double n, double h, double h0)
-{
-    return derive ? phases_for_slopes(n, h, h0, 0.0) : phases_as_rounded(n, h, h0);
-}
-
-/* PROFILE_INTERFERENCE for whole N where no index is close to a whole number; returns 0 if one is.
- */
-SPECIALISED int interference_apart(const int derive, const double n[3], const step_indices *at,
-                                   lattice_step *step)
-{
-    double least[3];
-    for (int i = 0; i < 3; i++)
-        least[i] = derive ? larger(SERIES_BELOW / n[i], WHOLE_BELOW) : WHOLE_BELOW;
-    lanes near;
-    EACH_LANE {
-        const axis_phases a = phases_of(derive, n[0], at->hkl[0][j], at->whole[0][j]);
-        const axis_phases b = phases_of(derive, n[1], at->hkl[1][j], at->whole[1][j]);
-        const axis_phases c = phases_of(derive, n[2], at->hkl[2][j], at->whole[2][j]);
-        near[j] =
-            ((fabs(a.s) < least[0]) | (fabs(b.s) < least[1]) | (fabs(c.s) < least[2])) ? 1.0 : 0.0;
-        const double ab = a.s * b.s, per_abc = 1.0 / (ab * c.s);
-        const double f = a.sn * b.sn * c.sn * per_abc;
-        step->square[j] = f * f;
-        if (derive) {
-            const double per_a = b.s * c.s * per_abc, per_b = a.s * c.s * per_abc,
-                         per_c = ab * per_abc;
-            const double fa = a.sn * per_a, fb = b.sn * per_b, fc = c.sn * per_c, w = PI * f;
-            const double wa = w * fb * fc * per_a, wb = w * fa * fc * per_b,
-                         wc = w * fa * fb * per_c;
-            step->by_index[0][j] = wa * (n[0] * a.cn - fa * a.c);
-            step->by_index[1][j] = wb * (n[1] * b.cn - fb * b.c);
-            step->by_index[2][j] = wc * (n[2] * c.cn - fc * c.c);
-            step->by_n[0][j] = wa * a.cn * at->hkl[0][j];
-            step->by_n[1][j] = wb * b.cn * at->hkl[1][j];
-            step->by_n[2][j] = wc * c.cn * at->hkl[2][j];
-        }
-    }
-    return !any_is_set(near);
-}
-
-/* One axis of PROFILE_INTERFERENCE: sin(pi h N)/sin(pi h), and its derivatives over pi. */
-typedef struct axis_ratio {
-    lanes f;
-    lanes by_index;
-    lanes by_n;
-} axis_ratio;
-
-/* The same for any N, also next to whole numbers, where the quotient and its slope are limits. */
-OUT_OF_LINE void interference_ratio(const int derive, double n, const lanes h, const lanes whole,
-                                    axis_ratio *ratio)
-{
-    const double n_sqr = n * n;
-    const int n_is_whole = n == nearest_whole(n);
-    EACH_LANE {
-        const axis_phases rounded = phases_as_rounded(n, h[j], whole[j]);
-        const double y = PI * (h[j] - whole[j]);
-        const int is_whole = y == 0.0;
-        ratio->f[j] = is_whole ? n : rounded.sn / rounded.s;
-        if (derive) {
-            const double turns =
-                n_is_whole ? 0.0 : MULTIPLY_ADD(whole[j], n, -nearest_whole_product(whole[j], n));
-            const axis_phases at = phases_for_slopes(n, h[j], whole[j], turns);
-            const double f = at.sn / at.s;
-            const int in_series = ((turns == 0.0) & (fabs(at.s) * n < SERIES_BELOW)) | is_whole;
-            const double series =
-                -n * (n_sqr - 1.0) / 3.0 * y * (1.0 - (3.0 * n_sqr - 7.0) / 30.0 * y * y);
-            ratio->f[j] = is_whole ? n : f;
-            ratio->by_index[j] = in_series ? series : (n * at.cn - f * at.c) / at.s;
-            ratio->by_n[j] = is_whole ? INVERSE_PI : h[j] * at.cn / at.s;
-        }
-    }
-}
-
-/* PROFILE_INTERFERENCE (model 6.5). */
-SPECIALISED void interference_step(const int derive, const double n[3], const step_indices *at,
-                                   lattice_step *step)
-{
-    int are_whole = 1;
-    for (int i = 0; i < 3; i++)
-        are_whole &= n[i] == nearest_whole(n[i]);
-    if (are_whole && interference_apart(derive, n, at, step))
-        return;
-    axis_ratio ratio[3];
-    for (int i = 0; i < 3; i++) {
-        if (derive || n[i] > 1.0) {
-            interference_ratio(derive, n[i], at->hkl[i], at->whole[i], &ratio[i]);
-        } else {
-            EACH_LANE {
-                ratio[i].f[j] = 1.0;
-                ratio[i].by_index[j] = ratio[i].by_n[j] = 0.0;
-            }
-        }
-    }
-    EACH_LANE {
-        const double a = ratio[0].f[j], b = ratio[1].f[j], c = ratio[2].f[j], f = a * b * c;
-        step->square[j] = f * f;
-        if (derive) {
-            const double wa = PI * f * b * c, wb = PI * f * a * c, wc = PI * f * a * b;
-            step->by_index[0][j] = wa * ratio[0].by_index[j];
-            step->by_index[1][j] = wb * ratio[1].by_index[j];
-            step->by_index[2][j] = wc * ratio[2].by_index[j];
-            step->by_n[0][j] = wa * ratio[0].by_n[j];
-            step->by_n[1][j] = wb * ratio[1].by_n[j];
-            step->by_n[2][j] = wc * ratio[2].by_n[j];
-        }
-    }
-}
-
-/* The other profiles: the squared distance of the indices from the reflection in the measure of the
- * shape, and half of its derivatives. */
-typedef struct distance_step {
-    lanes square;
-    lanes by_index[3];
-    lanes by_n[3];
-    lanes across[3]; /* METRIC_RECIPROCAL: what multiplies d_i for the derivative by star[i] */
-} distance_step;
-
-SPECIALISED void distance_of(const int derive, const crystal_shape *s, const step_indices *at,
-                             distance_step *out)
-{
-    const double *n = s->n_cells;
-    switch (s->metric) {
-    case METRIC_HKL:
-        EACH_LANE {
-            const double d0 = at->hkl[0][j] - at->whole[0][j], d1 = at->hkl[1][j] - at->whole[1][j],
-                         d2 = at->hkl[2][j] - at->whole[2][j];
-            const double x = d0 * n[0], y = d1 * n[1], z = d2 * n[2];
-            out->square[j] = x * x + y * y + z * z;
-            if (derive) {
-                out->by_index[0][j] = x * n[0];
-                out->by_index[1][j] = y * n[1];
-                out->by_index[2][j] = z * n[2];
-                out->by_n[0][j] = x * d0;
-                out->by_n[1][j] = y * d1;
-                out->by_n[2][j] = z * d2;
-            }
-        }
-        break;
-    case METRIC_RECIPROCAL: {
-        const double *a = s->a_star, *b = s->b_star, *c = s->c_star;
-        const double cells = n[0] * n[1] * n[2], cells_sqr = cells * cells;
-        EACH_LANE {
-            const double d0 = at->hkl[0][j] - at->whole[0][j], d1 = at->hkl[1][j] - at->whole[1][j],
-                         d2 = at->hkl[2][j] - at->whole[2][j];
-            const double x = d0 * a[0] + d1 * b[0] + d2 * c[0];
-            const double y = d0 * a[1] + d1 * b[1] + d2 * c[1];
-            const double z = d0 * a[2] + d1 * b[2] + d2 * c[2];
-            const double square = (x * x + y * y + z * z) * cells_sqr;
-            out->square[j] = square;
-            if (derive) {
-                const double wx = x * cells_sqr, wy = y * cells_sqr, wz = z * cells_sqr;
-                out->across[0][j] = wx;
-                out->across[1][j] = wy;
-                out->across[2][j] = wz;
-                out->by_index[0][j] = wx * a[0] + wy * a[1] + wz * a[2];
-                out->by_index[1][j] = wx * b[0] + wy * b[1] + wz * b[2];
-                out->by_index[2][j] = wx * c[0] + wy * c[1] + wz * c[2];
-                out->by_n[0][j] = square / n[0];
-                out->by_n[1][j] = square / n[1];
-                out->by_n[2][j] = square / n[2];
-            }
-        }
-        break;
-    }
-    }
-}
-
-/* The square of the profile at the squared distance, and d(square)/d(distance^2 fudge) / square of
- * the profile, but for the factor that is the number of cells. */
-SPECIALISED void profile_of(const int derive, const shape_profile profile, double fudge,
-                            const lanes distance_sqr, lanes f, lanes slope)
-{
-    switch (profile) {
-    case PROFILE_SPHERE:
-        EACH_LANE {
-            const double x_sqr = PI * PI * (distance_sqr[j] * fudge);
-            const double x = PI * sqrt(distance_sqr[j] * fudge);
-            const double r = remainder_of_pi(x);
-            const int is_small = x_sqr < SPHERE_SERIES_BELOW;
-            const double safe = is_small ? 1.0 : x_sqr, per = 1.0 / safe;
-            /* the signs of sine and cosine matter together with neither: f and slope have both */
-            const double s = sine(r), c = cosine(r), xs = is_small ? 1.0 : x;
-            const double s_over = s / xs;
-            const double t = x_sqr;
-            const double near =
-                1.0 + t * (-1.0 / 10.0 +
-                           t * (1.0 / 280.0 + t * (-1.0 / 15120.0 + t * (1.0 / 1330560.0))));
-            f[j] = 0.723601254558268 * (is_small ? near : 3.0 * (s_over - c) * per);
-            if (derive) {
-                const double j2 = (3.0 * per - 1.0) * s_over - 3.0 * c * per;
-                const double series =
-                    1.0 / 15.0 - t * (1.0 / 210.0 - t * (1.0 / 7560.0 - t * (1.0 / 498960.0)));
-                slope[j] = 0.723601254558268 * (-1.5 * PI * PI) * (is_small ? series : j2 * per);
-            }
-        }
-        break;
-    case PROFILE_GAUSSIAN:
-        EACH_LANE {
-            const double y = -(distance_sqr[j] / 0.63 * fudge);
-            const double e = exponential(y < LEAST_EXPONENT ? LEAST_EXPONENT : y);
-            f[j] = y < LEAST_EXPONENT ? 0.0 : e;
-            if (derive)
-                slope[j] = f[j] * (-1.0 / 0.63);
-        }
-        break;
-    case PROFILE_TOP_HAT:
-        EACH_LANE {
-            f[j] = distance_sqr[j] * fudge < 0.3969 ? 1.0 : 0.0;
-            if (derive)
-                slope[j] = 0.0;
-        }
-        break;
-    case PROFILE_INTERFERENCE: /* has no distance */
-        break;
-    }
-}
-
-/* A profile of the distance from the reflection (model 6.5). */
-SPECIALISED void spot_step(const int derive, const shape_profile profile, const crystal_shape *s,
-                           const step_indices *at, lattice_step *step)
-{
-    const double cells = shape_peak(s), cells_sqr = cells * cells;
-    distance_step distance;
-    lanes f, slope;
-    distance_of(derive, s, at, &distance);
-    profile_of(derive, profile, s->fudge, distance.square, f, slope);
-    EACH_LANE
-        step->square[j] = cells_sqr * f[j] * f[j];
-    if (!derive)
-        return;
-    for (int i = 0; i < 3; i++) {
-        const double per_n = 1.0 / s->n_cells[i];
-        EACH_LANE {
-            /* half of d(square) is f times df, and the distance's derivatives are halves */
-            const double by_distance = 2.0 * cells_sqr * f[j] * slope[j] * s->fudge;
-            step->by_index[i][j] = by_distance * distance.by_index[i][j];
-            step->by_n[i][j] = step->square[j] * per_n + by_distance * distance.by_n[i][j];
-        }
-    }
-    EACH_LANE
-        step->by_fudge[j] = cells_sqr * f[j] * slope[j] * distance.square[j];
-    if (s->metric == METRIC_RECIPROCAL)
-        for (int i = 0; i < 3; i++)
-            for (int x = 0; x < 3; x++)
-                EACH_LANE
-                    step->by_star[i][x][j] = 2.0 * cells_sqr * f[j] * slope[j] * s->fudge *
-                                             distance.across[x][j] *
-                                             (at->hkl[i][j] - at->whole[i][j]);
-}
 
 /* Structure factors of a step, and what is needed to hand derivatives back to the table. */
 typedef struct step_amplitudes {
@@ -463,9 +158,10 @@ SPECIALISED void evaluate_step(const int derive, const shape_profile profile,
     step_indices at;
     indices_of(cell, q, has_table || profile != PROFILE_INTERFERENCE, &at);
     if (profile == PROFILE_INTERFERENCE)
-        interference_step(derive, s->n_cells, &at, step);
+        interference_step(derive, lattice->is_single, lattice->has_whole_cells, lattice->axes, &at,
+                          step);
     else
-        spot_step(derive, profile, s, &at, step);
+        spot_step(derive, lattice->is_single, profile, s, &at, step);
     if (!has_table)
         return;
     double *f = amplitudes->f;
@@ -535,12 +231,9 @@ static inline void scatter_by_f(const sums_lattice *lattice, const lattice_step 
     }
 }
 
-/* Adds to what rows share, each times its weight, and to q without it. */
-SPECIALISED void add_gradient(const shape_profile profile, const sums_lattice *lattice,
-                              const double cell[9], const double *const q[3], const double *weight,
-                              const lattice_step *step, const step_amplitudes *amplitudes,
-                              int first, double partial[9][8], sums_totals *totals,
-                              sums_gradient *gradient)
+/* Adds the derivatives to q and to N, those to N times the weight. */
+static inline void add_q_and_n(const double cell[9], const double *weight, const lattice_step *step,
+                               int first, sums_totals *totals, sums_gradient *gradient)
 {
     const double *da = step->by_index[0], *db = step->by_index[1], *dc = step->by_index[2];
     for (int x = 0; x < 3; x++) {
@@ -551,6 +244,39 @@ SPECIALISED void add_gradient(const shape_profile profile, const sums_lattice *l
     for (int i = 0; i < 3; i++)
         EACH_LANE
             totals->n_cells[i][j] += step->by_n[i][j] * weight[j];
+}
+
+/* The same with fewer instructions, where roundings do not matter. */
+static inline void add_q_and_n_fused(const double cell[9], const double *weight,
+                                     const lattice_step *step, int first, sums_totals *totals,
+                                     sums_gradient *gradient)
+{
+    const double *da = step->by_index[0], *db = step->by_index[1], *dc = step->by_index[2];
+    for (int x = 0; x < 3; x++) {
+        double *out = gradient->q[x] + first;
+        EACH_LANE {
+            const double sum = MULTIPLY_ADD(dc[j], cell[6 + x], out[j]);
+            out[j] = MULTIPLY_ADD(da[j], cell[x], MULTIPLY_ADD(db[j], cell[3 + x], sum));
+        }
+    }
+    for (int i = 0; i < 3; i++) {
+        double *out = totals->n_cells[i];
+        EACH_LANE
+            out[j] = MULTIPLY_ADD(step->by_n[i][j], weight[j], out[j]);
+    }
+}
+
+/* Adds to what rows share, each times its weight, and to q without it. */
+SPECIALISED void add_gradient(const shape_profile profile, const sums_lattice *lattice,
+                              const double cell[9], const double *const q[3], const double *weight,
+                              const lattice_step *step, const step_amplitudes *amplitudes,
+                              int first, double partial[9][8], sums_totals *totals,
+                              sums_gradient *gradient)
+{
+    if (lattice->is_single)
+        add_q_and_n_fused(cell, weight, step, first, totals, gradient);
+    else
+        add_q_and_n(cell, weight, step, first, totals, gradient);
     if (profile != PROFILE_INTERFERENCE) {
         EACH_LANE
             totals->fudge[j] += step->by_fudge[j] * weight[j];

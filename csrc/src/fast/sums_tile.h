@@ -6,6 +6,7 @@
 #ifndef NBH_FAST_SUMS_TILE_H
 #define NBH_FAST_SUMS_TILE_H
 
+#include "fast/lattice_axis.h"
 #include "shapes.h"
 
 #define SUMS_TILE 256 /* rows that are computed together */
@@ -17,6 +18,10 @@ typedef struct sums_lattice {
     int64_t orientation_count;
     nbh_structure_factors table; /* without amplitudes F is left out of the sums */
     int interpolates;
+    lattice_axis axes[3]; /* of a parallelepiped */
+    int has_whole_cells;
+    int is_single; /* sines, exponentials and what is made of them are single precision; only where
+                      its range and digits do */
 } sums_lattice;
 
 /* Half of the derivatives of the weighted sum of a tile's sums.  q is set; the others are added to.

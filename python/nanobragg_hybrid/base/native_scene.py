@@ -54,6 +54,7 @@ class Lattice:
     shape: see `model.conventions.Shape`.  n_cells: at least 1.  star_per_angstrom: a*, b*, c*.
     cells_m: float64, (orientations, 9): a, b, c of each.  amplitude: float64, (h, k, l), from the
     indices hkl_min on, or None.  interpolate: F is interpolated where all nodes are in the table.
+    single_precision: sines, exponentials and what is made of them are float32 (docs/accuracy.md).
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Lattice:
         amplitude: Array | None,
         hkl_min: tuple[int, int, int],
         default_f: float,
+        single_precision: bool = False,
     ) -> None:
         self.core = _core.Lattice(
             _AUTO_KERNEL,
@@ -80,6 +82,7 @@ class Lattice:
             amplitude,
             hkl_min,
             default_f,
+            single_precision,
         )
 
     def sums(self, q: Array, threads: int) -> Buffer:

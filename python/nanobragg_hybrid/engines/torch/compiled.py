@@ -133,8 +133,8 @@ def why_not(
     """
     if device.type != "cpu":
         return f"the compiled kernels compute on the CPU, not on {device.type}"
-    if dtype != torch.float64:
-        return "the compiled kernels compute in float64"
+    if dtype not in (torch.float64, torch.float32):
+        return f"the compiled kernels compute in float64 or float32, not in {dtype}"
     if choices.running_product:
         return "a running product is multiplied at every step (oversample_running_product)"
     if choices.is_curved or choices.is_sphere or choices.faces_sample:
@@ -169,12 +169,21 @@ class KernelChoices(NamedTuple):
     h_min: int
     k_min: int
     l_min: int
+    single_precision: int
 
 
-def kernel_choices(choices: Choices, template: Template, *, interpolate: bool) -> KernelChoices:
+def kernel_choices(
+    choices: Choices,
+    template: Template,
+    *,
+    interpolate: bool,
+    dtype: torch.dtype = torch.float64,
+) -> KernelChoices:
     """Those of scenes for which `why_not` has nothing to say.
 
     interpolate: whether structure factors are interpolated where all nodes are in the table.
+    dtype: float64, or float32 for sines, exponentials and what is made of them; scenes and results
+    are float64 in either case.
     """
     places = factor_places(choices)
     assert isinstance(places, FactorPlaces)
@@ -190,6 +199,7 @@ def kernel_choices(choices: Choices, template: Template, *, interpolate: bool) -
         SHAPES.index(choices.shape),
         interpolate,
         *((0, 0, 0) if template.hkl_min is None else template.hkl_min),
+        dtype == torch.float32,
     )
 
 
@@ -231,6 +241,7 @@ class CompiledScene:
             amplitude=amplitude,
             hkl_min=(choices.h_min, choices.k_min, choices.l_min),
             default_f=float(default_f[0]),
+            single_precision=bool(choices.single_precision),
         )
         self._scene = Scene(
             oversample=choices.oversample,

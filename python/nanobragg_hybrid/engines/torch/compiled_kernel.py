@@ -58,12 +58,14 @@ class SeenTable:
 class CompiledKernel:
     """Pixels by the compiled kernels, float64, on the CPU.
 
+    dtype: of what is neither phase nor sum.
     seen: the last table that was looked at.  Values agree with the eager kernel's to rounding;
     there are first derivatives.
     """
 
     choices: Choices
     template: Template
+    dtype: torch.dtype
     seen: SeenTable
 
     def refuses(self, packed: Packed) -> str | None:
@@ -87,7 +89,10 @@ class CompiledKernel:
         """How the pixels of a segment are cut."""
         device = torch.device("cpu")
         choices = kernel_choices(
-            self.choices, self.template, interpolate=segment.interpolated_steps > 0
+            self.choices,
+            self.template,
+            interpolate=segment.interpolated_steps > 0,
+            dtype=self.dtype,
         )
         for own in ranges(segment.pixels.start, segment.pixels.stop, _PIXELS):
             slow, fast = (

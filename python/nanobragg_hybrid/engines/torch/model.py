@@ -281,7 +281,7 @@ class ForwardModel:
         reason = why_not(self._setup.choices, template, self.dtype, self.device)
         if reason is not None:
             return reason
-        return CompiledKernel(self._setup.choices, template, self._seen).refuses(packed)
+        return CompiledKernel(self._setup.choices, template, self.dtype, self._seen).refuses(packed)
 
     def _compiled(self, template: Template, packed: Packed) -> CompiledKernel | None:
         """The compiled kernels, if they render such scenes.
@@ -291,7 +291,11 @@ class ForwardModel:
         if self.kernel == "eager":
             return None
         reason = why_not(self._setup.choices, template, self.dtype, self.device)
-        compiled = None if reason else CompiledKernel(self._setup.choices, template, self._seen)
+        compiled = (
+            None
+            if reason
+            else CompiledKernel(self._setup.choices, template, self.dtype, self._seen)
+        )
         if self.kernel == "compiled":
             reason = reason or (compiled.refuses(packed) if compiled else None)
             if reason:
