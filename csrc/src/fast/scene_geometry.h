@@ -33,6 +33,7 @@ typedef struct beams_gradient {
 
 typedef tile_numbers local_numbers[NBH_SCENE_NUMBERS];
 
+/* Beams whose length is not ordinary have no direction: quotients would be wrong. */
 static void set_beams(const nbh_scene *s, const scene_tile *tile, int64_t sample, sample_beams *out)
 {
     const double *n = s->numbers;
@@ -52,10 +53,12 @@ static void set_beams(const nbh_scene *s, const scene_tile *tile, int64_t sample
         const double y = u * f[1] + v * w[1] + depth * o[1] + d0[1];
         const double z = u * f[2] + v * w[2] + depth * o[2] + d0[2];
         const double length = sqrt(x * x + y * y + z * z);
-        const double safe = length == 0.0 ? 1.0 : length, per_length = 1.0 / safe;
+        const int is_ordinary = (length >= SMALLEST_ORDINARY) & (length <= LARGEST_ORDINARY);
+        const double safe = length == 0.0 ? 1.0 : is_ordinary ? length : NAN;
+        const double per_length = 1.0 / safe;
         out->along_fast[j] = u;
         out->along_slow[j] = v;
-        out->length[j] = length;
+        out->length[j] = length == 0.0 ? 0.0 : safe;
         out->per_length[j] = per_length;
         out->d[0][j] = quotient(x, safe, per_length);
         out->d[1][j] = quotient(y, safe, per_length);
