@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "error.h"
+#include "fast/lanes.h"
 #include "fast/scene_tile.h"
 
 /* Samples of a pixel are numbered in 64 bits; so many would take centuries. */
@@ -86,6 +87,18 @@ static nbh_status check_arrays(const nbh_scene *s, nbh_error *error)
     return status;
 }
 
+/* Quotients by wavelengths need ordinary ones, see fast/lanes.h. */
+static nbh_status check_sources(const nbh_scene *s, nbh_error *error)
+{
+    for (int64_t n = 0; n < s->source_count; n++) {
+        const double wavelength = s->sources[NBH_SOURCE_NUMBERS * n + NBH_SOURCE_WAVELENGTH];
+        if (!(fabs(wavelength) >= SMALLEST_ORDINARY && fabs(wavelength) <= LARGEST_ORDINARY))
+            return nbh_fail(error, NBH_TOO_LARGE, "sources",
+                            "got a wavelength of %g m, which these pixels cannot have", wavelength);
+    }
+    return NBH_OK;
+}
+
 nbh_status scene_check(const nbh_scene *s, nbh_error *error)
 {
     if (s->struct_size != sizeof *s)
@@ -107,6 +120,8 @@ nbh_status scene_check(const nbh_scene *s, nbh_error *error)
     status = check_factors(s, error);
     if (status == NBH_OK)
         status = check_arrays(s, error);
+    if (status == NBH_OK)
+        status = check_sources(s, error);
     if (status == NBH_OK)
         status = check_crystals(s, error);
     return status;
