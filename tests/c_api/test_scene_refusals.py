@@ -96,9 +96,44 @@ def test_pixels_that_are_not_there(call: Calls) -> None:
         setattr(pixels, name, call.ffi.NULL)
         status = call.lib.nbh_scene_values(given, pixels, 0, 300, call.pointer(out), error)
         assert status == call.lib.NBH_INVALID
+        assert call.ffi.string(error.field).decode() == name
         assert call.ffi.string(error.message) == b"got NULL, need an array"
         assert call.lib.nbh_scene_values(given, pixels, 0, 0, call.pointer(out), error) == 0
     assert not out.any()
+
+
+@for_each(
+    "missing", [None, "values", "jacobian", "weight", "sources", "crystals", "cells_m", "of 0"]
+)
+def test_places_for_what_comes_out(call: Calls, missing: str | None) -> None:
+    """Without one of them nothing is computed; with none missing everything is."""
+    ffi, lib = call.ffi, call.lib
+    given, pixels, error = call.scene(scene_of()), call.pixel_list(*PIXELS), ffi.new("nbh_error *")
+
+    def pointer(name: str, array: Any) -> Any:
+        return ffi.NULL if name == missing else call.pointer(array)
+
+    values, found = np.zeros(300), np.zeros((1, 300))
+    sources, crystals, cells = np.zeros((1, 5)), np.zeros((1, 16)), np.zeros((3, 9))
+    cells_m = ffi.new("double *[]", [pointer("of 0", cells)])
+    by = ffi.new("nbh_scene_gradient *")
+    by.sources, by.crystals = pointer("sources", sources), pointer("crystals", crystals)
+    by.cells_m = ffi.NULL if missing == "cells_m" else cells_m
+    along = ffi.new("nbh_scene_directions *", {"count": 1})
+    of_values, of_found = pointer("values", values), pointer("jacobian", found)
+    statuses = (
+        lib.nbh_scene_values(given, pixels, 0, 300, of_values, error),
+        lib.nbh_scene_jacobian(given, pixels, along, 0, 300, of_values, of_found, error),
+        lib.nbh_scene_gradients(given, pixels, pointer("weight", WEIGHT), 0, 300, by, error),
+    )
+    refused = {None: "", "values": "vj", "jacobian": "j"}.get(missing, "g")
+    expected = [lib.NBH_INVALID if name in refused else lib.NBH_OK for name in "vjg"]
+    assert list(statuses) == expected
+    if missing is not None:
+        field = "cells_m" if missing == "of 0" else missing
+        assert ffi.string(error.field).decode() == field
+        assert ffi.string(error.message) == b"got NULL, need an array"
+    assert cells.any() == ("g" not in refused)
 
 
 @for_each(
