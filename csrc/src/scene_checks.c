@@ -145,7 +145,7 @@ nbh_status scene_check_gradient(const nbh_scene *s, const nbh_scene_gradient *g,
     if (status == NBH_OK)
         status = scene_check_array(g->crystals, "crystals", 1, error);
     if (status == NBH_OK)
-        status = scene_check_array(g->cells_m, "cells_m", 1, error);
+        status = scene_check_array((const void *)g->cells_m, "cells_m", 1, error);
     for (int32_t n = 0; status == NBH_OK && n < s->crystal_count; n++)
         status =
             scene_check_array(g->cells_m[n], "cells_m", s->crystals[n].orientation_count, error);
