@@ -152,10 +152,12 @@ nbh_status nbh_scene_values(const nbh_scene *scene, const nbh_pixel_list *pixels
     if (status != NBH_OK)
         return status;
     memory_budget unlimited = {0, 0};
-    double *rows =
-        allocate(scene->crystal_count, sizeof(tile_numbers), "values", &unlimited, error);
-    if (rows == NULL)
-        status = NBH_OUT_OF_MEMORY;
+    double *rows = NULL;
+    status = scene_check_array(values, "values", end - first, error);
+    if (status == NBH_OK) {
+        rows = allocate(scene->crystal_count, sizeof(tile_numbers), "values", &unlimited, error);
+        status = rows == NULL ? NBH_OUT_OF_MEMORY : NBH_OK;
+    }
     const scene_work work = {.cancel = pixels->cancel, .values = rows};
     for (int64_t n = first; status == NBH_OK && n < end; n += SCENE_TILE) {
         scene_tile tile;
@@ -201,11 +203,16 @@ nbh_status nbh_scene_gradients(const nbh_scene *scene, const nbh_pixel_list *pix
         return status;
     const int32_t crystals = scene->crystal_count;
     memory_budget unlimited = {0, 0};
-    double *rows = allocate(crystals, 2 * sizeof(tile_numbers), "derivatives", &unlimited, error);
-    double *frames = allocate(scene->source_count, FRAME_NUMBERS * sizeof *frames, "derivatives",
-                              &unlimited, error);
-    if (rows == NULL || frames == NULL)
-        status = NBH_OUT_OF_MEMORY;
+    double *rows = NULL, *frames = NULL;
+    status = scene_check_gradient(scene, gradient, error);
+    if (status == NBH_OK)
+        status = scene_check_array(weight, "weight", end - first, error);
+    if (status == NBH_OK) {
+        rows = allocate(crystals, 2 * sizeof(tile_numbers), "derivatives", &unlimited, error);
+        frames = allocate(scene->source_count, FRAME_NUMBERS * sizeof *frames, "derivatives",
+                          &unlimited, error);
+        status = rows == NULL || frames == NULL ? NBH_OUT_OF_MEMORY : NBH_OK;
+    }
     double *weights = rows == NULL ? NULL : rows + (ptrdiff_t)crystals * SCENE_TILE;
     scene_tile_gradient found = {.sources = gradient->sources,
                                  .frames = frames,
@@ -316,6 +323,10 @@ nbh_status nbh_scene_jacobian(const nbh_scene *scene, const nbh_pixel_list *pixe
     if (status != NBH_OK)
         return status;
     status = scene_check_directions(scene, directions, error);
+    if (status == NBH_OK)
+        status = scene_check_array(values, "values", end - first, error);
+    if (status == NBH_OK)
+        status = scene_check_array(jacobian, "jacobian", end - first, error);
     if (status == NBH_OK)
         status = allocate_directions(scene, directions, &along, error);
     if (status == NBH_OK)

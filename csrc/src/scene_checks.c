@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "error.h"
+#include "fast/lanes.h"
 #include "fast/scene_tile.h"
 
 /* Samples of a pixel are numbered in 64 bits; so many would take centuries. */
@@ -20,9 +21,9 @@ static int is_place(int32_t place)
     return 0;
 }
 
-static nbh_status need_array(const void *array, const char *name, nbh_error *error)
+nbh_status scene_check_array(const void *array, const char *name, int64_t count, nbh_error *error)
 {
-    if (array == NULL)
+    if (array == NULL && count > 0)
         return nbh_fail(error, NBH_INVALID, name, "got NULL, need an array");
     return NBH_OK;
 }
@@ -76,14 +77,26 @@ static nbh_status check_crystals(const nbh_scene *s, nbh_error *error)
 
 static nbh_status check_arrays(const nbh_scene *s, nbh_error *error)
 {
-    nbh_status status = need_array(s->sources, "sources", error);
+    nbh_status status = scene_check_array(s->sources, "sources", 1, error);
     if (status == NBH_OK)
-        status = need_array(s->crystals, "crystals", error);
+        status = scene_check_array(s->crystals, "crystals", 1, error);
     if (status == NBH_OK)
-        status = need_array(s->strength, "strength", error);
+        status = scene_check_array(s->strength, "strength", 1, error);
     if (status == NBH_OK)
-        status = need_array(s->background, "background", error);
+        status = scene_check_array(s->background, "background", 1, error);
     return status;
+}
+
+/* Quotients by wavelengths need ordinary ones, see fast/lanes.h. */
+static nbh_status check_sources(const nbh_scene *s, nbh_error *error)
+{
+    for (int64_t n = 0; n < s->source_count; n++) {
+        const double wavelength = s->sources[NBH_SOURCE_NUMBERS * n + NBH_SOURCE_WAVELENGTH];
+        if (!(fabs(wavelength) >= SMALLEST_ORDINARY && fabs(wavelength) <= LARGEST_ORDINARY))
+            return nbh_fail(error, NBH_TOO_LARGE, "sources",
+                            "got a wavelength of %g m, which these pixels cannot have", wavelength);
+    }
+    return NBH_OK;
 }
 
 nbh_status scene_check(const nbh_scene *s, nbh_error *error)
@@ -108,6 +121,8 @@ nbh_status scene_check(const nbh_scene *s, nbh_error *error)
     if (status == NBH_OK)
         status = check_arrays(s, error);
     if (status == NBH_OK)
+        status = check_sources(s, error);
+    if (status == NBH_OK)
         status = check_crystals(s, error);
     return status;
 }
@@ -118,9 +133,23 @@ nbh_status scene_check_pixels(const nbh_pixel_list *pixels, int64_t first, int64
     if (first < 0 || end < first || pixels->count < end)
         return nbh_fail(error, NBH_INVALID, "pixels", "got %lld to %lld of %lld", (long long)first,
                         (long long)end, (long long)pixels->count);
-    if (first < end && (pixels->slow == NULL || pixels->fast == NULL))
-        return nbh_fail(error, NBH_INVALID, "pixels", "got NULL, need an array");
-    return NBH_OK;
+    nbh_status status = scene_check_array(pixels->slow, "slow", end - first, error);
+    if (status == NBH_OK)
+        status = scene_check_array(pixels->fast, "fast", end - first, error);
+    return status;
+}
+
+nbh_status scene_check_gradient(const nbh_scene *s, const nbh_scene_gradient *g, nbh_error *error)
+{
+    nbh_status status = scene_check_array(g->sources, "sources", 1, error);
+    if (status == NBH_OK)
+        status = scene_check_array(g->crystals, "crystals", 1, error);
+    if (status == NBH_OK)
+        status = scene_check_array((const void *)g->cells_m, "cells_m", 1, error);
+    for (int32_t n = 0; status == NBH_OK && n < s->crystal_count; n++)
+        status =
+            scene_check_array(g->cells_m[n], "cells_m", s->crystals[n].orientation_count, error);
+    return status;
 }
 
 static nbh_status check_turning(const nbh_scene_directions *d, nbh_error *error)
@@ -130,9 +159,9 @@ static nbh_status check_turning(const nbh_scene_directions *d, nbh_error *error)
                         d->turning_count);
     if (d->turning_count == 0)
         return NBH_OK;
-    nbh_status status = need_array(d->turning, "turning", error);
+    nbh_status status = scene_check_array(d->turning, "turning", 1, error);
     if (status == NBH_OK)
-        status = need_array(d->turning_m, "turning_m", error);
+        status = scene_check_array(d->turning_m, "turning_m", 1, error);
     if (status != NBH_OK)
         return status;
     for (int32_t t = 0; t < d->turning_count; t++)

@@ -96,9 +96,44 @@ def test_pixels_that_are_not_there(call: Calls) -> None:
         setattr(pixels, name, call.ffi.NULL)
         status = call.lib.nbh_scene_values(given, pixels, 0, 300, call.pointer(out), error)
         assert status == call.lib.NBH_INVALID
+        assert call.ffi.string(error.field).decode() == name
         assert call.ffi.string(error.message) == b"got NULL, need an array"
         assert call.lib.nbh_scene_values(given, pixels, 0, 0, call.pointer(out), error) == 0
     assert not out.any()
+
+
+@for_each(
+    "missing", [None, "values", "jacobian", "weight", "sources", "crystals", "cells_m", "of 0"]
+)
+def test_places_for_what_comes_out(call: Calls, missing: str | None) -> None:
+    """Without one of them nothing is computed; with none missing everything is."""
+    ffi, lib = call.ffi, call.lib
+    given, pixels, error = call.scene(scene_of()), call.pixel_list(*PIXELS), ffi.new("nbh_error *")
+
+    def pointer(name: str, array: Any) -> Any:
+        return ffi.NULL if name == missing else call.pointer(array)
+
+    values, found = np.zeros(300), np.zeros((1, 300))
+    sources, crystals, cells = np.zeros((1, 5)), np.zeros((1, 16)), np.zeros((3, 9))
+    cells_m = ffi.new("double *[]", [pointer("of 0", cells)])
+    by = ffi.new("nbh_scene_gradient *")
+    by.sources, by.crystals = pointer("sources", sources), pointer("crystals", crystals)
+    by.cells_m = ffi.NULL if missing == "cells_m" else cells_m
+    along = ffi.new("nbh_scene_directions *", {"count": 1})
+    of_values, of_found = pointer("values", values), pointer("jacobian", found)
+    statuses = (
+        lib.nbh_scene_values(given, pixels, 0, 300, of_values, error),
+        lib.nbh_scene_jacobian(given, pixels, along, 0, 300, of_values, of_found, error),
+        lib.nbh_scene_gradients(given, pixels, pointer("weight", WEIGHT), 0, 300, by, error),
+    )
+    refused = {None: "", "values": "vj", "jacobian": "j"}.get(missing, "g")
+    expected = [lib.NBH_INVALID if name in refused else lib.NBH_OK for name in "vjg"]
+    assert list(statuses) == expected
+    if missing is not None:
+        field = "cells_m" if missing == "of 0" else missing
+        assert ffi.string(error.field).decode() == field
+        assert ffi.string(error.message) == b"got NULL, need an array"
+    assert cells.any() == ("g" not in refused)
 
 
 @for_each(
@@ -135,7 +170,20 @@ def test_kernels_that_are_none(call: Calls, kernel: int) -> None:
 
 @for_each(
     "source, column, value",
-    [(s, c, v) for s in (0, 1) for c, v in ((0, np.nan), (1, np.inf), (3, 0.0), (3, np.nan))],
+    [
+        (s, c, v)
+        for s in (0, 1)
+        for c, v in (
+            (0, np.nan),
+            (1, np.inf),
+            (3, 1e-25),
+            (3, 0.0),
+            (3, 1e-46),
+            (3, np.nan),
+            (3, np.inf),
+            (3, 1e46),
+        )
+    ],
 )
 def test_sources_that_no_kernel_takes(call: Calls, source: int, column: int, value: float) -> None:
     """Whichever of them it is."""
@@ -144,7 +192,9 @@ def test_sources_that_no_kernel_takes(call: Calls, source: int, column: int, val
     scene.sources[source, column] = value
     with pytest.raises(RefusedError) as refused:
         call.values(scene, PIXELS)
-    assert (refused.value.status, refused.value.field) == ("NBH_TOO_LARGE", "q")
+    is_ordinary = column < 3 or value == 1e-25
+    assert refused.value.status == "NBH_TOO_LARGE"
+    assert refused.value.field == ("q" if is_ordinary else "sources")
 
 
 def test_cancelled_derivatives(call: Calls) -> None:

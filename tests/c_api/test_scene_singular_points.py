@@ -88,6 +88,17 @@ def test_a_pixel_on_the_crystal(call: Calls) -> None:
     assert np.isfinite(call.values(scene, single(0, 1))).all()
 
 
+@for_each("distance", [1e-46, 1e46, 1e200, -1e200, np.inf, np.nan])
+def test_pixels_out_of_reach(call: Calls, distance: float) -> None:
+    """No number at all in any build, rather than a wrong one."""
+    scene = straight()
+    scene.numbers[9:12] = [-10.5e-4, -10.5e-4, distance]
+    for kernel in call.kernels():
+        assert np.isnan(call.values(dataclasses.replace(scene, kernel=kernel), single(10, 10)))
+    scene.numbers[11] = 0.1
+    assert np.isfinite(call.values(scene, single(10, 10)))
+
+
 @for_each("polarization, distance", [(p, d) for p in (NONE, PIXEL, RAY) for d in (0.1, -0.1)])
 def test_derivatives_exactly_forward_and_backward(
     call: Calls, polarization: int, distance: float

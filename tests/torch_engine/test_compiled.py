@@ -277,7 +277,11 @@ def test_numbers_of_cells_below_1_count_as_1_and_do_not_change() -> None:
 
 
 def test_random_experiments() -> None:
-    """With random quirks: wherever the compiled kernels render, they render the same."""
+    """With random quirks: wherever the compiled kernels render, they render the same.
+
+    Numbers of cells are no whole numbers here, so that a parallelepiped has poles: next to them one
+    rounding of an index is much of a derivative.
+    """
     rendered = 0
     for seed in range(60):
         random = np.random.default_rng(seed)
@@ -292,7 +296,10 @@ def test_random_experiments() -> None:
             if np.isfinite(size) and size > 0.0:
                 rendered += 1
                 error = relative_error(part.compiled.values(*part.pixels), expected)
-                assert error < 1e-12, seed
+                assert error < 1e-13, seed
+                limit = 1e-6 if experiment.crystal.shape == "square" else 1e-11
+                errors = gradient_errors(part)
+                assert max(errors.values()) < limit, (seed, errors)
     assert rendered > 20
 
 

@@ -744,8 +744,8 @@ typedef struct nbh_scene {
     const double *background;    /* of each crystal; 0 if a factor has NBH_FACTOR_RAY */
 } nbh_scene;
 
-/* Pixels, one after the other.  If cancel is not NULL, *cancel is looked at again and again; once it
- * is not 0, the call ends with NBH_CANCELLED, and derivatives that are added to are no good. */
+/* Pixels, one after the other.  If cancel is not NULL, *cancel is looked at again and again; once
+ * it is not 0, the call ends with NBH_CANCELLED, and derivatives that are added to are no good. */
 typedef struct nbh_pixel_list {
     const int32_t *slow;
     const int32_t *fast;

@@ -23,6 +23,7 @@ typedef struct sample_beams {
     tile_numbers along_fast, along_slow; /* m from the detector's corner */
     tile_numbers length, per_length;     /* R and 1/R, 0 and 1 at the crystal */
     tile_numbers d[3];
+    int are_ordinary; /* all lengths */
 } sample_beams;
 
 /* Derivatives by a beam's length and direction. */
@@ -32,6 +33,21 @@ typedef struct beams_gradient {
 } beams_gradient;
 
 typedef tile_numbers local_numbers[NBH_SCENE_NUMBERS];
+
+/* At the crystal there is no direction: 0.  Elsewhere beams whose length is not ordinary have none
+ * because quotients would be wrong: NaN. */
+static void mend_beams(sample_beams *b)
+{
+    EACH_PIXEL {
+        const double length = b->length[j];
+        if (length >= SMALLEST_ORDINARY && length <= LARGEST_ORDINARY)
+            continue;
+        b->length[j] = length == 0.0 ? 0.0 : NAN;
+        b->per_length[j] = length == 0.0 ? 1.0 : NAN;
+        for (int i = 0; i < 3; i++)
+            b->d[i][j] = b->length[j];
+    }
+}
 
 static void set_beams(const nbh_scene *s, const scene_tile *tile, int64_t sample, sample_beams *out)
 {
@@ -45,6 +61,7 @@ static void set_beams(const nbh_scene *s, const scene_tile *tile, int64_t sample
     out->layer = (double)layer;
     const double size = n[NBH_SCENE_PIXEL] / per_edge, half = size / 2.0;
     const double depth = out->layer * n[NBH_SCENE_LAYER];
+    int are_ordinary = 1;
     EACH_PIXEL {
         const double u = size * (tile->fast[j] * per_edge + out->sub_fast) + half;
         const double v = size * (tile->slow[j] * per_edge + out->sub_slow) + half;
@@ -52,15 +69,19 @@ static void set_beams(const nbh_scene *s, const scene_tile *tile, int64_t sample
         const double y = u * f[1] + v * w[1] + depth * o[1] + d0[1];
         const double z = u * f[2] + v * w[2] + depth * o[2] + d0[2];
         const double length = sqrt(x * x + y * y + z * z);
-        const double safe = length == 0.0 ? 1.0 : length, per_length = 1.0 / safe;
+        const double per_length = 1.0 / length;
+        are_ordinary &= (length >= SMALLEST_ORDINARY) & (length <= LARGEST_ORDINARY);
         out->along_fast[j] = u;
         out->along_slow[j] = v;
         out->length[j] = length;
         out->per_length[j] = per_length;
-        out->d[0][j] = quotient(x, safe, per_length);
-        out->d[1][j] = quotient(y, safe, per_length);
-        out->d[2][j] = quotient(z, safe, per_length);
+        out->d[0][j] = quotient(x, length, per_length);
+        out->d[1][j] = quotient(y, length, per_length);
+        out->d[2][j] = quotient(z, length, per_length);
     }
+    out->are_ordinary = are_ordinary;
+    if (!are_ordinary)
+        mend_beams(out);
 }
 
 /* From length and direction to the detector. */
@@ -109,8 +130,12 @@ static void set_solid_angle(const nbh_scene *s, const sample_beams *b, tile_numb
         const double length = b->length[j], per_length = b->per_length[j];
         const double facing = quotient(quotient(area, length, per_length), length, per_length);
         const double oblique = quotient(facing * close, length, per_length);
-        out[j] = length == 0.0 ? INFINITY : is_oblique ? oblique : facing;
+        out[j] = is_oblique ? oblique : facing;
     }
+    if (b->are_ordinary)
+        return;
+    EACH_PIXEL
+        out[j] = b->length[j] == 0.0 ? INFINITY : out[j];
 }
 
 /* by_factor: derivatives by the solid angles. */
