@@ -1,4 +1,5 @@
-"""docs/differentiable.md lists the parameters that the code has, and quotes code that runs."""
+"""docs/differentiable.md lists the parameters that the code has, and its code runs; docs/fitting.md
+quotes its example."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ from nanobragg_hybrid.engines.torch.parameters import known_names
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "differentiable.md").read_text()
+FITTING = (ROOT / "docs" / "fitting.md").read_text()
 EXAMPLE = (ROOT / "examples" / "refine_missetting.py").read_text()
 
 # Shapes that depend on the experiment.
@@ -39,8 +41,8 @@ def parameters_table() -> str:
     return "\n".join(line.replace("|  |", "| |").replace("|  |", "| |") for line in lines)
 
 
-def _between(name: str) -> str:
-    (inner,) = re.findall(rf"<!-- {name}: begin -->\n(.*?)<!-- {name}: end -->", PAGE, re.DOTALL)
+def _between(name: str, page: str = PAGE) -> str:
+    (inner,) = re.findall(rf"<!-- {name}: begin -->\n(.*?)<!-- {name}: end -->", page, re.DOTALL)
     return str(inner).strip()
 
 
@@ -49,7 +51,7 @@ def test_table_of_parameters() -> None:
 
 
 def test_quoted_code_is_the_example() -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", _between("refine"), re.DOTALL)
+    (code,) = re.findall(r"```python\n(.*?)```", _between("refine", FITTING), re.DOTALL)
     assert code.strip()
     assert code in EXAMPLE
 

@@ -311,21 +311,18 @@ class Coordinates:
         """The logarithm of the factor on the signal."""
         return sum(float(part.sum()) for b, _, part in self._parts(x) if b.model_name is None)
 
-    def by_coordinates(self, x: Array, signal: Array, jacobian: Array) -> Array:
-        """The derivatives of the scaled signal by x, shape (n, x).
-
-        signal: scaled, (n,).  jacobian: of the scaled signal by the model's values, (n, y).
-        """
-        columns = np.empty((signal.size, self.size))
+    def signal_slopes(self, x: Array) -> tuple[Array, Array]:
+        """The derivatives of the scaled signal s by x are J slopes + s scale: J being its Jacobian
+        by the model's numbers y.  Shapes (y, x) and (x,)."""
+        parts = [(b, place, b.model_numbers(part)[1]) for b, place, part in self._parts(x)]
+        slopes = np.zeros((sum(own.shape[0] for _, _, own in parts), self.size))
+        scale = np.zeros(self.size)
         at = 0
-        for block, place, part in self._parts(x):
-            if block.model_name is None:
-                columns[:, place] = signal[:, None]
-                continue
-            slopes = block.model_numbers(part)[1]
-            columns[:, place] = jacobian[:, at : at + slopes.shape[0]] @ slopes
-            at += slopes.shape[0]
-        return columns
+        for block, place, own in parts:
+            slopes[at : at + own.shape[0], place] = own
+            scale[place] = block.model_name is None
+            at += own.shape[0]
+        return slopes, scale
 
     def numbers(self, x: Array) -> Array:
         """u of all blocks, one after the other."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nanobragg_hybrid.base.errors import ConfigError, Description, NanobraggWarning
+from nanobragg_hybrid.base.host import require_memory
 from nanobragg_hybrid.fitting.blocks import checked_names, checked_system, coordinates_of
 from nanobragg_hybrid.fitting.capture import capture_sizes, typical_scattering_vector
 from nanobragg_hybrid.fitting.coordinates import Coordinates, Orientation
@@ -100,7 +101,8 @@ def fit(
 
     Warns (`NanobraggWarning`) if it has not converged, and for numbers that the data do not
     determine.  Raises `ConfigError` for what breaks a rule, and where the model is no number or has
-    no light where the data have; `BackendError` without PyTorch.
+    no light where the data have; `ResourceError` for a Jacobian that does not fit into memory;
+    `BackendError` without PyTorch.
     """
     require_class("experiment", experiment, Experiment)
     require_class("structure_factors", structure_factors, StructureFactors)
@@ -134,6 +136,7 @@ def fit(
     pixels = fit_pixels(experiment, model.setup.roi, photons, variance, boxes, mask)
     if likelihood == "poisson":
         _require_counts(pixels)
+    require_memory({"Jacobian and its weighted copy": 16 * pixels.count * (coordinates.size + 1)})
     forward = TorchForward(model, pixels)
     search = Search(
         forward,

@@ -158,34 +158,41 @@ class Problem:
         Raises `NoValueError` where the function has no value, and says in which pixel.
         """
         x, coordinates, pixels = state.x, self.coordinates, self.pixels
-        names, values = coordinates.model_names(), self._values(state.x)
+        names, values = coordinates.model_names(), self._values(x)
         if names:
             signal, jacobian = self._forward.jacobian(values, names)
         else:
             signal = self._forward.pixels(values)
             jacobian = np.empty((signal.size, 0))
         factor = np.exp(coordinates.log_scale(x))
-        signal, jacobian = factor * signal, factor * jacobian
+        signal = factor * signal
         expected = signal + self.background_of(state.background)
         value = self._value(expected, x)
         if not np.isfinite(value):
             raise self._no_value(expected)
-        if not np.isfinite(jacobian).all():
-            raise NoValueError("parameters", names, "finite derivatives where the fit starts")
-        columns = coordinates.by_coordinates(x, signal, jacobian)
         gradient, weight = slopes(self._likelihood, expected, pixels.photons, self._variance)
-        weighted = weight[:, None] * columns
+        # Products with J come first, and the change of coordinates after them: J is large.
+        turn, scale = coordinates.signal_slopes(x)
+        turn = factor * turn
+        weighted = weight[:, None] * jacobian
+        square = turn.T @ (jacobian.T @ weighted) @ turn
+        mixed = np.outer(turn.T @ (weighted.T @ signal), scale)
+        square += mixed + mixed.T + np.outer(scale, scale) * float(signal @ (weight * signal))
+        if not np.isfinite(square).all():
+            raise NoValueError("parameters", names, "finite derivatives where the fit starts")
+        shapes = self._shapes
+        both = pixels.box_sums(shapes[:, :, None] * weighted[:, None, :]) @ turn
+        with_signal = pixels.box_sums(shapes * (weight * signal)[:, None])
         known = coordinates.slopes(x) / self._priors.sigma[:, None]
         residuals = self._priors.residuals(coordinates.numbers(x))
-        shapes = self._shapes
+        slope = turn.T @ (jacobian.T @ gradient) + scale * float(signal @ gradient)
+        weighted_shapes = weight[:, None] * shapes
         return Quadratic(
             value=value,
-            by_x=columns.T @ weighted + known.T @ known,
-            by_both=pixels.box_sums(shapes[:, :, None] * weighted[:, None, :]),
-            by_background=pixels.box_sums(
-                (weight[:, None] * shapes)[:, :, None] * shapes[:, None, :]
-            ),
-            gradient_x=columns.T @ gradient + known.T @ residuals,
+            by_x=square + known.T @ known,
+            by_both=both + with_signal[:, :, None] * scale,
+            by_background=pixels.box_sums(weighted_shapes[:, :, None] * shapes[:, None, :]),
+            gradient_x=slope + known.T @ residuals,
             gradient_background=pixels.box_sums(shapes * gradient[:, None]),
             expected=expected,
         )
