@@ -58,9 +58,8 @@ class SeenTable:
 class CompiledKernel:
     """Pixels by the compiled kernels, float64, on the CPU.
 
-    dtype: of what is neither phase nor sum.
-    seen: the last table that was looked at.  Values agree with the eager kernel's to rounding;
-    there are first derivatives.
+    dtype: of what is neither phase nor sum.  seen: the last table that was looked at.  Values agree
+    with the eager kernel's to rounding; there are first derivatives.
     """
 
     choices: Choices
