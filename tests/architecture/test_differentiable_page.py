@@ -57,11 +57,11 @@ def test_quoted_code_is_the_example() -> None:
 
 
 def test_listings_run(tmp_path: Path) -> None:
-    """The first listing, and the one on batches after it."""
-    first, second, *_ = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    """One after the other, as one program."""
+    program = "".join(re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL))
     check = "\nassert stack.shape == (5, 64, 64) and cell.grad.abs().min() > 0\n"
     done = subprocess.run(
-        [sys.executable, "-c", first + second + check],
+        [sys.executable, "-c", program + check],
         cwd=tmp_path,
         capture_output=True,
         text=True,

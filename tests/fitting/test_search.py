@@ -12,7 +12,15 @@ from for_each import for_each
 
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.fitting.capture import capture_sizes
-from nanobragg_hybrid.fitting.coordinates import Coordinates, Orientation
+from nanobragg_hybrid.fitting.coordinates import (
+    Block,
+    Coordinates,
+    Linear,
+    Orientation,
+    Positive,
+    Scale,
+)
+from nanobragg_hybrid.fitting.crystal_systems import tied_lengths
 from nanobragg_hybrid.fitting.rotations import (
     angle_between_deg,
     misset_angles,
@@ -268,6 +276,44 @@ def test_no_step_goes_astray() -> None:
         warnings.simplefilter("ignore")
         result = fitted(NARROW_DATA, ["crystal.misset_deg", "scale"], start, background="constant")
     assert _off_deg(result, start) <= 10.0
+
+
+def test_a_capture_needs_a_number_of_cells() -> None:
+    sized = TRUTH.replace({"crystal.size_mm": (2e-5, 2e-5, 2e-5)})
+    with pytest.raises(
+        nb.ConfigError, match=r"capture_deg: got 1\.0 deg, need 0 for a crystal with"
+    ):
+        fitted(NOISY, "crystal.misset_deg", sized, capture_deg=1.0)
+    assert fitted(expected(sized), "crystal.misset_deg", sized).converged
+
+
+def test_slopes_of_the_coordinates() -> None:
+    """Of the numbers that users see, and of those that the model gets, against differences."""
+    cell = np.array([40.0, 40.0, 50.0])
+    blocks: tuple[Block, ...] = (
+        Orientation("crystal.misset_deg", np.array([10.0, 20.0, 30.0]), np.zeros(3), False),
+        Linear("crystal.cell_angstrom", "angstrom", cell[[0, 2]], tied_lengths("hexagonal"), (3,)),
+        Positive("crystal.mosaic_spread_deg", "deg", np.log([0.4])),
+        Scale("scale", "", 1.0, np.zeros(1)),
+    )
+    coordinates = Coordinates(blocks)
+    x = coordinates.start + np.array([1.0, -0.5, 0.3, 0.1, 0.2, 0.3, 0.1])
+    turn, scale = coordinates.signal_slopes(x)
+    assert scale.tolist() == [0, 0, 0, 0, 0, 0, 1]
+    for n in range(x.size):
+        step = np.zeros(x.size)
+        step[n] = 1e-5
+        ends = [coordinates.numbers(x + step), coordinates.numbers(x - step)]
+        assert coordinates.slopes(x)[:, n] == pytest.approx((ends[0] - ends[1]) / 2e-5, abs=1e-6)
+        values = [
+            np.concatenate([*coordinates.model_values(x + sign * step).values()])
+            for sign in (1, -1)
+        ]
+        assert turn[:, n] == pytest.approx((values[0] - values[1]) / 2e-5, abs=1e-6)
+    with pytest.raises(
+        nb.ConfigError, match=r"crystal\.misset_deg: got 11\.0 deg, need at most 10"
+    ):
+        coordinates.experiment(np.array([11.0, 0, 0, 40, 50, 0, 0]), TRUTH)
 
 
 def test_rotations() -> None:

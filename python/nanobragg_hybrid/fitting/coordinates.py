@@ -200,10 +200,10 @@ class Scale(_Movable):
     def changes(self, x: Array, experiment: Experiment) -> Mapping[str, Any]:
         """The fluence, and the flux where that decides."""
         factor, beam = float(np.exp(x[0])), experiment.beam
-        return {
-            FLUENCE: beam.fluence_photons_per_m2 * factor,
-            "beam.flux_photons_per_s": beam.flux_photons_per_s * factor,
-        }
+        fluence = {FLUENCE: beam.fluence_photons_per_m2 * factor}
+        if self.name == FLUENCE:
+            return fluence
+        return {**fluence, "beam.flux_photons_per_s": beam.flux_photons_per_s * factor}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

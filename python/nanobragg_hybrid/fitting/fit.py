@@ -136,7 +136,8 @@ def fit(
     pixels = fit_pixels(experiment, model.setup.roi, photons, variance, boxes, mask)
     if likelihood == "poisson":
         _require_counts(pixels)
-    require_memory({"Jacobian and its weighted copy": 16 * pixels.count * (coordinates.size + 1)})
+    columns = sum(value.size for value in coordinates.model_values(coordinates.start).values())
+    require_memory({"Jacobian and its weighted copy": 16 * pixels.count * columns})
     forward = TorchForward(model, pixels)
     search = Search(
         forward,
@@ -178,6 +179,9 @@ def _capture_sizes(
 
     if not coordinates.has(Orientation):
         raise ConfigError("capture_deg", capture_deg, "0 where no orientation is fitted", "deg")
+    if model.setup.experiment.crystal.size_mm != (None, None, None):
+        rule = "0 for a crystal with a size_mm: give n_cells, which the stages change"
+        raise ConfigError("capture_deg", capture_deg, rule, "deg")
     setup = model.setup
     n_cells = model.initial(N_CELLS).numpy()
     lengths = np.array(
