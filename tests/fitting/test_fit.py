@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from fit_scenes import FACTORS, TRUTH, expected, fitted
 from for_each import for_each
+from with_torch import torch
 
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.fitting.rotations import angle_between_deg, misset_matrix
@@ -136,38 +137,60 @@ def test_priors_of_some_numbers_of_a_parameter() -> None:
     assert abs(c - 50.0) < 1.0
 
 
-def test_covariance_is_the_inverse_of_half_the_second_derivatives() -> None:
-    names = ("crystal.rotation_vector_deg", "crystal.cell_angstrom", "scale")
-    result = fitted(IMAGE, names, step_tolerance=1e-6)
-    steps = np.array([0.005] * 3 + [0.005] * 3 + [0.001])
+def _second_derivatives(
+    experiment: nb.Experiment, constant: float, data: np.ndarray, steps: np.ndarray
+) -> Any:
+    """Of half the Poisson deviance, by a turn, the cell's lengths, a scale and a constant."""
+    model = nb.ForwardModel(experiment, FACTORS)
+    lengths = torch.tensor(experiment.crystal.cell_angstrom, dtype=torch.float64)
 
     def value(moves: np.ndarray) -> float:
-        turned = TRUTH.replace(
-            {"crystal.cell_angstrom": tuple(np.array(TRUTH.crystal.cell_angstrom) + moves[3:6])}
-        )
-        model = nb.ForwardModel(turned, FACTORS)
-        import torch
+        values = {
+            "crystal.rotation_vector_deg": torch.tensor(moves[:3]),
+            "crystal.cell_angstrom": lengths + torch.tensor(moves[3:6]),
+        }
+        m = model(values).numpy() * (1.0 + moves[6]) + constant + moves[7]
+        return float(np.sum(m - data * np.log(m)))
 
-        image = model({"crystal.rotation_vector_deg": torch.tensor(moves[:3])}).numpy()
-        m = image * (1.0 + moves[6])
-        return float(np.sum(m - IMAGE - IMAGE * np.log(m / IMAGE)))
-
-    unit = np.diag(steps)
-    hessian = np.zeros((7, 7))
-    for i in range(7):
-        for j in range(i, 7):
-            corners = [
-                (1, unit[i] + unit[j]),
-                (-1, unit[i] - unit[j]),
-                (-1, unit[j] - unit[i]),
-                (1, -unit[i] - unit[j]),
-            ]
-            total = sum(sign * value(moves) for sign, moves in corners)
+    unit, size = np.diag(steps), steps.size
+    hessian = np.zeros((size, size))
+    for i in range(size):
+        for j in range(i, size):
+            signs = ((1, 1), (1, -1), (-1, 1), (-1, -1))
+            total = sum(a * b * value(a * unit[i] + b * unit[j]) for a, b in signs)
             hessian[i, j] = hessian[j, i] = total / (4.0 * steps[i] * steps[j])
+    return hessian
+
+
+@for_each("data, information", [(IMAGE + 1.0, "expected"), (NOISY + 1, "observed")])
+def test_covariance_is_the_inverse_of_the_second_derivatives(data: Any, information: Any) -> None:
+    """Expected and observed ones are the same where there is no noise."""
+    names = ("crystal.rotation_vector_deg", "crystal.cell_angstrom", "scale")
+    result = fitted(
+        data, names, background="constant", step_tolerance=1e-6, information=information
+    )
+    steps = np.array([0.01] * 3 + [0.01] * 3 + [0.002, 0.01])
+    hessian = _second_derivatives(result.experiment, result.background[0, 0], data, steps)
     size = np.sqrt(np.diagonal(hessian))
+    need = np.linalg.inv(hessian / size / size[:, None])[:7, :7]
+    scale = result.scale  # of which the model above has the logarithm's derivative
+    size = size[:7] / np.array([1.0] * 6 + [scale])
     found = result.covariance * size * size[:, None]
-    need = np.linalg.inv(hessian / size / size[:, None])
     assert found == pytest.approx(need, rel=0.01, abs=0.01 * np.abs(need).max())
+
+
+def test_observed_information_costs_jacobians_and_differs() -> None:
+    names = ("crystal.rotation_vector_deg", "scale")
+    expected_, observed = (
+        fitted(NOISY + 1, names, background="constant", information=information)
+        for information in ("expected", "observed")
+    )
+    extra = observed.evaluations.jacobians - expected_.evaluations.jacobians
+    assert extra == 2 * 4
+    ratios = np.diagonal(observed.covariance) / np.diagonal(expected_.covariance)
+    assert np.abs(ratios - 1.0).max() > 0.01
+    assert np.abs(ratios - 1.0).max() < 0.2
+    assert observed.parameters[0].value == expected_.parameters[0].value
 
 
 @for_each(

@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 from for_each import for_each
 
-from nanobragg_hybrid.fitting.likelihoods import LIKELIHOODS, Likelihood, deviance, slopes
+from nanobragg_hybrid.fitting.likelihoods import (
+    LIKELIHOODS,
+    Likelihood,
+    curvature,
+    deviance,
+    slopes,
+)
 
 EXPECTED = np.array([0.3, 2.0, 7.5, 40.0, 1e-3])
 PHOTONS = np.array([0.0, 3.0, 6.0, 45.0, 0.0])
@@ -52,6 +58,16 @@ def test_gradient_is_that_of_half_the_deviance(kind: Likelihood) -> None:
             moved[n] += sign * step
             ends.append(deviance(kind, moved, PHOTONS, variance))
         assert gradient[n] == pytest.approx((ends[0] - ends[1]) / (4.0 * step), rel=1e-4, abs=1e-7)
+
+
+@for_each("kind", LIKELIHOODS)
+def test_curvature_is_the_slope_of_the_gradient(kind: Likelihood) -> None:
+    variance = VARIANCE + 0.25
+    step = 1e-6 * EXPECTED
+    ends = [slopes(kind, EXPECTED + end, PHOTONS, variance).gradient for end in (step, -step)]
+    need = (ends[0] - ends[1]) / (2.0 * step)
+    found = curvature(kind, EXPECTED, PHOTONS, variance)
+    assert found == pytest.approx(need, rel=1e-5, abs=1e-6)
 
 
 @for_each("kind", LIKELIHOODS)

@@ -243,6 +243,7 @@ def test_figure(tmp_path: Any) -> None:
         ({"seed": 0.5}, "seed: got 0.5"),
         ({"max_iterations": 0}, "max_iterations: got 0"),
         ({"step_tolerance": 0.0}, "step_tolerance: got 0.0"),
+        ({"information": "fisher"}, "information: got 'fisher', need one of expected, observed"),
         ({"callback": 3}, "callback: got 3, need a function of an Iteration, or None"),
     ],
 )

@@ -13,6 +13,7 @@ from nanobragg_hybrid.base.host import require_memory
 from nanobragg_hybrid.fitting.blocks import checked_names, checked_system, coordinates_of
 from nanobragg_hybrid.fitting.capture import capture_sizes, typical_scattering_vector
 from nanobragg_hybrid.fitting.coordinates import Coordinates, Orientation
+from nanobragg_hybrid.fitting.information import INFORMATIONS, Information, observed
 from nanobragg_hybrid.fitting.likelihoods import LIKELIHOODS, Array, Likelihood
 from nanobragg_hybrid.fitting.minimise import Callback, Minimum, Reduced
 from nanobragg_hybrid.fitting.options import checked, checked_priors, photons_variance
@@ -70,6 +71,7 @@ def fit(
     seed: int = 1,
     max_iterations: int = 100,
     step_tolerance: float = 1e-3,
+    information: Information = "expected",
     callback: Callback | None = None,
 ) -> FitResult:
     """Fits numbers of an experiment to a measured image.
@@ -97,6 +99,8 @@ def fit(
         degrees away; the best are refined, the best of these is the result.  seed: of these.
     max_iterations: trial steps at most.  step_tolerance: it has converged where the next step would
         be shorter, in units of standard deviations.
+    information: what the covariance is the inverse of: "expected" (Fisher's; no further cost) or
+        "observed" (the second derivatives with these data, by two Jacobians for each number).
     callback: called with an `Iteration` after each trial step; the fit stops if it returns False.
 
     Warns (`NanobraggWarning`) if it has not converged, and for numbers that the data do not
@@ -120,6 +124,7 @@ def fit(
     checked("seed", seed, INT32)
     checked("max_iterations", max_iterations, COUNT)
     checked("step_tolerance", step_tolerance, POSITIVE)
+    checked("information", information, Choice(INFORMATIONS))
     if callback is not None and not callable(callback):
         raise ConfigError("callback", callback, "a function of an Iteration, or None")
 
@@ -153,7 +158,11 @@ def fit(
         callback,
     )
     minimum = search.run(random_starts(coordinates, starts, cone_deg, seed))
-    result = _result(search, minimum, used_system, forward)
+    quadratic = minimum.quadratic
+    if information == "observed" and not minimum.stopped:
+        quadratic = observed(search.problem(), minimum.state, quadratic)
+    reduced = Reduced(quadratic, minimum.state.background)
+    result = _result(search, minimum, reduced, used_system, forward)
     if not minimum.stopped:
         _warn(result)
     return result
@@ -196,10 +205,14 @@ def _capture_sizes(
 
 
 def _result(
-    search: Search, minimum: Minimum, system: CrystalSystem | None, forward: TorchForward
+    search: Search,
+    minimum: Minimum,
+    reduced: Reduced,
+    system: CrystalSystem | None,
+    forward: TorchForward,
 ) -> FitResult:
     coordinates, x = search.coordinates, minimum.state.x
-    covariance, lost = Reduced(minimum.quadratic, minimum.state.background).covariance()
+    covariance, lost = reduced.covariance()
     slopes = coordinates.slopes(x)
     covariance = slopes @ covariance @ slopes.T
     unknown = np.abs(slopes[:, lost]).sum(axis=1) > 0.0

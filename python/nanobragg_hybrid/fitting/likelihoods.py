@@ -81,3 +81,18 @@ def slopes(kind: Likelihood, expected: Array, photons: Array, variance: Array) -
             return Slopes(gradient, 1.0 / floored + 0.5 / floored**2)
         case _:
             assert_never(kind)
+
+
+def curvature(kind: Likelihood, expected: Array, photons: Array, variance: Array) -> Array:
+    """The second derivative of half of `deviance` by each pixel's expectation, shape (n,): what
+    the weight of `slopes` is the mean of."""
+    spread = expected + variance
+    match kind:
+        case "poisson":
+            count = np.maximum(photons + variance, 0.0)
+            return np.where(count > 0.0, count / np.where(spread > 0.0, spread, 1.0) ** 2, 0.0)
+        case "gaussian":
+            relative = (photons - expected) / spread
+            return (1.0 + 2.0 * relative + relative * relative - 0.5 / spread) / spread
+        case _:
+            assert_never(kind)

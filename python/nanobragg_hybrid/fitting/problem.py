@@ -10,7 +10,7 @@ import numpy as np
 
 from nanobragg_hybrid.base.errors import ConfigError, Description
 from nanobragg_hybrid.fitting.coordinates import Coordinates
-from nanobragg_hybrid.fitting.likelihoods import Array, Likelihood, deviance, slopes
+from nanobragg_hybrid.fitting.likelihoods import Array, Likelihood, curvature, deviance, slopes
 from nanobragg_hybrid.fitting.pixels import Background, FitPixels
 from nanobragg_hybrid.model.experiment import Experiment
 
@@ -196,6 +196,14 @@ class Problem:
             gradient_background=pixels.box_sums(shapes * gradient[:, None]),
             expected=expected,
         )
+
+    def background_curvature(self, expected: Array) -> Array:
+        """The second derivatives by the coefficients of each box where the pixels expect so many
+        photons, shape (boxes, coefficients, coefficients)."""
+        shapes, photons = self._shapes, self.pixels.photons
+        weight = curvature(self._likelihood, expected, photons, self._variance)
+        weighted = weight[:, None] * shapes
+        return self.pixels.box_sums(weighted[:, :, None] * shapes[:, None, :])
 
     def _no_value(self, expected: Array) -> NoValueError:
         """What is wrong with the first pixel that has no likelihood."""

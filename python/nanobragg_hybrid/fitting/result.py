@@ -51,7 +51,8 @@ class FitResult:
 
     experiment: the experiment with the fitted numbers.  parameters: every number of the fitted
     parameters, in order.  covariance: of these numbers, in their units, shape (numbers, numbers);
-    infinite on the diagonal where the data do not determine a number.
+    infinite on the diagonal where the data do not determine a number; the inverse of the expected
+    or the observed information, as asked for.
     likelihood, crystal_system: as used; no crystal system where no cell was fitted.
     deviance: -2 log likelihood, less that of a model that meets every pixel, and the squared
     residuals of the priors.  degrees_of_freedom: pixels, and priors, less free numbers.
