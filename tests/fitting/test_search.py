@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from fit_scenes import FACTORS, NARROW, TRUTH, expected, fitted
 from for_each import for_each
+from with_torch import torch
 
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.fitting.capture import capture_sizes
@@ -335,8 +336,6 @@ def test_rotations() -> None:
 
 def test_the_rotation_is_that_of_the_engine() -> None:
     vector = (0.5, -1.0, 2.0)
-    import torch
-
     values = {"crystal.rotation_vector_deg": torch.tensor(vector, dtype=torch.float64)}
     image = nb.ForwardModel(TRUTH, FACTORS)(values).numpy()
     assert expected(_turned(TRUTH, vector)) == pytest.approx(image, rel=1e-9, abs=1e-12)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from with_torch import torch
 
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.engines.torch import ForwardModel
@@ -47,7 +48,8 @@ FACTORS = nb.StructureFactors.from_grid(
 
 def expected(experiment: nb.Experiment = TRUTH) -> NDArray[np.float64]:
     """Photons without noise, not rounded, shape (slow, fast)."""
-    image: NDArray[np.float64] = ForwardModel(experiment, FACTORS)().numpy()
+    with torch.no_grad():
+        image: NDArray[np.float64] = ForwardModel(experiment, FACTORS)().numpy()
     return image
 
 
