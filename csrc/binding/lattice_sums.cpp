@@ -64,7 +64,7 @@ py::object Lattice::sums(const Numbers &q, int threads) const
     double *out = sums.mutable_data();
     const std::int64_t group = rows_of_group(rows, most_groups);
     for_row_groups(
-        rows, group, threads,
+        rows, group, static_cast<double>(rows) * static_cast<double>(c_.orientation_count), threads,
         [&](std::int64_t first, std::int64_t end, std::size_t, CancelFlag, nbh_error *error) {
             return nbh_lattice_sums(&c_, in, rows, first, end, out, error);
         });
@@ -99,7 +99,7 @@ py::tuple Lattice::gradients(const Numbers &q, const Numbers &weight, bool want_
         gradient.amplitude = has_table ? gradient.cells_m + 9 * orientations : nullptr;
     }
     for_row_groups(
-        rows, group, threads,
+        rows, group, static_cast<double>(rows) * static_cast<double>(c_.orientation_count), threads,
         [&](std::int64_t first, std::int64_t end, std::size_t g, CancelFlag, nbh_error *error) {
             return nbh_lattice_gradients(&c_, in, weights, rows, first, end, out, &found[g], error);
         });
@@ -135,7 +135,7 @@ py::tuple Lattice::tangents(const Numbers &q, const Numbers &q_along, const Numb
     double *out = sums.mutable_data(), *out_tangents = tangents.mutable_data();
     const std::int64_t group = rows_of_group(rows, most_groups);
     for_row_groups(
-        rows, group, threads,
+        rows, group, static_cast<double>(rows) * static_cast<double>(c_.orientation_count), threads,
         [&](std::int64_t first, std::int64_t end, std::size_t, CancelFlag, nbh_error *error) {
             return nbh_lattice_tangents(&c_, in, &along, rows, first, end, out, out_tangents,
                                         error);

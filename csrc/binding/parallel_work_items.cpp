@@ -170,3 +170,17 @@ void parallel_work_items(std::size_t items, int threads, const DoWorkItem &work,
     }
     pool.raise_if_failed();
 }
+
+void in_this_thread(std::size_t items, const DoWorkItem &work)
+{
+    const std::int32_t never = 0;
+    nbh_error error{};
+    nbh_status status = NBH_OK;
+    {
+        const py::gil_scoped_release unlocked;
+        const DefaultFloatEnvironment environment;
+        for (std::size_t n = 0; n < items && status == NBH_OK; n++)
+            status = work(n, &never, &error);
+    }
+    check(status, error);
+}

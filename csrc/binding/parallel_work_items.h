@@ -24,3 +24,6 @@ using PollProgress = std::function<bool(std::size_t items_done)>;
 // said stop).
 void parallel_work_items(std::size_t items, int threads, const DoWorkItem &work,
                          const PollProgress &poll);
+
+// The same for work that takes no time worth a thread: nobody can stop it.
+void in_this_thread(std::size_t items, const DoWorkItem &work);

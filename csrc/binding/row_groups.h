@@ -30,9 +30,14 @@ inline std::int64_t group_count(std::int64_t rows, std::int64_t group)
     return std::max<std::int64_t>((rows + group - 1) / group, 1);
 }
 
-// Calls work(first, end, number of the group, cancel, error) for every group.
+// Of rows times what each takes: less is done before a thread has started.
+constexpr std::int64_t brief_steps = 1 << 18;
+
+// Calls work(first, end, number of the group, cancel, error) for every group; steps: how many
+// evaluations of the innermost formula there are in all.
 template <typename Work>
-void for_row_groups(std::int64_t rows, std::int64_t group, int threads, const Work &work)
+void for_row_groups(std::int64_t rows, std::int64_t group, double steps, int threads,
+                    const Work &work)
 {
     constexpr int max_threads = 1024;
     if (threads < 1 || threads > max_threads)
@@ -44,6 +49,10 @@ void for_row_groups(std::int64_t rows, std::int64_t group, int threads, const Wo
         const std::int64_t first = static_cast<std::int64_t>(n) * group;
         return work(first, std::min(first + group, rows), n, cancel, error);
     };
+    if (steps < brief_steps) {
+        in_this_thread(groups, item);
+        return;
+    }
     const PollProgress go_on = [](std::size_t /*done*/) { return true; };
     parallel_work_items(groups, threads, item, go_on);
 }

@@ -106,7 +106,8 @@ class Scene
         Numbers values(
             {static_cast<py::ssize_t>(lattices_.size()), static_cast<py::ssize_t>(pixels.count())});
         double *out = values.mutable_data();
-        for_row_groups(pixels.count(), rows_of_group(pixels.count(), most_groups), threads,
+        for_row_groups(pixels.count(), rows_of_group(pixels.count(), most_groups), steps_of(pixels),
+                       threads,
                        [&](std::int64_t first, std::int64_t end, std::size_t, CancelFlag cancel,
                            nbh_error *error) {
                            const nbh_pixel_list list = pixels.c(cancel);
@@ -130,7 +131,7 @@ class Scene
         std::vector<std::vector<double>> parts(groups);
         const double *weights = weight.data();
         for_row_groups(
-            pixels.count(), group, threads,
+            pixels.count(), group, steps_of(pixels), threads,
             [&](std::int64_t first, std::int64_t end, std::size_t g, CancelFlag cancel,
                 nbh_error *error) {
                 std::vector<double> &own = parts[g];
@@ -195,17 +196,27 @@ class Scene
         Numbers values({static_cast<py::ssize_t>(pixels.count())});
         Numbers found({count, static_cast<py::ssize_t>(pixels.count())});
         double *out = values.mutable_data(), *out_found = found.mutable_data();
-        for_row_groups(pixels.count(), rows_of_group(pixels.count(), most_groups), threads,
-                       [&](std::int64_t first, std::int64_t end, std::size_t, CancelFlag cancel,
-                           nbh_error *error) {
-                           const nbh_pixel_list list = pixels.c(cancel);
-                           return nbh_scene_jacobian(&c_, &list, &along, first, end, out, out_found,
-                                                     error);
-                       });
+        for_row_groups(
+            pixels.count(), rows_of_group(pixels.count(), most_groups), steps_of(pixels), threads,
+            [&](std::int64_t first, std::int64_t end, std::size_t, CancelFlag cancel,
+                nbh_error *error) {
+                const nbh_pixel_list list = pixels.c(cancel);
+                return nbh_scene_jacobian(&c_, &list, &along, first, end, out, out_found, error);
+            });
         return py::make_tuple(values.view(), found.view());
     }
 
   private:
+    // Evaluations of the innermost formula, all crystals together.
+    double steps_of(const Pixels &pixels) const
+    {
+        double orientations = 0.0;
+        for (const nbh_lattice &lattice : lattices_)
+            orientations += static_cast<double>(lattice.orientation_count);
+        return static_cast<double>(pixels.count()) * static_cast<double>(c_.source_count) *
+               c_.layers * c_.oversample * c_.oversample * std::max(orientations, 1.0);
+    }
+
     // Where everything of a gradient stands in one array; it begins with the scene's numbers.
     struct Layout {
         std::int64_t sources, crystals, size;

@@ -222,4 +222,5 @@ def test_log_says_where_and_how_torch_computed(
         "computed": "by",
         "device": "cpu",
         "type": number_type,
+        "kernel": "compiled",
     }

@@ -11,6 +11,7 @@ from with_torch import torch
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.engines.torch import ForwardModel
 from nanobragg_hybrid.engines.torch.compiled import CompiledScene, kernel_choices, why_not
+from nanobragg_hybrid.engines.torch.kernel import block_value
 from nanobragg_hybrid.engines.torch.packing import Packed, Template, pack, tensors, unpack
 from nanobragg_hybrid.engines.torch.serial import serial_order
 from nanobragg_hybrid.engines.torch.tiles import Tile, tiles
@@ -80,7 +81,12 @@ class Part:
             self.template.hkl_min,
         )
         scene = unpack(Packed(*leaves), every_number)
-        values = self.model.tile_value(scene, self.tile)
+        choices, tile = self.model.setup.choices, self.tile
+        values = self.model.tiling.total(
+            choices,
+            tile,
+            lambda block: block_value(scene, choices, tile, block, torch.float64),
+        )
         given = [x for x in leaves if x is not None]
         found = iter(torch.autograd.grad((values * self.weight).sum(), given, allow_unused=True))
         by = [

@@ -52,9 +52,12 @@ def _experiment(phi_steps: int, domains: int) -> nb.Experiment:
     )
 
 
-def _model(phi_steps: int, domains: int, tile_steps: int = TILE_STEPS) -> ForwardModel:
+def _model(
+    phi_steps: int, domains: int, tile_steps: int = TILE_STEPS, kernel: str = "eager"
+) -> ForwardModel:
+    factors = nb.StructureFactors.constant(100.0)
     experiment = _experiment(phi_steps, domains)
-    return ForwardModel(experiment, nb.StructureFactors.constant(100.0), tile_steps=tile_steps)
+    return ForwardModel(experiment, factors, tile_steps=tile_steps, kernel=kernel)
 
 
 def _values(model: ForwardModel) -> dict[str, torch.Tensor]:
@@ -187,6 +190,13 @@ def test_peak_does_not_grow(few: tuple[int, int], many: tuple[int, int]) -> None
     orientations = 56
     assert most - least < PIXELS * orientations
     assert least > 8 * TILE_STEPS
+
+
+def test_compiled_kernels_hold_no_steps() -> None:
+    """Ten times the orientations: their cells and rotations, and nothing for each pixel."""
+    few, many = (_peak_bytes(_model(phi, 10, kernel="compiled")) for phi in (4, 40))
+    assert few > 8 * PIXELS
+    assert many - few < 8 * 9 * 360 * 10
 
 
 def test_4096_pixels_squared_fit_into_4_gb() -> None:

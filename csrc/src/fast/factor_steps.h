@@ -140,7 +140,8 @@ OUT_OF_LINE void interference_ratio(const int derive, double n, const lanes h, c
         const axis_phases rounded = phases_as_rounded(n, h[j], whole[j]);
         const double y = PI * (h[j] - whole[j]);
         const int is_whole = y == 0.0;
-        ratio->f[j] = is_whole ? n : rounded.sn / rounded.s;
+        /* at other whole numbers the model divides what its roundings leave */
+        ratio->f[j] = h[j] == 0.0 ? n : rounded.sn / rounded.s;
         if (derive) {
             const double turns =
                 n_is_whole ? 0.0 : MULTIPLY_ADD(whole[j], n, -nearest_whole_product(whole[j], n));

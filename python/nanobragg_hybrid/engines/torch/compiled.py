@@ -61,6 +61,9 @@ _OF_CRYSTAL: Final = _places(
 
 _N_CELLS: Final = _places("n_cells")
 _WATER: Final = NUMBERS.index("water")
+LARGEST_F: Final = 1e150
+"""Of structure factors: the square of a larger one may be no double."""
+
 _BACKGROUND: Final = NUMBERS.index("background")
 _FUDGE: Final = NUMBERS.index("fudge")
 _DEFAULT_F: Final = NUMBERS.index("default_f")
@@ -359,8 +362,8 @@ def refusal(numbers: Floats) -> str | None:
         return "the fudge factor is not finite"
     if not np.isfinite(numbers[_N_CELLS]).all():
         return "a number of cells is not finite"
-    if not math.isfinite(numbers[_DEFAULT_F]):
-        return "default_f is not finite"
+    if not abs(numbers[_DEFAULT_F]) <= LARGEST_F:
+        return "default_f, or its square, is too large for a double"
     return None
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from nanobragg_hybrid.base.native_scene import LARGEST_INDEX, LARGEST_PHASE_TURNS
 from nanobragg_hybrid.engines.torch.compiled import (
+    LARGEST_F,
     CompiledScene,
     KernelChoices,
     kernel_choices,
@@ -47,11 +48,11 @@ class CompiledPiece(Piece):
 
 @dataclass(slots=True, eq=False)
 class SeenTable:
-    """A table that was looked at, as it was, and whether it is finite."""
+    """A table that was looked at, as it was, and whether its squares are doubles."""
 
     grid: Tensor | None = None
     version: int = -1
-    is_finite: bool = True
+    is_ordinary: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,8 +74,8 @@ class CompiledKernel:
         reason = refusal(numbers.numpy())
         if reason is not None:
             return reason
-        if not self._is_finite(packed.grid):
-            return "a structure factor is not finite"
+        if not self._is_ordinary(packed.grid):
+            return "a structure factor, or its square, is too large for a double"
         if not _phases_are_small(packed, numbers[_N_CELLS].clamp(min=1.0)):
             return "Miller indices, or their products with numbers of cells, are too large"
         return None
@@ -145,7 +146,7 @@ class CompiledKernel:
     def _where(self, piece: CompiledPiece) -> tuple[Tensor, Tensor, Sequence[int], float]:
         return piece.slow, piece.fast, list(piece.choices), self.choices.dmin_m
 
-    def _is_finite(self, grid: Tensor | None) -> bool:
+    def _is_ordinary(self, grid: Tensor | None) -> bool:
         """Looked at once for the same table: it may be larger than a small image."""
         if grid is None:
             return True
@@ -154,12 +155,13 @@ class CompiledKernel:
         if (
             seen.grid is None
             or seen.grid.data_ptr() != grid.data_ptr()
-            or (seen.version != grid._version)
+            or seen.version != grid._version
         ):
-            seen.is_finite = bool(grid.isfinite().all())
+            low, high = grid.aminmax()  # without a copy
+            seen.is_ordinary = -LARGEST_F <= float(low) <= float(high) <= LARGEST_F
             # With the table, so that its address does not come again.
             seen.grid, seen.version = grid, grid._version
-        return seen.is_finite
+        return seen.is_ordinary
 
 
 def _phases_are_small(packed: Packed, n_cells: Tensor) -> bool:
