@@ -416,6 +416,9 @@ def test_where_and_in_what_they_compute() -> None:
     assert elsewhere == "the compiled kernels compute on the CPU, not on meta"
 
 
+_TOO_LARGE = "Miller indices, or their products with numbers of cells, are too large"
+
+
 @for_each(
     "name, value, reason",
     [
@@ -430,8 +433,7 @@ def test_where_and_in_what_they_compute() -> None:
         ("grid", float("inf"), "a structure factor, or its square, is too large for a double"),
         ("grid", float("nan"), "a structure factor, or its square, is too large for a double"),
         ("grid", -1e151, "a structure factor, or its square, is too large for a double"),
-        ("n_cells.0", 1e6, "Miller indices, or their products with numbers of cells, are too "
-         "large"),
+        ("n_cells.0", 1e6, _TOO_LARGE),
             "n_cells.0",
             1e6,
             "Miller indices, or their products with numbers of cells, are too large",
