@@ -434,10 +434,6 @@ _TOO_LARGE = "Miller indices, or their products with numbers of cells, are too l
         ("grid", float("nan"), "a structure factor, or its square, is too large for a double"),
         ("grid", -1e151, "a structure factor, or its square, is too large for a double"),
         ("n_cells.0", 1e6, _TOO_LARGE),
-            "n_cells.0",
-            1e6,
-            "Miller indices, or their products with numbers of cells, are too large",
-        ),
     ],
 )
 def test_values_that_the_kernels_do_not_take(name: str, value: float, reason: str) -> None:

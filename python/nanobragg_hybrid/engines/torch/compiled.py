@@ -25,6 +25,7 @@ from nanobragg_hybrid.base.native_scene import (
     Scene,
     SceneDirections,
 )
+from nanobragg_hybrid.engines.torch.derivatives import sum_of
 from nanobragg_hybrid.engines.torch.packing import NUMBERS, Template
 from nanobragg_hybrid.engines.torch.scene import Choices
 from nanobragg_hybrid.model.conventions import SHAPES
@@ -67,6 +68,11 @@ LARGEST_F: Final = 1e150
 _BACKGROUND: Final = NUMBERS.index("background")
 _FUDGE: Final = NUMBERS.index("fudge")
 _DEFAULT_F: Final = NUMBERS.index("default_f")
+
+NUMBERS_OF_RAYS: Final = torch.ones(len(NUMBERS), dtype=torch.bool).index_fill(
+    0, torch.from_numpy(_OF_CRYSTAL), False
+)
+"""Which of `NUMBERS` do not belong to crystals."""
 
 assert len(_OF_SCENE) == SCENE_NUMBERS
 assert len(_OF_CRYSTAL) == CRYSTAL_NUMBERS
@@ -207,9 +213,11 @@ def kernel_choices(
 
 
 class CompiledScene:
-    """One packed scene, for pixels that are all treated alike.
+    """One packed scene, for pixels that are all treated alike; or several crystals in it.
 
-    numbers, sources, cells, grid: as in `Packed`, plain tensors.
+    numbers, sources, cells, grid: as in `Packed`, plain tensors.  With one more dimension in front,
+    numbers and cells are those of several crystals, of which each has an image; rays are the
+    first one's.
 
     The table is finite.  Raises `UnsupportedError` with the reason for other values that the
     kernels do not take, see `refusal`, and phases that are too large.
@@ -224,28 +232,15 @@ class CompiledScene:
         choices: KernelChoices,
         dmin_m: float,
     ) -> None:
-        values, amplitude = _array(numbers), None if grid is None else _array(grid)
-        reason = refusal(values)
-        if reason is not None:
-            raise UnsupportedError(reason)
-        self._is_below_one = values[_N_CELLS] < 1.0
-        crystal = values[_OF_CRYSTAL]
-        crystal[:3] = np.maximum(crystal[:3], 1.0)
-        n_cells, fudge, star, default_f, strength, background = np.split(
-            crystal, [3, 4, 13, 14, 15]
-        )
-        lattice = Lattice(
-            shape=SHAPES[choices.shape],
-            interpolate=bool(choices.interpolate),
-            n_cells=n_cells.tolist(),
-            shape_fudge=float(fudge[0]),
-            star_per_angstrom=star.tolist(),
-            cells_m=_array(cells),
-            amplitude=amplitude,
-            hkl_min=(choices.h_min, choices.k_min, choices.l_min),
-            default_f=float(default_f[0]),
-            single_precision=bool(choices.single_precision),
-        )
+        rows, amplitude = np.atleast_2d(_array(numbers)), None if grid is None else _array(grid)
+        for row in rows:
+            reason = refusal(row)
+            if reason is not None:
+                raise UnsupportedError(reason)
+        self._is_single = numbers.dim() == 1
+        self._is_below_one = rows[:, _N_CELLS] < 1.0
+        crystals = rows[:, _OF_CRYSTAL]
+        crystals[:, :3] = np.maximum(crystals[:, :3], 1.0)
         self._scene = Scene(
             oversample=choices.oversample,
             layers=choices.layers,
@@ -256,16 +251,22 @@ class CompiledScene:
             is_oblique=bool(choices.is_oblique),
             steps=float(choices.steps),
             dmin_m=dmin_m,
-            numbers=values[_OF_SCENE].tolist(),
+            numbers=rows[0][_OF_SCENE].tolist(),
             sources=np.ascontiguousarray(_array(sources).T),
-            crystals=[lattice],
-            strength=strength.tolist(),
-            background=background.tolist(),
+            crystals=[
+                _lattice(crystal, own, amplitude, choices)
+                for crystal, own in zip(
+                    crystals, _array(cells).reshape(len(rows), -1, 9), strict=True
+                )
+            ],
+            strength=crystals[:, 14].tolist(),
+            background=crystals[:, 15].tolist(),
         )
 
     def values(self, slow: Integers, fast: Integers) -> Tensor:
-        """Photons, float64, shape (pixels,)."""
-        return _tensor(self._scene.values(slow, fast, torch.get_num_threads()))[0]
+        """Photons, float64, shape (pixels,), or (crystals, pixels)."""
+        values = _tensor(self._scene.values(slow, fast, torch.get_num_threads()))
+        return values[0] if self._is_single else values
 
     def gradients(
         self, slow: Integers, fast: Integers, weight: Tensor, *, want_grid: bool
@@ -275,16 +276,19 @@ class CompiledScene:
         found = self._scene.gradients(
             slow, fast, _array(weight), want_grid, torch.get_num_threads()
         )
-        numbers = np.zeros(len(NUMBERS))
-        numbers[_OF_SCENE] = found.numbers
-        numbers[_OF_CRYSTAL] = np.asarray(found.crystals)[0]
-        numbers[_N_CELLS[self._is_below_one]] = 0.0
-        amplitude = found.amplitude[0]
+        numbers = np.zeros((len(found.cells_m), len(NUMBERS)))
+        numbers[:, _OF_CRYSTAL] = found.crystals
+        for row, is_below_one in zip(numbers, self._is_below_one, strict=True):
+            row[_N_CELLS[is_below_one]] = 0.0
+        numbers[0, _OF_SCENE] = found.numbers
+        cells = torch.stack([_tensor(each) for each in found.cells_m])
+        grids = [_tensor(each) for each in found.amplitude if each is not None]
+        by_numbers = torch.from_numpy(numbers)
         return (
-            torch.from_numpy(numbers),
+            by_numbers[0] if self._is_single else by_numbers,
             _tensor(found.sources).T.contiguous(),
-            _tensor(found.cells_m[0]),
-            None if amplitude is None else _tensor(amplitude),
+            cells[0] if self._is_single else cells,
+            sum_of(grids) if grids else None,
         )
 
     def tangents(
@@ -350,8 +354,27 @@ class CompiledScene:
         if not self._is_below_one.any():
             return numbers
         numbers = numbers.copy()
-        numbers[:, _N_CELLS[self._is_below_one]] = 0.0
+        numbers[:, _N_CELLS[self._is_below_one[0]]] = 0.0
         return numbers
+
+
+def _lattice(
+    crystal: Floats, cells: Floats, amplitude: Floats | None, choices: KernelChoices
+) -> Lattice:
+    """crystal: its numbers, in their order in nbh.h."""
+    n_cells, fudge, star, default_f, _ = np.split(crystal, [3, 4, 13, 14])
+    return Lattice(
+        shape=SHAPES[choices.shape],
+        interpolate=bool(choices.interpolate),
+        n_cells=n_cells.tolist(),
+        shape_fudge=float(fudge[0]),
+        star_per_angstrom=star.tolist(),
+        cells_m=cells,
+        amplitude=amplitude,
+        hkl_min=(choices.h_min, choices.k_min, choices.l_min),
+        default_f=float(default_f[0]),
+        single_precision=bool(choices.single_precision),
+    )
 
 
 def refusal(numbers: Floats) -> str | None:

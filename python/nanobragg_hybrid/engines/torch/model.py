@@ -12,6 +12,7 @@ from torch import Tensor
 
 from nanobragg_hybrid.base.errors import ConfigError, Description, UnsupportedError
 from nanobragg_hybrid.base.host import require_memory
+from nanobragg_hybrid.engines.torch.batch import BatchRender, leaves_rays
 from nanobragg_hybrid.engines.torch.bounds import image_memory
 from nanobragg_hybrid.engines.torch.compiled import why_not
 from nanobragg_hybrid.engines.torch.compiled_kernel import CompiledKernel, SeenTable
@@ -176,6 +177,9 @@ class ForwardModel:
         rows = self._rows(values, None, progress)
         if rows.dim() == 1:
             return self._active.image(rows)
+        n_slow, n_fast = self._active.shape
+        if self._active.raster is None and self._active.count == n_slow * n_fast:
+            return rows.reshape(-1, n_slow, n_fast)
         return torch.stack([self._active.image(row) for row in rows.unbind()])
 
     @uncompiled
@@ -247,14 +251,30 @@ class ForwardModel:
         batch = self._batch(checked)
         if batch is None:
             return self._row(checked, pixels, progress)
-        rows = []
-        for n in range(batch):
-            one = {
-                name: value[n] if value.dim() > len(self._parameters[name].shape) else value
-                for name, value in checked.items()
-            }
-            rows.append(self._row(one, pixels, progress))
-        return torch.stack(rows)
+        batched = [n for n, x in checked.items() if x.dim() > len(self._parameters[n].shape)]
+        members = [
+            {name: x[n] if name in batched else x for name, x in checked.items()}
+            for n in range(batch)
+        ]
+        if progress is None and all(leaves_rays(name) for name in batched):
+            together = self._together(members, pixels)
+            if together is not None:
+                return together
+        return torch.stack([self._row(member, pixels, progress) for member in members])
+
+    def _together(self, members: list[dict[str, Tensor]], pixels: Chosen) -> Tensor | None:
+        """All members in one step, (batch, n); None where each has to have its own."""
+        if any(is_transformed(value) for member in members for value in member.values()):
+            return None
+        packed = [self._packed(member) for member in members]
+        (first, template), *others = packed
+        render, _ = self._render(first, template, pixels)
+        is_serial = first.run_start is not None or self._setup.choices.interpolate
+        if render.compiled is None or is_serial or any(t != template for _, t in others):
+            return None
+        batch, tensors = BatchRender.of(render, [each for each, _ in packed])
+        (found,) = step(batch, *tensors)
+        return pixels.in_order(found, dim=1).to(self.dtype)
 
     def _row(self, values: dict[str, Tensor], pixels: Chosen, progress: Progress | None) -> Tensor:
         render, tensors = self._render(*self._packed(values), pixels, progress)

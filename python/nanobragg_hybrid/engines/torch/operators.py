@@ -30,7 +30,7 @@ def pixel_values(
     choices: Sequence[int],
     dmin_m: float,
 ) -> Tensor:
-    """Photons, float64, shape (pixels,)."""
+    """Photons, float64, shape (pixels,), or with several crystals (crystals, pixels)."""
     scene = CompiledScene(numbers, sources, cells, grid, KernelChoices(*choices), dmin_m)
     return scene.values(slow.numpy(), fast.numpy())
 
@@ -94,7 +94,7 @@ def _(
     dmin_m: float,
 ) -> Tensor:
     del sources, cells, grid, fast, choices, dmin_m
-    return numbers.new_empty(slow.shape)
+    return numbers.new_empty((*numbers.shape[:-1], *slow.shape))
 
 
 @pixel_gradients.register_fake

@@ -73,9 +73,9 @@ class Chosen:
     pixels: Pixels
     places: Tensor | None
 
-    def in_order(self, values: Tensor) -> Tensor:
-        """Values of the pixels along the first dimension, in the caller's order."""
-        return values if self.places is None else values.index_select(0, self.places)
+    def in_order(self, values: Tensor, dim: int = 0) -> Tensor:
+        """Values of the pixels along a dimension, in the caller's order."""
+        return values if self.places is None else values.index_select(dim, self.places)
 
     def sorted(self, values: Tensor) -> Tensor:
         """The opposite: values in the caller's order, in serial order."""

@@ -25,8 +25,8 @@ TRACED: Final = (
 
 Tensors = Sequence[Tensor]
 Extent = Literal["pixels", "whole"]
-"""Whether a tensor has one element for each pixel, of which a piece has its own, or belongs to all
-pieces: as a result it is then the sum over them."""
+"""Whether a tensor has one element for each pixel along its last dimension, of which a piece has
+its own, or belongs to all pieces: as a result it is then the sum over them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +79,12 @@ class Program(ABC):
     def _add(self, piece: Piece, tensors: Tensors, totals: Tensors) -> None:
         """Adds what a piece gives, and keeps none of it for the next."""
         local = [
-            x[piece.pixels] if extent == "pixels" else x
+            x[..., piece.pixels] if extent == "pixels" else x
             for x, extent in zip(tensors, self.inputs, strict=True)
         ]
         results = self.result(piece, local)
         for total, result, extent in zip(totals, results, self.outputs, strict=True):
-            part = total[piece.pixels] if extent == "pixels" else total
+            part = total[..., piece.pixels] if extent == "pixels" else total
             part.add_(result)
 
 
