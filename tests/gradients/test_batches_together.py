@@ -1,11 +1,10 @@
-"""Batches whose rays are the same are rendered in one step, and are what their members are alone."""
+"""Batches whose rays are the same are rendered in one step, and are what members are alone."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
-from torch import Tensor
+from with_torch import torch
 
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.engines.torch import ForwardModel, Selection
@@ -23,12 +22,12 @@ def _model(kernel: str, *, has_table: bool = True) -> ForwardModel:
     )
     factors = nb.StructureFactors.constant(100.0)
     if has_table:
-        grid = np.random.default_rng(3).uniform(10.0, 100.0, (5, 5, 5))
-        factors = nb.StructureFactors.from_grid(grid, (-2, -2, -2), default_f=3.0)
+        grid = np.random.default_rng(3).uniform(10.0, 100.0, (3, 3, 3))
+        factors = nb.StructureFactors.from_grid(grid, (-1, -1, -1), default_f=3.0)
     return ForwardModel(experiment, factors, kernel=kernel)
 
 
-def _values(model: ForwardModel) -> dict[str, Tensor]:
+def _values(model: ForwardModel) -> dict[str, torch.Tensor]:
     """Batches of numbers of the crystal, and single numbers of the detector and the beam."""
     generator = torch.Generator().manual_seed(1)
     noise = torch.randn((MEMBERS, 3), dtype=torch.float64, generator=generator)
@@ -43,7 +42,7 @@ def _values(model: ForwardModel) -> dict[str, Tensor]:
     return {name: x.to(torch.float64).requires_grad_() for name, x in values.items()}
 
 
-def _member(values: dict[str, Tensor], n: int) -> dict[str, Tensor]:
+def _member(values: dict[str, torch.Tensor], n: int) -> dict[str, torch.Tensor]:
     batched = ("crystal.misset_deg", "crystal.n_cells", "structure_factors.default_f")
     return {name: x[n] if name in batched else x for name, x in values.items()}
 
@@ -70,11 +69,11 @@ def test_other_derivatives() -> None:
     values = {name: x.detach() for name, x in _values(model).items()}
     rest = {name: x for name, x in values.items() if name != "crystal.misset_deg"}
 
-    def of_both(misset: Tensor, distance: Tensor) -> Tensor:
+    def of_both(misset: torch.Tensor, distance: torch.Tensor) -> torch.Tensor:
         own = {**rest, "crystal.misset_deg": misset, "detector.distance_mm": distance}
         return model.pixels(own).square().sum()
 
-    def by_member(misset: Tensor, distance: Tensor) -> Tensor:
+    def by_member(misset: torch.Tensor, distance: torch.Tensor) -> torch.Tensor:
         own = {**rest, "crystal.misset_deg": misset, "detector.distance_mm": distance}
         rows = [model.pixels(_member(own, n)).square().sum() for n in range(MEMBERS)]
         return torch.stack(rows).sum()

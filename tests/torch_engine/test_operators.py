@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
-from torch import Tensor
+from with_torch import torch
 
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.engines.torch import ForwardModel
@@ -20,7 +19,7 @@ from nanobragg_hybrid.engines.torch.packing import pack
 _PIXELS = (torch.tensor([0, 3, 5], dtype=torch.int32), torch.tensor([2, 1, 7], dtype=torch.int32))
 
 
-def _scene(*, has_table: bool) -> tuple[tuple[Tensor | None, ...], list[int], float]:
+def _scene(*, has_table: bool) -> tuple[tuple[torch.Tensor | None, ...], list[int], float]:
     experiment = nb.Experiment(
         crystal=nb.Crystal(cell_angstrom=(70, 80, 90), n_cells=(5, 6, 7), mosaic_domains=3),
         detector=nb.Detector(n_fast=8, n_slow=8),
@@ -54,7 +53,7 @@ def test_they_agree_with_each_other() -> None:
     tensors, choices, dmin_m = _scene(has_table=True)
     generator = torch.Generator().manual_seed(1)
 
-    def noise(like: Tensor | None) -> Tensor:
+    def noise(like: torch.Tensor | None) -> torch.Tensor:
         assert like is not None
         return like * torch.randn(like.shape, dtype=torch.float64, generator=generator)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-import torch
+from with_torch import torch
 
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.engines.torch import ForwardModel
