@@ -87,7 +87,6 @@ class CompiledKernel:
 
     def pieces(self, pixels: Pixels, segment: Segment) -> Iterator[CompiledPiece]:
         """How the pixels of a segment are cut."""
-        device = torch.device("cpu")
         choices = kernel_choices(
             self.choices,
             self.template,
@@ -95,9 +94,7 @@ class CompiledKernel:
             dtype=self.dtype,
         )
         for own in ranges(segment.pixels.start, segment.pixels.stop, _PIXELS):
-            slow, fast = (
-                x[:, 0].to(torch.int32) for x in pixels.numbers(own.start, own.stop, device)
-            )
+            slow, fast = pixels.whole_numbers(own.start, own.stop)
             yield CompiledPiece(slice(own.start, own.stop), slow, fast, choices)
 
     def values(self, piece: CompiledPiece, packed: Packed) -> Tensor:

@@ -58,6 +58,9 @@ class Pixels(Protocol):
     def numbers(self, start: int, stop: int, device: torch.device) -> tuple[Tensor, Tensor]:
         """(slow, fast) of the pixels [start, stop), float64, shape (stop - start, 1)."""
 
+    def whole_numbers(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        """The same as int32 on the CPU, shape (stop - start,)."""
+
     def place_of(self, number: int) -> int:
         """How many stand before the active pixel of this number."""
 
@@ -89,6 +92,20 @@ class ActivePixels:
             number = self.raster[start:stop]
             slow, fast = number // self.shape[1], number % self.shape[1]
         return slow.to(torch.float64).unsqueeze(-1), fast.to(torch.float64).unsqueeze(-1)
+
+    def whole_numbers(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        """See `Pixels`."""
+        if self.raster is not None:
+            slow, fast = np.divmod(self.raster[start:stop].cpu().numpy(), self.shape[1])
+            return _int32(slow), _int32(fast)
+        fast_min, fast_max, slow_min, _ = self.roi
+        # Whole rows are copied: that is faster than to divide.
+        width = max(fast_max - fast_min + 1, 1)
+        first, end = start // width, -(-stop // width)
+        own = slice(start - first * width, stop - first * width)
+        rows = np.arange(slow_min + first, slow_min + end, dtype=np.int32)
+        columns = np.arange(fast_min, fast_max + 1, dtype=np.int32)
+        return _int32(np.repeat(rows, width)[own]), _int32(np.tile(columns, end - first)[own])
 
     def number_of(self, slow: int, fast: int) -> int | None:
         """The number of a pixel, None if it is not active."""
@@ -170,6 +187,11 @@ class ChosenPixels:
         """See `Pixels`."""
         return self.slow[start:stop].to(device), self.fast[start:stop].to(device)
 
+    def whole_numbers(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        """See `Pixels`."""
+        slow, fast = self.numbers(start, stop, torch.device("cpu"))
+        return slow[:, 0].to(torch.int32), fast[:, 0].to(torch.int32)
+
     def place_of(self, number: int) -> int:
         """See `Pixels`."""
         return int(np.searchsorted(self.number, number))
@@ -193,3 +215,7 @@ def active_pixels(experiment: Experiment, roi: Roi, device: torch.device) -> Act
     is_computed[window] = mask.values[window]
     raster = np.flatnonzero(is_computed)
     return ActivePixels(shape, roi, torch.from_numpy(raster).to(device), len(raster))
+
+
+def _int32(numbers: NDArray[np.integer]) -> Tensor:
+    return torch.from_numpy(numbers.astype(np.int32, copy=False))
