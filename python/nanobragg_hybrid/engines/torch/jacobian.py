@@ -55,7 +55,7 @@ class PixelJacobian:
     def all_rows(self) -> tuple[Tensor, Tensor]:
         """Values (n,) and derivatives (n, P) in the caller's order."""
         (values,) = self.render.empty(self.tensors)
-        rows = values.new_zeros((len(values), self.count))
+        rows = values.new_zeros((self.count, len(values))).T  # column by column, as they come
         for pixels, own_values, own_rows in self.parts():
             values[pixels] = own_values
             rows[pixels] = own_rows
