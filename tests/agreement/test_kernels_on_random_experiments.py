@@ -32,33 +32,33 @@ WHOLE, BROKEN = 300, 100
 DOUBLE, SINGLE = 1e-13, 1e-5
 """Relative L2 of values."""
 
-LARGE_CRYSTALS = 2e-13
-"""The same where a shape falls off as exp(-(N d)^2), which multiplies the roundings of an index by
-its exponent; measured 2.0e-13 for one of 300, 4e-14 for the next."""
+FALLING_OFF = 2e-13
+"""The same where a shape falls off as exp(-x) or is a sphere's, whose exponent or argument brings
+the roundings of an index with it; measured 1.1e-13 for one of 300, 1.4e-14 for the next."""
 
 GRADIENT, SINGLE_GRADIENT = 1e-11, 1e-4
 """Of a parameter's gradient: the norm of the difference, over that of what is added up for it."""
 
-SINGLE_TIMES = 5.0
-"""How much more than the eager kernel's own float32 the compiled one may lose, where that is more
-than SINGLE_GRADIENT: one derivative of 300 experiments, on a peak, 2.3e-4 where eager has 1e-4."""
-
 PARALLELEPIPED = 1e-10
-"""The same for N > 300 and a parallelepiped.  The model rounds pi h N, 1e-16 of 1e5 turns, and the
-eager kernel's values have that rounding while every derivative of the compiled ones is made of
-exact phases; besides, both kernels round h.  Measured 4.3e-11 (N 852), 1.7e-11 (N 783), others
-below 1e-11."""
+"""The same for a parallelepiped.  The model rounds pi h N, 1e-16 of up to 1e5 turns, and the eager
+kernel's values have that rounding while all that comes with derivatives is made of exact phases in
+the compiled ones; besides, both kernels round h.  Measured 3.3e-11 for one of 300 (a distance,
+whose terms cancel), others below 1e-11."""
 
 POLES = 1e-9
 """The same for N that are not whole: next to a pole both roundings count much more.  Measured
-1.7e-10."""
+3.4e-10."""
+
+SINGLE_TIMES = 5.0
+"""How much more than the eager kernel's own float32 the compiled one may lose, where that is more
+than SINGLE_GRADIENT: on a peak terms cancel that N multiplies."""
 
 LEAST_LIGHT = 1e-30
 """Of the weighted sum of values: below it float32 has no digits, nor has float64 in the end."""
 
-ROUNDING = 1e-14
+ROUNDING, SINGLE_ROUNDING = 1e-14, 1e-6
 """Of the sum of the values, for a change of a parameter by its unit: derivatives below are what
-is left of terms that cancel."""
+is left of terms that cancel, all of them where nothing depends on a parameter."""
 
 RENDERED_AT_LEAST = 0.35
 """Share of the random experiments that the compiled kernels render."""
@@ -87,7 +87,7 @@ def drawn(seed: int, *, is_whole: bool) -> Case:
     experiment, factors = random_experiment(random), random_table(random)
     quirks = random_quirks(random)
     shape = str(random.choice(["square", *SHAPES]))
-    n_cells = 10.0 ** random.uniform(0.0, 3.0, 3)
+    n_cells = 10.0 ** random.uniform(0.0, random.uniform(0.3, 3.0), 3)
     changes: dict[str, Any] = {
         "crystal.n_cells": tuple((np.round(n_cells) if is_whole else n_cells).tolist()),
         "crystal.shape": shape,
@@ -166,7 +166,8 @@ def wrong_gradients(
     """Those that are too far off, and how far: the light is the sum that was differentiated."""
     for name, value in values.items():
         error, size = float((got[name] - need[name]).norm()), float(need[name].norm())
-        floor = ROUNDING * light / unit_of(name, value)
+        rounding = ROUNDING if model.dtype == torch.float64 else SINGLE_ROUNDING
+        floor = rounding * light / unit_of(name, value)
         if error <= limit * size + floor:
             continue
         size = max(size, added_up(model, values, name))
@@ -181,7 +182,7 @@ def disagreements(case: Case, gradient_limit: float) -> list[str]:
     need, slopes = rendered(case.model("eager"), values)
     got, own_slopes = rendered(compiled, values)
     light = float((weights(compiled) * need).sum())
-    value_limit = DOUBLE if case.experiment.crystal.shape == "square" else LARGE_CRYSTALS
+    value_limit = DOUBLE if case.experiment.crystal.shape == "square" else FALLING_OFF
     found = []
     if not relative_l2(got.numpy(), need.numpy()) <= value_limit:
         found.append(f"values: {relative_l2(got.numpy(), need.numpy()):.1e}")
@@ -214,18 +215,12 @@ def single_disagreements(
     return found
 
 
-def limit_of(case: Case) -> float:
-    """For a gradient with whole numbers of cells."""
-    crystal = case.experiment.crystal
-    is_large = crystal.shape == "square" and max(crystal.n_cells) > 300.0
-    return PARALLELEPIPED if is_large else GRADIENT
-
-
 @pytest.mark.filterwarnings("ignore::nanobragg_hybrid.NanobraggWarning")
 @for_each("number", range(WHOLE))
 def test_whole_numbers_of_cells(number: int) -> None:
     case = cases(is_whole=True)[0][number]
-    assert (case.seed, disagreements(case, limit_of(case))) == (case.seed, [])
+    limit = PARALLELEPIPED if case.experiment.crystal.shape == "square" else GRADIENT
+    assert (case.seed, disagreements(case, limit)) == (case.seed, [])
 
 
 @pytest.mark.filterwarnings("ignore::nanobragg_hybrid.NanobraggWarning")
@@ -250,10 +245,10 @@ def lit() -> list[Case]:
 def test_what_the_experiments_have() -> None:
     found, count = cases(is_whole=True)
     assert len(found) > RENDERED_AT_LEAST * count
-    assert len(lit()) > 0.7 * len(found)
+    assert len(lit()) > 0.5 * len(found)
     shapes = [case.experiment.crystal.shape for case in found]
     assert all(shapes.count(shape) > WHOLE // 15 for shape in SHAPES)
-    assert max(max(case.experiment.crystal.n_cells) for case in found) > 950
+    assert max(max(case.experiment.crystal.n_cells) for case in found) > 800
     for quirk in nb.LEDGER:
         positions = {getattr(case.quirks, quirk.name) for case in found}
         assert positions == {True, False} or quirk.name.startswith(("impossible", "c")), quirk.name
