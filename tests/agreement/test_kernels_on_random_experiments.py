@@ -26,7 +26,7 @@ from agreement import relative_l2
 from nanobragg_hybrid.engines.torch import ForwardModel
 from nanobragg_hybrid.model.conventions import SHAPES
 
-WHOLE, BROKEN = 300, 100
+WHOLE, BROKEN = 300, 60
 """How many experiments with whole numbers of cells, and without."""
 
 DOUBLE, SINGLE = 1e-13, 1e-5
