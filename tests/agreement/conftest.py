@@ -1,6 +1,8 @@
-"""Devices of the agreement tests."""
+"""Devices and threads of the agreement tests."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import pytest
 
@@ -12,3 +14,14 @@ def device(request: pytest.FixtureRequest) -> str:
 
     name: str = device_or_skip(request.param)
     return name
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """PyTorch computes with one thread meanwhile."""
+    from with_torch import torch  # only here, as above
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -29,8 +29,10 @@ ENGINES: dict[str, dict[str, Any]] = {
     "exact": {"backend": nb.CEngine(kernel="exact"), "unrounded": True},
     "fast": {},
     "torch": {"backend": "torch", "unrounded": True},
+    "eager": {"backend": nb.TorchEngine(kernel="eager"), "unrounded": True},
 }
-"""The kernel that defines the image, its faster twin, and PyTorch; how to ask for them."""
+"""The kernel that defines the image, its faster twin, and PyTorch with its compiled kernels, where
+they render a scene, and without; how to ask for them."""
 
 LEAST_EFFECT = 1e-4
 """Relative L2 between the images of two values."""

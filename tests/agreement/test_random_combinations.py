@@ -34,14 +34,21 @@ def combination(seed: int) -> tuple[nb.Experiment, nb.StructureFactors, nb.Quirk
 @pytest.mark.filterwarnings("ignore::nanobragg_hybrid.NanobraggWarning")
 @for_each("seed", range(COUNT))
 def test_the_engines_agree(seed: int) -> None:
+    """Both kernels of the torch engine: the compiled one where it renders such a scene."""
     experiment, factors, quirks = combination(seed)
-    need, got = (
+    need, *others = (
         nb.simulate(experiment, factors, quirks=quirks, backend=backend, unrounded=True, threads=1)
-        for backend in ("c", "torch")
+        for backend in ("c", "torch", nb.TorchEngine(kernel="eager"))
     )
     assert need.unrounded is not None
-    assert got.unrounded is not None
     assert np.all(np.isfinite(need.unrounded))
+    for got in others:
+        _assert_same(got, need)
+
+
+def _assert_same(got: nb.SimulationResult, need: nb.SimulationResult) -> None:
+    assert need.unrounded is not None
+    assert got.unrounded is not None
     assert relative_l2(got.unrounded, need.unrounded) <= RANDOM
     figures = compare(got.unrounded, need.image)
     assert figures.identical >= 0.9999

@@ -33,9 +33,17 @@ def _scene(case: str) -> tuple[nb.Experiment, nb.StructureFactors]:
         return experiment_of(table("cases")[case]["args"], INPUTS)
 
 
+# "auto" takes the compiled kernels where they render a case, on the CPU.
+WAYS = pytest.mark.parametrize(
+    ("device", "kernel"), [("cpu", "auto"), ("cpu", "eager"), ("cuda", "auto")], indirect=["device"]
+)
+
+
 @cache
-def _image(case: str, quirks: nb.Quirks, dtype: torch.dtype, device: str) -> np.ndarray:
-    model = ForwardModel(*_scene(case), quirks, dtype, device)
+def _image(
+    case: str, quirks: nb.Quirks, dtype: torch.dtype, device: str, kernel: str
+) -> np.ndarray:
+    model = ForwardModel(*_scene(case), quirks, dtype, device, kernel=kernel)
     got: np.ndarray = model({}).cpu().numpy()
     return got
 
@@ -46,32 +54,36 @@ def _check_double(figures: Figures) -> None:
     assert figures.max_ulp <= 1
 
 
-@pytest.mark.parametrize("device", ["cpu", "cuda"], indirect=True)
+@WAYS
+@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("case", CASES)
-def test_double(case: str, device: str) -> None:
-    got = _image(case, nb.Quirks(), torch.float64, device)
+def test_double(case: str, device: str, kernel: str) -> None:
+    got = _image(case, nb.Quirks(), torch.float64, device, kernel)
     assert got.dtype == np.float64
     _check_double(compare(got, image("images", case)))
 
 
-@pytest.mark.parametrize("device", ["cpu", "cuda"], indirect=True)
+@WAYS
+@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("case", FIXED)
-def test_double_with_the_fixed_preset(case: str, device: str) -> None:
-    got = _image(case, nb.Quirks.nanobragg_fixed(), torch.float64, device)
+def test_double_with_the_fixed_preset(case: str, device: str, kernel: str) -> None:
+    got = _image(case, nb.Quirks.nanobragg_fixed(), torch.float64, device, kernel)
     _check_double(compare(got, image("images_fixed", case)))
 
 
-@pytest.mark.parametrize("device", ["cpu", "cuda"], indirect=True)
+@WAYS
+@pytest.mark.usefixtures("one_thread")
 @for_each("case", CASES)
-def test_single(case: str, device: str) -> None:
+def test_single(case: str, device: str, kernel: str) -> None:
     """float32 with float64 phases."""
-    got = _image(case, nb.Quirks(), torch.float32, device)
+    got = _image(case, nb.Quirks(), torch.float32, device, kernel)
     assert got.dtype == np.float32
     figures = compare(got, image("images", case))
     assert figures.same_non_finite
     assert figures.relative_l2 <= SINGLE
 
 
+@pytest.mark.usefixtures("one_thread")
 @pytest.mark.filterwarnings("ignore::nanobragg_hybrid.ImageWarning")
 @for_each("case", CASES)
 def test_before_rounding(case: str) -> None:
@@ -80,8 +92,9 @@ def test_before_rounding(case: str) -> None:
     assert result.unrounded is not None
     need = result.unrounded
     finite = np.isfinite(need)
-    got = _image(case, nb.Quirks(), torch.float64, "cpu")
-    assert relative_l2(got[finite], need[finite]) <= ORDINARY
+    for kernel in ("auto", "eager"):
+        got = _image(case, nb.Quirks(), torch.float64, "cpu", kernel)
+        assert relative_l2(got[finite], need[finite]) <= ORDINARY, kernel
 
 
 def test_same_bits_again() -> None:

@@ -43,16 +43,16 @@ EXACT = {
 
 
 @cache
-def _model(scene: str) -> ForwardModel:
-    return ForwardModel(*SCENES[scene]())
+def _model(scene: str, kernel: str = "auto") -> ForwardModel:
+    return ForwardModel(*SCENES[scene](), kernel=kernel)
 
 
 CASES = [(scene, each.name) for scene in SCENES for each in _model(scene).parameters()]
 
 
-def _projected(scene: str, values: dict[str, torch.Tensor]) -> torch.Tensor:
+def _projected(scene: str, values: dict[str, torch.Tensor], kernel: str = "auto") -> torch.Tensor:
     """A random projection of the image, 1 or so."""
-    model = _model(scene)
+    model = _model(scene, kernel)
     image = model(values)
     return (image * projection(image.shape)).sum() / _norm(scene)
 
@@ -62,10 +62,10 @@ def _norm(scene: str) -> float:
     return float(_model(scene)({}).sum())
 
 
-def _gradient(scene: str, name: str) -> tuple[torch.Tensor, torch.Tensor]:
+def _gradient(scene: str, name: str, kernel: str = "auto") -> tuple[torch.Tensor, torch.Tensor]:
     """The parameter's value, and the projection's gradient with respect to it alone."""
     value = values_of(_model(scene))[name].requires_grad_()
-    (gradient,) = torch.autograd.grad(_projected(scene, {name: value}), value)
+    (gradient,) = torch.autograd.grad(_projected(scene, {name: value}, kernel), value)
     return value.detach(), gradient
 
 
@@ -81,14 +81,14 @@ def _direction(value: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
     return random * torch.where(size > 1e-3 * largest, largest / gradient, 1.0)
 
 
-def _sweep(scene: str, name: str) -> Sweep:
-    value, gradient = _gradient(scene, name)
+def _sweep(scene: str, name: str, kernel: str = "auto") -> Sweep:
+    value, gradient = _gradient(scene, name, kernel)
     direction = _direction(value, gradient)
     derivative = float((gradient * direction).sum())
 
     def along(step: float) -> float:
         with torch.no_grad():
-            return float(_projected(scene, {name: value + step * direction}))
+            return float(_projected(scene, {name: value + step * direction}, kernel))
 
     first = 0.2 / abs(derivative)
     if name == "beam.sources.weight":  # whose sum has to stay positive
@@ -96,10 +96,25 @@ def _sweep(scene: str, name: str) -> Sweep:
     return sweep(along, derivative, first)
 
 
-@pytest.mark.parametrize(("scene", "name"), [case for case in CASES if case not in WITHOUT_EFFECT])
-def test_error_is_a_straight_line_through_zero(scene: str, name: str) -> None:
+COMPILED = {scene for scene in SCENES if _model(scene).eager_reason is None}
+
+
+def test_which_scenes_the_compiled_kernels_render() -> None:
+    assert sorted(COMPILED) == ["by_beam", "by_near_point", "rotation", "sources", "still"]
+
+
+@pytest.mark.parametrize(
+    ("scene", "name", "kernel"),
+    [
+        (*case, kernel)
+        for kernel in ("auto", "eager")
+        for case in CASES
+        if case not in WITHOUT_EFFECT and (kernel == "auto" or case[0] in COMPILED)
+    ],
+)
+def test_error_is_a_straight_line_through_zero(scene: str, name: str, kernel: str) -> None:
     """Central quotients miss the derivative by c step^2 until rounding is seen, and not by more."""
-    found = _sweep(scene, name)
+    found = _sweep(scene, name, kernel)
     assert found.derivative != 0.0
     assert found.limit_error() < TOLERANCE
     assert np.all(np.abs(found.slopes()[-1:] - 2.0) < 0.1), found

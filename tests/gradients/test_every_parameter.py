@@ -19,8 +19,8 @@ EXPERIMENTS = 2  # for each parameter
 
 
 @cache
-def _model(scene: str) -> ForwardModel:
-    return ForwardModel(*SCENES[scene]())
+def _model(scene: str, kernel: str = "auto") -> ForwardModel:
+    return ForwardModel(*SCENES[scene](), kernel=kernel)
 
 
 def _cases() -> Iterator[tuple[str, str]]:
@@ -45,13 +45,13 @@ def test_every_parameter_is_there_twice() -> None:
     assert counts == dict.fromkeys(known_names(), EXPERIMENTS)
 
 
-def _gradcheck(scene: str, name: str, right: float) -> None:
+def _gradcheck(scene: str, name: str, right: float, kernel: str = "auto") -> None:
     """torch's check of a random projection of the image, along random directions of the value.
 
     The unit of the value is that in which the image changes by about itself, so that one step and
     one tolerance do for all.  right: share of the derivative that torch is told about.
     """
-    model = _model(scene)
+    model = _model(scene, kernel)
     start = values_of(model)[name]
     image = model()
 
@@ -81,9 +81,15 @@ def _gradcheck(scene: str, name: str, right: float) -> None:
     )
 
 
-@pytest.mark.parametrize(("scene", "name"), CASES)
-def test_gradcheck(scene: str, name: str) -> None:
-    _gradcheck(scene, name, 1.0)
+EAGER_TOO = [case for case in CASES if _model(case[0]).eager_reason is None]
+
+
+@pytest.mark.parametrize(
+    ("scene", "name", "kernel"),
+    [(*case, "auto") for case in CASES] + [(*case, "eager") for case in EAGER_TOO],
+)
+def test_gradcheck(scene: str, name: str, kernel: str) -> None:
+    _gradcheck(scene, name, 1.0, kernel)
 
 
 @pytest.mark.parametrize(("scene", "name"), CASES[::20])

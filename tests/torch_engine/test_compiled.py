@@ -491,3 +491,26 @@ def test_numbers_stand_in_the_headers_order() -> None:
     assert source is not None
     order = re.findall(r"NBH_SOURCE_(\w+) = (\d)", source[1])
     assert order == [("INCIDENT", "0"), ("WAVELENGTH", "3"), ("WEIGHT", "4"), ("NUMBERS", "5")]
+
+
+@for_each("option", ["thick", "polar", "omega"])
+def test_an_option_factor_of_a_single_ray_is_not_the_backgrounds(option: str) -> None:
+    """Water in the background has the factors of the pixel, not those of the options."""
+    sensor = {**SENSOR, "detector__sensor_layers": 1, "crystal__water_um": 5.0}
+    plain = experiment(4, **sensor)
+    assert ForwardModel(plain, CONSTANT, NO_PRODUCT).eager_reason is None
+    changed = plain.replace({f"sampling.oversample_{option}": True})
+    reason = ForwardModel(changed, CONSTANT, NO_PRODUCT).eager_reason
+    assert reason is not None
+    assert "factors belong to rays" in reason
+    dry = changed.replace({"crystal.water_um": 0.0})
+    assert ForwardModel(dry, CONSTANT, NO_PRODUCT).eager_reason is None
+
+
+def test_without_water_a_fluence_is_no_background() -> None:
+    """Nor do the factors of rays keep the compiled kernels from its derivative."""
+    model = ForwardModel(*SCENES["rays"], kernel="compiled")
+    fluence = model.initial("beam.fluence_photons_per_m2").requires_grad_()
+    total = model.pixels({"beam.fluence_photons_per_m2": fluence}).sum()
+    (slope,) = torch.autograd.grad(total, fluence)
+    assert float(slope * fluence.detach()) == pytest.approx(float(total.detach()), rel=1e-9)

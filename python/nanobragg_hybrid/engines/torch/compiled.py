@@ -154,7 +154,9 @@ def why_not(
     constants = template.constants
     if constants[_WATER] != 0.0:
         return "water has factors of its own (water_background off)"
-    if constants[_BACKGROUND] != 0.0 and not places.are_of_pixels:
+    has_options = choices.oversample_thick or choices.oversample_polar or choices.oversample_omega
+    if constants[_BACKGROUND] != 0.0 and (has_options or not places.are_of_pixels):
+        # A single ray's factors act on the pixel, but those of the options not on the background.
         return "water is in the background (water_background), but factors belong to rays"
     return None
 

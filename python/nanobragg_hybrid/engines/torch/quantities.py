@@ -131,11 +131,14 @@ def _sensor(setup: Setup, inputs: Inputs) -> tuple[Scalar, Scalar]:
 def water_background(setup: Setup, inputs: Inputs, photons: Scalar) -> Scalar:
     """I_bg (model 6), with the strength inside that it is multiplied with once more.
 
-    0 where the quirk water_background is off.
+    0 where the quirk water_background is off.  Without water it is a constant, whatever the photons
+    are: the compiled kernels know no background beside factors of rays.
     """
     if not setup.quirks.water_background:
         return 0.0
     w = water_um_to_m(inputs.number("crystal.water_um"))
+    if isinstance(w, float) and w == 0.0:
+        return w
     return (
         WATER_F
         * WATER_F
