@@ -167,7 +167,9 @@ SETTINGS: Mapping[str, Mapping[str, str]] = {
     "resolution": {"all": "", "dmin": "-dmin 8"},
     "flux": {"fluence": "", "flux": "-flux 1e20 -exposure 0.5 -beamsize 0.05"},
     "kernel": dict.fromkeys(("auto", "exact", "baseline", "avx2", "avx512"), ""),
+    "unrounded kernel": {"exact": "", "fast": ""},
     "dtype": {"float64": "", "float32": ""},
+    "torch kernel": {"auto": "", "eager": ""},
 }
 SWITCH: Mapping[str, str] = {"on": "+", "off": "-"}
 
@@ -213,8 +215,17 @@ class Row(NamedTuple):
         return self.values["kernel"]
 
     @property
+    def has_fast_values(self) -> bool:
+        """Whether the fast kernel's values before rounding are asked for."""
+        return self.values["unrounded kernel"] == "fast"
+
+    @property
     def dtype(self) -> str:
         return self.values["dtype"]
+
+    @property
+    def torch_kernel(self) -> str:
+        return self.values["torch kernel"]
 
     def __str__(self) -> str:
         return shlex.join(["nanoBragg", *self.words, "--quirks", str(self.quirks)])
@@ -359,7 +370,8 @@ def scene_of(row: Row, folder: Path) -> tuple[nb.Experiment, nb.StructureFactors
 
 
 def different_kernels(row: Row, scene: tuple[nb.Experiment, nb.StructureFactors]) -> list[str]:
-    """Which of the row's kernel and the fastest one has not the exact kernel's bytes."""
+    """Which of the row's kernel and the fastest one has not the exact kernel's bytes, and whether
+    its values before rounding do not round to them."""
     images = {
         kernel: nb.simulate(
             *scene, quirks=row.quirks, threads=1, backend=nb.CEngine(kernel=kernel)
@@ -367,7 +379,20 @@ def different_kernels(row: Row, scene: tuple[nb.Experiment, nb.StructureFactors]
         for kernel in ("exact", *available_kernels())
         if kernel in ("exact", "auto", row.kernel)
     }
-    return [kernel for kernel, image in images.items() if image != images["exact"]]
+    found = [kernel for kernel, image in images.items() if image != images["exact"]]
+    if row.has_fast_values and rounded_values(row, scene) != {images["exact"]}:
+        found.append("values before rounding")
+    return found
+
+
+def rounded_values(row: Row, scene: tuple[nb.Experiment, nb.StructureFactors]) -> set[bytes]:
+    """The image, and what the fast kernel's values before rounding round to: the same bytes."""
+    engine = nb.CEngine(unrounded_kernel="fast")
+    result = nb.simulate(*scene, quirks=row.quirks, threads=1, backend=engine, unrounded=True)
+    assert result.unrounded is not None
+    with np.errstate(over="ignore"):
+        rounded = np.asarray(result.unrounded).astype(np.float32)
+    return {result.image.tobytes(), rounded.tobytes()}
 
 
 def executable_image(executable: str, words: list[str], folder: Path) -> bytes:

@@ -136,16 +136,25 @@ static int render_rest(const nbh_plan *plan, const pixel_block *pixels,
     return 1;
 }
 
-/* The middles of the intervals, and how far from them their ends are. */
-static void keep_intervals(const pixel_block *pixels, const fast_block *block, output *o)
+/* The middles of the intervals, and how far from them their ends are.  Those that are not finite
+ * are no bound: such pixels become NaN in `rounded`.  Returns how many. */
+static int keep_intervals(const pixel_block *pixels, const fast_block *block,
+                          float rounded[FAST_LANES], output *o)
 {
+    int left = 0;
     for (int32_t j = 0; j < pixels->count; j++) {
         const int64_t at = index_in(o, pixels->fast[j], pixels->slow[j]);
         const double middle = 0.5 * (block->low[j] + block->high[j]);
+        if (!isfinite(middle)) {
+            rounded[j] = NAN;
+            left++;
+            continue;
+        }
         const double below = fabs(middle - block->low[j]), above = fabs(block->high[j] - middle);
         o->to->unrounded[at] = middle;
         o->to->half_width[at] = (below > above ? below : above) * (1.0 + 4.0 * DBL_EPSILON);
     }
+    return left;
 }
 
 /* One block; returns 0 if cancelled. */
@@ -164,7 +173,7 @@ static int render_block(const nbh_plan *plan, pixel_block *pixels, output *o)
         for (int32_t j = 0; j < pixels->count; j++)
             image[index_in(o, pixels->fast[j], pixels->slow[j])] = rounded[j];
         if (o->to->half_width != NULL)
-            keep_intervals(pixels, &block, o);
+            some_are_left += keep_intervals(pixels, &block, rounded, o);
     } else {
         for (int j = 0; j < FAST_LANES; j++)
             rounded[j] = NAN;

@@ -6,6 +6,7 @@ typedef struct rendered {
     nbh_status status;
     nbh_plan_info info;
     float image[MOST_PIXELS];
+    double unrounded[MOST_PIXELS];
     double omega_sum_sr;
 } rendered;
 
@@ -48,6 +49,32 @@ static void check_pieces(bytes *b, const nbh_plan *plan, const rendered *r)
                 FINDING("%.17g rounds to %.9g", unrounded[i], (double)image[i]);
         free(unrounded);
         free(image);
+    }
+}
+
+/* Values before rounding at the speed of the plan's kernel: the exact ones lie within their half
+ * widths.  exact: NULL where the plan's kernel is the exact one. */
+static void check_half_widths(const nbh_plan *plan, const rendered *exact, rendered *r)
+{
+    float image[MOST_PIXELS];
+    double half_width[MOST_PIXELS];
+    const int64_t pixels = (int64_t)r->info.n_fast * r->info.n_slow;
+    const nbh_pixels to = {.image = image, .unrounded = r->unrounded, .half_width = half_width};
+    if (nbh_plan_render_pixels(plan, 0, pixels, &to, NULL) != NBH_OK)
+        FINDING("values with half widths are refused");
+    if (!same_bits(image, r->image, (size_t)pixels * sizeof *image))
+        FINDING("%s", "the image beside half widths differs");
+    for (int64_t i = 0; i < pixels; i++) {
+        const double value = r->unrounded[i];
+        if ((float)value != image[i] && !(isnan(value) && isnan(image[i])))
+            FINDING("%.17g rounds to %.9g", value, (double)image[i]);
+        if (!(half_width[i] >= 0.0) || (exact == NULL && half_width[i] != 0.0))
+            FINDING("pixel %lld has a half width of %g", (long long)i, half_width[i]);
+        const double need = exact == NULL ? value : exact->unrounded[i];
+        const int is_same = value == need || (isnan(value) && isnan(need));
+        if (!is_same && !(fabs(value - need) <= half_width[i]))
+            FINDING("pixel %lld: %.17g +- %g, exact %.17g", (long long)i, value, half_width[i],
+                    need);
     }
 }
 
@@ -113,6 +140,7 @@ static int render(const scene *s, bytes *pieces, const rendered *exact, rendered
             FINDING("a plan that cannot be rendered");
         check_intervals(plan, exact ? exact : r);
         check_rows(plan, r);
+        check_half_widths(plan, exact, r);
         if (exact == NULL) {
             check_pieces(pieces, plan, r);
             check_pictures(plan, r);

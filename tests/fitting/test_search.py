@@ -185,6 +185,9 @@ def test_figure(tmp_path: Any) -> None:
     for bad in ({"zoom": 0}, {"columns": 0}, {"zoom": 1.5}):
         with pytest.raises(nb.ConfigError):
             result.figure(tmp_path / "bad.png", **bad)  # type: ignore[arg-type]
+    for large in ({"zoom": 10**6}, {"columns": 10**9}):
+        with pytest.raises(nb.ResourceError, match="picture"):
+            result.figure(tmp_path / "bad.png", **large)
 
 
 @for_each(
@@ -237,6 +240,10 @@ def test_figure(tmp_path: Any) -> None:
         ({"priors": {"scale": ((1.0, 2.0), 1.0)}}, "priors[scale]: got"),
         ({"priors": [1]}, "priors: got [1], need a mapping"),
         ({"capture_deg": -1.0}, "capture_deg: got -1.0 deg"),
+        ({"capture_deg": 10.5}, "capture_deg: got 10.5 deg, need at most 10, since no fit"),
+        ({"cone_deg": 10.5}, "cone_deg: got 10.5 deg, need at most 10, since no fit"),
+        ({"priors": {"scale": (2.0, 1e-160)}}, "priors: got a start too many sigma away"),
+        ({"priors": {"scale": (1e200, 1.0)}}, "priors: got a start too many sigma away"),
         ({"parameters": ["scale"], "capture_deg": 1.0}, "0 where no orientation is fitted"),
         ({"parameters": ["scale"], "starts": 2}, "starts: got 2, need 1 where no orientation"),
         ({"starts": 0}, "starts: got 0"),
@@ -270,6 +277,11 @@ def test_a_dark_model_is_named_with_its_pixel() -> None:
     dark = NARROW.replace({"crystal.n_cells": (300, 300, 300), "crystal.mosaic_spread_deg": 0.0})
     with pytest.raises(nb.ConfigError, match=r"0 photons from the model, \d+ in the data, at slow"):
         fitted(NARROW_DATA + 1, "crystal.misset_deg", dark)
+
+
+def test_as_far_as_a_fit_can_go() -> None:
+    options: dict[str, Any] = {"capture_deg": 10.0, "cone_deg": 10.0, "priors": {"scale": (1, 1)}}
+    assert fitted(NARROW_DATA, ["crystal.misset_deg", "scale"], NARROW, **options).converged
 
 
 def test_no_step_goes_astray() -> None:

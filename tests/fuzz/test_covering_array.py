@@ -92,7 +92,7 @@ def test_kernels_give_the_same_bytes(folder: Path, row: Row) -> None:
 def test_torch_gives_the_same_image(folder: Path, row: Row) -> None:
     scene = scene_of(row, folder)
     need = nb.simulate(*scene, quirks=row.quirks, threads=1, unrounded=True)
-    engine = nb.TorchEngine(dtype=row.dtype)
+    engine = nb.TorchEngine(dtype=row.dtype, kernel=row.torch_kernel)
     got = nb.simulate(*scene, quirks=row.quirks, backend=engine, unrounded=True)
     assert need.unrounded is not None
     assert got.unrounded is not None
@@ -105,7 +105,9 @@ def test_torch_gives_the_same_image(folder: Path, row: Row) -> None:
     # direction, which may be next to a zero of the shape.
     if row.values["wavelength"] != "0.01" and row.values["distance"] != "long":
         finite = np.isfinite(need.unrounded)
-        assert relative_l2(got.unrounded[finite], need.unrounded[finite]) <= DOUBLE
+        # The phases of a thousand cells are in the thousands, and so is their rounding.
+        limit = 10.0 * DOUBLE if row.values["cells"] == "1000" else DOUBLE
+        assert relative_l2(got.unrounded[finite], need.unrounded[finite]) <= limit
     assert figures.max_ulp <= 1
     assert figures.identical >= 0.99  # one pixel of the image may round to its neighbour
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,9 @@ import pytest
 from for_each import for_each
 
 import nanobragg_hybrid as nb
+from agreement import relative_l2
+from covering_array import write_inputs
+from nanobragg_hybrid.arguments.parse import parse_command
 from nanobragg_hybrid.engines.c.libnbh import available_kernels
 
 pytestmark = pytest.mark.filterwarnings("ignore::nanobragg_hybrid.NanobraggWarning")
@@ -111,3 +115,40 @@ def test_ordinary_numbers_beside_f_of_0() -> None:
     exact, others = images(0.0, shape="round")
     assert not exact.any()
     assert set(others.values()) == {exact.tobytes()}
+
+
+_CURVED = (
+    "-pixel 2 -detpixels_x 12 -detpixels_y 10 -mat tilted.mat -square_xtal -N 30 -misset 10 20 30 "
+    "-hkl table.hkl -default_F 7 -oversample 2 -oversample_thick -oversample_polar "
+    "-oversample_omega -thicksteps 1 -detector_thick 300 -detector_abs 400 -hdivstep 5 "
+    "-hdivsteps 3 -phi -1 -osc 2 -phisteps 2 -denzo -pivot beam -Xbeam 3 -Ybeam 30 "
+    "-close_distance 90 -detector_rotx 40 -detector_roty 130 -twotheta 120 -lambda 1 -curved_det "
+    "-point_pixel -polar 0.9 -flux 1e20 -exposure 0.5 -beamsize 0.05"
+)
+
+
+@for_each("words", [_CURVED, f"{_CURVED} -dmin 8"])
+def test_factors_of_rays_without_a_step(words: str, tmp_path: Path) -> None:
+    """Nobody asks for them: in torch they were infinite or NaN, times a sum of 0."""
+    pytest.importorskip("torch", reason="PyTorch is not installed (extra: torch)")
+    write_inputs(tmp_path)
+    quirks = nb.Quirks.parse(
+        "none,+thick_last_layer,+polar_first_source,+ratio_before_twotheta,"
+        "+normal_towards_source,+curved_flat_factors,+no_sensor_is_black,"
+        "+twotheta_axis_length,+point_pixel_area,+count_alone,+phi_left_edge,+impossible_sources"
+    )
+    experiment = parse_command(words.split(), tmp_path, quirks=quirks).experiment
+    need, found = (
+        nb.simulate(
+            experiment, FACTORS[100.0], quirks=quirks, threads=1, backend=backend, unrounded=True
+        ).unrounded
+        for backend in ("c", "torch")
+    )
+    assert need is not None
+    assert found is not None
+    assert np.array_equal(np.isfinite(found), np.isfinite(need))
+    finite = np.isfinite(need)
+    assert relative_l2(found[finite], need[finite]) <= 1e-12
+    if "-dmin" in words:
+        assert finite.all()
+        assert (need == 0.0).any()

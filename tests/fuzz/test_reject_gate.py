@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ SMALL = nb.Experiment(
     detector=nb.Detector(pixel_size_mm=2, n_fast=4, n_slow=4),
 )
 FACTORS = nb.StructureFactors.constant(100.0)
+NOTHING: Any = "nothing"
 
 
 @pytest.fixture
@@ -77,6 +79,15 @@ ENGINES: dict[str, tuple[type[nb.NanobraggError], Callable[[], object]]] = {
         nb.ConfigError,
         lambda: nb.simulate(SMALL, FACTORS, backend=nb.CEngine(kernel="nothing")),
     ),
+    "no such kernel of values before rounding": (
+        nb.ConfigError,
+        lambda: nb.simulate(SMALL, FACTORS, backend=nb.CEngine(unrounded_kernel=NOTHING)),
+    ),
+    "no such kernel of torch": (nb.ConfigError, lambda: _torch(kernel="nothing")),
+    "a curved detector by compiled kernels": (
+        nb.UnsupportedError,
+        lambda: _torch(SMALL.replace({"detector.curved": True}), kernel="compiled"),
+    ),
     "no such device": (nb.BackendError, lambda: _torch(device="nothing")),
     "a table that no memory holds": (
         nb.ResourceError,
@@ -87,9 +98,9 @@ ENGINES: dict[str, tuple[type[nb.NanobraggError], Callable[[], object]]] = {
 }
 
 
-def _torch(device: str) -> object:
+def _torch(experiment: nb.Experiment = SMALL, **options: str) -> nb.SimulationResult:
     pytest.importorskip("torch", reason="PyTorch is not installed (extra: torch)")
-    return nb.simulate(SMALL, FACTORS, backend=nb.TorchEngine(device=device))
+    return nb.simulate(experiment, FACTORS, backend=nb.TorchEngine(**options))
 
 
 @pytest.mark.parametrize("name", ENGINES)
@@ -101,3 +112,10 @@ def test_engines(name: str) -> None:
 
 def test_its_neighbour_is_rendered() -> None:
     assert nb.simulate(SMALL, FACTORS).image.any()
+    fast = nb.CEngine(unrounded_kernel="fast")
+    assert nb.simulate(SMALL, FACTORS, backend=fast, unrounded=True).image.any()
+
+
+def test_its_neighbour_is_rendered_by_torch() -> None:
+    assert _torch(kernel="compiled").image.any()
+    assert _torch(SMALL.replace({"detector.curved": True}), kernel="eager").image.any()

@@ -47,6 +47,19 @@ def test_pixels_have_derivatives_and_batches() -> None:
     assert found.count_nonzero() == found.numel()
 
 
+def test_a_selection_of_columns_is_one_of_rows() -> None:
+    slow, fast = np.array([3, 0], dtype=np.uint8), torch.tensor([2, 1])
+    made: Any = Selection
+    found = ROTATION.pixels({}, made(slow, fast))
+    assert torch.equal(found, ROTATION.pixels({}, Selection.pixels([[3, 2], [0, 1]])))
+
+
+def test_boxes_that_do_not_fit_into_memory() -> None:
+    with pytest.raises(nb.ResourceError, match="numbers of pixels"):
+        Selection.boxes([[0, 2**31 - 1, 0, 2**31 - 1]])
+    assert Selection.boxes([[0, 1, 2**31 - 3, 2**31 - 1]]).count == 2
+
+
 def _switching() -> ForwardModel:
     """Interpolation is switched off in the middle of the image, and the first loop is special."""
     rng = np.random.default_rng(1)
@@ -114,6 +127,11 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
     (lambda: Selection.boxes([[0, 2, 0, 2], [2, 2, 0, 1]]), r"select\[1\]: got \(2, 2, 0, 1\)"),
     (lambda: Selection.boxes([[0, 2, 3, 3]]), "starts below stops"),
     (lambda: Selection.boxes([[0, 2]]), r"shape \(n, 4\)"),
+    (lambda: Selection(np.array([1.5]), np.array([2])),
+     r"slow: got shape \(1,\) of float64, need whole numbers >= 0, shape \(n,\)"),
+    (lambda: Selection(np.array([1]), np.array([[2]])), r"fast: got shape \(1, 1\) of int64"),
+    (lambda: Selection([0, 1], [0, -1]), r"fast\[1\]: got -1, need whole numbers >= 0"),
+    (lambda: Selection([0, 1], [0]), r"fast: got 1 numbers, need as many as of slow \(2\)"),
 ]  # fmt: skip
 
 

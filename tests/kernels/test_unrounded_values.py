@@ -83,6 +83,21 @@ def test_inactive_pixels_are_0() -> None:
     assert (fast.unrounded[3:21, 7:41] > 0.0).any()
 
 
+@pytest.mark.filterwarnings("ignore::nanobragg_hybrid.ImageWarning")
+def test_what_has_no_finite_bound_is_exact() -> None:
+    """Sums beyond a double's range: the fast kernels know nothing of such pixels but that."""
+    bright = nb.StructureFactors.constant(1e160)
+    fast, exact = (
+        nb.simulate(
+            STILL, bright, backend=nb.CEngine(unrounded_kernel=which), unrounded=True, threads=1
+        )
+        for which in ("fast", "exact")
+    )
+    assert np.isinf(exact.unrounded).any()
+    assert np.array_equal(fast.unrounded, exact.unrounded, equal_nan=True)
+    assert fast.provenance["unrounded_bound"] == 0.0
+
+
 def test_the_exact_kernel_has_no_error() -> None:
     made = _rendered(STILL, "fast", "exact")
     assert made.provenance["unrounded_bound"] == 0.0

@@ -40,7 +40,12 @@ class Factor(enum.IntEnum):
 
 LARGEST_INDEX: Final = 1e9
 LARGEST_PHASE_TURNS: Final = 524288.0
-"""Of a Miller index, and of its product with a number of cells: nothing larger is taken."""
+"""Of a Miller index, and of its product with a number of cells, or half the edge of a crystal
+times the root of its fudge factor: nothing larger is taken."""
+
+SMALLEST_WAVELENGTH_M: Final = 2.0**-150
+LARGEST_WAVELENGTH_M: Final = 2.0**150
+"""Others are refused."""
 
 SCENE_NUMBERS: Final = 20
 SOURCE_NUMBERS: Final = 5

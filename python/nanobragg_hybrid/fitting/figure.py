@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from nanobragg_hybrid.base.host import require_memory
 from nanobragg_hybrid.fitting.likelihoods import Array
 from nanobragg_hybrid.fitting.pixels import FitPixels, Indices
 
@@ -27,13 +28,19 @@ def boxes_picture(pixels: FitPixels, expected: Array, zoom: int, columns: int | 
     Data and model are dark on white, by the square root of photons, black at the box's brightest.
     Residuals over their standard deviations are red where the data have more and blue where the
     model has, in full colour from 5 on.  Pixels that are not fitted are grey.
+
+    Raises `ResourceError` for a picture that does not fit into memory.
     """
     boxes = pixels.boxes
+    sizes = [(zoom * (b[1] - b[0]), 3 * zoom * (b[3] - b[2]) + 2 * _GAP) for b in boxes.tolist()]
+    tall, wide = (max(size[axis] for size in sizes) + _GAP for axis in (0, 1))
+    across = columns or max(1, math.ceil(math.sqrt(len(sizes) * tall / wide)))
+    down = math.ceil(len(sizes) / across)
+    height, width = down * tall + _GAP, across * wide + _GAP
+    own = sum(a * b for a, b in sizes)
+    require_memory({"picture": 3 * height * width, "its boxes": 3 * own})
     rows = [_row(pixels, expected, n, zoom) for n in range(len(boxes))]
-    tall, wide = (max(row.shape[axis] for row in rows) + _GAP for axis in (0, 1))
-    across = columns or max(1, math.ceil(math.sqrt(len(rows) * tall / wide)))
-    down = math.ceil(len(rows) / across)
-    picture = np.full((down * tall + _GAP, across * wide + _GAP, 3), 255, dtype=np.uint8)
+    picture = np.full((height, width, 3), 255, dtype=np.uint8)
     for n, row in enumerate(rows):
         top, left = n // across * tall + _GAP, n % across * wide + _GAP
         picture[top : top + row.shape[0], left : left + row.shape[1]] = row

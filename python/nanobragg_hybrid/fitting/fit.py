@@ -16,7 +16,12 @@ from nanobragg_hybrid.fitting.coordinates import Coordinates, Orientation
 from nanobragg_hybrid.fitting.information import INFORMATIONS, Information, observed
 from nanobragg_hybrid.fitting.likelihoods import LIKELIHOODS, Array, Likelihood
 from nanobragg_hybrid.fitting.minimise import Callback, Minimum, Reduced
-from nanobragg_hybrid.fitting.options import checked, checked_priors, photons_variance
+from nanobragg_hybrid.fitting.options import (
+    checked,
+    checked_priors,
+    checked_turn,
+    photons_variance,
+)
 from nanobragg_hybrid.fitting.pixels import (
     BACKGROUNDS,
     Background,
@@ -93,10 +98,11 @@ def fit(
         "orthorhombic", "tetragonal", "rhombohedral", "hexagonal" (trigonal cells on hexagonal axes
         too), "cubic"; "auto": the one of most rules that the start obeys exactly; None: triclinic.
     priors: by parameter, what is known of it: (value, standard deviation), in its unit.
-    capture_deg: how far off the orientation may be, degrees.  Where that moves spots by more than
-        their width, smaller crystals, which have wider spots, are fitted first.
+    capture_deg: how far off the orientation may be, degrees, at most 10.  Where that moves spots by
+        more than their width, smaller crystals, which have wider spots, are fitted first.
     starts: number of orientations to start from: the experiment's, and random ones up to cone_deg
-        degrees away; the best are refined, the best of these is the result.  seed: of these.
+        degrees away, at most 10; the best are refined, the best of these is the result.  seed: of
+        these.
     max_iterations: trial steps at most.  step_tolerance: it has converged where the next step would
         be shorter, in units of standard deviations.
     information: what the covariance is the inverse of: "expected" (Fisher's; no further cost) or
@@ -118,9 +124,9 @@ def fit(
     checked("background", background, Optional(Choice(BACKGROUNDS)))
     counts_per_photon: float = checked("gain", gain, POSITIVE, "counts/photon")
     offset: float = checked("adc_offset", adc_offset, FINITE, "counts")
-    capture: float = checked("capture_deg", capture_deg, NOT_NEGATIVE, "deg")
+    capture = checked_turn("capture_deg", capture_deg, NOT_NEGATIVE)
     checked("starts", starts, COUNT)
-    checked("cone_deg", cone_deg, POSITIVE, "deg")
+    checked_turn("cone_deg", cone_deg, POSITIVE)
     checked("seed", seed, INT32)
     checked("max_iterations", max_iterations, COUNT)
     checked("step_tolerance", step_tolerance, POSITIVE)

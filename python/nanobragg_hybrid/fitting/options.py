@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nanobragg_hybrid.base.errors import ConfigError, Description, suggestion
-from nanobragg_hybrid.fitting.coordinates import Coordinates
+from nanobragg_hybrid.fitting.coordinates import FARTHEST_TURN_DEG, Coordinates
 from nanobragg_hybrid.fitting.likelihoods import Array
 from nanobragg_hybrid.fitting.problem import Priors
 from nanobragg_hybrid.model.validate import Rule
@@ -23,6 +23,15 @@ def checked(name: str, value: object, rule: Rule, unit: str = "") -> Any:
         return rule.normalise(value)
     except ValueError:
         raise ConfigError(name, value, rule.text, unit) from None
+
+
+def checked_turn(name: str, value: object, rule: Rule) -> float:
+    """An angle, degrees, that a fit can go from where it starts; `ConfigError`."""
+    angle: float = checked(name, value, rule, "deg")
+    if angle > FARTHEST_TURN_DEG:
+        need = f"at most {FARTHEST_TURN_DEG:g}, since no fit goes farther"
+        raise ConfigError(name, value, need, "deg")
+    return angle
 
 
 def photons_variance(given: ArrayLike, gain: float, shape: tuple[int, int]) -> Array:

@@ -150,7 +150,8 @@ class Problem:
             return np.inf
         value = deviance(self._likelihood, expected, self.pixels.photons, self._variance)
         residuals = self._priors.residuals(self.coordinates.numbers(x))
-        return value + float(residuals @ residuals)
+        with np.errstate(over="ignore"):
+            return value + float(residuals @ residuals)
 
     def quadratic(self, state: State) -> Quadratic:
         """The function's quadratic model: the Fisher information in place of second derivatives.
@@ -210,6 +211,9 @@ class Problem:
         mean = expected + self._variance
         bad = ~np.isfinite(expected) | (mean < 0.0)
         bad |= (mean == 0.0) & (self.pixels.photons > 0.0)
+        if not bad.any():
+            what = Description("a start too many sigma away from them, or data too large")
+            return NoValueError("priors", what, "a deviance that is a number")
         n = int(np.argmax(bad))
         where = f"slow {self.pixels.slow[n]}, fast {self.pixels.fast[n]}"
         got = f"{expected[n]:g} photons from the model, {self.pixels.photons[n]:g} in the data"

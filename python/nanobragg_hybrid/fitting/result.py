@@ -136,7 +136,8 @@ class FitResult:
         in the model and blue where there is less, in full colour from 5 on.  What was not fitted is
         grey.
 
-        Raises `ConfigError`, `UnsupportedError` without Pillow, and `FileAccessError`.
+        Raises `ConfigError`, `ResourceError` for a picture that does not fit into memory,
+        `UnsupportedError` without Pillow, and `FileAccessError`.
         """
         checked_zoom = checked("zoom", zoom, COUNT)
         checked_columns = checked("columns", columns, Optional(COUNT))

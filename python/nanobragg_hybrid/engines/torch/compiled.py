@@ -19,7 +19,10 @@ from torch import Tensor
 from nanobragg_hybrid.base.errors import UnsupportedError
 from nanobragg_hybrid.base.native_scene import (
     CRYSTAL_NUMBERS,
+    LARGEST_PHASE_TURNS,
+    LARGEST_WAVELENGTH_M,
     SCENE_NUMBERS,
+    SMALLEST_WAVELENGTH_M,
     Factor,
     Lattice,
     Scene,
@@ -68,6 +71,11 @@ LARGEST_F: Final = 1e150
 _BACKGROUND: Final = NUMBERS.index("background")
 _FUDGE: Final = NUMBERS.index("fudge")
 _DEFAULT_F: Final = NUMBERS.index("default_f")
+_WAVELENGTH: Final = 3
+"""Its row among the numbers of sources."""
+_LENGTHS: Final = _places("pix0", "pixel", "close", "layer_step")
+_LARGEST_LENGTH_M: Final = 2.0**150
+"""Of what is squared."""
 
 NUMBERS_OF_RAYS: Final = torch.ones(len(NUMBERS), dtype=torch.bool).index_fill(
     0, torch.from_numpy(_OF_CRYSTAL), False
@@ -236,7 +244,7 @@ class CompiledScene:
     ) -> None:
         rows, amplitude = np.atleast_2d(_array(numbers)), None if grid is None else _array(grid)
         for row in rows:
-            reason = refusal(row)
+            reason = refusal(row, _array(sources))
             if reason is not None:
                 raise UnsupportedError(reason)
         self._is_single = numbers.dim() == 1
@@ -379,8 +387,8 @@ def _lattice(
     )
 
 
-def refusal(numbers: Floats) -> str | None:
-    """Why the kernels do not take these numbers of a scene; None: they do."""
+def refusal(numbers: Floats, sources: Floats) -> str | None:
+    """Why the kernels do not take these numbers of a scene and its sources; None: they do."""
     if not numbers[_FUDGE] >= 0.0:
         return "the fudge factor is negative"
     if math.isinf(numbers[_FUDGE]):
@@ -389,6 +397,14 @@ def refusal(numbers: Floats) -> str | None:
         return "a number of cells is not finite"
     if not abs(numbers[_DEFAULT_F]) <= LARGEST_F:
         return "default_f, or its square, is too large for a double"
+    edge = math.hypot(*np.maximum(numbers[_N_CELLS], 1.0)) * math.sqrt(numbers[_FUDGE])
+    if not 0.5 * edge < LARGEST_PHASE_TURNS:
+        return "the fudge factor is too large"
+    if (np.abs(numbers[_LENGTHS]) > _LARGEST_LENGTH_M).any():
+        return "a length is too large to be squared"
+    wavelengths = np.abs(sources[_WAVELENGTH])
+    if not ((wavelengths >= SMALLEST_WAVELENGTH_M) & (wavelengths <= LARGEST_WAVELENGTH_M)).all():
+        return "a wavelength is 0 or too small, too large, or no number"
     return None
 
 

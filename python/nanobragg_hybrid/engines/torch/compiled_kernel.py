@@ -71,7 +71,7 @@ class CompiledKernel:
     def refuses(self, packed: Packed) -> str | None:
         """Why values like these are left to the eager kernel; None: they are not."""
         numbers = packed.numbers.detach()
-        reason = refusal(numbers.numpy())
+        reason = refusal(numbers.numpy(), packed.sources.detach().numpy())
         if reason is not None:
             return reason
         if not self._is_ordinary(packed.grid):
@@ -148,28 +148,35 @@ class CompiledKernel:
         if grid is None:
             return True
         grid = grid.detach()
+        if grid.is_inference():  # nothing counts its versions
+            return _all_ordinary(grid)
         seen = self.seen
         if (
             seen.grid is None
             or seen.grid.data_ptr() != grid.data_ptr()
+            or seen.grid.stride() != grid.stride()
             or seen.version != grid._version
         ):
-            low, high = grid.aminmax()  # without a copy
-            seen.is_ordinary = -LARGEST_F <= float(low) <= float(high) <= LARGEST_F
+            seen.is_ordinary = _all_ordinary(grid)
             # With the table, so that its address does not come again.
             seen.grid, seen.version = grid, grid._version
         return seen.is_ordinary
+
+
+def _all_ordinary(grid: Tensor) -> bool:
+    low, high = grid.aminmax()  # without a copy
+    return -LARGEST_F <= float(low) <= float(high) <= LARGEST_F
 
 
 def _phases_are_small(packed: Packed, n_cells: Tensor) -> bool:
     """|h| <= |a| |q|, and |q| <= (1 + |incident|) / wavelength."""
     sources = packed.sources.detach().numpy()
     lengths = np.sqrt((sources[:3] * sources[:3]).sum(axis=0))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        longest_q = ((1.0 + 1e-9 + lengths) / np.abs(sources[3])).max()
     cells = packed.cells.detach().numpy().reshape(-1, 3, 3)
-    longest = np.sqrt((cells * cells).sum(axis=2).max(axis=0)) * longest_q
-    turns = longest * n_cells.numpy()
+    with np.errstate(all="ignore"):
+        longest_q = ((1.0 + 1e-9 + lengths) / np.abs(sources[3])).max()
+        longest = np.sqrt((cells * cells).sum(axis=2).max(axis=0)) * longest_q
+        turns = longest * n_cells.numpy()
     return bool((longest < LARGEST_INDEX).all() and (turns < LARGEST_PHASE_TURNS).all())
 
 

@@ -126,8 +126,12 @@ def _sum(
         total = terms.sum(dim=(1, 2, 3))
     else:
         ray_sums = terms.sum(-1)
+        is_dark = None if steps.is_skipped is None else steps.is_skipped.all(-1)
         for each in (factor, weight):
-            ray_sums = ray_sums if each is None else ray_sums * each
+            if each is not None:
+                # Of a ray without a step nobody asks for factors, which may be infinite.
+                own = each if is_dark is None else torch.where(is_dark, 1.0, each)
+                ray_sums = ray_sums * own
         total = ray_sums.sum(dim=(1, 2))
     return start + total, product
 

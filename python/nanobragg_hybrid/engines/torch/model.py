@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from functools import cached_property
-from typing import Final
+from functools import cached_property, partial
+from typing import Any, Final
 
 import torch
 from torch import Tensor
@@ -123,6 +123,13 @@ class ForwardModel:
         self._kernel = EagerKernel(self._setup.choices, self._tiling, self.dtype, self.device)
         self._seen = SeenTable()
         self._configured = packed_scene(self._setup, self._tables, {}, ())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as what it was made of, and set up again from that."""
+        setup = self._setup
+        again = partial(type(self), tile_steps=self._tiling.tile_steps, kernel=self.kernel)
+        made_of = (setup.experiment, setup.structure_factors, setup.quirks)
+        return again, (*made_of, self.dtype, self.device)
 
     @property
     def setup(self) -> Setup:

@@ -104,6 +104,7 @@ class RecordedSetup:
         at_rest = any(depends[_REAL]) or depends[_SPREAD]
         return any(depends[:_N]), in_sources, at_rest or any(depends[_TURNING]), at_rest
 
+    @np.errstate(all="ignore")
     def evaluate(self, values: Mapping[str, Array]) -> SetupValues:
         """The scene for some numbers of all the names; arrays of any shape."""
         flat: list[float] = []
@@ -142,6 +143,7 @@ class SetupValues:
         self.run_start = self._cells.run_start
         self.template = Template(recorded.constants, self._rays.has_weights, recorded.hkl_min)
 
+    @np.errstate(all="ignore")
     def gradient(
         self,
         by_numbers: Array | None,
@@ -181,6 +183,7 @@ class SetupValues:
                 gradient[name] = by_arrays[name].ravel() if name in by_arrays else zeros
         return gradient
 
+    @np.errstate(all="ignore")
     def tangents(self, names: Sequence[str]) -> SceneTangents:
         """Derivatives by all numbers of some of the values, one after the other."""
         recorded = self._recorded

@@ -135,7 +135,7 @@ class Render(Primal):
         """Found once for the same tensors: a scan may cost as much as the image."""
         if not self.has[_RUN_START] and not self.kernel.choices.interpolate:
             return SerialOrder(None, None)
-        key = tuple(x for tensor in tensors for x in (tensor.data_ptr(), tensor._version))
+        key = tuple(x for tensor in tensors for x in (tensor.data_ptr(), _version(tensor)))
         if key not in self._orders:
             kernel = self.kernel
             with torch.no_grad():
@@ -144,6 +144,11 @@ class Render(Primal):
             # With the tensors, so that no address comes again.
             self._orders[key] = [tensor.detach() for tensor in tensors], order
         return self._orders[key][1]
+
+
+def _version(tensor: Tensor) -> int:
+    """What an operation in place counts up; nothing does for a tensor of the inference mode."""
+    return -1 if tensor.is_inference() else tensor._version
 
 
 def _change(packed: Packed, moved: Sequence[bool], change: Tensors) -> Packed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import torch
@@ -10,20 +11,34 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nanobragg_hybrid.base.errors import ConfigError, Description
+from nanobragg_hybrid.base.host import require_memory
 from nanobragg_hybrid.engines.torch.pixels import ActivePixels, ChosenPixels, Pixels
 
 Numbers = NDArray[np.int64]
+
+_BYTES_OF_PIXEL: Final = 2 * 2 * 8
+"""Two numbers of each, twice while boxes are joined."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Selection:
     """Pixels in the order in which their values are wanted, each as often as it is wanted.
 
-    slow, fast: numbers of pixels of the image, int64, shape (n,).  Made by `pixels` or `boxes`.
+    slow, fast: numbers of pixels of the image, whole numbers >= 0, arrays or tensors of shape (n,),
+    kept as int64.  `pixels` and `boxes` make them.
+
+    Raises `ConfigError` for others.
     """
 
     slow: Numbers
     fast: Numbers
+
+    def __post_init__(self) -> None:
+        for name in ("slow", "fast"):
+            object.__setattr__(self, name, _whole_numbers(name, getattr(self, name), ()))
+        if self.slow.shape != self.fast.shape:
+            found = Description(f"{len(self.fast)} numbers")
+            raise ConfigError("fast", found, f"as many as of slow ({len(self.slow)})")
 
     @classmethod
     def pixels(cls, pixels: object) -> Selection:
@@ -31,8 +46,8 @@ class Selection:
 
         Raises `ConfigError`.
         """
-        rows = _whole_numbers("select", pixels, 2)
-        return cls(rows[:, 0].copy(), rows[:, 1].copy())
+        rows = _whole_numbers("select", pixels, (2,))
+        return cls(rows[:, 0], rows[:, 1])
 
     @classmethod
     def boxes(cls, boxes: object) -> Selection:
@@ -40,9 +55,9 @@ class Selection:
         (slow_start, slow_stop, fast_start, fast_stop), stops exclusive, an array or tensor of shape
         (n, 4).
 
-        Raises `ConfigError`.
+        Raises `ConfigError`, and `ResourceError` for more pixels than fit into memory.
         """
-        rows = _whole_numbers("select", boxes, 4)
+        rows = _whole_numbers("select", boxes, (4,))
         bad = np.flatnonzero((rows[:, 1] <= rows[:, 0]) | (rows[:, 3] <= rows[:, 2]))
         if len(bad):
             raise ConfigError(
@@ -50,6 +65,8 @@ class Selection:
                 tuple(rows[bad[0]].tolist()),
                 "a box (slow_start, slow_stop, fast_start, fast_stop) with starts below stops",
             )
+        count = sum((b - a) * (d - c) for a, b, c, d in rows.tolist())
+        require_memory({"numbers of pixels": _BYTES_OF_PIXEL * count})
         slow, fast = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
         for slow_start, slow_stop, fast_start, fast_stop in rows.tolist():
             width = fast_stop - fast_start
@@ -121,21 +138,23 @@ def _not_active(slow: int, fast: int, row: int, active: ActivePixels) -> ConfigE
     return ConfigError("select", pixel, "pixels that are not masked")
 
 
-def _whole_numbers(field: str, given: object, columns: int) -> Numbers:
-    """Rows of whole numbers >= 0 that the caller keeps no hold of, int64."""
+def _whole_numbers(field: str, given: object, columns: tuple[int, ...]) -> Numbers:
+    """Whole numbers >= 0, one or so many in a row, that the caller keeps no hold of, int64."""
     if isinstance(given, Tensor):
         given = given.detach().cpu().numpy()
     try:
         rows = np.asarray(given)
     except ValueError:  # rows of several lengths
         rows = np.asarray(None)
-    need = f"whole numbers >= 0, shape (n, {columns})"
+    shape = ", ".join(map(str, ("n", *columns))) + ("" if columns else ",")
+    need = f"whole numbers >= 0, shape ({shape})"
     if rows.size == 0 and rows.ndim in (1, 2):
-        return np.zeros((0, columns), dtype=np.int64)
-    if rows.ndim != 2 or rows.shape[1] != columns or rows.dtype.kind not in "iu":
+        return np.zeros((0, *columns), dtype=np.int64)
+    if rows.ndim < 1 or rows.shape[1:] != columns or rows.dtype.kind not in "iu":
         raise ConfigError(field, Description(f"shape {rows.shape} of {rows.dtype}"), need)
-    is_bad = ((rows < 0) | (rows > np.iinfo(np.int32).max)).any(axis=1)
+    is_bad = (rows < 0) | (rows > np.iinfo(np.int32).max)
     if is_bad.any():
-        first = int(np.flatnonzero(is_bad)[0])
-        raise ConfigError(f"{field}[{first}]", tuple(rows[first].tolist()), need)
+        first = int(np.argwhere(is_bad)[0, 0])
+        bad = rows[first].tolist()
+        raise ConfigError(f"{field}[{first}]", tuple(bad) if columns else bad, need)
     return np.array(rows, dtype=np.int64)
