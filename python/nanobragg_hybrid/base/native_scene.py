@@ -90,36 +90,6 @@ class Lattice:
             single_precision,
         )
 
-    def sums(self, q: Array, threads: int) -> Buffer:
-        """Of F^2 times the squared lattice factor over orientations, for each row of q.
-
-        q: float64, shape (3, rows), 1/m.  Raises `UnsupportedError` for phases that are too large.
-        """
-        with _unsupported():
-            return self.core.sums(q, threads)
-
-    def gradients(
-        self, q: Array, weight: Array, want_amplitude: bool, threads: int
-    ) -> LatticeGradient:
-        """Derivatives of the sum over rows of `weight` times `sums`; the same for any threads."""
-        with _unsupported():
-            return LatticeGradient(*self.core.gradients(q, weight, want_amplitude, threads)[1:])
-
-
-class LatticeGradient(NamedTuple):
-    """Derivatives of a weighted sum of a lattice's sums, each of the shape of what it is by.
-
-    amplitude is None if it was not wanted or there is no table.
-    """
-
-    q: Buffer
-    cells_m: Buffer
-    n_cells: Sequence[float]
-    shape_fudge: float
-    star_per_angstrom: Sequence[float]
-    amplitude: Buffer | None
-    default_f: float
-
 
 class SceneGradient(NamedTuple):
     """Derivatives of a weighted sum of pixels, float64.

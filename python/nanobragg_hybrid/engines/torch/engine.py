@@ -52,6 +52,7 @@ class TorchRun:
             values = model(progress=_row_progress(model, progress))
             omega_sum = float(model.solid_angle_sum())
         image = values.to(torch.float32).cpu().numpy()
+        eager_reason = model.eager_reason
         return Rendered(
             image=image,
             unrounded=values.to(torch.float64).cpu().numpy() if unrounded else None,
@@ -61,8 +62,8 @@ class TorchRun:
                 "torch": torch.__version__,
                 "device": str(model.device),
                 "dtype": str(model.dtype).removeprefix("torch."),
-                "kernel": "compiled" if model.eager_reason is None else "eager",
-                "kernel_reason": model.eager_reason or "",
+                "kernel": "compiled" if eager_reason is None else "eager",
+                "kernel_reason": eager_reason or "",
             },
         )
 

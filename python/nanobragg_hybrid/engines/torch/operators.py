@@ -8,7 +8,7 @@ Arguments: numbers, sources, cells, grid as in `Packed`; slow, fast: int32, (pix
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import torch
 from torch import Tensor
@@ -84,58 +84,24 @@ def pixel_tangents(
 
 @pixel_values.register_fake
 def _(
-    numbers: Tensor,
-    sources: Tensor,
-    cells: Tensor,
-    grid: Tensor | None,
-    slow: Tensor,
-    fast: Tensor,
-    choices: Sequence[int],
-    dmin_m: float,
+    numbers: Tensor, sources: Tensor, cells: Tensor, grid: Tensor | None, slow: Tensor, *_: object
 ) -> Tensor:
-    del sources, cells, grid, fast, choices, dmin_m
+    del sources, cells, grid
     return numbers.new_empty((*numbers.shape[:-1], *slow.shape))
 
 
 @pixel_gradients.register_fake
 def _(
-    weight: Tensor,
-    numbers: Tensor,
-    sources: Tensor,
-    cells: Tensor,
-    grid: Tensor | None,
-    slow: Tensor,
-    fast: Tensor,
-    choices: Sequence[int],
-    dmin_m: float,
-    want_grid: bool,
+    weight: Tensor, numbers: Tensor, sources: Tensor, cells: Tensor, grid: Tensor | None, *rest: Any
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    del weight, slow, fast, choices, dmin_m
-    has_grid = want_grid and grid is not None
-    by_grid = numbers.new_empty(_NO_GRID if grid is None or not has_grid else grid.shape)
-    return (
-        torch.empty_like(numbers),
-        sources.new_empty(sources.shape),
-        cells.new_empty(cells.shape),
-        by_grid,
-    )
+    del weight
+    want_grid = rest[-1]
+    by_grid = numbers.new_empty(_NO_GRID if grid is None or not want_grid else grid.shape)
+    by_others = [x.new_empty(x.shape) for x in (numbers, sources, cells)]
+    return by_others[0], by_others[1], by_others[2], by_grid
 
 
 @pixel_tangents.register_fake
-def _(
-    numbers: Tensor,
-    sources: Tensor,
-    cells: Tensor,
-    grid: Tensor | None,
-    numbers_change: Tensor,
-    sources_change: Tensor,
-    cells_change: Tensor,
-    grid_change: Tensor | None,
-    slow: Tensor,
-    fast: Tensor,
-    choices: Sequence[int],
-    dmin_m: float,
-) -> Tensor:
-    del sources, cells, grid, numbers_change, sources_change, cells_change, grid_change
-    del fast, choices, dmin_m
+def _(numbers: Tensor, *rest: Any) -> Tensor:
+    slow = rest[-4]
     return numbers.new_empty(slow.shape)
