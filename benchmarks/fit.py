@@ -17,7 +17,7 @@ from __future__ import annotations
 import argparse
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -30,15 +30,16 @@ from nanobragg_hybrid.engines.torch import ForwardModel
 from nanobragg_hybrid.fitting.blocks import coordinates_of
 from nanobragg_hybrid.fitting.coordinates import MISSET, ROTATION
 from nanobragg_hybrid.fitting.forward import TorchModel
-from nanobragg_hybrid.fitting.options import checked_priors
+from nanobragg_hybrid.fitting.joint import Joint
 from nanobragg_hybrid.fitting.pixels import FitPixels, fit_pixels
+from nanobragg_hybrid.fitting.problem import Priors
 from nanobragg_hybrid.fitting.rotations import (
     angle_between_deg,
     misset_angles,
     misset_matrix,
     rotation_matrix,
 )
-from nanobragg_hybrid.fitting.search import Search
+from nanobragg_hybrid.fitting.search import FitImage, Search, Starts
 
 Array = NDArray[np.float64]
 
@@ -118,6 +119,7 @@ class DifferenceForward:
 
     def __init__(self, experiment: nb.Experiment, pixels: FitPixels) -> None:
         self.images = 0
+        self.jacobians = 0
         self._experiment = experiment
         self._where = (pixels.slow, pixels.fast)
 
@@ -135,8 +137,13 @@ class DifferenceForward:
         image = nb.simulate(experiment.replace(changes), FACTORS, threads=1).image
         return image[self._where].astype(np.float64)
 
+    def members(self, values: Sequence[Mapping[str, Array]]) -> Array:
+        """One image for each."""
+        return np.stack([self.pixels(each) for each in values])
+
     def jacobian(self, values: Mapping[str, Array], names: tuple[str, ...]) -> tuple[Array, Array]:
         """One image, and two for each number."""
+        self.jacobians += 1
         columns = []
         for name in names:
             for n in range(values[name].size):
@@ -162,11 +169,10 @@ def fit_by_differences(start: nb.Experiment, data: NDArray[np.int64]) -> Differe
     photons = data.astype(np.float64)
     pixels = fit_pixels(start, model.setup.roi, photons, np.zeros_like(photons), None, None)
     forward = DifferenceForward(start, pixels)
-    priors = checked_priors(None, NAMES, coordinates)
-    search = Search(
-        forward, coordinates, pixels, "poisson", None, priors, start, (), 100, 0.03, None
-    )
-    minimum = search.run([coordinates.start])
+    image, joint = FitImage(start, forward, pixels, ()), Joint((coordinates,), frozenset(NAMES))
+    nothing = Priors.none(joint.every)
+    search = Search((image,), joint, "poisson", None, nothing, 100, 0.03, None)
+    minimum = search.run(Starts(1, 1.0, 1))
     numbers = coordinates.numbers(minimum.state.x)
     return Differences(tuple(numbers[:3].tolist()), minimum.converged, forward.images)
 

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.engines.registry import available_backends
     from nanobragg_hybrid.fitting.fit import fit
     from nanobragg_hybrid.fitting.minimise import Iteration
-    from nanobragg_hybrid.fitting.result import Evaluations, FitResult, FittedNumber
+    from nanobragg_hybrid.fitting.result import Evaluations, FitResult, FittedImage, FittedNumber
     from nanobragg_hybrid.formats.dump import read_dump, write_dump
     from nanobragg_hybrid.formats.experiment_json import SavedRun, load_run
     from nanobragg_hybrid.formats.hkl import read_hkl, write_hkl
@@ -90,6 +90,7 @@ __all__ = [
     "FileAccessError",
     "FileFormatError",
     "FitResult",
+    "FittedImage",
     "FittedNumber",
     "Geometry",
     "Goniometer",
@@ -191,7 +192,7 @@ __getattr__, __dir__ = lazy_names(
         ".engines.torch": "ForwardModel TorchEngine",
         ".fitting.fit": "fit",
         ".fitting.minimise": "Iteration",
-        ".fitting.result": "Evaluations FitResult FittedNumber",
+        ".fitting.result": "Evaluations FitResult FittedImage FittedNumber",
         ".run.pictures": "integer_image noise_image pgm_image",
         ".run.prepare": "Prepared prepare",
         ".run.simulate": "simulate",

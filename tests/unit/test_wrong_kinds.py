@@ -46,7 +46,7 @@ ACCEPTED = {
 RECORDS = {
     *("Geometry", "Quirk", "ResolvedPlan", "SavedRun", "SimulationResult", "Statistics"),
     *("StepTrace", "Trace", "PgmImage"),
-    *("Evaluations", "FitResult", "FittedNumber", "Iteration"),
+    *("Evaluations", "FitResult", "FittedImage", "FittedNumber", "Iteration"),
 }
 """Plain data that engines and readers fill; whoever makes one himself is not checked."""
 

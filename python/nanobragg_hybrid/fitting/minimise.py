@@ -14,8 +14,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from nanobragg_hybrid.fitting.image_problem import ImageQuadratic, NoValueError
 from nanobragg_hybrid.fitting.likelihoods import Array
-from nanobragg_hybrid.fitting.problem import NoValueError, Problem, Quadratic, State
+from nanobragg_hybrid.fitting.problem import Backgrounds, Problem, Quadratic, State
 
 _FIRST_DAMPING: Final = 1e-3
 _LARGEST_DAMPING: Final = 1e12
@@ -32,7 +33,7 @@ class Iteration:
     stage: number of the stage, the last one being the fit itself.  deviance: -2 log likelihood and
     priors after the step, or of the rejected trial.  damping: Marquardt's factor.  step_in_esd: the
     step's length in units of standard deviations (the square root of step . information . step).
-    accepted: whether the step was taken.
+    accepted: whether the step was taken.  image: the one that the step was for, None for all.
     """
 
     stage: int
@@ -40,6 +41,7 @@ class Iteration:
     damping: float
     step_in_esd: float
     accepted: bool
+    image: int | None = None
 
 
 Callback = Callable[[Iteration], object]
@@ -61,25 +63,45 @@ class Minimum:
     stopped: bool = False
 
 
-class Reduced:
-    """The quadratic model over the coordinates alone, the background being at its best for each.
+class _BestBackground:
+    """Of an image, for each step of its coordinates: alone + by_x step.
 
     Boxes whose background is 0 and would be negative keep it.
     """
 
-    def __init__(self, quadratic: Quadratic, background: Array) -> None:
-        self._free = np.ones(len(background), dtype=bool)
+    def __init__(self, quadratic: ImageQuadratic, background: Array) -> None:
+        self.free = (background[:, 0] > 0.0) | (quadratic.gradient_background[:, 0] < 0.0)
+        both = quadratic.by_both[self.free]
+        inverse = np.linalg.pinv(quadratic.by_background[self.free], hermitian=True)
+        self.by_x = -inverse @ both
+        self.alone = -(inverse @ quadratic.gradient_background[self.free][:, :, None])[..., 0]
+        self.on_matrix = np.einsum("kqx,kqy->xy", both, self.by_x)
+        self.on_gradient = np.einsum("kqx,kq->x", both, self.alone)
+
+    def step(self, x: Array) -> Array:
+        """The background's step, shape (boxes, coefficients), for one of the coordinates."""
+        step = np.zeros((self.free.size, self.alone.shape[1]))
+        step[self.free] = self.alone + self.by_x @ x
+        return step
+
+
+class Reduced:
+    """The quadratic model over the coordinates alone, the backgrounds being at their best for
+    each."""
+
+    def __init__(self, quadratic: Quadratic, background: Backgrounds) -> None:
+        self._places = quadratic.places
         self._background = background
-        self._quadratic = quadratic
-        matrix, gradient = quadratic.by_x, quadratic.gradient_x
-        if background.shape[1]:
-            self._free = (background[:, 0] > 0.0) | (quadratic.gradient_background[:, 0] < 0.0)
-            both = quadratic.by_both[self._free]
-            inverse = np.linalg.pinv(quadratic.by_background[self._free], hermitian=True)
-            self._by_x = -inverse @ both  # of the best background
-            self._alone = -(inverse @ quadratic.gradient_background[self._free][:, :, None])[..., 0]
-            matrix = matrix + np.einsum("kqx,kqy->xy", both, self._by_x)
-            gradient = gradient + np.einsum("kqx,kq->x", both, self._alone)
+        self._best: list[_BestBackground | None] = []
+        matrix, gradient = quadratic.by_x.copy(), quadratic.gradient_x.copy()
+        for image, place, own in zip(quadratic.images, quadratic.places, background, strict=True):
+            if not own.shape[1]:
+                self._best.append(None)
+                continue
+            best = _BestBackground(image, own)
+            self._best.append(best)
+            matrix[np.ix_(place, place)] += best.on_matrix
+            gradient[place] += best.on_gradient
         diagonal = np.diagonal(quadratic.by_x)
         self.size = np.where(diagonal > 0.0, 1.0 / np.sqrt(np.maximum(diagonal, 1e-300)), 1.0)
         scaled = 0.5 * (matrix + matrix.T) * self.size * self.size[:, None]
@@ -101,10 +123,11 @@ class Reduced:
         return self._with_background(self.size * (self._vectors @ along))
 
     def _with_background(self, x: Array) -> State:
-        background = np.zeros_like(self._background)
-        if background.shape[1]:
-            background[self._free] = self._alone + self._by_x @ x
-        return State(x, background)
+        steps = [
+            np.zeros_like(own) if best is None else best.step(x[place])
+            for best, place, own in zip(self._best, self._places, self._background, strict=True)
+        ]
+        return State(x, tuple(steps))
 
     def covariance(self) -> tuple[Array, NDArray[np.bool_]]:
         """The inverse, shape (x, x), along what is determined; and which coordinates are not,
@@ -118,17 +141,26 @@ class Reduced:
 
 def _moved(state: State, step: State) -> State:
     """The state after a step, with backgrounds that are nowhere below 0."""
-    background = state.background + step.background
+    moved = [
+        _not_negative(before + change)
+        for before, change in zip(state.background, step.background, strict=True)
+    ]
+    return State(state.x + step.x, tuple(moved))
+
+
+def _not_negative(background: Array) -> Array:
+    """The same, where it would be below 0 in a box, with less of a slope or none."""
     if background.shape[1]:
         background[:, 0] = np.maximum(background[:, 0], 0.0)
         slant = np.abs(background[:, 1:]).sum(axis=1)
         steep = slant > background[:, 0]
         background[steep, 1:] *= (background[steep, 0] / slant[steep])[:, None]
-    return State(state.x + step.x, background)
+    return background
 
 
 def _difference(after: State, before: State) -> State:
-    return State(after.x - before.x, after.background - before.background)
+    pairs = zip(after.background, before.background, strict=True)
+    return State(after.x - before.x, tuple(one - other for one, other in pairs))
 
 
 def _looked_at(
@@ -155,12 +187,14 @@ def minimise(
     step_tolerance: float,
     stage: int,
     callback: Callback | None,
+    image: int | None = None,
 ) -> Minimum:
     """The minimum near a state.
 
     max_iterations: trial steps.  step_tolerance: it has converged where the full Gauss-Newton step
-    is shorter, in units of standard deviations.  Raises what `Problem.quadratic` raises for the
-    start.
+    is shorter, in units of standard deviations.  stage, image: what the trace says.
+
+    Raises what `Problem.quadratic` raises for the start.
     """
     state, damping, growth = start, _FIRST_DAMPING, 2.0
     trace: list[Iteration] = []
@@ -190,7 +224,7 @@ def minimise(
             gain = quadratic.value - value
             accepted = gain > 0.0 and predicted > 0.0
             length = math.sqrt(max(float(step.x @ quadratic.by_x @ step.x), 0.0))
-            trace.append(Iteration(stage, value, damping, length, accepted))
+            trace.append(Iteration(stage, value, damping, length, accepted, image))
             if callback is not None and callback(trace[-1]) is False:
                 text = "the callback asked to stop"
                 return Minimum(state, quadratic, False, text, tuple(trace), stopped=True)

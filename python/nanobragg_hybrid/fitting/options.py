@@ -34,6 +34,25 @@ def checked_turn(name: str, value: object, rule: Rule) -> float:
     return angle
 
 
+def for_each_image(name: str, given: Any, count: int, dimensions: int, *, one_for_all: bool) -> Any:
+    """What each of several images is given, `count` of them in a list; `ConfigError`.
+
+    given: a list or tuple with one for each image, or an array that has one dimension more than
+    that of an image; with `one_for_all` anything else is that of every image.
+    """
+    rule = f"a list with one for each of {count} images"
+    is_stack = isinstance(given, np.ndarray) and given.ndim == dimensions + 1
+    if isinstance(given, list | tuple) or is_stack:
+        if len(given) != count:
+            raise ConfigError(name, Description(f"{len(given)} of them"), rule)
+        return list(given)
+    if not one_for_all:
+        is_array = isinstance(given, np.ndarray)
+        what = Description(f"an array of shape {given.shape}") if is_array else given
+        raise ConfigError(name, what, rule)
+    return [given] * count
+
+
 def photons_variance(given: ArrayLike, gain: float, shape: tuple[int, int]) -> Array:
     """The read-out's variance in photons^2, shape (slow, fast), from counts^2."""
     array = _real_numbers(given)
@@ -55,8 +74,12 @@ def _real_numbers(given: object) -> Array | None:
     return array.astype(np.float64) if array.dtype.kind in "iuf" else None
 
 
-def checked_priors(priors: object, names: tuple[str, ...], coordinates: Coordinates) -> Priors:
-    """The priors of all numbers u, in order; `ConfigError`."""
+def checked_priors(priors: object, coordinates: Coordinates) -> Priors:
+    """The priors of all numbers u, in order; `ConfigError`.
+
+    What is known of a parameter of which there are several holds for each.
+    """
+    names = {block.name for block in coordinates.blocks}
     if priors is not None and not isinstance(priors, Mapping):
         raise ConfigError("priors", priors, f"a mapping from parameters to {_PRIOR}")
     given: Mapping[Any, Any] = priors or {}
@@ -65,7 +88,8 @@ def checked_priors(priors: object, names: tuple[str, ...], coordinates: Coordina
             rule = f"one of the parameters that are fitted{suggestion(name, names)}"
             raise ConfigError("priors", name, rule)
     values, sigmas = [np.zeros(0)], [np.zeros(0)]
-    for name, block in zip(names, coordinates.blocks, strict=True):
+    for block in coordinates.blocks:
+        name = block.name
         size = block.numbers(block.start).size
         value, sigma = np.zeros(size), np.full(size, np.inf)
         if name in given:

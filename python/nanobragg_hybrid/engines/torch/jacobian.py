@@ -59,7 +59,7 @@ class PixelJacobian:
         for pixels, own_values, own_rows in self.parts():
             values[pixels] = own_values
             rows[pixels] = own_rows
-        return self.pixels.in_order(values), self.pixels.in_order(rows)
+        return self.pixels.in_order(values), self.pixels.in_order(rows.T, dim=1).T
 
     def _piece(self, piece: Piece) -> tuple[Tensor, Tensor]:
         packed = self.render.packed(self.tensors)
