@@ -31,6 +31,7 @@ MISSET: Final = "crystal.misset_deg"
 ROTATION: Final = "crystal.rotation_vector_deg"
 FLUENCE: Final = "beam.fluence_photons_per_m2"
 SCALE: Final = "scale"
+_OF_SOURCES: Final = "beam.sources."
 FARTHEST_TURN_DEG: Final = 10.0
 """What is farther from the start was not found by derivatives but by a step that went astray."""
 
@@ -121,13 +122,13 @@ class Linear(_Movable):
     def changes(self, x: Array, experiment: Experiment) -> Mapping[str, Any]:
         """The field of that name."""
         numbers = self.numbers(x)
-        if self.name.startswith("beam.sources."):
+        if self.name.startswith(_OF_SOURCES):
             return _changed_sources(self.name, numbers.reshape(self.shape), experiment)
         return {self.name: tuple(numbers.tolist()) if self.shape else float(numbers[0])}
 
 
 def _changed_sources(name: str, numbers: Array, experiment: Experiment) -> Mapping[str, Any]:
-    field = name.removeprefix("beam.sources.")
+    field = name.removeprefix(_OF_SOURCES)
     sources = experiment.beam.sources or ()
     changed = []
     for source, row in zip(sources, numbers.tolist(), strict=True):
@@ -341,6 +342,11 @@ class Coordinates:
     def experiment(self, x: Array, experiment: Experiment) -> Experiment:
         """The experiment with the numbers of x; `ConfigError` for one that breaks its rule."""
         changed = experiment
+        together: dict[str, Any] = {}
         for block, _, part in self._parts(x):
-            changed = changed.replace(block.changes(part, changed))
-        return changed
+            change = block.changes(part, changed)
+            if block.name.startswith(_OF_SOURCES):  # the next one sees what this one changed
+                changed = changed.replace(change)
+            else:
+                together.update(change)
+        return changed.replace(together)

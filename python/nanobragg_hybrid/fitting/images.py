@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nanobragg_hybrid.base.errors import ConfigError, Description
 from nanobragg_hybrid.base.host import require_memory
@@ -46,18 +47,20 @@ class Prepared(NamedTuple):
     system: CrystalSystem | None
 
 
-class _Photons(NamedTuple):
-    """Data and variance of the read-out in photons, shape (slow, fast)."""
+class _Counts(NamedTuple):
+    """Data, shape (slow, fast), and what makes photons of them; variance: photons^2."""
 
-    photons: Array
+    counts: NDArray[Any]
     variance: Array
+    gain: float
+    offset: float
 
 
-def _photons(measured: Measured, shape: tuple[int, int]) -> _Photons:
+def _checked_counts(measured: Measured, shape: tuple[int, int]) -> _Counts:
     gain: float = checked("gain", measured.gain, POSITIVE, "counts/photon")
     offset: float = checked("adc_offset", measured.adc_offset, FINITE, "counts")
-    photons = (counts_of(measured.data, shape) - offset) / gain
-    return _Photons(photons, photons_variance(measured.readout_variance, gain, shape))
+    counts = counts_of(measured.data, shape)
+    return _Counts(counts, photons_variance(measured.readout_variance, gain, shape), gain, offset)
 
 
 def prepared_images(
@@ -76,10 +79,10 @@ def prepared_images(
     Jacobian that does not fit into memory.
     """
     count = len(experiments)
-    photons = []
+    counted = []
     for n, (experiment, own) in enumerate(zip(experiments, measured, strict=True)):
         with of_image(n, count):
-            photons.append(_photons(own, experiment.detector.shape))
+            counted.append(_checked_counts(own, experiment.detector.shape))
     # engines.torch first: it says what to install where there is no torch
     from nanobragg_hybrid.engines.torch.model import ForwardModel
     from nanobragg_hybrid.fitting.forward import TorchForward, TorchModel
@@ -87,11 +90,20 @@ def prepared_images(
     images: list[FitImage] = []
     every: list[Coordinates] = []
     systems: list[CrystalSystem | None] = []
-    for n, (experiment, own, light) in enumerate(zip(experiments, measured, photons, strict=True)):
+    for n, (experiment, own, light) in enumerate(zip(experiments, measured, counted, strict=True)):
         with of_image(n, count):
             model = ForwardModel(experiment, structure_factors, quirks)
             coordinates, used = coordinates_of(TorchModel(model), experiment, names, system)
-            pixels = fit_pixels(experiment, model.setup.roi, *light, own.boxes, own.mask)
+            pixels = fit_pixels(
+                experiment,
+                model.setup.roi,
+                light.counts,
+                light.variance,
+                own.boxes,
+                own.mask,
+                gain=light.gain,
+                adc_offset=light.offset,
+            )
             if likelihood == "poisson":
                 _require_counts(pixels)
             values = coordinates.model_values(coordinates.start)

@@ -1,7 +1,9 @@
 """Levenberg and Marquardt's damped Gauss-Newton steps, with backgrounds eliminated.
 
 Marquardt's scaling (J. Soc. Ind. Appl. Math. 11, 431, 1963) with Nielsen's damping (report
-IMM-REP-1999-05, Technical University of Denmark).
+IMM-REP-1999-05, Technical University of Denmark).  Far from the minimum the expected information is
+more than the curvature along the step: where the last step should have been much longer, the next
+is made longer, and has to gain what the quadratic model promises for the step that it has.
 """
 
 from __future__ import annotations
@@ -18,8 +20,12 @@ from nanobragg_hybrid.fitting.image_problem import ImageQuadratic, NoValueError
 from nanobragg_hybrid.fitting.likelihoods import Array
 from nanobragg_hybrid.fitting.problem import Backgrounds, Problem, Quadratic, State
 
-_FIRST_DAMPING: Final = 1e-3
+_FIRST_DAMPING: Final = 1e-4
 _LARGEST_DAMPING: Final = 1e12
+_LARGEST_STRETCH: Final = 3.0
+_SMALLEST_STRETCH: Final = 1.5
+_CAUTION: Final = 0.7
+"""Of steps that go beyond the minimum of the quadratic model; the last is an exponent."""
 _RANK: Final = 1e-13
 """Eigenvalues of the scaled matrix below this share of the largest are taken as 0."""
 _ROUNDING: Final = 1e-13
@@ -163,6 +169,23 @@ def _difference(after: State, before: State) -> State:
     return State(after.x - before.x, tuple(one - other for one, other in pairs))
 
 
+def _times(step: State, factor: float) -> State:
+    return State(factor * step.x, tuple(factor * each for each in step.background))
+
+
+def _stretch(slope: float, gain: float, stretch: float) -> float:
+    """By how much the next step should be longer than the quadratic model says, 1 for not at all.
+
+    slope: how the value began to change with the last step of the model, < 0.  gain: by how much it
+    fell along `stretch` times that step.  The parabola through both has its minimum at `best`; what
+    is not much longer is left alone, and the rest is shortened, since the next step is another one.
+    """
+    curvature = (-stretch * slope - gain) / stretch**2
+    best = math.inf if curvature <= 0.0 else -0.5 * slope / curvature
+    longer = min(best, _LARGEST_STRETCH) ** _CAUTION
+    return longer if longer > _SMALLEST_STRETCH else 1.0
+
+
 def _looked_at(
     problem: Problem, trial: State, *, with_slopes: bool
 ) -> tuple[Quadratic | None, float]:
@@ -196,8 +219,9 @@ def minimise(
 
     Raises what `Problem.quadratic` raises for the start.
     """
-    state, damping, growth = start, _FIRST_DAMPING, 2.0
+    state, damping, growth, stretch = start, _FIRST_DAMPING, 2.0, 1.0
     trace: list[Iteration] = []
+    was_stretched = False
     quadratic = problem.quadratic(state)
     while True:
         reduced = Reduced(quadratic, state.background)
@@ -216,14 +240,19 @@ def minimise(
             if damping > _LARGEST_DAMPING:
                 text = "no step lowers the deviance, however short"
                 return Minimum(state, quadratic, False, text, tuple(trace))
-            trial = _moved(state, reduced.step(damping))
-            step = _difference(trial, state)
+            direction = reduced.step(damping)
+            step = _difference(_moved(state, direction), state)
             predicted = -quadratic.change(step)
-            went_well = not trace or trace[-1].accepted
+            is_stretched = stretch > 1.0
+            if is_stretched:
+                direction = _times(direction, stretch)
+            trial = _moved(state, direction)
+            went_well = not trace or trace[-1].accepted or was_stretched
             ahead, value = _looked_at(problem, trial, with_slopes=went_well)
             gain = quadratic.value - value
-            accepted = gain > 0.0 and predicted > 0.0
-            length = math.sqrt(max(float(step.x @ quadratic.by_x @ step.x), 0.0))
+            accepted = gain > (predicted if is_stretched else 0.0) and predicted > 0.0
+            taken = _difference(trial, state)
+            length = math.sqrt(max(float(taken.x @ quadratic.by_x @ taken.x), 0.0))
             trace.append(Iteration(stage, value, damping, length, accepted, image))
             if callback is not None and callback(trace[-1]) is False:
                 text = "the callback asked to stop"
@@ -232,7 +261,13 @@ def minimise(
                 ratio = gain / predicted
                 damping = max(damping * max(1.0 / 3.0, 1.0 - (2.0 * ratio - 1.0) ** 3), 1e-12)
                 growth = 2.0
+                stretch = _stretch(quadratic.slope(step), gain, stretch)
+                was_stretched = False
                 break
-            damping, growth = damping * growth, 2.0 * growth
+            was_stretched = is_stretched
+            if is_stretched:  # the same step, as the model has it
+                stretch = 1.0
+            else:
+                damping, growth = damping * growth, 2.0 * growth
         state = trial
         quadratic = problem.quadratic(state) if ahead is None else ahead

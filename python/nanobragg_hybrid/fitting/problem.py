@@ -69,15 +69,21 @@ class Quadratic:
         """Photons in the pixels of each image, signal and background."""
         return tuple(image.expected for image in self.images)
 
+    def slope(self, step: State) -> float:
+        """How much a short step adds to the value, over its length in units of this step."""
+        linear = self.gradient_x @ step.x
+        for image, b in zip(self.images, step.background, strict=True):
+            linear = linear + np.sum(image.gradient_background * b)
+        return float(2.0 * linear)
+
     def change(self, step: State) -> float:
         """How much a step adds to the value."""
         x = step.x
-        linear, square = self.gradient_x @ x, x @ self.by_x @ x
+        square = x @ self.by_x @ x
         for image, place, b in zip(self.images, self.places, step.background, strict=True):
-            linear = linear + np.sum(image.gradient_background * b)
             square = square + 2.0 * np.sum(b * (image.by_both @ x[place]))
             square = square + np.einsum("kq,kqr,kr->", b, image.by_background, b)
-        return float(2.0 * linear + square)
+        return self.slope(step) + float(square)
 
 
 class Problem:

@@ -27,7 +27,7 @@ from nanobragg_hybrid.engines.torch.jacobian import (
 from nanobragg_hybrid.engines.torch.kernel import solid_angle_sum
 from nanobragg_hybrid.engines.torch.overrides import require_none_overridden
 from nanobragg_hybrid.engines.torch.packed_scene import packed_scene
-from nanobragg_hybrid.engines.torch.packed_values import scene_tangents
+from nanobragg_hybrid.engines.torch.packed_values import packed_and_tangents
 from nanobragg_hybrid.engines.torch.packing import Packed, Template, unpack
 from nanobragg_hybrid.engines.torch.parameters import (
     Parameter,
@@ -122,6 +122,7 @@ class ForwardModel:
             raise ConfigError("kernel", kernel, _KERNELS.text) from None
         self._kernel = EagerKernel(self._setup.choices, self._tiling, self.dtype, self.device)
         self._seen = SeenTable()
+        self._last_chosen: tuple[Selection | None, Chosen] | None = None
         self._configured = packed_scene(self._setup, self._tables, {}, ())
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -254,7 +255,7 @@ class ForwardModel:
     ) -> Tensor:
         """The values of pixels, for each member of the batch if there is one."""
         checked = self._checked({} if values is None else values)
-        pixels = chosen(select, self._active, self.device)
+        pixels = self._chosen(select)
         batch = self._batch(checked)
         if batch is None:
             return self._row(checked, pixels, progress)
@@ -341,12 +342,19 @@ class ForwardModel:
         checked = {name: self.initial(name) for name in parameters if name not in given}
         checked.update(given)
         require_own_threads()
-        single = {name: value.detach().cpu() for name, value in checked.items()}
-        tangents = scene_tangents(self._setup, self._tables, single, parameters)
-        pixels = chosen(select, self._active, self.device)
         detached = {name: value.detach() for name, value in checked.items()}
-        render, tensors = self._render(*self._packed(detached), pixels)
+        packed, template, tangents = packed_and_tangents(
+            self._setup, self._tables, detached, parameters
+        )
+        pixels = self._chosen(select)
+        render, tensors = self._render(packed, template, pixels)
         return PixelJacobian(render, tensors, tangents, pixels)
+
+    def _chosen(self, select: Selection | None) -> Chosen:
+        """The pixels of a selection, which is found once for the same one."""
+        if self._last_chosen is None or self._last_chosen[0] is not select:
+            self._last_chosen = select, chosen(select, self._active, self.device)
+        return self._last_chosen[1]
 
     def _names(self, names: Sequence[str | Parameter]) -> list[str]:
         """Names of the parameters of a Jacobian."""
