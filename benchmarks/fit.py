@@ -172,7 +172,7 @@ def fit_by_differences(start: nb.Experiment, data: NDArray[np.int64]) -> Differe
     image, joint = FitImage(start, forward, pixels, ()), Joint((coordinates,), frozenset(NAMES))
     nothing = Priors.none(joint.every)
     search = Search((image,), joint, "poisson", None, nothing, 100, 0.03, None)
-    minimum = search.run(Starts(1, 1.0, 1))
+    minimum, _ = search.run(Starts(1, 1.0, 1))
     numbers = coordinates.numbers(minimum.state.x)
     return Differences(tuple(numbers[:3].tolist()), minimum.converged, forward.images)
 

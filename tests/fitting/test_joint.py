@@ -303,7 +303,7 @@ TETRAGONAL = TRUTHS[1].replace(
         ({"shared": 3}, "shared: got 3, need names of parameters"),
         (
             {"start": [STARTS[0], OTHER, STARTS[2]]},
-            "experiment[1], detector.distance_mm: got 60.2 mm, need the start of image 0 (60.1), since",
+            "experiment[1], detector.distance_mm: got 60.2 mm, need the start of image 0 (60.1), ",
         ),
         ({"shared": ["crystal.misset_deg"]}, "experiment[1], crystal.misset_deg: got 40.1 -14.9"),
         (

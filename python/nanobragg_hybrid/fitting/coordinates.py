@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, Self
 
 import numpy as np
@@ -20,6 +20,7 @@ from nanobragg_hybrid.base.errors import ConfigError
 from nanobragg_hybrid.fitting.crystal_systems import Tied
 from nanobragg_hybrid.fitting.likelihoods import Array
 from nanobragg_hybrid.fitting.rotations import (
+    angle_between_deg,
     misset_angles,
     misset_matrix,
     nearest_angles,
@@ -212,12 +213,14 @@ class Orientation(_Movable):
     """The crystal's orientation, moved by a rotation after the missetting it started with.
 
     misset_deg: the missetting, whose angles are u; or, with `as_vector`, u is the rotation vector.
+    origin: the rotation vector from which is counted how far a fit may go.
     """
 
     name: str
     misset_deg: Array
     start: Array
     as_vector: bool
+    origin: Array = field(default_factory=lambda: np.zeros(3))
 
     @property
     def unit(self) -> str:
@@ -254,7 +257,7 @@ class Orientation(_Movable):
 
     def changes(self, x: Array, experiment: Experiment) -> Mapping[str, Any]:  # noqa: ARG002
         """The missetting, which is no longer drawn; `ConfigError` for one that is far away."""
-        turn = float(np.linalg.norm(x))
+        turn = angle_between_deg(rotation_matrix(self.origin), rotation_matrix(x))
         if turn > FARTHEST_TURN_DEG:
             rule = f"at most {FARTHEST_TURN_DEG:g}, counted where the fit starts"
             raise ConfigError(self.name, turn, rule, "deg")
@@ -287,6 +290,15 @@ class Coordinates:
         """The only block of a class, starting from where x is."""
         (block,) = (block for block in self.blocks if isinstance(block, kind))
         return block.starting_at(x[self.place(kind)])
+
+    def counting_from(self, x: Array) -> Coordinates:
+        """The same, where the farthest turn counts from the orientation of x."""
+        return Coordinates(
+            tuple(
+                dataclasses.replace(block, origin=part) if isinstance(block, Orientation) else block
+                for block, _, part in self._parts(x)
+            )
+        )
 
     @property
     def size(self) -> int:

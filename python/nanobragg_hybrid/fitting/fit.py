@@ -18,6 +18,7 @@ from nanobragg_hybrid.fitting.joint import Joint, checked_shared
 from nanobragg_hybrid.fitting.likelihoods import LIKELIHOODS, Array, Likelihood
 from nanobragg_hybrid.fitting.minimise import Callback, Minimum, Reduced
 from nanobragg_hybrid.fitting.options import (
+    LARGEST_CONE_DEG,
     checked,
     checked_priors,
     checked_turn,
@@ -98,7 +99,7 @@ def fit(
     capture_deg: how far off the orientation may be, degrees, at most 10.  Where that moves spots by
         more than their width, smaller crystals, which have wider spots, are fitted first.
     starts: number of orientations to start from: the experiment's, and random ones up to cone_deg
-        degrees away, at most 10; the best are refined, the best of these is the result.  seed: of
+        degrees away, at most 180; the best are refined, the best of these is the result.  seed: of
         these.
     max_iterations: trial steps at most.  step_tolerance: it has converged where the next step would
         be shorter, in units of standard deviations.
@@ -129,7 +130,7 @@ def fit(
     checked("background", background, Optional(Choice(BACKGROUNDS)))
     capture = checked_turn("capture_deg", capture_deg, NOT_NEGATIVE)
     checked("starts", starts, COUNT)
-    checked_turn("cone_deg", cone_deg, POSITIVE)
+    checked_turn("cone_deg", cone_deg, POSITIVE, LARGEST_CONE_DEG)
     checked("seed", seed, INT32)
     checked("max_iterations", max_iterations, COUNT)
     checked("step_tolerance", step_tolerance, POSITIVE)
@@ -168,21 +169,25 @@ def fit(
         step_tolerance,
         callback,
     )
-    minimum = search.run(Starts(starts, cone_deg, seed))
+    minimum, reached = search.run(Starts(starts, cone_deg, seed))
     quadratic = minimum.quadratic
     if information == "observed" and not minimum.stopped:
         quadratic = observed(search.problem(), minimum.state, quadratic)
     reduced = Reduced(quadratic, minimum.state.background)
-    result = _result(search, minimum, reduced, images.system)
+    result = _result(search, minimum, reached, reduced, images.system)
     if not minimum.stopped:
         _warn(result)
     return result
 
 
 def _result(
-    search: Search, minimum: Minimum, reduced: Reduced, system: CrystalSystem | None
+    search: Search,
+    minimum: Minimum,
+    joint: Joint,
+    reduced: Reduced,
+    system: CrystalSystem | None,
 ) -> FitResult:
-    joint, x = search.joint, minimum.state.x
+    x = minimum.state.x
     covariance, lost = reduced.covariance()
     slopes = joint.every.slopes(x)
     covariance = slopes @ covariance @ slopes.T

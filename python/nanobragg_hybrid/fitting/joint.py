@@ -107,9 +107,16 @@ class Joint:
                 owners.append(None if is_shared else n)
                 parts[n].append(np.arange(at, at + block.start.size))
                 at += block.start.size
+        self._shared = shared
         self.every = Coordinates(tuple(blocks))
         self.owners = tuple(owners)
         self.places = tuple(np.concatenate([np.zeros(0, dtype=np.intp), *own]) for own in parts)
+
+    def counting_from(self, x: Array) -> Joint:
+        """The same, where the farthest turn counts from the orientations of x."""
+        pairs = zip(self.images, self.parts(x), strict=True)
+        images = tuple(coordinates.counting_from(part) for coordinates, part in pairs)
+        return Joint(images, self._shared)
 
     @property
     def start(self) -> Array:

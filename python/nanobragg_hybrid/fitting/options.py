@@ -17,6 +17,10 @@ from nanobragg_hybrid.model.validate import Rule
 _PRIOR: Final = "(value, sigma), numbers or one for each of the parameter's, sigma > 0"
 
 
+LARGEST_CONE_DEG: Final = 180.0
+"""All orientations."""
+
+
 def checked(name: str, value: object, rule: Rule, unit: str = "") -> Any:
     """The value as the rule stores it; `ConfigError`."""
     try:
@@ -25,12 +29,15 @@ def checked(name: str, value: object, rule: Rule, unit: str = "") -> Any:
         raise ConfigError(name, value, rule.text, unit) from None
 
 
-def checked_turn(name: str, value: object, rule: Rule) -> float:
-    """An angle, degrees, that a fit can go from where it starts; `ConfigError`."""
+def checked_turn(
+    name: str, value: object, rule: Rule, largest_deg: float = FARTHEST_TURN_DEG
+) -> float:
+    """An angle, degrees, up to that which a fit can go from where it starts, or to another one;
+    `ConfigError`."""
     angle: float = checked(name, value, rule, "deg")
-    if angle > FARTHEST_TURN_DEG:
-        need = f"at most {FARTHEST_TURN_DEG:g}, since no fit goes farther"
-        raise ConfigError(name, value, need, "deg")
+    if angle > largest_deg:
+        why = ", since no fit goes farther" if largest_deg == FARTHEST_TURN_DEG else ""
+        raise ConfigError(name, value, f"at most {largest_deg:g}{why}", "deg")
     return angle
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -52,6 +52,13 @@ class Starts:
         return random_starts(coordinates, self.count, self.cone_deg, self.seed)
 
 
+class Found(NamedTuple):
+    """A minimum, and the coordinates that led there."""
+
+    minimum: Minimum
+    joint: Joint
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Search:
     """A fit with all that is decided before it begins.
@@ -96,27 +103,30 @@ class Search:
         ]
         return Problem(tuple(problems), joint, priors)
 
-    def run(self, starts: Starts) -> Minimum:
+    def run(self, starts: Starts) -> Found:
         """The best minimum of those that the starts lead to; of many, the most promising ones.
+
+        No fit goes farther than some degrees from the orientation that it starts from.
 
         Images that have orientations of their own get them first, one by one, from their own starts
         and stages; the fit of all goes on from there.
         """
         if len(self.images) > 1 and self._has_own_orientations:
             return self._from_own_orientations(starts)
-        minima = []
+        found: list[Found] = []
         for x in self._promising(starts.of(self.joint.every)):
-            minima.append(self._refined(x))
-            if minima[-1].stopped:
+            near = dataclasses.replace(self, joint=self.joint.counting_from(x))
+            found.append(Found(near._refined(x), near.joint))
+            if found[-1].minimum.stopped:
                 break
-        return min(minima, key=lambda minimum: minimum.quadratic.value)
+        return min(found, key=lambda each: each.minimum.quadratic.value)
 
     @property
     def _has_own_orientations(self) -> bool:
         owned = zip(self.joint.every.blocks, self.joint.owners, strict=True)
         return any(n is not None for block, n in owned if isinstance(block, Orientation))
 
-    def _from_own_orientations(self, starts: Starts) -> Minimum:
+    def _from_own_orientations(self, starts: Starts) -> Found:
         x = self.joint.start.copy()
         trace: tuple[Iteration, ...] = ()
         stage = 0
@@ -131,9 +141,11 @@ class Search:
             trace += found.trace
             stage = max(stage, len(image.capture_sizes) + 1)
             if found.stopped:
-                return self._stopped(x, found, trace)
-        minimum = self._final(x, self.max_iterations, stage)
-        return dataclasses.replace(minimum, trace=trace + minimum.trace)
+                near = dataclasses.replace(self, joint=self.joint.counting_from(x))
+                return Found(near._stopped(x, found, trace), near.joint)
+        near = dataclasses.replace(self, joint=self.joint.counting_from(x))
+        minimum = near._final(x, self.max_iterations, stage)
+        return Found(dataclasses.replace(minimum, trace=trace + minimum.trace), near.joint)
 
     def _alone(self, n: int) -> Search:
         """The search of one image."""
@@ -147,9 +159,10 @@ class Search:
         """The best orientation and scale alone, of those that the starts lead to."""
         minima = []
         for x in self._promising(starts.of(self.joint.every)):
-            turned, trace, stopped = self._captured(x)
+            near = dataclasses.replace(self, joint=self.joint.counting_from(x))
+            turned, trace, stopped = near._captured(x)
             if stopped is None:
-                stopped = self._stage(turned, None, len(self.images[0].capture_sizes))
+                stopped = near._stage(turned, None, len(self.images[0].capture_sizes))
                 trace += stopped.trace
             minima.append(dataclasses.replace(stopped, trace=trace))
             if stopped.stopped:
