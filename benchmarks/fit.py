@@ -8,6 +8,7 @@ range: 12 numbers (missetting, cell, distance, scale, mosaic spread) of a Poisso
 pulls: the same numbers over many noisy images: errors over estimated standard deviations.
 stills: orientation and scale of many stills of Gaussian crystals, from 0.3 degrees away, in boxes
     of 15 x 15 pixels around the brightest spots.
+joint: the same for several stills in one fit, which share cell and distance.
 
 Times are CPU seconds of one thread.  --small: fewer and smaller images, for a quick look.
 """
@@ -264,31 +265,48 @@ def bright_boxes(
     return boxes
 
 
+def still_factors() -> nb.StructureFactors:
+    """Those of the stills."""
+    grid = np.random.default_rng(5).rayleigh(100.0, (81, 81, 81))
+    return nb.StructureFactors.from_grid(grid, (-40, -40, -40), default_f=0.0)
+
+
+class Still(NamedTuple):
+    """A still, and from where and in which boxes it is fitted."""
+
+    truth: nb.Experiment
+    start: nb.Experiment
+    data: NDArray[np.int64]
+    boxes: list[tuple[int, ...]]
+
+
+def noisy_still(seed: int, factors: nb.StructureFactors) -> Still:
+    """One of them, with a start that is 0.3 degrees away."""
+    truth = still(seed)
+    noise = np.random.default_rng(seed)
+    data = noise.poisson(nb.simulate(truth, factors, threads=1).image + 0.2)
+    axis = noise.normal(size=3)
+    start = turned(truth, 0.3 * axis / np.linalg.norm(axis))
+    return Still(truth, start, data, bright_boxes(data, 7, 60, 25))
+
+
 def stills(small: bool) -> None:
     """Many stills: how many come home, how near, and what one costs."""
-    random = np.random.default_rng(5)
-    factors = nb.StructureFactors.from_grid(
-        random.rayleigh(100.0, (81, 81, 81)), (-40, -40, -40), default_f=0.0
-    )
+    factors = still_factors()
     offs, esds, seconds, pixels = [], [], [], []
     for seed in range(10 if small else 200):
-        truth = still(seed)
-        noise = np.random.default_rng(seed)
-        data = noise.poisson(nb.simulate(truth, factors, threads=1).image + 0.2)
-        axis = noise.normal(size=3)
-        start = turned(truth, 0.3 * axis / np.linalg.norm(axis))
-        boxes = bright_boxes(data, 7, 60, 25)
+        one = noisy_still(seed, factors)
         begin = time.process_time()
         result = nb.fit(
-            start,
+            one.start,
             factors,
-            data,
+            one.data,
             ("crystal.rotation_vector_deg", "scale"),
-            boxes=boxes,
+            boxes=one.boxes,
             background="constant",
         )
         seconds.append(time.process_time() - begin)
-        offs.append(off_deg(result.experiment, truth))
+        offs.append(off_deg(result.experiment, one.truth))
         esds.append(float(np.sqrt(np.trace(result.covariance[:3, :3]))))
         pixels.append(result.data.size)
     print(f"stills: {len(offs)}, {np.median(pixels):.0f} pixels fitted")
@@ -299,7 +317,40 @@ def stills(small: bool) -> None:
     print(f"  {np.median(seconds):.3f} s a still in the median, {np.mean(seconds):.3f} in the mean")
 
 
-SECTIONS = {"range": capture_range, "pulls": pulls, "stills": stills}
+def joint(small: bool) -> None:
+    """Stills that share cell and distance: what they know of them together."""
+    factors = still_factors()
+    names = (
+        "crystal.rotation_vector_deg",
+        "scale",
+        "crystal.cell_angstrom",
+        "detector.distance_mm",
+    )
+    off = {"crystal.cell_angstrom": (79.2, 79.2, 38.1), "detector.distance_mm": 120.2}
+    need = (79.0, 79.0, 38.0, 120.0)
+    print("joint: errors of a, c and the distance, and their standard deviations")
+    for count in (1, 4) if small else (1, 4, 16, 64):
+        every = [noisy_still(seed, factors) for seed in range(count)]
+        begin = time.process_time()
+        result = nb.fit(
+            [one.start.replace(off) for one in every],
+            factors,
+            [one.data for one in every],
+            names,
+            boxes=[one.boxes for one in every],
+            background="constant",
+        )
+        seconds = time.process_time() - begin
+        shared = result.parameters[-4:]
+        words = [
+            f"{number.value - true:+.5f} +- {number.esd:.5f}"
+            for number, true in list(zip(shared, need, strict=True))[1:]
+        ]
+        cost = f"{len(result.parameters)} numbers, {result.evaluations.jacobians} Jacobians"
+        print(f"  {count:2d} stills: {', '.join(words)}; {seconds:.2f} s, {cost}", flush=True)
+
+
+SECTIONS = {"range": capture_range, "pulls": pulls, "stills": stills, "joint": joint}
 
 
 def main() -> None:

@@ -86,7 +86,7 @@ def test_a_start_may_be_far_from_the_experiment() -> None:
     blocks = (Orientation("crystal.misset_deg", np.zeros(3), np.zeros(3), as_vector=False),)
     far = random_starts(Coordinates(blocks), 4, 170.0, 3)[2]
     assert np.linalg.norm(far) > 40.0
-    truth = _turned(NARROW, tuple((far + (0.2, -0.1, 0.2)).tolist()))
+    truth = _turned(NARROW, tuple(np.add(far, (0.2, -0.1, 0.2)).tolist()))
     data = np.random.default_rng(5).poisson(expected(truth))
     options: dict[str, Any] = {"starts": 4, "cone_deg": 170.0, "seed": 3, "capture_deg": 1.0}
     names = ["crystal.rotation_vector_deg", "scale"]
