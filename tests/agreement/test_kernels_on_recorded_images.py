@@ -29,6 +29,9 @@ MOST_STEPS = 3 * 10**5
 DOUBLE, SINGLE = 1e-13, 1e-5
 """Relative L2; measured: 7e-15 (`samplesize_xyz`, N up to 5000) and 3.2e-7."""
 
+CURVED = 1e-12
+"""The same on curved detectors, whose sines are right to a rounding; measured 1.2e-13."""
+
 LARGE_F = "a structure factor, or its square, is too large for a double"
 WAVELENGTH = "a wavelength is 0 or too small, too large, or no number"
 TOO_LARGE = "Miller indices, or their products with numbers of cells, are too large"
@@ -47,8 +50,14 @@ LEFT_TO_EAGER = {
 never meant as numbers; the wavelengths come from lines of source files that have none; indices are
 too large in a cell without a volume."""
 
-WITHOUT_LIGHT = {"cases:roi_reversed", "cases:dark", "cases:hkl_fivecol"}
-"""No active pixel, no light, and no structure factor other than 0."""
+WITHOUT_LIGHT = {
+    "cases:roi_reversed",
+    "cases:dark",
+    "cases:hkl_fivecol",
+    "cases:os_thick_no_sensor",
+    "cases:abs_inf_then_thick",
+}
+"""No active pixel, no light, no structure factor other than 0, and sensors that absorb nothing."""
 
 PRESETS = {"cases": nb.Quirks(), "more/cases": nb.Quirks(),
            "cases_fixed": nb.Quirks.nanobragg_fixed()}  # fmt: skip
@@ -154,7 +163,8 @@ def test_pixels(name: str) -> None:
     pixels = found(name)
     assert pixels.compiled >= len(pixels.eager) - 2
     assert bool(pixels.eager.any()) is (name not in WITHOUT_LIGHT)
-    assert difference(pixels.double, pixels.eager) <= DOUBLE
+    limit = CURVED if ":curved" in name else DOUBLE
+    assert difference(pixels.double, pixels.eager) <= limit
     assert difference(pixels.single, pixels.eager) <= SINGLE
 
 

@@ -270,7 +270,9 @@ WEIGHT = np.ones((1, PIXELS))
             for count in (0, -1)
         ),
         (
-            lambda: scene(crystals=[], strength=[], background=[], water=None).values(SLOW, FAST, 1),
+            lambda: scene(crystals=[], strength=[], background=[], water=None).values(
+                SLOW, FAST, 1
+            ),
             "crystal_count",
             "got 0, need at least 1",
         ),

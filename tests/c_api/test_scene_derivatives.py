@@ -113,9 +113,7 @@ SCENES = {
     "of layer and source": lambda: scene_of(
         sources=2, oversample=2, layers=2, capture=LAYER, polarization=SOURCE
     ),
-    "of a sample": lambda: scene_of(
-        sources=2, oversample=2, polarization=SAMPLE, dmin_m=4e-10
-    ),
+    "of a sample": lambda: scene_of(sources=2, oversample=2, polarization=SAMPLE, dmin_m=4e-10),
     "searched": lambda: scene_of(sources=3, oversample=2, polarization=PIXEL, dmin_m=4e-10),
     "background of its own": lambda: scene_of(
         [crystal_of(background=4.0)], oversample=2, layers=2, **EVERY_RAY, background_factors=7

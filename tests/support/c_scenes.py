@@ -506,9 +506,7 @@ def _turned(scene: CScene, u: Array, v: Array, layer: int) -> Array:
     flat, distance = _on_plane(scene, u, v, layer), scene.numbers[23]
     far = scene.numbers[20:23] * distance
     f, s = scene.numbers[:3], scene.numbers[3:6]
-    return np.array(
-        [turn(f * z / distance) @ turn(s * y / distance) @ far for _, y, z in flat.T]
-    ).T
+    return np.array([turn(f * z / distance) @ turn(s * y / distance) @ far for _, y, z in flat.T]).T
 
 
 def _on_sphere(scene: CScene, u: Array, v: Array, layer: int) -> Array:

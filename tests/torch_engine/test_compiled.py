@@ -25,7 +25,7 @@ from nanobragg_hybrid.engines.torch.compiled import (
     why_not,
 )
 from nanobragg_hybrid.engines.torch.compiled_kernel import CompiledKernel, SeenTable
-from nanobragg_hybrid.engines.torch.packing import NUMBERS, Packed, Template, pack, tensors
+from nanobragg_hybrid.engines.torch.packing import NUMBERS, Packed, tensors
 from nanobragg_hybrid.engines.torch.scene import Choices
 
 NONE, PIXEL, RAY, STEP, LAYER, LAST_LAYER, SOURCE, SAMPLE = Factor
@@ -89,6 +89,8 @@ RAYS: dict[str, Any] = {
     "sampling__oversample_polar": True,
     "sampling__oversample_omega": True,
 }
+
+
 def without(*names: str) -> nb.Quirks:
     """All quirks but some."""
     return dataclasses.replace(ALL_ON, **dict.fromkeys(names, False))
@@ -104,14 +106,16 @@ ODD: dict[str, tuple[nb.Experiment, nb.StructureFactors, nb.Quirks]] = {
     "corrected curved": (experiment(**CURVED, **BEAMS, **WATER), table(), ALL_OFF),
     "running": (experiment(**SENSOR, **BEAMS, **RAYS), CONSTANT, ALL_ON),
     "running thickness": (
-        experiment(**SENSOR, **FINE, sampling__oversample_thick=True), table(), ALL_ON
+        experiment(**SENSOR, **FINE, sampling__oversample_thick=True),
+        table(),
+        ALL_ON,
     ),
     "running polarization": (
-        experiment(**BEAMS, **WATER, sampling__oversample_polar=True), CONSTANT, ALL_ON
+        experiment(**BEAMS, **WATER, sampling__oversample_polar=True),
+        CONSTANT,
+        ALL_ON,
     ),
-    "running solid angle": (
-        experiment(**WATER, sampling__oversample_omega=True), CONSTANT, ALL_ON
-    ),
+    "running solid angle": (experiment(**WATER, sampling__oversample_omega=True), CONSTANT, ALL_ON),
     "running among others": (
         experiment(**SENSOR, **LISTED, **FINE, **WATER, sampling__oversample_polar=True),
         CONSTANT,
@@ -146,12 +150,12 @@ ODD: dict[str, tuple[nb.Experiment, nb.StructureFactors, nb.Quirks]] = {
         without("first_subpixel_factors"),
     ),
     "searched": (
-        experiment(**LISTED, **FINE, sampling__dmin_angstrom=3.0, **WATER), CONSTANT, ALL_ON
+        experiment(**LISTED, **FINE, sampling__dmin_angstrom=3.0, **WATER),
+        CONSTANT,
+        ALL_ON,
     ),
     "thick": (
-        experiment(
-            **{**SENSOR, "detector__sensor_attenuation_depth_um": 2.0, **FINE}, **WATER
-        ),
+        experiment(**{**SENSOR, "detector__sensor_attenuation_depth_um": 2.0, **FINE}, **WATER),
         CONSTANT,
         ALL_ON,
     ),
@@ -162,7 +166,9 @@ ODD: dict[str, tuple[nb.Experiment, nb.StructureFactors, nb.Quirks]] = {
     ),
     "water beside options": (experiment(**SENSOR, **RAYS, **WATER), CONSTANT, NO_PRODUCT),
     "own water": (
-        experiment(**SENSOR, **LISTED, **FINE, **WATER), CONSTANT, without("water_background")
+        experiment(**SENSOR, **LISTED, **FINE, **WATER),
+        CONSTANT,
+        without("water_background"),
     ),
     "corrected water": (experiment(**SENSOR, **LISTED, **FINE, **WATER), CONSTANT, ALL_OFF),
 }
@@ -446,11 +452,7 @@ def test_factor_places(changes: dict[str, Any], expected: FactorPlaces) -> None:
         ({}, Own.SOLID_ANGLE | Own.POLARIZATION),
         (
             {"has_sensor": True, "water_sees_all_sources": True, "water_sees_sub_pixels": True},
-            Own.SOLID_ANGLE
-            | Own.POLARIZATION
-            | Own.CAPTURE
-            | Own.OF_SOURCES
-            | Own.OF_SUB_PIXELS,
+            Own.SOLID_ANGLE | Own.POLARIZATION | Own.CAPTURE | Own.OF_SOURCES | Own.OF_SUB_PIXELS,
         ),
     ],
 )

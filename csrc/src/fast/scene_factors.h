@@ -270,6 +270,8 @@ static void set_ray_weight(const prepared_scene *p, int64_t source, const sample
     multiply_ray(s->capture, out->capture, out);
     multiply_ray(s->polarization, out->polarization, out);
     multiply_ray(s->solid_angle, out->solid_angle, out);
+    EACH_PIXEL /* of a cut ray nobody asks for factors, which may be infinite */
+        out->weight[j] = is_left[j] != 0.0 ? out->weight[j] : 0.0;
 }
 
 /* Those of a sample: the first is there already. */
