@@ -176,6 +176,11 @@ class Scene:
         places: Sequence[int],
         has_pixel_area: bool,
         is_oblique: bool,
+        surface: int,
+        faces_sample: bool,
+        counts_zeros: bool,
+        background_factors: int,
+        water_factors: int,
         steps: float,
         dmin_m: float,
         numbers: Sequence[float],
@@ -183,6 +188,7 @@ class Scene:
         crystals: Sequence[Lattice],
         strength: Sequence[float],
         background: Sequence[float],
+        water: Sequence[float] | None,
     ) -> None: ...
     def values(self, slow: Array, fast: Array, threads: int) -> Buffer: ...
     def gradients(

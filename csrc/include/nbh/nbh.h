@@ -681,12 +681,36 @@ NBH_API nbh_status nbh_lattice_tangents(const nbh_lattice *lattice, const double
 /* ---- pixels of a scene and their derivatives (model 6.1 to 6.8) --------------------------------
  */
 
-/* Where a factor of model 6.8 acts. */
+/* Where a factor of model 6.8 acts, and which ray it is taken from.  On the pixel: a solid angle of
+ * its first sample; the first capture fraction of its last layer that is not 0, the first
+ * polarization factor that is neither 0 nor cut by dmin_m. */
 typedef enum nbh_factor_place {
     NBH_FACTOR_NONE = 0,
-    NBH_FACTOR_PIXEL = 1, /* on the pixel: as its first sample has it, or the last layer's first */
-    NBH_FACTOR_RAY = 2    /* on each ray: as its own sample and source have it */
+    NBH_FACTOR_PIXEL = 1,
+    NBH_FACTOR_RAY = 2,        /* on each ray: as its own sample and source have it */
+    NBH_FACTOR_STEP = 3,       /* the same, on the sum so far at every step (model 6.5) */
+    NBH_FACTOR_LAYER = 4,      /* capture, on each ray: of its layer's first sub-pixel */
+    NBH_FACTOR_LAST_LAYER = 5, /* capture, on each ray: of the last layer at its sub-pixel */
+    NBH_FACTOR_SOURCE = 6,     /* polarization, on each ray: of its source at the first sample */
+    NBH_FACTOR_SAMPLE = 7      /* polarization, on each ray: of its sample's first uncut source */
 } nbh_factor_place;
+
+/* Where the samples of pixels are (model 6.2). */
+typedef enum nbh_detector_surface {
+    NBH_SURFACE_PLANE = 0,
+    NBH_SURFACE_TURNED = 1, /* the beam's end, turned about slow and fast: y and z of the plane are
+                               arcs (curved_detector_axes) */
+    NBH_SURFACE_SPHERE = 2  /* around the crystal; distances from the beam centre are arcs */
+} nbh_detector_surface;
+
+/* Sets of factors that something has for itself, added up. */
+typedef enum nbh_own_factors {
+    NBH_OWN_CAPTURE = 1,
+    NBH_OWN_POLARIZATION = 2,
+    NBH_OWN_SOLID_ANGLE = 4,
+    NBH_OWN_OF_SOURCES = 8,    /* water: the mean over all sources, not the first one's */
+    NBH_OWN_OF_SUB_PIXELS = 16 /* water: the mean over a layer's sub-pixels, not the first one's */
+} nbh_own_factors;
 
 /* Positions in nbh_scene.numbers; vectors are three numbers. */
 typedef enum nbh_scene_number {
@@ -700,7 +724,11 @@ typedef enum nbh_scene_number {
     NBH_SCENE_CLOSE = 15,       /* close distance, m */
     NBH_SCENE_KAHN = 16,
     NBH_SCENE_POLARIZATION = 17, /* axis */
-    NBH_SCENE_NUMBERS = 20       /* how many there are */
+    NBH_SCENE_BEAM = 20,         /* direction; from here on for surfaces that are no plane */
+    NBH_SCENE_DISTANCE = 23,     /* m */
+    NBH_SCENE_BEAM_FAST = 24,    /* beam centre, m from the detector's corner along f, */
+    NBH_SCENE_BEAM_SLOW = 25,    /* and along s */
+    NBH_SCENE_NUMBERS = 26       /* how many there are */
 } nbh_scene_number;
 
 /* The same for a source, nbh_scene.sources. */
@@ -719,10 +747,11 @@ typedef enum nbh_crystal_number {
     NBH_CRYSTAL_DEFAULT_F = 13,
     NBH_CRYSTAL_STRENGTH = 14,   /* r_e^2 fluence */
     NBH_CRYSTAL_BACKGROUND = 15, /* what a pixel's sum starts with */
-    NBH_CRYSTAL_NUMBERS = 16
+    NBH_CRYSTAL_WATER = 16,      /* what is added to a pixel's value, over strength and factors */
+    NBH_CRYSTAL_NUMBERS = 17
 } nbh_crystal_number;
 
-/* Crystals on a flat detector, each with an image of its own: everything that pixels depend on, as
+/* Crystals on a detector, each with an image of its own: everything that pixels depend on, as
  * it stands after set-up.  Like lattice sums, the pixels promise accuracy and not bits. */
 typedef struct nbh_scene {
     size_t struct_size; /* sizeof(nbh_scene), set by nbh_scene_init */
@@ -733,15 +762,22 @@ typedef struct nbh_scene {
     int32_t solid_angle;    /* never NBH_FACTOR_NONE */
     int32_t has_pixel_area; /* the solid angle has the factor pixel^2, */
     int32_t is_oblique;     /* and the factor close distance / R */
+    int32_t surface;        /* nbh_detector_surface */
+    int32_t faces_sample;   /* capture: beams meet the sensor at right angles */
+    int32_t counts_zeros;   /* NBH_FACTOR_STEP: steps with a lattice factor of 0 multiply, too */
+    int32_t background_factors; /* nbh_own_factors that the background has besides the pixel's: the
+                                   first sample's and first source's, the last layer's capture */
+    int32_t water_factors;      /* nbh_own_factors: all that the water has */
     int32_t crystal_count;
     int64_t source_count;
     double steps;  /* the divisor of model 6.8 */
-    double dmin_m; /* 0: no limit.  Not with polarization NBH_FACTOR_PIXEL, which would search */
+    double dmin_m; /* 0: no limit */
     double numbers[NBH_SCENE_NUMBERS];
     const double *sources;       /* NBH_SOURCE_NUMBERS for each */
     const nbh_lattice *crystals; /* all with the same kernel */
     const double *strength;      /* of each crystal */
-    const double *background;    /* of each crystal; 0 if a factor has NBH_FACTOR_RAY */
+    const double *background;    /* of each crystal */
+    const double *water;         /* of each crystal; NULL: none */
 } nbh_scene;
 
 /* Pixels, one after the other.  If cancel is not NULL, *cancel is looked at again and again; once
@@ -778,7 +814,7 @@ typedef struct nbh_scene_directions {
     const double *amplitude;   /* change of the table, in direction 0 */
 } nbh_scene_directions;
 
-/* Sets struct_size, one sub-pixel, one layer, no capture and no polarization factor. */
+/* Sets struct_size, one sub-pixel, one layer, a plane, no capture and no polarization factor. */
 NBH_API void nbh_scene_init(nbh_scene *scene);
 /* Values of the pixels first .. end-1, photons: crystal_count times pixels->count numbers.  Any
  * part may be computed at the same time as another.  NBH_TOO_LARGE as for nbh_lattice_sums. */

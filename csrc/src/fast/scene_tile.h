@@ -17,26 +17,75 @@ static inline int acts_on_pixel(int32_t place)
         return 1;
     case NBH_FACTOR_NONE:
     case NBH_FACTOR_RAY:
+    case NBH_FACTOR_STEP:
+    case NBH_FACTOR_LAYER:
+    case NBH_FACTOR_LAST_LAYER:
+    case NBH_FACTOR_SOURCE:
+    case NBH_FACTOR_SAMPLE:
         return 0;
     }
     return 0;
 }
 
+/* On what rays add to the sum? */
 static inline int acts_on_rays(int32_t place)
 {
     switch ((nbh_factor_place)place) {
     case NBH_FACTOR_RAY:
+    case NBH_FACTOR_LAYER:
+    case NBH_FACTOR_LAST_LAYER:
+    case NBH_FACTOR_SOURCE:
+    case NBH_FACTOR_SAMPLE:
         return 1;
     case NBH_FACTOR_NONE:
     case NBH_FACTOR_PIXEL:
+    case NBH_FACTOR_STEP:
         return 0;
     }
     return 0;
 }
 
-static inline int acts_at_all(int32_t place)
+/* On the sum so far, at every step? */
+static inline int acts_on_steps(int32_t place)
 {
-    return acts_on_pixel(place) || acts_on_rays(place);
+    switch ((nbh_factor_place)place) {
+    case NBH_FACTOR_STEP:
+        return 1;
+    case NBH_FACTOR_NONE:
+    case NBH_FACTOR_PIXEL:
+    case NBH_FACTOR_RAY:
+    case NBH_FACTOR_LAYER:
+    case NBH_FACTOR_LAST_LAYER:
+    case NBH_FACTOR_SOURCE:
+    case NBH_FACTOR_SAMPLE:
+        return 0;
+    }
+    return 0;
+}
+
+/* Is the sum multiplied at every step? */
+static inline int is_running(const nbh_scene *s)
+{
+    return acts_on_steps(s->capture) || acts_on_steps(s->polarization) ||
+           acts_on_steps(s->solid_angle);
+}
+
+/* Does anything have a polarization factor? */
+static inline int has_polarization(const nbh_scene *s)
+{
+    return s->polarization != NBH_FACTOR_NONE ||
+           ((s->background_factors | s->water_factors) & NBH_OWN_POLARIZATION) != 0;
+}
+
+/* Water of its own, which is added to the pixels. */
+static inline int has_water(const nbh_scene *s)
+{
+    return s->water != NULL;
+}
+
+static inline int64_t samples_of(const nbh_scene *s)
+{
+    return (int64_t)s->layers * s->oversample * s->oversample;
 }
 
 /* A scene with what follows from it. */
@@ -81,6 +130,10 @@ typedef struct scene_work {
     const prepared_directions *along; /* of the only crystal, with `jacobian` */
     double *jacobian;                 /* count * SCENE_TILE */
     double *by_turning;               /* memory for turning_count * SCENE_TILE */
+    double *sums_before;  /* with derivatives of a running sum, memory for its value before each ray
+                             of each crystal, samples * sources * crystal_count * SCENE_TILE */
+    double *growth_after; /* likewise for what multiplies it after a ray, as two factors, 2 *
+                             crystal_count * SCENE_TILE */
 } scene_work;
 
 static inline int is_cancelled(const scene_work *work)

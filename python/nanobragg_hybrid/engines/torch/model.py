@@ -264,7 +264,8 @@ class ForwardModel:
             {name: x[n] if name in batched else x for name, x in checked.items()}
             for n in range(batch)
         ]
-        if progress is None and all(leaves_rays(name) for name in batched):
+        runs = self._setup.choices.running_product
+        if progress is None and all(leaves_rays(name, runs=runs) for name in batched):
             together = self._together(members, pixels)
             if together is not None:
                 return together
@@ -306,7 +307,7 @@ class ForwardModel:
         if self.kernel == "eager":
             return 'kernel="eager" was asked for'
         packed, template = self._packed({})
-        reason = why_not(self._setup.choices, template, self.dtype, self.device)
+        reason = why_not(self.dtype, self.device)
         if reason is not None:
             return reason
         return CompiledKernel(self._setup.choices, template, self.dtype, self._seen).refuses(packed)
@@ -318,7 +319,7 @@ class ForwardModel:
         """
         if self.kernel == "eager":
             return None
-        reason = why_not(self._setup.choices, template, self.dtype, self.device)
+        reason = why_not(self.dtype, self.device)
         compiled = (
             None
             if reason
