@@ -218,6 +218,19 @@ def own_kind(path: str | os.PathLike[str]) -> Own:
     return "" if kind is None else kind.own
 
 
+def holds_model(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is an atomic model rather than reflections.
+
+    Raises `FileFormatError`, and `UnsupportedError` without gemmi where a CIF has to be read.
+    """
+    own = own_kind(path)
+    if own != "CIF":
+        return own == "PDB"
+    require_gemmi(f"{os.fspath(path)}: reading {_WORDS[own]}")
+    _, reflections, atoms = _cif(path)
+    return bool(atoms) and not reflections
+
+
 def _with_gemmi(
     path: str | os.PathLike[str], own: Own, default_f: float, options: dict[str, Any]
 ) -> StructureFactors:

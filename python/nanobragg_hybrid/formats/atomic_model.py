@@ -28,6 +28,7 @@ from nanobragg_hybrid.formats.reflection_table import (
 )
 from nanobragg_hybrid.formats.space_group_symmetry import (
     expand_indices,
+    limits_of_range,
     reflections_of_range,
     require_cell_fits,
 )
@@ -222,7 +223,12 @@ def structure_factors_of(
     notes = list(model.notes)
     wavelength = options.wavelength_angstrom
     with_origin = np.concatenate([np.zeros((1, 3), np.int32), unique_hkl])
-    unique = expand_indices(with_origin, group, anomalous=wavelength is not None)
+    unique = expand_indices(
+        with_origin,
+        group,
+        anomalous=wavelength is not None,
+        limits=limits_of_range(cell, d_min),
+    )
     base = len(with_origin)  # Friedel mates come after
     plus, imaginary = _atoms_sums(model, with_origin, d_min, options, notes)
     plus = plus + _solvent(model, with_origin, d_min, options, notes)
@@ -379,7 +385,7 @@ def _solvent(
     if k_sol == 0.0:
         notes.append("no bulk solvent (k_sol is 0)")
         return np.zeros(len(hkl), np.complex128)
-    spacing = max(0.25, d_min / 4.0)
+    spacing = min(max(0.25, d_min / 4.0), 0.5)
     require_memory({"solvent mask": int(16 * model.cell.volume / spacing**3)})
     grid = gemmi.FloatGrid()
     grid.unit_cell = model.cell

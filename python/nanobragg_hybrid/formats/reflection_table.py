@@ -16,6 +16,7 @@ from nanobragg_hybrid.formats.space_group_symmetry import (
     asymmetric_hkl,
     expand_indices,
     in_range,
+    limits_of_range,
     reflections_of_range,
     require_cell_fits,
     space_group_of,
@@ -125,7 +126,8 @@ def table_of_listed(listed: Listed, options: TableOptions, *, anomalous: bool) -
         )
     if f000 is not None:
         unique_hkl = np.concatenate([np.zeros((1, 3), np.int32), unique_hkl])
-    unique = expand_indices(unique_hkl, group, anomalous=anomalous)
+    limits = (0, 0, 0) if cell is None or d_min is None else limits_of_range(cell, d_min)
+    unique = expand_indices(unique_hkl, group, anomalous=anomalous, limits=limits)
     values = _mean_of_equivalents(unique, hkl, amplitudes, listed, notes, anomalous=anomalous)
     if f000 is not None:
         values[0] = f000

@@ -111,7 +111,7 @@ def reflections_of_range(
     """
     import gemmi
 
-    limits = [2 * int(n) + 1 for n in cell.get_hkl_limits(d_min_angstrom)]
+    limits = [2 * int(n) + 1 for n in limits_of_range(cell, d_min_angstrom)]
     require_memory({"structure factor table": 12 * limits[0] * limits[1] * limits[2]})
     hkl = gemmi.make_miller_array(cell, space_group, d_min_angstrom * (1.0 - 1e-6))
     if len(hkl) == 0:
@@ -120,14 +120,26 @@ def reflections_of_range(
     return np.ascontiguousarray(hkl[kept], dtype=np.int32)
 
 
+def limits_of_range(cell: gemmi.UnitCell, d_min_angstrom: float) -> tuple[int, int, int]:
+    """The largest h, k and l of a range of resolution, absences included."""
+    h, k, l = cell.get_hkl_limits(d_min_angstrom)
+    return h, k, l
+
+
 def expand_indices(
-    hkl: NDArray[np.int32], space_group: gemmi.SpaceGroup, *, anomalous: bool
+    hkl: NDArray[np.int32],
+    space_group: gemmi.SpaceGroup,
+    *,
+    anomalous: bool,
+    limits: tuple[int, int, int] = (0, 0, 0),
 ) -> UniqueReflections:
-    """The equivalents of reflections of the asymmetric unit, in the table that they need."""
+    """The equivalents of reflections of the asymmetric unit, in a table that goes at least as far
+    as `limits`."""
     return unique_reflections(
         hkl,
         rotations_of(space_group),
         space_group=space_group.xhm(),
         anomalous=anomalous,
         is_absent=space_group.operations().systematic_absences,
+        limits=limits,
     )

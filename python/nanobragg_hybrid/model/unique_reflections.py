@@ -127,17 +127,18 @@ def unique_reflections(
     space_group: str,
     anomalous: bool,
     is_absent: Any,
+    limits: Sequence[int] = (0, 0, 0),
 ) -> UniqueReflections:
     """From one of each set of equivalents, Friedel mates taken for such.
 
     hkl: shape (n, 3), none of them systematically absent.  rotations: shape (m, 3, 3), those of the
     space group: the equivalents of a row hkl are hkl @ rotation.  is_absent: a function that says
-    of int32 indices, shape (p, 3), which are systematically absent.  Raises `ResourceError` if the
-    table does not fit into memory.
+    of int32 indices, shape (p, 3), which are systematically absent.  limits: the table goes at
+    least as far, to either side of 0.  Raises `ResourceError` if it does not fit into memory.
     """
     import numpy as np
 
-    largest = np.zeros(3, np.int64)
+    largest = np.array(limits, np.int64)
     for rotation in rotations:
         largest = np.maximum(largest, np.abs(hkl @ rotation).max(axis=0, initial=0))
     shape = tuple(int(n) for n in 2 * largest + 1)
