@@ -6,9 +6,17 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from nanobragg_hybrid.base.atomic import access_errors
 from nanobragg_hybrid.base.errors import ConfigError, FileFormatError
 from nanobragg_hybrid.formats.dump import read_dump
-from nanobragg_hybrid.formats.file_kinds import START_BYTES, Own, kind_of, refuse_other_kind
+from nanobragg_hybrid.formats.file_kinds import (
+    SHELX,
+    START_BYTES,
+    FileKind,
+    Own,
+    kind_of,
+    refuse_other_kind,
+)
 from nanobragg_hybrid.formats.gemmi_library import gemmi_errors, require_gemmi
 from nanobragg_hybrid.formats.hkl import read_hkl
 from nanobragg_hybrid.formats.text import open_binary, read_bytes
@@ -109,16 +117,16 @@ def read_structure_factors(
         "b_sol_angstrom2": b_sol_angstrom2,
         "method": method,
     }
-    own = own_kind(path)
+    kind = _kind(path)
+    own: Own = "" if kind is None else kind.own
     if own in WITH_GEMMI:
         return _with_gemmi(path, own, default_f, options)
+    if kind is not None and kind is not SHELX and own not in ("h k l F", "dump"):
+        raise FileFormatError(path, 0, f"is {kind.name}, need {NEEDED}: {kind.advice}")
+    read = read_dump if own == "dump" else read_hkl
+    table = read(path, default_f=default_f, quirks=quirks)  # whose errors come first
     _require_belonging("P1 table", options)
-    if own == "dump":
-        return read_dump(path, default_f=default_f, quirks=quirks)
-    if own not in ("", "h k l F"):
-        with open_binary(path) as file:
-            refuse_other_kind(path, file.read(START_BYTES), NEEDED)
-    return read_hkl(path, default_f=default_f, quirks=quirks)
+    return table
 
 
 def structure_factors_from_model(
@@ -209,13 +217,19 @@ def structure_factors_from_model(
 
 
 def own_kind(path: str | os.PathLike[str]) -> Own:
-    """Which of the kinds that this package reads a regular file is of; "" for a pipe, which must
-    not lose its first bytes, for what is no file, and for what is not known."""
-    if not Path(path).is_file():
-        return ""
-    with open_binary(path) as file:
-        kind = kind_of(file.read(START_BYTES))
+    """Which of the kinds that this package reads a regular file is of; "" for what is none."""
+    kind = _kind(path)
     return "" if kind is None else kind.own
+
+
+def _kind(path: str | os.PathLike[str]) -> FileKind | None:
+    """The kind of a regular file; None if it is not known, and for a pipe, which must not lose its
+    first bytes, or no file at all."""
+    with access_errors(path):
+        if not Path(path).is_file():
+            return None
+    with open_binary(path) as file:
+        return kind_of(file.read(START_BYTES))
 
 
 def holds_model(path: str | os.PathLike[str]) -> bool:

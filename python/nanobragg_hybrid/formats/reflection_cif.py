@@ -39,7 +39,6 @@ _COLUMNS: Final = (
     Column("pdbx_I_plus", "intensity", "+"),
     Column("pdbx_I_minus", "intensity", "-"),
 )
-_CALCULATED: Final = ("calc",)
 
 
 def reflection_blocks(document: cif.Document) -> list[str]:
@@ -123,8 +122,9 @@ def _block(
     """The block with its cell and its space group, which a block may leave to the first one."""
     import gemmi
 
-    for refln in gemmi.as_refln_blocks(document):
-        if refln.block.name == name and refln.default_loop is not None:
-            return refln, refln.cell, refln.spacegroup
-    refln = gemmi.hkl_cif_as_refln_block(document[name])
+    if document[name].find_loop("_refln_index_h"):
+        refln = gemmi.hkl_cif_as_refln_block(document[name])
+        return refln, refln.cell, refln.spacegroup
+    blocks = gemmi.as_refln_blocks(document)  # which takes the document apart
+    refln = next(block for block in blocks if block.block.name == name)
     return refln, refln.cell, refln.spacegroup

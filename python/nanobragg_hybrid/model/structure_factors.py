@@ -85,6 +85,8 @@ class StructureFactors:
         given = stored(self, "grid")
         if given is not None:
             object.__setattr__(self, "grid", self._checked_grid(given))
+        if self.unique is not None or self.report is not None:
+            self._check_origin()
 
     @classmethod
     def constant(cls, f: float) -> StructureFactors:
@@ -149,7 +151,7 @@ class StructureFactors:
         belongings = {
             "cell_angstrom": cell_angstrom,
             "cell_deg": cell_deg,
-            "anomalous": anomalous or None,
+            "anomalous": None if anomalous is False else anomalous,
             "missing": missing,
             "d_min_angstrom": d_min_angstrom,
             "d_max_angstrom": d_max_angstrom,
@@ -157,7 +159,7 @@ class StructureFactors:
         }
         for name, given in belongings.items():
             if given is not None:
-                raise ConfigError(name, given, "a space_group beside it, which it belongs to")
+                raise ConfigError(name, given, "None without a space_group")
         import numpy as np
 
         hkl, values = checked_reflections(indices, amplitudes)
@@ -278,6 +280,30 @@ class StructureFactors:
         if not self.allow_non_finite:
             _require_finite(array, "structure_factors.grid")
         return array
+
+    def _check_origin(self) -> None:
+        """That `unique` and `report` are such, and the first one this table's."""
+        from nanobragg_hybrid.model.reflection_report import ReflectionReport
+        from nanobragg_hybrid.model.unique_reflections import UniqueReflections
+
+        origins: tuple[tuple[str, object, type], ...] = (
+            ("unique", self.unique, UniqueReflections),
+            ("report", self.report, ReflectionReport),
+        )
+        for name, value, cls in origins:
+            if value is not None and not isinstance(value, cls):
+                rule = f"an object of class {cls.__name__}, or None"
+                raise ConfigError(f"structure_factors.{name}", value, rule)
+        if self.unique is None:
+            return
+        shape = None if self.grid is None else self.grid.shape
+        place = (self.unique.index.shape, self.unique.hkl_min)
+        if place != (shape, self.hkl_min):
+            raise ConfigError(
+                "structure_factors.unique",
+                Description(f"a table of shape {place[0]} that begins at {place[1]}"),
+                f"one of shape {shape} that begins at {self.hkl_min}",
+            )
 
     def _check_last(self, shape: tuple[int, ...]) -> None:
         if any(n + size - 1 > INT32_MAX for n, size in zip(self.hkl_min, shape, strict=True)):

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from nanobragg_hybrid.base.arrays import as_ndarray, is_ndarray
+from nanobragg_hybrid.base.arrays import as_ndarray, is_ndarray, refuse_masked
 from nanobragg_hybrid.base.errors import ConfigError, Description
 from nanobragg_hybrid.base.host import require_memory
+from nanobragg_hybrid.model.validate import FINITE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,11 +55,15 @@ class UniqueReflections:
     def at(self, hkl: ArrayLike) -> NDArray[np.int32]:
         """Which unique reflection each of `hkl`, shape (m, 3), is; shape (m,).
 
-        `OUTSIDE` or `ABSENT` for those that are none.
+        `OUTSIDE` or `ABSENT` for those that are none.  Raises `ConfigError` for what is no list of
+        whole numbers.
         """
         import numpy as np
 
-        given = np.asarray(hkl)
+        given = _array("hkl", hkl)
+        if given.dtype.kind not in "iu" or given.ndim != 2 or given.shape[1] != 3:
+            kind = Description(f"{given.dtype} of shape {given.shape}")
+            raise ConfigError("unique_reflections.hkl", kind, "whole numbers of shape (m, 3)")
         places = given - np.array(self.hkl_min)
         inside = ((places >= 0) & (places < np.array(self.index.shape))).all(axis=1)
         found = np.full(len(given), OUTSIDE, np.int32)
@@ -78,6 +83,7 @@ class UniqueReflections:
         (nh, nk, nl): 0 at systematic absences, `default_f` at what is no reflection of the range.
         Raises `ConfigError` for another shape.
         """
+        default_f = _finite(default_f)
         values = self._checked("values", values, (len(self),))
         is_reflection = self.index >= 0
         if is_ndarray(values):
@@ -109,15 +115,33 @@ class UniqueReflections:
         return table.new_zeros(len(self)).index_add(0, places, summands)
 
     def _checked(self, name: str, given: Any, shape: tuple[int, ...]) -> Any:
+        is_numbers = True
         if not hasattr(given, "new_full"):  # which tensors have
-            given = as_ndarray(given)
-        if tuple(given.shape) != shape:
+            given = _array(name, given)
+            is_numbers = given.dtype.kind in "iuf"
+        if tuple(given.shape) != shape or not is_numbers:
             raise ConfigError(
                 f"unique_reflections.{name}",
-                Description(f"shape {tuple(given.shape)}"),
+                Description(f"{given.dtype} of shape {tuple(given.shape)}"),
                 f"numbers of shape {shape}",
             )
         return given
+
+
+def _finite(default_f: object) -> float:
+    try:
+        return FINITE.normalise(default_f)
+    except ValueError:
+        raise ConfigError("unique_reflections.default_f", default_f, FINITE.text) from None
+
+
+def _array(name: str, given: Any) -> NDArray[Any]:
+    refuse_masked(f"unique_reflections.{name}", given)
+    try:
+        return as_ndarray(given)
+    except (TypeError, ValueError, RuntimeError):
+        kind = Description(f"a {type(given).__name__} that numpy makes no array of")
+        raise ConfigError(f"unique_reflections.{name}", kind, "an array of numbers") from None
 
 
 def unique_reflections(
