@@ -345,7 +345,7 @@ def _cif(path: str | os.PathLike[str]) -> tuple[cif.Document, list[str], list[st
     from nanobragg_hybrid.formats.reflection_cif import reflection_blocks
 
     data = read_bytes(path)
-    with gemmi_errors(path, "a CIF file"):
+    with gemmi_errors(path, "cannot be read as a CIF file"):
         document = cif.read_string(data)
         atoms = [
             block.name

@@ -107,7 +107,7 @@ def model_of_pdb(
     """The model of a PDB file's text.  Raises `FileFormatError`."""
     import gemmi
 
-    with gemmi_errors(path, "a PDB file"):
+    with gemmi_errors(path, "cannot be read as a PDB file"):
         structure = gemmi.read_pdb_string(text)
     return model_of_structure(structure, os.fspath(path), PDB, space_group)
 
@@ -121,7 +121,7 @@ def model_of_mmcif(
     """The model of a block of mmCIF.  Raises `FileFormatError`."""
     import gemmi
 
-    with gemmi_errors(path, "an mmCIF file"):
+    with gemmi_errors(path, "cannot be read as an mmCIF file"):
         structure = gemmi.make_structure_from_block(document[block])
     return model_of_structure(structure, os.fspath(path), MMCIF, space_group)
 
@@ -135,7 +135,7 @@ def model_of_small_cif(
     """The model of a block of a small molecule's CIF.  Raises `FileFormatError`."""
     import gemmi
 
-    with gemmi_errors(path, "a small-molecule CIF"):
+    with gemmi_errors(path, "cannot be read as a small-molecule CIF"):
         structure = gemmi.make_small_structure_from_block(document[block])
     return model_of_small_structure(structure, os.fspath(path), SMALL, space_group)
 
@@ -356,9 +356,9 @@ def _by_grid(
     density.grid.unit_cell = model.cell
     density.grid.spacegroup = model.space_group
     density.set_refmac_compatible_blur(model.atoms)
-
-    density.put_model_density_on_grid(model.atoms)
-    grid = gemmi.transform_map_to_f_phi(density.grid, half_l=True)
+    with gemmi_errors(model.source, "has no density on a grid (method 'direct' does without)"):
+        density.put_model_density_on_grid(model.atoms)
+        grid = gemmi.transform_map_to_f_phi(density.grid, half_l=True)
     return np.array(grid.get_value_by_hkl(hkl, unblur=density.blur), np.complex128)
 
 
@@ -391,8 +391,9 @@ def _solvent(
     grid.unit_cell = model.cell
     grid.spacegroup = model.space_group
     grid.set_size_from_spacing(spacing, gemmi.GridSizeRounding.Up)
-    gemmi.SolventMasker(gemmi.AtomicRadiiSet.Cctbx).put_mask_on_float_grid(grid, model.atoms)
-    transformed = gemmi.transform_map_to_f_phi(grid, half_l=True)
+    with gemmi_errors(model.source, "has no solvent mask (k_sol = 0 does without)"):
+        gemmi.SolventMasker(gemmi.AtomicRadiiSet.Cctbx).put_mask_on_float_grid(grid, model.atoms)
+        transformed = gemmi.transform_map_to_f_phi(grid, half_l=True)
     mask = np.array(transformed.get_value_by_hkl(hkl), np.complex128)
     fraction = float(np.mean(np.array(grid), dtype=np.float64))
     notes.append(

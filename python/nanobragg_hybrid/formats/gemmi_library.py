@@ -29,8 +29,8 @@ def require_gemmi(purpose: str) -> None:
 
 
 @contextmanager
-def gemmi_errors(path: str | os.PathLike[str], kind: str) -> Iterator[None]:
-    """What gemmi raises becomes a `FileFormatError` of one line: `path` is no `kind` it can read.
+def gemmi_errors(path: str | os.PathLike[str], problem: str) -> Iterator[None]:
+    """What gemmi raises becomes a `FileFormatError` of one line that begins with `problem`.
 
     gemmi raises whatever C++ or Python has, a `UnicodeDecodeError` for a word of its own message
     among them.
@@ -45,4 +45,4 @@ def gemmi_errors(path: str | os.PathLike[str], kind: str) -> Iterator[None]:
         line = int(found[1] or found[2]) if found else 0
         words = " ".join(text.replace(os.fspath(path), "").split()).rstrip(" :")
         words = "".join(c if c.isprintable() else "?" for c in words)[:_LONGEST]
-        raise FileFormatError(path, line, f"cannot be read as {kind}: {words}") from None
+        raise FileFormatError(path, line, f"{problem}: {words}") from None

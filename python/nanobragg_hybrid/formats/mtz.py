@@ -60,7 +60,7 @@ def read_mtz_columns(
     if not start.startswith(b"MTZ "):
         refuse_other_kind(path, start, KIND)
         raise FileFormatError(path, 0, f"does not begin like {KIND}")
-    with gemmi_errors(path, KIND):
+    with gemmi_errors(path, f"cannot be read as {KIND}"):
         mtz = gemmi.read_mtz_file(os.fspath(path), with_data=False)
         needed = 80 + 4 * mtz.nreflections * len(mtz.columns)
         if needed > size:
@@ -78,7 +78,7 @@ def read_mtz_columns(
     if group is None:
         raise FileFormatError(path, 0, "has no space group that is known: give one (space_group)")
     choice = chosen(path, header.columns, header.labels, options)
-    with gemmi_errors(path, KIND):
+    with gemmi_errors(path, f"cannot be read as {KIND}"):
         hkl = np.array(mtz.make_miller_array(), np.int32)
         data = {
             column.label: np.array(column.array, np.float64)

@@ -65,7 +65,7 @@ def read_cif_columns(
     `ConfigError` for a block or column that is not there.
     """
     name = _block_name(path, reflection_blocks(document), block)
-    with gemmi_errors(path, KIND):
+    with gemmi_errors(path, f"cannot be read as {KIND}"):
         refln, cell, own_group = _block(document, name)
         labels = refln.column_labels()
     if any(label not in labels for label in _INDICES):
@@ -83,7 +83,7 @@ def read_cif_columns(
     notes: list[str] = []
     if space_group is not None:
         notes.append(f"the space group is {space_group.xhm()}, as given")
-    with gemmi_errors(path, KIND):
+    with gemmi_errors(path, f"cannot be read as {KIND}"):
         hkl = np.array(refln.make_miller_array(), np.int32)
         data = [np.array(refln.make_float_array(of.label), np.float64) for of in choice.columns]
     values = []
