@@ -71,7 +71,7 @@ Cl1 Cl 0.5 0.5 0.5 0.015 1
 def mtz(
     columns: dict[str, tuple[str, NDArray[Any]]] | None = None,
     hkl: NDArray[np.int32] = HKL,
-    space_group: str | None = "P 21 21 21",
+    space_group: str = "P 21 21 21",
     numbers: tuple[float, ...] = (10, 11, 12, 90, 90, 90),
 ) -> bytes:
     """An MTZ file; columns: label -> type and values."""
@@ -79,8 +79,7 @@ def mtz(
     if columns is None:
         columns = {"FP": ("F", AMPLITUDES), "SIGFP": ("Q", np.ones(len(AMPLITUDES)))}
     made = gemmi.Mtz(with_base=True)
-    if space_group is not None:
-        made.spacegroup = gemmi.SpaceGroup(space_group)
+    made.spacegroup = gemmi.SpaceGroup(space_group)
     made.set_cell_for_all(gemmi.UnitCell(*numbers))
     made.add_dataset("crystal")
     for label, (kind, _) in columns.items():

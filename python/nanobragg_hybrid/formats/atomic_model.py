@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from nanobragg_hybrid.base.errors import ConfigError, Description, FileFormatError
+from nanobragg_hybrid.base.errors import ConfigError, Description, FileFormatError, NanobraggWarning
 from nanobragg_hybrid.base.host import require_memory
 from nanobragg_hybrid.formats.gemmi_library import gemmi_errors
 from nanobragg_hybrid.formats.mtz import file_cell
@@ -49,10 +50,24 @@ SMALL: Final = "an atomic model (small-molecule CIF)"
 IN_MEMORY: Final = "an atomic model (gemmi)"
 DEFAULT_K_SOL: Final = 0.35
 DEFAULT_B_SOL: Final = 46.0
+_ANGLES: Final = ("alpha", "beta", "gamma")
 _MOST_DIRECT: Final = 2 * 10**8  # terms; 10^7 take about a second
 _ENLARGED: Final = (
     1000.0  # f'' on a grid of 32-bit floats, so that rounding of f0 does not drown it
 )
+
+
+_ATOM: Final = (
+    *((axis, slice(30 + 8 * n, 38 + 8 * n), False) for n, axis in enumerate("xyz")),
+    ("occupancy", slice(54, 60), True),
+    ("B", slice(60, 66), True),
+)
+_CELL: Final = (
+    *((axis, slice(6 + 9 * n, 15 + 9 * n), False) for n, axis in enumerate("abc")),
+    *((name, slice(33 + 7 * n, 40 + 7 * n), False) for n, name in enumerate(_ANGLES)),
+)
+_PDB_NUMBERS: Final = {b"ATOM  ": _ATOM, b"HETATM": _ATOM, b"CRYST1": _CELL}
+"""Record -> the numbers that count here: name, columns, whether it may be left out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +122,7 @@ def model_of_pdb(
     """The model of a PDB file's text.  Raises `FileFormatError`."""
     import gemmi
 
+    _require_numbers(path, text)
     with gemmi_errors(path, "cannot be read as a PDB file"):
         structure = gemmi.read_pdb_string(text)
     return model_of_structure(structure, os.fspath(path), PDB, space_group)
@@ -150,6 +166,7 @@ def model_of_structure(
         raise FileFormatError(source, 0, "has no atoms")
     if len(structure) > 1:
         notes.append(f"of {len(structure)} models the first counts")
+        warnings.warn(f"{source}: {notes[-1]}", NanobraggWarning, stacklevel=2)
     cell = file_cell(source, structure.cell)
     group = space_group or structure.find_spacegroup()
     if group is None:
@@ -402,6 +419,22 @@ def _solvent(
     )
     inverse_d2 = model.cell.calculate_1_d2_array(hkl)
     return np.array(k_sol * np.exp(-b_sol * inverse_d2 / 4.0) * mask)
+
+
+def _require_numbers(path: str | os.PathLike[str], text: bytes) -> None:
+    """Raises `FileFormatError` for a number of a PDB file that is none, which gemmi takes for 0."""
+    for number, line in enumerate(text.split(b"\n"), 1):
+        for name, columns, may_be_blank in _PDB_NUMBERS.get(line[:6], ()):
+            word = line[columns].strip()
+            if not word and (may_be_blank or len(line.rstrip()) <= columns.start):
+                continue
+            try:
+                float(word)
+            except ValueError:
+                shown = word.decode("latin-1")
+                raise FileFormatError(
+                    path, number, f"{name}: got {shown!r}, need a number"
+                ) from None
 
 
 def _no_group(source: str, name: str) -> FileFormatError:

@@ -43,6 +43,6 @@ def gemmi_errors(path: str | os.PathLike[str], problem: str) -> Iterator[None]:
         text = str(error)
         found = _LINE.search(text)
         line = int(found[1] or found[2]) if found else 0
-        words = " ".join(text.replace(os.fspath(path), "").split()).rstrip(" :")
+        words = " ".join(text.removesuffix(os.fspath(path)).split()).rstrip(" :")
         words = "".join(c if c.isprintable() else "?" for c in words)[:_LONGEST]
         raise FileFormatError(path, line, f"{problem}: {words}") from None

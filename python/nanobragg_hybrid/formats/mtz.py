@@ -70,6 +70,7 @@ def read_mtz_columns(
                 f"truncated: {mtz.nreflections} reflections of {len(mtz.columns)} columns need "
                 f"{needed} bytes, the file has {size}",
             )
+        _require_whole_header(path, needed)
         mtz = gemmi.read_mtz_file(os.fspath(path))
         header = _header(mtz)
     if len(mtz.batches) > 0 or "M/ISYM" in header.labels:
@@ -107,6 +108,14 @@ def read_mtz_columns(
         columns=column_text(choice.columns),
         assumptions=notes,
     )
+
+
+def _require_whole_header(path: str | os.PathLike[str], start: int) -> None:
+    """Raises `FileFormatError` for a header, behind the data, that ends too soon."""
+    with open_binary(path) as file:
+        file.seek(start)
+        if b"MTZENDOFHEADERS" not in file.read():
+            raise FileFormatError(path, 0, "truncated: its header has no end (MTZENDOFHEADERS)")
 
 
 def column_text(columns: tuple[Column, ...]) -> str:
