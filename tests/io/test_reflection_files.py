@@ -156,7 +156,7 @@ def test_missing_reflections(path: Path) -> None:
     full = nb.structure_factors_from_model(
         structure, d_min_angstrom=1.3, k_sol_electrons_per_angstrom3=0.0
     )
-    hkl = full.unique.hkl[1:]
+    hkl = full.unique.hkl
     amplitudes = np.array(elements(full, hkl))
     kept = np.random.default_rng(1).random(len(hkl)) < 0.8
     data = mtz({"F": ("F", amplitudes[kept])}, hkl[kept], numbers=tuple(structure.cell.parameters))

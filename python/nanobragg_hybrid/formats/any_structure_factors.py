@@ -94,7 +94,7 @@ def read_structure_factors(
         warning.  In a pair, a mate that is missing has the other's amplitude.
     d_min_angstrom, d_max_angstrom: the range of resolution; None: as far as the file has
         amplitudes, and without end.  A model needs the first.
-    f000: F(000), electrons; None: as in the file, else default_f; a model's own.
+    f000: F(000), electrons; None: as listed in a file of reflections, else default_f.
     space_group: counts in place of the file's own.
     block: the name of a CIF block; None: the only one.
 
@@ -147,8 +147,10 @@ def structure_factors_from_model(
 
     model: a PDB file, an mmCIF file, the CIF of a small molecule, or gemmi's structure.  Of several
     models in a file the first counts.
-    d_min_angstrom: every reflection down to it is calculated, F(000) too unless `f000` gives it;
+    d_min_angstrom: every reflection down to it is calculated, to d_max_angstrom if that is given.
         default_f: amplitude beyond, electrons.
+    f000: F(000), electrons; None: default_f, because F(000), which `report` has, would outshine
+        every other spot.
     wavelength_angstrom: f' and f'' are those of Cromer and Liberman for it, and Friedel mates are
         apart; None: f' = f'' = 0.
     k_sol_electrons_per_angstrom3, b_sol_angstrom2: the flat bulk solvent of a macromolecule; None:

@@ -239,30 +239,33 @@ def structure_factors_of(
         raise ConfigError("d_min_angstrom", d_min, rule, "angstrom")
     notes = list(model.notes)
     wavelength = options.wavelength_angstrom
-    with_origin = np.concatenate([np.zeros((1, 3), np.int32), unique_hkl])
+    hkl = np.concatenate([np.zeros((1, 3), np.int32), unique_hkl])  # F(000) is for the report
+    plus, imaginary = _atoms_sums(model, hkl, d_min, options, notes)
+    plus = plus + _solvent(model, hkl, d_min, options, notes)
+    has_origin = table.f000 is not None
+    if not has_origin:
+        hkl, first = hkl[1:], np.abs(plus + 1j * imaginary)[0]
+        plus, imaginary = plus[1:], imaginary[1:]
+        notes.append(f"F(000) is default_f, {table.default_f:g}; that of the model is {first:.6g}")
     unique = expand_indices(
-        with_origin,
+        hkl,
         group,
         anomalous=wavelength is not None,
         limits=limits_of_range(cell, d_min),
     )
-    base = len(with_origin)  # Friedel mates come after
-    plus, imaginary = _atoms_sums(model, with_origin, d_min, options, notes)
-    plus = plus + _solvent(model, with_origin, d_min, options, notes)
     values = np.abs(plus + 1j * imaginary)
-    if len(unique) > base:
-        mates = unique.at(-unique.hkl[base:])
+    if len(unique) > len(hkl):  # Friedel mates come after
+        mates = unique.at(-unique.hkl[len(hkl) :])
         values = np.concatenate([values, np.abs(plus[mates] - 1j * imaginary[mates])])
     if table.f000 is not None:
         values[0] = table.f000
         notes.append(f"F(000) is {table.f000:g}, as given")
-    else:
-        notes.append(f"F(000) is that of the model, {values[0]:g}")
     if not np.isfinite(values).all():
         h, k, l = unique.hkl[int((~np.isfinite(values)).argmax())].tolist()
         raise FileFormatError(model.source, 0, f"F({h} {k} {l}) is not finite: is a B wrong?")
-    spacing = cell.calculate_d_array(np.ascontiguousarray(unique.hkl[1:]))
-    shells, _ = resolution_shells(spacing, values[1:])
+    start = 1 if has_origin else 0
+    spacing = cell.calculate_d_array(np.ascontiguousarray(unique.hkl[start:]))
+    shells, _ = resolution_shells(spacing, values[start:])
     report = ReflectionReport(
         source=model.source,
         kind=model.kind,
@@ -273,12 +276,12 @@ def structure_factors_of(
         anomalous=unique.anomalous,
         d_max_angstrom=table.d_max_angstrom or float(spacing.max()),
         d_min_angstrom=d_min,
-        possible=len(unique) - 1,
-        known=len(unique) - 1,
+        possible=len(spacing),
+        known=len(spacing),
         shells=shells,
         assumptions=tuple(notes),
     )
-    return finished_table(unique, values, table.default_f, len(unique) - 1, report)
+    return finished_table(unique, values, table.default_f, len(spacing), report)
 
 
 def _atoms_sums(
