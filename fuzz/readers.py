@@ -4,7 +4,7 @@ A harness makes bytes (or words) with hypothesis, valid ones with a few changes,
 in any order, or anything, and checks one input: what is raised is a `NanobraggError`, what is
 warned is a `NanobraggWarning`, and reading takes at most `MEMORY_PER_BYTE` times the size of the
 file, plus `MEMORY_ANYWAY` for what does not depend on it.  Tables of structure factors are as large
-as their indices span, and filling them takes its time: the two files which have them are exempt.
+as their indices span, and filling them takes its time: the files which have them are exempt.
 """
 
 from __future__ import annotations
@@ -111,6 +111,48 @@ _JSON_WORDS = (
     b'{ } [ ] : , "crystal" "beam" "n_cells" "sources" null true false NaN 1e999 "a" \\u0000'
 )
 
+_CIF = b"""data_a
+_cell_length_a 9
+_cell_length_b 9
+_cell_length_c 9
+_cell_angle_alpha 90
+_cell_angle_beta 90
+_cell_angle_gamma 90
+_space_group_name_H-M_alt 'P 2'
+loop_
+"""
+_REFLECTIONS = (
+    _CIF + b"_refln_index_h _refln_index_k _refln_index_l _refln_F_meas\n1 0 0 5\n0 1 1 .\n"
+)
+_SITES = (
+    _CIF
+    + b"_atom_site_label _atom_site_fract_x _atom_site_fract_y _atom_site_fract_z "
+    + b"_atom_site_U_iso_or_equiv\nC1 0.1 0.2(1) 0.3 0.02\nFe2 0 0 0 .\n"
+)
+_PDB = (
+    b"CRYST1    9.000    9.000    9.000  90.00  90.00  90.00 P 1 2 1       1\n"
+    b"ATOM      1  CA  GLY A   1       1.000   2.000   3.000  1.00 15.00           C\n"
+    b"HETATM    2 SE   UNK A   2       5.000   7.000   8.000  0.50 20.00          SE\n"
+)
+
+
+def _mtz() -> bytes:
+    """A small MTZ file; of another kind where gemmi is not installed."""
+    table = nb.StructureFactors.from_reflections
+    try:
+        made = table([[1, 0, 0], [0, 1, 1]], [5, 6], space_group="P 2", cell_angstrom=(9, 9, 9),
+                     missing="zero", d_min_angstrom=4.0)  # fmt: skip
+    except nb.UnsupportedError:
+        return b"MTZ "
+    file = io.BytesIO()
+    nb.write_mtz(file, made)
+    return file.getvalue()
+
+
+def _model(path: Path) -> object:
+    return nb.structure_factors_from_model(path, d_min_angstrom=4.0, wavelength_angstrom=1.0)
+
+
 FILES: dict[str, tuple[st.SearchStrategy[bytes], Callable[[Path], object]]] = {
     "smv": (
         files(
@@ -180,8 +222,17 @@ FILES: dict[str, tuple[st.SearchStrategy[bytes], Callable[[Path], object]]] = {
         ),
         nb.read_dump,
     ),
+    "mtz": (
+        files(_mtz(), words=b"MTZ VERS NCOL CELL SYMM COLUMN F G J H X,Y,Z END 1 0"),
+        nb.read_structure_factors,
+    ),
+    "cif": (
+        files(_REFLECTIONS, _SITES, words=b"data_a loop_ _refln_index_h . ? ' ; # 1 0.5(2)"),
+        lambda path: (nb.read_structure_factors(path, d_min_angstrom=4.0), _model(path)),
+    ),
+    "pdb": (files(_PDB, words=b"CRYST1 ATOM HETATM ANISOU MODEL END P_1 C X 1.000"), _model),
 }
-TABLES = ("hkl", "dump")
+TABLES = ("hkl", "dump", "mtz", "cif", "pdb")
 
 
 def _read(read: Callable[[Path], object]) -> Callable[[bytes, Path], object]:

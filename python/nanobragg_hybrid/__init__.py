@@ -43,10 +43,15 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.fitting.fit import fit
     from nanobragg_hybrid.fitting.minimise import Iteration
     from nanobragg_hybrid.fitting.result import Evaluations, FitResult, FittedImage, FittedNumber
+    from nanobragg_hybrid.formats.any_structure_factors import (
+        read_structure_factors,
+        structure_factors_from_model,
+    )
     from nanobragg_hybrid.formats.dump import read_dump, write_dump
     from nanobragg_hybrid.formats.experiment_json import SavedRun, load_run
     from nanobragg_hybrid.formats.hkl import read_hkl, write_hkl
     from nanobragg_hybrid.formats.matrix import read_matrix, write_matrix
+    from nanobragg_hybrid.formats.mtz import write_mtz
     from nanobragg_hybrid.formats.pgm import read_pgm, write_pgm
     from nanobragg_hybrid.formats.png import write_png
     from nanobragg_hybrid.formats.raw import read_raw, write_raw
@@ -62,12 +67,14 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.model.mask import Mask
     from nanobragg_hybrid.model.output import Output
     from nanobragg_hybrid.model.quirks import LEDGER, Quirk, Quirks
+    from nanobragg_hybrid.model.reflection_report import ReflectionReport, ResolutionShell
     from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
     from nanobragg_hybrid.model.result import SimulationResult
     from nanobragg_hybrid.model.sampling import Sampling
     from nanobragg_hybrid.model.statistics import Statistics
     from nanobragg_hybrid.model.structure_factors import StructureFactors
     from nanobragg_hybrid.model.trace import StepTrace, Trace
+    from nanobragg_hybrid.model.unique_reflections import UniqueReflections
     from nanobragg_hybrid.run.pictures import integer_image, noise_image, pgm_image
     from nanobragg_hybrid.run.prepare import Prepared, prepare
     from nanobragg_hybrid.run.simulate import simulate
@@ -103,7 +110,9 @@ __all__ = [
     "Prepared",
     "Quirk",
     "Quirks",
+    "ReflectionReport",
     "RenderCancelled",
+    "ResolutionShell",
     "ResolvedPlan",
     "ResourceError",
     "Sampling",
@@ -115,6 +124,7 @@ __all__ = [
     "StepTrace",
     "StructureFactors",
     "Trace",
+    "UniqueReflections",
     "UnsupportedError",
     "__version__",
     "available_backends",
@@ -136,14 +146,17 @@ __all__ = [
     "read_raw",
     "read_smv",
     "read_source_file",
+    "read_structure_factors",
     "read_trace",
     "show_versions",
     "simulate",
+    "structure_factors_from_model",
     "trace",
     "trace_phi",
     "write_dump",
     "write_hkl",
     "write_matrix",
+    "write_mtz",
     "write_pgm",
     "write_png",
     "write_raw",
@@ -169,16 +182,20 @@ __getattr__, __dir__ = lazy_names(
         ".model.output": "Output",
         ".model.quirks": "LEDGER Quirk Quirks",
         ".model.geometry": "Geometry",
+        ".model.reflection_report": "ReflectionReport ResolutionShell",
         ".model.resolved_plan": "ResolvedPlan",
         ".model.result": "SimulationResult",
         ".model.sampling": "Sampling",
         ".model.statistics": "Statistics",
         ".model.structure_factors": "StructureFactors",
         ".model.trace": "StepTrace Trace",
+        ".model.unique_reflections": "UniqueReflections",
+        ".formats.any_structure_factors": "read_structure_factors structure_factors_from_model",
         ".formats.dump": "read_dump write_dump",
         ".formats.experiment_json": "SavedRun load_run",
         ".formats.hkl": "read_hkl write_hkl",
         ".formats.matrix": "read_matrix write_matrix",
+        ".formats.mtz": "write_mtz",
         ".formats.pgm": "read_pgm write_pgm",
         ".formats.png": "write_png",
         ".formats.raw": "read_raw write_raw",
@@ -212,5 +229,8 @@ bind_methods(
         "Experiment.load": f"{__name__}.formats.experiment_json:load",
         "Experiment.from_nanobragg_args": f"{__name__}.arguments.parse:experiment_from_args",
         "Experiment.to_nanobragg_args": f"{__name__}.arguments.emit:emit_args",
+        "StructureFactors.from_reflections": (
+            f"{__name__}.formats.reflection_table:expanded_reflections"
+        ),
     }
 )

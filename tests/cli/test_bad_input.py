@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 from for_each import for_each
 from recorded import program
+from reflection_files import MMCIF_REFLECTIONS, PDB, SMALL_CIF, SMALL_REFLECTIONS, mmcif_model, mtz
 
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.arguments.flags import FLAGS
@@ -263,6 +264,23 @@ READERS: dict[str, tuple[bytes, Callable[[Path], object]]] = {
     "trace": (b"TRACE_C: fast 1\n", nb.read_trace),
     "experiment": (nb.Experiment().to_json().encode(), nb.Experiment.load),
     "run": (nb.Experiment().to_json(nb.Quirks.none()).encode(), nb.load_run),
+    "structure factors, text": (HKL, nb.read_structure_factors),
+    "structure factors, dump": (dump("0 0 0 0 0 0", *range(8)), nb.read_structure_factors),
+    "MTZ": (mtz(), lambda path: nb.read_structure_factors(path, missing="zero")),
+    "mmCIF reflections": (
+        MMCIF_REFLECTIONS,
+        lambda path: nb.read_structure_factors(path, missing="zero"),
+    ),
+    "small-molecule reflections": (
+        SMALL_REFLECTIONS,
+        lambda path: nb.read_structure_factors(path, missing="zero"),
+    ),
+    "PDB": (PDB, lambda path: nb.structure_factors_from_model(path, d_min_angstrom=3.0)),
+    "mmCIF": (mmcif_model(), lambda path: nb.structure_factors_from_model(path, d_min_angstrom=3)),
+    "small molecule": (
+        SMALL_CIF,
+        lambda path: nb.structure_factors_from_model(path, d_min_angstrom=2),
+    ),
 }
 
 
@@ -278,7 +296,8 @@ def test_every_reader_is_here() -> None:
 def test_reading_a_broken_file_in_python(kind: str, fault: str, tmp_path: Path) -> None:
     data, read = READERS[kind]
     # A list of numbers is also one when it is cut between them.
-    short = b"\n" if kind in ("hkl", "sources") else data[: min(len(data) // 3, 10)]
+    lists = ("hkl", "sources", "structure factors, text", "structure factors, dump")
+    short = b"\n" if kind in lists else data[: min(len(data) // 3, 10)]
     path = tmp_path / "f"
     path.write_bytes({"empty": b"", "garbage": GARBAGE, "cut short": short}[fault])
     with pytest.raises(nb.FileFormatError) as caught:
@@ -575,10 +594,14 @@ def test_unwritable_output_in_python(name: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"old")
     write = getattr(nb, name)
     factors = nb.StructureFactors.from_reflections([[0, 0, 0]], [1.0])
+    with_cell = nb.StructureFactors.from_reflections(
+        [[1, 0, 0]], [1.0], space_group="P 1", cell_angstrom=(9, 8, 7), missing="zero"
+    )
     arguments: tuple[Any, ...] = {
         "write_dump": (factors,),
         "write_hkl": (factors,),
         "write_matrix": ((1.0,) * 9,),
+        "write_mtz": (with_cell,),
         "write_pgm": (np.zeros((2, 3), np.uint8), 1.0),
         "write_png": (np.zeros((2, 3), np.uint8),),
         "write_raw": (np.zeros((2, 3), np.float32),),

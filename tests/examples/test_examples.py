@@ -95,3 +95,19 @@ def test_readme_listing_is_valid(tmp_path: Path) -> None:
     (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     check = "\nassert result.image.shape == (512, 512) and result.statistics.max > 0\n"
     _run([sys.executable, "-c", code + check], tmp_path)
+
+
+def test_the_helix_is_what_its_script_makes(tmp_path: Path) -> None:
+    script = ROOT / "examples" / "make_helix.py"
+    assert _run([sys.executable, str(script), "helix.pdb"], tmp_path) == "helix.pdb: 106 atoms\n"
+    made = (tmp_path / "helix.pdb").read_text().splitlines()
+    kept = (ROOT / "examples" / "helix.pdb").read_text().splitlines()
+    assert len(made) == len(kept)
+    for ours, theirs in zip(made, kept, strict=True):
+        if ours != theirs:  # the last digit of a coordinate
+            assert ours[:30] + ours[54:] == theirs[:30] + theirs[54:]
+            assert np.abs(np.subtract(_xyz(ours), _xyz(theirs))).max() < 0.002
+
+
+def _xyz(line: str) -> list[float]:
+    return [float(line[start : start + 8]) for start in (30, 38, 46)]

@@ -125,6 +125,21 @@ READERS: dict[str, tuple[Callable[[Path], object], str, set[str]]] = {
         "text of h k l F",
         {"text of h k l F", "a SHELX file of intensities and their errors (HKLF 4)"},
     ),
+    "structure factors": (
+        nb.read_structure_factors,
+        "structure factors: h k l F, a dump, MTZ, CIF or PDB",
+        {
+            "text of h k l F",
+            "a SHELX file of intensities and their errors (HKLF 4)",
+            "a binary dump of structure factors",
+            *("an MTZ file", "a CIF file", "a PDB file"),
+        },
+    ),
+    "atomic model": (
+        lambda path: nb.structure_factors_from_model(path, d_min_angstrom=3.0),
+        "an atomic model: PDB or CIF",
+        {"a CIF file", "a PDB file"},
+    ),
     "dump": (
         nb.read_dump,
         "a binary dump of structure factors",

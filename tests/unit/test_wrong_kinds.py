@@ -47,6 +47,7 @@ RECORDS = {
     *("Geometry", "Quirk", "ResolvedPlan", "SavedRun", "SimulationResult", "Statistics"),
     *("StepTrace", "Trace", "PgmImage"),
     *("Evaluations", "FitResult", "FittedImage", "FittedNumber", "Iteration"),
+    *("ReflectionReport", "ResolutionShell", "UniqueReflections"),
 }
 """Plain data that engines and readers fill; whoever makes one himself is not checked."""
 
@@ -54,6 +55,8 @@ EXPERIMENT = nb.Experiment(
     crystal=nb.Crystal(cell_angstrom=(70, 80, 90)), detector=nb.Detector(n_fast=4, n_slow=3)
 )
 TABLE = nb.StructureFactors.from_reflections([(0, 0, 1), (1, 0, 0)], [2.0, 3.0], 1.0)
+
+UNIQUE = nb.StructureFactors.from_reflections([(0, 0, 1), (1, 0, 0)], [2.0, 3.0], space_group="P 1")
 
 
 def _good() -> dict[str, Any]:
@@ -94,6 +97,10 @@ def _good() -> dict[str, Any]:
         "hkl_min": (0, 0, 0),
         "default_f": 0.0,
         "reflections": 1,
+        "model": "file",
+        "d_min_angstrom": 3.0,
+        "table": np.ones(UNIQUE.unique.index.shape),
+        "hkl": [(0, 0, 1)],
     }
 
 
@@ -126,6 +133,7 @@ def _calls() -> Iterator[tuple[str, Callable[..., Any]]]:
         "Prepared": nb.prepare(EXPERIMENT, TABLE),
         "Mask": nb.Mask(np.ones((3, 4), bool)),
         "Quirks": nb.Quirks(),
+        "UniqueReflections": UNIQUE.unique,
     }
     for name in nb.__all__:
         public = getattr(nb, name)

@@ -119,6 +119,10 @@ def _structure_factors(log: Log, command: Command, table: StructureFactors) -> N
         log.fact("reflections", table.reflections)
         for name, low, high in zip("hkl", table.hkl_min, table.hkl_max, strict=True):
             log.fact(f"  {name} from, to", [low, high])
+    if table.report is not None:
+        log.line(f"  {table.report.summary}")
+        for text in table.report.assumptions:
+            log.line(f"  assumed: {text}")
     log.fact("default F", table.default_f, "electrons")
 
 
