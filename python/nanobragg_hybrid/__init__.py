@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.model.goniometer import Goniometer
     from nanobragg_hybrid.model.mask import Mask
     from nanobragg_hybrid.model.output import Output
+    from nanobragg_hybrid.model.panel import Panel
     from nanobragg_hybrid.model.quirks import LEDGER, Quirk, Quirks
     from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
     from nanobragg_hybrid.model.result import SimulationResult
@@ -99,6 +100,7 @@ __all__ = [
     "NanobraggError",
     "NanobraggWarning",
     "Output",
+    "Panel",
     "Prepared",
     "Quirk",
     "Quirks",
@@ -166,6 +168,7 @@ __getattr__, __dir__ = lazy_names(
         ".model.goniometer": "Goniometer",
         ".model.mask": "Mask",
         ".model.output": "Output",
+        ".model.panel": "Panel",
         ".model.quirks": "LEDGER Quirk Quirks",
         ".model.geometry": "Geometry",
         ".model.resolved_plan": "ResolvedPlan",

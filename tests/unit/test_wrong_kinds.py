@@ -56,6 +56,9 @@ EXPERIMENT = nb.Experiment(
 TABLE = nb.StructureFactors.from_reflections([(0, 0, 1), (1, 0, 0)], [2.0, 3.0], 1.0)
 
 
+PANEL = nb.Panel("a", (100, 0, 0), (0, 0, 1), (0, -1, 0), 4, 3, 0.1)
+
+
 def _good() -> dict[str, Any]:
     """A right value for each name of an argument that has no default."""
     result = nb.simulate(EXPERIMENT, TABLE)
@@ -94,6 +97,15 @@ def _good() -> dict[str, Any]:
         "hkl_min": (0, 0, 0),
         "default_f": 0.0,
         "reflections": 1,
+        "which": 0,
+        "name": "a",
+        "origin_mm": (100, 0, 0),
+        "fast_axis": (0, 0, 1),
+        "slow_axis": (0, -1, 0),
+        "n_fast": 4,
+        "n_slow": 3,
+        "pixel_size_mm": 0.1,
+        "shift_mm": (0, 0, 0),
     }
 
 
@@ -125,6 +137,8 @@ def _calls() -> Iterator[tuple[str, Callable[..., Any]]]:
         "Experiment": EXPERIMENT,
         "Prepared": nb.prepare(EXPERIMENT, TABLE),
         "Mask": nb.Mask(np.ones((3, 4), bool)),
+        "Panel": PANEL,
+        "Detector": nb.Detector(panels=(PANEL,)),
         "Quirks": nb.Quirks(),
     }
     for name in nb.__all__:

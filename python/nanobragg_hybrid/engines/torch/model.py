@@ -67,7 +67,8 @@ _KERNELS: Final = Choice(("auto", "compiled", "eager"))
 class ForwardModel:
     """The image of an experiment as a function of its numbers.
 
-    config: the experiment; it decides everything discrete.  structure_factors: the amplitudes.
+    config: the experiment, of one panel (`PanelModel` takes several); it decides everything
+    discrete.  structure_factors: the amplitudes.
     quirks: all on if None.  dtype: float64, or float32 for float64 phases with float32 sums.
     device: "cpu", "cuda", "cuda:1", "auto".  tile_steps: evaluations of the innermost formula that
     are held in memory at a time by the eager kernel; None chooses.  kernel: what computes pixels:
@@ -103,6 +104,7 @@ class ForwardModel:
         require_class("config", config, Experiment)
         require_class("structure_factors", structure_factors, StructureFactors)
         require_class("quirks", quirks, Quirks)
+        config = config.of_only_panel(quirks)
         self.dtype = dtype_of(dtype)
         self.device = device_of(device)
         require_memory(image_memory(config, self.device))
