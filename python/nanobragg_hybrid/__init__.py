@@ -191,7 +191,7 @@ __getattr__, __dir__ = lazy_names(
         ".engines.c.libnbh": "get_cmake_dir get_include get_library get_pkgconfig_dir",
         ".engines.registry": "available_backends",
         ".engines.external.engine": "ExternalEngine",
-        ".engines.torch": "ForwardModel TorchEngine",
+        ".engines.torch": "ForwardModel PanelModel TorchEngine",
         ".fitting.fit": "fit",
         ".fitting.minimise": "Iteration",
         ".fitting.result": "Evaluations FitResult FittedNumber",

@@ -46,6 +46,7 @@ from nanobragg_hybrid.engines.torch.steps import step
 from nanobragg_hybrid.engines.torch.tables import tables_of
 from nanobragg_hybrid.engines.torch.tiles import SerialOrder, Tiling, tiles
 from nanobragg_hybrid.engines.torch.uncompiled import uncompiled
+from nanobragg_hybrid.model.detector import several_panels
 from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.quirks import Quirks
 from nanobragg_hybrid.model.structure_factors import StructureFactors
@@ -104,6 +105,9 @@ class ForwardModel:
         require_class("config", config, Experiment)
         require_class("structure_factors", structure_factors, StructureFactors)
         require_class("quirks", quirks, Quirks)
+        count = len(config.detector.shapes)
+        if count > 1:
+            raise several_panels("config.detector.panels", count, "PanelModel is that of several")
         config = config.of_only_panel(quirks)
         self.dtype = dtype_of(dtype)
         self.device = device_of(device)
