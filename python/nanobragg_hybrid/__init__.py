@@ -69,7 +69,14 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.model.statistics import Statistics
     from nanobragg_hybrid.model.structure_factors import StructureFactors
     from nanobragg_hybrid.model.trace import StepTrace, Trace
-    from nanobragg_hybrid.run.pictures import integer_image, noise_image, pgm_image
+    from nanobragg_hybrid.run.pictures import (
+        integer_image,
+        integer_images,
+        noise_image,
+        noise_images,
+        pgm_image,
+        pgm_images,
+    )
     from nanobragg_hybrid.run.prepare import Prepared, prepare
     from nanobragg_hybrid.run.simulate import simulate
     from nanobragg_hybrid.run.trace import trace, trace_phi
@@ -126,9 +133,12 @@ __all__ = [
     "get_library",
     "get_pkgconfig_dir",
     "integer_image",
+    "integer_images",
     "load_run",
     "noise_image",
+    "noise_images",
     "pgm_image",
+    "pgm_images",
     "prepare",
     "read_dump",
     "read_hkl",
@@ -195,7 +205,9 @@ __getattr__, __dir__ = lazy_names(
         ".fitting.fit": "fit",
         ".fitting.minimise": "Iteration",
         ".fitting.result": "Evaluations FitResult FittedNumber",
-        ".run.pictures": "integer_image noise_image pgm_image",
+        ".run.pictures": (
+            "integer_image integer_images noise_image noise_images pgm_image pgm_images"
+        ),
         ".run.prepare": "Prepared prepare",
         ".run.simulate": "simulate",
         ".run.trace": "trace trace_phi",

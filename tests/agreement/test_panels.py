@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import shutil
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -297,3 +300,15 @@ def test_names_change_nothing() -> None:
         for e in (experiment, experiment.replace({"detector.panels": other}))
     )
     assert [x.tobytes() for x in a.images] == [x.tobytes() for x in b.images]
+
+
+@pytest.mark.filterwarnings("ignore:'-twotheta_axis' also has")
+def test_an_executable_renders_panel_by_panel() -> None:
+    """The package's own command stands in for nanoBragg's."""
+    experiment = BASE.replace({"detector.panels": (SIDE, *tiles(1, 2)[1:])})
+    command = shutil.which("nanoBragg", path=str(Path(sys.executable).parent))
+    assert command is not None
+    c = nb.simulate(experiment, FACTORS)
+    other = nb.simulate(experiment, FACTORS, backend=nb.ExternalEngine(executable=command))
+    assert [x.tobytes() for x in other.images] == [x.tobytes() for x in c.images]
+    assert len(set(other.provenance["command"])) == 2

@@ -554,3 +554,48 @@ def test_traces_are_of_a_panel() -> None:
         panel="b",
     )
     assert len(steps.steps) == 3
+
+
+# ---- pictures ------------------------------------------------------------------------------------
+
+
+def test_pictures_of_panels_have_one_scale(result: nb.SimulationResult) -> None:
+    integers = nb.integer_images(result)
+    scale = 55000.0 / result.statistics.max
+    assert [image.scale_used for image in integers] == [scale, scale]
+    assert max(image.pixels.max() for image in integers) == 55040
+    for image, panel in zip(integers, result.panels, strict=True):
+        alone = nb.integer_image(panel, scale=scale)
+        assert image.pixels.tobytes() == alone.pixels.tobytes()
+    greys = nb.pgm_images(result)
+    assert [image.scale_used for image in greys] == [250.0 / (5.0 * result.statistics.rmsd)] * 2
+    assert nb.pgm_images(result, 0.5)[1].pixels.tolist() == (
+        nb.pgm_image(result.panels[1], 0.5).pixels.tolist()
+    )
+    for name in ("integer_image", "pgm_image", "noise_image"):
+        text = message(lambda name=name: getattr(nb, name)(result))
+        assert text.startswith("result.image: got 2 panels, need one panel: result.images has")
+
+
+def test_noise_goes_on_from_panel_to_panel() -> None:
+    twins = experiment(A, dataclasses.replace(A, name="b"))
+    result = nb.simulate(twins, TABLE)
+    first, second = nb.noise_images(result, seed=4)
+    assert result.images[0].tobytes() == result.images[1].tobytes()
+    assert first.pixels.tobytes() == nb.noise_image(result.panels[0], 4).pixels.tobytes()
+    assert np.mean(first.pixels != second.pixels) > 0.3
+    again = nb.noise_images(result, seed=4)
+    assert again[1].pixels.tobytes() == second.pixels.tobytes()
+    assert (first.seed, second.seed) == (4, 4)
+
+
+def test_pictures_of_a_plain_detector_are_the_same() -> None:
+    result = nb.simulate(PLAIN, TABLE)
+    for one, many in (
+        (nb.integer_image, nb.integer_images),
+        (nb.pgm_image, nb.pgm_images),
+        (nb.noise_image, nb.noise_images),
+    ):
+        (only,) = many(result)
+        assert only.pixels.tobytes() == one(result).pixels.tobytes()
+        assert only[1:] == one(result)[1:]
