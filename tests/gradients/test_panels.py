@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
+import re
+import warnings
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -80,6 +83,30 @@ def test_what_there_is_to_differentiate() -> None:
         "detector.panels.sensor_attenuation_depth_um": (3,),
     }
     assert "detector.panels.sensor_thickness_um" not in [p.name for p in model().parameters()]
+
+
+def test_page_lists_what_there_is() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "panels.md").read_text()
+    (table,) = re.findall(r"<!-- parameters: begin -->\n(.*?)<!-- parameters: end -->", page, re.S)
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()[2:]]
+    known = {each.name: each for each in model(True).parameters()}
+    assert {row[0] for row in rows} == {f"`{name}`" for name in GEOMETRY}
+    for name, unit, shape, _ in rows:
+        parameter = known[name.strip("`")]
+        assert unit == parameter.unit
+        sizes = tuple(3 if size == "panels" else int(size) for size in re.findall(r"\w+", shape))
+        assert sizes == parameter.shape
+
+
+def test_listings_of_the_page_run() -> None:
+    """One after the other, as one program."""
+    page = (Path(__file__).parents[2] / "docs" / "panels.md").read_text()
+    program = "".join(re.findall(r"```python\n(.*?)```", page, re.S))
+    names: dict[str, Any] = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", nb.NanobraggWarning)
+        exec(program, names)
+    assert names["shifts"].grad.abs().min() > 0.0
 
 
 @pytest.mark.parametrize("quirks", ["nanobragg", "none"])
