@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.model.goniometer import Goniometer
     from nanobragg_hybrid.model.mask import Mask
     from nanobragg_hybrid.model.output import Output
+    from nanobragg_hybrid.model.panel import Panel
     from nanobragg_hybrid.model.quirks import LEDGER, Quirk, Quirks
     from nanobragg_hybrid.model.reflection_report import ReflectionReport, ResolutionShell
     from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
@@ -75,7 +76,14 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.model.structure_factors import StructureFactors
     from nanobragg_hybrid.model.trace import StepTrace, Trace
     from nanobragg_hybrid.model.unique_reflections import UniqueReflections
-    from nanobragg_hybrid.run.pictures import integer_image, noise_image, pgm_image
+    from nanobragg_hybrid.run.pictures import (
+        integer_image,
+        integer_images,
+        noise_image,
+        noise_images,
+        pgm_image,
+        pgm_images,
+    )
     from nanobragg_hybrid.run.prepare import Prepared, prepare
     from nanobragg_hybrid.run.simulate import simulate
     from nanobragg_hybrid.run.trace import trace, trace_phi
@@ -107,6 +115,7 @@ __all__ = [
     "NanobraggError",
     "NanobraggWarning",
     "Output",
+    "Panel",
     "Prepared",
     "Quirk",
     "Quirks",
@@ -135,9 +144,12 @@ __all__ = [
     "get_library",
     "get_pkgconfig_dir",
     "integer_image",
+    "integer_images",
     "load_run",
     "noise_image",
+    "noise_images",
     "pgm_image",
+    "pgm_images",
     "prepare",
     "read_dump",
     "read_hkl",
@@ -180,6 +192,7 @@ __getattr__, __dir__ = lazy_names(
         ".model.goniometer": "Goniometer",
         ".model.mask": "Mask",
         ".model.output": "Output",
+        ".model.panel": "Panel",
         ".model.quirks": "LEDGER Quirk Quirks",
         ".model.geometry": "Geometry",
         ".model.reflection_report": "ReflectionReport ResolutionShell",
@@ -206,11 +219,13 @@ __getattr__, __dir__ = lazy_names(
         ".engines.c.libnbh": "get_cmake_dir get_include get_library get_pkgconfig_dir",
         ".engines.registry": "available_backends",
         ".engines.external.engine": "ExternalEngine",
-        ".engines.torch": "ForwardModel TorchEngine",
+        ".engines.torch": "ForwardModel PanelModel TorchEngine",
         ".fitting.fit": "fit",
         ".fitting.minimise": "Iteration",
         ".fitting.result": "Evaluations FitResult FittedImage FittedNumber",
-        ".run.pictures": "integer_image noise_image pgm_image",
+        ".run.pictures": (
+            "integer_image integer_images noise_image noise_images pgm_image pgm_images"
+        ),
         ".run.prepare": "Prepared prepare",
         ".run.simulate": "simulate",
         ".run.trace": "trace trace_phi",

@@ -354,6 +354,7 @@ PATHS = [
     f"{part.name}.{config_field.name}"
     for part in dataclasses.fields(nb.Experiment)
     for config_field in dataclasses.fields(part.default)
+    if config_field.name != "panels"  # tests/unit/test_panels.py
 ]
 # What a field needs beside it to be said as it is.
 CONTEXT: dict[str, dict[str, Any]] = {

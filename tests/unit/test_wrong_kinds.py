@@ -59,6 +59,9 @@ TABLE = nb.StructureFactors.from_reflections([(0, 0, 1), (1, 0, 0)], [2.0, 3.0],
 UNIQUE = nb.StructureFactors.from_reflections([(0, 0, 1), (1, 0, 0)], [2.0, 3.0], space_group="P 1")
 
 
+PANEL = nb.Panel("a", (100, 0, 0), (0, 0, 1), (0, -1, 0), 4, 3, 0.1)
+
+
 def _good() -> dict[str, Any]:
     """A right value for each name of an argument that has no default."""
     result = nb.simulate(EXPERIMENT, TABLE)
@@ -101,6 +104,15 @@ def _good() -> dict[str, Any]:
         "d_min_angstrom": 3.0,
         "table": np.ones(UNIQUE.unique.index.shape),
         "hkl": [(0, 0, 1)],
+        "which": 0,
+        "name": "a",
+        "origin_mm": (100, 0, 0),
+        "fast_axis": (0, 0, 1),
+        "slow_axis": (0, -1, 0),
+        "n_fast": 4,
+        "n_slow": 3,
+        "pixel_size_mm": 0.1,
+        "shift_mm": (0, 0, 0),
     }
 
 
@@ -132,6 +144,8 @@ def _calls() -> Iterator[tuple[str, Callable[..., Any]]]:
         "Experiment": EXPERIMENT,
         "Prepared": nb.prepare(EXPERIMENT, TABLE),
         "Mask": nb.Mask(np.ones((3, 4), bool)),
+        "Panel": PANEL,
+        "Detector": nb.Detector(panels=(PANEL,)),
         "Quirks": nb.Quirks(),
         "UniqueReflections": UNIQUE.unique,
     }

@@ -23,7 +23,7 @@ from nanobragg_hybrid.arguments.round_trip import (
     has_vector,
 )
 from nanobragg_hybrid.base.atomic import check_path
-from nanobragg_hybrid.base.errors import ConfigError
+from nanobragg_hybrid.base.errors import ConfigError, UnsupportedError
 from nanobragg_hybrid.formats.matrix import write_matrix
 from nanobragg_hybrid.formats.smv import write_mask
 from nanobragg_hybrid.formats.source_file import write_source_file
@@ -84,10 +84,18 @@ def emit_args(experiment: Experiment, folder: str | os.PathLike[str] | None = No
     a number of pixels that the mask states).
 
     Raises `ConfigError` naming the field if a file is needed and `folder` is None, or if no
-    arguments can say a value (a fractional number of cells).
+    arguments can say a value (a fractional number of cells); `UnsupportedError` for a detector of
+    several panels.
     """
     if folder is not None:
         check_path(folder, "folder")
+    if len(experiment.detector.shapes) > 1:
+        raise UnsupportedError(
+            f"nanoBragg's arguments say one panel, and the detector has "
+            f"{len(experiment.detector.shapes)}: Experiment.of_panel(n).to_nanobragg_args() are "
+            "those of one"
+        )
+    experiment = experiment.of_only_panel()
     emitter = _Emitter(experiment, None if folder is None else Path(folder))
     for path in _ordered_fields(experiment):
         by_hand = _BY_HAND.get(path)

@@ -12,8 +12,9 @@ from nanobragg_hybrid.base.errors import ConfigError, suggestion
 from nanobragg_hybrid.base.lazy import work_of
 from nanobragg_hybrid.base.record import Record
 from nanobragg_hybrid.model.beam import Beam
+from nanobragg_hybrid.model.conventions import DIRECTIONS
 from nanobragg_hybrid.model.crystal import Crystal
-from nanobragg_hybrid.model.detector import Detector
+from nanobragg_hybrid.model.detector import Detector, several_panels
 from nanobragg_hybrid.model.goniometer import Goniometer
 from nanobragg_hybrid.model.output import Output
 from nanobragg_hybrid.model.sampling import Sampling
@@ -43,6 +44,9 @@ class Experiment(Record):
 
     def __post_init__(self) -> None:
         check_fields(self, "")
+        if self.detector.panels is not None and self.sampling.roi is not None:
+            rule = "None beside detector.panels, each of which has a roi"
+            raise ConfigError("sampling.roi", self.sampling.roi, rule, "px")
 
     def replace(self, changes: Mapping[str, Any]) -> Experiment:
         """A copy with other values, given by dotted path: ``{"crystal.n_cells": (5, 5, 5)}``.
@@ -72,6 +76,57 @@ class Experiment(Record):
                 for part, values in by_part.items()
             },
         )
+
+    def of_panel(self, which: int | str, quirks: Quirks | None = None) -> Experiment:
+        """The experiment of one panel alone: it defines that panel's image (model 3.1).
+
+        which: number, from 0, or name.  quirks: all on if None; an upstream panel needs to know
+        (quirk normal_towards_source).  A detector without `panels` has the number 0, itself.  Every
+        panel is the first of its run: what depends on the serial order of pixels starts anew.
+
+        Raises `ConfigError` (``panel``) for a panel that is not there.
+        """
+        if quirks is not None:
+            from nanobragg_hybrid.model.quirks import quirks_or_all
+
+            quirks = quirks_or_all(quirks)
+        detector, number = self.detector, self.detector.panel_number(which)
+        if detector.panels is None:
+            return self
+        from nanobragg_hybrid.model.panel import detector_fields
+
+        panel, directions = detector.panels[number], DIRECTIONS[detector.convention]
+        beam, axis = self.beam, detector.twotheta_axis
+        b = directions.beam if beam.direction is None else beam.direction
+        polarization, spindle = beam.polarization_axis, self.goniometer.spindle_axis
+        faces_source = quirks is None or quirks.normal_towards_source
+        return dataclasses.replace(
+            self,
+            beam=dataclasses.replace(
+                beam,
+                direction=b,
+                polarization_axis=polarization or directions.polarization,
+            ),
+            goniometer=dataclasses.replace(
+                self.goniometer, spindle_axis=spindle or directions.spindle
+            ),
+            detector=Detector(
+                **detector_fields(panel, b, faces_source),
+                twotheta_axis=axis or directions.twotheta,
+                rotation_deg=detector.rotation_deg,
+                twotheta_deg=detector.twotheta_deg,
+                point_pixel=detector.point_pixel,
+            ),
+            sampling=dataclasses.replace(self.sampling, roi=panel.roi),
+        )
+
+    def of_only_panel(self, quirks: Quirks | None = None) -> Experiment:
+        """Itself, or the experiment of its only panel; `ConfigError` if it has several."""
+        count = len(self.detector.shapes)
+        if count > 1:
+            instead = "Experiment.of_panel(n) is the experiment of one of them"
+            raise several_panels("detector.panels", count, instead)
+        return self.of_panel(0, quirks)
 
     def resolved(self, quirks: Quirks | None = None) -> Experiment:
         """A copy in which "choose for me" fields hold what the C engine's plan chose.
