@@ -255,38 +255,42 @@ def pilatus_line(folder: Path, repeats: int) -> None:
 def torch_compile_lines(repeats: int) -> None:
     """`block_value` as it is and by torch.compile: ns per step, and how far the images differ."""
     experiment, factors = rotation(64), constant_f()
-    ours = ForwardModel(experiment, factors)
     model = ForwardModel(experiment, factors, kernel="eager", tile_steps=2**20)
+    plain = eager.block_value
+    compiled = torch.compile(plain, dynamic=False)
     steps = model.active_pixels.count * model.setup.choices.steps_per_pixel
-    print(f"W1 on 64 x 64 pixels, {steps} steps in one block; ns per step, forward and gradient")
 
-    def line(label: str, kernel: ForwardModel) -> None:
-        tasks = {"forward": forward(kernel), "gradient": gradient(kernel)}
-        begin = time.perf_counter()
-        for task in tasks.values():
-            task()
-        first = time.perf_counter() - begin
-        best = {name: 1e9 * x / steps for name, x in cpu_seconds(tasks, repeats).items()}
-        numbers = f"{best['forward']:.1f}, {best['gradient']:.1f}"
-        print(f"  {label}: {numbers} (the first calls took {first:.1f} s)", flush=True)
+    def by(function: Callable[..., object], task: Task) -> Task:
+        def switched() -> object:
+            eager.block_value = function
+            try:
+                return task()
+            finally:
+                eager.block_value = plain
 
-    line("compiled kernel", ours)
-    line("eager kernel", model)
+        return switched
+
+    tasks = {}
+    for label, own, function in (
+        ("compiled kernel", ForwardModel(experiment, factors), plain),
+        ("eager kernel", model, plain),
+        ("eager kernel by torch.compile", model, compiled),
+    ):
+        tasks[f"{label}, forward"] = by(function, forward(own))
+        tasks[f"{label}, gradient"] = by(function, gradient(own))
+    begin = time.perf_counter()
+    cpu_seconds(tasks, 1)
+    first = time.perf_counter() - begin
+    print(f"W1 on 64 x 64 pixels, {steps} steps in one block; ns per step")
+    for name, seconds in cpu_seconds(tasks, repeats).items():
+        print(f"  {name}: {1e9 * seconds / steps:.1f}")
     with torch.no_grad():
         image = model()
-    function = eager.block_value
-    eager.block_value = torch.compile(function, dynamic=False)
-    try:
-        line("eager kernel by torch.compile", model)
-        with torch.no_grad():
-            difference = float((model() - image).abs().max() / image.max())
-    finally:
-        eager.block_value = function
+        difference = by(compiled, lambda: float((model() - image).abs().max() / image.max()))()
     graphs = counters["stats"]["unique_graphs"]
     breaks = sum(counters["graph_break"].values())
-    print(
-        f"  {graphs} graphs, {breaks} breaks; largest difference {difference:.1e} of the brightest"
-    )
+    print(f"  {graphs} graphs, {breaks} breaks, {first:.0f} s for the first calls")
+    print(f"  largest difference {difference:.1e} of the brightest pixel")
 
 
 def main() -> None:

@@ -83,6 +83,21 @@ def test_panels_listing(tmp_path: Path) -> None:
     assert float(distance) == pytest.approx(100.0, abs=1e-9)
 
 
+def test_joint_listing_of_fitting(tmp_path: Path) -> None:
+    """The cell that three images share is found within its standard deviations."""
+    pytest.importorskip("torch", reason="PyTorch is not installed (extra: torch)")
+    code = _listing("fitting.md", "joint-example")
+    first, *lines = _run([sys.executable, "-c", code], tmp_path).splitlines()
+    found = [float(word) for word in first.strip("()").split(",")]
+    assert [line.split()[:2] for line in lines] == [
+        ["crystal.cell_angstrom", str(n)] for n in range(3)
+    ]
+    for line, value, need in zip(lines, found, (40.0, 45.0, 50.0), strict=True):
+        _, _, number, esd = line.split()
+        assert float(number) == value
+        assert abs(value - need) < 4.0 * float(esd) < 0.1
+
+
 def test_c_listing_links_against_the_library(tmp_path: Path) -> None:
     compiler = shutil.which("cc")
     if compiler is None:

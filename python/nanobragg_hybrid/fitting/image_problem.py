@@ -71,7 +71,7 @@ class ImageState(NamedTuple):
     background: Array
 
 
-class _Products(NamedTuple):
+class Products(NamedTuple):
     """Of the Jacobian J, its weights W and the signal s: J^T W J, J^T W s, s W s; and of the
     gradient g by the pixels: J^T g and s g."""
 
@@ -185,7 +185,7 @@ class ImageProblem:
         # Products with J come first, and the change of coordinates after them: J is large.
         turn, scale = coordinates.signal_slopes(x)
         turn = factor * turn
-        sums = _products(jacobian, signal, weight, gradient)
+        sums = products(jacobian, signal, weight, gradient)
         square = turn.T @ sums.square @ turn
         mixed = np.outer(turn.T @ sums.mixed, scale)
         square += mixed + mixed.T + np.outer(scale, scale) * sums.signal
@@ -237,7 +237,7 @@ class ImageProblem:
         return NoValueError("experiment", Description(f"{got}, at {where}"), rule)
 
 
-def _products(jacobian: Array, signal: Array, weight: Array, gradient: Array) -> _Products:
+def products(jacobian: Array, signal: Array, weight: Array, gradient: Array) -> Products:
     """A part of the pixels at a time.  jacobian: shape (p, n)."""
     count = len(jacobian)
     total = np.zeros((count + 2, count + 1))
@@ -251,7 +251,7 @@ def _products(jacobian: Array, signal: Array, weight: Array, gradient: Array) ->
         np.multiply(own, weight[part], out=left[:-1])
         left[-1] = gradient[part]
         total += left @ own.T
-    return _Products(
+    return Products(
         square=total[:count, :count],
         mixed=total[count, :count],
         signal=float(total[count, count]),

@@ -359,9 +359,11 @@ class ForwardModel:
 
     def _chosen(self, select: Selection | None) -> Chosen:
         """The pixels of a selection, which is found once for the same one."""
-        if self._last_chosen is None or self._last_chosen[0] is not select:
-            self._last_chosen = select, chosen(select, self._active, self.device)
-        return self._last_chosen[1]
+        last = self._last_chosen  # read once: another thread may want other pixels
+        if last is None or last[0] is not select:
+            last = select, chosen(select, self._active, self.device)
+            self._last_chosen = last
+        return last[1]
 
     def _names(self, names: Sequence[str | Parameter]) -> list[str]:
         """Names of the parameters of a Jacobian."""
