@@ -303,7 +303,7 @@ static void add_rays(scene_backward *w, const pixel_factors_tile *pixel, double 
         const sample_beams *own = beams_of(w->p, w->tile, pixel, sample, &memory);
         beams_gradient *by = sample == 0 ? &w->by_first : &of_sample.own;
         set_sample_factors(w->p, w->tile, sample, own, &factors);
-        clear_sample(&of_sample);
+        clear_sample(s, sample, &of_sample);
         for (int64_t k = 0; k < sources; k++) {
             const int64_t source = runs ? sources - 1 - k : k;
             scene_ray ray;

@@ -304,10 +304,12 @@ static void add_ray_factors(scene_backward *w, int64_t source, const sample_beam
                         polarization = {s->polarization, ray->polarization},
                         solid_angle = {s->solid_angle, ray->solid_angle};
     tile_numbers by_term, by_factor;
+    const int has_capture = acts_on_rays(s->capture), has_omega = acts_on_rays(s->solid_angle),
+              has_polar = acts_on_rays(s->polarization);
     EACH_PIXEL {
-        const double c = acts_on_rays(s->capture) ? ray->capture[j] : 1.0,
-                     p = acts_on_rays(s->polarization) ? ray->polarization[j] : 1.0,
-                     o = acts_on_rays(s->solid_angle) ? ray->solid_angle[j] : 1.0;
+        const double c = has_capture ? ray->capture[j] : 1.0,
+                     p = has_polar ? ray->polarization[j] : 1.0,
+                     o = has_omega ? ray->solid_angle[j] : 1.0;
         by_factor[j] = by_weight[j] * is_left[j] * c * p * o;
         by_term[j] = by_weight[j] * is_left[j] * weight;
     }
@@ -323,16 +325,24 @@ static void add_ray_factors(scene_backward *w, int64_t source, const sample_beam
     if (!acts_on_rays_or_steps(s->polarization))
         return;
     set_by_factor(s->polarization, by_term, by_growth, capture, solid_angle, by_factor);
-    if (s->polarization == NBH_FACTOR_SAMPLE)
+    if (role_of(s->polarization).is_chosen)
         add_tile(sample->by_polarization, by_factor);
     else
         add_polarization(w, source, polarized_beams(s, own, &pixel->first), by_factor,
-                         s->polarization == NBH_FACTOR_SOURCE ? &w->by_first : by);
+                         role_of(s->polarization).from_first ? &w->by_first : by);
 }
 
-static void clear_sample(sample_gradient *sample)
+/* What is used of it; the first sample's beams have another place. */
+static void clear_sample(const nbh_scene *s, int64_t number, sample_gradient *sample)
 {
-    memset(sample, 0, sizeof *sample);
+    if (number > 0)
+        memset(&sample->own, 0, sizeof sample->own);
+    if (acts_on_rays_or_steps(s->solid_angle))
+        fill(sample->by_solid_angle, 0.0);
+    if (acts_on_rays_or_steps(s->capture))
+        fill(sample->by_capture, 0.0);
+    if (role_of(s->polarization).is_chosen)
+        fill(sample->by_polarization, 0.0);
 }
 
 /* From what the rays of a sample share to its beams, and of all but the first sample from these to
@@ -353,7 +363,7 @@ static void finish_sample(scene_backward *w, int64_t number, const sample_beams 
         if (!is_own)
             add_beams_gradient(s, w->tile, ray->captured_at, to, w->local);
     }
-    if (s->polarization == NBH_FACTOR_SAMPLE)
+    if (role_of(s->polarization).is_chosen)
         for (int64_t n = 0; n < s->source_count; n++) {
             tile_numbers part;
             if (only_chosen(sample->by_polarization, ray->chosen_source, (double)n, part))
