@@ -140,15 +140,17 @@ static void add_first_polarization(scene_backward *w, const pixel_factors_tile *
                                    const tile_numbers by_factor)
 {
     const nbh_scene *s = w->p->scene;
-    const int64_t samples = samples_of(s);
-    double last = -1.0;
+    int are_others = 0;
     EACH_PIXEL
-        last = larger(last, pixel->chosen_ray[j]);
-    for (int64_t sample = 0; sample < samples && sample * s->source_count <= last; sample++) {
+        are_others |= pixel->chosen_ray[j] > 0.0;
+    /* mostly it is the first ray's */
+    const int64_t samples = are_others ? samples_of(s) : 1;
+    const int64_t sources = are_others ? s->source_count : 1;
+    for (int64_t sample = 0; sample < samples; sample++) {
         sample_beams memory;
         const sample_beams *own = NULL;
         beams_gradient by_own, *by = &w->by_first;
-        for (int64_t source = 0; source < s->source_count; source++) {
+        for (int64_t source = 0; source < sources; source++) {
             const double number = (double)(sample * s->source_count + source);
             tile_numbers part;
             if (!only_chosen(by_factor, pixel->chosen_ray, number, part))
