@@ -353,10 +353,12 @@ static void add_sums(scene_backward *w, const pixel_factors_tile *pixel, const t
         EACH_PIXEL {
             const double per_strength = sum[j] / s->steps;
             w->by_all[j] += worth[j] * strength * per_strength;
-            w->by_background[j] += start[j] * background;
             by_strength[j] = worth[j] * per_strength * pixel->all[j];
             by_background[j] = start[j] * pixel->background[j];
         }
+        if (s->background_factors != 0)
+            EACH_PIXEL
+                w->by_background[j] += start[j] * background;
         if (has_water(s)) {
             tile_numbers by_water;
             EACH_PIXEL {
@@ -375,7 +377,7 @@ static void add_sums(scene_backward *w, const pixel_factors_tile *pixel, const t
 static void add_directions(const scene_backward *w)
 {
     const nbh_scene_directions *along = w->work->along->directions;
-    for (int i = 0; i < NBH_SCENE_NUMBERS; i++)
+    for (int i = 0; i < numbers_in_use(w->p->scene); i++)
         add_along(w, along->numbers, NBH_SCENE_NUMBERS, i, w->local[i]);
     for (int i = 0; i < 9; i++) {
         add_along(w, along->reference_m, 9, i, w->crystal->by_reference[i]);
@@ -400,7 +402,7 @@ static void add_scene(scene_backward *w)
     double *values = w->work->values;
     pixel_factors_tile pixel;
     tile_numbers water;
-    memset(w->local, 0, sizeof w->local);
+    memset(w->local, 0, (size_t)numbers_in_use(s) * sizeof w->local[0]);
     memset(&w->by_first, 0, sizeof w->by_first);
     set_pixel_factors(w->p, w->tile, &pixel);
     if (has_water(s))
@@ -424,7 +426,7 @@ static void scene_gradients(const prepared_scene *p, const scene_tile *tile, con
     w.work = work;
     w.crystal = NULL;
     add_scene(&w);
-    for (int i = 0; i < NBH_SCENE_NUMBERS; i++)
+    for (int i = 0; i < numbers_in_use(p->scene); i++)
         work->gradient->numbers[i] += sum_over_tile(w.local[i]);
 }
 

@@ -292,6 +292,25 @@ static void add_tile(tile_numbers out, const tile_numbers x)
         out[j] += x[j];
 }
 
+static int has_ray_factors(const nbh_scene *s)
+{
+    return acts_on_rays_or_steps(s->capture) || acts_on_rays_or_steps(s->polarization) ||
+           acts_on_rays_or_steps(s->solid_angle);
+}
+
+/* How many of a scene's numbers its surface has: the first of them. */
+static int numbers_in_use(const nbh_scene *s)
+{
+    switch ((nbh_detector_surface)s->surface) {
+    case NBH_SURFACE_PLANE:
+        return NBH_SCENE_BEAM;
+    case NBH_SURFACE_TURNED:
+    case NBH_SURFACE_SPHERE:
+        break;
+    }
+    return NBH_SCENE_NUMBERS;
+}
+
 /* Derivatives by the factors of a ray.  by_weight, by_growth: by what multiplies its terms, and the
  * sum; by: what collects those by the sample's beams. */
 static void add_ray_factors(scene_backward *w, int64_t source, const sample_beams *own,
@@ -305,17 +324,20 @@ static void add_ray_factors(scene_backward *w, int64_t source, const sample_beam
     const placed_factor capture = {s->capture, ray->capture},
                         polarization = {s->polarization, ray->polarization},
                         solid_angle = {s->solid_angle, ray->solid_angle};
-    tile_numbers by_term, by_factor;
     const int has_capture = acts_on_rays(s->capture), has_omega = acts_on_rays(s->solid_angle),
               has_polar = acts_on_rays(s->polarization);
+    tile_numbers by_term, by_factor;
     EACH_PIXEL {
         const double c = has_capture ? ray->capture[j] : 1.0,
                      p = has_polar ? ray->polarization[j] : 1.0,
                      o = has_omega ? ray->solid_angle[j] : 1.0;
         by_factor[j] = by_weight[j] * is_left[j] * c * p * o;
-        by_term[j] = by_weight[j] * is_left[j] * weight;
     }
     add_source_numbers(w, source, 0, NBH_SOURCE_WEIGHT, 1, &by_factor);
+    if (!has_ray_factors(s))
+        return;
+    EACH_PIXEL
+        by_term[j] = by_weight[j] * is_left[j] * weight;
     if (acts_on_rays_or_steps(s->solid_angle)) {
         set_by_factor(s->solid_angle, by_term, by_growth, capture, polarization, by_factor);
         add_tile(sample->by_solid_angle, by_factor);
