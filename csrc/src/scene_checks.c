@@ -71,7 +71,7 @@ static nbh_status check_factors(const nbh_scene *s, nbh_error *error)
         return nbh_fail(error, NBH_INVALID, "polarization",
                         "got %d, need an nbh_factor_place of polarization factors",
                         s->polarization);
-    if (!is_place(s->solid_angle, 0, 0) || s->solid_angle == NBH_FACTOR_NONE)
+    if (!is_place(s->solid_angle, 0, 0) || !role_of(s->solid_angle).acts)
         return nbh_fail(error, NBH_INVALID, "solid_angle",
                         "got %d, need NBH_FACTOR_PIXEL, _RAY or _STEP", s->solid_angle);
     if (!is_surface(s->surface))

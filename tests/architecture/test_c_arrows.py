@@ -75,10 +75,12 @@ LAYERS: tuple[frozenset[str], ...] = (
             "structure_factors",
             "subpixel",
             "work_items",
+            "fast/amplitudes",
             "fast/coverage",
             "fast/factors",
             "fast/lattice",
             "fast/polarization_factors",
+            "fast/scene_beams",
             "fast/step_formulas",
         }
     ),
@@ -91,9 +93,11 @@ LAYERS: tuple[frozenset[str], ...] = (
             "fast/factor_steps",
             "fast/scene_geometry",
             "fast/steps",
+            "fast/sum_derivatives",
         }
     ),
-    frozenset({"pixel", "fast/kernel", "fast/sums"}),
+    frozenset({"pixel", "fast/kernel", "fast/scene_factors", "fast/sums"}),
+    frozenset({"fast/scene_backward"}),
     frozenset({"fast/scene"}),
     frozenset(
         {

@@ -524,11 +524,12 @@ def test_numbers_stand_in_the_headers_order() -> None:
     of_scene = {
         "fast": "fast", "slow": "slow", "normal": "normal", "origin": "pix0", "pixel": "pixel",
         "layer": "layer_step", "attenuation": "attenuation", "close": "close", "kahn": "kahn",
-        "polarization": "polarization",
+        "polarization": "polarization", "beam": "beam", "distance": "distance",
+        "beam_fast": "beam_fast", "beam_slow": "beam_slow",
     }  # fmt: skip
     of_crystal = {
         "n_cells": "n_cells", "fudge": "fudge", "star": "a_star", "default_f": "default_f",
-        "strength": "strength", "background": "background",
+        "strength": "strength", "background": "background", "water": "water",
     }  # fmt: skip
     for prefix, names, places in (
         ("NBH_SCENE_", of_scene, compiled._OF_SCENE),

@@ -224,11 +224,13 @@ static void add_crystal_local(scene_backward *w, tile_numbers q[3], const tile_n
             out->by_default_f[j] += 2.0 * f * scale[j] * sum[j];
 }
 
-/* What a pixel's value is worth in crystal n. */
-static inline double worth_of(const scene_backward *w, int32_t n, int j)
+/* What the pixels' values are worth in crystal n. */
+static void set_worth(const scene_backward *w, int32_t n, tile_numbers out)
 {
-    const double *weight = w->work->weight;
-    return weight == NULL ? 1.0 : weight[(ptrdiff_t)n * SCENE_TILE + j];
+    if (w->work->weight == NULL)
+        fill(out, 1.0);
+    else
+        memcpy(out, w->work->weight + (ptrdiff_t)n * SCENE_TILE, sizeof(tile_numbers));
 }
 
 /* How one ray's lattice sums are derived: adds derivatives by its weight and its growth. */
@@ -252,12 +254,14 @@ static void add_ray_gradient(scene_backward *w, int32_t n, int64_t number, scene
         before = w->work->sums_before + number * size + (ptrdiff_t)n * SCENE_TILE;
         start_growth(s, factors, &running);
     }
-    EACH_PIXEL {
-        worth[j] = worth_of(w, n, j) * strength * pixel->all[j];
-        if (runs)
+    set_worth(w, n, worth);
+    EACH_PIXEL
+        worth[j] *= strength * pixel->all[j];
+    if (runs)
+        EACH_PIXEL
             worth[j] = grown(worth[j], one[j], other[j]);
+    EACH_PIXEL
         scale[j] = worth[j] * factors->weight[j];
-    }
     if (w->work->gradient != NULL)
         add_crystal_gradient(w, n, ray->q, scale, runs ? &running : NULL, by_q, sum);
     else
@@ -303,7 +307,7 @@ static void add_rays(scene_backward *w, const pixel_factors_tile *pixel, double 
         const sample_beams *own = beams_of(w->p, w->tile, pixel, sample, &memory);
         beams_gradient *by = sample == 0 ? &w->by_first : &of_sample.own;
         set_sample_factors(w->p, w->tile, sample, own, &factors);
-        clear_sample(&of_sample);
+        clear_sample(s, sample, &of_sample);
         for (int64_t k = 0; k < sources; k++) {
             const int64_t source = runs ? sources - 1 - k : k;
             scene_ray ray;
@@ -335,31 +339,32 @@ static void add_sums(scene_backward *w, const pixel_factors_tile *pixel, const t
     fill(w->by_water, 0.0);
     for (int32_t n = 0; n < s->crystal_count; n++) {
         const double *sum = sums + (ptrdiff_t)n * SCENE_TILE;
-        const double *one = w->work->growth_after, *other = NULL;
         const double background = s->background[n], strength = s->strength[n];
-        const int runs = is_running(s);
-        tile_numbers by_strength, by_background;
-        if (runs) {
-            one += (ptrdiff_t)n * SCENE_TILE;
-            other = one + (ptrdiff_t)s->crystal_count * SCENE_TILE;
+        tile_numbers worth, start, by_strength, by_background;
+        set_worth(w, n, worth);
+        EACH_PIXEL
+            start[j] = worth[j] * strength / s->steps * pixel->all[j];
+        if (is_running(s)) {
+            const double *one = w->work->growth_after + (ptrdiff_t)n * SCENE_TILE;
+            const double *other = one + (ptrdiff_t)s->crystal_count * SCENE_TILE;
+            EACH_PIXEL
+                start[j] = grown(start[j], one[j], other[j]);
         }
         EACH_PIXEL {
-            const double own = worth_of(w, n, j), per_strength = sum[j] / s->steps;
-            double start = own * strength / s->steps * pixel->all[j];
-            if (runs)
-                start = grown(start, one[j], other[j]);
-            w->by_all[j] += own * strength * per_strength;
-            w->by_background[j] += start * background;
-            by_strength[j] = own * per_strength * pixel->all[j];
-            by_background[j] = start * pixel->background[j];
+            const double per_strength = sum[j] / s->steps;
+            w->by_all[j] += worth[j] * strength * per_strength;
+            by_strength[j] = worth[j] * per_strength * pixel->all[j];
+            by_background[j] = start[j] * pixel->background[j];
         }
+        if (s->background_factors != 0)
+            EACH_PIXEL
+                w->by_background[j] += start[j] * background;
         if (has_water(s)) {
             tile_numbers by_water;
             EACH_PIXEL {
-                const double own = worth_of(w, n, j);
-                by_water[j] = own * strength * water[j];
-                by_strength[j] += own * s->water[n] * water[j];
-                w->by_water[j] += own * strength * s->water[n];
+                by_water[j] = worth[j] * strength * water[j];
+                by_strength[j] += worth[j] * s->water[n] * water[j];
+                w->by_water[j] += worth[j] * strength * s->water[n];
             }
             add_crystal_number(w, n, NBH_CRYSTAL_WATER, by_water);
         }
@@ -372,7 +377,7 @@ static void add_sums(scene_backward *w, const pixel_factors_tile *pixel, const t
 static void add_directions(const scene_backward *w)
 {
     const nbh_scene_directions *along = w->work->along->directions;
-    for (int i = 0; i < NBH_SCENE_NUMBERS; i++)
+    for (int i = 0; i < numbers_in_use(w->p->scene); i++)
         add_along(w, along->numbers, NBH_SCENE_NUMBERS, i, w->local[i]);
     for (int i = 0; i < 9; i++) {
         add_along(w, along->reference_m, 9, i, w->crystal->by_reference[i]);
@@ -397,10 +402,9 @@ static void add_scene(scene_backward *w)
     double *values = w->work->values;
     pixel_factors_tile pixel;
     tile_numbers water;
-    memset(w->local, 0, sizeof w->local);
+    memset(w->local, 0, (size_t)numbers_in_use(s) * sizeof w->local[0]);
     memset(&w->by_first, 0, sizeof w->by_first);
     set_pixel_factors(w->p, w->tile, &pixel);
-    fill(water, 0.0);
     if (has_water(s))
         set_water(w->p, w->tile, water);
     add_rays(w, &pixel, values);
@@ -422,7 +426,7 @@ static void scene_gradients(const prepared_scene *p, const scene_tile *tile, con
     w.work = work;
     w.crystal = NULL;
     add_scene(&w);
-    for (int i = 0; i < NBH_SCENE_NUMBERS; i++)
+    for (int i = 0; i < numbers_in_use(p->scene); i++)
         work->gradient->numbers[i] += sum_over_tile(w.local[i]);
 }
 

@@ -140,15 +140,17 @@ static void add_first_polarization(scene_backward *w, const pixel_factors_tile *
                                    const tile_numbers by_factor)
 {
     const nbh_scene *s = w->p->scene;
-    const int64_t samples = samples_of(s);
-    double last = -1.0;
+    int are_others = 0;
     EACH_PIXEL
-        last = larger(last, pixel->chosen_ray[j]);
-    for (int64_t sample = 0; sample < samples && sample * s->source_count <= last; sample++) {
+        are_others |= pixel->chosen_ray[j] > 0.0;
+    /* mostly it is the first ray's */
+    const int64_t samples = are_others ? samples_of(s) : 1;
+    const int64_t sources = are_others ? s->source_count : 1;
+    for (int64_t sample = 0; sample < samples; sample++) {
         sample_beams memory;
         const sample_beams *own = NULL;
         beams_gradient by_own, *by = &w->by_first;
-        for (int64_t source = 0; source < s->source_count; source++) {
+        for (int64_t source = 0; source < sources; source++) {
             const double number = (double)(sample * s->source_count + source);
             tile_numbers part;
             if (!only_chosen(by_factor, pixel->chosen_ray, number, part))
@@ -290,6 +292,25 @@ static void add_tile(tile_numbers out, const tile_numbers x)
         out[j] += x[j];
 }
 
+static int has_ray_factors(const nbh_scene *s)
+{
+    return acts_on_rays_or_steps(s->capture) || acts_on_rays_or_steps(s->polarization) ||
+           acts_on_rays_or_steps(s->solid_angle);
+}
+
+/* How many of a scene's numbers its surface has: the first of them. */
+static int numbers_in_use(const nbh_scene *s)
+{
+    switch ((nbh_detector_surface)s->surface) {
+    case NBH_SURFACE_PLANE:
+        return NBH_SCENE_BEAM;
+    case NBH_SURFACE_TURNED:
+    case NBH_SURFACE_SPHERE:
+        break;
+    }
+    return NBH_SCENE_NUMBERS;
+}
+
 /* Derivatives by the factors of a ray.  by_weight, by_growth: by what multiplies its terms, and the
  * sum; by: what collects those by the sample's beams. */
 static void add_ray_factors(scene_backward *w, int64_t source, const sample_beams *own,
@@ -303,15 +324,20 @@ static void add_ray_factors(scene_backward *w, int64_t source, const sample_beam
     const placed_factor capture = {s->capture, ray->capture},
                         polarization = {s->polarization, ray->polarization},
                         solid_angle = {s->solid_angle, ray->solid_angle};
+    const int has_capture = acts_on_rays(s->capture), has_omega = acts_on_rays(s->solid_angle),
+              has_polar = acts_on_rays(s->polarization);
     tile_numbers by_term, by_factor;
     EACH_PIXEL {
-        const double c = acts_on_rays(s->capture) ? ray->capture[j] : 1.0,
-                     p = acts_on_rays(s->polarization) ? ray->polarization[j] : 1.0,
-                     o = acts_on_rays(s->solid_angle) ? ray->solid_angle[j] : 1.0;
+        const double c = has_capture ? ray->capture[j] : 1.0,
+                     p = has_polar ? ray->polarization[j] : 1.0,
+                     o = has_omega ? ray->solid_angle[j] : 1.0;
         by_factor[j] = by_weight[j] * is_left[j] * c * p * o;
-        by_term[j] = by_weight[j] * is_left[j] * weight;
     }
     add_source_numbers(w, source, 0, NBH_SOURCE_WEIGHT, 1, &by_factor);
+    if (!has_ray_factors(s))
+        return;
+    EACH_PIXEL
+        by_term[j] = by_weight[j] * is_left[j] * weight;
     if (acts_on_rays_or_steps(s->solid_angle)) {
         set_by_factor(s->solid_angle, by_term, by_growth, capture, polarization, by_factor);
         add_tile(sample->by_solid_angle, by_factor);
@@ -323,16 +349,24 @@ static void add_ray_factors(scene_backward *w, int64_t source, const sample_beam
     if (!acts_on_rays_or_steps(s->polarization))
         return;
     set_by_factor(s->polarization, by_term, by_growth, capture, solid_angle, by_factor);
-    if (s->polarization == NBH_FACTOR_SAMPLE)
+    if (role_of(s->polarization).is_chosen)
         add_tile(sample->by_polarization, by_factor);
     else
         add_polarization(w, source, polarized_beams(s, own, &pixel->first), by_factor,
-                         s->polarization == NBH_FACTOR_SOURCE ? &w->by_first : by);
+                         role_of(s->polarization).from_first ? &w->by_first : by);
 }
 
-static void clear_sample(sample_gradient *sample)
+/* What is used of it; the first sample's beams have another place. */
+static void clear_sample(const nbh_scene *s, int64_t number, sample_gradient *sample)
 {
-    memset(sample, 0, sizeof *sample);
+    if (number > 0)
+        memset(&sample->own, 0, sizeof sample->own);
+    if (acts_on_rays_or_steps(s->solid_angle))
+        fill(sample->by_solid_angle, 0.0);
+    if (acts_on_rays_or_steps(s->capture))
+        fill(sample->by_capture, 0.0);
+    if (role_of(s->polarization).is_chosen)
+        fill(sample->by_polarization, 0.0);
 }
 
 /* From what the rays of a sample share to its beams, and of all but the first sample from these to
@@ -353,7 +387,7 @@ static void finish_sample(scene_backward *w, int64_t number, const sample_beams 
         if (!is_own)
             add_beams_gradient(s, w->tile, ray->captured_at, to, w->local);
     }
-    if (s->polarization == NBH_FACTOR_SAMPLE)
+    if (role_of(s->polarization).is_chosen)
         for (int64_t n = 0; n < s->source_count; n++) {
             tile_numbers part;
             if (only_chosen(sample->by_polarization, ray->chosen_source, (double)n, part))

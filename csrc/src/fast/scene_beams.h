@@ -349,7 +349,6 @@ static void add_plane_gradient(const nbh_scene *s, const sample_beams *b, tile_n
         EACH_PIXEL {
             local[NBH_SCENE_FAST + i][j] += p[j] * b->along_fast[j];
             local[NBH_SCENE_SLOW + i][j] += p[j] * b->along_slow[j];
-            local[NBH_SCENE_NORMAL + i][j] += p[j] * depth;
             local[NBH_SCENE_ORIGIN + i][j] += p[j];
         }
     }
@@ -357,7 +356,15 @@ static void add_plane_gradient(const nbh_scene *s, const sample_beams *b, tile_n
         const double x = by[0][j], y = by[1][j], z = by[2][j];
         by_fast[j] = x * f[0] + y * f[1] + z * f[2];
         by_slow[j] = x * w[0] + y * w[1] + z * w[2];
-        local[NBH_SCENE_LAYER][j] += (x * o[0] + y * o[1] + z * o[2]) * b->layer;
+    }
+    if (b->layer == 0.0)
+        return;
+    for (int i = 0; i < 3; i++) {
+        const double *p = by[i];
+        EACH_PIXEL {
+            local[NBH_SCENE_NORMAL + i][j] += p[j] * depth;
+            local[NBH_SCENE_LAYER][j] += p[j] * o[i] * b->layer;
+        }
     }
 }
 

@@ -154,6 +154,9 @@ static void set_background_factors(const prepared_scene *p, const scene_tile *ti
                                    pixel_factors_tile *out)
 {
     const nbh_scene *s = p->scene;
+    fill(out->background, 1.0);
+    if (s->background_factors == 0)
+        return;
     fill(out->own_capture, 1.0);
     fill(out->own_polarization, 1.0);
     fill(out->own_solid_angle, 1.0);
@@ -221,7 +224,7 @@ static void set_sample_factors(const prepared_scene *p, const scene_tile *tile, 
     fill(out->capture, 1.0);
     if (acts_on_rays_or_steps(s->solid_angle))
         set_solid_angle(s, own, out->solid_angle);
-    if (s->polarization == NBH_FACTOR_SAMPLE)
+    if (role_of(s->polarization).is_chosen)
         set_sample_polarization(p, own, out->polarization, out->chosen_source);
     if (!acts_on_rays_or_steps(s->capture))
         return;
@@ -238,12 +241,12 @@ static void set_sample_factors(const prepared_scene *p, const scene_tile *tile, 
 static const sample_beams *polarized_beams(const nbh_scene *s, const sample_beams *own,
                                            const sample_beams *first)
 {
-    return s->polarization == NBH_FACTOR_SOURCE ? first : own;
+    return role_of(s->polarization).from_first ? first : own;
 }
 
 static int has_ray_polarization(const nbh_scene *s)
 {
-    return acts_on_rays_or_steps(s->polarization) && s->polarization != NBH_FACTOR_SAMPLE;
+    return acts_on_rays_or_steps(s->polarization) && !role_of(s->polarization).is_chosen;
 }
 
 /* Multiplies by a factor of terms or of the sum, according to its place. */

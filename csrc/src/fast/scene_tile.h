@@ -9,58 +9,57 @@
 
 #define SCENE_TILE SUMS_TILE
 
-/* Where a factor acts, an nbh_factor_place; no other number acts anywhere. */
+/* What a factor does in its nbh_factor_place. */
+typedef struct factor_role {
+    int acts;       /* at all */
+    int on_pixel;   /* on the pixel as a whole, */
+    int on_rays;    /* or on what rays add to the sum, */
+    int on_steps;   /* or on the sum so far, at every step */
+    int from_first; /* polarization of rays: of the first sample, */
+    int is_chosen;  /* or of one of the sample's sources */
+} factor_role;
+
+static inline factor_role role_of(int32_t place)
+{
+    factor_role role = {1, 0, 0, 0, 0, 0};
+    switch ((nbh_factor_place)place) {
+    case NBH_FACTOR_NONE:
+        role.acts = 0;
+        break;
+    case NBH_FACTOR_PIXEL:
+        role.on_pixel = 1;
+        break;
+    case NBH_FACTOR_RAY:
+    case NBH_FACTOR_LAYER:
+    case NBH_FACTOR_LAST_LAYER:
+        role.on_rays = 1;
+        break;
+    case NBH_FACTOR_STEP:
+        role.on_steps = 1;
+        break;
+    case NBH_FACTOR_SOURCE:
+        role.on_rays = role.from_first = 1;
+        break;
+    case NBH_FACTOR_SAMPLE:
+        role.on_rays = role.is_chosen = 1;
+        break;
+    }
+    return role;
+}
+
 static inline int acts_on_pixel(int32_t place)
 {
-    switch ((nbh_factor_place)place) {
-    case NBH_FACTOR_PIXEL:
-        return 1;
-    case NBH_FACTOR_NONE:
-    case NBH_FACTOR_RAY:
-    case NBH_FACTOR_STEP:
-    case NBH_FACTOR_LAYER:
-    case NBH_FACTOR_LAST_LAYER:
-    case NBH_FACTOR_SOURCE:
-    case NBH_FACTOR_SAMPLE:
-        return 0;
-    }
-    return 0;
+    return role_of(place).on_pixel;
 }
 
-/* On what rays add to the sum? */
 static inline int acts_on_rays(int32_t place)
 {
-    switch ((nbh_factor_place)place) {
-    case NBH_FACTOR_RAY:
-    case NBH_FACTOR_LAYER:
-    case NBH_FACTOR_LAST_LAYER:
-    case NBH_FACTOR_SOURCE:
-    case NBH_FACTOR_SAMPLE:
-        return 1;
-    case NBH_FACTOR_NONE:
-    case NBH_FACTOR_PIXEL:
-    case NBH_FACTOR_STEP:
-        return 0;
-    }
-    return 0;
+    return role_of(place).on_rays;
 }
 
-/* On the sum so far, at every step? */
 static inline int acts_on_steps(int32_t place)
 {
-    switch ((nbh_factor_place)place) {
-    case NBH_FACTOR_STEP:
-        return 1;
-    case NBH_FACTOR_NONE:
-    case NBH_FACTOR_PIXEL:
-    case NBH_FACTOR_RAY:
-    case NBH_FACTOR_LAYER:
-    case NBH_FACTOR_LAST_LAYER:
-    case NBH_FACTOR_SOURCE:
-    case NBH_FACTOR_SAMPLE:
-        return 0;
-    }
-    return 0;
+    return role_of(place).on_steps;
 }
 
 /* Is the sum multiplied at every step? */
@@ -73,7 +72,7 @@ static inline int is_running(const nbh_scene *s)
 /* Does anything have a polarization factor? */
 static inline int has_polarization(const nbh_scene *s)
 {
-    return s->polarization != NBH_FACTOR_NONE ||
+    return role_of(s->polarization).acts ||
            ((s->background_factors | s->water_factors) & NBH_OWN_POLARIZATION) != 0;
 }
 
