@@ -51,6 +51,7 @@ IN_MEMORY: Final = "an atomic model (gemmi)"
 DEFAULT_K_SOL: Final = 0.35
 DEFAULT_B_SOL: Final = 46.0
 _ANGLES: Final = ("alpha", "beta", "gamma")
+_MASK_SPACING: Final = 0.4  # angstrom
 _MOST_DIRECT: Final = 2 * 10**8  # terms; 10^7 take about a second
 _ENLARGED: Final = (
     1000.0  # f'' on a grid of 32-bit floats, so that rounding of f0 does not drown it
@@ -405,7 +406,7 @@ def _solvent(
     if k_sol == 0.0:
         notes.append("no bulk solvent (k_sol is 0)")
         return np.zeros(len(hkl), np.complex128)
-    spacing = min(max(0.25, d_min / 4.0), 0.5)
+    spacing = min(_MASK_SPACING, d_min / 3.0)  # so that F does not depend on the range
     require_memory({"solvent mask": int(16 * model.cell.volume / spacing**3)})
     grid = gemmi.FloatGrid()
     grid.unit_cell = model.cell
