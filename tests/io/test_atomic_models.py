@@ -261,6 +261,31 @@ def test_of_several_models_the_first_counts(tmp_path: Path) -> None:
     assert "of 2 models the first counts" in made.report.assumptions
 
 
+def test_non_crystallographic_symmetry_that_is_stated_is_applied(tmp_path: Path) -> None:
+    """MTRIX records without the mark that the atoms are there: the copy counts."""
+    matrix = [
+        *("MTRIX1   1  1.000000  0.000000  0.000000        0.00000    1",
+          "MTRIX2   1  0.000000  1.000000  0.000000        0.00000    1",
+          "MTRIX3   1  0.000000  0.000000  1.000000        0.00000    1"),
+        *("MTRIX1   2 -1.000000  0.000000  0.000000        1.50000",
+          "MTRIX2   2  0.000000 -1.000000  0.000000        2.50000",
+          "MTRIX3   2  0.000000  0.000000  1.000000        1.00000"),
+    ]  # fmt: skip
+    first, _, rest = PDB.partition(b"\n")
+    (tmp_path / "f").write_bytes(b"\n".join([first, *(line.encode() for line in matrix), rest]))
+    structure = gemmi.read_pdb_string((tmp_path / "f").read_bytes())
+    assert [operation.given for operation in structure.ncs].count(False) == 1
+    structure.expand_ncs(gemmi.HowToNameCopiedChain.Short)
+    assert structure[0].count_atom_sites() == 8
+    options = {"d_min_angstrom": 2.5, **NO_SOLVENT}
+    made = nb.structure_factors_from_model(tmp_path / "f", **options)
+    again = nb.structure_factors_from_model(structure, **options)
+    np.testing.assert_allclose(made.grid, again.grid, rtol=1e-9)
+    by_grid = nb.structure_factors_from_model(tmp_path / "f", method="fft", **options)
+    np.testing.assert_allclose(by_grid.grid, made.grid, atol=1e-3 * made.grid.max())
+    assert "from 8 atoms" in made.report.columns
+
+
 def test_a_space_group_in_place_of_the_file_s_own(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(changed(b"P 21 21 21 ", b"Q 1        "))
     (tmp_path / "g").write_bytes(PDB)

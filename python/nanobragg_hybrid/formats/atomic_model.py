@@ -161,6 +161,8 @@ def model_of_structure(
     structure: gemmi.Structure, source: str, kind: str, space_group: gemmi.SpaceGroup | None
 ) -> AtomicModel:
     """The first model of gemmi's structure, which is copied."""
+    import gemmi
+
     structure = structure.clone()
     notes = []
     if len(structure) == 0 or structure[0].count_atom_sites() == 0:
@@ -175,6 +177,9 @@ def model_of_structure(
     if space_group is not None:
         structure.spacegroup_hm = space_group.xhm()
         notes.append(f"the space group is {space_group.xhm()}, as given")
+    if any(not operation.given for operation in structure.ncs):
+        notes.append("non-crystallographic symmetry that the file states is applied")
+        structure.expand_ncs(gemmi.HowToNameCopiedChain.Short)
     structure.setup_cell_images()
     atoms = [(site.atom, f"atom {site}") for site in structure[0].all()]
     for atom, name in atoms:
