@@ -13,6 +13,7 @@ from reflection_files import (
     AMPLITUDES,
     HKL,
     MMCIF_REFLECTIONS,
+    SMALL_CIF,
     SMALL_REFLECTIONS,
     mtz,
 )
@@ -341,6 +342,30 @@ def test_what_is_refused(data: bytes, options: dict[str, Any], message: str, pat
         read(path, data, **options)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_cif_with_reflections_and_atoms(path: Path) -> None:
+    data = MMCIF_REFLECTIONS + b"#\n" + SMALL_CIF
+    with pytest.raises(
+        nb.FileFormatError, match=r"has reflections .* and atoms \(block small\): name"
+    ):
+        read(path, data)
+    assert read(path, data, block="r1abcsf") == read(path, MMCIF_REFLECTIONS)
+    path.write_bytes(data)
+    atoms = nb.structure_factors_from_model(path, d_min_angstrom=2.0)
+    assert atoms.report.kind == "an atomic model (small-molecule CIF)"
+    with pytest.raises(nb.ConfigError, match="block: got 'small', need a block with reflections"):
+        read(path, data, block="small")
+
+
+def test_pairs_in_cif(path: Path) -> None:
+    data = MMCIF_REFLECTIONS.replace(b"F_meas_au", b"pdbx_I_plus").replace(
+        b"F_meas_sigma_au", b"pdbx_I_minus"
+    )
+    made = read(path, data)
+    assert made.report.columns == "root of pdbx_I_plus, pdbx_I_minus"
+    assert elements(made, [[1, 1, 1], [-1, -1, -1]]) == pytest.approx([40**0.5, 1.0])
+    assert read(path, data, anomalous=False).unique.anomalous is False
 
 
 def test_a_block_by_name(path: Path) -> None:

@@ -300,7 +300,7 @@ FLAGS: tuple[Flag, ...] = (
         "-mosaic_seed", "mosaicity", "", "crystal.mosaic_seed", "seed of the domains", kind="seed"
     ),
     # structure factors
-    _file("-hkl", "structure factors", "hkl", "text file of h k l F, in P1, with Friedel mates"),
+    _file("-hkl", "structure factors", "hkl", "h k l F in P1 with Friedel mates, or MTZ, CIF, PDB"),
     Flag(
         ("-default_F",), "structure factors", "structure factor of reflections that no file gives",
         unit="electrons", action="default_f"

@@ -263,11 +263,14 @@ def _with_gemmi(
     document, reflections, atom_blocks = _cif(path)
     asked = options["block"]
     if reflections and atom_blocks and asked is None:
-        names = " ".join(dict.fromkeys([*reflections, *atom_blocks]))
         raise FileFormatError(
-            path, 0, f"has reflections and atoms: name a block ({names}) or read the model alone"
+            path,
+            0,
+            f"has reflections (block {' '.join(reflections)}) and atoms (block "
+            f"{' '.join(atom_blocks)}): name one of the first (block), or read the atoms with "
+            "structure_factors_from_model",
         )
-    if reflections and (asked in reflections or not atom_blocks):
+    if reflections:
         return _reflections(path, document, group, default_f, options)
     if atom_blocks:
         return _model(_cif_model(path, document, atom_blocks, asked, group), default_f, options)

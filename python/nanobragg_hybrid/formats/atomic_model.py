@@ -51,6 +51,7 @@ IN_MEMORY: Final = "an atomic model (gemmi)"
 DEFAULT_K_SOL: Final = 0.35
 DEFAULT_B_SOL: Final = 46.0
 _ANGLES: Final = ("alpha", "beta", "gamma")
+_MASK_SPACING: Final = 0.4  # angstrom
 _MOST_DIRECT: Final = 2 * 10**8  # terms; 10^7 take about a second
 _ENLARGED: Final = (
     1000.0  # f'' on a grid of 32-bit floats, so that rounding of f0 does not drown it
@@ -160,6 +161,8 @@ def model_of_structure(
     structure: gemmi.Structure, source: str, kind: str, space_group: gemmi.SpaceGroup | None
 ) -> AtomicModel:
     """The first model of gemmi's structure, which is copied."""
+    import gemmi
+
     structure = structure.clone()
     notes = []
     if len(structure) == 0 or structure[0].count_atom_sites() == 0:
@@ -174,6 +177,9 @@ def model_of_structure(
     if space_group is not None:
         structure.spacegroup_hm = space_group.xhm()
         notes.append(f"the space group is {space_group.xhm()}, as given")
+    if any(not operation.given for operation in structure.ncs):
+        notes.append("non-crystallographic symmetry that the file states is applied")
+        structure.expand_ncs(gemmi.HowToNameCopiedChain.Short)
     structure.setup_cell_images()
     atoms = [(site.atom, f"atom {site}") for site in structure[0].all()]
     for atom, name in atoms:
@@ -405,7 +411,7 @@ def _solvent(
     if k_sol == 0.0:
         notes.append("no bulk solvent (k_sol is 0)")
         return np.zeros(len(hkl), np.complex128)
-    spacing = min(max(0.25, d_min / 4.0), 0.5)
+    spacing = min(_MASK_SPACING, d_min / 3.0)  # so that F does not depend on the range
     require_memory({"solvent mask": int(16 * model.cell.volume / spacing**3)})
     grid = gemmi.FloatGrid()
     grid.unit_cell = model.cell
