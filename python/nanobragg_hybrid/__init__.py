@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.model.statistics import Statistics
     from nanobragg_hybrid.model.structure_factors import StructureFactors
     from nanobragg_hybrid.model.trace import StepTrace, Trace
+    from nanobragg_hybrid.run.assembled import AssembledImage, assembled_image
     from nanobragg_hybrid.run.pictures import (
         integer_image,
         integer_images,
@@ -84,6 +85,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LEDGER",
+    "AssembledImage",
     "BackendError",
     "Beam",
     "CEngine",
@@ -125,6 +127,7 @@ __all__ = [
     "Trace",
     "UnsupportedError",
     "__version__",
+    "assembled_image",
     "available_backends",
     "build_info",
     "fit",
@@ -205,6 +208,7 @@ __getattr__, __dir__ = lazy_names(
         ".fitting.fit": "fit",
         ".fitting.minimise": "Iteration",
         ".fitting.result": "Evaluations FitResult FittedNumber",
+        ".run.assembled": "AssembledImage assembled_image",
         ".run.pictures": (
             "integer_image integer_images noise_image noise_images pgm_image pgm_images"
         ),
