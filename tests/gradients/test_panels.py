@@ -397,3 +397,27 @@ def test_what_is_wrong_is_said() -> None:
         lambda: own.initial(3),  # type: ignore[arg-type]
     ):
         refusal(call)
+
+
+def test_a_fit_takes_one_panel() -> None:
+    """Whose mask and detector it takes; several are an error that says what to do."""
+    mask = np.ones((10, 12), bool)
+    mask[4, 3] = False
+    panel = nb.Panel("a", (100, 10, -12), (0, 0, 1), (0, -1, 0), 12, 10, 2.0, mask=nb.Mask(mask))
+    experiment = nb.Experiment(
+        crystal=nb.Crystal(cell_angstrom=(25, 30, 35), n_cells=(3, 4, 5), misset_deg=(10, 25, 30)),
+        detector=nb.Detector(panels=(panel,)),
+        sampling=nb.Sampling(oversample=1, interpolate=False),
+    )
+    factors = nb.StructureFactors.constant(100.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", nb.SetupWarning)
+        data = nb.simulate(experiment, factors).image
+    names = ["crystal.misset_deg", "detector.close_x_mm"]
+    fitted = nb.fit(experiment, factors, data, names, likelihood="gaussian", readout_variance=1.0)
+    assert fitted.experiment.detector.panels is None
+    assert fitted.experiment.detector.close_x_mm == pytest.approx(12.0, abs=1e-3)
+    assert fitted.degrees_of_freedom == 119 - 4
+    two = experiment.replace({"detector.panels": (panel, dataclasses.replace(panel, name="b"))})
+    with pytest.raises(nb.ConfigError, match=r"need one panel: Experiment.of_panel\(n\) is the"):
+        nb.fit(two, factors, data, names)
