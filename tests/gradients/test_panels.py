@@ -16,6 +16,7 @@ from torch_scenes import projection
 from with_torch import torch
 
 import nanobragg_hybrid as nb
+from nanobragg_hybrid.base import host
 from nanobragg_hybrid.engines.torch import ForwardModel, PanelModel, Selection
 from nanobragg_hybrid.engines.torch.panel_model import OF_PANELS
 from nanobragg_hybrid.model.panel import Panel
@@ -333,6 +334,17 @@ def test_progress_counts_the_pixels_of_all_panels() -> None:
     model()(progress=seen.append)
     assert seen == sorted(seen)
     assert seen[-1] == 72 + 63 + 30
+
+
+def test_memory_is_that_of_all_panels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """72, 63 and 36 pixels, of which 6 are masked; each fits alone."""
+    monkeypatch.setattr(host, "available_memory_bytes", lambda: (2000, "this computer has"))
+    with pytest.raises(nb.ResourceError) as caught:
+        PanelModel(BASE, TABLE)
+    assert str(caught.value) == (
+        f"need {8 * (171 + 165)} bytes of memory (float64 image of 3 panels {8 * 171} bytes, pixel "
+        f"values of 3 panels {8 * 165} bytes), this computer has 2000 bytes"
+    )
 
 
 def test_copies() -> None:
