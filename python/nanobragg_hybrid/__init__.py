@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.model.structure_factors import StructureFactors
     from nanobragg_hybrid.model.trace import StepTrace, Trace
     from nanobragg_hybrid.model.unique_reflections import UniqueReflections
+    from nanobragg_hybrid.run.assembled import AssembledImage, assembled_image
     from nanobragg_hybrid.run.pictures import (
         integer_image,
         integer_images,
@@ -91,6 +92,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LEDGER",
+    "AssembledImage",
     "BackendError",
     "Beam",
     "CEngine",
@@ -136,6 +138,7 @@ __all__ = [
     "UniqueReflections",
     "UnsupportedError",
     "__version__",
+    "assembled_image",
     "available_backends",
     "build_info",
     "fit",
@@ -223,6 +226,7 @@ __getattr__, __dir__ = lazy_names(
         ".fitting.fit": "fit",
         ".fitting.minimise": "Iteration",
         ".fitting.result": "Evaluations FitResult FittedImage FittedNumber",
+        ".run.assembled": "AssembledImage assembled_image",
         ".run.pictures": (
             "integer_image integer_images noise_image noise_images pgm_image pgm_images"
         ),

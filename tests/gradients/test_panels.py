@@ -16,6 +16,7 @@ from torch_scenes import projection
 from with_torch import torch
 
 import nanobragg_hybrid as nb
+from nanobragg_hybrid.base import host
 from nanobragg_hybrid.engines.torch import ForwardModel, PanelModel, Selection
 from nanobragg_hybrid.engines.torch.panel_model import OF_PANELS
 from nanobragg_hybrid.model.panel import Panel
@@ -335,6 +336,17 @@ def test_progress_counts_the_pixels_of_all_panels() -> None:
     assert seen[-1] == 72 + 63 + 30
 
 
+def test_memory_is_that_of_all_panels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """72, 63 and 36 pixels, of which 6 are masked; each fits alone."""
+    monkeypatch.setattr(host, "available_memory_bytes", lambda: (2000, "this computer has"))
+    with pytest.raises(nb.ResourceError) as caught:
+        PanelModel(BASE, TABLE)
+    assert str(caught.value) == (
+        f"need {8 * (171 + 165)} bytes of memory (float64 image of 3 panels {8 * 171} bytes, pixel "
+        f"values of 3 panels {8 * 165} bytes), this computer has 2000 bytes"
+    )
+
+
 def test_copies() -> None:
     again = pickle.loads(pickle.dumps(model()))
     assert all(torch.equal(x, y) for x, y in zip(again(), model()(), strict=True))
@@ -397,3 +409,27 @@ def test_what_is_wrong_is_said() -> None:
         lambda: own.initial(3),  # type: ignore[arg-type]
     ):
         refusal(call)
+
+
+def test_a_fit_takes_one_panel() -> None:
+    """Whose mask and detector it takes; several are an error that says what to do."""
+    mask = np.ones((10, 12), bool)
+    mask[4, 3] = False
+    panel = nb.Panel("a", (100, 10, -12), (0, 0, 1), (0, -1, 0), 12, 10, 2.0, mask=nb.Mask(mask))
+    experiment = nb.Experiment(
+        crystal=nb.Crystal(cell_angstrom=(25, 30, 35), n_cells=(3, 4, 5), misset_deg=(10, 25, 30)),
+        detector=nb.Detector(panels=(panel,)),
+        sampling=nb.Sampling(oversample=1, interpolate=False),
+    )
+    factors = nb.StructureFactors.constant(100.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", nb.SetupWarning)
+        data = nb.simulate(experiment, factors).image
+    names = ["crystal.misset_deg", "detector.close_x_mm"]
+    fitted = nb.fit(experiment, factors, data, names, likelihood="gaussian", readout_variance=1.0)
+    assert fitted.experiment.detector.panels is None
+    assert fitted.experiment.detector.close_x_mm == pytest.approx(12.0, abs=1e-3)
+    assert fitted.degrees_of_freedom == 119 - 4
+    two = experiment.replace({"detector.panels": (panel, dataclasses.replace(panel, name="b"))})
+    with pytest.raises(nb.ConfigError, match=r"need one panel: Experiment.of_panel\(n\) is the"):
+        nb.fit(two, factors, data, names)

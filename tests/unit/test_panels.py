@@ -599,3 +599,35 @@ def test_pictures_of_a_plain_detector_are_the_same() -> None:
         (only,) = many(result)
         assert only.pixels.tobytes() == one(result).pixels.tobytes()
         assert only[1:] == one(result)[1:]
+
+
+def test_assembled_picture_is_the_detector_that_was_cut() -> None:
+    """Into three panels, one of which is looked at from behind, and a fourth that is upstream."""
+    whole = nb.simulate(
+        PLAIN.replace({"detector.n_fast": 12, "detector.n_slow": 10, "detector.beam_x_mm": 7}),
+        TABLE,
+    )
+    x, y, z = (1e3 * component for component in whole.plan.pix0_m)
+    left = Panel("left", (x, y, z), (0, 0, 1), (0, -1, 0), 5, 10, 2.0)
+    top = Panel("top", (x, y, z + 10), (0, 0, 1), (0, -1, 0), 7, 4, 2.0)
+    mirrored = Panel("mirrored", (x, y - 8, z + 24), (0, 0, -1), (0, -1, 0), 7, 6, 2.0)
+    behind = Panel("behind", (-50, 0, 0), (0, 0, 1), (0, -1, 0), 3, 3, 2.0)
+    edge = Panel("edge", (20, 3, 3), (1, 0, 0), (0, 1, 0), 3, 3, 2.0)
+    cut = nb.simulate(experiment(left, top, mirrored, behind, edge), TABLE)
+    picture = nb.assembled_image(cut)
+    assert picture.pixel_size_mm == 2.0
+    assert picture.corner_mm == pytest.approx((z, -y))
+    assert np.allclose(picture.pixels, whole.image, rtol=1e-5, atol=1e-6 * whole.image.max())
+    assert picture.panels.tolist() == [[0] * 5 + [1] * 7] * 4 + [[0] * 5 + [2] * 7] * 6
+    large = nb.assembled_image(cut, 4.0)
+    assert large.pixels.shape == (5, 6)
+    assert nb.assembled_image(whole).pixels.tobytes() == whole.image.tobytes()
+    gap = nb.simulate(experiment(left, dataclasses.replace(top, origin_mm=(x, y, z + 14))), TABLE)
+    assert (nb.assembled_image(gap).panels[0] == [0] * 5 + [-1] * 2 + [1] * 7).all()
+    with pytest.raises(nb.ConfigError, match="need a panel that is downstream, and not seen from"):
+        nb.assembled_image(nb.simulate(experiment(behind, edge), TABLE))
+    with pytest.raises(nb.ResourceError, match="picture of"):
+        nb.assembled_image(cut, 1e-7)
+    for wrong in (0.0, "a"):
+        with pytest.raises(nb.ConfigError, match=r"^pixel_size_mm: "):
+            nb.assembled_image(cut, wrong)  # type: ignore[arg-type]

@@ -95,30 +95,41 @@ class Experiment(Record):
             return self
         from nanobragg_hybrid.model.panel import detector_fields
 
-        panel, directions = detector.panels[number], DIRECTIONS[detector.convention]
-        beam, axis = self.beam, detector.twotheta_axis
-        b = directions.beam if beam.direction is None else beam.direction
-        polarization, spindle = beam.polarization_axis, self.goniometer.spindle_axis
+        whole, panel = self.with_directions(), detector.panels[number]
+        b = whole.beam.direction
+        assert b is not None
         faces_source = quirks is None or quirks.normal_towards_source
+        sampling = self.sampling
+        if panel.roi is not None:
+            sampling = dataclasses.replace(sampling, roi=panel.roi)
         return dataclasses.replace(
-            self,
-            beam=dataclasses.replace(
-                beam,
-                direction=b,
-                polarization_axis=polarization or directions.polarization,
-            ),
-            goniometer=dataclasses.replace(
-                self.goniometer, spindle_axis=spindle or directions.spindle
-            ),
+            whole,
             detector=Detector(
                 **detector_fields(panel, b, faces_source),
-                twotheta_axis=axis or directions.twotheta,
+                twotheta_axis=detector.twotheta_axis or DIRECTIONS[detector.convention].twotheta,
                 rotation_deg=detector.rotation_deg,
                 twotheta_deg=detector.twotheta_deg,
                 point_pixel=detector.point_pixel,
             ),
-            sampling=dataclasses.replace(self.sampling, roi=panel.roi),
+            sampling=sampling,
         )
+
+    def with_directions(self) -> Experiment:
+        """A copy in which the directions that the convention says are given: of the beam, its
+        polarization and the spindle (model 3.1)."""
+        directions = DIRECTIONS[self.detector.convention]
+        beam, goniometer = self.beam, self.goniometer
+        if beam.direction is None or beam.polarization_axis is None:
+            beam = dataclasses.replace(
+                beam,
+                direction=beam.direction or directions.beam,
+                polarization_axis=beam.polarization_axis or directions.polarization,
+            )
+        if goniometer.spindle_axis is None:
+            goniometer = dataclasses.replace(goniometer, spindle_axis=directions.spindle)
+        if beam is self.beam and goniometer is self.goniometer:
+            return self
+        return dataclasses.replace(self, beam=beam, goniometer=goniometer)
 
     def of_only_panel(self, quirks: Quirks | None = None) -> Experiment:
         """Itself, or the experiment of its only panel; `ConfigError` if it has several."""

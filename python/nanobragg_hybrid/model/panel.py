@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections import abc
@@ -262,12 +263,18 @@ def unit_vector(vector: Vector) -> Vector:
     for candidate in (vector, rounded):
         if _length(candidate) == 1.0:
             return _three(candidate)
-    steps = sorted(itertools.product(range(-3, 4), repeat=3), key=lambda n: sum(map(abs, n)))
-    for each in steps:
+    for each in _steps():
         moved = tuple(_stepped(x, n) for x, n in zip(rounded, each, strict=True))
         if _length(moved) == 1.0:
             return _three(moved)
     return _three(rounded)
+
+
+@functools.cache
+def _steps() -> list[tuple[int, ...]]:
+    """Where to look for another vector, in units in the last place of each component; the nearest
+    first."""
+    return sorted(itertools.product(range(-3, 4), repeat=3), key=lambda n: sum(map(abs, n)))
 
 
 def _three(values: abc.Sequence[float]) -> Vector:

@@ -44,8 +44,11 @@ class PreparedPanel(NamedTuple):
 
 def experiments_of_panels(experiment: Experiment, quirks: Quirks) -> tuple[Experiment, ...]:
     """The experiment of each panel alone; itself without panels."""
-    count = len(experiment.detector.shapes)
-    return tuple(experiment.of_panel(number, quirks) for number in range(count))
+    if experiment.detector.panels is None:
+        return (experiment,)
+    whole = experiment.with_directions()  # once for all
+    count = len(experiment.detector.panels)
+    return tuple(whole.of_panel(number, quirks) for number in range(count))
 
 
 def prepare_panels(

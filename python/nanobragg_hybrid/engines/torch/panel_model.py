@@ -11,6 +11,9 @@ import torch
 from torch import Tensor
 
 from nanobragg_hybrid.base.errors import ConfigError, Description
+from nanobragg_hybrid.base.host import require_memory
+from nanobragg_hybrid.engines.torch.bounds import image_memory
+from nanobragg_hybrid.engines.torch.devices import device_of
 from nanobragg_hybrid.engines.torch.jacobian import NormalEquations
 from nanobragg_hybrid.engines.torch.model import ForwardModel, Values
 from nanobragg_hybrid.engines.torch.panel_placement import (
@@ -74,7 +77,10 @@ class PanelModel:
             raise ConfigError("config.detector.panels", None, "panels; ForwardModel needs none")
         quirks = Quirks() if quirks is None else quirks
         options: dict[str, Any] = {"tile_steps": tile_steps, "kernel": kernel}
-        experiments = [config.of_panel(n, quirks) for n in range(len(panels))]
+        require_class("quirks", quirks, Quirks)
+        whole = config.with_directions()  # once for all
+        experiments = [whole.of_panel(n, quirks) for n in range(len(panels))]
+        require_memory(_memory_needed(experiments, device_of(device)))
         self.models = tuple(
             ForwardModel(experiment, structure_factors, quirks, dtype, device, **options)
             for experiment in experiments
@@ -403,6 +409,17 @@ class PanelModel:
             select = (None,) * len(self.models)
         _one_for_each_panel("select", select, len(self.models))
         return list(zip(self.models, select, strict=True))
+
+
+def _memory_needed(experiments: Sequence[Experiment], device: torch.device) -> dict[str, int]:
+    """Bytes of the images of all panels, by what needs them."""
+    count = f" of {len(experiments)} panels"
+    parts: dict[str, int] = {}
+    for experiment in experiments:
+        for what, needed in image_memory(experiment, device).items():
+            name = ("pixel values" if what.endswith("pixel values") else what) + count
+            parts[name] = parts.get(name, 0) + needed
+    return parts
 
 
 def _one_for_each_panel(name: str, given: object, count: int) -> None:
