@@ -315,6 +315,14 @@ static nbh_status allocate_directions(const nbh_scene *s, const nbh_scene_direct
     return NBH_OK;
 }
 
+static int any_change(const double *x, int count)
+{
+    for (int i = 0; x != NULL && i < count; i++)
+        if (x[i] != 0.0)
+            return 1;
+    return 0;
+}
+
 /* How the frame of a source changes in a direction; the source's own changes may be NULL. */
 static void set_frame_change(const nbh_scene *s, const nbh_scene_directions *d, int32_t direction,
                              int64_t source, const double *own, double *frame)
@@ -323,16 +331,11 @@ static void set_frame_change(const nbh_scene *s, const nbh_scene_directions *d, 
     const double *axis = none;
     if (d->numbers != NULL)
         axis = d->numbers + (ptrdiff_t)direction * NBH_SCENE_NUMBERS + NBH_SCENE_POLARIZATION;
-    polarization_frame_change(s->numbers + NBH_SCENE_POLARIZATION, incident_of(s, source), axis,
-                              own == NULL ? none : own + NBH_SOURCE_INCIDENT, frame);
-}
-
-static int any_change(const double *x, int count)
-{
-    for (int i = 0; x != NULL && i < count; i++)
-        if (x[i] != 0.0)
-            return 1;
-    return 0;
+    const double *incident = own == NULL ? none : own + NBH_SOURCE_INCIDENT;
+    memset(frame, 0, FRAME_NUMBERS * sizeof *frame);
+    if (any_change(axis, 3) || any_change(incident, 3)) /* nothing times NaN would be NaN */
+        polarization_frame_change(s->numbers + NBH_SCENE_POLARIZATION, incident_of(s, source), axis,
+                                  incident, frame);
 }
 
 static void set_source_changes(const nbh_scene *s, const nbh_scene_directions *d, int has_frames,

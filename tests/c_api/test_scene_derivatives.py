@@ -292,3 +292,13 @@ def test_numbers_of_pixels_and_parts(call: Calls, count: int) -> None:
     assert_alike(whole, {name: part @ weight for name, part in own.items()}, terms)
     for array in call.gradients(scene, pixels, 0.0 * weight).values():
         assert not array.any()
+
+
+def test_nothing_changes_along_nothing(call: Calls) -> None:
+    """Not even where a polarization axis is NaN, and with it every value."""
+    scene = scene_of(polarization=PIXEL)
+    scene.numbers[17] = np.nan
+    along = Directions(1, numbers=np.zeros((1, 26)), sources=np.zeros((1, 1, 5)))
+    values, found = call.jacobian(scene, PIXELS, along)
+    assert np.isnan(values).all()
+    assert not found.any()
