@@ -34,6 +34,7 @@ Missing = Literal["zero", "default", "shell_mean"]
 
 _SHELLS: Final = 10
 _IN_A_SHELL: Final = 20  # reflections at least, on average
+_LARGEST_INDEX: Final = 10**6
 _SMALLEST_D: Final = 0.1  # angstrom; below it an index or the cell is wrong
 _ALIKE: Final = 1e-4  # relative difference of amplitudes that a file's digits explain
 _RULES: Final[dict[str, tuple[Rule, str]]] = {
@@ -96,14 +97,16 @@ def table_of_listed(listed: Listed, options: TableOptions, *, anomalous: bool) -
     """
     group, cell = listed.space_group, listed.cell
     notes = list(listed.assumptions)
+    _require_small_indices(listed)
     is_known = np.isfinite(listed.amplitudes)
     hkl, amplitudes = listed.hkl[is_known], listed.amplitudes[is_known]
     hkl, amplitudes, f000 = _without_origin(hkl, amplitudes, options, notes)
     asymmetric = asymmetric_hkl(hkl, group)
     d_min, d_max = options.d_min_angstrom, options.d_max_angstrom
     if cell is None:
-        if d_min is not None or d_max is not None or options.missing == "shell_mean":
-            raise ConfigError("cell_angstrom", None, "a cell, which a range of resolution needs")
+        for name in ("d_min_angstrom", "d_max_angstrom", "missing"):
+            if getattr(options, name) is not None:
+                raise ConfigError(name, getattr(options, name), "None without a cell")
         unique_hkl = np.unique(asymmetric, axis=0)
         unique_hkl = unique_hkl[~group.operations().systematic_absences(unique_hkl)]
     else:
@@ -220,6 +223,18 @@ def resolution_shells(
             )
         )
     return tuple(shells), which
+
+
+def _require_small_indices(listed: Listed) -> None:
+    """Raises `ConfigError` for an index whose equivalents might not fit 32 bits."""
+    large = (np.abs(listed.hkl.astype(np.int64)) > _LARGEST_INDEX).any(axis=1)
+    if large.any():
+        h, k, l = listed.hkl[int(large.argmax())].tolist()
+        raise ConfigError(
+            "reflections",
+            Description(f"{h} {k} {l} in {listed.source}"),
+            f"indices of at most {_LARGEST_INDEX}",
+        )
 
 
 def _without_origin(
