@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nanobragg_hybrid.base.errors import ConfigError, Description, NanobraggWarning
+from nanobragg_hybrid.base.host import sparse_table_text
 from nanobragg_hybrid.formats.space_group_symmetry import (
     asymmetric_hkl,
     expand_indices,
@@ -114,6 +115,7 @@ def table_of_listed(listed: Listed, options: TableOptions, *, anomalous: bool) -
         spacing = cell.calculate_d_array(asymmetric) if len(hkl) else np.zeros(0)
         if d_min is None:
             d_min = _smallest_spacing(spacing, hkl, listed.source)
+            _require_dense(cell, group, d_min, len(hkl), listed.source)
         kept = in_range(spacing, d_min, math.inf if d_max is None else d_max)
         _note_cut(notes, len(hkl) - int(kept.sum()))
         hkl, amplitudes = hkl[kept], amplitudes[kept]
@@ -267,6 +269,25 @@ def _smallest_spacing(spacing: NDArray[np.float64], hkl: NDArray[np.int32], sour
             f"d >= {_SMALLEST_D:g} angstrom (is an index or the cell wrong?), or a d_min_angstrom",
         )
     return float(spacing[last])
+
+
+def _require_dense(
+    cell: gemmi.UnitCell, group: gemmi.SpaceGroup, d_min: float, listed: int, source: str
+) -> None:
+    """Raises `ConfigError` for a few reflections that need a large table: a wrong index does it."""
+    if not math.isfinite(d_min):
+        return
+    shape = [2 * limit + 1 for limit in limits_of_range(cell, d_min)]
+    equivalents = 2 * len(group.operations())
+    if sparse_table_text(listed * equivalents, shape) is not None:
+        size = " x ".join(map(str, shape))
+        raise ConfigError(
+            "reflections",
+            Description(
+                f"{listed} in {source} that need a table of {size} down to {d_min:g} angstrom"
+            ),
+            "more of them (is an index or the cell wrong?), or a d_min_angstrom",
+        )
 
 
 def _note_cut(notes: list[str], cut: int) -> None:
