@@ -226,6 +226,8 @@ def test_models_that_cannot_be(data: bytes, message: str, tmp_path: Path) -> Non
         ({"d_min_angstrom": 0}, "d_min_angstrom: got 0 angstrom, need a finite value > 0"),
         ({"d_min_angstrom": 99}, "d_min_angstrom: got 99.0 angstrom, need a range of resolution"),
         ({"d_max_angstrom": 1}, "d_max_angstrom: got 1.0 angstrom, need at least d_min_angstrom"),
+        ({"wavelength_angstrom": 0.09}, "got 0.09 angstrom, need 0.1 to 10 angstrom, where f' and"),
+        ({"wavelength_angstrom": 10.1}, "got 10.1 angstrom, need 0.1 to 10 angstrom, where f' and"),
         ({"wavelength_angstrom": -1}, "wavelength_angstrom: got -1 angstrom, need"),
         ({"k_sol_electrons_per_angstrom3": -1}, "k_sol_electrons_per_angstrom3: got -1"),
         ({"b_sol_angstrom2": math.nan}, "b_sol_angstrom2: got nan"),

@@ -315,6 +315,8 @@ TWO_BLOCKS = MMCIF_REFLECTIONS + MMCIF_REFLECTIONS.replace(b"r1abcsf", b"r1abcAs
         (mtz({"F": ("F", ONES * np.nan)}), {}, "need at least one amplitude"),
         (mtz({"F(+)": COLUMNS["F(+)"], "F(-)": COLUMNS["F(-)"]}), {"column": "F(+)"}, "need both"),
         (mtz(hkl=HKL * 999), {}, "is an index or the cell wrong?"),
+        (mtz(hkl=HKL + np.array([200, 0, 0]), numbers=(90, 91, 92, 90, 90, 90)), {}, "6 in "),
+        (mtz(hkl=HKL * 2**21), {}, "got 2097152 2097152 0 in "),
         (
             MMCIF_REFLECTIONS.replace(b"'P 21 21 21'", b"'Q 1'"),
             {},

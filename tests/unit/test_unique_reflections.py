@@ -101,6 +101,30 @@ def test_a_table_keeps_its_unique_reflections_only_if_they_are_its_own() -> None
 
 
 @for_each(
+    "options, message",
+    [
+        ({"missing": "zero"}, "missing: got 'zero', need None without a cell"),
+        ({"d_min_angstrom": 3.0}, "d_min_angstrom: got 3.0, need None without a cell"),
+        ({"d_max_angstrom": 3.0}, "d_max_angstrom: got 3.0, need None without a cell"),
+        ({"cell_angstrom": (9, 9)}, "cell_angstrom: got .*, need 3 values"),
+        (
+            {"cell_angstrom": (9, 9, 9), "cell_deg": (90, 90, 200)},
+            "cell_deg: got .*, need 3 values",
+        ),
+        ({"cell_angstrom": (9, 9, 9), "cell_deg": (10, 90, 170)}, "three angles that a cell can"),
+        ({"anomalous": 1}, "anomalous: got 1, need True or False"),
+        ({"f000": "x"}, "f000: got 'x', need a finite value, or None"),
+    ],
+)
+def test_options_of_a_space_group_that_break_their_rule(
+    options: dict[str, object], message: str
+) -> None:
+    pytest.importorskip("gemmi", reason="gemmi is not installed (extra: test)")
+    with pytest.raises(nb.ConfigError, match=message):
+        nb.StructureFactors.from_reflections([[1, 0, 0]], [1.0], space_group="P 1", **options)
+
+
+@for_each(
     "options",
     [
         {"cell_angstrom": (9, 9, 9)},

@@ -151,8 +151,8 @@ def structure_factors_from_model(
         default_f: amplitude beyond, electrons.
     f000: F(000), electrons; None: default_f, because F(000), which `report` has, would outshine
         every other spot.
-    wavelength_angstrom: f' and f'' are those of Cromer and Liberman for it, and Friedel mates are
-        apart; None: f' = f'' = 0.
+    wavelength_angstrom: 0.1 to 10; f' and f'' are those of Cromer and Liberman for it, and Friedel
+        mates are apart; None: f' = f'' = 0.
     k_sol_electrons_per_angstrom3, b_sol_angstrom2: the flat bulk solvent of a macromolecule; None:
         0.35 and 46; k_sol = 0: none.  Small molecules have none.
     method: "direct" sums over atoms; "fft" transforms their density on a grid, to about 1e-4 of the

@@ -51,6 +51,7 @@ IN_MEMORY: Final = "an atomic model (gemmi)"
 DEFAULT_K_SOL: Final = 0.35
 DEFAULT_B_SOL: Final = 46.0
 _ANGLES: Final = ("alpha", "beta", "gamma")
+_DISPERSION_RANGE: Final = (0.1, 10.0)  # angstrom
 _MASK_SPACING: Final = 0.4  # angstrom
 _MOST_DIRECT: Final = 2 * 10**8  # terms; 10^7 take about a second
 _ENLARGED: Final = (
@@ -337,15 +338,16 @@ def _dispersion(
     if wavelength_angstrom is None:
         notes.append("no wavelength is given: f' and f'' are 0, Friedel mates are equal")
         return {}, {}
+    low, high = _DISPERSION_RANGE
+    if not low <= wavelength_angstrom <= high:
+        rule = f"{low:g} to {high:g} angstrom, where f' and f'' are known, or None"
+        raise ConfigError("wavelength_angstrom", wavelength_angstrom, rule, "angstrom")
     real, imaginary = {}, {}
     energy_ev = gemmi.hc / wavelength_angstrom
     unknown = []
     for element in model.elements:
         name, z = element.name, element.atomic_number
         real[name], imaginary[name] = gemmi.cromer_liberman(z, energy_ev)
-        if not (math.isfinite(real[name]) and math.isfinite(imaginary[name])):
-            rule = f"a wavelength at which f' and f'' of {name} are known"
-            raise ConfigError("wavelength_angstrom", wavelength_angstrom, rule, "angstrom")
         if z > 2 and real[name] == imaginary[name] == 0.0:
             unknown.append(name)
     shown = ", ".join(f"{name} {real[name]:.3f} {imaginary[name]:+.3f}i" for name in real)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nanobragg_hybrid.base.errors import ConfigError, Description, NanobraggWarning
+from nanobragg_hybrid.base.host import sparse_table_text
 from nanobragg_hybrid.formats.space_group_symmetry import (
     asymmetric_hkl,
     expand_indices,
@@ -34,6 +35,7 @@ Missing = Literal["zero", "default", "shell_mean"]
 
 _SHELLS: Final = 10
 _IN_A_SHELL: Final = 20  # reflections at least, on average
+_LARGEST_INDEX: Final = 10**6
 _SMALLEST_D: Final = 0.1  # angstrom; below it an index or the cell is wrong
 _ALIKE: Final = 1e-4  # relative difference of amplitudes that a file's digits explain
 _RULES: Final[dict[str, tuple[Rule, str]]] = {
@@ -96,14 +98,16 @@ def table_of_listed(listed: Listed, options: TableOptions, *, anomalous: bool) -
     """
     group, cell = listed.space_group, listed.cell
     notes = list(listed.assumptions)
+    _require_small_indices(listed)
     is_known = np.isfinite(listed.amplitudes)
     hkl, amplitudes = listed.hkl[is_known], listed.amplitudes[is_known]
     hkl, amplitudes, f000 = _without_origin(hkl, amplitudes, options, notes)
     asymmetric = asymmetric_hkl(hkl, group)
     d_min, d_max = options.d_min_angstrom, options.d_max_angstrom
     if cell is None:
-        if d_min is not None or d_max is not None or options.missing == "shell_mean":
-            raise ConfigError("cell_angstrom", None, "a cell, which a range of resolution needs")
+        for name in ("d_min_angstrom", "d_max_angstrom", "missing"):
+            if getattr(options, name) is not None:
+                raise ConfigError(name, getattr(options, name), "None without a cell")
         unique_hkl = np.unique(asymmetric, axis=0)
         unique_hkl = unique_hkl[~group.operations().systematic_absences(unique_hkl)]
     else:
@@ -111,6 +115,7 @@ def table_of_listed(listed: Listed, options: TableOptions, *, anomalous: bool) -
         spacing = cell.calculate_d_array(asymmetric) if len(hkl) else np.zeros(0)
         if d_min is None:
             d_min = _smallest_spacing(spacing, hkl, listed.source)
+            _require_dense(cell, group, d_min, len(hkl), listed.source)
         kept = in_range(spacing, d_min, math.inf if d_max is None else d_max)
         _note_cut(notes, len(hkl) - int(kept.sum()))
         hkl, amplitudes = hkl[kept], amplitudes[kept]
@@ -222,6 +227,18 @@ def resolution_shells(
     return tuple(shells), which
 
 
+def _require_small_indices(listed: Listed) -> None:
+    """Raises `ConfigError` for an index whose equivalents might not fit 32 bits."""
+    large = (np.abs(listed.hkl.astype(np.int64)) > _LARGEST_INDEX).any(axis=1)
+    if large.any():
+        h, k, l = listed.hkl[int(large.argmax())].tolist()
+        raise ConfigError(
+            "reflections",
+            Description(f"{h} {k} {l} in {listed.source}"),
+            f"indices of at most {_LARGEST_INDEX}",
+        )
+
+
 def _without_origin(
     hkl: NDArray[np.int32],
     amplitudes: NDArray[np.float64],
@@ -252,6 +269,25 @@ def _smallest_spacing(spacing: NDArray[np.float64], hkl: NDArray[np.int32], sour
             f"d >= {_SMALLEST_D:g} angstrom (is an index or the cell wrong?), or a d_min_angstrom",
         )
     return float(spacing[last])
+
+
+def _require_dense(
+    cell: gemmi.UnitCell, group: gemmi.SpaceGroup, d_min: float, listed: int, source: str
+) -> None:
+    """Raises `ConfigError` for a few reflections that need a large table: a wrong index does it."""
+    if not math.isfinite(d_min):
+        return
+    shape = [2 * limit + 1 for limit in limits_of_range(cell, d_min)]
+    equivalents = 2 * len(group.operations())
+    if sparse_table_text(listed * equivalents, shape) is not None:
+        size = " x ".join(map(str, shape))
+        raise ConfigError(
+            "reflections",
+            Description(
+                f"{listed} in {source} that need a table of {size} down to {d_min:g} angstrom"
+            ),
+            "more of them (is an index or the cell wrong?), or a d_min_angstrom",
+        )
 
 
 def _note_cut(notes: list[str], cut: int) -> None:
