@@ -161,7 +161,7 @@ def test_the_engines_agree(name: str, number: int, position: str) -> None:
         assert not np.any(got)
         return
     assert np.count_nonzero(need) > need.size // 4
-    limit = CURVED if name.startswith("curved_") else ORDINARY
+    limit = CURVED if ROWS[name][number].get("detector.curved") else ORDINARY
     assert relative_l2(got, need) <= limit
     figures = compare(got, rendered(name, number, quirks, "c").image)
     assert figures.identical >= 0.9999
