@@ -14,7 +14,7 @@ endif()
 
 function(nbh_fast_kernel target name)
   cmake_parse_arguments(KERNEL "" "" "FLAGS;DEFINITIONS" ${ARGN})
-  foreach(source src/fast/kernel_${name}.c src/fast/sums_${name}.c)
+  foreach(source src/fast/kernel_${name}.c src/fast/culled_${name}.c src/fast/sums_${name}.c)
     target_sources(${target} PRIVATE ${source})
     set_property(SOURCE ${source} APPEND PROPERTY COMPILE_OPTIONS ${NBH_FAST_KERNEL_FLAGS}
                                                   ${KERNEL_FLAGS})

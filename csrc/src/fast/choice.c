@@ -4,6 +4,9 @@
 
 #include "constants.h"
 #include "error.h"
+#include "fast/culled_avx2.h"
+#include "fast/culled_avx512.h"
+#include "fast/culled_baseline.h"
 #include "fast/instruction_sets.h"
 #include "fast/kernel_avx2.h"
 #include "fast/kernel_avx512.h"
@@ -237,6 +240,29 @@ static fast_kernel *build_of(nbh_kernel kernel)
     return NULL;
 }
 
+/* The same for steps with light only. */
+static fast_kernel *culled_build_of(nbh_kernel kernel)
+{
+    switch (kernel) {
+    case NBH_KERNEL_AUTO:
+    case NBH_KERNEL_EXACT:
+        return NULL;
+    case NBH_KERNEL_BASELINE:
+        return culled_kernel_baseline;
+#if defined(NBH_HAVE_X86_KERNELS)
+    case NBH_KERNEL_AVX2:
+        return culled_kernel_avx2;
+    case NBH_KERNEL_AVX512:
+        return culled_kernel_avx512;
+#else
+    case NBH_KERNEL_AVX2:
+    case NBH_KERNEL_AVX512:
+        return NULL;
+#endif
+    }
+    return NULL;
+}
+
 int32_t nbh_kernel_is_available(int32_t kernel)
 {
     switch ((nbh_kernel)kernel) {
@@ -259,7 +285,7 @@ nbh_status fast_choose_kernel(nbh_plan *plan, int32_t kernel, nbh_error *error)
     const nbh_kernel chosen = instruction_set_of((nbh_kernel)kernel);
     fast_kernel *const build = build_of(chosen);
     nbh_kernel_reason reason = NBH_KERNEL_REASON_ASKED;
-    plan->kernel = NULL;
+    plan->kernel = plan->culled_kernel = NULL;
     plan->info.kernel = NBH_KERNEL_EXACT;
     if (build != NULL && covers(plan, &reason)) {
         for (int32_t n = 0; n < plan->info.source_count; n++)
@@ -267,6 +293,7 @@ nbh_status fast_choose_kernel(nbh_plan *plan, int32_t kernel, nbh_error *error)
         plan->smallest_product = smallest_product(plan);
         plan->q_sqr_inside_table = q_sqr_inside_table(plan);
         plan->kernel = build;
+        plan->culled_kernel = culled_build_of(chosen);
         plan->info.kernel = (int32_t)chosen;
         reason = NBH_KERNEL_REASON_NONE;
     }
