@@ -20,6 +20,10 @@ function(nbh_fast_kernel target name)
                                                   ${KERNEL_FLAGS})
     set_property(SOURCE ${source} APPEND PROPERTY COMPILE_DEFINITIONS ${KERNEL_DEFINITIONS})
   endforeach()
+  if(CMAKE_C_COMPILER_ID STREQUAL "GNU") # loops over eight lanes, too
+    set_property(SOURCE src/fast/culled_${name}.c APPEND PROPERTY COMPILE_OPTIONS
+                                                         --param=max-completely-peel-times=7)
+  endif()
 endfunction()
 
 function(nbh_fast_kernels target)

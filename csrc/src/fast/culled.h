@@ -16,7 +16,10 @@ typedef struct culled_block {
     block_state s;
     lanes left_out; /* bounds what the omitted steps add to the sum */
     int64_t visited;
+    light_tile tile;
     light_lists lists;
+    gaussian_batch batch; /* steps of this sub-pixel that wait */
+    lanes gaussians;      /* the sum of others */
 } culled_block;
 
 /* A sub-pixel, seen by its sources. */
@@ -25,16 +28,17 @@ typedef struct culled_sample {
     lanes dx, dy, dz;
     lanes has_polar;        /* see polarize_sample */
     int needs_every_source; /* for its factors, or for what it does to d */
+    int waits, waits_for_all; /* steps do, for others of their source, or of the sub-pixel */
 } culled_sample;
 
-SPECIALISED int64_t list_light(const light_bounds *bounds, const tile_directions *tile,
-                               const light_sources *sources, int64_t first, light_lists *lists)
+SPECIALISED int64_t list_light(const light_bounds *bounds, const light_sources *sources,
+                               int64_t first, light_tile *tile, light_lists *lists)
 {
     switch (bounds->measure) {
     case LIGHT_BY_DISTANCE:
-        return light_list(bounds, LIGHT_BY_DISTANCE, tile, sources, first, lists);
+        return light_list(bounds, LIGHT_BY_DISTANCE, sources, first, tile, lists);
     case LIGHT_BY_PLANES:
-        return light_list(bounds, LIGHT_BY_PLANES, tile, sources, first, lists);
+        return light_list(bounds, LIGHT_BY_PLANES, sources, first, tile, lists);
     }
     return bounds->count;
 }
@@ -49,6 +53,7 @@ static inline light_sources alone(const light_sources *group, int32_t n)
     one.half = 0.0;
     one.first = group->first + n;
     one.count = 1;
+    one.members = 1;
     return one;
 }
 
@@ -101,17 +106,27 @@ static inline void leave_out(const nbh_plan *plan, const fast_view *view, culled
         block->left_out[j] += factor[j];
 }
 
+static inline void add_list(const nbh_plan *plan, const culled_sample *sample,
+                            const step_list *list, culled_block *block)
+{
+    if (sample->waits)
+        keep_gaussians(plan, &sample->view, list, &block->batch, block->gaussians);
+    else
+        add_listed_steps(plan, &sample->view, list, &block->s.sums);
+    block->visited += list->count;
+}
+
 /* All sources of a group at one sub-pixel.  Returns 0 if cancelled. */
-static inline int add_group(const nbh_plan *plan, const tile_directions *tile,
-                            const light_sources *group, const volatile int32_t *cancel,
-                            culled_sample *sample, culled_block *block)
+static inline int add_group(const nbh_plan *plan, const light_sources *group,
+                            const volatile int32_t *cancel, culled_sample *sample,
+                            culled_block *block)
 {
     const light_bounds *bounds = &plan->light->bounds;
     block_state *s = &block->s;
     light_lists *lists = &block->lists;
     if (plan_is_cancelled(cancel, 0))
         return 0;
-    const int is_whole = list_light(bounds, tile, group, 0, lists) == bounds->count;
+    const int is_whole = list_light(bounds, group, 0, &block->tile, lists) == bounds->count;
     for (int32_t n = 0; n < group->count; n++) {
         const int32_t source = group->first + n;
         const int looks = sample->needs_every_source || s->polar_is_pending;
@@ -125,19 +140,19 @@ static inline int add_group(const nbh_plan *plan, const tile_directions *tile,
         source_factors(plan, source, s, sample->view.factor);
         if (is_whole) {
             const step_list list = {lists->orientation[n], lists->count[n]};
-            add_listed_steps(plan, &sample->view, &list, &s->sums);
-            block->visited += list.count;
+            add_list(plan, sample, &list, block);
         } else {
             const light_sources one = alone(group, n);
             for (int64_t first = 0; first < bounds->count;) {
                 if (plan_is_cancelled(cancel, 0))
                     return 0;
-                first = list_light(bounds, tile, &one, first, lists);
+                first = list_light(bounds, &one, first, &block->tile, lists);
                 const step_list list = {lists->orientation[0], lists->count[0]};
-                add_listed_steps(plan, &sample->view, &list, &s->sums);
-                block->visited += list.count;
+                add_list(plan, sample, &list, block);
             }
         }
+        if (sample->waits && !sample->waits_for_all)
+            add_gaussians(plan, &sample->view, &block->batch, block->gaussians, &s->sums);
         leave_out(plan, &sample->view, block);
         allow_for_losses(plan, &sample->view, &s->sums);
     }
@@ -184,11 +199,19 @@ static inline int add_culled_subpixel(const nbh_plan *plan, const int32_t *fast,
                                 plan->use_source_weights || plan->capture_per_layer ||
                                 plan->capture_per_sample || plan->omega_per_sample ||
                                 view->step_count > 0;
-    tile_directions tile;
-    tile_fit(fast, slow, sample.dx, sample.dy, sample.dz, &tile);
+    sample.waits = plan->shape.profile == PROFILE_GAUSSIAN && !view->interpolates;
+    sample.waits_for_all = sample.waits && !sample.needs_every_source && !(plan->dmin_m > 0.0);
+    start_gaussians(&block->batch, block->gaussians);
+    tile_fit(fast, slow, sample.dx, sample.dy, sample.dz, &block->tile.directions);
+    block->tile.direction = -1;
     for (int32_t n = 0; n < plan->light->group_count; n++)
-        if (!add_group(plan, &tile, &plan->light->groups[n], cancel, &sample, block))
+        if (!add_group(plan, &plan->light->groups[n], cancel, &sample, block))
             return 0;
+    if (sample.waits_for_all) { /* all sources are active and have no factors */
+        EACH_LANE
+            view->active[j] = view->factor[j] = 1.0;
+        add_gaussians(plan, view, &block->batch, block->gaussians, &s->sums);
+    }
     return 1;
 }
 

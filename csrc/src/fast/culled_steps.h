@@ -8,6 +8,11 @@
 #include "fast/light_bounds.h"
 #include "fast/steps.h"
 
+/* Lanes whose light is looked at together, and steps that wait together. */
+#define PART 8
+#define EACH_OF_PART for (int j = 0; j < PART; j++)
+#define GAUSSIAN_BATCH 16
+
 /* Numbers of orientations, ascending. */
 typedef struct step_list {
     const int32_t *orientation;
@@ -60,29 +65,87 @@ static inline void sum_of_planes(const nbh_plan *plan, const fast_view *view, in
         sum_listed_interference(plan, view, TABLE, 0, list, sum, smallest);
 }
 
-/* Sets `sum` to that of the list, without the square of the only F and what goes with it. */
-static inline void sum_listed_gaussians(const nbh_plan *plan, const fast_view *view,
-                                        const step_list *list, lanes sum)
+/* Steps of Gaussian crystals that wait for their exponentials: parts of lanes with light side by
+ * side, and no branches between them. */
+typedef struct gaussian_batch {
+    lanes exponent[GAUSSIAN_BATCH];
+    lanes f_sqr[GAUSSIAN_BATCH];
+    int32_t part[GAUSSIAN_BATCH * (LANES / PART)]; /* the first lane: 32 for the second step */
+    int32_t count, part_count;
+} gaussian_batch;
+
+static inline void start_gaussians(gaussian_batch *batch, lanes sum)
 {
-    const crystal_shape *s = &plan->shape;
-    const gaussian_constants c =
-        gaussian_constants_of(s, -2.0 * s->fudge / 0.63 * plan->light->bounds.dark_from);
-    const f_table table = table_of(plan);
+    batch->count = batch->part_count = 0;
     EACH_LANE
         sum[j] = 0.0;
-    const int has_one_f = plan->table.amplitude == NULL;
-    const int is_hkl = s->metric == METRIC_HKL;
-    for (int32_t i = 0; i < list->count; i++) {
-        const double *cell = plan->cells + 9 * (int64_t)list->orientation[i];
-        if (has_one_f && is_hkl)
-            add_gaussian_step(&table, &c, view, ONE_F, METRIC_HKL, 1, cell, sum);
-        else if (has_one_f)
-            add_gaussian_step(&table, &c, view, ONE_F, METRIC_RECIPROCAL, 1, cell, sum);
-        else if (is_hkl)
-            add_gaussian_step(&table, &c, view, TABLE, METRIC_HKL, 1, cell, sum);
-        else
-            add_gaussian_step(&table, &c, view, TABLE, METRIC_RECIPROCAL, 1, cell, sum);
+}
+
+/* Adds what waits to the sum. */
+SPECIALISED void sum_batch(const f_origin from, gaussian_batch *batch, lanes sum)
+{
+    const double *exponents = batch->exponent[0], *f_sqr = batch->f_sqr[0];
+    for (int32_t n = 0; n < batch->part_count; n++) {
+        const int32_t first = batch->part[n];
+        const double *exponent = exponents + first, *f = f_sqr + first;
+        double *to = sum + first % LANES;
+        EACH_OF_PART {
+            /* what is below is less than the light of an omitted step */
+            const double y =
+                exponent[j] > SMALLEST_EXPONENT ? exponent[j] : SMALLEST_EXPONENT;
+            const double e = exponential(y);
+            to[j] += from == ONE_F ? e : f[j] * e;
+        }
     }
+    batch->count = batch->part_count = 0;
+}
+
+static inline void sum_gaussians(const nbh_plan *plan, gaussian_batch *batch, lanes sum)
+{
+    if (plan->table.amplitude == NULL)
+        sum_batch(ONE_F, batch, sum);
+    else
+        sum_batch(TABLE, batch, sum);
+}
+
+/* The steps of the list, which wait; some are added to the sum. */
+SPECIALISED void keep_list(const nbh_plan *plan, const fast_view *view, const f_origin from,
+                           const shape_metric metric, const step_list *list,
+                           gaussian_batch *batch, lanes sum)
+{
+    const crystal_shape *s = &plan->shape;
+    const double darkest = -2.0 * s->fudge / 0.63 * plan->light->bounds.dark_from;
+    const gaussian_constants c = gaussian_constants_of(s);
+    const f_table table = table_of(plan);
+    for (int32_t i = 0; i < list->count; i++) {
+        if (batch->count == GAUSSIAN_BATCH)
+            sum_gaussians(plan, batch, sum);
+        const double *cell = plan->cells + 9 * (int64_t)list->orientation[i];
+        double *exponent = batch->exponent[batch->count];
+        if (!gaussian_exponents(&table, &c, view, from, metric, cell, exponent,
+                                batch->f_sqr[batch->count]))
+            continue;
+        const uint64_t lit = ~lanes_below(exponent, darkest);
+        for (int32_t first = 0; first < LANES; first += PART) {
+            batch->part[batch->part_count] = LANES * batch->count + first;
+            batch->part_count += (lit >> first & ((1 << PART) - 1)) != 0;
+        }
+        batch->count++;
+    }
+}
+
+static inline void keep_gaussians(const nbh_plan *plan, const fast_view *view,
+                                  const step_list *list, gaussian_batch *batch, lanes sum)
+{
+    const int is_hkl = plan->shape.metric == METRIC_HKL;
+    if (plan->table.amplitude == NULL && is_hkl)
+        keep_list(plan, view, ONE_F, METRIC_HKL, list, batch, sum);
+    else if (plan->table.amplitude == NULL)
+        keep_list(plan, view, ONE_F, METRIC_RECIPROCAL, list, batch, sum);
+    else if (is_hkl)
+        keep_list(plan, view, TABLE, METRIC_HKL, list, batch, sum);
+    else
+        keep_list(plan, view, TABLE, METRIC_RECIPROCAL, list, batch, sum);
 }
 
 /* Adds a sum of squared lattice factors, times F^2 unless there is but one F. */
@@ -99,6 +162,16 @@ static inline void add_listed_sum(const nbh_plan *plan, const fast_view *view, d
             sum[j] *= view->steps[n][j];
     EACH_LANE
         s->intensity[j] += view->active[j] != 0.0 ? sum[j] : 0.0;
+}
+
+/* Adds all that waited, with the factors of the view, and begins anew. */
+static inline void add_gaussians(const nbh_plan *plan, const fast_view *view,
+                                 gaussian_batch *batch, lanes sum, fast_sums *s)
+{
+    const double peak = shape_peak(&plan->shape);
+    sum_gaussians(plan, batch, sum);
+    add_listed_sum(plan, view, peak * peak, sum, s);
+    start_gaussians(batch, sum);
 }
 
 /* PROFILE_INTERFERENCE; see add_interference. */
@@ -136,7 +209,6 @@ SPECIALISED void add_listed_any(const nbh_plan *plan, const fast_view *view,
 static inline void add_listed_steps(const nbh_plan *plan, const fast_view *view,
                                     const step_list *list, fast_sums *s)
 {
-    const double peak = shape_peak(&plan->shape);
     if (list->count == 0)
         return;
     switch (plan->shape.profile) {
@@ -150,13 +222,7 @@ static inline void add_listed_steps(const nbh_plan *plan, const fast_view *view,
         add_listed_any(plan, view, PROFILE_SPHERE, list, s);
         break;
     case PROFILE_GAUSSIAN:
-        if (view->interpolates) {
-            add_listed_any(plan, view, PROFILE_GAUSSIAN, list, s);
-        } else {
-            lanes sum;
-            sum_listed_gaussians(plan, view, list, sum);
-            add_listed_sum(plan, view, peak * peak, sum, s);
-        }
+        add_listed_any(plan, view, PROFILE_GAUSSIAN, list, s);
         break;
     case PROFILE_TOP_HAT:
         add_listed_any(plan, view, PROFILE_TOP_HAT, list, s);

@@ -5,22 +5,17 @@
 
 #include "fast/steps.h"
 
-/* Lanes whose light is looked at together. */
-#define PART (LANES / 2)
-#define EACH_OF_PART for (int j = 0; j < PART; j++)
-
 /* What the exponent is made of. */
 typedef struct gaussian_constants {
     double along[3];         /* METRIC_HKL: of the squares of the distances along h, k, l */
     double star[3][3];       /* METRIC_RECIPROCAL */
     double along_reciprocal; /* of the squared distance in reciprocal space */
-    double darkest;          /* exponents below it are those of steps without light */
 } gaussian_constants;
 
-static inline gaussian_constants gaussian_constants_of(const crystal_shape *s, double darkest)
+static inline gaussian_constants gaussian_constants_of(const crystal_shape *s)
 {
     const double *n = s->n_cells, all = n[0] * n[1] * n[2], scale = -2.0 * s->fudge / 0.63;
-    gaussian_constants c = {.along_reciprocal = scale * (all * all), .darkest = darkest};
+    gaussian_constants c = {.along_reciprocal = scale * (all * all)};
     for (int i = 0; i < 3; i++) {
         c.along[i] = scale * (n[i] * n[i]);
         c.star[0][i] = s->a_star[i];
@@ -42,53 +37,25 @@ SPECIALISED double gaussian_exponent(const gaussian_constants *c, const shape_me
     return c->along_reciprocal * (x * x + y * y + z * z);
 }
 
-/* Adds exp(-2 y), times F^2 unless there is but one F, of one orientation in all lanes.  `from`,
- * `metric` and `looks` are constants where this is inlined.  looks: leave out a part of the lanes
- * where none has light. */
-SPECIALISED void add_gaussian_step(const f_table *table, const gaussian_constants *c,
+/* Sets the exponents -2 y of one orientation in all lanes, and F^2 unless there is but one F.
+ * `from` and `metric` are constants where this is inlined.  Returns 0 if all F are 0. */
+SPECIALISED int gaussian_exponents(const f_table *table, const gaussian_constants *c,
                                    const fast_view *view, const f_origin from,
-                                   const shape_metric metric, const int looks, const double *cell,
-                                   lanes sum)
+                                   const shape_metric metric, const double *cell, lanes exponent,
+                                   lanes f_sqr)
 {
-    lanes h0, k0, l0, f, exponent;
-    const double *qx = view->qx, *qy = view->qy, *qz = view->qz;
+    lanes h, k, l, h0, k0, l0, f;
+    miller_indices(cell, view, h, k, l);
+    nearest_indices(h, k, l, h0, k0, l0);
     if (from != ONE_F) {
-        lanes h, k, l;
-        miller_indices(cell, view, h, k, l);
-        nearest_indices(h, k, l, h0, k0, l0);
         if (!table_f(table, from == INSIDE_TABLE, h0, k0, l0, f))
-            return;
+            return 0;
         EACH_LANE
-            exponent[j] = gaussian_exponent(c, metric, h[j] - h0[j], k[j] - k0[j], l[j] - l0[j]);
+            f_sqr[j] = f[j] * f[j];
     }
-    for (int part = 0; part < LANES; part += PART) {
-        if (from == ONE_F) {
-            EACH_OF_PART
-            {
-                const int n = part + j;
-                const double h = cell[0] * qx[n] + cell[1] * qy[n] + cell[2] * qz[n],
-                             k = cell[3] * qx[n] + cell[4] * qy[n] + cell[5] * qz[n],
-                             l = cell[6] * qx[n] + cell[7] * qy[n] + cell[8] * qz[n];
-                exponent[n] = gaussian_exponent(c, metric, h - nearest_index(h),
-                                                k - nearest_index(k), l - nearest_index(l));
-            }
-        }
-        if (looks) {
-            int64_t any = 0;
-            EACH_OF_PART
-            any |= exponent[part + j] > c->darkest;
-            if (!any)
-                continue;
-        }
-        EACH_OF_PART
-        {
-            const int n = part + j;
-            const double y = exponent[n];
-            const double e = exponential(y < SMALLEST_EXPONENT ? SMALLEST_EXPONENT : y);
-            const double term = y < SMALLEST_EXPONENT ? 0.0 : e;
-            sum[n] += from == ONE_F ? term : f[n] * f[n] * term;
-        }
-    }
+    EACH_LANE
+        exponent[j] = gaussian_exponent(c, metric, h[j] - h0[j], k[j] - k0[j], l[j] - l0[j]);
+    return 1;
 }
 
 #endif

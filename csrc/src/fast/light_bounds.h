@@ -14,6 +14,7 @@
 /* Sources that are tested together, orientations of a chunk, and how many of a list. */
 #define LIGHT_SOURCES LANES
 #define LIGHT_LIST 1024
+#define LIGHT_CHUNKS 8
 
 /* How dark a step is grows with the distance of h, k and l from whole numbers. */
 typedef enum light_measure {
@@ -27,12 +28,13 @@ typedef struct light_bounds {
     light_measure measure;
     double dark_from;     /* from this darkness on F^2 times the squared factor is `dark_term` at
                              most; 0 of a top hat */
-    double weight_sqr[3]; /* LIGHT_BY_DISTANCE: of the squared distance along each index */
+    double weight[3];     /* LIGHT_BY_DISTANCE: of the distance along each index */
     double per_n_sqr[3];  /* LIGHT_BY_PLANES: 1/N^2, 1 where there is no factor, 0 where N has parts
                              of cells and the factor has no bound */
     int32_t has_planes[3];
     double length_m[3]; /* of a, b, c, at least */
-    double margin;      /* of an index, for roundings */
+    double margin;           /* of an index, for roundings */
+    double margin_of_normal; /* of the component along a normal */
     double dark_term;
     double *cells;  /* the nine components of a, b, c, m: `stride` numbers each, one for each
                        orientation; those beyond `count` repeat the last */
@@ -47,13 +49,26 @@ typedef struct light_sources {
     double middle, half;                  /* all of them are within `half` of `middle` */
     double largest;
     int32_t first, count;
+    int32_t direction; /* the same number for groups in the same direction */
+    uint64_t members;  /* a bit for each of them */
 } light_sources;
 
 /* Indices of a chunk of orientations times the wavelength: those of the tile's middle, and how far
  * others are from them. */
 typedef struct light_reach {
     lanes middle[3], half[3];
+    /* LIGHT_BY_DISTANCE: across the tile, in the measure of the shape: what multiplies indices for
+     * the component along the tile's normal, and how far that of others is from the middle's */
+    lanes normal[3], half_along_normal;
 } light_reach;
+
+/* A tile, and what its first orientations reach for the sources of one direction. */
+typedef struct light_tile {
+    tile_directions directions;
+    int32_t direction, known;
+    light_reach reach[LIGHT_CHUNKS];
+    light_reach other;
+} light_tile;
 
 /* What a plan knows of its light: the lattice, and all sources in groups. */
 typedef struct plan_light {
@@ -66,7 +81,37 @@ typedef struct plan_light {
 typedef struct light_lists {
     int32_t orientation[LIGHT_SOURCES][LIGHT_LIST];
     int32_t count[LIGHT_SOURCES];
+    int32_t looked_at; /* orientations that were tested for each source */
 } light_lists;
+
+/* The number of the lowest bit that is set; one is. */
+static inline int lowest_bit(uint64_t bits)
+{
+#if defined(__GNUC__)
+    return __builtin_ctzll(bits);
+#else
+    int n = 0;
+    for (; (bits & 1) == 0; bits >>= 1)
+        n++;
+    return n;
+#endif
+}
+
+/* The bit of each lane; a shift would not be vectorised. */
+static const uint64_t LANE_BIT[LANES] = {
+    0x1u, 0x2u, 0x4u, 0x8u, 0x10u, 0x20u, 0x40u, 0x80u,
+    0x100u, 0x200u, 0x400u, 0x800u, 0x1000u, 0x2000u, 0x4000u, 0x8000u,
+    0x10000u, 0x20000u, 0x40000u, 0x80000u, 0x100000u, 0x200000u, 0x400000u, 0x800000u,
+    0x1000000u, 0x2000000u, 0x4000000u, 0x8000000u, 0x10000000u, 0x20000000u, 0x40000000u, 0x80000000u};
+
+/* The bits of the lanes that are below the limit, or NaN. */
+static inline uint64_t lanes_below(const lanes x, double limit)
+{
+    uint64_t all = 0;
+    EACH_LANE
+        all |= x[j] >= limit ? 0 : LANE_BIT[j];
+    return all;
+}
 
 static inline void light_reach_of(const light_bounds *bounds, const tile_directions *tile,
                                   const double incident[3], int64_t first, light_reach *reach)
@@ -77,6 +122,7 @@ static inline void light_reach_of(const light_bounds *bounds, const tile_directi
                  fz = tile->g_fast[2] * tile->half_fast;
     const double sx = tile->g_slow[0] * tile->half_slow, sy = tile->g_slow[1] * tile->half_slow,
                  sz = tile->g_slow[2] * tile->half_slow;
+    lanes along_fast[3], along_slow[3];
     for (int i = 0; i < 3; i++) {
         const double *a = bounds->cells + (3 * (int64_t)i) * bounds->stride + first,
                      *b = a + bounds->stride, *c = b + bounds->stride;
@@ -84,35 +130,76 @@ static inline void light_reach_of(const light_bounds *bounds, const tile_directi
         double *middle = reach->middle[i], *half = reach->half[i];
         EACH_LANE {
             middle[j] = a[j] * x + b[j] * y + c[j] * z;
-            half[j] = fabs(a[j] * fx + b[j] * fy + c[j] * fz) +
-                      fabs(a[j] * sx + b[j] * sy + c[j] * sz) + rest;
+            along_fast[i][j] = a[j] * fx + b[j] * fy + c[j] * fz;
+            along_slow[i][j] = a[j] * sx + b[j] * sy + c[j] * sz;
+            half[j] = fabs(along_fast[i][j]) + fabs(along_slow[i][j]) + rest;
         }
+    }
+    if (bounds->measure != LIGHT_BY_DISTANCE)
+        return;
+    const double w0 = bounds->weight[0], w1 = bounds->weight[1], w2 = bounds->weight[2];
+    const double rest0 = bounds->length_m[0] * tile->rho, rest1 = bounds->length_m[1] * tile->rho,
+                 rest2 = bounds->length_m[2] * tile->rho;
+    EACH_LANE {
+        /* the vector product in coordinates that are scaled by w */
+        const double n0 = (w1 * w2) * (along_fast[1][j] * along_slow[2][j] -
+                                       along_fast[2][j] * along_slow[1][j]),
+                     n1 = (w2 * w0) * (along_fast[2][j] * along_slow[0][j] -
+                                       along_fast[0][j] * along_slow[2][j]),
+                     n2 = (w0 * w1) * (along_fast[0][j] * along_slow[1][j] -
+                                       along_fast[1][j] * along_slow[0][j]);
+        const double length = sqrt(n0 * n0 + n1 * n1 + n2 * n2);
+        const double scale = length > 0.0 ? (1.0 - 1e-9) / length : 0.0;
+        const double x0 = w0 * (n0 * scale), x1 = w1 * (n1 * scale), x2 = w2 * (n2 * scale);
+        reach->normal[0][j] = x0;
+        reach->normal[1][j] = x1;
+        reach->normal[2][j] = x2;
+        reach->half_along_normal[j] =
+            fabs(x0) * rest0 + fabs(x1) * rest1 + fabs(x2) * rest2 +
+            fabs(x0 * along_fast[0][j] + x1 * along_fast[1][j] + x2 * along_fast[2][j]) +
+            fabs(x0 * along_slow[0][j] + x1 * along_slow[1][j] + x2 * along_slow[2][j]);
     }
 }
 
-/* Of an index between middle - half and middle + half: at least how far from a whole number. */
-SPECIALISED double light_distance(double middle, double half)
+/* The squared distance along the tile's normal from the reflection, all indices of the tile being
+ * closer to it than to others; else 0. */
+SPECIALISED double light_above_plane(const double away[3], const double half[3],
+                                     const double normal[3], double half_along_normal)
 {
-    const double away = fabs(middle - nearest_whole(middle)) - half;
-    return away > 0.0 ? away : 0.0;
+    const int is_alone = (fabs(away[0]) + half[0] < 0.5) & (fabs(away[1]) + half[1] < 0.5) &
+                         (fabs(away[2]) + half[2] < 0.5);
+    const double above =
+        fabs(normal[0] * away[0] + normal[1] * away[1] + normal[2] * away[2]) - half_along_normal;
+    return is_alone & (above > 0.0) ? above * above : 0.0;
 }
 
-/* The least darkness where indices are that far from whole numbers. */
-SPECIALISED double light_darkness(const light_bounds *bounds, const light_measure measure,
-                                  double away_h, double away_k, double away_l)
+/* At least how far from a whole number an index is that is within `half` of one `away` from it. */
+SPECIALISED double light_distance(double away, double half)
 {
-    if (measure == LIGHT_BY_DISTANCE)
-        return bounds->weight_sqr[0] * (away_h * away_h) +
-               bounds->weight_sqr[1] * (away_k * away_k) +
-               bounds->weight_sqr[2] * (away_l * away_l);
+    const double least = fabs(away) - half;
+    return least > 0.0 ? least : 0.0;
+}
+
+/* The least darkness of indices within `half` of those `away` from whole numbers. */
+SPECIALISED double light_darkness(const light_bounds *bounds, const light_measure measure,
+                                  const double away[3], const double half[3],
+                                  const double normal[3], double half_along_normal)
+{
+    const double h = light_distance(away[0], half[0]), k = light_distance(away[1], half[1]),
+                 l = light_distance(away[2], half[2]);
+    if (measure == LIGHT_BY_DISTANCE) {
+        const double x = bounds->weight[0] * h, y = bounds->weight[1] * k,
+                     z = bounds->weight[2] * l;
+        return larger(light_above_plane(away, half, normal, half_along_normal),
+                      x * x + y * y + z * z);
+    }
     /* |sin(pi x)| >= 3 x - 4 x^3 for x <= 1/2 */
-    const double h = away_h * (3.0 - 4.0 * (away_h * away_h)),
-                 k = away_k * (3.0 - 4.0 * (away_k * away_k)),
-                 l = away_l * (3.0 - 4.0 * (away_l * away_l));
+    const double sh = h * (3.0 - 4.0 * (h * h)), sk = k * (3.0 - 4.0 * (k * k)),
+                 sl = l * (3.0 - 4.0 * (l * l));
     const double *least = bounds->per_n_sqr;
-    const double ph = bounds->has_planes[0] ? larger(h * h, least[0]) : 1.0,
-                 pk = bounds->has_planes[1] ? larger(k * k, least[1]) : 1.0,
-                 pl = bounds->has_planes[2] ? larger(l * l, least[2]) : 1.0;
+    const double ph = bounds->has_planes[0] ? larger(sh * sh, least[0]) : 1.0,
+                 pk = bounds->has_planes[1] ? larger(sk * sk, least[1]) : 1.0,
+                 pl = bounds->has_planes[2] ? larger(sl * sl, least[2]) : 1.0;
     return ph * pk * pl;
 }
 
@@ -124,66 +211,104 @@ SPECIALISED void light_of_chunk(const light_bounds *bounds, const light_measure 
     const double middle = sources->middle, half = sources->half, largest = sources->largest,
                  margin = bounds->margin;
     EACH_LANE {
-        double away[3];
-        for (int i = 0; i < 3; i++)
-            away[i] = light_distance(reach->middle[i][j] * middle,
-                                     fabs(reach->middle[i][j]) * half +
-                                         reach->half[i][j] * largest + margin);
-        darkness[j] = light_darkness(bounds, measure, away[0], away[1], away[2]);
+        double away[3], reaches[3], normal[3], along = 0.0;
+        for (int i = 0; i < 3; i++) {
+            const double index = reach->middle[i][j] * middle;
+            away[i] = index - nearest_whole(index);
+            reaches[i] =
+                fabs(reach->middle[i][j]) * half + reach->half[i][j] * largest + margin;
+            normal[i] = measure == LIGHT_BY_DISTANCE ? reach->normal[i][j] : 0.0;
+            along += normal[i] * reach->middle[i][j];
+        }
+        const double half_along = measure == LIGHT_BY_DISTANCE
+                                      ? fabs(along) * half + reach->half_along_normal[j] * largest +
+                                            bounds->margin_of_normal
+                                      : 0.0;
+        darkness[j] = light_darkness(bounds, measure, away, reaches, normal, half_along);
     }
 }
 
-/* One orientation, for each of the sources. */
+/* One orientation of a chunk, for each of the sources. */
 SPECIALISED void light_of_sources(const light_bounds *bounds, const light_measure measure,
-                                  const light_sources *sources, const double middle[3],
-                                  const double half[3], lanes darkness)
+                                  const light_sources *sources, const light_reach *reach, int n,
+                                  lanes darkness)
 {
     const double *per = sources->per_wavelength;
     const double margin = bounds->margin;
+    const double middle[3] = {reach->middle[0][n], reach->middle[1][n], reach->middle[2][n]},
+                 half[3] = {reach->half[0][n], reach->half[1][n], reach->half[2][n]};
+    const int has_normal = measure == LIGHT_BY_DISTANCE;
+    const double normal[3] = {has_normal ? reach->normal[0][n] : 0.0,
+                              has_normal ? reach->normal[1][n] : 0.0,
+                              has_normal ? reach->normal[2][n] : 0.0};
+    const double half_along = has_normal ? reach->half_along_normal[n] : 0.0,
+                 margin_along = has_normal ? bounds->margin_of_normal : 0.0;
     EACH_LANE {
-        double away[3];
-        for (int i = 0; i < 3; i++)
-            away[i] = light_distance(middle[i] * per[j], half[i] * per[j] + margin);
-        darkness[j] = light_darkness(bounds, measure, away[0], away[1], away[2]);
+        double away[3], reaches[3];
+        for (int i = 0; i < 3; i++) {
+            const double index = middle[i] * per[j];
+            away[i] = index - nearest_whole(index);
+            reaches[i] = half[i] * per[j] + margin;
+        }
+        darkness[j] = light_darkness(bounds, measure, away, reaches, normal,
+                                     half_along * per[j] + margin_along);
     }
 }
 
-/* Lists the orientations from number `first` on that may light the tile, for the sources.  Returns
- * the number of the first orientation that no list had room for, bounds->count at the end. */
+/* What chunk number `chunk` reaches, computed once for all sources of a direction if it is one of
+ * the first few. */
+static inline const light_reach *light_reach_at(const light_bounds *bounds,
+                                                const light_sources *sources, int64_t chunk,
+                                                light_tile *tile)
+{
+    if (tile->direction != sources->direction) {
+        tile->direction = sources->direction;
+        tile->known = 0;
+    }
+    if (chunk < tile->known)
+        return &tile->reach[chunk];
+    const int keeps = chunk == tile->known && chunk < LIGHT_CHUNKS;
+    light_reach *reach = keeps ? &tile->reach[chunk] : &tile->other;
+    light_reach_of(bounds, &tile->directions, sources->incident, chunk * LANES, reach);
+    tile->known += keeps;
+    return reach;
+}
+
+/* Lists the orientations from number `first` on, a multiple of LANES, that may light the tile, for
+ * the sources.  Returns the number of the first orientation that no list had room for,
+ * bounds->count at the end. */
 SPECIALISED int64_t light_list(const light_bounds *bounds, const light_measure measure,
-                               const tile_directions *tile, const light_sources *sources,
-                               int64_t first, light_lists *lists)
+                               const light_sources *sources, int64_t first, light_tile *tile,
+                               light_lists *lists)
 {
     const double dark_from = bounds->dark_from;
-    const int32_t source_count = sources->count;
     int32_t listed = 0;
-    for (int32_t s = 0; s < source_count; s++)
+    lists->looked_at = 0;
+    for (int32_t s = 0; s < sources->count; s++)
         lists->count[s] = 0;
     for (; first < bounds->count; first += LANES) {
         if (listed > LIGHT_LIST - LANES)
             return first;
-        light_reach reach;
         lanes chunk, each;
-        light_reach_of(bounds, tile, sources->incident, first, &reach);
-        light_of_chunk(bounds, measure, sources, &reach, chunk);
-        const int64_t left = bounds->count - first;
-        const int last = left < LANES ? (int)left : LANES;
-        for (int j = 0; j < last; j++) {
-            if (chunk[j] >= dark_from) /* and not where it is NaN */
-                continue;
+        const light_reach *reach = light_reach_at(bounds, sources, first / LANES, tile);
+        light_of_chunk(bounds, measure, sources, reach, chunk);
+        uint64_t bright = lanes_below(chunk, dark_from);
+        if (bounds->count - first < LANES)
+            bright &= (UINT64_C(1) << (bounds->count - first)) - 1;
+        for (; bright != 0; bright &= bright - 1) {
+            const int j = lowest_bit(bright);
             const int32_t orientation = (int32_t)(first + j);
             listed++;
-            if (source_count == 1) {
+            if (sources->count == 1) {
                 lists->orientation[0][lists->count[0]++] = orientation;
                 continue;
             }
-            const double middle[3] = {reach.middle[0][j], reach.middle[1][j], reach.middle[2][j]},
-                         half[3] = {reach.half[0][j], reach.half[1][j], reach.half[2][j]};
-            light_of_sources(bounds, measure, sources, middle, half, each);
-            for (int32_t s = 0; s < source_count; s++) {
-                const int32_t at = lists->count[s];
-                lists->orientation[s][at] = orientation;
-                lists->count[s] = at + !(each[s] >= dark_from);
+            lists->looked_at++;
+            light_of_sources(bounds, measure, sources, reach, j, each);
+            uint64_t lit = lanes_below(each, dark_from) & sources->members;
+            for (; lit != 0; lit &= lit - 1) {
+                const int s = lowest_bit(lit);
+                lists->orientation[s][lists->count[s]++] = orientation;
             }
         }
     }

@@ -31,8 +31,12 @@
 #define SAMPLE_TESTS 200000.0
 #define TILES_PER_SAMPLE 16.0
 /* Sources are tested together while their indices differ by so little, in parts of how far light
- * reaches from a reflection. */
-#define REACH_OF_GROUP 0.5
+ * reaches from a reflection: whichever of these is best. */
+static const double REACHES_OF_GROUP[] = {0.0, 0.5, 2.0, 8.0};
+#define REACH_COUNT 4
+/* What it costs to test a source for one orientation of a tile, where all sources were tested
+ * before, in tests of a chunk of orientations for a group of sources. */
+#define COST_OF_SOURCES 1.2
 /* Image rows of a tile; with fewer bands of them threads would be idle. */
 #define TILE_ROWS 8
 #define LEAST_BANDS 12
@@ -111,12 +115,12 @@ static double least_eigenvalue(double ab, double ac, double bc)
 }
 
 /* Weights of the squared distance from a reflection along each index. */
-static void set_weights(const crystal_shape *s, double weight_sqr[3])
+static void set_weights(const crystal_shape *s, double weight[3])
 {
     switch (s->metric) {
     case METRIC_HKL:
         for (int i = 0; i < 3; i++)
-            weight_sqr[i] = s->n_cells[i] * s->n_cells[i];
+            weight[i] = s->n_cells[i];
         break;
     case METRIC_RECIPROCAL: {
         double a[3], b[3], c[3];
@@ -125,10 +129,10 @@ static void set_weights(const crystal_shape *s, double weight_sqr[3])
         vec3_unit(s->c_star, c);
         const double peak = shape_peak(s);
         const double least =
-            least_eigenvalue(vec3_dot(a, b), vec3_dot(a, c), vec3_dot(b, c)) * peak * peak;
-        weight_sqr[0] = least * vec3_dot(s->a_star, s->a_star);
-        weight_sqr[1] = least * vec3_dot(s->b_star, s->b_star);
-        weight_sqr[2] = least * vec3_dot(s->c_star, s->c_star);
+            peak * sqrt(least_eigenvalue(vec3_dot(a, b), vec3_dot(a, c), vec3_dot(b, c)));
+        weight[0] = least * vec3_mag(s->a_star);
+        weight[1] = least * vec3_mag(s->b_star);
+        weight[2] = least * vec3_mag(s->c_star);
         break;
     }
     }
@@ -182,9 +186,9 @@ static nbh_culling_reason set_measure(const nbh_plan *plan, double f, light_boun
         break;
     }
     bounds->dark_from *= 1.0 + 1e-8;
-    set_weights(s, bounds->weight_sqr);
+    set_weights(s, bounds->weight);
     for (int i = 0; i < 3; i++)
-        farthest += 0.25 * bounds->weight_sqr[i];
+        farthest += 0.25 * bounds->weight[i] * bounds->weight[i];
     return bounds->dark_from < farthest ? NBH_CULLING_REASON_NONE : NBH_CULLING_REASON_NOTHING_DARK;
 }
 
@@ -217,18 +221,20 @@ static int copy_cells(nbh_plan *plan, light_bounds *bounds)
         if (bounds->length_m[i] * 2.0 / shortest > largest_index)
             largest_index = bounds->length_m[i] * 2.0 / shortest;
     bounds->margin = 1e-8 + 1e-12 * largest_index;
+    bounds->margin_of_normal =
+        bounds->margin * (bounds->weight[0] + bounds->weight[1] + bounds->weight[2]);
     return 1;
 }
 
 /* By how much 1/wavelength may differ in a group. */
-static double width_of_group(const light_bounds *bounds)
+static double width_of_group(const light_bounds *bounds, double reach_of_group)
 {
     double width = INFINITY;
     for (int i = 0; i < 3; i++) {
         const double reach = bounds->measure == LIGHT_BY_PLANES
                                  ? 0.1
-                                 : sqrt(bounds->dark_from / bounds->weight_sqr[i]);
-        const double of_axis = REACH_OF_GROUP * reach / bounds->length_m[i];
+                                 : sqrt(bounds->dark_from) / bounds->weight[i];
+        const double of_axis = reach_of_group * reach / bounds->length_m[i];
         if (of_axis < width)
             width = of_axis;
     }
@@ -244,13 +250,14 @@ static void finish_group(light_sources *group)
     }
     for (int32_t s = group->count; s < LIGHT_SOURCES; s++)
         group->per_wavelength[s] = group->per_wavelength[group->count - 1];
+    group->members = (UINT64_C(1) << group->count) - 1;
     group->largest = largest;
     group->middle = group->count == 1 ? largest : 0.5 * (least + largest);
     group->half = group->count == 1 ? 0.0 : 0.5 * (largest - least) * (1.0 + 1e-9);
 }
 
 /* Neighbouring sources in one direction with nearly one wavelength, as many as are tested together.
- * Writes the groups if there is room, and returns how many. */
+ * Returns how many groups there are. */
 static int32_t group_sources(const nbh_plan *plan, double width, light_sources *groups)
 {
     int32_t count = 0;
@@ -261,14 +268,12 @@ static int32_t group_sources(const nbh_plan *plan, double width, light_sources *
         const double per = 1.0 / source->wavelength_m;
         const double lower = members > 0 && least < per ? least : per,
                      upper = members > 0 && largest > per ? largest : per;
-        const int joins = members > 0 && members < LIGHT_SOURCES && upper - lower <= width &&
+        const int joins = members > 0 && width > 0.0 && members < LIGHT_SOURCES && upper - lower <= width &&
                           vec3_equal(source->incident, plan->sources[n - 1].incident);
         members = joins ? members + 1 : 1;
         count += !joins;
         least = joins ? lower : per;
         largest = joins ? upper : per;
-        if (groups == NULL)
-            continue;
         light_sources *group = &groups[count - 1];
         if (!joins)
             group->first = n;
@@ -276,8 +281,11 @@ static int32_t group_sources(const nbh_plan *plan, double width, light_sources *
         group->per_wavelength[members - 1] = per;
         group->count = members;
     }
-    for (int32_t n = 0; groups != NULL && n < count; n++)
+    for (int32_t n = 0; n < count; n++) {
+        const int goes_on = n > 0 && vec3_equal(groups[n].incident, groups[n - 1].incident);
+        groups[n].direction = n == 0 ? 0 : groups[n - 1].direction + !goes_on;
         finish_group(&groups[n]);
+    }
     return count;
 }
 
@@ -292,9 +300,14 @@ static int sources_are_ordinary(const nbh_plan *plan)
     return 1;
 }
 
-/* The part of the steps of one tile that may have light. */
-static double share_of_tile(const nbh_plan *plan, const plan_light *light, int32_t fast0,
-                            int32_t slow0, light_lists *lists)
+/* What was seen in some tiles. */
+typedef struct light_sample {
+    double steps, listed; /* listed: they may have light */
+    double cost;          /* of finding that out */
+} light_sample;
+
+static void look_at_tile(const nbh_plan *plan, const plan_light *light, int32_t fast0,
+                         int32_t slow0, light_lists *lists, light_sample *sample)
 {
     const nbh_plan_info *info = &plan->info;
     const light_bounds *bounds = &light->bounds;
@@ -310,45 +323,68 @@ static double share_of_tile(const nbh_plan *plan, const plan_light *light, int32
         for (int i = 0; i < 3; i++)
             d[i][j] = direction[i];
     }
-    tile_directions tile;
-    tile_fit(fast, slow, d[0], d[1], d[2], &tile);
-    double listed = 0.0;
+    light_tile tile = {.direction = -1};
+    tile_fit(fast, slow, d[0], d[1], d[2], &tile.directions);
     for (int32_t n = 0; n < light->group_count; n++) {
         const light_sources *group = &light->groups[n];
         int64_t first = 0;
         while (first < bounds->count) {
             first = bounds->measure == LIGHT_BY_PLANES
-                        ? light_list(bounds, LIGHT_BY_PLANES, &tile, group, first, lists)
-                        : light_list(bounds, LIGHT_BY_DISTANCE, &tile, group, first, lists);
+                        ? light_list(bounds, LIGHT_BY_PLANES, group, first, &tile, lists)
+                        : light_list(bounds, LIGHT_BY_DISTANCE, group, first, &tile, lists);
             for (int32_t s = 0; s < group->count; s++)
-                listed += lists->count[s];
+                sample->listed += lists->count[s];
+            sample->cost += COST_OF_SOURCES * lists->looked_at;
         }
+        sample->cost += (double)(bounds->stride / LANES);
     }
-    return listed / ((double)bounds->count * info->source_count);
+    sample->steps += (double)bounds->count * info->source_count;
 }
 
-/* The same of tiles all over the ROI. */
-static double share_of_image(const nbh_plan *plan, const plan_light *light)
+/* Tiles all over the ROI. */
+static light_sample look_at_image(const nbh_plan *plan, const plan_light *light,
+                                  light_lists *lists)
 {
     const nbh_plan_info *info = &plan->info;
     const double tests = (double)light->bounds.count * light->group_count;
+    light_sample sample = {0.0, 0.0, 0.0};
     int32_t along = SAMPLE_TILES;
     const double width = info->roi_fast_max - info->roi_fast_min + 1.0,
                  height = info->roi_slow_max - info->roi_slow_min + 1.0;
     while (along > 2 && (tests * along * along > SAMPLE_TESTS ||
                          along * along * TILES_PER_SAMPLE > width * height / LANES))
         along--;
-    light_lists *lists = malloc(sizeof *lists);
-    if (lists == NULL)
-        return 1.0;
-    double sum = 0.0;
     for (int32_t i = 0; i < along; i++)
         for (int32_t k = 0; k < along; k++)
-            sum += share_of_tile(plan, light,
-                                 info->roi_fast_min + (int32_t)(width * (i + 0.5) / along),
-                                 info->roi_slow_min + (int32_t)(height * (k + 0.5) / along), lists);
-    free(lists);
-    return sum / ((double)along * along);
+            look_at_tile(plan, light, info->roi_fast_min + (int32_t)(width * (i + 0.5) / along),
+                         info->roi_slow_min + (int32_t)(height * (k + 0.5) / along), lists,
+                         &sample);
+    sample.cost /= (double)along * along;
+    return sample;
+}
+
+/* Groups the sources in the way that makes looking for light cheapest.  Returns whether that is
+ * worth it. */
+static nbh_culling_reason choose_groups(const nbh_plan *plan, plan_light *light,
+                                        light_lists *lists)
+{
+    double least = INFINITY, best = 0.0, share = 1.0;
+    int32_t most = 0;
+    for (int i = 0; i < REACH_COUNT; i++) {
+        const double width = width_of_group(&light->bounds, REACHES_OF_GROUP[i]);
+        light->group_count = group_sources(plan, width, light->groups);
+        if (light->group_count == most) /* the same groups */
+            continue;
+        most = light->group_count;
+        const light_sample sample = look_at_image(plan, light, lists);
+        if (sample.cost < least) {
+            least = sample.cost;
+            best = width;
+            share = sample.listed / sample.steps;
+        }
+    }
+    light->group_count = group_sources(plan, best, light->groups);
+    return share <= LARGEST_SHARE ? NBH_CULLING_REASON_NONE : NBH_CULLING_REASON_NOTHING_DARK;
 }
 
 /* What can be known without looking at the light. */
@@ -396,16 +432,15 @@ static nbh_culling_reason set_up(nbh_plan *plan, int32_t culling, plan_light *li
     if (!copy_cells(plan, bounds))
         return NBH_CULLING_REASON_MEMORY;
     nbh_error ignored;
-    const double width = width_of_group(bounds);
-    light->group_count = group_sources(plan, width, NULL);
-    light->groups = allocate(light->group_count, sizeof *light->groups, "groups of sources",
+    light->groups = allocate(plan->info.source_count, sizeof *light->groups, "groups of sources",
                              &plan->memory, &ignored);
-    if (light->groups == NULL)
-        return NBH_CULLING_REASON_MEMORY;
-    group_sources(plan, width, light->groups);
-    if (!(share_of_image(plan, light) <= LARGEST_SHARE))
-        return NBH_CULLING_REASON_NOTHING_DARK;
-    return NBH_CULLING_REASON_NONE;
+    light_lists *lists = malloc(sizeof *lists);
+    if (light->groups != NULL && lists != NULL)
+        reason = choose_groups(plan, light, lists);
+    else
+        reason = NBH_CULLING_REASON_MEMORY;
+    free(lists);
+    return reason;
 }
 
 /* The rows of a band; 0 where the image is too small for bands. */
