@@ -81,15 +81,24 @@ static void clear_to(output *o, int64_t count)
     o->cleared = count;
 }
 
+/* (float)x, without the time that processors take where doubles above 0 underflow to 0. */
+static float rounded_to_float(double x)
+{
+    const double below_floats = 1e-60;
+    return (float)(x > 0.0 && x < below_floats ? 0.0 : x);
+}
+
 /* With a tolerance: the middles of the intervals.  NaN where they are not finite, or where more may
  * be left out than is allowed, which rounding alone could bring about. */
 static int round_middles(const nbh_plan *plan, const fast_block *block, float rounded[FAST_LANES])
 {
     int any_is_nan = 0;
     for (int j = 0; j < FAST_LANES; j++) {
-        const double middle = 0.5 * (block->low[j] + block->high[j]);
+        /* half of a number below 1e-308 takes long */
+        const int is_dark = block->low[j] >= 0.0 && block->high[j] < 1e-60;
+        const double middle = is_dark ? 0.0 : 0.5 * (block->low[j] + block->high[j]);
         const int is_known = isfinite(middle) && block->left_out[j] <= plan->tolerance_photons;
-        rounded[j] = is_known ? (float)middle : NAN;
+        rounded[j] = is_known ? rounded_to_float(middle) : NAN;
         any_is_nan |= isnan(rounded[j]) != 0;
     }
     return any_is_nan;
@@ -101,8 +110,8 @@ static int round_intervals(const fast_block *block, float rounded[FAST_LANES])
     float low[FAST_LANES], high[FAST_LANES];
     uint32_t low_bits[FAST_LANES], high_bits[FAST_LANES];
     for (int j = 0; j < FAST_LANES; j++) {
-        low[j] = (float)block->low[j];
-        high[j] = (float)block->high[j];
+        low[j] = rounded_to_float(block->low[j]);
+        high[j] = rounded_to_float(block->high[j]);
     }
     memcpy(low_bits, low, sizeof low_bits);
     memcpy(high_bits, high, sizeof high_bits);

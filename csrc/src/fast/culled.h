@@ -246,6 +246,7 @@ static inline void culled_compute_block(const nbh_plan *plan, const int32_t *fas
     block_state *s = &block.s;
     s->scans = 0;
     start_block(plan, fast, slow, s);
+    set_gaussians(plan, &block.batch);
     block.visited = 0;
     EACH_LANE
         block.left_out[j] = 0.0;

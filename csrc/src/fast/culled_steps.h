@@ -72,7 +72,15 @@ typedef struct gaussian_batch {
     lanes f_sqr[GAUSSIAN_BATCH];
     int32_t part[GAUSSIAN_BATCH * (LANES / PART)]; /* the first lane: 32 for the second step */
     int32_t count, part_count;
+    gaussian_constants constants;
+    double darkest; /* exponents below it are those of steps without light */
 } gaussian_batch;
+
+static inline void set_gaussians(const nbh_plan *plan, gaussian_batch *batch)
+{
+    batch->constants = gaussian_constants_of(&plan->shape);
+    batch->darkest = -2.0 * plan->shape.fudge / 0.63 * plan->light->bounds.dark_from;
+}
 
 static inline void start_gaussians(gaussian_batch *batch, lanes sum)
 {
@@ -113,9 +121,8 @@ SPECIALISED void keep_list(const nbh_plan *plan, const fast_view *view, const f_
                            const shape_metric metric, const step_list *list,
                            gaussian_batch *batch, lanes sum)
 {
-    const crystal_shape *s = &plan->shape;
-    const double darkest = -2.0 * s->fudge / 0.63 * plan->light->bounds.dark_from;
-    const gaussian_constants c = gaussian_constants_of(s);
+    const double darkest = batch->darkest;
+    const gaussian_constants c = batch->constants;
     const f_table table = table_of(plan);
     for (int32_t i = 0; i < list->count; i++) {
         if (batch->count == GAUSSIAN_BATCH)
