@@ -29,10 +29,12 @@ typedef struct light_bounds {
     double dark_from;     /* from this darkness on F^2 times the squared factor is `dark_term` at
                              most; 0 of a top hat */
     double weight[3];     /* LIGHT_BY_DISTANCE: of the distance along each index */
-    double per_n_sqr[3];  /* LIGHT_BY_PLANES: 1/N^2, 1 where there is no factor, 0 where N has parts
-                             of cells and the factor has no bound */
-    int32_t has_planes[3];
-    double length_m[3]; /* of a, b, c, at least */
+    /* LIGHT_BY_PLANES: 1 over the largest squared factor next to the whole number n, n <=
+     * last_whole; 0 where it has no bound, 1 without a factor. */
+    double *least[3];
+    double last_whole[3];
+    double length_m[3];      /* of a, b, c, at least */
+    double largest_index[3]; /* of all pixels, at least */
     double margin;           /* of an index, for roundings */
     double margin_of_normal; /* of the component along a normal */
     double dark_term;
@@ -180,10 +182,23 @@ SPECIALISED double light_distance(double away, double half)
     return least > 0.0 ? least : 0.0;
 }
 
+/* At least 1 over the squared factor of the planes along one axis where the squared sine is
+ * `sine_sqr` or more, no other whole number than this one being in reach. */
+SPECIALISED double light_of_planes(const light_bounds *bounds, int i, double whole, double half,
+                                   double sine_sqr)
+{
+    const double *least = bounds->least[i];
+    const double n = fabs(whole), last = bounds->last_whole[i];
+    const int32_t at = (int32_t)(n < last ? n : last);
+    const double found = least[at];
+    return larger(sine_sqr, half < 0.5 ? found : 0.0);
+}
+
 /* The least darkness of indices within `half` of those `away` from whole numbers. */
 SPECIALISED double light_darkness(const light_bounds *bounds, const light_measure measure,
-                                  const double away[3], const double half[3],
-                                  const double normal[3], double half_along_normal)
+                                  const double whole[3], const double away[3],
+                                  const double half[3], const double normal[3],
+                                  double half_along_normal)
 {
     const double h = light_distance(away[0], half[0]), k = light_distance(away[1], half[1]),
                  l = light_distance(away[2], half[2]);
@@ -196,11 +211,9 @@ SPECIALISED double light_darkness(const light_bounds *bounds, const light_measur
     /* |sin(pi x)| >= 3 x - 4 x^3 for x <= 1/2 */
     const double sh = h * (3.0 - 4.0 * (h * h)), sk = k * (3.0 - 4.0 * (k * k)),
                  sl = l * (3.0 - 4.0 * (l * l));
-    const double *least = bounds->per_n_sqr;
-    const double ph = bounds->has_planes[0] ? larger(sh * sh, least[0]) : 1.0,
-                 pk = bounds->has_planes[1] ? larger(sk * sk, least[1]) : 1.0,
-                 pl = bounds->has_planes[2] ? larger(sl * sl, least[2]) : 1.0;
-    return ph * pk * pl;
+    return light_of_planes(bounds, 0, whole[0], half[0], sh * sh) *
+           light_of_planes(bounds, 1, whole[1], half[1], sk * sk) *
+           light_of_planes(bounds, 2, whole[2], half[2], sl * sl);
 }
 
 /* Orientations of a chunk, for all sources: how dark their steps are at least. */
@@ -211,10 +224,11 @@ SPECIALISED void light_of_chunk(const light_bounds *bounds, const light_measure 
     const double middle = sources->middle, half = sources->half, largest = sources->largest,
                  margin = bounds->margin;
     EACH_LANE {
-        double away[3], reaches[3], normal[3], along = 0.0;
+        double whole[3], away[3], reaches[3], normal[3], along = 0.0;
         for (int i = 0; i < 3; i++) {
             const double index = reach->middle[i][j] * middle;
-            away[i] = index - nearest_whole(index);
+            whole[i] = nearest_whole(index);
+            away[i] = index - whole[i];
             reaches[i] =
                 fabs(reach->middle[i][j]) * half + reach->half[i][j] * largest + margin;
             normal[i] = measure == LIGHT_BY_DISTANCE ? reach->normal[i][j] : 0.0;
@@ -224,7 +238,7 @@ SPECIALISED void light_of_chunk(const light_bounds *bounds, const light_measure 
                                       ? fabs(along) * half + reach->half_along_normal[j] * largest +
                                             bounds->margin_of_normal
                                       : 0.0;
-        darkness[j] = light_darkness(bounds, measure, away, reaches, normal, half_along);
+        darkness[j] = light_darkness(bounds, measure, whole, away, reaches, normal, half_along);
     }
 }
 
@@ -244,13 +258,14 @@ SPECIALISED void light_of_sources(const light_bounds *bounds, const light_measur
     const double half_along = has_normal ? reach->half_along_normal[n] : 0.0,
                  margin_along = has_normal ? bounds->margin_of_normal : 0.0;
     EACH_LANE {
-        double away[3], reaches[3];
+        double whole[3], away[3], reaches[3];
         for (int i = 0; i < 3; i++) {
             const double index = middle[i] * per[j];
-            away[i] = index - nearest_whole(index);
+            whole[i] = nearest_whole(index);
+            away[i] = index - whole[i];
             reaches[i] = half[i] * per[j] + margin;
         }
-        darkness[j] = light_darkness(bounds, measure, away, reaches, normal,
+        darkness[j] = light_darkness(bounds, measure, whole, away, reaches, normal,
                                      half_along * per[j] + margin_along);
     }
 }

@@ -8,6 +8,7 @@
 #include "constants.h"
 #include "fast/light_bounds.h"
 #include "orientations.h"
+#include "shapes.h"
 #include "structure_factors.h"
 #include "subpixel.h"
 #include "vec3.h"
@@ -24,6 +25,8 @@
 #define LARGEST_OF_TRICUBIC 1.96
 /* Fewer steps of a sub-pixel cost less than looking which of them have light. */
 #define LEAST_STEPS 4.0
+/* Beyond this index nothing is known of a parallelepiped's peaks. */
+#define LARGEST_PEAK_INDEX 10000
 /* The part of the steps that may have light where it is worth looking for the others. */
 #define LARGEST_SHARE 0.75
 /* Tiles that are looked at for it: no more than this, along each axis and in all. */
@@ -163,11 +166,6 @@ static nbh_culling_reason set_measure(const nbh_plan *plan, double f, light_boun
             return NBH_CULLING_REASON_SHAPE;
         bounds->measure = LIGHT_BY_PLANES;
         bounds->dark_from = f_sqr / term * (1.0 + 1e-6);
-        for (int i = 0; i < 3; i++) {
-            const double n = s->n_cells[i];
-            bounds->has_planes[i] = n > 1.0;
-            bounds->per_n_sqr[i] = n == floor(n) ? (1.0 - 1e-6) / (n * n) : 0.0;
-        }
         return bounds->dark_from < 1.0 ? NBH_CULLING_REASON_NONE : NBH_CULLING_REASON_NOTHING_DARK;
     case PROFILE_SPHERE:
         bounds->dark_from = dark_phase(term / (brightest * 0.5237)) / PI;
@@ -203,7 +201,7 @@ static int copy_cells(nbh_plan *plan, light_bounds *bounds)
         allocate(9 * bounds->stride, sizeof(double), "cells by component", &plan->memory, &ignored);
     if (bounds->cells == NULL)
         return 0;
-    double largest_index = 0.0, shortest = INFINITY;
+    double largest_index = 1.0, shortest = INFINITY;
     for (int32_t n = 0; n < plan->info.source_count; n++)
         if (plan->sources[n].wavelength_m < shortest)
             shortest = plan->sources[n].wavelength_m;
@@ -217,12 +215,59 @@ static int copy_cells(nbh_plan *plan, light_bounds *bounds)
                 bounds->length_m[i] = length;
         }
     }
-    for (int i = 0; i < 3; i++)
-        if (bounds->length_m[i] * 2.0 / shortest > largest_index)
-            largest_index = bounds->length_m[i] * 2.0 / shortest;
+    for (int i = 0; i < 3; i++) {
+        bounds->largest_index[i] = bounds->length_m[i] * 2.0 / shortest;
+        if (bounds->largest_index[i] > largest_index)
+            largest_index = bounds->largest_index[i];
+    }
     bounds->margin = 1e-8 + 1e-12 * largest_index;
     bounds->margin_of_normal =
         bounds->margin * (bounds->weight[0] + bounds->weight[1] + bounds->weight[2]);
+    return 1;
+}
+
+/* The largest |sin(x N) / sin(x)| of doubles x next to n pi, for whole N.  x N is off by ulp(x) N
+ * at most: nine units in the last place away the quotient is below 1.2 N; at the doubles in between
+ * it is what the library makes of it. */
+static double largest_quotient(double n_cells, double n)
+{
+    double largest = 1.2 * n_cells, x = n * PI;
+    for (int i = 0; i < 10; i++)
+        x = nextafter(x, 0.0);
+    for (int i = 0; i < 21; i++, x = nextafter(x, INFINITY)) {
+        const double quotient = fabs(shape_sincg(x, n_cells));
+        if (!(quotient <= largest))
+            largest = quotient;
+    }
+    return largest;
+}
+
+/* What next to whole numbers bounds the factors of planes.  Returns 0 if there is too little memory.
+ */
+static int set_peaks(nbh_plan *plan, light_bounds *bounds)
+{
+    nbh_error ignored;
+    for (int i = 0; i < 3; i++) {
+        const double n_cells = plan->shape.n_cells[i];
+        if (bounds->measure != LIGHT_BY_PLANES)
+            continue;
+        const double most = n_cells > 1.0 ? bounds->largest_index[i] + 1.0 : 0.0;
+        const int32_t last = most < LARGEST_PEAK_INDEX ? (int32_t)most + 1 : LARGEST_PEAK_INDEX;
+        double *least = allocate((int64_t)last + 1, sizeof *least, "peaks", &plan->memory, &ignored);
+        bounds->least[i] = least;
+        bounds->last_whole[i] = last;
+        if (least == NULL)
+            return 0;
+        for (int32_t n = 0; n <= last && !(n_cells > 1.0); n++)
+            least[n] = 1.0;
+        if (n_cells != floor(n_cells) || !(n_cells > 1.0)) /* poles: no bound; no factor */
+            continue;
+        least[0] = (1.0 - 1e-6) / (n_cells * n_cells);
+        for (int32_t n = 1; n < last; n++) { /* the last stays 0, for all beyond */
+            const double quotient = largest_quotient(n_cells, n);
+            least[n] = (1.0 - 1e-6) / (quotient * quotient);
+        }
+    }
     return 1;
 }
 
@@ -429,7 +474,7 @@ static nbh_culling_reason set_up(nbh_plan *plan, int32_t culling, plan_light *li
     reason = set_measure(plan, f, bounds);
     if (reason != NBH_CULLING_REASON_NONE)
         return reason;
-    if (!copy_cells(plan, bounds))
+    if (!copy_cells(plan, bounds) || !set_peaks(plan, bounds))
         return NBH_CULLING_REASON_MEMORY;
     nbh_error ignored;
     light->groups = allocate(plan->info.source_count, sizeof *light->groups, "groups of sources",
@@ -460,6 +505,8 @@ void light_destroy(nbh_plan *plan)
 {
     if (plan->light == NULL)
         return;
+    for (int i = 0; i < 3; i++)
+        free(plan->light->bounds.least[i]);
     free(plan->light->bounds.cells);
     free(plan->light->groups);
     free(plan->light);
