@@ -39,7 +39,7 @@ static int run_fast_kernel(const nbh_plan *plan, pixel_block *pixels, int scans,
         pixels->fast[j] = pixels->fast[pixels->count - 1];
         pixels->slow[j] = pixels->slow[pixels->count - 1];
     }
-    const int is_culled = plan->light != NULL && !scans;
+    const int is_culled = plan->light != NULL;
     fast_kernel *const kernel = is_culled ? plan->culled_kernel : plan->kernel;
     kernel(plan, pixels->fast, pixels->slow, scans, cancel, block);
     if (!is_culled) {

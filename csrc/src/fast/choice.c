@@ -194,9 +194,9 @@ static double smallest_product(const nbh_plan *plan)
     return multiples * 0x1p-60;
 }
 
-/* Up to which q^2 all nearest reflections are in the table, whatever the direction: |h| <= |a| |q|.
- * Below 0 where the origin is not, which is that of q = 0. */
-static double q_sqr_inside_table(const nbh_plan *plan)
+/* Up to which q^2 all indices are `less` inside of the first and the last of the table, whatever the
+ * direction: |h| <= |a| |q|.  Below 0 where the origin is not, which is that of q = 0. */
+static double q_sqr_inside(const nbh_plan *plan, double less)
 {
     const nbh_structure_factors *t = &plan->table;
     if (t->amplitude == NULL)
@@ -207,7 +207,7 @@ static double q_sqr_inside_table(const nbh_plan *plan)
     longest_axes(plan, longest);
     for (int i = 0; i < 3; i++) {
         const double reach = -first[i] < last[i] ? -first[i] : last[i];
-        const double q_of_axis = (reach + 0.49) / longest[i]; /* not 0.5: there are roundings */
+        const double q_of_axis = (reach - less) / longest[i];
         if (!(q_of_axis >= q))
             q = q_of_axis;
     }
@@ -291,7 +291,8 @@ nbh_status fast_choose_kernel(nbh_plan *plan, int32_t kernel, nbh_error *error)
         for (int32_t n = 0; n < plan->info.source_count; n++)
             set_polarization_frame(plan, &plan->sources[n]);
         plan->smallest_product = smallest_product(plan);
-        plan->q_sqr_inside_table = q_sqr_inside_table(plan);
+        plan->q_sqr_inside_table = q_sqr_inside(plan, -0.49); /* not 0.5: there are roundings */
+        plan->q_sqr_inside_stencils = q_sqr_inside(plan, 2.01);
         plan->kernel = build;
         plan->culled_kernel = culled_build_of(chosen);
         plan->info.kernel = (int32_t)chosen;

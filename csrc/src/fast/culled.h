@@ -159,6 +159,42 @@ static inline int add_group(const nbh_plan *plan, const light_sources *group,
     return 1;
 }
 
+/* Looks only where a source of the group may switch interpolation off.  Returns 0 if cancelled. */
+static inline int scan_group(const nbh_plan *plan, const light_sources *group,
+                             const volatile int32_t *cancel, culled_sample *sample,
+                             culled_block *block)
+{
+    const light_bounds *bounds = &plan->light->bounds;
+    light_lists *lists = &block->lists;
+    const int keeps_first = bounds->count <= LIGHT_LIST - LANES;
+    int is_listed = 0;
+    for (int32_t n = 0; n < group->count; n++) {
+        int is_seen = 0;
+        for (int64_t first = 0; first < bounds->count;) {
+            if (plan_is_cancelled(cancel, 0))
+                return 0;
+            if (keeps_first && is_listed) /* the list is for all sources of the group */
+                first = bounds->count;
+            else
+                first = bounds->measure == LIGHT_BY_PLANES
+                            ? light_scan_list(bounds, LIGHT_BY_PLANES, group, first, &block->tile,
+                                              lists)
+                            : light_scan_list(bounds, LIGHT_BY_DISTANCE, group, first, &block->tile,
+                                              lists);
+            is_listed = 1;
+            const int sets_polar = block->s.polar_is_pending || plan->polar_per_sample;
+            if (lists->count[0] == 0 && (is_seen || !sets_polar))
+                continue;
+            if (!is_seen && !look_at_source(plan, group->first + n, sample, &block->s))
+                break;
+            is_seen = 1;
+            const step_list list = {lists->orientation[0], lists->count[0]};
+            scan_listed_steps(plan, &sample->view, &list, &block->s.sums);
+        }
+    }
+    return 1;
+}
+
 /* See add_subpixel. */
 static inline int add_culled_subpixel(const nbh_plan *plan, const int32_t *fast,
                                       const int32_t *slow, const lanes fast_m, const lanes slow_m,
@@ -204,10 +240,13 @@ static inline int add_culled_subpixel(const nbh_plan *plan, const int32_t *fast,
     start_gaussians(&block->batch, block->gaussians);
     tile_fit(fast, slow, sample.dx, sample.dy, sample.dz, &block->tile.directions);
     block->tile.direction = -1;
-    for (int32_t n = 0; n < plan->light->group_count; n++)
-        if (!add_group(plan, &plan->light->groups[n], cancel, &sample, block))
+    for (int32_t n = 0; n < plan->light->group_count; n++) {
+        const light_sources *group = &plan->light->groups[n];
+        if (!(s->scans ? scan_group(plan, group, cancel, &sample, block)
+                       : add_group(plan, group, cancel, &sample, block)))
             return 0;
-    if (sample.waits_for_all) { /* all sources are active and have no factors */
+    }
+    if (sample.waits_for_all && !s->scans) { /* all sources are active and have no factors */
         EACH_LANE
             view->active[j] = view->factor[j] = 1.0;
         add_gaussians(plan, view, &block->batch, block->gaussians, &s->sums);
@@ -234,17 +273,17 @@ static inline void finish_left_out(const nbh_plan *plan, const culled_block *blo
         out->left_out[j] *= 1.0 + 1e-9;
 }
 
-/* A fast_kernel, for the instruction set of the file that includes this one.  It does not scan. */
+/* A fast_kernel, for the instruction set of the file that includes this one. */
 static inline void culled_compute_block(const nbh_plan *plan, const int32_t *fast,
-                                        const int32_t *slow, const volatile int32_t *cancel,
-                                        fast_block *out)
+                                        const int32_t *slow, int scans,
+                                        const volatile int32_t *cancel, fast_block *out)
 {
     const nbh_plan_info *info = &plan->info;
     const int32_t oversample = info->oversample;
     const int has_tolerance = plan->tolerance_photons > 0.0;
     culled_block block;
     block_state *s = &block.s;
-    s->scans = 0;
+    s->scans = scans;
     start_block(plan, fast, slow, s);
     set_gaussians(plan, &block.batch);
     block.visited = 0;
@@ -271,6 +310,12 @@ static inline void culled_compute_block(const nbh_plan *plan, const int32_t *fas
             }
         }
     }
+    out->visited = block.visited;
+    if (scans) {
+        memcpy(out->low, s->sums.exact, sizeof out->low);
+        out->cancelled = 0;
+        return;
+    }
     if (!has_tolerance)
         EACH_LANE
             s->sums.slack[j] += block.left_out[j];
@@ -279,7 +324,6 @@ static inline void culled_compute_block(const nbh_plan *plan, const int32_t *fas
         out->left_out[j] = 0.0;
     if (has_tolerance)
         finish_left_out(plan, &block, out);
-    out->visited = block.visited;
 }
 
 #endif

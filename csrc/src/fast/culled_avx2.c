@@ -6,6 +6,5 @@
 void culled_kernel_avx2(const nbh_plan *plan, const int32_t *fast, const int32_t *slow, int scans,
                         const volatile int32_t *cancel, fast_block *out)
 {
-    (void)scans;
-    culled_compute_block(plan, fast, slow, cancel, out);
+    culled_compute_block(plan, fast, slow, scans, cancel, out);
 }

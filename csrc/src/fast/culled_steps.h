@@ -237,6 +237,47 @@ static inline void add_listed_steps(const nbh_plan *plan, const fast_view *view,
     }
 }
 
+/* Instead of adding anything: `exact` becomes NaN where a step of the list may switch interpolation
+ * off: a node is outside of the table, and the lattice factor is not known to be 0. */
+SPECIALISED void scan_listed_any(const nbh_plan *plan, const fast_view *view,
+                                 const shape_profile profile, const step_list *list, fast_sums *s)
+{
+    const int skips_zeros = plan->water_size_m == 0.0 && profile_tells_zeros(profile);
+    lattice_factors latt;
+    for (int32_t i = 0; i < list->count; i++) {
+        lanes h, k, l, leaves;
+        miller_indices(plan->cells + 9 * (int64_t)list->orientation[i], view, h, k, l);
+        stencils_leave_table(plan, h, k, l, leaves);
+        if (!any_is_set(leaves))
+            continue;
+        EACH_LANE
+            latt.is_zero[j] = 0.0;
+        if (skips_zeros)
+            lattice_of(plan, profile, h, k, l, &latt);
+        EACH_LANE
+            s->exact[j] = (leaves[j] != 0.0) & (view->active[j] != 0.0) & (latt.is_zero[j] == 0.0)
+                              ? NAN
+                              : s->exact[j];
+    }
+}
+
+static inline void scan_listed_steps(const nbh_plan *plan, const fast_view *view,
+                                     const step_list *list, fast_sums *s)
+{
+    switch (plan->shape.profile) {
+    case PROFILE_INTERFERENCE: /* which tells no zeros either */
+    case PROFILE_SPHERE:
+        scan_listed_any(plan, view, PROFILE_SPHERE, list, s);
+        break;
+    case PROFILE_GAUSSIAN:
+        scan_listed_any(plan, view, PROFILE_GAUSSIAN, list, s);
+        break;
+    case PROFILE_TOP_HAT:
+        scan_listed_any(plan, view, PROFILE_TOP_HAT, list, s);
+        break;
+    }
+}
+
 /* What the steps of `sources` sources may lose, visited or not, and factors that no bound is for;
  * see add_steps. */
 static inline void allow_for_losses(const nbh_plan *plan, const fast_view *view, fast_sums *s)

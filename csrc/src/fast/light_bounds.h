@@ -38,6 +38,10 @@ typedef struct light_bounds {
     double margin;           /* of an index, for roundings */
     double margin_of_normal; /* of the component along a normal */
     double dark_term;
+    /* Where interpolation may be switched off: an index outside of these, and a darkness below
+     * zero_from, from which on the lattice factor is exactly 0. */
+    double first_inside[3], last_inside[3];
+    double zero_from;
     double *cells;  /* the nine components of a, b, c, m: `stride` numbers each, one for each
                        orientation; those beyond `count` repeat the last */
     int64_t stride; /* a multiple of LANES */
@@ -216,10 +220,11 @@ SPECIALISED double light_darkness(const light_bounds *bounds, const light_measur
            light_of_planes(bounds, 2, whole[2], half[2], sl * sl);
 }
 
-/* Orientations of a chunk, for all sources: how dark their steps are at least. */
+/* Orientations of a chunk, for all sources: how dark their steps are at least.  `leaves` (NULL: not
+ * wanted): 1 where an index may be outside, else 0. */
 SPECIALISED void light_of_chunk(const light_bounds *bounds, const light_measure measure,
                                 const light_sources *sources, const light_reach *reach,
-                                lanes darkness)
+                                lanes darkness, double *leaves)
 {
     const double middle = sources->middle, half = sources->half, largest = sources->largest,
                  margin = bounds->margin;
@@ -239,6 +244,13 @@ SPECIALISED void light_of_chunk(const light_bounds *bounds, const light_measure 
                                             bounds->margin_of_normal
                                       : 0.0;
         darkness[j] = light_darkness(bounds, measure, whole, away, reaches, normal, half_along);
+        if (leaves != NULL) {
+            int is_inside = 1;
+            for (int i = 0; i < 3; i++)
+                is_inside &= (whole[i] + away[i] - reaches[i] >= bounds->first_inside[i]) &
+                             (whole[i] + away[i] + reaches[i] <= bounds->last_inside[i]);
+            leaves[j] = is_inside ? 0.0 : 1.0;
+        }
     }
 }
 
@@ -306,7 +318,7 @@ SPECIALISED int64_t light_list(const light_bounds *bounds, const light_measure m
             return first;
         lanes chunk, each;
         const light_reach *reach = light_reach_at(bounds, sources, first / LANES, tile);
-        light_of_chunk(bounds, measure, sources, reach, chunk);
+        light_of_chunk(bounds, measure, sources, reach, chunk, NULL);
         uint64_t bright = lanes_below(chunk, dark_from);
         if (bounds->count - first < LANES)
             bright &= (UINT64_C(1) << (bounds->count - first)) - 1;
@@ -328,6 +340,26 @@ SPECIALISED int64_t light_list(const light_bounds *bounds, const light_measure m
         }
     }
     return bounds->count;
+}
+
+/* Lists the orientations from number `first` on in which interpolation may be switched off by one of
+ * the sources, in the first list; see light_list. */
+SPECIALISED int64_t light_scan_list(const light_bounds *bounds, const light_measure measure,
+                                    const light_sources *sources, int64_t first, light_tile *tile,
+                                    light_lists *lists)
+{
+    lists->count[0] = 0;
+    for (; first < bounds->count && lists->count[0] <= LIGHT_LIST - LANES; first += LANES) {
+        lanes darkness, leaves;
+        const light_reach *reach = light_reach_at(bounds, sources, first / LANES, tile);
+        light_of_chunk(bounds, measure, sources, reach, darkness, leaves);
+        uint64_t found = lanes_below(darkness, bounds->zero_from) & ~lanes_below(leaves, 0.5);
+        if (bounds->count - first < LANES)
+            found &= (UINT64_C(1) << (bounds->count - first)) - 1;
+        for (; found != 0; found &= found - 1)
+            lists->orientation[0][lists->count[0]++] = (int32_t)(first + lowest_bit(found));
+    }
+    return first < bounds->count ? first : bounds->count;
 }
 
 #endif

@@ -19,6 +19,8 @@
 #define DARK_PART_OF_WATER 1e-13
 /* Of the exponent of a squared Gaussian: up to there its error is that of docs/accuracy.md. */
 #define LARGEST_EXPONENT 340.0
+/* exp of less than minus this is 0. */
+#define ZERO_EXPONENT 745.2
 /* The largest sum that the fast kernel takes, with room to spare. */
 #define LARGEST_TERM 1e240
 /* |cubic| <= 1.25 of the largest of its four values, three times. */
@@ -224,6 +226,31 @@ static int copy_cells(nbh_plan *plan, light_bounds *bounds)
     bounds->margin_of_normal =
         bounds->margin * (bounds->weight[0] + bounds->weight[1] + bounds->weight[2]);
     return 1;
+}
+
+/* Where interpolation may be switched off (model 6.5), and from which darkness on it cannot be. */
+static void set_scan(const nbh_plan *plan, light_bounds *bounds)
+{
+    const nbh_structure_factors *t = &plan->table;
+    const double first[3] = {t->h_min, t->k_min, t->l_min}, last[3] = {t->h_max, t->k_max, t->l_max};
+    for (int i = 0; i < 3; i++) {
+        bounds->first_inside[i] = first[i] + 2.0 + bounds->margin;
+        bounds->last_inside[i] = last[i] - 2.0 - bounds->margin;
+    }
+    bounds->zero_from = INFINITY;
+    if (plan->water_size_m != 0.0)
+        return;
+    switch (plan->shape.profile) {
+    case PROFILE_INTERFERENCE:
+    case PROFILE_SPHERE:
+        break;
+    case PROFILE_GAUSSIAN:
+        bounds->zero_from = ZERO_EXPONENT * 0.63 / plan->shape.fudge * (1.0 + 1e-8);
+        break;
+    case PROFILE_TOP_HAT:
+        bounds->zero_from = bounds->dark_from;
+        break;
+    }
 }
 
 /* The largest |sin(x N) / sin(x)| of doubles x next to n pi, for whole N.  x N is off by ulp(x) N
@@ -477,6 +504,7 @@ static nbh_culling_reason set_up(nbh_plan *plan, int32_t culling, plan_light *li
     if (!copy_cells(plan, bounds) || !set_peaks(plan, bounds))
         return NBH_CULLING_REASON_MEMORY;
     nbh_error ignored;
+    set_scan(plan, bounds);
     light->groups = allocate(plan->info.source_count, sizeof *light->groups, "groups of sources",
                              &plan->memory, &ignored);
     light_lists *lists = malloc(sizeof *lists);

@@ -157,17 +157,22 @@ SPECIALISED int sum_interference_steps(const nbh_plan *plan, const fast_view *vi
     return 1;
 }
 
-/* Is every step's nearest reflection one of the table?  Not worth asking for a few steps. */
-static inline int stays_in_table(const nbh_plan *plan, const fast_view *view)
+/* Are all lanes that near to q = 0?  Not worth asking for a few steps. */
+static inline int all_are_within(const nbh_plan *plan, const fast_view *view, double q_sqr)
 {
     if ((double)plan->info.phi_steps * plan->info.mosaic_domains < 4.0)
         return 0;
     const double *qx = view->qx, *qy = view->qy, *qz = view->qz;
     lanes is_near;
     EACH_LANE
-        is_near[j] =
-            qx[j] * qx[j] + qy[j] * qy[j] + qz[j] * qz[j] <= plan->q_sqr_inside_table ? 1.0 : 0.0;
+        is_near[j] = qx[j] * qx[j] + qy[j] * qy[j] + qz[j] * qz[j] <= q_sqr ? 1.0 : 0.0;
     return all_are_set(is_near);
+}
+
+/* Is every step's nearest reflection one of the table? */
+static inline int stays_in_table(const nbh_plan *plan, const fast_view *view)
+{
+    return all_are_within(plan, view, plan->q_sqr_inside_table);
 }
 
 /* sum_interference_steps for the view's table. */
@@ -298,6 +303,8 @@ static inline int scan_steps(const nbh_plan *plan, const fast_view *view,
                              const volatile int32_t *cancel, fast_sums *s)
 {
     const nbh_plan_info *info = &plan->info;
+    if (all_are_within(plan, view, plan->q_sqr_inside_stencils))
+        return 1;
     for (int32_t phi_step = 0; phi_step < info->phi_steps; phi_step++) {
         for (int32_t domain = 0; domain < info->mosaic_domains; domain++) {
             if (plan_is_cancelled(cancel, domain))
