@@ -7,9 +7,9 @@
 #include "allocate.h"
 #include "constants.h"
 #include "fast/light_bounds.h"
+#include "fast/profiles.h"
 #include "orientations.h"
 #include "shapes.h"
-#include "structure_factors.h"
 #include "subpixel.h"
 #include "vec3.h"
 
@@ -161,12 +161,12 @@ static nbh_culling_reason set_measure(const nbh_plan *plan, double f, light_boun
     const double peak = shape_peak(s), f_sqr = f * f, term = bounds->dark_term,
                  brightest = f_sqr * peak * peak;
     double farthest = 0.0;
-    bounds->measure = LIGHT_BY_DISTANCE;
+    bounds->by_planes = 0;
     switch (s->profile) {
     case PROFILE_INTERFERENCE:
         if (plan->tolerance_photons == 0.0 && plan->info.water_background == 0.0)
             return NBH_CULLING_REASON_SHAPE;
-        bounds->measure = LIGHT_BY_PLANES;
+        bounds->by_planes = 1;
         bounds->dark_from = f_sqr / term * (1.0 + 1e-6);
         return bounds->dark_from < 1.0 ? NBH_CULLING_REASON_NONE : NBH_CULLING_REASON_NOTHING_DARK;
     case PROFILE_SPHERE:
@@ -232,7 +232,8 @@ static int copy_cells(nbh_plan *plan, light_bounds *bounds)
 static void set_scan(const nbh_plan *plan, light_bounds *bounds)
 {
     const nbh_structure_factors *t = &plan->table;
-    const double first[3] = {t->h_min, t->k_min, t->l_min}, last[3] = {t->h_max, t->k_max, t->l_max};
+    const double first[3] = {t->h_min, t->k_min, t->l_min},
+                 last[3] = {t->h_max, t->k_max, t->l_max};
     for (int i = 0; i < 3; i++) {
         bounds->first_inside[i] = first[i] + 2.0 + bounds->margin;
         bounds->last_inside[i] = last[i] - 2.0 - bounds->margin;
@@ -269,18 +270,20 @@ static double largest_quotient(double n_cells, double n)
     return largest;
 }
 
-/* What next to whole numbers bounds the factors of planes.  Returns 0 if there is too little memory.
+/* What next to whole numbers bounds the factors of planes.  Returns 0 if there is too little
+ * memory.
  */
 static int set_peaks(nbh_plan *plan, light_bounds *bounds)
 {
     nbh_error ignored;
     for (int i = 0; i < 3; i++) {
         const double n_cells = plan->shape.n_cells[i];
-        if (bounds->measure != LIGHT_BY_PLANES)
+        if (!bounds->by_planes)
             continue;
         const double most = n_cells > 1.0 ? bounds->largest_index[i] + 1.0 : 0.0;
         const int32_t last = most < LARGEST_PEAK_INDEX ? (int32_t)most + 1 : LARGEST_PEAK_INDEX;
-        double *least = allocate((int64_t)last + 1, sizeof *least, "peaks", &plan->memory, &ignored);
+        double *least =
+            allocate((int64_t)last + 1, sizeof *least, "peaks", &plan->memory, &ignored);
         bounds->least[i] = least;
         bounds->last_whole[i] = last;
         if (least == NULL)
@@ -303,9 +306,7 @@ static double width_of_group(const light_bounds *bounds, double reach_of_group)
 {
     double width = INFINITY;
     for (int i = 0; i < 3; i++) {
-        const double reach = bounds->measure == LIGHT_BY_PLANES
-                                 ? 0.1
-                                 : sqrt(bounds->dark_from) / bounds->weight[i];
+        const double reach = bounds->by_planes ? 0.1 : sqrt(bounds->dark_from) / bounds->weight[i];
         const double of_axis = reach_of_group * reach / bounds->length_m[i];
         if (of_axis < width)
             width = of_axis;
@@ -340,7 +341,8 @@ static int32_t group_sources(const nbh_plan *plan, double width, light_sources *
         const double per = 1.0 / source->wavelength_m;
         const double lower = members > 0 && least < per ? least : per,
                      upper = members > 0 && largest > per ? largest : per;
-        const int joins = members > 0 && width > 0.0 && members < LIGHT_SOURCES && upper - lower <= width &&
+        const int joins = members > 0 && width > 0.0 && members < LIGHT_SOURCES &&
+                          upper - lower <= width &&
                           vec3_equal(source->incident, plan->sources[n - 1].incident);
         members = joins ? members + 1 : 1;
         count += !joins;
@@ -401,9 +403,8 @@ static void look_at_tile(const nbh_plan *plan, const plan_light *light, int32_t 
         const light_sources *group = &light->groups[n];
         int64_t first = 0;
         while (first < bounds->count) {
-            first = bounds->measure == LIGHT_BY_PLANES
-                        ? light_list(bounds, LIGHT_BY_PLANES, group, first, &tile, lists)
-                        : light_list(bounds, LIGHT_BY_DISTANCE, group, first, &tile, lists);
+            first = bounds->by_planes ? light_list(bounds, 1, group, first, &tile, lists)
+                                      : light_list(bounds, 0, group, first, &tile, lists);
             for (int32_t s = 0; s < group->count; s++)
                 sample->listed += lists->count[s];
             sample->cost += COST_OF_SOURCES * lists->looked_at;
@@ -414,8 +415,7 @@ static void look_at_tile(const nbh_plan *plan, const plan_light *light, int32_t 
 }
 
 /* Tiles all over the ROI. */
-static light_sample look_at_image(const nbh_plan *plan, const plan_light *light,
-                                  light_lists *lists)
+static light_sample look_at_image(const nbh_plan *plan, const plan_light *light, light_lists *lists)
 {
     const nbh_plan_info *info = &plan->info;
     const double tests = (double)light->bounds.count * light->group_count;
@@ -437,8 +437,7 @@ static light_sample look_at_image(const nbh_plan *plan, const plan_light *light,
 
 /* Groups the sources in the way that makes looking for light cheapest.  Returns whether that is
  * worth it. */
-static nbh_culling_reason choose_groups(const nbh_plan *plan, plan_light *light,
-                                        light_lists *lists)
+static nbh_culling_reason choose_groups(const nbh_plan *plan, plan_light *light, light_lists *lists)
 {
     double least = INFINITY, best = 0.0, share = 1.0;
     int32_t most = 0;
@@ -459,6 +458,30 @@ static nbh_culling_reason choose_groups(const nbh_plan *plan, plan_light *light,
     return share <= LARGEST_SHARE ? NBH_CULLING_REASON_NONE : NBH_CULLING_REASON_NOTHING_DARK;
 }
 
+static int is_wanted(nbh_culling culling)
+{
+    switch (culling) {
+    case NBH_CULLING_AUTO:
+        return 1;
+    case NBH_CULLING_OFF:
+        return 0;
+    }
+    return 0;
+}
+
+static int has_fudge(shape_profile profile)
+{
+    switch (profile) {
+    case PROFILE_INTERFERENCE:
+        return 0;
+    case PROFILE_SPHERE:
+    case PROFILE_GAUSSIAN:
+    case PROFILE_TOP_HAT:
+        return 1;
+    }
+    return 1;
+}
+
 /* What can be known without looking at the light. */
 static nbh_culling_reason reason_against(const nbh_plan *plan, int32_t culling)
 {
@@ -466,8 +489,8 @@ static nbh_culling_reason reason_against(const nbh_plan *plan, int32_t culling)
     const int multiplies_sum =
         (plan->quirks & NBH_QUIRK_OVERSAMPLE_RUNNING_PRODUCT) != 0 &&
         (plan->oversample_thick || plan->oversample_polar || plan->oversample_omega);
-    const int only_zeros = plan->shape.profile == PROFILE_TOP_HAT && plan->water_size_m == 0.0;
-    if (culling == NBH_CULLING_OFF)
+    const int only_zeros = profile_is_exact(plan->shape.profile) && plan->water_size_m == 0.0;
+    if (!is_wanted((nbh_culling)culling))
         return NBH_CULLING_REASON_ASKED;
     if (plan->kernel == NULL)
         return NBH_CULLING_REASON_EXACT_KERNEL;
@@ -475,7 +498,7 @@ static nbh_culling_reason reason_against(const nbh_plan *plan, int32_t culling)
         return NBH_CULLING_REASON_FEW_STEPS;
     if (multiplies_sum && !only_zeros)
         return NBH_CULLING_REASON_RUNNING_PRODUCT;
-    if (plan->shape.profile != PROFILE_INTERFERENCE && !(plan->shape.fudge > 0.0))
+    if (has_fudge(plan->shape.profile) && !(plan->shape.fudge > 0.0))
         return NBH_CULLING_REASON_SHAPE;
     if (!sources_are_ordinary(plan))
         return NBH_CULLING_REASON_NOT_FINITE;
@@ -489,7 +512,7 @@ static nbh_culling_reason reason_against(const nbh_plan *plan, int32_t culling)
 static nbh_culling_reason set_up(nbh_plan *plan, int32_t culling, plan_light *light)
 {
     nbh_culling_reason reason = reason_against(plan, culling);
-    if (reason != NBH_CULLING_REASON_NONE)
+    if (reason)
         return reason;
     light_bounds *bounds = &light->bounds;
     const double f = largest_f(plan), peak = shape_peak(&plan->shape);
@@ -499,7 +522,7 @@ static nbh_culling_reason set_up(nbh_plan *plan, int32_t culling, plan_light *li
     if (f == 0.0 || !(bounds->dark_term > 0.0 && bounds->dark_term < LARGEST_TERM))
         return NBH_CULLING_REASON_NO_LIGHT;
     reason = set_measure(plan, f, bounds);
-    if (reason != NBH_CULLING_REASON_NONE)
+    if (reason)
         return reason;
     if (!copy_cells(plan, bounds) || !set_peaks(plan, bounds))
         return NBH_CULLING_REASON_MEMORY;
@@ -529,18 +552,6 @@ static int32_t tile_rows(const nbh_plan *plan)
     return rows > 1 ? rows : 0;
 }
 
-void light_destroy(nbh_plan *plan)
-{
-    if (plan->light == NULL)
-        return;
-    for (int i = 0; i < 3; i++)
-        free(plan->light->bounds.least[i]);
-    free(plan->light->bounds.cells);
-    free(plan->light->groups);
-    free(plan->light);
-    plan->light = NULL;
-}
-
 void light_setup(nbh_plan *plan, int32_t culling)
 {
     nbh_error ignored;
@@ -549,9 +560,11 @@ void light_setup(nbh_plan *plan, int32_t culling)
     plan->light = allocate(1, sizeof *plan->light, "the light", &plan->memory, &ignored);
     if (plan->light != NULL)
         reason = set_up(plan, culling, plan->light);
-    if (reason != NBH_CULLING_REASON_NONE)
-        light_destroy(plan);
-    else
+    if (reason) {
+        light_destroy(plan->light);
+        plan->light = NULL;
+    } else {
         plan->tile_rows = tile_rows(plan);
+    }
     plan->info.culling_reason = (int32_t)reason;
 }
