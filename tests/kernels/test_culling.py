@@ -73,7 +73,7 @@ def test_realistic_images_keep_their_bytes(seed: int) -> None:
     for kernel in FAST:
         found = render(experiment, factors, quirks, kernel=kernel)
         assert found.image.tobytes() == every.image.tobytes(), kernel
-        assert found.statistics == every.statistics
+        assert repr(found.statistics) == repr(every.statistics)  # NaN is NaN
 
 
 def test_a_third_of_those_steps_and_more_is_left_out() -> None:
@@ -111,7 +111,7 @@ def test_no_pixel_is_beyond_the_tolerance(seed: int) -> None:
 @for_each("shape", SHAPES)
 def test_a_tolerance_is_used_and_darkens(shape: str) -> None:
     """The error is one-sided, and a fair part of what is allowed."""
-    cells = (3.0, 3.0, 4.0) if shape in ("gauss", "tophat") else G1.crystal.n_cells
+    cells = (11.0, 11.0, 12.0) if shape in ("gauss", "tophat") else G1.crystal.n_cells
     experiment = G1.replace({"crystal.shape": shape, "crystal.n_cells": cells})
     tolerance = 1e-2 if shape in ("square", "round") else 1e-5
     exact = render(experiment, culling="off").image.astype(np.float64)
@@ -223,10 +223,10 @@ def test_values_before_rounding_visit_every_step() -> None:
 
 @for_each("tolerance", [-1e-9, float("nan"), float("inf"), "1e-4", True])
 def test_tolerances_that_are_refused(tolerance: object) -> None:
-    with pytest.raises(nb.ConfigError, match="^tolerance_photons: got .* need a finite number"):
+    with pytest.raises(nb.ConfigError, match=r"^tolerance_photons: got .* need a finite number"):
         nb.CEngine(tolerance_photons=tolerance)  # type: ignore[arg-type]
 
 
 def test_an_unknown_culling_is_refused() -> None:
-    with pytest.raises(nb.ConfigError, match="^culling: got 'on', need one of auto, off"):
+    with pytest.raises(nb.ConfigError, match=r"^culling: got 'on', need one of auto, off"):
         nb.CEngine(culling="on")  # type: ignore[arg-type]
