@@ -87,9 +87,7 @@ def main() -> None:
           f"{time.perf_counter() - start:.0f} s")  # fmt: skip
     print(f"share of all steps visited: {visited / steps:.3f}")
     if options.tolerance:
-        print(
-            f"largest difference, less one unit in it, over the tolerance: {largest:.3f}"
-        )
+        print(f"largest difference, less one unit in it, over the tolerance: {largest:.3f}")
     for reason, count in reasons.most_common():
         print(f"  {count:5d} {reason}")
     sys.exit(1 if bad else 0)

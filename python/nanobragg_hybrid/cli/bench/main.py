@@ -170,9 +170,7 @@ def culling_figures(
     figures = []
     for workload in chosen:
         plans = {
-            name: Plan(
-                workload.experiment, workload.structure_factors, Quirks(), "auto", *asked
-            )
+            name: Plan(workload.experiment, workload.structure_factors, Quirks(), "auto", *asked)
             for name, asked in ways.items()
             if not (workload.long and name == "nothing")
         }
