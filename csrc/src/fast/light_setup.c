@@ -164,8 +164,6 @@ static nbh_culling_reason set_measure(const nbh_plan *plan, double f, light_boun
     bounds->by_planes = 0;
     switch (s->profile) {
     case PROFILE_INTERFERENCE:
-        if (plan->tolerance_photons == 0.0 && plan->info.water_background == 0.0)
-            return NBH_CULLING_REASON_SHAPE;
         bounds->by_planes = 1;
         bounds->dark_from = f_sqr / term * (1.0 + 1e-6);
         return bounds->dark_from < 1.0 ? NBH_CULLING_REASON_NONE : NBH_CULLING_REASON_NOTHING_DARK;
@@ -482,6 +480,21 @@ static int has_fudge(shape_profile profile)
     return 1;
 }
 
+/* Does its light fall so slowly with the distance that only a tolerance, or the light of water,
+ * makes it dark? */
+static int reaches_everywhere(shape_profile profile)
+{
+    switch (profile) {
+    case PROFILE_INTERFERENCE:
+    case PROFILE_SPHERE:
+        return 1;
+    case PROFILE_GAUSSIAN:
+    case PROFILE_TOP_HAT:
+        return 0;
+    }
+    return 1;
+}
+
 /* What can be known without looking at the light. */
 static nbh_culling_reason reason_against(const nbh_plan *plan, int32_t culling)
 {
@@ -498,6 +511,9 @@ static nbh_culling_reason reason_against(const nbh_plan *plan, int32_t culling)
         return NBH_CULLING_REASON_FEW_STEPS;
     if (multiplies_sum && !only_zeros)
         return NBH_CULLING_REASON_RUNNING_PRODUCT;
+    if (reaches_everywhere(plan->shape.profile) && plan->tolerance_photons == 0.0 &&
+        info->water_background == 0.0)
+        return NBH_CULLING_REASON_SHAPE;
     if (has_fudge(plan->shape.profile) && !(plan->shape.fudge > 0.0))
         return NBH_CULLING_REASON_SHAPE;
     if (!sources_are_ordinary(plan))
