@@ -380,6 +380,18 @@ def test_results_are_copied_and_pickled(result: nb.SimulationResult) -> None:
     )
 
 
+def test_pickles_from_before_there_were_panels(result: nb.SimulationResult) -> None:
+    """Their state was a list of the fields' values."""
+    one = result.panels[1]
+    fields = [field.name for field in dataclasses.fields(one)]
+    assert fields[-1] == "panel_results"
+    again = object.__new__(nb.SimulationResult)
+    again.__setstate__([getattr(one, name) for name in fields[:-1]])
+    assert again.image is one.image
+    assert again.plan == one.plan
+    assert again.panels == (again,)
+
+
 @pytest.mark.parametrize("quirks", ["nanobragg", "nanobragg,-rmsd_counts_masked"])
 def test_statistics_are_those_of_one_image_of_all_pixels(quirks: str) -> None:
     masked = np.arange(120).reshape(10, 12) % 7 > 0

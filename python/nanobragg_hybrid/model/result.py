@@ -145,8 +145,10 @@ class SimulationResult:
                 fields[name] = getattr(self, name)
         return fields
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        for name, value in state.items():
+    def __setstate__(self, state: dict[str, Any] | list[Any]) -> None:
+        if isinstance(state, list):  # values in order, of a pickle from before there were panels
+            state = {f.name: x for f, x in zip(dataclasses.fields(self), state, strict=False)}
+        for name, value in {"panel_results": (), **state}.items():
             object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:
