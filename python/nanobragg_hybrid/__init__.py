@@ -45,6 +45,12 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.fitting.result import Evaluations, FitResult, FittedNumber
     from nanobragg_hybrid.formats.dump import read_dump, write_dump
     from nanobragg_hybrid.formats.experiment_json import SavedRun, load_run
+    from nanobragg_hybrid.formats.geometry.experiment_files import (
+        StreamImage,
+        read_experiment,
+        read_experiments,
+        read_stream,
+    )
     from nanobragg_hybrid.formats.hkl import read_hkl, write_hkl
     from nanobragg_hybrid.formats.matrix import read_matrix, write_matrix
     from nanobragg_hybrid.formats.pgm import read_pgm, write_pgm
@@ -70,6 +76,7 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.model.structure_factors import StructureFactors
     from nanobragg_hybrid.model.trace import StepTrace, Trace
     from nanobragg_hybrid.run.assembled import AssembledImage, assembled_image
+    from nanobragg_hybrid.run.experiment_files import write_experiment
     from nanobragg_hybrid.run.pictures import (
         integer_image,
         integer_images,
@@ -123,6 +130,7 @@ __all__ = [
     "Source",
     "Statistics",
     "StepTrace",
+    "StreamImage",
     "StructureFactors",
     "Trace",
     "UnsupportedError",
@@ -144,18 +152,22 @@ __all__ = [
     "pgm_images",
     "prepare",
     "read_dump",
+    "read_experiment",
+    "read_experiments",
     "read_hkl",
     "read_matrix",
     "read_pgm",
     "read_raw",
     "read_smv",
     "read_source_file",
+    "read_stream",
     "read_trace",
     "show_versions",
     "simulate",
     "trace",
     "trace_phi",
     "write_dump",
+    "write_experiment",
     "write_hkl",
     "write_matrix",
     "write_pgm",
@@ -192,6 +204,9 @@ __getattr__, __dir__ = lazy_names(
         ".model.trace": "StepTrace Trace",
         ".formats.dump": "read_dump write_dump",
         ".formats.experiment_json": "SavedRun load_run",
+        ".formats.geometry.experiment_files": (
+            "StreamImage read_experiment read_experiments read_stream"
+        ),
         ".formats.hkl": "read_hkl write_hkl",
         ".formats.matrix": "read_matrix write_matrix",
         ".formats.pgm": "read_pgm write_pgm",
@@ -209,6 +224,7 @@ __getattr__, __dir__ = lazy_names(
         ".fitting.minimise": "Iteration",
         ".fitting.result": "Evaluations FitResult FittedNumber",
         ".run.assembled": "AssembledImage assembled_image",
+        ".run.experiment_files": "write_experiment",
         ".run.pictures": (
             "integer_image integer_images noise_image noise_images pgm_image pgm_images"
         ),
