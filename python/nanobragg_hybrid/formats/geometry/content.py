@@ -132,12 +132,19 @@ def experiment_of(
     return experiment, notes
 
 
-def with_notes(path: str | os.PathLike[str], notes: Sequence[str], experiments: int) -> None:
-    """Warns of each note once; of a note of some experiments, how many."""
+def with_notes(
+    path: str | os.PathLike[str], notes: Sequence[str], experiments: int, *, stacklevel: int
+) -> None:
+    """Warns of each note once; of a note of some experiments, how many.
+
+    stacklevel: as of `warnings.warn`, counted from here.
+    """
     for note in dict.fromkeys(notes):
         count = notes.count(note)
         several = f" [{count} of {experiments} experiments]" if count < experiments else ""
-        warnings.warn(f"{os.fspath(path)}: {note}{several}", NanobraggWarning, stacklevel=4)
+        warnings.warn(
+            f"{os.fspath(path)}: {note}{several}", NanobraggWarning, stacklevel=stacklevel
+        )
 
 
 def _number_of_image(content: ExperimentContent, image: int | None, notes: list[str]) -> int:

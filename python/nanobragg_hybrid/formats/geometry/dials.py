@@ -314,7 +314,7 @@ def _leaves(
 def _axes(place: Place) -> tuple[Vector, Vector]:
     fast, slow = unit(place.direction("fast_axis")), unit(place.direction("slow_axis"))
     if not abs(dot(fast, slow)) < 1e-2:
-        place.refuse("slow_axis", list(slow), "a direction perpendicular to fast_axis")
+        place.refuse("slow_axis", place.data["slow_axis"], "a direction perpendicular to fast_axis")
     return fast, slow
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from nanobragg_hybrid.base.errors import FileFormatError
-from nanobragg_hybrid.formats.file_kinds import kind_of
+from nanobragg_hybrid.formats.file_kinds import refuse_other_kind
 from nanobragg_hybrid.formats.geometry.cif_text import BINARY
 from nanobragg_hybrid.formats.geometry.content import ExperimentContent, experiment_of, with_notes
 from nanobragg_hybrid.formats.geometry.crystfel_stream import STREAM_START
@@ -71,23 +71,10 @@ def read_experiments(
     nothing of, such as the crystal's size or the fluence; None: defaults.
 
     Warns (`NanobraggWarning`) of what an experiment cannot hold.  Raises `FileAccessError`,
-    `FileFormatError`, `UnsupportedError` (pixels that are not square), `BackendError` (h5py is
-    missing), `ConfigError` for an argument.
+    `FileFormatError`, `UnsupportedError` (pixels that are not square; h5py is missing),
+    `ConfigError` for an argument.
     """
-    if like is not None:
-        require_class("like", like, Experiment)
-    found = _read(path)
-    if isinstance(found, Experiment):
-        found = [_of_own(found)]
-    if crystal is not None:
-        found = _with_crystal(found, path, crystal)
-    experiments, notes = [], []
-    for content in found:
-        experiment, said = experiment_of(path, content, image, like)
-        experiments.append(experiment)
-        notes.extend(said)
-    with_notes(path, notes, len(found))
-    return experiments
+    return _experiments(path, image, crystal, like)
 
 
 def read_experiment(
@@ -101,7 +88,7 @@ def read_experiment(
 
     Raises `FileFormatError`, which says how many there are, for another number of them.
     """
-    experiments = read_experiments(path, image=image, crystal=crystal, like=like)
+    experiments = _experiments(path, image, crystal, like)
     if len(experiments) != 1:
         raise FileFormatError(
             path,
@@ -139,8 +126,27 @@ def read_stream(path: _Path, *, like: Experiment | None = None) -> list[StreamIm
                 tuple(experiments),
             )
         )
-    with_notes(path, notes, crystals)
+    with_notes(path, notes, crystals, stacklevel=3)
     return images
+
+
+def _experiments(
+    path: _Path, image: int | None, crystal: _Path | None, like: Experiment | None
+) -> list[Experiment]:
+    if like is not None:
+        require_class("like", like, Experiment)
+    found = _read(path)
+    if isinstance(found, Experiment):
+        found = [_of_own(found)]
+    if crystal is not None:
+        found = _with_crystal(found, path, crystal)
+    experiments, notes = [], []
+    for content in found:
+        experiment, said = experiment_of(path, content, image, like)
+        experiments.append(experiment)
+        notes.extend(said)
+    with_notes(path, notes, len(found), stacklevel=4)
+    return experiments
 
 
 def _of_own(experiment: Experiment) -> ExperimentContent:
@@ -171,9 +177,8 @@ def _read(path: _Path) -> list[ExperimentContent] | Experiment:
         start = file.read(_LOOKED_AT)
     read = _kind(start)
     if read is None:
-        kind = kind_of(start)
-        what = "is of a kind that is not known" if kind is None else f"is {kind.name}"
-        raise FileFormatError(path, 0, f"{what}, need {_KINDS}")
+        refuse_other_kind(path, start, _KINDS)
+        raise FileFormatError(path, 0, f"is of no kind that is known, need {_KINDS}")
     return read(path)
 
 

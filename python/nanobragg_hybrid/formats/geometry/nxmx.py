@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple, NoReturn
 
-from nanobragg_hybrid.base.errors import BackendError, FileFormatError
+from nanobragg_hybrid.base.errors import UnsupportedError, FileFormatError
 from nanobragg_hybrid.base.host import require_memory
 from nanobragg_hybrid.formats.geometry.content import (
     ExperimentContent,
@@ -59,12 +59,12 @@ class _Step(NamedTuple):
 def contents_of_nxmx(path: str | os.PathLike[str]) -> list[ExperimentContent]:
     """What an NXmx file says.
 
-    Raises `BackendError` where h5py is not installed, `FileAccessError`, `FileFormatError`.
+    Raises `UnsupportedError` where h5py is not installed, `FileAccessError`, `FileFormatError`.
     """
     try:
         import h5py
     except ImportError:
-        raise BackendError(
+        raise UnsupportedError(
             f"{os.fspath(path)}: an HDF5 file is read with h5py, which is not installed: "
             "pip install 'nanobragg-hybrid[mx]'"
         ) from None

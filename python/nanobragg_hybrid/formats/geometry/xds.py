@@ -24,7 +24,7 @@ from nanobragg_hybrid.formats.geometry.content import (
     ScanContent,
 )
 from nanobragg_hybrid.formats.geometry.frames import from_simulator, to_simulator
-from nanobragg_hybrid.formats.geometry.masks import Rectangle, mask_without
+from nanobragg_hybrid.formats.geometry.masks import Rectangle, mask_without, rectangles_of
 from nanobragg_hybrid.formats.geometry.vectors import (
     Rows,
     Vector,
@@ -229,7 +229,7 @@ class _Input:
     def _number(self, key: str, default: float | None = None) -> float:
         if key not in self.values:
             if default is None:
-                raise FileFormatError(self._path, 0, f"has no {key}=")
+                raise FileFormatError(self._path, 0, f"has no {key}")
             return default
         return self._numbers_of(key, self.values[key][-1], 1)[0]
 
@@ -248,7 +248,7 @@ class _Input:
     def _direction(self, key: str, default: Vector | None = None) -> Vector:
         if key not in self.values:
             if default is None:
-                raise FileFormatError(self._path, 0, f"has no {key}=")
+                raise FileFormatError(self._path, 0, f"has no {key}")
             return default
         x, y, z = self._numbers_of(key, self.values[key][-1], 3)
         if not (x or y or z):
@@ -420,6 +420,13 @@ def xds_inp_of(content: ExperimentContent) -> str:
             f"SENSOR_THICKNESS= {first.thickness_um / 1000.0!r} "
             f"SILICON= {1000.0 / first.attenuation_depth_um!r}"
         )
+    below = 0
+    for panel in panels:
+        for x1, x2, y1, y2 in rectangles_of(panel.mask):
+            # The bounds are pixels that count, in numbers from 1.
+            box = f"{x1} {x2 + 1} {y1 + below} {y2 + below + 1}"
+            lines.append(f"UNTRUSTED_RECTANGLE= {box}")
+        below += panel.n_slow
     if len(panels) == 1:
         org_x, org_y, distance = _near_point(first, first.origin_mm)
         lines += [
