@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 from for_each import for_each
+from geometry_files import EXPT, STREAM, TEXTS
 from recorded import program
 
 import nanobragg_hybrid as nb
@@ -262,6 +263,9 @@ READERS: dict[str, tuple[bytes, Callable[[Path], object]]] = {
     "raw": (bytes(8), lambda path: nb.read_raw(path, (1, 2))),
     "trace": (b"TRACE_C: fast 1\n", nb.read_trace),
     "experiment": (nb.Experiment().to_json().encode(), nb.Experiment.load),
+    "stream": (STREAM, nb.read_stream),
+    **{f"geometry, {kind}": (data, nb.read_experiments) for kind, data in TEXTS.items()},
+    "geometry, one": (EXPT, nb.read_experiment),
     "run": (nb.Experiment().to_json(nb.Quirks.none()).encode(), nb.load_run),
 }
 

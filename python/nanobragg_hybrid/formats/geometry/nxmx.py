@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple, NoReturn
 
-from nanobragg_hybrid.base.errors import UnsupportedError, FileFormatError
+from nanobragg_hybrid.base.errors import FileFormatError, UnsupportedError
 from nanobragg_hybrid.base.host import require_memory
 from nanobragg_hybrid.formats.geometry.content import (
     ExperimentContent,

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from for_each import for_each
+from geometry_files import GEOM, STREAM
 from positions import five_pixels, laboratory_mm, plan_of, reciprocal_at
 
 import nanobragg_hybrid as nb
-from geometry_files import GEOM, STREAM
 
 GROUPS = "1 groups of panels that move together are passed over"
 

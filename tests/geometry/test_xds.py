@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from for_each import for_each
+from geometry_files import XDS_INP, XPARM
 from positions import TO_SIMULATOR, about, five_pixels, laboratory_mm, plan_of, reciprocal_at
 
 import nanobragg_hybrid as nb
-from geometry_files import XDS_INP, XPARM
 
 REAL = np.array([[40.0, 1.0, 2.0], [-1.5, 50.0, 0.5], [3.0, -2.0, 60.0]])
 
