@@ -10,6 +10,7 @@ import json
 import math
 import os
 import warnings
+from collections.abc import Callable
 from typing import Final, Literal, get_args
 
 from nanobragg_hybrid.base.errors import ConfigError, NanobraggWarning, UnsupportedError
@@ -22,7 +23,8 @@ from nanobragg_hybrid.formats.geometry.content import (
 )
 from nanobragg_hybrid.formats.geometry.crystfel_geom import geom_of
 from nanobragg_hybrid.formats.geometry.dials import expt_of
-from nanobragg_hybrid.formats.geometry.vectors import Rows, applied, reciprocal, rotation
+from nanobragg_hybrid.formats.geometry.frames import to_simulator
+from nanobragg_hybrid.formats.geometry.vectors import Rows, Vector, applied, reciprocal, rotation
 from nanobragg_hybrid.formats.geometry.xds import xds_inp_of
 from nanobragg_hybrid.formats.text import write_text
 from nanobragg_hybrid.model.crystal import Crystal
@@ -61,8 +63,10 @@ def write_experiment(
     (a geometry file, without crystal and rotation); None: by the name's end, ``.expt``,
     ``XDS.INP``, ``.geom``.  quirks: what the experiment is rendered with; all on if None.
 
-    An oscillation is written as a scan of one image; without one the crystal is written as it
-    stands, turned by ``goniometer.phi_deg``.  Read back, vectors agree to rounding (1e-15 of them).
+    An experiment of a convention whose beam is along z (XDS, ADXV, DIALS; model 3) is turned as a
+    whole, so that its beam is along the program's own.  An oscillation is written as a scan of one
+    image; without one the crystal is written as it stands, turned by ``goniometer.phi_deg``.  Read
+    back, vectors agree to rounding (1e-15 of them).
 
     Warns (`NanobraggWarning`) of what such a file cannot hold.  Raises `ConfigError` for another
     format or a name that says none, `UnsupportedError` for a curved detector and for what the
@@ -72,22 +76,36 @@ def write_experiment(
     require_class("experiment", experiment, Experiment)
     chosen = _format(path, format)
     content = content_of(experiment, quirks_or_all(quirks))
-    for lacking in _NOT_HELD[chosen]:
-        if getattr(content, lacking) is not None:
-            _warn(path, f"has no place for the {lacking}, which is not written")
-    for note in content.notes:
-        _warn(path, note)
     if chosen == "dials":
         text = json.dumps(expt_of(content), indent=2) + "\n"
     elif chosen == "xds":
         text = xds_inp_of(content)
     else:
         text = geom_of(content)
+    for note in (*_lacking(content, chosen), *content.notes):
+        warnings.warn(f"{os.fspath(path)}: {note}", NanobraggWarning, stacklevel=2)
     write_text(path, text)
 
 
-def _warn(path: str | os.PathLike[str], note: str) -> None:
-    warnings.warn(f"{os.fspath(path)}: {note}", NanobraggWarning, stacklevel=3)
+def _lacking(content: ExperimentContent, chosen: GeometryFormat) -> list[str]:
+    """What of a content the format has no place for."""
+    lacking = [
+        f"has no place for the {name}, which is not written"
+        for name in _NOT_HELD[chosen]
+        if getattr(content, name) is not None
+    ]
+    sensors = {
+        (panel.thickness_um, panel.attenuation_depth_um if panel.thickness_um > 0.0 else None)
+        for panel in content.panels
+    }
+    if chosen == "crystfel" and any(thickness > 0.0 for thickness, _ in sensors):
+        lacking.append("has no place for the sensor, which is not written")
+    if chosen == "xds" and len(sensors) > 1:
+        lacking.append("has one sensor for all panels: that of the first is written")
+    ranges = {panel.trusted_range for panel in content.panels}
+    if chosen == "xds" and len(ranges) > 1:
+        lacking.append("has one range of counts for all panels: that of the first is written")
+    return lacking
 
 
 def _format(path: str | os.PathLike[str], given: object) -> GeometryFormat:
@@ -104,7 +122,7 @@ def _format(path: str | os.PathLike[str], given: object) -> GeometryFormat:
 
 
 def content_of(experiment: Experiment, quirks: Quirks) -> ExperimentContent:
-    """What is rendered for an experiment, in the simulator's frame."""
+    """What is rendered for an experiment, in the frame whose beam is nearest to x."""
     crystal = experiment.crystal
     has_crystal = crystal.cell_angstrom is not None or crystal.orientation_matrix is not None
     if not has_crystal:
@@ -121,17 +139,25 @@ def content_of(experiment: Experiment, quirks: Quirks) -> ExperimentContent:
     plan = plans[0]
     beam = experiment.beam
     notes = []
+    place = _frame(plan)
     if beam.sources is not None or plan.source_count > 1:
         notes.append("the beam is written as one direction and one wavelength")
     if not beam.polarization_correction:
         notes.append("that there is no polarization factor cannot be written")
     return ExperimentContent(
         wavelength_angstrom=beam.wavelength_angstrom,
-        beam=plan.beam_direction,
-        polarization=(plan.polarization_axis, beam.polarization_kahn),
-        panels=tuple(panels),
-        scan=_scan(experiment, plan),
-        crystal=_crystal(plan) if has_crystal else None,
+        beam=place(plan.beam_direction),
+        polarization=(place(plan.polarization_axis), beam.polarization_kahn),
+        panels=tuple(
+            panel._replace(
+                origin_mm=place(panel.origin_mm),
+                fast_axis=place(panel.fast_axis),
+                slow_axis=place(panel.slow_axis),
+            )
+            for panel in panels
+        ),
+        scan=_scan(experiment, plan, place),
+        crystal=_crystal(plan, place) if has_crystal else None,
         notes=tuple(notes),
     )
 
@@ -170,21 +196,31 @@ def _panel(
     )
 
 
-def _scan(experiment: Experiment, plan: ResolvedPlan) -> ScanContent | None:
+def _frame(plan: ResolvedPlan) -> Callable[[Vector], Vector]:
+    """What turns vectors of a convention whose beam is along z into the frame of MOSFLM's."""
+    x, _, z = plan.beam_direction
+    if z > abs(x):
+        return lambda vector: to_simulator("xds", vector)
+    return lambda vector: vector
+
+
+def _scan(
+    experiment: Experiment, plan: ResolvedPlan, place: Callable[[Vector], Vector]
+) -> ScanContent | None:
     if plan.osc_rad == 0.0:
         return None
     goniometer = experiment.goniometer
     width = rad_to_deg(plan.osc_rad) if goniometer.osc_deg is None else goniometer.osc_deg
-    return ScanContent(plan.spindle_axis, goniometer.phi_deg, width)
+    return ScanContent(place(plan.spindle_axis), goniometer.phi_deg, width)
 
 
-def _crystal(plan: ResolvedPlan) -> Rows:
+def _crystal(plan: ResolvedPlan, place: Callable[[Vector], Vector]) -> Rows:
     """a*, b*, c* at an angle of 0; of a still, where they are (model 4.4, 5.3)."""
     axes = []
     turn = rotation(plan.spindle_axis, rad_to_deg(plan.phi_rad) if plan.osc_rad == 0.0 else 0.0)
     for vector in (plan.a0_m, plan.b0_m, plan.c0_m):
         x, y, z = (m_to_angstrom(value) for value in vector)
-        axes.append(applied(turn, (x, y, z)))
+        axes.append(place(applied(turn, (x, y, z))))
     rows = reciprocal(*axes)
     if rows is None:
         raise ConfigError("crystal", math.nan, "axes that do not lie in a plane")

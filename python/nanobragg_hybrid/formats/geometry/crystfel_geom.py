@@ -380,6 +380,8 @@ def geom_of(content: ExperimentContent) -> str:
             ("fs", _terms(panel.fast_axis)),
             ("ss", _terms(panel.slow_axis)),
         ]
+        if panel.trusted_range is not None:
+            entries.append(("max_adu", repr(panel.trusted_range[1])))
         if panel.gain is not None:
             entries.append(("adu_per_photon", repr(panel.gain)))
         lines += [f"{name}/{key} = {value}" for key, value in entries]

@@ -416,7 +416,7 @@ def _out(vector: Vector) -> list[float]:
 def _beam_out(content: ExperimentContent) -> dict[str, Any]:
     travel = content.beam or (1.0, 0.0, 0.0)
     axis, kahn = content.polarization or ((0.0, 0.0, 1.0), 0.0)
-    normal = cross(travel, axis)
+    normal = cross(axis, travel)
     if length(normal) < 1e-6:  # no such polarization
         normal, kahn = cross(travel, min(UNIT_ROWS, key=lambda e: abs(dot(e, travel)))), 0.0
     return {

@@ -320,9 +320,7 @@ def _with_crystal(
     result = []
     for content in found:
         if content.wavelength_angstrom is None:
-            raise FileFormatError(
-                path, 0, f"has no wavelength, which the matrix of {os.fspath(crystal)} is times of"
-            )
+            raise FileFormatError(path, 0, "has no wavelength for the crystal's matrix")
         rows = crystal_of_matrix(matrix, content.wavelength_angstrom)
         result.append(content._replace(crystal=rows, crystal_of_image=()))
     return result

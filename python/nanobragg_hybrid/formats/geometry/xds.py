@@ -17,7 +17,7 @@ import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple, NoReturn
 
-from nanobragg_hybrid.base.errors import FileFormatError, quoted
+from nanobragg_hybrid.base.errors import FileFormatError, UnsupportedError, quoted
 from nanobragg_hybrid.formats.geometry.content import (
     ExperimentContent,
     PanelContent,
@@ -385,9 +385,12 @@ def xds_inp_of(content: ExperimentContent) -> str:
     travel = content.beam or (1.0, 0.0, 0.0)
     panels = content.panels
     first = panels[0]
+    if any(panel.pixel_mm != first.pixel_mm for panel in panels):
+        raise UnsupportedError("XDS has one size of pixels for all panels: these have several")
+    low, high = first.trusted_range or (0.0, 65535.0)
     lines = ["! the geometry of a simulated experiment"]
     lines += [
-        "DETECTOR=ADSC MINIMUM_VALID_PIXEL_VALUE=0 OVERLOAD=65535",
+        f"DETECTOR=ADSC MINIMUM_VALID_PIXEL_VALUE={low!r} OVERLOAD={high!r}",
         f"X-RAY_WAVELENGTH= {content.wavelength_angstrom!r}",
         f"INCIDENT_BEAM_DIRECTION= {_words(travel)}",
     ]
