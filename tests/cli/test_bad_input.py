@@ -303,6 +303,7 @@ def test_reading_no_file_in_python(kind: str, tmp_path: Path) -> None:
         assert str(caught.value) == f"{path}: {problem}"
 
 
+@pytest.mark.filterwarnings("ignore::nanobragg_hybrid.NanobraggWarning")
 @for_each("kind", READERS)
 def test_reading_a_good_file_in_python(kind: str, tmp_path: Path) -> None:
     data, read = READERS[kind]
@@ -578,9 +579,15 @@ def test_disk_full_or_ctrl_c_while_writing(
 def test_unwritable_output_in_python(name: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"old")
     write = getattr(nb, name)
+    if name == "write_experiment":  # of which the experiment comes first
+
+        def write(path: Path, experiment: nb.Experiment) -> None:
+            nb.write_experiment(experiment, path, format="dials")
+
     factors = nb.StructureFactors.from_reflections([[0, 0, 0]], [1.0])
     arguments: tuple[Any, ...] = {
         "write_dump": (factors,),
+        "write_experiment": (SMALL_RUN[0],),
         "write_hkl": (factors,),
         "write_matrix": ((1.0,) * 9,),
         "write_pgm": (np.zeros((2, 3), np.uint8), 1.0),

@@ -148,8 +148,8 @@ READERS: dict[str, tuple[Callable[[Path], object], str, set[str]]] = {
     "any image": (
         read_image,
         "an SMV, PGM or raw float image",
-        # The last two begin like SMV, whose reader refuses them.
-        {"an SMV image", "a PGM picture", "an EDF image", "JSON"},
+        # The last three begin like SMV, whose reader refuses them.
+        {"an SMV image", "a PGM picture", "an EDF image", "JSON", "a DIALS experiment list"},
     ),
     "experiment": (
         nb.Experiment.load,

@@ -45,7 +45,7 @@ ACCEPTED = {
 
 RECORDS = {
     *("Geometry", "Quirk", "ResolvedPlan", "SavedRun", "SimulationResult", "Statistics"),
-    *("StepTrace", "Trace", "PgmImage", "AssembledImage"),
+    *("StepTrace", "StreamImage", "Trace", "PgmImage", "AssembledImage"),
     *("Evaluations", "FitResult", "FittedNumber", "Iteration"),
 }
 """Plain data that engines and readers fill; whoever makes one himself is not checked."""
