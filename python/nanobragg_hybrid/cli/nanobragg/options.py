@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from nanobragg_hybrid.base.errors import CommandLineError, quoted
 
@@ -22,6 +22,9 @@ class Options:
         self.kernel: str | None = None
         self.device: str | None = None
         self.dtype: str | None = None
+        self.experiment: str | None = None
+        self.image: int | None = None
+        self.panel: str | None = None
 
     @property
     def engine_options(self) -> dict[str, object]:
@@ -44,6 +47,9 @@ _VALUES = {
     "--kernel": "kernel",
     "--device": "device",
     "--dtype": "dtype",
+    "--experiment": "experiment",
+    "--image": "image",
+    "--panel": "panel",
 }
 
 
@@ -69,9 +75,13 @@ def split_options(arguments: Sequence[str]) -> Options:
                 at += 1
             if not value:
                 raise CommandLineError(f"{name}: got '', need a value")
-            setattr(options, _VALUES[name], _thread_count(value) if name == "--threads" else value)
+            setattr(options, _VALUES[name], _READ.get(name, str)(value))
         else:
             options.arguments.append(arguments[at - 1])
+    if options.experiment is None:
+        for name in ("--image", "--panel"):
+            if getattr(options, _VALUES[name]) is not None:
+                raise CommandLineError(f"{name}: belongs to --experiment, which is not given")
     return options
 
 
@@ -92,3 +102,16 @@ def _thread_count(word: str) -> int:
     if not (word.isascii() and word.isdigit() and len(word) < 10 and int(word) >= 1):
         raise CommandLineError(f"--threads: got {quoted(word)}, need a whole number >= 1")
     return int(word)
+
+
+def _image_number(word: str) -> int:
+    if not (word.isascii() and word.lstrip("-").isdigit() and len(word) < 10):
+        raise CommandLineError(f"--image: got {quoted(word)}, need a whole number")
+    return int(word)
+
+
+_READ: dict[str, Callable[[str], object]] = {
+    "--threads": _thread_count,
+    "--image": _image_number,
+}
+"""How values are read that are no text."""
