@@ -83,6 +83,14 @@ def test_panels_listing(tmp_path: Path) -> None:
     assert float(distance) == pytest.approx(100.0, abs=1e-9)
 
 
+def test_geometry_listing(tmp_path: Path) -> None:
+    lines = _run([sys.executable, "-c", _listing("geometry.md", "geometry-example")], tmp_path)
+    names, angles, difference = lines.splitlines()
+    assert names == "['panel0']"
+    assert angles == "10.0 0.5"
+    assert float(difference) < 1e-3
+
+
 def test_c_listing_links_against_the_library(tmp_path: Path) -> None:
     compiler = shutil.which("cc")
     if compiler is None:

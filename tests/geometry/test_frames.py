@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
+from pathlib import Path
+
 import numpy as np
 from for_each import for_each
 from positions import TO_SIMULATOR
@@ -17,6 +20,7 @@ from nanobragg_hybrid.formats.geometry.vectors import (
     unit,
 )
 
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 VECTORS = [tuple(row) for row in np.random.default_rng(7).normal(size=(20, 3)).tolist()]
 
 
@@ -59,8 +63,12 @@ def test_the_beam_travels_along_x(
     assert str(to_simulator(frame, (0.0, 0.0, 0.0))) == "(0.0, 0.0, 0.0)"  # without signs
 
 
-def test_the_page_has_the_table_of_the_module() -> None:
-    rows = [line for line in (frames.__doc__ or "").splitlines() if line.startswith("| ")]
+@for_each("text", [frames.__doc__, (DOCS / "geometry.md").read_text()])
+def test_page_and_module_have_the_same_table(text: str) -> None:
+    lines = text.replace("\N{MINUS SIGN}", "-").splitlines()
+    begin = next(n for n, line in enumerate(lines) if "simulator's x" in line)
+    table = takewhile(lambda line: line.startswith("|"), lines[begin:])
+    rows = [line for line in table if not line.startswith("|-")]
     signs = {"x": (0, 1), "y": (1, 1), "z": (2, 1), "-x": (0, -1), "-y": (1, -1), "-z": (2, -1)}
     names = {"MOSFLM": "mosflm", "DIALS, imgCIF": "dials", "NeXus (McStas)": "nexus"}
     names.update({"XDS": "xds", "CrystFEL": "crystfel"})
