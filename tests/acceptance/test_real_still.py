@@ -1,4 +1,4 @@
-"""A real still of 64 panels: each stands where DIALS has it.  `.ci/acceptance` fetches the image."""
+"""A real still of 64 panels, each where DIALS has it; `.ci/acceptance` fetches the image."""
 
 from __future__ import annotations
 
@@ -58,7 +58,6 @@ def test_every_panel_is_where_dials_has_it(
             point += 0.11 * slow * np.array(panel["slow"])
             moved = laboratory_mm(plan, (fast, slow), "dials") - point
             worst_mm = max(worst_mm, float(np.abs(moved).max()))
-    print(f"64 panels: axes to {worst_axis:.1e}, pixels to {worst_mm:.1e} mm")
     assert worst_axis < 1e-9
     assert worst_mm < 1e-6
 
