@@ -10,6 +10,7 @@ import dataclasses
 import math
 import os
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -96,15 +97,21 @@ class ExperimentContent(NamedTuple):
     own: Experiment | None = None
 
 
+MadeDetectors = dict[int, tuple[tuple[PanelContent, ...], Detector, list[str]]]
+"""By the identity of a tuple of panels: the tuple, its detector, and what to warn of."""
+
+
 def experiment_of(
     path: str | os.PathLike[str],
     content: ExperimentContent,
     image: int | None = None,
     like: Experiment | None = None,
+    made: MadeDetectors | None = None,
 ) -> tuple[Experiment, list[str]]:
     """The experiment of one image, the first one if `image` is None, and what to warn of.
 
-    like: where that comes from which the file says nothing of; None: defaults.  Raises
+    like: where that comes from which the file says nothing of; None: defaults.  made: detectors of
+    other experiments of the file, of which equal ones are made once.  Raises
     `FileFormatError` where values break a rule, `ConfigError` (``image``) for an image that there
     is not, and `UnsupportedError` for pixels that are not square.
     """
@@ -123,7 +130,7 @@ def experiment_of(
             beam=beam,
             crystal=_crystal(content, like.crystal, number, beam.wavelength_angstrom),
             goniometer=_goniometer(content, like.goniometer, number),
-            detector=_detector(content, like.detector, notes),
+            detector=_detector_once(content, like.detector, notes, {} if made is None else made),
             sampling=sampling,
             output=_output(content, like.output, notes),
         )
@@ -139,8 +146,7 @@ def with_notes(
 
     stacklevel: as of `warnings.warn`, counted from here.
     """
-    for note in dict.fromkeys(notes):
-        count = notes.count(note)
+    for note, count in Counter(notes).items():
         several = f" [{count} of {experiments} experiments]" if count < experiments else ""
         warnings.warn(
             f"{os.fspath(path)}: {note}{several}", NanobraggWarning, stacklevel=stacklevel
@@ -218,6 +224,19 @@ def _goniometer(content: ExperimentContent, like: Goniometer, number: int) -> Go
     if content.crystal is None:
         return like
     return Goniometer(spindle_axis=like.spindle_axis)  # a still
+
+
+def _detector_once(
+    content: ExperimentContent, like: Detector, notes: list[str], made: MadeDetectors
+) -> Detector:
+    """The detector, which experiments of the same panels share."""
+    found = made.get(id(content.panels))
+    if found is None or found[0] is not content.panels:
+        own: list[str] = []
+        detector = _detector(content, like, own)
+        found = made[id(content.panels)] = (content.panels, detector, own)
+    notes.extend(found[2])
+    return found[1]
 
 
 def _detector(content: ExperimentContent, like: Detector, notes: list[str]) -> Detector:

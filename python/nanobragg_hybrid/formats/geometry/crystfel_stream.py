@@ -8,6 +8,7 @@ for the distance or the photon energy, each image says what was there.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 STREAM_START: Final = "CrystFEL stream format"
 
 _AXES: Final = ("astar", "bstar", "cstar")
+_COUNTS_IN_EV: Final = "adu_per_eV"
+_PLACE_OF_CLEN: Final = re.compile(r"(?m)^[^;\n]*\bclen\s*=\s*[^\s\d.+-]")
+_MOST_GEOMETRIES: Final = 8
 _LONGEST_LINE: Final = 1 << 16
 
 
@@ -72,6 +76,7 @@ class _Stream:
         self._path, self._lines = path, lines
         self._geometry: str | None = None
         self._first_line = 1
+        self._counts_in_ev = self._needs_camera_length = False
         self._panels: dict[Beamline, ExperimentContent] = {}
 
     def chunks(self) -> Iterator[ChunkContent]:
@@ -82,6 +87,8 @@ class _Stream:
             if line.startswith("----- Begin geometry file"):
                 self._first_line = number + 1
                 self._geometry = "\n".join(self._until("----- End geometry file", number))
+                self._counts_in_ev = _COUNTS_IN_EV in self._geometry
+                self._needs_camera_length = bool(_PLACE_OF_CLEN.search(self._geometry))
             elif line.startswith("----- Begin chunk"):
                 yield self._chunk(number)
 
@@ -219,11 +226,16 @@ class _Stream:
             raise FileFormatError(
                 self._path, 0, "has no geometry file in it: it was written without its header"
             )
-        if beamline not in self._panels:
-            if len(self._panels) > 8:
+        # The energy of every shot is another one: it matters only where counts are told in eV.
+        key = Beamline(
+            beamline.wavelength_angstrom if self._counts_in_ev else None,
+            beamline.camera_length_m if self._needs_camera_length else None,
+        )
+        if key not in self._panels:
+            if len(self._panels) > _MOST_GEOMETRIES:
                 self._panels.clear()
             (content,) = contents_of_geom(
                 self._path, self._geometry, first_line=self._first_line, beamline=beamline
             )
-            self._panels[beamline] = content
-        return self._panels[beamline]
+            self._panels[key] = content
+        return self._panels[key]

@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from nanobragg_hybrid.base.errors import FileFormatError
 from nanobragg_hybrid.formats.file_kinds import refuse_other_kind
 from nanobragg_hybrid.formats.geometry.cif_text import BINARY
-from nanobragg_hybrid.formats.geometry.content import ExperimentContent, experiment_of, with_notes
+from nanobragg_hybrid.formats.geometry.content import (
+    ExperimentContent,
+    MadeDetectors,
+    experiment_of,
+    with_notes,
+)
 from nanobragg_hybrid.formats.geometry.crystfel_stream import STREAM_START
 from nanobragg_hybrid.formats.geometry.xds import XPARM_START
 from nanobragg_hybrid.formats.text import open_binary, read_bytes
@@ -108,10 +113,11 @@ def read_stream(path: _Path, *, like: Experiment | None = None) -> list[StreamIm
     if like is not None:
         require_class("like", like, Experiment)
     images, notes, crystals = [], [], 0
+    made: MadeDetectors = {}
     for chunk in chunks_of_stream(path):
         experiments = []
         for content in chunk.contents:
-            experiment, said = experiment_of(path, content, None, like)
+            experiment, said = experiment_of(path, content, None, like, made)
             experiments.append(experiment)
             notes.extend(said)
             crystals += 1
@@ -141,8 +147,9 @@ def _experiments(
     if crystal is not None:
         found = _with_crystal(found, path, crystal)
     experiments, notes = [], []
+    made: MadeDetectors = {}
     for content in found:
-        experiment, said = experiment_of(path, content, image, like)
+        experiment, said = experiment_of(path, content, image, like, made)
         experiments.append(experiment)
         notes.extend(said)
     with_notes(path, notes, len(found), stacklevel=4)
