@@ -221,6 +221,30 @@ def test_the_distance_of_an_image_counts_where_the_geometry_names_a_place(tmp_pa
     assert (fixed.experiments[0].detector.panels or ())[1].origin_mm[0] == 200.0
 
 
+def test_every_shot_has_its_own_energy_and_distance(tmp_path: Path) -> None:
+    """Two images with a crystal each; the detector is made again only where it is another one."""
+    begin = STREAM.rindex(b"----- Begin chunk")
+    shot = STREAM[begin:]
+    other = shot.replace(b"eV = 9918.735875", b"eV = 9000").replace(b"0.150250 m", b"0.250250 m")
+    for clen, far in ((b"clen = /LCLS/detector_1/EncoderValue\n", 250.0), (b"", 250.0),
+                      (b"clen = 0.15\n", 150.0)):  # fmt: skip
+        head = STREAM[:begin].replace(b"clen = /LCLS/detector_1/EncoderValue\n", clen)
+        head = head.replace(b"= 9918.735874656016 eV", b"= /LCLS/photon_energy_eV")
+        images = stream(tmp_path, head + shot + other)[1:]
+        one, same, two, _ = (e for image in images for e in image.experiments)
+        assert one.detector is same.detector
+        assert two.beam.wavelength_angstrom == pytest.approx(12398.419843320026 / 9000, rel=1e-12)
+        assert (one.detector.panels or ())[1].origin_mm[0] == pytest.approx(150.0)
+        assert (two.detector.panels or ())[1].origin_mm[0] == pytest.approx(far)
+        assert one.output.intensity_scale == pytest.approx(9.918735875)
+        assert two.output.intensity_scale == pytest.approx(9.0)
+        plain = head.replace(b"adu_per_eV = 0.001\n", b"")
+        images = stream(tmp_path, plain + shot + other.replace(b"0.250250 m", b"0.150250 m"))[1:]
+        one, _, two, _ = (e for image in images for e in image.experiments)
+        assert one.detector is two.detector
+        assert one.beam.wavelength_angstrom != two.beam.wavelength_angstrom
+
+
 def test_a_shift_of_the_detector_is_told(tmp_path: Path) -> None:
     line = b"lattice_type = orthorhombic\n"
     zero = line + b"predict_refine/det_shift x = 0.000 y = -0.000 mm\n"

@@ -31,6 +31,7 @@ STREAM_START: Final = "CrystFEL stream format"
 
 _AXES: Final = ("astar", "bstar", "cstar")
 _COUNTS_IN_EV: Final = "adu_per_eV"
+_NUMBER_OF_CLEN: Final = re.compile(r"(?m)^\s*clen\s*=\s*[\d.+-]")
 _PLACE_OF_CLEN: Final = re.compile(r"(?m)^[^;\n]*\bclen\s*=\s*[^\s\d.+-]")
 _MOST_GEOMETRIES: Final = 8
 _LONGEST_LINE: Final = 1 << 16
@@ -88,7 +89,10 @@ class _Stream:
                 self._first_line = number + 1
                 self._geometry = "\n".join(self._until("----- End geometry file", number))
                 self._counts_in_ev = _COUNTS_IN_EV in self._geometry
-                self._needs_camera_length = bool(_PLACE_OF_CLEN.search(self._geometry))
+                self._needs_camera_length = (
+                    _NUMBER_OF_CLEN.search(self._geometry) is None
+                    or _PLACE_OF_CLEN.search(self._geometry) is not None
+                )
             elif line.startswith("----- Begin chunk"):
                 yield self._chunk(number)
 
