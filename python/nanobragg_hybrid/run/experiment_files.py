@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable
 from typing import Final, Literal, get_args
 
+from nanobragg_hybrid.base.atomic import check_path
 from nanobragg_hybrid.base.errors import ConfigError, NanobraggWarning, UnsupportedError
 from nanobragg_hybrid.base.units import m_to_angstrom, m_to_mm, rad_to_deg
 from nanobragg_hybrid.engines.c.engine import CEngine
@@ -74,6 +75,7 @@ def write_experiment(
     cannot be rendered.
     """
     require_class("experiment", experiment, Experiment)
+    check_path(path)
     chosen = _format(path, format)
     content = content_of(experiment, quirks_or_all(quirks))
     if chosen == "dials":
