@@ -58,6 +58,20 @@ def test_a_panel_and_an_image_are_chosen(folder: Path) -> None:
     assert images[0] != images[1]
 
 
+def test_counts_are_the_files_or_the_words(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pixels = []
+    for words in ("", "-scale 3 -adc 7"):
+        assert main(["--experiment", "some.expt", *WORDS.split(), *words.split()]) == 0
+        assert "\ngeometry from some.expt\n" in capsys.readouterr().out
+        pixels.append(nb.read_smv(folder / "intimage.img").pixels)
+    photons = image(folder, (20, 30)).astype(float)
+    for counts, scale, offset in zip(pixels, (1.0, 3.0), (0.0, 7.0), strict=True):
+        expected = np.clip(photons * scale + offset, 0, 65535)
+        assert np.abs(counts - expected).max() < 0.51
+
+
 @for_each(
     "words, complaint",
     [

@@ -41,6 +41,13 @@ def with_geometry(
     alone = read.of_panel(0 if panel is None else panel, quirks)
     if roi is not None:
         alone = alone.replace({"sampling.roi": roi})
+    # How an image is written is the words' choice, where they make one.
+    said = {
+        f"output.{each.name}": getattr(words.output, each.name)
+        for each in dataclasses.fields(words.output)
+        if getattr(words.output, each.name) != each.default
+    }
+    alone = alone.replace(said)
     _complain_of_unused(words, alone, path, complain)
     return alone
 
