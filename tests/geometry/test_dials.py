@@ -156,6 +156,7 @@ def test_an_image_of_a_scan(tmp_path: Path) -> None:
     [
         ({"oscillation": [10.0, 10.5, 11.0], "oscillation_width": [0.5, 0.5, 0.5]}, 10.0, 0.5),
         ({"oscillation": [10.0, 10.5, 11.0]}, 10.0, 0.5),
+        ({"oscillation": [0.0, 0.5]}, 0.0, 0.5),
     ],
 )
 def test_scans_as_properties(
@@ -244,11 +245,30 @@ def test_a_beam_off_the_axis(tmp_path: Path) -> None:
     assert np.allclose(found, [-electric[2], electric[1], electric[0]], atol=1e-15)
 
 
+def test_two_angles_of_one_image(tmp_path: Path) -> None:
+    """A start and a width, or two starts?  Only from 0 they mean the same."""
+    data = expt(scan=[{"image_range": [1, 1], "properties": {"oscillation": [0.0, 0.25]}}])
+    assert read(tmp_path, data).goniometer.osc_deg == 0.25
+    data["scan"][0]["properties"] = {"oscillation": [10.0, 0.25]}
+    with pytest.raises(
+        nb.FileFormatError, match=r"scan\[0\].properties.oscillation: got '2 angles'"
+    ):
+        read(tmp_path, data)
+    data["scan"][0]["properties"]["oscillation_width"] = [0.5]
+    assert read(tmp_path, data).goniometer.osc_deg == 0.5
+
+
+def test_a_scan_that_says_nothing_of_angles(tmp_path: Path) -> None:
+    data = expt(scan=[{"properties": {"wavelength": [1.0, 1.1]}}])
+    assert read(tmp_path, data).goniometer == nb.Goniometer()
+
+
 NOTES: dict[str, tuple[str, Any, str]] = {
     "mosaicity": ("crystal", {"mosaicity": 0.1}, "mosaicity is not used"),
     "flux": ("beam", {"flux": 1e12}, "flux is not used"),
     "beam": ("beam", {"s0_at_scan_points": [[0, 0, -1]]}, "the beam varies during the scan"),
     "electrons": ("beam", {"probe": "electron"}, "'electron' is simulated as X-rays"),
+    "mask": ("imageset", {"mask": "mask.pickle"}, r"imageset\[0\].mask is not read"),
     "setting": (
         "goniometer",
         {"setting_rotation_at_scan_points": [[1]]},
@@ -260,7 +280,8 @@ NOTES: dict[str, tuple[str, Any, str]] = {
 @for_each("case", NOTES)
 def test_what_cannot_be_held_is_said(case: str, tmp_path: Path) -> None:
     section, changes, text = NOTES[case]
-    data = expt()
+    data = expt(imageset=[{"__id__": "ImageSequence", "template": "x_####.cbf", "mask": None}])
+    data["experiment"][0]["imageset"] = 0
     data[section][0].update(changes)
     with pytest.warns(nb.NanobraggWarning, match=text) as caught:
         read(tmp_path, data)

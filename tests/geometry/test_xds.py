@@ -69,6 +69,28 @@ def test_xparm(tmp_path: Path) -> None:
         assert np.abs(laboratory_mm(plan, (fast, slow), "xds") - expected).max() < 1e-9
 
 
+def old_layout(text: bytes) -> bytes:
+    """XPARM.XDS as it was written before 2012."""
+    lines = text.decode().splitlines()
+    _, size = lines[7].split(None, 1)
+    org_x, org_y, distance = lines[8].split()
+    order = [lines[1], lines[2], size, f"{distance} {org_x} {org_y}", *lines[9:12], *lines[3:7]]
+    return "\n".join([*order, ""]).encode()
+
+
+def test_an_old_xparm(tmp_path: Path) -> None:
+    old = read(tmp_path, old_layout(XPARM), "OLD", 3)
+    assert old == read(tmp_path, XPARM, "NEW", 3)
+    with pytest.raises(nb.FileFormatError, match=r"OLD:3: need pixels NX, NY >= 1"):
+        read(tmp_path, old_layout(XPARM.replace(b"0.500000    0.500000", b"0.5 0")), "OLD", 3)
+    with pytest.raises(nb.FileFormatError, match=r"OLD:11: got ' *x', need 3 numbers"):
+        read(
+            tmp_path,
+            old_layout(XPARM.replace(b"3.000000      -2.000000      60.000000", b"x")),
+            "OLD",
+        )
+
+
 SEGMENTS = b"""
 SEGMENT= 1 10 1 20
 DIRECTION_OF_SEGMENT_X-AXIS= 0.8 0 0.6

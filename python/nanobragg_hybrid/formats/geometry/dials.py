@@ -78,8 +78,7 @@ def contents_of_expt(path: str | os.PathLike[str], data: Any) -> list[Experiment
     experiments = whole.places("experiment")
     if not experiments:
         raise FileFormatError(path, 0, "has no experiment")
-    models = {name: whole.items(name) for name in _PARTS}
-    read = {name: _Once(path, name, models[name]) for name in _PARTS}
+    read = {name: _Once(path, name, whole.items(name)) for name in (*_PARTS, "imageset")}
     return [_experiment(place, read) for place in experiments]
 
 
@@ -115,6 +114,10 @@ class _Once:
 
 def _experiment(place: Place, read: Mapping[str, _Once]) -> ExperimentContent:
     notes: list[str] = []
+    imageset = read["imageset"].of(place)
+    for name in ("mask", "gain", "pedestal", "dx", "dy"):
+        if imageset is not None and imageset.data.get(name):
+            notes.append(f"{imageset.where}.{name} is not read")
     beam = read["beam"].of(place)
     goniometer, scan = read["goniometer"].of(place), read["scan"].of(place)
     crystal = read["crystal"].of(place)
@@ -171,10 +174,12 @@ def _beam(place: Place, notes: list[str]) -> dict[str, Any]:
 
 def _scan(place: Place) -> ScanContent | None:
     """The scan, about an axis to be filled in; None if nothing turns."""
-    first, last = _image_range(place)
-    count = last - first + 1
     properties = place.data.get("properties")
     of_images = Place(place.path, f"{place.where}.properties", properties or {})
+    if not of_images.items("oscillation") and "oscillation" not in place:
+        return None
+    first, last = _image_range(place)
+    count = last - first + 1
     if "oscillation" in of_images:
         starts = of_images.items("oscillation")
         here = Place(place.path, of_images.where, {"oscillation": starts[:1] + starts[-1:]})
@@ -185,12 +190,13 @@ def _scan(place: Place) -> ScanContent | None:
                 of_images.where,
                 {"oscillation_width": of_images.items("oscillation_width")[:1]},
             ).numbers("oscillation_width", 1)[0]
-        else:
+        elif len(starts) == count or start == 0.0:
             width = (end - start) / max(len(starts) - 1, 1)
-    elif "oscillation" in place:
-        start, width = place.numbers("oscillation", 2)
+        else:
+            rule = f"{count}, the start of each image, or oscillation_width beside it"
+            of_images.refuse("oscillation", f"{len(starts)} angles", rule)
     else:
-        return None
+        start, width = place.numbers("oscillation", 2)
     if width == 0.0:
         return None
     axis = (1.0, 0.0, 0.0)

@@ -242,6 +242,12 @@ def _of_xparm(path: _Path) -> list[ExperimentContent]:
     return contents_of_xparm(path, _text(path))
 
 
+def _of_old_xparm(path: _Path) -> list[ExperimentContent]:
+    from nanobragg_hybrid.formats.geometry.xds import contents_of_old_xparm
+
+    return contents_of_old_xparm(path, _text(path))
+
+
 def _of_cbf(path: _Path) -> list[ExperimentContent]:
     from nanobragg_hybrid.formats.geometry.cif_text import CifText
     from nanobragg_hybrid.formats.geometry.imgcif import contents_of_imgcif
@@ -287,6 +293,16 @@ def _of_nxmx(path: _Path) -> list[ExperimentContent]:
     return contents_of_nxmx(path)
 
 
+def _numbers_in_lines(*counts: int) -> bytes:
+    """A pattern of a text that begins with so many numbers in each line."""
+    number = rb"[-+.\deE]+"
+    lines = (
+        rb"[ \t]*" + number + rb"(?:[ \t]+" + number + rb"){%d}[ \t]*\r?\n" % (count - 1)
+        for count in counts
+    )
+    return rb"\A" + b"".join(lines)
+
+
 _READERS: Final[
     tuple[tuple[re.Pattern[bytes], Callable[[_Path], list[ExperimentContent] | Experiment]], ...]
 ] = tuple(
@@ -298,6 +314,7 @@ _READERS: Final[
         (rb"\A###_?CBF", _of_cbf),
         (rb"\A" + STREAM_START.encode(), _of_stream),
         (rb"\A\s*" + XPARM_START.encode() + rb"\s", _of_xparm),
+        (_numbers_in_lines(6, 4, 4, 3, 3, 3, 3, 7), _of_old_xparm),
         (rb"(?m)^[^;\n]*[^;\s/]+/corner_x\s*=", _of_geom),
         (rb"(?m)^[^!\n]*\b(?:ORGX|DETECTOR_DISTANCE|X-RAY_WAVELENGTH)\s*=", _of_xds_inp),
     )

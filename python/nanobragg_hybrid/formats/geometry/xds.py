@@ -297,7 +297,9 @@ def _panels(
     return panels
 
 
-def contents_of_xparm(path: str | os.PathLike[str], text: str) -> list[ExperimentContent]:
+def contents_of_xparm(
+    path: str | os.PathLike[str], text: str, *, has_segments: bool = True
+) -> list[ExperimentContent]:
     """What XPARM.XDS or GXPARM.XDS says.  Raises `FileFormatError` with the line.
 
     Its scan has one image, the first: the file does not say how many there are.
@@ -340,6 +342,8 @@ def contents_of_xparm(path: str | os.PathLike[str], text: str) -> list[Experimen
         x_axis, y_axis, org_x, org_y, distance, int(n_x), int(n_y), (pixel_x, pixel_y)
     )
     segments = []
+    if not has_segments:
+        count = 0.0
     for at in range(13, 13 + 2 * int(min(max(count, 0.0), len(lines))), 2):
         _, x1, x2, y1, y2 = (int(number) for number in numbers(at, 5))
         if not (1 <= x1 <= x2 <= _LARGEST and 1 <= y1 <= y2 <= _LARGEST):
@@ -372,6 +376,24 @@ def contents_of_xparm(path: str | os.PathLike[str], text: str) -> list[Experimen
             crystal=(x, y, z),
         )
     ]
+
+
+_OLD_LINES: Final = {2: 1, 3: 2, 4: 8, 5: 9, 6: 10, 7: 11, 8: 3, 9: 4, 10: 5, 11: 6, 12: 7}
+"""Lines of XPARM.XDS since 2012, and where their numbers stood before."""
+
+
+def contents_of_old_xparm(path: str | os.PathLike[str], text: str) -> list[ExperimentContent]:
+    """What XPARM.XDS says as it was written before 2012: without a title and without segments."""
+    old = text.splitlines()
+    lines = [XPARM_START, *(old[n - 1] if n <= len(old) else "" for n in _OLD_LINES.values())]
+    lines[7] = f"1 {lines[7]}"  # one segment
+    words = lines[8].split()  # the distance stood before the origin
+    lines[8] = " ".join([*words[1:3], *words[:1]])
+    try:
+        (content,) = contents_of_xparm(path, "\n".join(lines), has_segments=False)
+    except FileFormatError as error:
+        raise FileFormatError(path, _OLD_LINES.get(error.line, 0), error.problem) from None
+    return [content]
 
 
 # ---- writing
