@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,39 @@ def test_crystal_at_each_angle(phi: float, tmp_path: Path) -> None:
     found = reciprocal_at(plan_of(experiment), phi, "dials")
     assert np.abs(found - expected).max() < 1e-9 * np.abs(expected).max()
     assert experiment.crystal.cell_angstrom is None
+
+
+@for_each("edges", [True, False])
+def test_indices_in_the_engine_are_those_of_the_file(edges: bool, tmp_path: Path) -> None:
+    """h = A(phi)^-1 s, with s from the file's own pixel, wavelength and beam, at each phi step;
+    steps lie at the left edges of their intervals, or with the quirk phi_left_edge off in the
+    middle."""
+    fixed, setting = about((1, 1, 0), 40.0), about((0.2, -1, 0.4), 15.0)
+    data = expt()
+    data["goniometer"][0].update(
+        rotation_axis=[0.6, 0.8, 0.0],
+        fixed_rotation=fixed.ravel().tolist(),
+        setting_rotation=setting.ravel().tolist(),
+    )
+    source = turned_beam(data)
+    like = nb.Experiment(
+        crystal=nb.Crystal(n_cells=(5, 5, 5)),
+        goniometer=nb.Goniometer(phi_steps=5),
+        sampling=nb.Sampling(oversample=1),
+    )
+    experiment = read(tmp_path, data, like=like)
+    quirks = nb.Quirks() if edges else nb.Quirks.parse("nanobragg,-phi_left_edge")
+    factors = nb.StructureFactors.constant(1.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", nb.SetupWarning)  # of the spots of so small a crystal
+        steps = nb.trace_phi(experiment, factors, pixel=(21, 3), quirks=quirks).steps
+    assert len(steps) == 5
+    point = np.array([-10.0 + 0.5 * 21.5, 12.0 - 0.5 * 3.5, -100.0])
+    scattering = (point / np.linalg.norm(point) + source) / 1.25  # the beam travels along -source
+    for number, step in enumerate(steps):
+        phi = 10.0 + 0.25 / 5 * (number if edges else number + 0.5)
+        matrix = setting @ about((0.6, 0.8, 0), phi) @ fixed @ np.linalg.inv(REAL)
+        assert np.allclose(step.hkl, np.linalg.solve(matrix, scattering), rtol=0, atol=1e-9)
 
 
 @for_each("at", [0, 1, 2])
