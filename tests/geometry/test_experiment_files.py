@@ -44,6 +44,13 @@ def test_every_beginning_of_a_file_is_refused_or_read(kind: str, tmp_path: Path)
                 pytest.fail(f"{end} bytes: {text}")
 
 
+def test_a_byte_order_mark_is_read_over(tmp_path: Path) -> None:
+    (tmp_path / "some.expt").write_bytes(EXPT)
+    (tmp_path / "other.expt").write_bytes(b"\xef\xbb\xbf" + EXPT)
+    expected = nb.read_experiment(tmp_path / "some.expt")
+    assert nb.read_experiment(tmp_path / "other.expt") == expected
+
+
 def test_an_experiment_of_this_package(tmp_path: Path) -> None:
     experiment = nb.Experiment(crystal=nb.Crystal(cell_angstrom=(50, 60, 70)))
     experiment.save(tmp_path / "own")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -249,3 +250,40 @@ def test_what_xds_has_one_place_for(tmp_path: Path) -> None:
         nb.write_experiment(
             BASE.replace({"detector": nb.Detector(panels=sizes)}), tmp_path / "XDS.INP"
         )
+
+
+@for_each("kind", ["dials", "xds"])
+def test_a_scan_of_several_images(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / NAMES[kind]
+    nb.write_experiment(BASE, path, images=20, template="frame_###.img")
+    last = nb.read_experiment(path, image=20)
+    assert last.goniometer.phi_deg == pytest.approx(12.3 + 19 * 0.7, abs=1e-12)
+    assert last.goniometer.osc_deg == 0.7
+    with pytest.raises(nb.ConfigError, match="image: got 21, need 1 to 20"):
+        nb.read_experiment(path, image=21)
+    if kind == "dials":
+        data = json.loads(path.read_text())
+        assert data["imageset"] == [{"__id__": "ImageSequence", "template": "frame_###.img"}]
+        assert data["experiment"][0]["imageset"] == 0
+        assert len(data["scan"][0]["epochs"]) == 20
+    else:
+        assert "\nNAME_TEMPLATE_OF_DATA_FRAMES= frame_???.img\n" in path.read_text()
+
+
+@for_each(
+    "arguments, message",
+    [
+        ({"images": 0}, "images: got 0, need an integer 1 to 1000000"),
+        ({"images": 2.0}, "images: got 2.0, need an integer 1 to 1000000"),
+        ({"template": "frame.img"}, "template: got 'frame.img', need a name with a # for each"),
+        ({"format": "crystfel", "images": 2}, "images: got 2, need 1 without an oscillation"),
+        ({"format": "crystfel", "template": "a#"}, "template: got 'a#', need None: a CrystFEL"),
+    ],
+)
+def test_scans_that_cannot_be(arguments: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(nb.ConfigError) as caught:
+        nb.write_experiment(BASE, tmp_path / "some.expt", **arguments)
+    assert message in str(caught.value)
+    with pytest.raises(nb.ConfigError, match="images: got 2, need 1 without an oscillation"):
+        nb.write_experiment(EXPERIMENTS["still"], tmp_path / "some.expt", images=2)
+    assert list(tmp_path.iterdir()) == []

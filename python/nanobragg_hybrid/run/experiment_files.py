@@ -36,6 +36,7 @@ from nanobragg_hybrid.model.structure_factors import StructureFactors
 from nanobragg_hybrid.model.validate import require_class
 
 GeometryFormat = Literal["dials", "xds", "crystfel"]
+_MOST_IMAGES: Final = 10**6
 GEOMETRY_FORMATS: Final[tuple[GeometryFormat, ...]] = get_args(GeometryFormat)
 
 _ENDINGS: Final[dict[str, GeometryFormat]] = {
@@ -57,12 +58,17 @@ def write_experiment(
     *,
     format: GeometryFormat | None = None,  # noqa: A002 (what everybody calls it)
     quirks: Quirks | None = None,
+    images: int = 1,
+    template: str | None = None,
 ) -> None:
     """Writes beam, panels, rotation and crystal for another program.
 
     format: "dials" (an experiment list), "xds" (XDS.INP; several panels are segments) or "crystfel"
     (a geometry file, without crystal and rotation); None: by the name's end, ``.expt``,
     ``XDS.INP``, ``.geom``.  quirks: what the experiment is rendered with; all on if None.
+    images: how many images the scan has, each as wide as the oscillation, of which the experiment
+    is the first.  template: the names of their files, with a # for each digit of their numbers, as
+    ``frame_###.img``.
 
     An experiment of a convention whose beam is along z (XDS, ADXV, DIALS; model 3) is turned as a
     whole, so that its beam is along the program's own.  An oscillation is written as a scan of one
@@ -70,14 +76,14 @@ def write_experiment(
     back, vectors agree to rounding (1e-15 of them).
 
     Warns (`NanobraggWarning`) of what such a file cannot hold.  Raises `ConfigError` for another
-    format or a name that says none, `UnsupportedError` for a curved detector and for what the
-    format has no words for, `FileAccessError`, and what the engine raises for an experiment that
-    cannot be rendered.
+    format or a name that says none, and for several images without an oscillation,
+    `UnsupportedError` for a curved detector and for what the format has no words for,
+    `FileAccessError`, and what the engine raises for an experiment that cannot be rendered.
     """
     require_class("experiment", experiment, Experiment)
     check_path(path)
     chosen = _format(path, format)
-    content = content_of(experiment, quirks_or_all(quirks))
+    content = _series(content_of(experiment, quirks_or_all(quirks)), chosen, images, template)
     if chosen == "dials":
         text = json.dumps(expt_of(content), indent=2) + "\n"
     elif chosen == "xds":
@@ -87,6 +93,26 @@ def write_experiment(
     for note in (*_lacking(content, chosen), *content.notes):
         warnings.warn(f"{os.fspath(path)}: {note}", NanobraggWarning, stacklevel=2)
     write_text(path, text)
+
+
+def _series(
+    content: ExperimentContent, chosen: GeometryFormat, images: int, template: str | None
+) -> ExperimentContent:
+    """The content with a scan of so many images, and the names of their files."""
+    if type(images) is not int or not 1 <= images <= _MOST_IMAGES:
+        raise ConfigError("images", images, f"an integer 1 to {_MOST_IMAGES}")
+    if images > 1 and (content.scan is None or chosen == "crystfel"):
+        raise ConfigError("images", images, "1 without an oscillation (goniometer.osc_deg)")
+    if template is not None:
+        given: object = template
+        if not isinstance(given, str) or "#" not in given or not given.isprintable():
+            raise ConfigError("template", template, "a name with a # for each digit of a number")
+        if chosen == "crystfel":
+            raise ConfigError("template", template, "None: a CrystFEL geometry names no images")
+        content = content._replace(template=template)
+    if content.scan is not None:
+        content = content._replace(scan=content.scan._replace(images=images))
+    return content
 
 
 def _lacking(content: ExperimentContent, chosen: GeometryFormat) -> list[str]:

@@ -83,7 +83,8 @@ class ExperimentContent(NamedTuple):
     beam: direction of travel.  polarization: electric vector and Kahn factor.  crystal: a*, b*, c*,
     1/angstrom, at an angle of 0 of the scan; crystal_of_image: the same for each image of the scan,
     where it says so.  notes: what it says that an experiment cannot hold.  own: the experiment
-    itself, of a file of this package.
+    itself, of a file of this package.  template: for writers: names of the images, with a # for
+    each digit of their numbers.
     """
 
     wavelength_angstrom: float | None = None
@@ -95,6 +96,7 @@ class ExperimentContent(NamedTuple):
     crystal_of_image: tuple[Rows, ...] = ()
     notes: tuple[str, ...] = ()
     own: Experiment | None = None
+    template: str = ""
 
 
 MadeDetectors = dict[int, tuple[tuple[PanelContent, ...], Detector, list[str]]]

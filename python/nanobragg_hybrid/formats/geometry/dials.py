@@ -403,12 +403,15 @@ def expt_of(content: ExperimentContent) -> dict[str, Any]:
                 "space_group_hall_symbol": " P 1",
             }
         )
-    names = {name: 0 for name in _PARTS if models[name]}
+    imagesets = []
+    if content.template:
+        imagesets = [{"__id__": "ImageSequence", "template": content.template}]
+    models["imageset"] = imagesets
+    names = {name: 0 for name in (*_PARTS, "imageset") if models[name]}
     experiment = {"__id__": "Experiment", "identifier": "", **names}
     return {
         "__id__": LIST_ID,
         "experiment": [experiment],
-        "imageset": [],
         **models,
         "profile": [],
         "scaling_model": [],

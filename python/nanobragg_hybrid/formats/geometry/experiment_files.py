@@ -196,7 +196,7 @@ def _text(path: _Path) -> str:
     if zero >= 0:
         line = data.count(b"\n", 0, zero) + 1
         raise FileFormatError(path, line, "is no text: it has a byte of value 0")
-    return data.decode("utf-8", errors="replace")
+    return data.decode("utf-8-sig", errors="replace")
 
 
 def _of_json(path: _Path) -> list[ExperimentContent] | Experiment:

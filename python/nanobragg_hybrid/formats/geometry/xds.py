@@ -424,6 +424,8 @@ def xds_inp_of(content: ExperimentContent) -> str:
                 f"FRACTION_OF_POLARIZATION= {0.5 * (1.0 + kahn)!r}",
                 f"POLARIZATION_PLANE_NORMAL= {_words(unit(normal))}",
             ]
+    if content.template:
+        lines.append(f"NAME_TEMPLATE_OF_DATA_FRAMES= {content.template.replace('#', '?')}")
     if content.scan is not None:
         scan = content.scan
         last = scan.first_image + scan.images - 1
