@@ -49,6 +49,12 @@ if TYPE_CHECKING:
     )
     from nanobragg_hybrid.formats.dump import read_dump, write_dump
     from nanobragg_hybrid.formats.experiment_json import SavedRun, load_run
+    from nanobragg_hybrid.formats.geometry.experiment_files import (
+        StreamImage,
+        read_experiment,
+        read_experiments,
+        read_stream,
+    )
     from nanobragg_hybrid.formats.hkl import read_hkl, write_hkl
     from nanobragg_hybrid.formats.matrix import read_matrix, write_matrix
     from nanobragg_hybrid.formats.mtz import write_mtz
@@ -77,6 +83,7 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.model.trace import StepTrace, Trace
     from nanobragg_hybrid.model.unique_reflections import UniqueReflections
     from nanobragg_hybrid.run.assembled import AssembledImage, assembled_image
+    from nanobragg_hybrid.run.experiment_files import write_experiment
     from nanobragg_hybrid.run.pictures import (
         integer_image,
         integer_images,
@@ -133,6 +140,7 @@ __all__ = [
     "Source",
     "Statistics",
     "StepTrace",
+    "StreamImage",
     "StructureFactors",
     "Trace",
     "UniqueReflections",
@@ -155,12 +163,15 @@ __all__ = [
     "pgm_images",
     "prepare",
     "read_dump",
+    "read_experiment",
+    "read_experiments",
     "read_hkl",
     "read_matrix",
     "read_pgm",
     "read_raw",
     "read_smv",
     "read_source_file",
+    "read_stream",
     "read_structure_factors",
     "read_trace",
     "show_versions",
@@ -169,6 +180,7 @@ __all__ = [
     "trace",
     "trace_phi",
     "write_dump",
+    "write_experiment",
     "write_hkl",
     "write_matrix",
     "write_mtz",
@@ -209,6 +221,9 @@ __getattr__, __dir__ = lazy_names(
         ".formats.any_structure_factors": "read_structure_factors structure_factors_from_model",
         ".formats.dump": "read_dump write_dump",
         ".formats.experiment_json": "SavedRun load_run",
+        ".formats.geometry.experiment_files": (
+            "StreamImage read_experiment read_experiments read_stream"
+        ),
         ".formats.hkl": "read_hkl write_hkl",
         ".formats.matrix": "read_matrix write_matrix",
         ".formats.mtz": "write_mtz",
@@ -227,6 +242,7 @@ __getattr__, __dir__ = lazy_names(
         ".fitting.minimise": "Iteration",
         ".fitting.result": "Evaluations FitResult FittedImage FittedNumber",
         ".run.assembled": "AssembledImage assembled_image",
+        ".run.experiment_files": "write_experiment",
         ".run.pictures": (
             "integer_image integer_images noise_image noise_images pgm_image pgm_images"
         ),

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 from for_each import for_each
+from geometry_files import EXPT, STREAM, TEXTS
 from recorded import program
 from reflection_files import MMCIF_REFLECTIONS, PDB, SMALL_CIF, SMALL_REFLECTIONS, mmcif_model, mtz
 
@@ -263,6 +264,9 @@ READERS: dict[str, tuple[bytes, Callable[[Path], object]]] = {
     "raw": (bytes(8), lambda path: nb.read_raw(path, (1, 2))),
     "trace": (b"TRACE_C: fast 1\n", nb.read_trace),
     "experiment": (nb.Experiment().to_json().encode(), nb.Experiment.load),
+    "stream": (STREAM, nb.read_stream),
+    **{f"geometry, {kind}": (data, nb.read_experiments) for kind, data in TEXTS.items()},
+    "geometry, one": (EXPT, nb.read_experiment),
     "run": (nb.Experiment().to_json(nb.Quirks.none()).encode(), nb.load_run),
     "structure factors, text": (HKL, nb.read_structure_factors),
     "structure factors, dump": (dump("0 0 0 0 0 0", *range(8)), nb.read_structure_factors),
@@ -318,6 +322,7 @@ def test_reading_no_file_in_python(kind: str, tmp_path: Path) -> None:
         assert str(caught.value) == f"{path}: {problem}"
 
 
+@pytest.mark.filterwarnings("ignore::nanobragg_hybrid.NanobraggWarning")
 @for_each("kind", READERS)
 def test_reading_a_good_file_in_python(kind: str, tmp_path: Path) -> None:
     data, read = READERS[kind]
@@ -593,12 +598,18 @@ def test_disk_full_or_ctrl_c_while_writing(
 def test_unwritable_output_in_python(name: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"old")
     write = getattr(nb, name)
+    if name == "write_experiment":  # of which the experiment comes first
+
+        def write(path: Path, experiment: nb.Experiment) -> None:
+            nb.write_experiment(experiment, path, format="dials")
+
     factors = nb.StructureFactors.from_reflections([[0, 0, 0]], [1.0])
     with_cell = nb.StructureFactors.from_reflections(
         [[1, 0, 0]], [1.0], space_group="P 1", cell_angstrom=(9, 8, 7), missing="zero"
     )
     arguments: tuple[Any, ...] = {
         "write_dump": (factors,),
+        "write_experiment": (SMALL_RUN[0],),
         "write_hkl": (factors,),
         "write_matrix": ((1.0,) * 9,),
         "write_mtz": (with_cell,),

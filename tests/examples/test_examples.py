@@ -98,6 +98,14 @@ def test_joint_listing_of_fitting(tmp_path: Path) -> None:
         assert abs(value - need) < 4.0 * float(esd) < 0.1
 
 
+def test_geometry_listing(tmp_path: Path) -> None:
+    lines = _run([sys.executable, "-c", _listing("geometry.md", "geometry-example")], tmp_path)
+    names, angles, difference = lines.splitlines()
+    assert names == "['panel0']"
+    assert angles == "10.0 0.5"
+    assert float(difference) < 1e-3
+
+
 def test_c_listing_links_against_the_library(tmp_path: Path) -> None:
     compiler = shutil.which("cc")
     if compiler is None:

@@ -45,7 +45,7 @@ ACCEPTED = {
 
 RECORDS = {
     *("Geometry", "Quirk", "ResolvedPlan", "SavedRun", "SimulationResult", "Statistics"),
-    *("StepTrace", "Trace", "PgmImage", "AssembledImage"),
+    *("StepTrace", "StreamImage", "Trace", "PgmImage", "AssembledImage"),
     *("Evaluations", "FitResult", "FittedImage", "FittedNumber", "Iteration"),
     *("ReflectionReport", "ResolutionShell", "UniqueReflections"),
 }

@@ -711,5 +711,15 @@ OWN_OPTIONS: tuple[OwnOption, ...] = (
         "errors instead of warnings: unknown words, values that are odd or not used, an image that "
         "is dark or has pixels that are NaN, infinite or below 0",
     ),
+    OwnOption(
+        "--experiment",
+        "FILE",
+        "beam, detector, rotation, crystal of a geometry file (.expt, XDS.INP, XPARM.XDS, .geom, "
+        "CBF, SMV, NXmx); options count for the rest",
+    ),
+    OwnOption("--image", "N", "of --experiment: this image of its scan (default: the first)"),
+    OwnOption(
+        "--panel", "NAME", "of --experiment: this panel of its detector, or its number from 0"
+    ),
     OwnOption("--json", "FILE", "write facts, statistics, files and warnings for scripts"),
 )

@@ -50,19 +50,25 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.arguments.header import ImageGeometry
 
 
+Complete = Callable[[Experiment, Callable[[str], None]], Experiment]
+"""What makes of the words' experiment the one that counts, and complains of words that do not."""
+
+
 def parse_command(
     args: str | Sequence[str],
     folder: str | os.PathLike[str] = ".",
     *,
     quirks: Quirks | None = None,
     strict: bool = False,
+    complete: Complete | None = None,
 ) -> Command:
     """Reads a nanoBragg command line (without the program's name) into a `Command`.
 
     `args` may be one string, which is split as a shell would.  File names are looked up in
     `folder`: -mask, -img, -mat and -sourcefile are read here, structure factors are not.  With
     `strict`, unknown options, missing values and numbers with something behind them are errors;
-    without it they become warnings.
+    without it they become warnings.  `complete` gets the experiment of the words and what to call
+    with complaints, and returns the experiment that counts.
 
     Raises `CommandLineError` for arguments that cannot be carried out, `ConfigError` for values
     outside their field's range, `FileAccessError` and `FileFormatError` for the files read here.
@@ -72,7 +78,7 @@ def parse_command(
         raise ConfigError("args", args, "a command line, or a list of its words")
     arg_list = _split(args) if isinstance(args, str) else [str(arg) for arg in args]
     check_path(folder, "folder")
-    return parse_args(arg_list, Path(folder), quirks, strict=strict)
+    return parse_args(arg_list, Path(folder), quirks, strict=strict, complete=complete)
 
 
 def parse_args(
@@ -82,9 +88,10 @@ def parse_args(
     *,
     strict: bool = False,
     files: InputFiles | None = None,
+    complete: Complete | None = None,
 ) -> Command:
     """The same of a list of arguments; `files` reads the files that are read here."""
-    return _Parser(args, folder, quirks, strict, files or InputFiles()).run()
+    return _Parser(args, folder, quirks, strict, files or InputFiles(), complete).run()
 
 
 def experiment_from_args(args: str | Sequence[str], folder: str | os.PathLike[str]) -> Experiment:
@@ -120,13 +127,20 @@ class _Option(NamedTuple):
 
 class _Parser:
     def __init__(
-        self, args: list[str], folder: Path, quirks: Quirks, strict: bool, files: InputFiles
+        self,
+        args: list[str],
+        folder: Path,
+        quirks: Quirks,
+        strict: bool,
+        files: InputFiles,
+        complete: Complete | None,
     ) -> None:
         self.args = args
         self.folder = folder
         self.quirks = quirks
         self.strict = strict
         self.files = files
+        self.complete = complete
         self.fields = Fields()
         self.warnings: list[str] = []
         self.taken: set[int] = set()  # indices of arguments that are an option's value
@@ -170,7 +184,10 @@ class _Parser:
             elif position not in self.taken and argument:
                 self.complain(f"{quoted(argument)} belongs to no option")
         self.settle()
-        experiment = self.masked(self.fields.build())
+        experiment = self.fields.build()
+        if self.complete is not None:
+            experiment = self.complete(experiment, self.complain)
+        experiment = self.masked(experiment)
         self.leave_out_pixels_outside(experiment.detector.shape)
         return Command(
             experiment=experiment,

@@ -34,6 +34,8 @@ _INTENSITIES: Final = (
 _UNPACK: Final = "unpack it first"
 _IMAGE: Final = "convert it to SMV with 16-bit pixels"
 _ANOTHER_SAVE: Final = "save it as plain text (ASCII, or UTF-8 without a byte-order mark)"
+_GEOMETRY: Final = "read_experiment takes its geometry"
+_READ_EXPERIMENT: Final = "give it to read_experiment"
 _FIELD: Final = rb"[ \d-]{3}\d"
 _NUMBER: Final = rb"[ \t]+[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _INDICES: Final = rb"[ \t]*[+-]?\d+[ \t]+[+-]?\d+[ \t]+[+-]?\d+"
@@ -69,8 +71,12 @@ FILE_KINDS: Final = (
         "load it with numpy and write it with a write function of this package",
     ),
     FileKind(rb"MTZ ", "an MTZ file", _READ_HERE, "MTZ"),
-    FileKind(rb"\x89HDF\r\n\x1a\n", "an HDF5 file", "export the image or the amplitudes it holds"),
-    FileKind(rb"###CBF|# *CBF|###_CBF", "a CBF image", _IMAGE),
+    FileKind(
+        rb"\x89HDF\r\n\x1a\n",
+        "an HDF5 file",
+        "export the image or the amplitudes it holds; read_experiment takes the geometry of NXmx",
+    ),
+    FileKind(rb"###CBF|# *CBF|###_CBF", "a CBF image", f"{_IMAGE}; {_GEOMETRY}"),
     FileKind(rb"II\*\0|MM\0\*|II\+\0|MM\0\+", "a TIFF image", _IMAGE),
     FileKind(
         rb"\x89PNG\r\n\x1a\n", "a PNG picture", "it holds no photons: give the image it shows"
@@ -96,7 +102,23 @@ FILE_KINDS: Final = (
     FileKind(rb"!FORMAT=XDS_ASCII", "an XDS_ASCII file", _INTENSITIES),
     FileKind(rb"!OUTPUT_FILE=", "a file of XDS", _INTENSITIES),
     FileKind(rb"CrystFEL reflection list", "a reflection list of CrystFEL", _INTENSITIES),
-    FileKind(rb"CrystFEL stream", "a stream of CrystFEL", "merge it, and write h k l F"),
+    FileKind(
+        rb"CrystFEL stream",
+        "a stream of CrystFEL",
+        f"merge it, and write h k l F; {_GEOMETRY} and its crystals",
+    ),
+    FileKind(rb"\s*XPARM\.XDS\s", "the geometry that XDS found (XPARM.XDS)", _READ_EXPERIMENT),
+    FileKind(
+        rb"(?![{\[])(?:[^\n]*\n)*?[^!\n]*?\b(?:ORGX|DETECTOR_DISTANCE|X-RAY_WAVELENGTH)\s*=",
+        "the input of XDS (XDS.INP)",
+        _READ_EXPERIMENT,
+    ),
+    FileKind(
+        rb"(?:[^\n]*\n)*?[^;\n/]*/corner_x\s*=", "a geometry file of CrystFEL", _READ_EXPERIMENT
+    ),
+    FileKind(
+        rb'\s*\{\s*"__id__"\s*:\s*"ExperimentList"', "a DIALS experiment list", _READ_EXPERIMENT
+    ),
     FileKind(
         rb"(?:\s|#[^\n]*\n)*data_\S*\s(?:#[^\n]*\n|\s)*(?:_|loop_)", "a CIF file", _READ_HERE, "CIF"
     ),

@@ -14,6 +14,7 @@ from nanobragg_hybrid.model.structure_factors import StructureFactors
 
 if TYPE_CHECKING:
     from nanobragg_hybrid.arguments.command import Command
+    from nanobragg_hybrid.arguments.parse import Complete
     from nanobragg_hybrid.cli.nanobragg.options import Options
     from nanobragg_hybrid.model.quirks import Quirks
 
@@ -61,7 +62,14 @@ def read_input_again(
 
 def _read_command(options: Options, quirks: Quirks, warn: Warn) -> Command:
     with _reader_warnings(warn, strict=options.strict):
-        command = parse_command(options.arguments, quirks=quirks, strict=options.strict)
+        command = parse_command(
+            options.arguments,
+            quirks=quirks,
+            strict=options.strict,
+            complete=None if options.experiment is None else _completed_by(options, quirks),
+        )
+        if options.experiment is not None:
+            command = command._replace(inputs=(*command.inputs, Path(options.experiment)))
         for text in command.warnings:
             warn(text)
         for arguments in command.ignored:
@@ -102,6 +110,13 @@ def _with_cell_of(command: Command, table: StructureFactors, warn: Warn) -> Comm
         return command
     warn(f"{table.report.source}: there is no -cell and no -mat, so the cell comes from this file")
     return command._replace(experiment=experiment_with_cell(command.experiment, table.report))
+
+
+def _completed_by(options: Options, quirks: Quirks) -> Complete:
+    """What puts the geometry of --experiment in the place of the words' own."""
+    from nanobragg_hybrid.cli.nanobragg.geometry_file import with_geometry
+
+    return lambda words, complain: with_geometry(words, options, quirks, complain)
 
 
 @contextmanager
