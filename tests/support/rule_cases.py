@@ -10,6 +10,8 @@ import numpy as np
 
 from nanobragg_hybrid.model.beam import Source
 from nanobragg_hybrid.model.mask import Mask
+from nanobragg_hybrid.model.rotations import Rotations
+from nanobragg_hybrid.model.spectrum import Spectrum
 from nanobragg_hybrid.model.validate import (
     Choice,
     Flag,
@@ -24,7 +26,12 @@ from nanobragg_hybrid.model.validate import (
 )
 
 INT32_MAX = 2**31 - 1
-_INSTANCES = {Mask: Mask(np.ones((1024, 1024), bool)), Source: Source()}
+_INSTANCES = {
+    Mask: Mask(np.ones((1024, 1024), bool)),
+    Source: Source(),
+    Spectrum: Spectrum(energies_ev=(12000.0,)),
+    Rotations: Rotations(np.eye(3)[None]),
+}
 
 
 def accepted(rule: Rule) -> list[tuple[Any, Any]]:
@@ -61,7 +68,8 @@ def accepted(rule: Rule) -> list[tuple[Any, Any]]:
             return [*accepted(rule.rule), (None, None)]
         case Sequence():
             value, stored = accepted(rule.item)[0]
-            return [([value, value], (stored, stored)), ((value,), (stored,))]
+            pairs = [([value, value], (stored, stored)), ((value,), (stored,))]
+            return [*pairs, (np.array([value, value]), (stored, stored))]
         case Instance():
             return [(_INSTANCES[rule.of], _INSTANCES[rule.of])]
     raise AssertionError(rule)
@@ -111,7 +119,8 @@ def rejected(rule: Rule) -> list[Any]:
         case Optional():
             return [value for value in rejected(rule.rule) if value is not None]
         case Sequence():
-            return [[], [None], ["a"], "a", 1, {accepted(rule.item)[0][0]}]
+            flat = np.array([accepted(rule.item)[0][0]])
+            return [[], [None], ["a"], "a", 1, {accepted(rule.item)[0][0]}, flat[:0], flat[None]]
         case Instance():
             return [1, "a", {}, rule.of]
     raise AssertionError(rule)
