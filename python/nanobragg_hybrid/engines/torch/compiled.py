@@ -154,6 +154,8 @@ def why_not(
         return f"the compiled kernels compute in float64 or float32, not in {dtype}"
     if choices.running_product:
         return "a running product is multiplied at every step (oversample_running_product)"
+    if choices.domain_weights is not None:
+        return "the mosaic domains have weights of their own (mosaic_rotations)"
     if choices.is_curved or choices.is_sphere or choices.faces_sample:
         return "the detector is curved"
     places = factor_places(choices)
