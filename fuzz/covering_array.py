@@ -189,6 +189,11 @@ FORBIDDEN: tuple[tuple[Value, Value, str], ...] = (
         ("impossible_sources", "off"),
         "refused where convention and rotations put the detector behind the sources",
     ),
+    (
+        ("sources", "file and spectrum"),
+        ("impossible_sources", "off"),
+        "refused where convention and rotations put the detector behind the sources",
+    ),
 )
 
 # A row with one of these has a dark image, whatever else is in it: the rest of it is not seen.

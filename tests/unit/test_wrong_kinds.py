@@ -94,6 +94,15 @@ def _good() -> dict[str, Any]:
         "hkl_min": (0, 0, 0),
         "default_f": 0.0,
         "reflections": 1,
+        "matrices": [np.eye(3)],
+        "vectors_deg": [(1.0, 2.0, 3.0)],
+        "factor": 2.0,
+        "rotations": nb.Rotations([np.eye(3)]),
+        "spectrum": nb.Spectrum(energies_ev=(12000.0,)),
+        "seed": 1,
+        "centre_ev": 12000.0,
+        "fwhm_ev": 20.0,
+        "pulse_fwhm_fs": 2.0,
     }
 
 
@@ -126,6 +135,8 @@ def _calls() -> Iterator[tuple[str, Callable[..., Any]]]:
         "Prepared": nb.prepare(EXPERIMENT, TABLE),
         "Mask": nb.Mask(np.ones((3, 4), bool)),
         "Quirks": nb.Quirks(),
+        "Rotations": nb.Rotations([np.eye(3)]),
+        "Spectrum": nb.Spectrum(energies_ev=(12000.0,)),
     }
     for name in nb.__all__:
         public = getattr(nb, name)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nanobragg_hybrid.base.arrays import refuse_masked
 from nanobragg_hybrid.base.errors import ConfigError, Description
+from nanobragg_hybrid.model.validate import FINITE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,11 +72,16 @@ class Rotations:
         return axes * np.rad2deg(angles)[:, None]
 
     def scaled(self, factor: float) -> Rotations:
-        """Rotations about the same axes, by angles times a factor, with the same weights."""
-        import numpy as np
+        """Rotations about the same axes, by angles times a factor, with the same weights.
 
+        Raises `ConfigError` (``factor``) for a factor that is not finite.
+        """
+        try:
+            factor = FINITE.normalise(factor)
+        except ValueError:
+            raise ConfigError("factor", factor, FINITE.text) from None
         axes, angles = axes_and_angles(self.matrices)
-        return Rotations(_matrices_of(axes * (factor * angles)[:, np.newaxis]), self.weights)
+        return Rotations(_matrices_of(axes * (factor * angles)[:, None]), self.weights)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data: nine numbers for each matrix, row by row, and the weights."""
