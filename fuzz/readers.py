@@ -108,6 +108,10 @@ _EXPERIMENT = nb.Experiment(
     beam=nb.Beam(sources=(nb.Source((-10.0, 0.0, 0.0), 1.0, 1e-10),)),
     crystal=nb.Crystal(cell_angstrom=(70, 80, 90), n_cells=(5, 5, 5)),
 )
+_OWN_MODELS = nb.Experiment(
+    beam=nb.Beam(spectrum=nb.Spectrum(energies_ev=(12000.0, 12010.0), weights=(1.0, 2.0))),
+    crystal=nb.Crystal(mosaic_rotations=nb.Rotations.from_vectors([[1.0, 0.0, 2.0]])),
+)
 _JSON_WORDS = (
     b'{ } [ ] : , "crystal" "beam" "n_cells" "sources" null true false NaN 1e999 "a" \\u0000'
 )
@@ -300,10 +304,27 @@ FILES: dict[str, tuple[st.SearchStrategy[bytes], Callable[[Path], object]]] = {
         files(b"-10 0 0 1 1e-10\n# c\n-10 1 0 1 1e-10\n", b"-10 0 0", words=b"# x -10 1e-10 |"),
         nb.read_source_file,
     ),
+    "rotations": (
+        files(
+            b"1 0 0 0 1 0 0 0 1 1\n0 1 0 0 0 1 1 0 0 0.5\n",
+            b"0 0 1\r\n# c\r\n1,2,3\r\n",
+            words=b"# 1 0 -1 , ; %",
+        ),
+        nb.read_rotations,
+    ),
+    "spectrum": (
+        files(
+            b"# eV\n12000 1\n12010 0.5\n",
+            b"wavelength/angstrom, weight\r\n1.0, 1\r\n1.1, 2\r\n",
+            words=b"# eV angstrom keV 12000 1 , ; %",
+        ),
+        nb.read_spectrum,
+    ),
     "experiment": (
         files(
             _EXPERIMENT.to_json().encode(),
             _EXPERIMENT.to_json(nb.Quirks()).encode(),
+            _OWN_MODELS.to_json().encode(),
             words=_JSON_WORDS,
         ),
         lambda path: (nb.load_run(path), nb.Experiment.load(path)),
@@ -413,7 +434,7 @@ def _read(read: Callable[[Path], object]) -> Callable[[bytes, Path], object]:
 
 # ---- words
 
-INPUTS = ("tilted.mat", "table.hkl", "sources.txt", "mask.img", "nothing.there")
+INPUTS = (*("tilted.mat", "table.hkl", "sources.txt", "spectrum.txt", "mask.img", "nothing.there"),)
 SMALL = (
     "-cell 70 80 90 90 90 90 -default_F 10 -detpixels 6 -pixel 1 -N 5 -seed 1 -noprogress".split()
 )

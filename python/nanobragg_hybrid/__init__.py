@@ -61,8 +61,10 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.formats.pgm import read_pgm, write_pgm
     from nanobragg_hybrid.formats.png import write_png
     from nanobragg_hybrid.formats.raw import read_raw, write_raw
+    from nanobragg_hybrid.formats.rotation_file import read_rotations, write_rotations
     from nanobragg_hybrid.formats.smv import read_smv, write_smv
     from nanobragg_hybrid.formats.source_file import read_source_file, write_source_file
+    from nanobragg_hybrid.formats.spectrum_file import read_spectrum, write_spectrum
     from nanobragg_hybrid.formats.trace_text import read_trace, write_trace
     from nanobragg_hybrid.model.beam import Beam, Source
     from nanobragg_hybrid.model.crystal import Crystal
@@ -77,7 +79,9 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.model.reflection_report import ReflectionReport, ResolutionShell
     from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
     from nanobragg_hybrid.model.result import SimulationResult
+    from nanobragg_hybrid.model.rotations import Rotations
     from nanobragg_hybrid.model.sampling import Sampling
+    from nanobragg_hybrid.model.spectrum import Spectrum
     from nanobragg_hybrid.model.statistics import Statistics
     from nanobragg_hybrid.model.structure_factors import StructureFactors
     from nanobragg_hybrid.model.trace import StepTrace, Trace
@@ -133,11 +137,13 @@ __all__ = [
     "ResolutionShell",
     "ResolvedPlan",
     "ResourceError",
+    "Rotations",
     "Sampling",
     "SavedRun",
     "SetupWarning",
     "SimulationResult",
     "Source",
+    "Spectrum",
     "Statistics",
     "StepTrace",
     "StreamImage",
@@ -169,8 +175,10 @@ __all__ = [
     "read_matrix",
     "read_pgm",
     "read_raw",
+    "read_rotations",
     "read_smv",
     "read_source_file",
+    "read_spectrum",
     "read_stream",
     "read_structure_factors",
     "read_trace",
@@ -187,8 +195,10 @@ __all__ = [
     "write_pgm",
     "write_png",
     "write_raw",
+    "write_rotations",
     "write_smv",
     "write_source_file",
+    "write_spectrum",
     "write_trace",
 ]
 
@@ -213,7 +223,9 @@ __getattr__, __dir__ = lazy_names(
         ".model.reflection_report": "ReflectionReport ResolutionShell",
         ".model.resolved_plan": "ResolvedPlan",
         ".model.result": "SimulationResult",
+        ".model.rotations": "Rotations",
         ".model.sampling": "Sampling",
+        ".model.spectrum": "Spectrum",
         ".model.statistics": "Statistics",
         ".model.structure_factors": "StructureFactors",
         ".model.trace": "StepTrace Trace",
@@ -230,8 +242,10 @@ __getattr__, __dir__ = lazy_names(
         ".formats.pgm": "read_pgm write_pgm",
         ".formats.png": "write_png",
         ".formats.raw": "read_raw write_raw",
+        ".formats.rotation_file": "read_rotations write_rotations",
         ".formats.smv": "read_smv write_smv",
         ".formats.source_file": "read_source_file write_source_file",
+        ".formats.spectrum_file": "read_spectrum write_spectrum",
         ".formats.trace_text": "read_trace write_trace",
         ".engines.c.engine": "CEngine",
         ".engines.c.libnbh": "get_cmake_dir get_include get_library get_pkgconfig_dir",

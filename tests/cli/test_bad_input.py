@@ -51,6 +51,8 @@ FULL_HEADER = ("PIXEL_SIZE=0.5;", "DISTANCE=90;", "BEAM_CENTER_X=1;", "WAVELENGT
 HKL = b"0 0 1 10\n1 0 0 20\n"
 MATRIX = b"0.01 0 0\n0 0.01 0\n0 0 0.01\n"
 SOURCES = b"-10 0 0 1 1e-10\n"
+SPECTRUM = b"# eV\n12000 1\n12010 0.5\n"
+ROTATIONS = b"1 0 0 0 1 0 0 0 1 0\n0 1 0 0 0 1 1 0 0 2\n"  # with weights
 GARBAGE = bytes(range(128, 256)) + bytes(range(128))
 
 
@@ -84,6 +86,21 @@ FILE_FAULTS: dict[str, tuple[str, bytes | None, str]] = {
     "missing hkl": ("-hkl", None, "f: No such file or directory"),
     "missing matrix": ("-mat", None, "f: No such file or directory"),
     "missing sources": ("-sourcefile", None, "f: No such file or directory"),
+    "missing rotations": ("-mosaic_rotations", None, "f: No such file or directory"),
+    "empty rotations": ("-mosaic_rotations", b"", "f: has no rotation"),
+    "garbage rotations": ("-mosaic_rotations", GARBAGE, "f:1: is no text"),
+    "mirror image": (
+        "-mosaic_rotations",
+        ROTATIONS + b"1 0 0 0 1 0 0 0 -1 1\n",
+        "f:3: got a matrix that is a mirror image, need proper rotations to 1e-06",
+    ),
+    "rotation short of a number": ("-mosaic_rotations", b"1 0\n", "f:1: got 2 columns, need a mat"),
+    "missing spectrum": ("-spectrum", None, "f: No such file or directory"),
+    "empty spectrum": ("-spectrum", b"", "f: has no line of two numbers"),
+    "garbage spectrum": ("-spectrum", GARBAGE, "f:1: is no text"),
+    "spectrum without unit": ("-spectrum", b"12000 1\n", "f:1: unit: got none, need eV or angst"),
+    "spectrum in keV": ("-spectrum_ev", b"# keV\n12 1\n", "f:1: unit: got kev, need one of eV"),
+    "spectrum below 0": ("-spectrum", SPECTRUM + b"-1 1\n", "f:4: got -1 eV, need a number > 0"),
     "missing image": ("-img", None, "f: No such file or directory"),
     "missing mask": ("-mask", None, "f: No such file or directory"),
     "empty hkl": ("-hkl", b"", "f: the text is empty"),
@@ -259,6 +276,8 @@ READERS: dict[str, tuple[bytes, Callable[[Path], object]]] = {
     "dump": (dump("0 0 0 0 0 0", *range(8)), nb.read_dump),
     "matrix": (MATRIX, nb.read_matrix),
     "sources": (SOURCES, nb.read_source_file),
+    "spectrum": (SPECTRUM, nb.read_spectrum),
+    "rotations": (ROTATIONS, nb.read_rotations),
     "SMV": (smv(), nb.read_smv),
     "PGM": (b"P5\n2 1\n255\nab", nb.read_pgm),
     "raw": (bytes(8), lambda path: nb.read_raw(path, (1, 2))),
@@ -618,6 +637,8 @@ def test_unwritable_output_in_python(name: str, tmp_path: Path) -> None:
         "write_raw": (np.zeros((2, 3), np.float32),),
         "write_smv": (np.zeros((2, 3), np.uint16), result_header()),
         "write_source_file": ([nb.Source((-1.0, 0.0, 0.0))],),
+        "write_rotations": (nb.Rotations(np.eye(3)[None]),),
+        "write_spectrum": (nb.Spectrum(energies_ev=(12000.0,)),),
         "write_trace": (nb.trace(*SMALL_RUN, pixel=(0, 0)),),
     }[name]
     for path, problem in (

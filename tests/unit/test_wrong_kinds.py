@@ -113,6 +113,15 @@ def _good() -> dict[str, Any]:
         "n_slow": 3,
         "pixel_size_mm": 0.1,
         "shift_mm": (0, 0, 0),
+        "matrices": [np.eye(3)],
+        "vectors_deg": [(1.0, 2.0, 3.0)],
+        "factor": 2.0,
+        "rotations": nb.Rotations([np.eye(3)]),
+        "spectrum": nb.Spectrum(energies_ev=(12000.0,)),
+        "seed": 1,
+        "centre_ev": 12000.0,
+        "fwhm_ev": 20.0,
+        "pulse_fwhm_fs": 2.0,
     }
 
 
@@ -148,6 +157,8 @@ def _calls() -> Iterator[tuple[str, Callable[..., Any]]]:
         "Detector": nb.Detector(panels=(PANEL,)),
         "Quirks": nb.Quirks(),
         "UniqueReflections": UNIQUE.unique,
+        "Rotations": nb.Rotations([np.eye(3)]),
+        "Spectrum": nb.Spectrum(energies_ev=(12000.0,)),
     }
     for name in nb.__all__:
         public = getattr(nb, name)

@@ -171,7 +171,15 @@ def _vector(spellings: str, target: str, text: str, unless: tuple[str, ...] = ()
 
 
 def _file(
-    spellings: str, subject: str, action: str, text: str, *, match: Match = "has", target: str = ""
+    spellings: str,
+    subject: str,
+    action: str,
+    text: str,
+    *,
+    match: Match = "has",
+    target: str = "",
+    value: str | None = None,
+    is_ours: bool = False,
 ) -> Flag:
     return Flag(
         tuple(spellings.split()),
@@ -182,6 +190,8 @@ def _file(
         words=("FILE",),
         action=action,
         targets=(target,) if target else (),
+        value=value,
+        is_ours=is_ours,
     )
 
 
@@ -296,6 +306,11 @@ FLAGS: tuple[Flag, ...] = (
         "-mosaic_dom", "mosaicity", "domains", "crystal.mosaic_domains", "number of mosaic domains",
         kind="int", rule="not positive is not given", emitted="-mosaic_domains"
     ),
+    _file(
+        "-mosaic_rotations", "mosaicity", "rotations",
+        "the domains themselves: a matrix or vector (degrees), and a weight, in each line",
+        match="is", target="crystal.mosaic_rotations", is_ours=True
+    ),
     _number(
         "-mosaic_seed", "mosaicity", "", "crystal.mosaic_seed", "seed of the domains", kind="seed"
     ),
@@ -376,6 +391,19 @@ FLAGS: tuple[Flag, ...] = (
     _file(
         "-sourcefile", "beam spread", "sources", "source list: x y z weight wavelength(m)",
         target="beam.sources"
+    ),
+    _file(
+        "-spectrum", "beam spread", "spectrum",
+        "spectrum for every direction: energy or wavelength and weight; it says eV or angstrom",
+        match="is", target="beam.spectrum", is_ours=True
+    ),
+    _file(
+        "-spectrum_ev", "beam spread", "spectrum", "the same, with energies in eV",
+        match="is", target="beam.spectrum", value="eV", is_ours=True
+    ),
+    _file(
+        "-spectrum_angstrom", "beam spread", "spectrum", "the same, with wavelengths in angstrom",
+        match="is", target="beam.spectrum", value="angstrom", is_ours=True
     ),
     # polarization
     Flag(

@@ -125,6 +125,13 @@ class Linear(_Movable):
         numbers = self.numbers(x)
         if self.name.startswith(_OF_SOURCES):
             return _changed_sources(self.name, numbers.reshape(self.shape), experiment)
+        if self.name == "beam.spectrum.weights" and experiment.beam.spectrum is not None:
+            weights = tuple(numbers.tolist())
+            spectrum = dataclasses.replace(experiment.beam.spectrum, weights=weights)
+            return {"beam.spectrum": spectrum}
+        rotations = experiment.crystal.mosaic_rotations
+        if self.name == "crystal.mosaic_rotations.scale" and rotations is not None:
+            return {"crystal.mosaic_rotations": rotations.scaled(float(numbers[0]))}
         return {self.name: tuple(numbers.tolist()) if self.shape else float(numbers[0])}
 
 

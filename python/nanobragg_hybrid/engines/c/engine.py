@@ -190,7 +190,7 @@ class CEngine:
         parts = {}
         for what, count, each in (
             ("phi steps", experiment.goniometer.phi_steps, _PHI_STEP_BYTES),
-            ("mosaic domains", experiment.crystal.mosaic_domains, _DOMAIN_BYTES),
+            ("mosaic domains", experiment.crystal.given_domains, _DOMAIN_BYTES),
             ("sources", experiment.beam.source_candidates, _SOURCE_BYTES),
         ):
             if count is not None and count > 1:

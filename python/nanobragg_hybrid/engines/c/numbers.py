@@ -53,6 +53,7 @@ CULLING_REASONS: Final[Mapping[int, str]] = MappingProxyType(
         8: "there are too many orientations to keep",
         9: "no pixel has any light",
         10: "there is too little memory",
+        11: "the mosaic domains have weights of their own",
     }
 )
 ASKED_REASON: Final = 1
@@ -89,6 +90,7 @@ WARNING_BITS: Final[Mapping[PlanWarning, int]] = MappingProxyType(
         "wavelengths_without_range": 0x2000000,
         "oversample_high": 0x4000000,
         "many_steps": 0x8000000,
+        "wavelength_outside_spectrum": 0x10000000,
     }
 )
 """The bits of `nbh_plan_warning`."""

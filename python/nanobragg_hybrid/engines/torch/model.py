@@ -313,7 +313,7 @@ class ForwardModel:
         if self.kernel == "eager":
             return 'kernel="eager" was asked for'
         packed, template = self._packed({})
-        reason = why_not(self.dtype, self.device)
+        reason = why_not(self.dtype, self.device, self._setup.choices.domain_weights)
         if reason is not None:
             return reason
         return CompiledKernel(self._setup.choices, template, self.dtype, self._seen).refuses(packed)
@@ -325,7 +325,7 @@ class ForwardModel:
         """
         if self.kernel == "eager":
             return None
-        reason = why_not(self.dtype, self.device)
+        reason = why_not(self.dtype, self.device, self._setup.choices.domain_weights)
         compiled = (
             None
             if reason
