@@ -109,6 +109,37 @@ def test_like_gives_what_the_file_does_not_say(tmp_path: Path) -> None:
     assert still == read
 
 
+def test_like_that_turns_where_the_file_is_of_a_still(tmp_path: Path) -> None:
+    data = expt()
+    del data["experiment"][0]["scan"]
+    (tmp_path / "still.expt").write_text(json.dumps(data))
+    like = nb.Experiment(goniometer=nb.Goniometer(osc_deg=1.0))
+    with pytest.warns(nb.NanobraggWarning, match="is a still: the rotation in goniometer is left"):
+        read = nb.read_experiment(tmp_path / "still.expt", like=like)
+    assert read.goniometer == nb.Goniometer()
+    assert nb.read_experiment(tmp_path / "still.expt").goniometer == nb.Goniometer()
+
+
+def test_like_with_sources(tmp_path: Path) -> None:
+    (tmp_path / "some.expt").write_bytes(EXPT)
+    like = nb.Experiment(beam=nb.Beam(sources=(nb.Source((-10.0, 0.0, 0.0)),)))
+    with pytest.warns(nb.NanobraggWarning, match=r"beam.sources are kept"):
+        assert nb.read_experiment(tmp_path / "some.expt", like=like).beam.sources is not None
+
+
+@pytest.mark.filterwarnings("ignore:.*groups of panels")
+def test_a_second_file_for_the_crystal_leaves_the_rotation_alone(tmp_path: Path) -> None:
+    nb.write_matrix(tmp_path / "A.mat", (0.02, 0, 0, 0, 0.02, 0, 0, 0, 0.02))
+    (tmp_path / "two.geom").write_bytes(GEOM)
+    turning = nb.Experiment(goniometer=nb.Goniometer(phi_deg=3.0, osc_deg=1.0))
+    read = nb.read_experiment(tmp_path / "two.geom", crystal=tmp_path / "A.mat", like=turning)
+    assert read.goniometer == turning.goniometer
+    turning.save(tmp_path / "own")
+    read = nb.read_experiment(tmp_path / "own", crystal=tmp_path / "A.mat")
+    assert read.goniometer == turning.goniometer
+    assert read.crystal.orientation_matrix == (0.02, 0, 0, 0, 0.02, 0, 0, 0, 0.02)
+
+
 def test_like_with_a_region_of_the_whole_detector(tmp_path: Path) -> None:
     (tmp_path / "some.expt").write_bytes(EXPT)
     like = nb.Experiment(sampling=nb.Sampling(roi=(0, 1, 0, 1)))

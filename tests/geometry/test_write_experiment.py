@@ -71,7 +71,9 @@ def back(folder: Path, experiment: nb.Experiment, kind: str) -> nb.Experiment:
     """Written and read, completed by what such a file does not hold."""
     path = folder / NAMES[kind]
     nb.write_experiment(experiment, path)
-    return nb.read_experiment(path, like=experiment)
+    is_turned_still = experiment.goniometer.osc_deg == 0.0 and kind != "crystfel"
+    like = experiment.replace({"goniometer": nb.Goniometer()}) if is_turned_still else experiment
+    return nb.read_experiment(path, like=like)
 
 
 def steps_apart(one: nb.Experiment, other: nb.Experiment) -> tuple[int, int]:

@@ -83,8 +83,8 @@ class ExperimentContent(NamedTuple):
     beam: direction of travel.  polarization: electric vector and Kahn factor.  crystal: a*, b*, c*,
     1/angstrom, at an angle of 0 of the scan; crystal_of_image: the same for each image of the scan,
     where it says so.  notes: what it says that an experiment cannot hold.  own: the experiment
-    itself, of a file of this package.  template: for writers: names of the images, with a # for
-    each digit of their numbers.
+    itself, of a file of this package.  is_still: nothing turns.  template: for writers: names of
+    the images, with a # for each digit of their numbers.
     """
 
     wavelength_angstrom: float | None = None
@@ -96,6 +96,7 @@ class ExperimentContent(NamedTuple):
     crystal_of_image: tuple[Rows, ...] = ()
     notes: tuple[str, ...] = ()
     own: Experiment | None = None
+    is_still: bool = False
     template: str = ""
 
 
@@ -123,7 +124,7 @@ def experiment_of(
     for index, panel in enumerate(content.panels):
         _require_square(path, panel, index)
     try:
-        beam = _beam(content, like.beam)
+        beam = _beam(content, like.beam, notes)
         sampling = like.sampling
         if content.panels and sampling.roi is not None:
             notes.append("sampling.roi is left out: each panel has its own")
@@ -131,7 +132,7 @@ def experiment_of(
         experiment = Experiment(
             beam=beam,
             crystal=_crystal(content, like.crystal, number, beam.wavelength_angstrom),
-            goniometer=_goniometer(content, like.goniometer, number),
+            goniometer=_goniometer(content, like.goniometer, number, notes),
             detector=_detector_once(content, like.detector, notes, {} if made is None else made),
             sampling=sampling,
             output=_output(content, like.output, notes),
@@ -181,8 +182,10 @@ def _require_square(path: str | os.PathLike[str], panel: PanelContent, index: in
         )
 
 
-def _beam(content: ExperimentContent, like: Beam) -> Beam:
+def _beam(content: ExperimentContent, like: Beam, notes: list[str]) -> Beam:
     fields: dict[str, Any] = {}
+    if like.sources is not None and content.beam is not None:
+        notes.append("beam.sources are kept: their directions count, not that of the file")
     if content.wavelength_angstrom is not None:
         fields["wavelength_angstrom"] = content.wavelength_angstrom
     if content.beam is not None:
@@ -213,7 +216,9 @@ def _crystal(
     )
 
 
-def _goniometer(content: ExperimentContent, like: Goniometer, number: int) -> Goniometer:
+def _goniometer(
+    content: ExperimentContent, like: Goniometer, number: int, notes: list[str]
+) -> Goniometer:
     scan = content.scan
     if scan is not None:
         return dataclasses.replace(
@@ -223,9 +228,12 @@ def _goniometer(content: ExperimentContent, like: Goniometer, number: int) -> Go
             osc_deg=scan.width_deg,
             phi_step_deg=None,
         )
-    if content.crystal is None:
+    if not content.is_still:
         return like
-    return Goniometer(spindle_axis=like.spindle_axis)  # a still
+    still = Goniometer(spindle_axis=like.spindle_axis)
+    if like != still:
+        notes.append("is a still: the rotation in goniometer is left out")
+    return still
 
 
 def _detector_once(

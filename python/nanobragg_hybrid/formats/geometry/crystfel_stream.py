@@ -198,7 +198,10 @@ class _Stream:
             wave = wavelength if wavelength is not None else base.wavelength_angstrom
             contents.append(
                 base._replace(
-                    wavelength_angstrom=wave, crystal=rows, notes=tuple({*base.notes, *notes})
+                    wavelength_angstrom=wave,
+                    crystal=rows,
+                    is_still=True,
+                    notes=(*base.notes, *notes),
                 )
             )
         serial = said.get("Image serial number", "0")

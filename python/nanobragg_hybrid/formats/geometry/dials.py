@@ -129,6 +129,7 @@ def _experiment(place: Place, read: Mapping[str, _Once]) -> ExperimentContent:
     if goniometer is not None and series is not None:
         axis, fixed, setting = _goniometer(goniometer, notes)
         fields["scan"] = series._replace(axis=to_simulator("dials", applied(setting, axis)))
+    fields["is_still"] = crystal is not None and series is None
     if crystal is not None:
         turn = product(setting, fixed)
         fields["crystal"] = _turned(turn, _reciprocal(crystal))

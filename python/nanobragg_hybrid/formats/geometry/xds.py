@@ -139,14 +139,16 @@ class _Input:
             )
             for panel in panels
         ]
+        scan, crystal = self._scan(), self._crystal()
         notes = [f"{key} is not used: {why}" for key, why in _UNREAD.items() if key in self.values]
         return ExperimentContent(
             wavelength_angstrom=self._positive("X-RAY_WAVELENGTH"),
             beam=to_simulator("xds", travel),
             polarization=self._polarization(travel),
             panels=tuple(panels),
-            scan=self._scan(),
-            crystal=self._crystal(),
+            scan=scan,
+            crystal=crystal,
+            is_still=crystal is not None and scan is None,
             notes=tuple(notes),
         )
 
@@ -374,6 +376,7 @@ def contents_of_xparm(
             panels=tuple(panels),
             scan=scan,
             crystal=(x, y, z),
+            is_still=scan is None,
         )
     ]
 
