@@ -103,9 +103,7 @@ SETTINGS: Mapping[str, Mapping[str, str]] = {
         "dispersion": "-dispersion 3 -dispsteps 3",
         "count alone": "-hdivsteps 2",
         "file": "-sourcefile sources.txt",
-        "spectrum": "-spectrum spectrum.txt",
         "file and spectrum": "-sourcefile directions.txt -spectrum spectrum.txt",
-        "divergence and spectrum": "-hdivrange 20 -hdivsteps 3 -spectrum spectrum.txt",
     },
     "phi": {
         "none": "",
@@ -120,7 +118,6 @@ SETTINGS: Mapping[str, Mapping[str, str]] = {
         "none": "",
         "domains": "-mosaic 1 -mosaic_dom 3",
         "spread": "-mosaic 0.5",
-        "rotations": "-mosaic_rotations turns.txt",
         "weighted rotations": "-mosaic_rotations weighted_turns.txt",
     },
     "convention": {

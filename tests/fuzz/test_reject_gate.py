@@ -22,6 +22,9 @@ SMALL = nb.Experiment(
     crystal=nb.Crystal(cell_angstrom=(70, 80, 90), n_cells=(5, 5, 5)),
     detector=nb.Detector(pixel_size_mm=2, n_fast=4, n_slow=4),
 )
+WEIGHTED = SMALL.replace(
+    {"crystal.mosaic_rotations": nb.Rotations.from_vectors([(0, 0, 0), (0, 1, 0)], (1.0, 2.0))}
+)
 FACTORS = nb.StructureFactors.constant(100.0)
 NOTHING: Any = "nothing"
 
@@ -84,9 +87,9 @@ ENGINES: dict[str, tuple[type[nb.NanobraggError], Callable[[], object]]] = {
         lambda: nb.simulate(SMALL, FACTORS, backend=nb.CEngine(unrounded_kernel=NOTHING)),
     ),
     "no such kernel of torch": (nb.ConfigError, lambda: _torch(kernel="nothing")),
-    "a curved detector by compiled kernels": (
+    "domains with weights by compiled kernels": (
         nb.UnsupportedError,
-        lambda: _torch(SMALL.replace({"detector.curved": True}), kernel="compiled"),
+        lambda: _torch(WEIGHTED, kernel="compiled"),
     ),
     "no such device": (nb.BackendError, lambda: _torch(device="nothing")),
     "a table that no memory holds": (
@@ -118,4 +121,5 @@ def test_its_neighbour_is_rendered() -> None:
 
 def test_its_neighbour_is_rendered_by_torch() -> None:
     assert _torch(kernel="compiled").image.any()
-    assert _torch(SMALL.replace({"detector.curved": True}), kernel="eager").image.any()
+    assert _torch(WEIGHTED, kernel="eager").image.any()
+    assert _torch(SMALL.replace({"detector.curved": True}), kernel="compiled").image.any()
