@@ -53,6 +53,12 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.formats.smv import read_smv, write_smv
     from nanobragg_hybrid.formats.source_file import read_source_file, write_source_file
     from nanobragg_hybrid.formats.trace_text import read_trace, write_trace
+    from nanobragg_hybrid.model.background import (
+        Background,
+        BackgroundOffset,
+        RadialBackground,
+        Scatterer,
+    )
     from nanobragg_hybrid.model.beam import Beam, Source
     from nanobragg_hybrid.model.crystal import Crystal
     from nanobragg_hybrid.model.detector import Detector
@@ -63,11 +69,13 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.model.output import Output
     from nanobragg_hybrid.model.quirks import LEDGER, Quirk, Quirks
     from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
+    from nanobragg_hybrid.model.response import PointSpread, Response
     from nanobragg_hybrid.model.result import SimulationResult
     from nanobragg_hybrid.model.sampling import Sampling
     from nanobragg_hybrid.model.statistics import Statistics
     from nanobragg_hybrid.model.structure_factors import StructureFactors
     from nanobragg_hybrid.model.trace import StepTrace, Trace
+    from nanobragg_hybrid.run.measure import frame_counts
     from nanobragg_hybrid.run.pictures import integer_image, noise_image, pgm_image
     from nanobragg_hybrid.run.prepare import Prepared, prepare
     from nanobragg_hybrid.run.simulate import simulate
@@ -77,6 +85,8 @@ if TYPE_CHECKING:
 __all__ = [
     "LEDGER",
     "BackendError",
+    "Background",
+    "BackgroundOffset",
     "Beam",
     "CEngine",
     "CommandLineError",
@@ -99,14 +109,18 @@ __all__ = [
     "NanobraggError",
     "NanobraggWarning",
     "Output",
+    "PointSpread",
     "Prepared",
     "Quirk",
     "Quirks",
+    "RadialBackground",
     "RenderCancelled",
     "ResolvedPlan",
     "ResourceError",
+    "Response",
     "Sampling",
     "SavedRun",
+    "Scatterer",
     "SetupWarning",
     "SimulationResult",
     "Source",
@@ -119,6 +133,7 @@ __all__ = [
     "available_backends",
     "build_info",
     "fit",
+    "frame_counts",
     "get_cmake_dir",
     "get_include",
     "get_library",
@@ -159,6 +174,7 @@ __getattr__, __dir__ = lazy_names(
             "FileFormatError ImageWarning NanobraggError NanobraggWarning RenderCancelled "
             "ResourceError SetupWarning UnsupportedError"
         ),
+        ".model.background": "Background BackgroundOffset RadialBackground Scatterer",
         ".model.beam": "Beam Source",
         ".model.crystal": "Crystal",
         ".model.detector": "Detector",
@@ -170,6 +186,7 @@ __getattr__, __dir__ = lazy_names(
         ".model.geometry": "Geometry",
         ".model.resolved_plan": "ResolvedPlan",
         ".model.result": "SimulationResult",
+        ".model.response": "PointSpread Response",
         ".model.sampling": "Sampling",
         ".model.statistics": "Statistics",
         ".model.structure_factors": "StructureFactors",
@@ -192,6 +209,7 @@ __getattr__, __dir__ = lazy_names(
         ".fitting.fit": "fit",
         ".fitting.minimise": "Iteration",
         ".fitting.result": "Evaluations FitResult FittedNumber",
+        ".run.measure": "frame_counts",
         ".run.pictures": "integer_image noise_image pgm_image",
         ".run.prepare": "Prepared prepare",
         ".run.simulate": "simulate",

@@ -23,7 +23,7 @@ from nanobragg_hybrid.arguments.round_trip import (
     has_vector,
 )
 from nanobragg_hybrid.base.atomic import check_path
-from nanobragg_hybrid.base.errors import ConfigError
+from nanobragg_hybrid.base.errors import ConfigError, UnsupportedError
 from nanobragg_hybrid.formats.matrix import write_matrix
 from nanobragg_hybrid.formats.smv import write_mask
 from nanobragg_hybrid.formats.source_file import write_source_file
@@ -84,8 +84,15 @@ def emit_args(experiment: Experiment, folder: str | os.PathLike[str] | None = No
     a number of pixels that the mask states).
 
     Raises `ConfigError` naming the field if a file is needed and `folder` is None, or if no
-    arguments can say a value (a fractional number of cells).
+    arguments can say a value (a fractional number of cells); `UnsupportedError` for a background or
+    a response.
     """
+    for part in ("background", "response"):
+        if getattr(experiment, part) is not None:
+            raise UnsupportedError(
+                f"{part}: nanoBragg has no words for it; experiment.replace({{{part!r}: None}}) is "
+                "without it"
+            )
     if folder is not None:
         check_path(folder, "folder")
     emitter = _Emitter(experiment, None if folder is None else Path(folder))
@@ -111,6 +118,7 @@ def _ordered_fields(experiment: Experiment) -> list[str]:
     paths = [
         f"{part.name}.{field.name}"
         for part in dataclasses.fields(experiment)
+        if getattr(experiment, part.name) is not None
         for field in dataclasses.fields(getattr(experiment, part.name))
     ]
     return sorted(paths, key=order)

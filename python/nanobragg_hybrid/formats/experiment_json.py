@@ -17,6 +17,12 @@ from typing import Any, Final, NamedTuple, NoReturn
 from nanobragg_hybrid.base.atomic import atomic_write
 from nanobragg_hybrid.base.errors import ConfigError, FileFormatError, NanobraggWarning, suggestion
 from nanobragg_hybrid.formats.text import read_text
+from nanobragg_hybrid.model.background import (
+    Background,
+    BackgroundOffset,
+    RadialBackground,
+    Scatterer,
+)
 from nanobragg_hybrid.model.beam import Beam, Source
 from nanobragg_hybrid.model.crystal import Crystal
 from nanobragg_hybrid.model.detector import Detector
@@ -25,6 +31,7 @@ from nanobragg_hybrid.model.goniometer import Goniometer
 from nanobragg_hybrid.model.mask import Mask
 from nanobragg_hybrid.model.output import Output
 from nanobragg_hybrid.model.quirks import Quirks
+from nanobragg_hybrid.model.response import PointSpread, Response
 from nanobragg_hybrid.model.sampling import Sampling
 
 FORMAT: Final = "nanobragg-hybrid experiment"
@@ -38,7 +45,10 @@ _SECTIONS: Final[Mapping[str, type]] = {
     "detector": Detector,
     "sampling": Sampling,
     "output": Output,
+    "background": Background,
+    "response": Response,
 }
+_MAY_BE_NONE: Final = frozenset({"background", "response"})
 
 
 class SavedRun(NamedTuple):
@@ -60,7 +70,9 @@ def experiment_to_dict(experiment: Experiment, quirks: Quirks | None = None) -> 
             raise ConfigError("quirks", quirks, "an object of class Quirks, or None")
         data["quirks"] = str(quirks)
     for name in _SECTIONS:
-        data[name] = _plain(getattr(experiment, name))
+        part = getattr(experiment, name)
+        if part is not None:
+            data[name] = _plain(part)
     return data
 
 
@@ -91,12 +103,20 @@ def run_from_dict(data: Mapping[str, Any]) -> SavedRun:
             known = ", ".join(_SECTIONS)
             rule = f"only the keys quirks, {known}{suggestion(name, ('quirks', *_SECTIONS))}"
             raise ConfigError("experiment", name, rule)
+        if value is None and name in _MAY_BE_NONE:
+            continue
         fields = _fields(_SECTIONS[name], value, name)
         if name == "beam" and fields.get("sources") is not None:
-            fields["sources"] = _sources(fields["sources"])
+            fields["sources"] = _records(Source, fields["sources"], "beam.sources")
         if name == "detector" and fields.get("mask") is not None:
             fields["mask"] = Mask.from_dict(fields["mask"])
-        sections[name] = _SECTIONS[name](**fields)
+        if name == "background":
+            _background(fields)
+        if name == "response" and fields.get("point_spread") is not None:
+            fields["point_spread"] = _record(
+                PointSpread, fields["point_spread"], "response.point_spread"
+            )
+        sections[name] = _made(_SECTIONS[name], fields, name)
     return SavedRun(Experiment(**sections), quirks)
 
 
@@ -214,9 +234,30 @@ def _fields(cls: type, data: object, path: str) -> dict[str, Any]:
     return {name: math.inf if value == "inf" else value for name, value in data.items()}
 
 
-def _sources(data: object) -> tuple[Source, ...]:
+def _background(fields: dict[str, Any]) -> None:
+    """Replaces what stands for objects by these objects."""
+    for name, of in (("scatterers", Scatterer), ("offsets", BackgroundOffset)):
+        if name in fields:
+            fields[name] = _records(of, fields[name], f"background.{name}")
+    if fields.get("radial") is not None:
+        fields["radial"] = _record(RadialBackground, fields["radial"], "background.radial")
+
+
+def _records(of: type, data: object, path: str) -> tuple[Any, ...]:
+    none = ", or None" if of is Source else ""
     if not isinstance(data, list | tuple):
-        raise ConfigError("beam.sources", data, "a list of sources, or None")
-    return tuple(
-        Source(**_fields(Source, item, f"beam.sources[{n}]")) for n, item in enumerate(data)
-    )
+        raise ConfigError(path, data, f"a list of {path.rpartition('.')[2]}{none}")
+    return tuple(_record(of, item, f"{path}[{n}]") for n, item in enumerate(data))
+
+
+def _record(of: type, data: object, path: str) -> Any:
+    return _made(of, _fields(of, data, path), path)
+
+
+def _made(of: type, fields: dict[str, Any], path: str) -> Any:
+    """The object; ConfigError for a field without a default that is not there."""
+    for field in dataclasses.fields(of):
+        has_default = field.default is not dataclasses.MISSING
+        if not has_default and field.name not in fields:
+            raise ConfigError(path, sorted(fields), f"also the key {field.name}")
+    return of(**fields)

@@ -27,6 +27,10 @@ class Rendered(NamedTuple):
 
     image: float32, shape (slow, fast).  unrounded: float64, the same before rounding, if asked for.
     plan: as rendered.  provenance: what computed it.  random_state: see `SimulationResult`.
+    background: float64, photons beside the spots (model 9), if the experiment has such a part.
+    background_outside: for each scatterer, and behind them for the radial curve, in how many pixels
+    its table was asked outside its rows.  expected: float64, see `SimulationResult`, from an engine
+    that has the response itself; None: made of image and background.
     """
 
     image: Array
@@ -35,9 +39,12 @@ class Rendered(NamedTuple):
     plan: ResolvedPlan
     provenance: Mapping[str, Any] = MappingProxyType({})
     random_state: object = None
+    background: Array | None = None
+    background_outside: tuple[int, ...] = ()
+    expected: Array | None = None
 
 
-@array_fields("image", "unrounded")
+@array_fields("image", "unrounded", "expected", "variance", "counts")
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SimulationResult:
     """One rendered image and what belongs to it.
@@ -56,6 +63,15 @@ class SimulationResult:
     experiment: as rendered, with the seeds that came from the clock.
     quirks: as rendered.
     quirks_that_mattered: names of the quirks that were on and could have changed this image.
+    expected: float64, same shape, counts above the pedestal before noise: photons of image and
+        background after the point spread, times the pixels' gains (model 10.2); photons where the
+        gain is 1.  0 outside the region of interest and under the mask.  None for an experiment
+        without background and response.
+    variance: float64, same shape, of these counts (model 10.3); without a response, of counting
+        photons.  Infinite where a pixel tells nothing: dead, hot, or not rendered.  None as above.
+    counts: what the detector reads out in frame `frame`, same shape, in the response's
+        `count_type`; 0 where not rendered.  None without a response.
+    frame: number of the frame of `counts`; `frame_counts` has the others.
     """
 
     image: NDArray[np.float32]
@@ -69,6 +85,10 @@ class SimulationResult:
     experiment: Experiment = field(default_factory=Experiment)
     quirks: Quirks = field(default_factory=Quirks)
     quirks_that_mattered: tuple[str, ...] = ()
+    expected: NDArray[np.float64] | None = None
+    variance: NDArray[np.float64] | None = None
+    counts: NDArray[Any] | None = None
+    frame: int = 0
 
     @property
     def geometry(self) -> Geometry:
@@ -85,7 +105,10 @@ class SimulationResult:
     def replaced(self, **changes: Any) -> SimulationResult:
         """A copy with other values for some fields, and the same memory."""
         names = (f.name for f in dataclasses.fields(self))
-        arrays = {name: stored(self, name) for name in ("image", "unrounded")}
+        arrays = {
+            name: stored(self, name)
+            for name in ("image", "unrounded", "expected", "variance", "counts")
+        }
         others = {name: getattr(self, name) for name in names if name not in arrays}
         return SimulationResult(**{**arrays, **others, **changes})
 

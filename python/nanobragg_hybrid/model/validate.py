@@ -8,6 +8,7 @@ rules, so none of them can say something else.
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import math
 import sys
 from collections import abc
@@ -214,22 +215,51 @@ class Instance(NamedTuple):
         return value
 
 
-class Sequence(NamedTuple):
-    """One or more values, each with the rule `item`."""
+class InstanceIn(NamedTuple):
+    """An object of a class of this package, whose module is imported to look at a value."""
 
-    item: Rule
+    module: str
+    name: str
+
+    @property
+    def of(self) -> type:
+        """The class."""
+        found: type = getattr(importlib.import_module(self.module), self.name)
+        return found
 
     @property
     def text(self) -> str:
         """What is needed."""
-        return f"at least one value, each {self.item.text}"
+        return f"an object of class {self.name}"
+
+    def normalise(self, value: object) -> Any:
+        """The object itself."""
+        if not isinstance(value, self.of):
+            raise ValueError
+        return value
+
+
+class Sequence(NamedTuple):
+    """One or more values, or also none if `empty`, each with the rule `item`."""
+
+    item: Rule
+    empty: bool = False
+
+    @property
+    def text(self) -> str:
+        """What is needed."""
+        number = "any number of values" if self.empty else "at least one value"
+        return f"{number}, each {self.item.text}"
 
     def normalise(self, value: object) -> tuple[Any, ...]:
         """The values as a tuple."""
+        if is_ndarray(value):
+            array: Any = value
+            value = array.tolist()
         if isinstance(value, str | bytes) or not isinstance(value, abc.Sequence):
             raise ValueError
         items = tuple(self.item.normalise(item) for item in value)
-        if not items:
+        if not items and not self.empty:
             raise ValueError
         return items
 

@@ -20,6 +20,7 @@ from nanobragg_hybrid.model.result import SimulationResult
 from nanobragg_hybrid.model.seeds import with_clock_seeds
 from nanobragg_hybrid.model.structure_factors import StructureFactors
 from nanobragg_hybrid.model.validate import Integer, require_class
+from nanobragg_hybrid.run import measure
 from nanobragg_hybrid.run.look import Given, look
 from nanobragg_hybrid.run.quirk_effects import quirks_that_mattered
 
@@ -96,10 +97,13 @@ class Prepared:
         threads: int | None = None,
         progress: ProgressCallback | None = None,
         unrounded: bool = False,
+        frame: int = 0,
     ) -> SimulationResult:
         """Renders the image; see `simulate` for the arguments, the result, the warnings and the
         errors."""
-        result = self.render_quietly(threads=threads, progress=progress, unrounded=unrounded)
+        result = self.render_quietly(
+            threads=threads, progress=progress, unrounded=unrounded, frame=frame
+        )
         issue_warnings(result, stacklevel=3)
         return result
 
@@ -109,12 +113,14 @@ class Prepared:
         threads: int | None = None,
         progress: ProgressCallback | None = None,
         unrounded: bool = False,
+        frame: int = 0,
     ) -> SimulationResult:
         """The same without issuing the result's `warnings`, for who passes them on otherwise."""
         from nanobragg_hybrid.engines.c.plan_info import plan_info
 
         checked = checked_threads(threads)
         check_render_options(progress, unrounded)
+        number = measure.checked_frame(frame)
         if unrounded:
             require_memory(
                 memory_needed(
@@ -126,6 +132,7 @@ class Prepared:
         plan = made.plan
         given = Given(plan, self.experiment, self.structure_factors, self.quirks)
         findings = tuple(finding.text for finding in look(made.image, given))
+        seen = measure.measured(made, plan, self.experiment, number, self.backend)
         crystal, output = self.experiment.crystal, self.experiment.output
         return SimulationResult(
             image=cast("NDArray[np.float32]", made.image),
@@ -144,11 +151,15 @@ class Prepared:
                 "mosaic_seed": crystal.mosaic_seed,
                 "noise_seed": output.noise_seed,
             },
-            warnings=plan.sentences() + findings,
+            warnings=plan.sentences() + findings + (() if seen is None else seen.sentences),
             random_state=made.random_state,
             experiment=self.experiment,
             quirks=self.quirks,
             quirks_that_mattered=self.quirks_that_mattered,
+            expected=None if seen is None else seen.expected,
+            variance=None if seen is None else seen.variance,
+            counts=None if seen is None else seen.counts,
+            frame=number,
         )
 
     def trace(
@@ -324,6 +335,7 @@ def memory_needed(
     table = structure_factors.grid_buffer
     if table is not None:
         parts["structure factor table"] = table.nbytes
+    parts.update(measure.memory_needed(experiment))
     return {**parts, **engine.memory_needed(experiment, structure_factors)}
 
 

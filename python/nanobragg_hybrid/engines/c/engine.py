@@ -60,6 +60,7 @@ class CRun:
             if unrounded and plan.kernel != "exact":
                 reason = KERNEL_REASONS[UNROUNDED_REASON]
                 plan = plan._replace(kernel="exact", kernel_reason=reason)
+        background, outside = self.c_plan.photons_beside_spots(threads)
         return Rendered(
             image=image,
             unrounded=doubles,
@@ -72,6 +73,8 @@ class CRun:
                 **bounds,
             },
             random_state=self.c_plan.random_state(),
+            background=background,
+            background_outside=outside,
         )
 
     def trace(
