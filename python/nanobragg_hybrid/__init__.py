@@ -50,6 +50,10 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.formats.pgm import read_pgm, write_pgm
     from nanobragg_hybrid.formats.png import write_png
     from nanobragg_hybrid.formats.raw import read_raw, write_raw
+    from nanobragg_hybrid.formats.scattering_table import (
+        read_scattering_table,
+        write_scattering_table,
+    )
     from nanobragg_hybrid.formats.smv import read_smv, write_smv
     from nanobragg_hybrid.formats.source_file import read_source_file, write_source_file
     from nanobragg_hybrid.formats.trace_text import read_trace, write_trace
@@ -148,6 +152,7 @@ __all__ = [
     "read_matrix",
     "read_pgm",
     "read_raw",
+    "read_scattering_table",
     "read_smv",
     "read_source_file",
     "read_trace",
@@ -161,6 +166,7 @@ __all__ = [
     "write_pgm",
     "write_png",
     "write_raw",
+    "write_scattering_table",
     "write_smv",
     "write_source_file",
     "write_trace",
@@ -198,6 +204,7 @@ __getattr__, __dir__ = lazy_names(
         ".formats.pgm": "read_pgm write_pgm",
         ".formats.png": "write_png",
         ".formats.raw": "read_raw write_raw",
+        ".formats.scattering_table": "read_scattering_table write_scattering_table",
         ".formats.smv": "read_smv write_smv",
         ".formats.source_file": "read_source_file write_source_file",
         ".formats.trace_text": "read_trace write_trace",
@@ -229,5 +236,14 @@ bind_methods(
         "Experiment.load": f"{__name__}.formats.experiment_json:load",
         "Experiment.from_nanobragg_args": f"{__name__}.arguments.parse:experiment_from_args",
         "Experiment.to_nanobragg_args": f"{__name__}.arguments.emit:emit_args",
+        "Response.pilatus": f"{__name__}.model.presets:pilatus",
+        "Response.jungfrau": f"{__name__}.model.presets:jungfrau",
+        "Response.eiger": f"{__name__}.model.presets:eiger",
+        "Response.cspad": f"{__name__}.model.presets:cspad",
+        "Response.ccd": f"{__name__}.model.presets:ccd",
+        "Scatterer.water": f"{__name__}.model.materials:water",
+        "Scatterer.polyimide": f"{__name__}.model.materials:polyimide",
+        "Scatterer.ice": f"{__name__}.model.materials:ice",
+        "Scatterer.air": f"{__name__}.model.materials:air",
     }
 )

@@ -7,6 +7,7 @@ from typing import Literal
 
 from nanobragg_hybrid.base.constants import INT32_MAX
 from nanobragg_hybrid.base.errors import ConfigError
+from nanobragg_hybrid.base.lazy import work_of
 from nanobragg_hybrid.base.record import Record
 from nanobragg_hybrid.model.validate import (
     FINITE,
@@ -108,8 +109,8 @@ class Response(Record):
     seed: of all that is random, 0 to 2147483647, default 0.  Frame and panel number go with it.
 
     Raises `ConfigError` for a value that breaks its rule, also for a saturation that is not above
-    the pedestal, for one that the type does not hold, and for a pedestal or counts of dead pixels
-    that it does not hold.
+    the pedestal, for one that the type does not hold, for a pedestal or counts of dead pixels that
+    it does not hold, and for hot pixels of "float32" without a saturation.
     """
 
     point_spread: PointSpread | None = field(
@@ -138,11 +139,46 @@ class Response(Record):
             rule = f"more than the pedestal, {self.pedestal:g} counts"
             raise ConfigError("response.saturation", self.saturation, rule, "counts")
         limits = COUNT_LIMITS[self.count_type]
+        if limits is None and self.saturation is None and (self.hot_fraction or self.hot_pixels):
+            rule = "a number, which hot pixels show: float32 has no limit"
+            raise ConfigError("response.saturation", None, rule)
         for name in ("pedestal", "saturation", "dead_counts"):
             value: float | None = getattr(self, name)
             if value is not None and limits is not None and not limits[0] <= value <= limits[1]:
                 rule = f"what {self.count_type} holds, {limits[0]} to {limits[1]}"
                 raise ConfigError(f"response.{name}", value, rule, "counts")
+
+    @staticmethod
+    def pilatus(seed: int = 0) -> Response:
+        """One like a Pilatus: photon counting; sources and assumptions: `model.presets.pilatus`."""
+        found: Response = work_of("Response.pilatus")(seed)
+        return found
+
+    @staticmethod
+    def eiger(seed: int = 0) -> Response:
+        """One like an Eiger: photon counting; sources and assumptions: `model.presets.eiger`."""
+        found: Response = work_of("Response.eiger")(seed)
+        return found
+
+    @staticmethod
+    def ccd(seed: int = 0) -> Response:
+        """One like a fibre-coupled CCD; sources and assumptions: `model.presets.ccd`."""
+        found: Response = work_of("Response.ccd")(seed)
+        return found
+
+    @staticmethod
+    def jungfrau(seed: int = 0) -> Response:
+        """One like a Jungfrau: integrating, counts in photons; sources and assumptions:
+        `model.presets.jungfrau`."""
+        found: Response = work_of("Response.jungfrau")(seed)
+        return found
+
+    @staticmethod
+    def cspad(seed: int = 0) -> Response:
+        """One like a CSPAD: integrating, with flicker; sources and assumptions:
+        `model.presets.cspad`."""
+        found: Response = work_of("Response.cspad")(seed)
+        return found
 
     @property
     def most_counts(self) -> float:
