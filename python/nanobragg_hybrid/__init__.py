@@ -70,7 +70,20 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.model.geometry import Geometry
     from nanobragg_hybrid.model.goniometer import Goniometer
     from nanobragg_hybrid.model.mask import Mask
+    from nanobragg_hybrid.model.materials import (
+        air_scatterer,
+        ice_scatterer,
+        polyimide_scatterer,
+        water_scatterer,
+    )
     from nanobragg_hybrid.model.output import Output
+    from nanobragg_hybrid.model.presets import (
+        ccd_response,
+        cspad_response,
+        eiger_response,
+        jungfrau_response,
+        pilatus_response,
+    )
     from nanobragg_hybrid.model.quirks import LEDGER, Quirk, Quirks
     from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
     from nanobragg_hybrid.model.response import PointSpread, Response
@@ -134,18 +147,26 @@ __all__ = [
     "Trace",
     "UnsupportedError",
     "__version__",
+    "air_scatterer",
     "available_backends",
     "build_info",
+    "ccd_response",
+    "cspad_response",
+    "eiger_response",
     "fit",
     "frame_counts",
     "get_cmake_dir",
     "get_include",
     "get_library",
     "get_pkgconfig_dir",
+    "ice_scatterer",
     "integer_image",
+    "jungfrau_response",
     "load_run",
     "noise_image",
     "pgm_image",
+    "pilatus_response",
+    "polyimide_scatterer",
     "prepare",
     "read_dump",
     "read_hkl",
@@ -160,6 +181,7 @@ __all__ = [
     "simulate",
     "trace",
     "trace_phi",
+    "water_scatterer",
     "write_dump",
     "write_hkl",
     "write_matrix",
@@ -187,7 +209,11 @@ __getattr__, __dir__ = lazy_names(
         ".model.experiment": "Experiment",
         ".model.goniometer": "Goniometer",
         ".model.mask": "Mask",
+        ".model.materials": ("air_scatterer ice_scatterer polyimide_scatterer water_scatterer"),
         ".model.output": "Output",
+        ".model.presets": (
+            "ccd_response cspad_response eiger_response jungfrau_response pilatus_response"
+        ),
         ".model.quirks": "LEDGER Quirk Quirks",
         ".model.geometry": "Geometry",
         ".model.resolved_plan": "ResolvedPlan",
@@ -236,14 +262,5 @@ bind_methods(
         "Experiment.load": f"{__name__}.formats.experiment_json:load",
         "Experiment.from_nanobragg_args": f"{__name__}.arguments.parse:experiment_from_args",
         "Experiment.to_nanobragg_args": f"{__name__}.arguments.emit:emit_args",
-        "Response.pilatus": f"{__name__}.model.presets:pilatus",
-        "Response.jungfrau": f"{__name__}.model.presets:jungfrau",
-        "Response.eiger": f"{__name__}.model.presets:eiger",
-        "Response.cspad": f"{__name__}.model.presets:cspad",
-        "Response.ccd": f"{__name__}.model.presets:ccd",
-        "Scatterer.water": f"{__name__}.model.materials:water",
-        "Scatterer.polyimide": f"{__name__}.model.materials:polyimide",
-        "Scatterer.ice": f"{__name__}.model.materials:ice",
-        "Scatterer.air": f"{__name__}.model.materials:air",
     }
 )

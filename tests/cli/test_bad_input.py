@@ -262,6 +262,7 @@ READERS: dict[str, tuple[bytes, Callable[[Path], object]]] = {
     "raw": (bytes(8), lambda path: nb.read_raw(path, (1, 2))),
     "trace": (b"TRACE_C: fast 1\n", nb.read_trace),
     "experiment": (nb.Experiment().to_json().encode(), nb.Experiment.load),
+    "scattering table": (b"0.0000000000 1.0\n", nb.read_scattering_table),
     "run": (nb.Experiment().to_json(nb.Quirks.none()).encode(), nb.load_run),
 }
 
@@ -582,6 +583,7 @@ def test_unwritable_output_in_python(name: str, tmp_path: Path) -> None:
         "write_pgm": (np.zeros((2, 3), np.uint8), 1.0),
         "write_png": (np.zeros((2, 3), np.uint8),),
         "write_raw": (np.zeros((2, 3), np.float32),),
+        "write_scattering_table": ((0.0, 0.1), (1.0, 2.0)),
         "write_smv": (np.zeros((2, 3), np.uint16), result_header()),
         "write_source_file": ([nb.Source((-1.0, 0.0, 0.0))],),
         "write_trace": (nb.trace(*SMALL_RUN, pixel=(0, 0)),),

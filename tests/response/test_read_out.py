@@ -234,7 +234,7 @@ def test_region_with_a_point_spread_is_told() -> None:
 @for_each("name", ["pilatus", "eiger", "ccd", "jungfrau", "cspad"])
 def test_presets(name: str) -> None:
     """The gain that a series of flat frames shows, variance over mean, is the one stated."""
-    given: nb.Response = getattr(nb.Response, name)(seed=4)
+    given: nb.Response = getattr(nb, f"{name}_response")(seed=4)
     assert given.seed == 4
     response = dataclasses.replace(given, flicker=0.0)
     own = Chain(response, (300, 400), 75.0, 0, None)

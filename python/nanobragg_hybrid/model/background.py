@@ -10,7 +10,6 @@ from typing import Literal
 
 from nanobragg_hybrid.base.constants import AVOGADRO_PER_MOL, INT32_MAX
 from nanobragg_hybrid.base.errors import ConfigError
-from nanobragg_hybrid.base.lazy import work_of
 from nanobragg_hybrid.base.record import Record
 from nanobragg_hybrid.model.validate import (
     FINITE,
@@ -107,36 +106,6 @@ class Scatterer(Record):
             density_g_per_cm3,
             molar_mass_g_per_mol,
         )
-
-    @staticmethod
-    def water(volume_mm3: float) -> Scatterer:
-        """Liquid water at room temperature; see `model.materials.water` for the numbers' source.
-
-        volume_mm3: in the beam, mm^3, >= 0, as for all of these.  Raises `ConfigError`.
-        """
-        found: Scatterer = work_of("Scatterer.water")(volume_mm3)
-        return found
-
-    @staticmethod
-    def polyimide(volume_mm3: float) -> Scatterer:
-        """Polyimide (Kapton) of a loop or window; see `model.materials.polyimide`."""
-        found: Scatterer = work_of("Scatterer.polyimide")(volume_mm3)
-        return found
-
-    @staticmethod
-    def air(
-        volume_mm3: float, temperature_k: float = 293.15, pressure_pa: float = 101325.0
-    ) -> Scatterer:
-        """Dry air, at a temperature, K, > 0, and a pressure, Pa, > 0; see `model.materials.air`."""
-        found: Scatterer = work_of("Scatterer.air")(volume_mm3, temperature_k, pressure_pa)
-        return found
-
-    @staticmethod
-    def ice(volume_mm3: float, ring_fwhm_per_angstrom: float = 0.002) -> Scatterer:
-        """Rings of hexagonal ice of this width in sin(theta)/lambda, 1/angstrom, > 0; see
-        `model.materials.ice`."""
-        found: Scatterer = work_of("Scatterer.ice")(volume_mm3, ring_fwhm_per_angstrom)
-        return found
 
     @property
     def molecules(self) -> float:

@@ -68,12 +68,12 @@ _ICE_SITES: Final = (
 )
 
 
-def water(volume_mm3: float) -> Scatterer:
+def water_scatterer(volume_mm3: float) -> Scatterer:
     """Liquid water at room temperature; volume in the beam, mm^3."""
     return _measured(_WATER, _WATER_G_PER_MOL, volume_mm3, 0.998)
 
 
-def polyimide(volume_mm3: float) -> Scatterer:
+def polyimide_scatterer(volume_mm3: float) -> Scatterer:
     """Polyimide (Kapton, C22 H10 N2 O5) of a loop or a window; volume in the beam, mm^3.
 
     The density, 1.42 g/cm^3, is that of films."""
@@ -93,7 +93,7 @@ def _measured(
     )
 
 
-def air(
+def air_scatterer(
     volume_mm3: float, temperature_k: float = 293.15, pressure_pa: float = 101325.0
 ) -> Scatterer:
     """Dry air; volume in the beam, mm^3: the beam's cross section times the path that the detector
@@ -134,7 +134,7 @@ def _atom(element: str, stol: float) -> float:
     return c + math.fsum(x * math.exp(-y * square) for x, y in zip(a, b, strict=True))
 
 
-def ice(volume_mm3: float, ring_fwhm_per_angstrom: float = 0.002) -> Scatterer:
+def ice_scatterer(volume_mm3: float, ring_fwhm_per_angstrom: float = 0.002) -> Scatterer:
     """Rings of a fine powder of hexagonal ice up to 0.83 angstrom; volume in the beam, mm^3.
 
     ring_fwhm_per_angstrom: width of a ring in sin(theta)/lambda, 1/angstrom, > 0; the default is an

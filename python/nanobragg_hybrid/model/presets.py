@@ -8,19 +8,19 @@ from __future__ import annotations
 from nanobragg_hybrid.model.response import PointSpread, Response
 
 
-def pilatus(seed: int = 0) -> Response:
+def pilatus_response(seed: int = 0) -> Response:
     """Photon counting, no read-out noise, counters of 20 bits (DECTRIS, PILATUS user manual 1.2 and
     PILATUS3 X CdTe data).  Assumption: no light spreads to other pixels."""
     return Response(saturation=2.0**20 - 1.0, count_type="int32", seed=seed)
 
 
-def eiger(seed: int = 0) -> Response:
+def eiger_response(seed: int = 0) -> Response:
     """Photon counting, no read-out noise.  Assumptions: sums of 32 bits, no light spreads to other
     pixels."""
     return Response(count_type="uint32", seed=seed)
 
 
-def ccd(seed: int = 0) -> Response:
+def ccd_response(seed: int = 0) -> Response:
     """Fibre-coupled CCD: tails of the point spread with g = 27 um (Holton, Nielsen and Frankel,
     2012, J. Synchrotron Rad. 19, 1006-1011).  Assumptions: all else, among it a gain of 1.8 counts
     per photon, 3 counts of read-out noise, 3 % between the gains of pixels, a pedestal of 40."""
@@ -35,7 +35,7 @@ def ccd(seed: int = 0) -> Response:
     )
 
 
-def jungfrau(seed: int = 0) -> Response:
+def jungfrau_response(seed: int = 0) -> Response:
     """Integrating, pedestal taken off, counts in photons, not rounded.  Assumptions: all numbers,
     among them a read-out noise of 0.03 photons and 1 % between the gains of pixels."""
     return Response(
@@ -43,7 +43,7 @@ def jungfrau(seed: int = 0) -> Response:
     )
 
 
-def cspad(seed: int = 0) -> Response:
+def cspad_response(seed: int = 0) -> Response:
     """Integrating, 14 bits.  Assumptions: all numbers, among them 25 counts per photon, a read-out
     noise of 5 counts, 5 % between the gains of pixels, 1 % from frame to frame, 10 % of flicker, a
     pedestal of 1000 and 0.1 % dead pixels."""

@@ -7,7 +7,6 @@ from typing import Literal
 
 from nanobragg_hybrid.base.constants import INT32_MAX
 from nanobragg_hybrid.base.errors import ConfigError
-from nanobragg_hybrid.base.lazy import work_of
 from nanobragg_hybrid.base.record import Record
 from nanobragg_hybrid.model.validate import (
     FINITE,
@@ -147,38 +146,6 @@ class Response(Record):
             if value is not None and limits is not None and not limits[0] <= value <= limits[1]:
                 rule = f"what {self.count_type} holds, {limits[0]} to {limits[1]}"
                 raise ConfigError(f"response.{name}", value, rule, "counts")
-
-    @staticmethod
-    def pilatus(seed: int = 0) -> Response:
-        """One like a Pilatus: photon counting; sources and assumptions: `model.presets.pilatus`."""
-        found: Response = work_of("Response.pilatus")(seed)
-        return found
-
-    @staticmethod
-    def eiger(seed: int = 0) -> Response:
-        """One like an Eiger: photon counting; sources and assumptions: `model.presets.eiger`."""
-        found: Response = work_of("Response.eiger")(seed)
-        return found
-
-    @staticmethod
-    def ccd(seed: int = 0) -> Response:
-        """One like a fibre-coupled CCD; sources and assumptions: `model.presets.ccd`."""
-        found: Response = work_of("Response.ccd")(seed)
-        return found
-
-    @staticmethod
-    def jungfrau(seed: int = 0) -> Response:
-        """One like a Jungfrau: integrating, counts in photons; sources and assumptions:
-        `model.presets.jungfrau`."""
-        found: Response = work_of("Response.jungfrau")(seed)
-        return found
-
-    @staticmethod
-    def cspad(seed: int = 0) -> Response:
-        """One like a CSPAD: integrating, with flicker; sources and assumptions:
-        `model.presets.cspad`."""
-        found: Response = work_of("Response.cspad")(seed)
-        return found
 
     @property
     def most_counts(self) -> float:

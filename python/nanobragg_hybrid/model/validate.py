@@ -8,7 +8,6 @@ rules, so none of them can say something else.
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import math
 import sys
 from collections import abc
@@ -18,6 +17,7 @@ from typing import Any, NamedTuple, Protocol
 from nanobragg_hybrid.base.arrays import is_boolean, is_ndarray
 from nanobragg_hybrid.base.constants import INT32_MAX, INT32_MIN
 from nanobragg_hybrid.base.errors import ConfigError
+from nanobragg_hybrid.base.lazy import class_in
 
 
 class Rule(Protocol):
@@ -224,8 +224,7 @@ class InstanceIn(NamedTuple):
     @property
     def of(self) -> type:
         """The class."""
-        found: type = getattr(importlib.import_module(self.module), self.name)
-        return found
+        return class_in(self.module, self.name)
 
     @property
     def text(self) -> str:
