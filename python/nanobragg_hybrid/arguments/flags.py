@@ -706,5 +706,11 @@ OWN_OPTIONS: tuple[OwnOption, ...] = (
         "errors instead of warnings: unknown words, values that are odd or not used, an image that "
         "is dark or has pixels that are NaN, infinite or below 0",
     ),
+    OwnOption(
+        "--response",
+        "FILE",
+        "JSON of a response and a background: also write what the detector reads out",
+    ),
+    OwnOption("--counts", "FILE", "where that goes, as numpy's .npy (counts.npy)"),
     OwnOption("--json", "FILE", "write facts, statistics, files and warnings for scripts"),
 )

@@ -166,6 +166,26 @@ def load_run(path: str | os.PathLike[str]) -> SavedRun:
     return run_from_json(read_text(path, _NEEDED, own="JSON"), os.fspath(path))
 
 
+def load_light(path: str | os.PathLike[str]) -> tuple[Background | None, Response]:
+    """Background and response of a file that has these parts of an experiment and no other.
+
+    Raises `FileAccessError`, `FileFormatError`, or `ConfigError` for values in it, for another part
+    and for a file without a response.
+    """
+    needed = "a response as JSON"
+    data = _json(read_text(path, needed, own="JSON"), os.fspath(path))
+    if isinstance(data, Mapping):
+        others = [name for name in data if name not in (*_MAY_BE_NONE, "format", "schema_version")]
+        if others:
+            rule = "only background and response here: the words say the rest"
+            raise ConfigError(f"{os.fspath(path)}: experiment", others[0], rule)
+        data = {"format": FORMAT, "schema_version": SCHEMA_VERSION, **data}
+    experiment = run_from_dict(data).experiment
+    if experiment.response is None:
+        raise ConfigError(f"{os.fspath(path)}: response", None, "a response")
+    return experiment.background, experiment.response
+
+
 def _json(text: str, name: str) -> Any:
     """The data of JSON text whose quirks, if it has any, are known."""
     import json

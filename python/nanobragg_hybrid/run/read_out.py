@@ -25,6 +25,7 @@ from nanobragg_hybrid.run.point_spread import spread
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_BLOCK = 1 << 14
 _ROUNDING_VARIANCE = 1.0 / 12.0
 
 
@@ -115,18 +116,26 @@ class Chain:
             light *= _flicker(response, frame)
         if response.shot_noise:
             light = poisson_photons(light, seed, frame, panel)
-        light *= self.gains
-        if response.frame_gain_error > 0.0:
-            change = stream(seed, frame, panel, "frame gains").standard_normal(self.shape)
-            change *= response.frame_gain_error
-            change += 1.0
-            light *= change
-        if response.read_noise > 0.0:
-            noise = stream(seed, frame, panel, "read-out").standard_normal(self.shape)
-            noise *= response.read_noise
-            light += noise
-        light += response.pedestal
+        self._amplify(light.reshape(-1), frame)
         return self._read(light)
+
+    def _amplify(self, light: NDArray[np.float64], frame: int) -> None:
+        """From photons to counts above 0, in place; light: flat."""
+        response, seed, panel = self.response, self.response.seed, self.panel
+        change = stream(seed, frame, panel, "frame gains")
+        noise = stream(seed, frame, panel, "read-out")
+        gains = self.gains
+        of_pixels = gains.reshape(-1) if isinstance(gains, np.ndarray) else None
+        # Blocks that fit into a cache; the numbers of a stream do not depend on them.
+        for start in range(0, light.size, _BLOCK):
+            part = slice(start, start + _BLOCK)
+            block = light[part]
+            block *= response.gain if of_pixels is None else of_pixels[part]
+            if response.frame_gain_error > 0.0:
+                block *= 1.0 + response.frame_gain_error * change.standard_normal(block.size)
+            if response.read_noise > 0.0:
+                block += response.read_noise * noise.standard_normal(block.size)
+            block += response.pedestal
 
     def _read(self, counts: NDArray[np.float64]) -> NDArray[Any]:
         response = self.response

@@ -55,6 +55,15 @@ def read_command(options: Options, quirks: Quirks, warn: Warn) -> Command:
             warn(text)
         for arguments in command.ignored:
             warn(f"{arguments}: accepted, has no effect on the image")
+    if options.response is not None:
+        from nanobragg_hybrid.formats.experiment_json import load_light
+
+        background, response = load_light(options.response)
+        light = {"background": background, "response": response}
+        command = command._replace(
+            experiment=command.experiment.replace(light),
+            inputs=(*command.inputs, Path(options.response)),
+        )
     crystal = command.experiment.crystal
     if crystal.cell_angstrom is None and crystal.orientation_matrix is None:
         raise UsageError("there is no crystal: give -cell (a > 0) or -mat")

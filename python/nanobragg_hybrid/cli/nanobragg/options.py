@@ -22,6 +22,8 @@ class Options:
         self.kernel: str | None = None
         self.device: str | None = None
         self.dtype: str | None = None
+        self.response: str | None = None
+        self.counts: str | None = None
 
     @property
     def engine_options(self) -> dict[str, object]:
@@ -44,6 +46,8 @@ _VALUES = {
     "--kernel": "kernel",
     "--device": "device",
     "--dtype": "dtype",
+    "--response": "response",
+    "--counts": "counts",
 }
 
 
@@ -72,6 +76,8 @@ def split_options(arguments: Sequence[str]) -> Options:
             setattr(options, _VALUES[name], _thread_count(value) if name == "--threads" else value)
         else:
             options.arguments.append(arguments[at - 1])
+    if options.counts is not None and options.response is None:
+        raise CommandLineError("--counts: needs --response, which says what makes counts of light")
     return options
 
 
