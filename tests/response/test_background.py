@@ -37,7 +37,6 @@ EVERYTHING = nb.Background(
     offsets=(
         nb.BackgroundOffset(-2.0, 10, 20, None, 8),
         nb.BackgroundOffset(4.0, slow_min=20, slow_max=1000),
-        nb.BackgroundOffset(1000.0, panel=1),
     ),
 )
 
@@ -94,12 +93,11 @@ def analytic(experiment: nb.Experiment, background: nb.Background) -> NDArray[np
         photons += np.interp(angle, radial.two_theta_deg, radial.photons_per_pixel)
     photons += background.flat_photons_per_pixel
     for offset in background.offsets:
-        if offset.panel == 0:
-            box = np.s_[
-                offset.slow_min or 0 : (offset.slow_max or n_slow) + 1,
-                offset.fast_min or 0 : (offset.fast_max or n_fast) + 1,
-            ]
-            photons[box] += offset.photons_per_pixel
+        box = np.s_[
+            offset.slow_min or 0 : (offset.slow_max or n_slow) + 1,
+            offset.fast_min or 0 : (offset.fast_max or n_fast) + 1,
+        ]
+        photons[box] += offset.photons_per_pixel
     return photons
 
 
@@ -278,6 +276,12 @@ BAD: dict[str, tuple[Any, str]] = {
         lambda: nb.Scatterer.from_resolution((2.0, 3.0, 2.0), (1, 2, 3), 1.0),
         "scatterer.stol_per_angstrom[2]: got 0.25, need a value > that of the row before it, 0.25",
     ),
+    "panel": (
+        lambda: FLAT.replace(
+            {"background": nb.Background(offsets=(nb.BackgroundOffset(1.0, panel=1),))}
+        ),
+        "background.offsets[0].panel: got 1, need a panel of the detector, 0 to 0",
+    ),
     "part": (
         lambda: FLAT.replace({"background.flat_photons_per_pixel": 1.0}),
         NO_PART,
@@ -318,3 +322,10 @@ def test_no_words_for_it() -> None:
         FLAT.replace({"background": EVERYTHING}).to_nanobragg_args()
     with pytest.raises(nb.UnsupportedError, match="response: nanoBragg has no words for it"):
         FLAT.replace({"response": nb.Response()}).to_nanobragg_args()
+
+
+def test_background_of_a_panel() -> None:
+    offsets = tuple(nb.BackgroundOffset(float(n), panel=n % 2) for n in range(4))
+    own = nb.Background(flat_photons_per_pixel=2.0, offsets=offsets).of_panel(1)
+    wanted = (nb.BackgroundOffset(1.0), nb.BackgroundOffset(3.0))
+    assert own == nb.Background(flat_photons_per_pixel=2.0, offsets=wanted)

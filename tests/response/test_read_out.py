@@ -22,8 +22,8 @@ SHAPE = (1000, 1000)
 COUNT = 1_000_000
 
 
-def chain(shape: tuple[int, int] = SHAPE, panel: int = 0, **response: Any) -> Chain:
-    return Chain(nb.Response(**response), shape, 100.0, panel, None)
+def chain(shape: tuple[int, int] = SHAPE, **response: Any) -> Chain:
+    return Chain(nb.Response(**response), shape, 100.0, None)
 
 
 def frames(own: Chain, mean: float, count: int = 1) -> NDArray[np.float64]:
@@ -66,7 +66,7 @@ def test_mean_and_variance_over_pixels(name: str, mean: float) -> None:
 
 def test_map_of_gains() -> None:
     own = chain(gain_error=0.05, seed=3)
-    gains = relative_gains(own.response, SHAPE, 0)
+    gains = relative_gains(own.response, SHAPE)
     assert gains is not None
     assert abs(gains.mean() - 1.0) < 3.0 * 0.05 / 1000.0
     assert abs(gains.std() - 0.05) < 3.0 * 0.05 / np.sqrt(2.0 * COUNT)
@@ -81,7 +81,8 @@ def test_map_of_gains() -> None:
     # Neighbouring pixels, seeds and panels do not.
     assert abs(np.corrcoef(gains[:, 1:].ravel(), gains[:, :-1].ravel())[0, 1]) < 4.0 / 1000.0
     for seed, panel in ((4, 0), (3, 1)):
-        other = relative_gains(nb.Response(gain_error=0.05, seed=seed), SHAPE, panel)
+        response = nb.Response(gain_error=0.05, seed=seed).of_panel(panel)
+        other = relative_gains(response, SHAPE)
         assert other is not None
         assert abs(np.corrcoef(gains.ravel(), other.ravel())[0, 1]) < 4.0 / 1000.0
 
@@ -237,7 +238,7 @@ def test_presets(name: str) -> None:
     given: nb.Response = getattr(nb, f"{name}_response")(seed=4)
     assert given.seed == 4
     response = dataclasses.replace(given, flicker=0.0)
-    own = Chain(response, (300, 400), 75.0, 0, None)
+    own = Chain(response, (300, 400), 75.0, None)
     expected = own.expected(np.full((300, 400), 20.0), None)
     series = np.array([own.counts(expected, frame).astype(float) for frame in range(2)])
     assert series.dtype == np.float64

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Sequence as AnySequence
@@ -194,6 +195,12 @@ class Background(Record):
 
     def __post_init__(self) -> None:
         check_fields(self, "background")
+
+    def of_panel(self, number: int) -> Background:
+        """That of a panel of the detector alone: with its offsets only, as panel 0."""
+        own = [each for each in self.offsets if each.panel == number]
+        offsets = tuple(dataclasses.replace(each, panel=0) for each in own)
+        return dataclasses.replace(self, offsets=offsets)
 
 
 def _check_table(path: str, name: str, rows: tuple[float, ...], values: tuple[float, ...]) -> None:

@@ -7,7 +7,7 @@ import functools
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from nanobragg_hybrid.base.errors import ConfigError, suggestion
 from nanobragg_hybrid.base.lazy import work_of
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.model.quirks import Quirks
     from nanobragg_hybrid.model.response import Response
 
+_PANELS: Final = 1
+"""That a detector has."""
+
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Experiment(Record):
@@ -36,7 +39,8 @@ class Experiment(Record):
     response: `Response`, what the detector makes of the photons; None (default): no counts.
 
     A field that is None means "choose for me"; `resolved` shows what is chosen.  Raises
-    `ConfigError` for a part of another class.
+    `ConfigError` for a part of another class, and for an offset of the background on a panel that
+    the detector does not have.
     """
 
     beam: Beam = field(default=Beam(), metadata=meta(Instance(Beam)))
@@ -56,6 +60,11 @@ class Experiment(Record):
 
     def __post_init__(self) -> None:
         check_fields(self, "")
+        if self.background is not None:
+            for n, offset in enumerate(self.background.offsets):
+                if offset.panel >= _PANELS:
+                    rule = f"a panel of the detector, 0 to {_PANELS - 1}"
+                    raise ConfigError(f"background.offsets[{n}].panel", offset.panel, rule)
 
     def replace(self, changes: Mapping[str, Any]) -> Experiment:
         """A copy with other values, given by dotted path: ``{"crystal.n_cells": (5, 5, 5)}``.

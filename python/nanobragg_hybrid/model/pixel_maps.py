@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def relative_gains(
-    response: Response, shape: tuple[int, int], panel: int
-) -> NDArray[np.float64] | None:
+def relative_gains(response: Response, shape: tuple[int, int]) -> NDArray[np.float64] | None:
     """Gain of each pixel over the mean gain, float64, shape (slow, fast); None: all are 1.
 
     Log-normal with mean 1 and standard deviation `gain_error`, so that no gain is below 0 (model
@@ -27,14 +25,14 @@ def relative_gains(
     import numpy as np
 
     variance = math.log1p(response.gain_error**2)
-    gains = stream(response.seed, 0, panel, "gain map").standard_normal(shape)
+    gains = stream(response.seed, 0, response.panel, "gain map").standard_normal(shape)
     gains *= math.sqrt(variance)
     gains -= 0.5 * variance
     return np.exp(gains, out=gains)
 
 
 def bad_pixels(
-    response: Response, shape: tuple[int, int], panel: int
+    response: Response, shape: tuple[int, int]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]] | None:
     """Which pixels are dead and which are hot, shape (slow, fast); None: none is either.
 
@@ -48,7 +46,7 @@ def bad_pixels(
 
     dead, hot = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
     if any(fractions):
-        drawn = stream(response.seed, 0, panel, "bad pixels").random(shape)
+        drawn = stream(response.seed, 0, response.panel, "bad pixels").random(shape)
         dead |= drawn < fractions[0]
         hot |= drawn >= 1.0 - fractions[1]
     for name, pixels, which in (("dead", listed[0], dead), ("hot", listed[1], hot)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -46,6 +47,7 @@ SPREAD_EDGES: tuple[SpreadEdges, ...] = ("lost", "reflected")
 _SPREAD = Number(at_least=0.0, below=1.0)
 _FRACTION = Number(at_least=0.0, below=0.5)
 _PIXEL = Items(2, Integer(at_least=0, at_most=INT32_MAX))
+_NUMBER = Integer(at_least=0, at_most=INT32_MAX)
 _PIXELS = Sequence(_PIXEL, empty=True)
 
 
@@ -105,7 +107,9 @@ class Response(Record):
     dead_counts: what a dead pixel shows, finite, default 0.  A hot one shows the saturation.
     count_type: "int32" (default), "int16", "uint16", "uint32", or "float32", which is not rounded.
     rounding: "nearest" (default; halves to even), or "down".
-    seed: of all that is random, 0 to 2147483647, default 0.  Frame and panel number go with it.
+    seed: of all that is random, 0 to 2147483647, default 0.
+    panel: number of the panel, 0 to 2147483647, default 0: random numbers belong to seed, frame and
+        panel.  Where a detector has several, each has its own, whatever stands here.
 
     Raises `ConfigError` for a value that breaks its rule, also for a saturation that is not above
     the pedestal, for one that the type does not hold, for a pedestal or counts of dead pixels that
@@ -130,7 +134,8 @@ class Response(Record):
     dead_counts: float = field(default=0.0, metadata=meta(FINITE, "counts"))
     count_type: CountType = field(default="int32", metadata=meta(Choice(COUNT_TYPES)))
     rounding: Rounding = field(default="nearest", metadata=meta(Choice(ROUNDINGS)))
-    seed: int = field(default=0, metadata=meta(Integer(at_least=0, at_most=INT32_MAX)))
+    seed: int = field(default=0, metadata=meta(_NUMBER))
+    panel: int = field(default=0, metadata=meta(_NUMBER))
 
     def __post_init__(self) -> None:
         check_fields(self, "response")
@@ -146,6 +151,10 @@ class Response(Record):
             if value is not None and limits is not None and not limits[0] <= value <= limits[1]:
                 rule = f"what {self.count_type} holds, {limits[0]} to {limits[1]}"
                 raise ConfigError(f"response.{name}", value, rule, "counts")
+
+    def of_panel(self, number: int) -> Response:
+        """That of a panel of the detector."""
+        return dataclasses.replace(self, panel=number)
 
     @property
     def most_counts(self) -> float:

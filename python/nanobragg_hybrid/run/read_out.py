@@ -39,29 +39,26 @@ class Chain:
     response: Response
     shape: tuple[int, int]
     pixel_um: float
-    panel: int
     is_active: NDArray[np.bool_] | None
 
     @classmethod
-    def of(cls, experiment: Experiment, plan: ResolvedPlan, panel: int = 0) -> Chain:
+    def of(cls, experiment: Experiment, plan: ResolvedPlan) -> Chain:
         """That of an experiment; raises `ConfigError` for a bad pixel outside the detector."""
         response = experiment.response or Response()
-        chain = cls(
-            response, plan.shape, m_to_um(plan.pixel_size_m), panel, _active(experiment, plan)
-        )
+        chain = cls(response, plan.shape, m_to_um(plan.pixel_size_m), _active(experiment, plan))
         _ = chain.bad
         return chain
 
     @cached_property
     def gains(self) -> NDArray[np.float64] | float:
         """Counts per photon."""
-        relative = relative_gains(self.response, self.shape, self.panel)
+        relative = relative_gains(self.response, self.shape)
         return self.response.gain if relative is None else self.response.gain * relative
 
     @cached_property
     def bad(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]] | None:
         """Dead and hot pixels."""
-        return bad_pixels(self.response, self.shape, self.panel)
+        return bad_pixels(self.response, self.shape)
 
     def expected(
         self, image: NDArray[np.floating[Any]], background: NDArray[np.float64] | None
@@ -108,7 +105,7 @@ class Chain:
     def counts(self, expected: NDArray[np.float64], frame: int) -> NDArray[Any]:
         """What is read out in a frame (model 10.4), in the type of the response; 0 where nothing is
         rendered.  Pixels whose expected counts are not finite, or below 0, get no photons."""
-        response, seed, panel = self.response, self.response.seed, self.panel
+        response, seed, panel = self.response, self.response.seed, self.response.panel
         light = expected / self.gains
         if not _is_light(light):
             light = np.where(np.isfinite(light), np.maximum(light, 0.0), 0.0)
@@ -121,7 +118,7 @@ class Chain:
 
     def _amplify(self, light: NDArray[np.float64], frame: int) -> None:
         """From photons to counts above 0, in place; light: flat."""
-        response, seed, panel = self.response, self.response.seed, self.panel
+        response, seed, panel = self.response, self.response.seed, self.response.panel
         change = stream(seed, frame, panel, "frame gains")
         noise = stream(seed, frame, panel, "read-out")
         gains = self.gains

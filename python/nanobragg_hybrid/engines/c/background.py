@@ -19,7 +19,7 @@ _PER_MM: Final = 1000.0
 """1/mm in 1/m."""
 
 
-def to_core_background(background: Background, panel: int = 0) -> _core.Background:
+def to_core_background(background: Background) -> _core.Background:
     """The C library's background of one panel, in SI units."""
     scatterers = [
         (
@@ -41,11 +41,7 @@ def to_core_background(background: Background, panel: int = 0) -> _core.Backgrou
             _doubles([deg_to_rad(x) for x in radial.two_theta_deg]),
             _doubles(radial.photons_per_pixel),
         ),
-        [
-            (_box(each), each.photons_per_pixel)
-            for each in background.offsets
-            if each.panel == panel
-        ],
+        [(_box(each), each.photons_per_pixel) for each in background.offsets],
     )
 
 

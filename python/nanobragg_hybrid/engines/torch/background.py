@@ -49,7 +49,6 @@ def background_photons(
     choices: Choices,
     active: ActivePixels,
     values: Values,
-    panel: int = 0,
 ) -> tuple[Tensor, tuple[int, ...]]:
     """Photons beside the spots in the active pixels, float64, shape (pixels,), and for each
     scatterer, and behind them for the radial curve, in how many of them its table was asked outside
@@ -61,7 +60,7 @@ def background_photons(
     device = as_tensor(scene.sources.wavelength).device
     for start in range(0, active.count, pixels):
         slow, fast = active.numbers(start, min(start + pixels, active.count), device)
-        part, counts = _part(background, scene, choices, Tile(slow, fast, 0), values, panel)
+        part, counts = _part(background, scene, choices, Tile(slow, fast, 0), values)
         parts.append(part)
         outside = [a + b for a, b in zip(outside, counts, strict=True)]
     empty = torch.zeros(0, dtype=torch.float64, device=device)
@@ -69,7 +68,7 @@ def background_photons(
 
 
 def _part(
-    background: Background, scene: Scene, choices: Choices, tile: Tile, values: Values, panel: int
+    background: Background, scene: Scene, choices: Choices, tile: Tile, values: Values
 ) -> tuple[Tensor, list[int]]:
     centre = dataclasses.replace(choices, oversample=1, layers=1)
     beams = beams_to(scene, centre, tile, range(1))
@@ -100,8 +99,6 @@ def _part(
     photons = photons + values["background.flat_photons_per_pixel"]
     fast, slow = tile.fast[:, 0], tile.slow[:, 0]
     for n, offset in enumerate(background.offsets):
-        if offset.panel != panel:
-            continue
         is_in = (fast >= (offset.fast_min or 0)) & (slow >= (offset.slow_min or 0))
         is_in &= fast <= (INT32_MAX if offset.fast_max is None else offset.fast_max)
         is_in &= slow <= (INT32_MAX if offset.slow_max is None else offset.slow_max)

@@ -88,16 +88,13 @@ def expected_counts(
     active: ActivePixels,
     image: Tensor,
     values: Mapping[str, Tensor],
-    panel: int = 0,
 ) -> Expected:
     """The expected counts of one panel, whose Bragg image is given; values: `light_values`."""
     light = image.to(torch.float64)
     background: Tensor | None = None
     outside: tuple[int, ...] = ()
     if experiment.background is not None:
-        photons, outside = background_photons(
-            experiment.background, scene, choices, active, values, panel
-        )
+        photons, outside = background_photons(experiment.background, scene, choices, active, values)
         background = active.image(photons)
         light = light + background
     response = experiment.response
@@ -109,7 +106,7 @@ def expected_counts(
             if active.count < light.numel():
                 ones = torch.ones(active.count, dtype=torch.float64, device=light.device)
                 light = light * active.image(ones)
-        gains = relative_gains(response, experiment.detector.shape, panel)
+        gains = relative_gains(response, experiment.detector.shape)
         if gains is not None:
             light = light * torch.from_numpy(gains).to(light.device)
         light = light * values["response.gain"]
