@@ -77,6 +77,7 @@ if TYPE_CHECKING:
         water_scatterer,
     )
     from nanobragg_hybrid.model.output import Output
+    from nanobragg_hybrid.model.panel import Panel
     from nanobragg_hybrid.model.presets import (
         ccd_response,
         cspad_response,
@@ -92,8 +93,16 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.model.statistics import Statistics
     from nanobragg_hybrid.model.structure_factors import StructureFactors
     from nanobragg_hybrid.model.trace import StepTrace, Trace
+    from nanobragg_hybrid.run.assembled import AssembledImage, assembled_image
     from nanobragg_hybrid.run.measure import frame_counts
-    from nanobragg_hybrid.run.pictures import integer_image, noise_image, pgm_image
+    from nanobragg_hybrid.run.pictures import (
+        integer_image,
+        integer_images,
+        noise_image,
+        noise_images,
+        pgm_image,
+        pgm_images,
+    )
     from nanobragg_hybrid.run.prepare import Prepared, prepare
     from nanobragg_hybrid.run.simulate import simulate
     from nanobragg_hybrid.run.trace import trace, trace_phi
@@ -101,6 +110,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LEDGER",
+    "AssembledImage",
     "BackendError",
     "Background",
     "BackgroundOffset",
@@ -126,6 +136,7 @@ __all__ = [
     "NanobraggError",
     "NanobraggWarning",
     "Output",
+    "Panel",
     "PointSpread",
     "Prepared",
     "Quirk",
@@ -148,6 +159,7 @@ __all__ = [
     "UnsupportedError",
     "__version__",
     "air_scatterer",
+    "assembled_image",
     "available_backends",
     "build_info",
     "ccd_response",
@@ -161,10 +173,13 @@ __all__ = [
     "get_pkgconfig_dir",
     "ice_scatterer",
     "integer_image",
+    "integer_images",
     "jungfrau_response",
     "load_run",
     "noise_image",
+    "noise_images",
     "pgm_image",
+    "pgm_images",
     "pilatus_response",
     "polyimide_scatterer",
     "prepare",
@@ -214,6 +229,7 @@ __getattr__, __dir__ = lazy_names(
         ".model.presets": (
             "ccd_response cspad_response eiger_response jungfrau_response pilatus_response"
         ),
+        ".model.panel": "Panel",
         ".model.quirks": "LEDGER Quirk Quirks",
         ".model.geometry": "Geometry",
         ".model.resolved_plan": "ResolvedPlan",
@@ -238,12 +254,15 @@ __getattr__, __dir__ = lazy_names(
         ".engines.c.libnbh": "get_cmake_dir get_include get_library get_pkgconfig_dir",
         ".engines.registry": "available_backends",
         ".engines.external.engine": "ExternalEngine",
-        ".engines.torch": "ForwardModel TorchEngine",
+        ".engines.torch": "ForwardModel PanelModel TorchEngine",
         ".fitting.fit": "fit",
         ".fitting.minimise": "Iteration",
         ".fitting.result": "Evaluations FitResult FittedNumber",
         ".run.measure": "frame_counts",
-        ".run.pictures": "integer_image noise_image pgm_image",
+        ".run.assembled": "AssembledImage assembled_image",
+        ".run.pictures": (
+            "integer_image integer_images noise_image noise_images pgm_image pgm_images"
+        ),
         ".run.prepare": "Prepared prepare",
         ".run.simulate": "simulate",
         ".run.trace": "trace trace_phi",

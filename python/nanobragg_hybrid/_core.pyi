@@ -243,6 +243,13 @@ class Plan:
     def structure_factors(self, hkl: Array) -> Buffer: ...
     def random_state(self) -> Random: ...
 
+def render_plans(
+    plans: Sequence[Plan],
+    threads: int,
+    progress: Callable[[int, int], object] | None,
+    unrounded: bool,
+    bounded: bool,
+) -> list[tuple[Buffer, Buffer | None, float, float, float]]: ...
 def hkl_scan(text: bytes, stream: bool) -> dict[str, int]: ...
 def hkl_fill(
     text: bytes, stream: bool, bounds: dict[str, int], default_f: float

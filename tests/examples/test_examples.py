@@ -75,6 +75,14 @@ def test_prepare_listing_of_getting_started(tmp_path: Path) -> None:
     assert len(indices.split(",")) == 3
 
 
+def test_panels_listing(tmp_path: Path) -> None:
+    lines = _run([sys.executable, "-c", _listing("panels.md", "panels-example")], tmp_path)
+    shapes, brightest, distance, value = lines.splitlines()
+    assert shapes == "[(38, 100), (38, 100)]"
+    assert float(brightest) >= float(value) > 0.0
+    assert float(distance) == pytest.approx(100.0, abs=1e-9)
+
+
 def test_c_listing_links_against_the_library(tmp_path: Path) -> None:
     compiler = shutil.which("cc")
     if compiler is None:

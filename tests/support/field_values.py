@@ -7,6 +7,7 @@ a row here.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -48,6 +49,7 @@ class Case(NamedTuple):
     pictures: tuple[str, ...] = ()
 
 
+PANEL = nb.Panel("a", (100, 10, -12), (0, 0, 1), (0, -1, 0), 12, 10, 2.0)
 CUSTOM = {"detector.convention": "custom"}
 XDS = {"detector.convention": "xds"}
 TURNED = {"detector.rotation_deg": (5.0, 3.0, -12.0), "detector.twotheta_deg": 7.0}
@@ -423,6 +425,27 @@ FIELDS: Mapping[str, tuple[Case, ...]] = {
             )
         ),
         Case((None, nb.Mask(np.ones((10, 12), bool))), {}, "no pixel is left out (6)"),
+    ),
+    "detector.panels": (
+        Case(
+            (
+                (PANEL,),
+                (PANEL.moved((0.7, 0.0)),),
+                (PANEL.moved((0.0, 0.7)),),
+                (PANEL.moved(away_mm=5.0),),
+                (PANEL.moved(rotation_deg=9.0),),
+                (dataclasses.replace(PANEL, pixel_size_mm=1.9),),
+                (dataclasses.replace(PANEL, sensor_thickness_um=450.0),),
+                (dataclasses.replace(PANEL, roi=(0, 8, None, None)),),
+                (dataclasses.replace(PANEL, mask=nb.Mask(np.eye(10, 12) == 0)),),
+            ),
+            {"detector": nb.Detector()},
+        ),
+        Case(
+            ((PANEL,), (dataclasses.replace(PANEL, trusted_range=(0, 9), name="b"),)),
+            {"detector": nb.Detector()},
+            "they are not about the image (3.1)",
+        ),
     ),
     # ---- sampling
     "sampling.oversample": (Case((None, 1, 2, 3), {"detector.pixel_size_mm": 0.7}),),

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from nanobragg_hybrid.model.beam import Source
+from nanobragg_hybrid.model.detector import PanelsRule
 from nanobragg_hybrid.model.mask import Mask
+from nanobragg_hybrid.model.panel import Panel
 from nanobragg_hybrid.model.validate import (
     Choice,
     Flag,
@@ -21,10 +23,12 @@ from nanobragg_hybrid.model.validate import (
     Optional,
     Rule,
     Sequence,
+    Text,
 )
 
 INT32_MAX = 2**31 - 1
 _INSTANCES = {Mask: Mask(np.ones((1024, 1024), bool)), Source: Source()}
+_PANELS = tuple(Panel(name, (100, 0, 0), (0, 0, 1), (0, -1, 0), 2, 3, 0.1) for name in "ab")
 
 
 def accepted(rule: Rule) -> list[tuple[Any, Any]]:
@@ -64,6 +68,10 @@ def accepted(rule: Rule) -> list[tuple[Any, Any]]:
             return [([value, value], (stored, stored)), ((value,), (stored,))]
         case Instance():
             return [(_INSTANCES[rule.of], _INSTANCES[rule.of])]
+        case PanelsRule():
+            return [(list(_PANELS), _PANELS), (_PANELS[:1], _PANELS[:1])]
+        case Text():
+            return [("a text", "a text"), ("/ü", "/ü"), (np.str_("0"), "0")]
     raise AssertionError(rule)
 
 
@@ -114,4 +122,8 @@ def rejected(rule: Rule) -> list[Any]:
             return [[], [None], ["a"], "a", 1, {accepted(rule.item)[0][0]}]
         case Instance():
             return [1, "a", {}, rule.of]
+        case PanelsRule():
+            return [[], [1], "a", _PANELS[0], [_PANELS[0], _PANELS[0]], {_PANELS[0]}]
+        case Text():
+            return ["", " a", "a ", "a\nb", b"a", 1, None]
     raise AssertionError(rule)

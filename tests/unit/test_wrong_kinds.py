@@ -50,7 +50,7 @@ ACCEPTED = {
 
 RECORDS = {
     *("Geometry", "Quirk", "ResolvedPlan", "SavedRun", "SimulationResult", "Statistics"),
-    *("StepTrace", "Trace", "PgmImage"),
+    *("StepTrace", "Trace", "PgmImage", "AssembledImage"),
     *("Evaluations", "FitResult", "FittedNumber", "Iteration"),
 }
 """Plain data that engines and readers fill; whoever makes one himself is not checked."""
@@ -59,6 +59,9 @@ EXPERIMENT = nb.Experiment(
     crystal=nb.Crystal(cell_angstrom=(70, 80, 90)), detector=nb.Detector(n_fast=4, n_slow=3)
 )
 TABLE = nb.StructureFactors.from_reflections([(0, 0, 1), (1, 0, 0)], [2.0, 3.0], 1.0)
+
+
+PANEL = nb.Panel("a", (100, 0, 0), (0, 0, 1), (0, -1, 0), 4, 3, 0.1)
 
 
 def _good() -> dict[str, Any]:
@@ -103,6 +106,15 @@ def _good() -> dict[str, Any]:
         "photons_per_pixel": 1.0,
         "abscissae": (0.1, 0.2),
         "frame": 0,
+        "which": 0,
+        "name": "a",
+        "origin_mm": (100, 0, 0),
+        "fast_axis": (0, 0, 1),
+        "slow_axis": (0, -1, 0),
+        "n_fast": 4,
+        "n_slow": 3,
+        "pixel_size_mm": 0.1,
+        "shift_mm": (0, 0, 0),
     }
 
 
@@ -147,6 +159,8 @@ def _calls() -> Iterator[tuple[str, Callable[..., Any]]]:
         "Experiment": EXPERIMENT,
         "Prepared": nb.prepare(EXPERIMENT, TABLE),
         "Mask": nb.Mask(np.ones((3, 4), bool)),
+        "Panel": PANEL,
+        "Detector": nb.Detector(panels=(PANEL,)),
         "Quirks": nb.Quirks(),
     }
     for name in nb.__all__:

@@ -84,8 +84,8 @@ def emit_args(experiment: Experiment, folder: str | os.PathLike[str] | None = No
     a number of pixels that the mask states).
 
     Raises `ConfigError` naming the field if a file is needed and `folder` is None, or if no
-    arguments can say a value (a fractional number of cells); `UnsupportedError` for a background or
-    a response.
+    arguments can say a value (a fractional number of cells); `UnsupportedError` for a background, a
+    response and a detector of several panels.
     """
     for part in ("background", "response"):
         if getattr(experiment, part) is not None:
@@ -95,6 +95,13 @@ def emit_args(experiment: Experiment, folder: str | os.PathLike[str] | None = No
             )
     if folder is not None:
         check_path(folder, "folder")
+    if len(experiment.detector.shapes) > 1:
+        raise UnsupportedError(
+            f"nanoBragg's arguments say one panel, and the detector has "
+            f"{len(experiment.detector.shapes)}: Experiment.of_panel(n).to_nanobragg_args() are "
+            "those of one"
+        )
+    experiment = experiment.of_only_panel()
     emitter = _Emitter(experiment, None if folder is None else Path(folder))
     for path in _ordered_fields(experiment):
         by_hand = _BY_HAND.get(path)

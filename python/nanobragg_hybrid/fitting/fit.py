@@ -135,6 +135,7 @@ def fit(
     if callback is not None and not callable(callback):
         raise ConfigError("callback", callback, "a function of an Iteration, or None")
 
+    experiment = experiment.of_only_panel(quirks)
     shape = experiment.detector.shape
     photons = (counts_of(data, shape) - offset) / counts_per_photon
     variance = photons_variance(readout_variance, counts_per_photon, shape)

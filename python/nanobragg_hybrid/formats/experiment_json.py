@@ -3,6 +3,9 @@
 The format is stable within a schema version: a file written by one release is read by every later
 one.  Numbers are written with as many digits as give back the same bits.  A file may say with which
 quirks its experiment is to be rendered; without that entry it is with all of them on.
+
+Version 1 knows no panels, and is what an experiment without any is written as: earlier releases
+read it.  Version 2 is version 1 with the entry "panels" of the detector.
 """
 
 from __future__ import annotations
@@ -30,12 +33,14 @@ from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.goniometer import Goniometer
 from nanobragg_hybrid.model.mask import Mask
 from nanobragg_hybrid.model.output import Output
+from nanobragg_hybrid.model.panel import Panel
 from nanobragg_hybrid.model.quirks import Quirks
 from nanobragg_hybrid.model.response import PointSpread, Response
 from nanobragg_hybrid.model.sampling import Sampling
 
 FORMAT: Final = "nanobragg-hybrid experiment"
 SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION_OF_PANELS: Final = 2
 
 _NEEDED: Final = "an experiment as JSON"
 _SECTIONS: Final[Mapping[str, type]] = {
@@ -64,7 +69,9 @@ def experiment_to_dict(experiment: Experiment, quirks: Quirks | None = None) -> 
 
     `quirks`, if given, are written as the text that `Quirks.parse` reads.
     """
-    data: dict[str, Any] = {"format": FORMAT, "schema_version": SCHEMA_VERSION}
+    has_panels = experiment.detector.panels is not None
+    version = SCHEMA_VERSION_OF_PANELS if has_panels else SCHEMA_VERSION
+    data: dict[str, Any] = {"format": FORMAT, "schema_version": version}
     if quirks is not None:
         if not isinstance(quirks, Quirks):
             raise ConfigError("quirks", quirks, "an object of class Quirks, or None")
@@ -73,6 +80,8 @@ def experiment_to_dict(experiment: Experiment, quirks: Quirks | None = None) -> 
         part = getattr(experiment, name)
         if part is not None:
             data[name] = _plain(part)
+    if not has_panels:
+        del data["detector"]["panels"]
     return data
 
 
@@ -92,8 +101,10 @@ def run_from_dict(data: Mapping[str, Any]) -> SavedRun:
     if data.get("format") != FORMAT:
         raise ConfigError("format", data.get("format"), f"{FORMAT!r}")
     version = data.get("schema_version")
-    if type(version) is not int or version != SCHEMA_VERSION:
-        raise ConfigError("schema_version", version, f"{SCHEMA_VERSION}, which this version reads")
+    versions = (SCHEMA_VERSION, SCHEMA_VERSION_OF_PANELS)
+    if type(version) is not int or version not in versions:
+        rule = f"{SCHEMA_VERSION} or {SCHEMA_VERSION_OF_PANELS}, which this version reads"
+        raise ConfigError("schema_version", version, rule)
     quirks = _quirks(data["quirks"]) if "quirks" in data else Quirks()
     sections: dict[str, Any] = {}
     for name, value in data.items():
@@ -116,6 +127,11 @@ def run_from_dict(data: Mapping[str, Any]) -> SavedRun:
             fields["point_spread"] = _record(
                 PointSpread, fields["point_spread"], "response.point_spread"
             )
+        if name == "detector" and fields.get("panels") is not None:
+            if version == SCHEMA_VERSION:
+                rule = f"{SCHEMA_VERSION_OF_PANELS} for a detector with panels"
+                raise ConfigError("schema_version", version, rule)
+            fields["panels"] = _panels(fields["panels"])
         sections[name] = _made(_SECTIONS[name], fields, name)
     return SavedRun(Experiment(**sections), quirks)
 
@@ -281,3 +297,19 @@ def _made(of: type, fields: dict[str, Any], path: str) -> Any:
         if not has_default and field.name not in fields:
             raise ConfigError(path, sorted(fields), f"also the key {field.name}")
     return of(**fields)
+
+
+def _panels(data: object) -> tuple[Panel, ...]:
+    if not isinstance(data, list | tuple):
+        raise ConfigError("detector.panels", data, "a list of panels, or None")
+    panels = []
+    for n, item in enumerate(data):
+        path = f"detector.panels[{n}]"
+        fields = _fields(Panel, item, path)
+        for needed in dataclasses.fields(Panel):
+            if needed.default is dataclasses.MISSING and needed.name not in fields:
+                raise ConfigError(path, f"no {needed.name}", "one")
+        if fields.get("mask") is not None:
+            fields["mask"] = Mask.from_dict(fields["mask"])
+        panels.append(Panel(**fields))
+    return tuple(panels)

@@ -131,6 +131,23 @@ class Choice(NamedTuple):
         return str(value)
 
 
+class Text:
+    """A text that can be printed, without blanks around it."""
+
+    @property
+    def text(self) -> str:
+        """What is needed."""
+        return "a text that can be printed, not empty, without blanks around it"
+
+    def normalise(self, value: object) -> str:
+        """The text as a str."""
+        if not isinstance(value, str) or not value.isprintable() or value != value.strip():
+            raise ValueError
+        if not value:
+            raise ValueError
+        return str(value)
+
+
 class Items(NamedTuple):
     """A fixed number of values, each with the rule `item`; `nonzero`: not all of them 0."""
 
@@ -299,3 +316,11 @@ def require_class(name: str, value: object, cls: type) -> None:
     """Raises ConfigError if an argument is of another class."""
     if not isinstance(value, cls):
         raise ConfigError(name, value, f"an object of class {cls.__name__}")
+
+
+def normalised(name: str, value: object, rule: Rule, unit: str = "") -> Any:
+    """An argument as its rule stores it; ConfigError if it breaks the rule."""
+    try:
+        return rule.normalise(value)
+    except ValueError:
+        raise ConfigError(name, value, rule.text, unit) from None

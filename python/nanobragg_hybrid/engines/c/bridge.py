@@ -190,6 +190,9 @@ LINKS: Final[tuple[Link, ...]] = (
     Link("sampling.dmin_angstrom", "sampling.dmin_m", units.dmin_angstrom_to_m),
 )
 
+OF_SEVERAL_PANELS: Final = ("detector.panels",)
+"""Fields that the structs do not have: `Experiment.of_panel` turns them into those above."""
+
 ARRAYS: Final = {"beam.sources": "set_sources", "detector.mask": "set_mask"}
 """Members that are pointers, and the methods of `_core.Experiment` that set them."""
 
@@ -197,22 +200,31 @@ COUNTS: Final = {"beam.source_count": "beam.sources", "detector.mask_count": "de
 """Members that count the elements of an array member."""
 
 
+_PARTED_LINKS: Final = tuple(
+    (link, link.config.split("."), link.member.split(".")) for link in LINKS
+)
+"""With the paths in parts: splitting them takes longer than setting the members."""
+
+
 def to_core(experiment: Experiment, quirks: Quirks, kernel: Kernel = "auto") -> _core.Experiment:
-    """The C structs, in SI units, of a configuration; the plan may have the memory there is."""
+    """The C structs, in SI units, of a configuration; the plan may have the memory there is.
+
+    Raises `ConfigError` for a detector of several panels.
+    """
+    experiment = experiment.of_only_panel(quirks)
     core = _core.Experiment()
     core.memory_limit_bytes = available_memory_bytes()[0] or 0
     core.quirks = quirks.bits
     core.kernel = KERNEL_NUMBERS[kernel]
-    for link in LINKS:
-        value = config_value(experiment, link.config)
+    for link, (part, name), (member_part, member) in _PARTED_LINKS:
+        value = getattr(getattr(experiment, part), name)
         value = link.if_none if value is None else link.convert(value)
         if value is None:
             continue
         if link.member in ARRAYS:
             getattr(core, ARRAYS[link.member])(value)
         else:
-            part, name = link.member.split(".")
-            setattr(getattr(core, part), name, value)
+            setattr(getattr(core, member_part), member, value)
     return core
 
 

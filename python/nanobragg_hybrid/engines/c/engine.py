@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Literal, get_args
 
@@ -47,20 +48,26 @@ class CRun:
         self, *, threads: int, progress: ProgressCallback | None, unrounded: bool
     ) -> Rendered:
         """Renders the image; the provenance names the kernel, and why that is "exact" if it is."""
+        (made,) = render_together((self,), threads, progress, unrounded)
+        return made
+
+    def rendered(
+        self,
+        image: Buffer,
+        doubles: Buffer | None,
+        omega_sum: float,
+        bounds: tuple[float, float] | None,
+        threads: int,
+    ) -> Rendered:
+        """What there is to say about an image of this plan.  bounds: of the values before rounding,
+        if they are not the exact kernel's.  threads: for photons beside the spots."""
         plan = self.plan
-        bounds: dict[str, float] = {}
-        doubles: Buffer | None
-        if unrounded and self._unrounded_kernel == "fast":
-            image, doubles, omega_sum, photons, relative = self.c_plan.render_bounded(
-                threads, progress
-            )
-            bounds = {"unrounded_bound": photons, "unrounded_relative_bound": relative}
-        else:
-            image, doubles, omega_sum = self.c_plan.render_buffers(threads, progress, unrounded)
-            if unrounded and plan.kernel != "exact":
-                reason = KERNEL_REASONS[UNROUNDED_REASON]
-                plan = plan._replace(kernel="exact", kernel_reason=reason)
+        if doubles is not None and bounds is None and plan.kernel != "exact":
+            plan = plan._replace(kernel="exact", kernel_reason=KERNEL_REASONS[UNROUNDED_REASON])
         background, outside = self.c_plan.photons_beside_spots(threads)
+        stated = {}
+        if bounds is not None:
+            stated = {"unrounded_bound": bounds[0], "unrounded_relative_bound": bounds[1]}
         return Rendered(
             image=image,
             unrounded=doubles,
@@ -70,12 +77,17 @@ class CRun:
                 "libnbh": build_info(),
                 "kernel": plan.kernel,
                 "kernel_reason": plan.kernel_reason,
-                **bounds,
+                **stated,
             },
             random_state=self.c_plan.random_state(),
             background=background,
             background_outside=outside,
         )
+
+    @property
+    def bounds_unrounded(self) -> bool:
+        """Whether values before rounding are the fast kernel's, with bounds."""
+        return self._unrounded_kernel == "fast"
 
     def trace(
         self, fast: int, slow: int, choice: StepChoice, limit: int, threads: int | None = None
@@ -85,6 +97,18 @@ class CRun:
 
         trace, steps = self.c_plan.steps(fast, slow, choice, limit, threads)
         return trace_of(trace, steps, self.plan, self.c_plan.experiment.sampling)
+
+
+def render_together(
+    runs: Sequence[CRun], threads: int, progress: ProgressCallback | None, unrounded: bool
+) -> list[Rendered]:
+    """Several runs of one engine with one pool of threads; each has the bits that it has alone."""
+    bounded = unrounded and runs[0].bounds_unrounded
+    made = Plan.render_together([run.c_plan for run in runs], threads, progress, unrounded, bounded)
+    return [
+        run.rendered(image, doubles, omega_sum, (photons, relative) if bounded else None, threads)
+        for run, (image, doubles, omega_sum, photons, relative) in zip(runs, made, strict=True)
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +157,17 @@ class CEngine:
     ) -> CRun:
         """Makes the plan."""
         return CRun(Plan(experiment, structure_factors, quirks, self.kernel), self.unrounded_kernel)
+
+    def render_together(
+        self,
+        runs: Sequence[CRun],
+        *,
+        threads: int,
+        progress: ProgressCallback | None,
+        unrounded: bool,
+    ) -> list[Rendered]:
+        """The runs of several panels with one pool of threads; see `RendersTogether`."""
+        return render_together(runs, threads, progress, unrounded)
 
     def structure_factors_at(
         self, structure_factors: StructureFactors, hkl: NDArray[np.float64]

@@ -52,6 +52,7 @@ from nanobragg_hybrid.engines.torch.steps import step
 from nanobragg_hybrid.engines.torch.tables import tables_of
 from nanobragg_hybrid.engines.torch.tiles import SerialOrder, Tiling, tiles
 from nanobragg_hybrid.engines.torch.uncompiled import uncompiled
+from nanobragg_hybrid.model.detector import several_panels
 from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.quirks import Quirks
 from nanobragg_hybrid.model.structure_factors import StructureFactors
@@ -73,7 +74,8 @@ _KERNELS: Final = Choice(("auto", "compiled", "eager"))
 class ForwardModel:
     """The image of an experiment as a function of its numbers.
 
-    config: the experiment; it decides everything discrete.  structure_factors: the amplitudes.
+    config: the experiment, of one panel (`PanelModel` takes several); it decides everything
+    discrete.  structure_factors: the amplitudes.
     quirks: all on if None.  dtype: float64, or float32 for float64 phases with float32 sums.
     device: "cpu", "cuda", "cuda:1", "auto".  tile_steps: evaluations of the innermost formula that
     are held in memory at a time by the eager kernel; None chooses.  kernel: what computes pixels:
@@ -109,6 +111,10 @@ class ForwardModel:
         require_class("config", config, Experiment)
         require_class("structure_factors", structure_factors, StructureFactors)
         require_class("quirks", quirks, Quirks)
+        count = len(config.detector.shapes)
+        if count > 1:
+            raise several_panels("config.detector.panels", count, "PanelModel is that of several")
+        config = config.of_only_panel(quirks)
         self.dtype = dtype_of(dtype)
         self.device = device_of(device)
         require_memory(image_memory(config, self.device))

@@ -6,6 +6,7 @@ it is inactive in a set-up, and the value that it has where none is given.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -41,6 +42,11 @@ class Parameter:
     shape: tuple[int, ...]
     smooth: bool = True
     note: str = ""
+
+    @property
+    def size(self) -> int:
+        """How many numbers it has."""
+        return math.prod(self.shape)
 
 
 def parameters_of(setup: Setup) -> tuple[Parameter, ...]:
