@@ -1,6 +1,7 @@
 // plan.cpp - nbh_plan as a Python object that owns what it borrows and renders on threads.
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cmath>
 #include <memory>
@@ -77,7 +78,7 @@ class Plan
     {
         const Rendered made =
             std::move(render_all({this}, threads, progress, want_unrounded, false)[0]);
-        return py::make_tuple(made.image, made.unrounded, made.omega_sum);
+        return py::make_tuple(made.image, made.unrounded, made.omega_sum, made.steps_visited);
     }
 
     // The same with the fast kernel's values before rounding, and the largest distance to the exact
@@ -267,13 +268,14 @@ class Plan
         CArray<float> image;
         py::object unrounded = py::none();
         double omega_sum = 0.0;
+        std::int64_t steps_visited = 0;
         Distance largest;
     };
 
     static py::tuple to_tuple(const Rendered &made)
     {
-        return py::make_tuple(made.image, made.unrounded, made.omega_sum, made.largest.photons,
-                              made.largest.relative);
+        return py::make_tuple(made.image, made.unrounded, made.omega_sum, made.steps_visited,
+                              made.largest.photons, made.largest.relative);
     }
 
     // The image of a plan while threads render its work items.
@@ -316,13 +318,16 @@ class Plan
             if (first != row0 * size_.n_fast)
                 omega.first_row.resize(static_cast<std::size_t>(std::min(end, row_end) - first));
             std::vector<double> half_widths(bounded_ ? static_cast<std::size_t>(end - first) : 0);
+            std::int64_t visited = 0;
             const nbh_pixels part = {pixels_ + first,
                                      unrounded_ ? unrounded_ + first : nullptr,
                                      omega.row_sums.data(),
                                      omega.first_row.empty() ? nullptr : omega.first_row.data(),
                                      cancel,
-                                     bounded_ ? half_widths.data() : nullptr};
+                                     bounded_ ? half_widths.data() : nullptr,
+                                     &visited};
             const nbh_status status = nbh_plan_render_pixels(plan_, first, end, &part, error);
+            steps_visited_ += visited;
             if (bounded_ && status == NBH_OK) {
                 const std::lock_guard<std::mutex> lock(comparing_);
                 largest_.include(unrounded_ + first, half_widths);
@@ -334,7 +339,8 @@ class Plan
         // Once all items are there.
         Rendered done()
         {
-            return {std::move(image_), std::move(unrounded_image_), omega_sum_.total(), largest_};
+            return {std::move(image_), std::move(unrounded_image_), omega_sum_.total(),
+                    steps_visited_.load(), largest_};
         }
 
       private:
@@ -347,6 +353,7 @@ class Plan
         float *pixels_;
         double *unrounded_ = nullptr;
         OmegaSum omega_sum_;
+        std::atomic<std::int64_t> steps_visited_{0};
         std::mutex comparing_;
         Distance largest_;
     };

@@ -63,12 +63,14 @@ class Scene
   public:
     // places: of capture, polarization, solid angle.
     Scene(std::int32_t oversample, std::int32_t layers, const std::array<std::int32_t, 3> &places,
-          bool has_pixel_area, bool is_oblique, double steps, double dmin_m,
-          const std::array<double, NBH_SCENE_NUMBERS> &numbers, Numbers sources,
-          std::vector<py::object> crystals, std::vector<double> strength,
-          std::vector<double> background)
+          bool has_pixel_area, bool is_oblique, std::int32_t surface, bool faces_sample,
+          bool counts_zeros, std::int32_t background_factors, std::int32_t water_factors,
+          double steps, double dmin_m, const std::array<double, NBH_SCENE_NUMBERS> &numbers,
+          Numbers sources, std::vector<py::object> crystals, std::vector<double> strength,
+          std::vector<double> background, std::optional<std::vector<double>> water)
         : sources_(std::move(sources)), crystals_(std::move(crystals)),
-          strength_(std::move(strength)), background_(std::move(background))
+          strength_(std::move(strength)), background_(std::move(background)),
+          water_(std::move(water))
     {
         if (sources_.ndim() != 2 || sources_.shape(1) != NBH_SOURCE_NUMBERS)
             raise_error(NBH_INVALID, "sources", "need an array of shape (sources, 5)");
@@ -76,6 +78,9 @@ class Scene
                    static_cast<std::int64_t>(crystals_.size()));
         check_size("background", static_cast<py::ssize_t>(background_.size()),
                    static_cast<std::int64_t>(crystals_.size()));
+        if (water_)
+            check_size("water", static_cast<py::ssize_t>(water_->size()),
+                       static_cast<std::int64_t>(crystals_.size()));
         for (const py::object &crystal : crystals_) {
             if (!py::isinstance<Lattice>(crystal))
                 raise_error(NBH_INVALID, "crystals", "need Lattice objects");
@@ -89,6 +94,11 @@ class Scene
         c_.solid_angle = places[2];
         c_.has_pixel_area = has_pixel_area ? 1 : 0;
         c_.is_oblique = is_oblique ? 1 : 0;
+        c_.surface = surface;
+        c_.faces_sample = faces_sample ? 1 : 0;
+        c_.counts_zeros = counts_zeros ? 1 : 0;
+        c_.background_factors = background_factors;
+        c_.water_factors = water_factors;
         c_.steps = steps;
         c_.dmin_m = dmin_m;
         std::copy(numbers.begin(), numbers.end(), c_.numbers);
@@ -98,6 +108,7 @@ class Scene
         c_.crystals = lattices_.data();
         c_.strength = strength_.data();
         c_.background = background_.data();
+        c_.water = water_ ? water_->data() : nullptr;
     }
 
     py::object values(const Integers &slow, const Integers &fast, int threads) const
@@ -285,6 +296,7 @@ class Scene
     Numbers sources_;
     std::vector<py::object> crystals_; // kept alive
     std::vector<double> strength_, background_;
+    std::optional<std::vector<double>> water_;
     std::vector<nbh_lattice> lattices_;
     nbh_scene c_{};
 };
@@ -295,12 +307,16 @@ void register_scene(py::module_ &m)
 {
     py::class_<Scene>(m, "Scene")
         .def(py::init<std::int32_t, std::int32_t, const std::array<std::int32_t, 3> &, bool, bool,
-                      double, double, const std::array<double, NBH_SCENE_NUMBERS> &, Numbers,
-                      std::vector<py::object>, std::vector<double>, std::vector<double>>(),
+                      std::int32_t, bool, bool, std::int32_t, std::int32_t, double, double,
+                      const std::array<double, NBH_SCENE_NUMBERS> &, Numbers,
+                      std::vector<py::object>, std::vector<double>, std::vector<double>,
+                      std::optional<std::vector<double>>>(),
              py::arg("oversample"), py::arg("layers"), py::arg("places"), py::arg("has_pixel_area"),
-             py::arg("is_oblique"), py::arg("steps"), py::arg("dmin_m"), py::arg("numbers"),
+             py::arg("is_oblique"), py::arg("surface"), py::arg("faces_sample"),
+             py::arg("counts_zeros"), py::arg("background_factors"), py::arg("water_factors"),
+             py::arg("steps"), py::arg("dmin_m"), py::arg("numbers"),
              py::arg("sources").noconvert(), py::arg("crystals"), py::arg("strength"),
-             py::arg("background"))
+             py::arg("background"), py::arg("water"))
         .def("values", &Scene::values, py::arg("slow").noconvert(), py::arg("fast").noconvert(),
              py::arg("threads"))
         .def("gradients", &Scene::gradients, py::arg("slow").noconvert(),

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "fast/light_bounds.h"
 
 void nbh_plan_destroy(nbh_plan *plan)
 {
@@ -15,7 +16,9 @@ void nbh_plan_destroy(nbh_plan *plan)
     free(plan->phi_cells);
     free(plan->first_phi_cells);
     free(plan->mosaic);
+    free(plan->domain_weights);
     free(plan->cells);
+    light_destroy(plan->light);
     free(plan);
 }
 

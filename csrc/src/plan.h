@@ -28,6 +28,8 @@ typedef struct state_change {
 
 #define PLAN_MAX_STATE_CHANGES 32
 
+struct plan_light;
+
 struct nbh_plan {
     memory_budget memory;
     nbh_plan_info info;
@@ -51,7 +53,7 @@ struct nbh_plan {
     int32_t polarization_off;
     /* corrected branches that make a difference for this plan */
     int32_t polar_per_source;   /* C-PARITY-004 off */
-    int32_t use_source_weights; /* C-PARITY-009 off */
+    int32_t use_source_weights; /* C-PARITY-009 off, or a spectrum */
     int32_t capture_per_layer;  /* C-PARITY-003 off */
     int32_t
         capture_per_sample; /* C-PARITY-036 off: the factor is in the terms of each sub-pixel of */
@@ -70,7 +72,10 @@ struct nbh_plan {
         *phi_cells; /* 9 doubles a step: a b c after phi, as every loop but the first sees them */
     double *first_phi_cells; /* the same for the first loop of the run, NULL if no different */
     double *mosaic;          /* 9 doubles a domain */
-    double *cells;           /* phi_steps * mosaic_domains * 9, NULL if too large to keep */
+    int32_t turns_domains;   /* by them: there is a spread, or they are given */
+    double *domain_weights;  /* over the mean of all, NULL: all are 1 */
+    double largest_domain_weight;
+    double *cells; /* phi_steps * mosaic_domains * 9, NULL if too large to keep */
     nbh_structure_factors table;
     double h_range, k_range, l_range; /* max - min + 1 */
 
@@ -92,8 +97,16 @@ struct nbh_plan {
 
     /* the fast kernel, NULL: only the exact one, and what it needs */
     fast_kernel *kernel;
-    double smallest_product;   /* of the sines of a step, for which its error bound holds */
-    double q_sqr_inside_table; /* 1/m^2: up to there all nearest reflections are in the table */
+    double smallest_product;      /* of the sines of a step, for which its error bound holds */
+    double q_sqr_inside_table;    /* 1/m^2: up to there all nearest reflections are in the table */
+    double q_sqr_inside_stencils; /* the same of all nodes of interpolations */
+
+    /* leaving out steps without light; see light_setup.h */
+    struct plan_light *light; /* NULL: every step is visited */
+    fast_kernel *culled_kernel;
+    double tolerance_photons;
+    int32_t tile_rows; /* pixels are walked in bands of so many rows, from the first row of the ROI
+                          on; 0: in rows */
 };
 
 /* The number of a pixel in raster order. */

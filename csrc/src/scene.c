@@ -10,6 +10,9 @@
 #include "nbh/nbh.h"
 #include "scene_checks.h"
 
+/* Of running sums that a tile keeps: 2 TB. */
+#define MOST_RUNNING_ROWS 0x1p30
+
 void nbh_scene_init(nbh_scene *scene)
 {
     memset(scene, 0, sizeof *scene);
@@ -93,7 +96,7 @@ static nbh_status set_up(const nbh_scene *s, const nbh_pixel_list *pixels, int64
         sums_builds_fail(s->crystals[0].kernel, error);
         return NBH_INVALID;
     }
-    const int has_frames = acts_at_all(s->polarization);
+    const int has_frames = has_polarization(s);
     memory_budget unlimited = {0, 0};
     out->kernel = builds->scene;
     out->lattices =
@@ -183,6 +186,32 @@ static void add_frames(const nbh_scene *s, const double *frames, nbh_scene_gradi
             gradient->sources + NBH_SOURCE_NUMBERS * n + NBH_SOURCE_INCIDENT);
 }
 
+/* Memory of a tile for a running sum's derivatives, see scene_work; NULL where none runs.  `failed`
+ * is set if there is none. */
+static double *running_memory(const nbh_scene *s, int *failed, nbh_error *error)
+{
+    memory_budget unlimited = {0, 0};
+    *failed = 0;
+    if (!is_running(s))
+        return NULL;
+    const double rays = (double)samples_of(s) * (double)s->source_count + 2.0;
+    double *memory = NULL;
+    if (rays * (double)s->crystal_count < MOST_RUNNING_ROWS)
+        memory = allocate((int64_t)rays * s->crystal_count, sizeof(tile_numbers), "running sums",
+                          &unlimited, error);
+    else
+        nbh_fail(error, NBH_OUT_OF_MEMORY, "oversample",
+                 "%g rays of a running sum with derivatives are too many", rays);
+    *failed = memory == NULL;
+    return memory;
+}
+
+/* Behind the growth of all crystals. */
+static double *sums_before(const nbh_scene *s, double *running)
+{
+    return running == NULL ? NULL : running + (ptrdiff_t)2 * s->crystal_count * SCENE_TILE;
+}
+
 /* The tile's weights of all crystals, 0 for repeated pixels. */
 static void fill_weights(const double *weight, int64_t stride, int64_t first, int64_t count,
                          int32_t crystals, double *out)
@@ -203,7 +232,7 @@ nbh_status nbh_scene_gradients(const nbh_scene *scene, const nbh_pixel_list *pix
         return status;
     const int32_t crystals = scene->crystal_count;
     memory_budget unlimited = {0, 0};
-    double *rows = NULL, *frames = NULL;
+    double *rows = NULL, *frames = NULL, *running = NULL;
     status = scene_check_gradient(scene, gradient, error);
     if (status == NBH_OK)
         status = scene_check_array(weight, "weight", end - first, error);
@@ -211,7 +240,9 @@ nbh_status nbh_scene_gradients(const nbh_scene *scene, const nbh_pixel_list *pix
         rows = allocate(crystals, 2 * sizeof(tile_numbers), "derivatives", &unlimited, error);
         frames = allocate(scene->source_count, FRAME_NUMBERS * sizeof *frames, "derivatives",
                           &unlimited, error);
-        status = rows == NULL || frames == NULL ? NBH_OUT_OF_MEMORY : NBH_OK;
+        int failed;
+        running = running_memory(scene, &failed, error);
+        status = rows == NULL || frames == NULL || failed ? NBH_OUT_OF_MEMORY : NBH_OK;
     }
     double *weights = rows == NULL ? NULL : rows + (ptrdiff_t)crystals * SCENE_TILE;
     scene_tile_gradient found = {.sources = gradient->sources,
@@ -219,8 +250,12 @@ nbh_status nbh_scene_gradients(const nbh_scene *scene, const nbh_pixel_list *pix
                                  .crystals = gradient->crystals,
                                  .cells = gradient->cells_m,
                                  .amplitude = gradient->amplitude};
-    const scene_work work = {
-        .cancel = pixels->cancel, .values = rows, .weight = weights, .gradient = &found};
+    const scene_work work = {.cancel = pixels->cancel,
+                             .values = rows,
+                             .weight = weights,
+                             .gradient = &found,
+                             .growth_after = running,
+                             .sums_before = sums_before(scene, running)};
     for (int64_t n = first; status == NBH_OK && n < end; n += SCENE_TILE) {
         scene_tile tile;
         const int64_t count = fill_tile(pixels, n, end, &tile);
@@ -237,6 +272,7 @@ nbh_status nbh_scene_gradients(const nbh_scene *scene, const nbh_pixel_list *pix
     }
     free(rows);
     free(frames);
+    free(running);
     release(&setup);
     return status;
 }
@@ -247,6 +283,7 @@ typedef struct directions_setup {
     double *rows; /* values, changes of each direction, and by_turning */
     double *changes, *by_turning;
     double *frames;
+    double *running; /* for running sums, NULL where none runs */
     unsigned char *has_source;
 } directions_setup;
 
@@ -254,6 +291,7 @@ static void release_directions(directions_setup *setup)
 {
     free(setup->rows);
     free(setup->frames);
+    free(setup->running);
     free(setup->has_source);
 }
 
@@ -268,11 +306,21 @@ static nbh_status allocate_directions(const nbh_scene *s, const nbh_scene_direct
     out->frames = allocate(d->count, sources * FRAME_NUMBERS * sizeof *out->frames, "derivatives",
                            &unlimited, error);
     out->has_source = allocate(d->count, sources, "derivatives", &unlimited, error);
-    if (out->rows == NULL || out->frames == NULL || out->has_source == NULL)
+    int failed;
+    out->running = running_memory(s, &failed, error);
+    if (out->rows == NULL || out->frames == NULL || out->has_source == NULL || failed)
         return NBH_OUT_OF_MEMORY;
     out->changes = out->rows + SCENE_TILE;
     out->by_turning = out->changes + (ptrdiff_t)d->count * SCENE_TILE;
     return NBH_OK;
+}
+
+static int any_change(const double *x, int count)
+{
+    for (int i = 0; x != NULL && i < count; i++)
+        if (x[i] != 0.0)
+            return 1;
+    return 0;
 }
 
 /* How the frame of a source changes in a direction; the source's own changes may be NULL. */
@@ -283,16 +331,11 @@ static void set_frame_change(const nbh_scene *s, const nbh_scene_directions *d, 
     const double *axis = none;
     if (d->numbers != NULL)
         axis = d->numbers + (ptrdiff_t)direction * NBH_SCENE_NUMBERS + NBH_SCENE_POLARIZATION;
-    polarization_frame_change(s->numbers + NBH_SCENE_POLARIZATION, incident_of(s, source), axis,
-                              own == NULL ? none : own + NBH_SOURCE_INCIDENT, frame);
-}
-
-static int any_change(const double *x, int count)
-{
-    for (int i = 0; x != NULL && i < count; i++)
-        if (x[i] != 0.0)
-            return 1;
-    return 0;
+    const double *incident = own == NULL ? none : own + NBH_SOURCE_INCIDENT;
+    memset(frame, 0, FRAME_NUMBERS * sizeof *frame);
+    if (any_change(axis, 3) || any_change(incident, 3)) /* nothing times NaN would be NaN */
+        polarization_frame_change(s->numbers + NBH_SCENE_POLARIZATION, incident_of(s, source), axis,
+                                  incident, frame);
 }
 
 static void set_source_changes(const nbh_scene *s, const nbh_scene_directions *d, int has_frames,
@@ -335,7 +378,9 @@ nbh_status nbh_scene_jacobian(const nbh_scene *scene, const nbh_pixel_list *pixe
                              .values = along.rows,
                              .along = &along.prepared,
                              .jacobian = along.changes,
-                             .by_turning = along.by_turning};
+                             .by_turning = along.by_turning,
+                             .growth_after = along.running,
+                             .sums_before = sums_before(scene, along.running)};
     for (int64_t n = first; status == NBH_OK && n < end; n += SCENE_TILE) {
         scene_tile tile;
         const int64_t count = fill_tile(pixels, n, end, &tile);

@@ -10,12 +10,31 @@
 /* Samples of a pixel are numbered in 64 bits; so many would take centuries. */
 #define MOST_SAMPLES 0x1p53
 
-static int is_place(int32_t place)
+/* Places that a factor may have: those of every factor, and some of its own. */
+static int is_place(int32_t place, int is_capture, int is_polarization)
 {
     switch ((nbh_factor_place)place) {
     case NBH_FACTOR_NONE:
     case NBH_FACTOR_PIXEL:
     case NBH_FACTOR_RAY:
+    case NBH_FACTOR_STEP:
+        return 1;
+    case NBH_FACTOR_LAYER:
+    case NBH_FACTOR_LAST_LAYER:
+        return is_capture;
+    case NBH_FACTOR_SOURCE:
+    case NBH_FACTOR_SAMPLE:
+        return is_polarization;
+    }
+    return 0;
+}
+
+static int is_surface(int32_t surface)
+{
+    switch ((nbh_detector_surface)surface) {
+    case NBH_SURFACE_PLANE:
+    case NBH_SURFACE_TURNED:
+    case NBH_SURFACE_SPHERE:
         return 1;
     }
     return 0;
@@ -43,34 +62,38 @@ static nbh_status check_samples(const nbh_scene *s, nbh_error *error)
 
 static nbh_status check_factors(const nbh_scene *s, nbh_error *error)
 {
-    if (!is_place(s->capture))
-        return nbh_fail(error, NBH_INVALID, "capture", "got %d, need an nbh_factor_place",
-                        s->capture);
-    if (!is_place(s->polarization))
-        return nbh_fail(error, NBH_INVALID, "polarization", "got %d, need an nbh_factor_place",
-                        s->polarization);
-    if (!acts_at_all(s->solid_angle))
-        return nbh_fail(error, NBH_INVALID, "solid_angle",
-                        "got %d, need an nbh_factor_place but NBH_FACTOR_NONE", s->solid_angle);
-    if (acts_on_pixel(s->polarization) && s->dmin_m > 0.0)
+    const int32_t of_background = NBH_OWN_CAPTURE | NBH_OWN_POLARIZATION | NBH_OWN_SOLID_ANGLE;
+    const int32_t of_water = of_background | NBH_OWN_OF_SOURCES | NBH_OWN_OF_SUB_PIXELS;
+    if (!is_place(s->capture, 1, 0))
+        return nbh_fail(error, NBH_INVALID, "capture",
+                        "got %d, need an nbh_factor_place of capture fractions", s->capture);
+    if (!is_place(s->polarization, 0, 1))
         return nbh_fail(error, NBH_INVALID, "polarization",
-                        "need NBH_FACTOR_RAY or NBH_FACTOR_NONE where dmin_m cuts rays");
+                        "got %d, need an nbh_factor_place of polarization factors",
+                        s->polarization);
+    if (!is_place(s->solid_angle, 0, 0) || !role_of(s->solid_angle).acts)
+        return nbh_fail(error, NBH_INVALID, "solid_angle",
+                        "got %d, need NBH_FACTOR_PIXEL, _RAY or _STEP", s->solid_angle);
+    if (!is_surface(s->surface))
+        return nbh_fail(error, NBH_INVALID, "surface", "got %d, need an nbh_detector_surface",
+                        s->surface);
+    if ((s->background_factors & ~of_background) != 0)
+        return nbh_fail(error, NBH_INVALID, "background_factors",
+                        "got %d, need a sum of NBH_OWN_CAPTURE, _POLARIZATION and _SOLID_ANGLE",
+                        s->background_factors);
+    if ((s->water_factors & ~of_water) != 0)
+        return nbh_fail(error, NBH_INVALID, "water_factors",
+                        "got %d, need a sum of nbh_own_factors", s->water_factors);
     return NBH_OK;
 }
 
 static nbh_status check_crystals(const nbh_scene *s, nbh_error *error)
 {
-    const int has_ray_factor =
-        acts_on_rays(s->capture) || acts_on_rays(s->polarization) || acts_on_rays(s->solid_angle);
     for (int32_t n = 0; n < s->crystal_count; n++) {
         if (s->crystals[n].struct_size != sizeof s->crystals[n])
             return nbh_fail(error, NBH_STRUCT_SIZE, "crystals", "call nbh_lattice_init first");
         if (s->crystals[n].kernel != s->crystals[0].kernel)
             return nbh_fail(error, NBH_INVALID, "crystals", "need the same kernel for all");
-        if (has_ray_factor && s->background[n] != 0.0)
-            return nbh_fail(error, NBH_INVALID, "background",
-                            "got %g, need 0 where rays have factors of their own",
-                            s->background[n]);
     }
     return NBH_OK;
 }

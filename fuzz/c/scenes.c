@@ -8,16 +8,16 @@
 
 typedef struct scene_numbers {
     double sources[NBH_SOURCE_NUMBERS * MOST_SOURCES];
-    double strength[MOST_CRYSTALS], background[MOST_CRYSTALS];
+    double strength[MOST_CRYSTALS], background[MOST_CRYSTALS], water[MOST_CRYSTALS];
     lattice_numbers lattices[MOST_CRYSTALS];
     nbh_lattice crystals[MOST_CRYSTALS];
     int32_t slow[MOST_PIXELS], fast[MOST_PIXELS];
 } scene_numbers;
 
 /* A detector across the beam z, of 0.1 mm, 0.1 m away. */
-static const double PRESETS[NBH_SCENE_NUMBERS] = {1.0, 0.0, 0.0,   0.0,   1.0, 0.0,  0.0,
-                                                  0.0, 1.0, -0.02, -0.02, 0.1, 1e-4, 1e-5,
-                                                  1e4, 0.1, 0.5,   0.0,   1.0, 0.0};
+static const double PRESETS[NBH_SCENE_NUMBERS] = {
+    1.0,  0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0, -0.02, -0.02, 0.1,  1e-4,
+    1e-5, 1e4, 0.1, 0.5, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0,   0.1,   0.02, 0.02};
 
 static void take_scene(bytes *b, nbh_scene *s, scene_numbers *n)
 {
@@ -25,9 +25,14 @@ static void take_scene(bytes *b, nbh_scene *s, scene_numbers *n)
     const int32_t edge = take_whole(b, 1, 0, 3), layers = take_whole(b, 1, 0, 3);
     s->oversample = edge > 3 ? INT32_MAX : edge; /* what is between takes too long */
     s->layers = layers > 3 ? 3 : layers;
-    s->capture = take_whole(b, NBH_FACTOR_PIXEL, 0, 3);
-    s->polarization = take_whole(b, NBH_FACTOR_PIXEL, 0, 3);
-    s->solid_angle = take_whole(b, NBH_FACTOR_PIXEL, 0, 3);
+    s->capture = take_whole(b, NBH_FACTOR_PIXEL, 0, 8);
+    s->polarization = take_whole(b, NBH_FACTOR_PIXEL, 0, 8);
+    s->solid_angle = take_whole(b, NBH_FACTOR_PIXEL, 0, 4);
+    s->surface = take_whole(b, NBH_SURFACE_PLANE, 0, 3);
+    s->faces_sample = take_below(b, 2);
+    s->counts_zeros = take_below(b, 2);
+    s->background_factors = take_whole(b, 0, 0, 8);
+    s->water_factors = take_whole(b, 0, 0, 32);
     s->has_pixel_area = take_below(b, 2);
     s->is_oblique = take_below(b, 2);
     s->steps = take_number(b, 1.0, 0.5, 1e3);
@@ -45,12 +50,14 @@ static void take_scene(bytes *b, nbh_scene *s, scene_numbers *n)
         take_lattice(b, n->crystals + i, n->lattices + i);
         n->strength[i] = take_number(b, 1.0, 0.0, 1e6);
         n->background[i] = take_number(b, 0.0, 0.0, 1e3);
+        n->water[i] = take_number(b, 0.0, 0.0, 1e3);
         for (int j = 0; j < TABLE * TABLE * TABLE; j++)
             n->lattices[i].amplitude[j] = j % 11;
     }
     s->crystals = n->crystals;
     s->strength = n->strength;
     s->background = n->background;
+    s->water = take_below(b, 2) ? n->water : NULL;
     for (int i = 0; i < MOST_PIXELS; i++) {
         n->slow[i] = take_whole(b, i % 20 * 20, 0, 255);
         n->fast[i] = take_whole(b, i / 20 * 20, 0, 255);
@@ -183,6 +190,7 @@ static int is_ordinary(const nbh_scene *s)
     }
     return s->steps >= 1e-3 && largest(s->strength, s->crystal_count) <= 1e6 &&
            largest(s->background, s->crystal_count) <= 1e3 &&
+           (s->water == NULL || largest(s->water, s->crystal_count) <= 1e3) &&
            largest(s->sources, NBH_SOURCE_NUMBERS * s->source_count) <= 1.0;
 }
 

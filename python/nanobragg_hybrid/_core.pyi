@@ -108,6 +108,8 @@ class Sampling:
 class Experiment:
     quirks: int
     kernel: int
+    culling: int
+    tolerance_photons: float
     memory_limit_bytes: int
     def __init__(self) -> None: ...
     @property
@@ -121,6 +123,8 @@ class Experiment:
     @property
     def sampling(self) -> Sampling: ...
     def set_sources(self, rows: Array) -> None: ...
+    def set_spectrum(self, rows: Array) -> None: ...
+    def set_mosaic_rotations(self, rows: Array) -> None: ...
     def set_mask(self, mask: Array) -> None: ...
 
 class Background:
@@ -186,6 +190,11 @@ class Scene:
         places: Sequence[int],
         has_pixel_area: bool,
         is_oblique: bool,
+        surface: int,
+        faces_sample: bool,
+        counts_zeros: bool,
+        background_factors: int,
+        water_factors: int,
         steps: float,
         dmin_m: float,
         numbers: Sequence[float],
@@ -193,6 +202,7 @@ class Scene:
         crystals: Sequence[Lattice],
         strength: Sequence[float],
         background: Sequence[float],
+        water: Sequence[float] | None,
     ) -> None: ...
     def values(self, slow: Array, fast: Array, threads: int) -> Buffer: ...
     def gradients(
@@ -227,10 +237,10 @@ class Plan:
     def info(self) -> dict[str, Any]: ...
     def render(
         self, threads: int, progress: Callable[[int, int], object] | None, unrounded: bool
-    ) -> tuple[Buffer, Buffer | None, float]: ...
+    ) -> tuple[Buffer, Buffer | None, float, int]: ...
     def render_bounded(
         self, threads: int, progress: Callable[[int, int], object] | None
-    ) -> tuple[Buffer, Buffer, float, float, float]: ...
+    ) -> tuple[Buffer, Buffer, float, int, float, float]: ...
     def intervals(self) -> tuple[Buffer, Buffer]: ...
     def background(self, background: Background, threads: int) -> tuple[Buffer, list[int]]: ...
     def trace(
@@ -249,7 +259,7 @@ def render_plans(
     progress: Callable[[int, int], object] | None,
     unrounded: bool,
     bounded: bool,
-) -> list[tuple[Buffer, Buffer | None, float, float, float]]: ...
+) -> list[tuple[Buffer, Buffer | None, float, int, float, float]]: ...
 def hkl_scan(text: bytes, stream: bool) -> dict[str, int]: ...
 def hkl_fill(
     text: bytes, stream: bool, bounds: dict[str, int], default_f: float

@@ -7,7 +7,6 @@ a parallelepiped underflows.
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from collections.abc import Iterator
 from functools import cache
@@ -36,6 +35,11 @@ FALLING_OFF = 2e-13
 """The same where a shape falls off as exp(-x) or is a sphere's, whose exponent or argument brings
 the roundings of an index with it; measured 1.1e-13 for one of 300, 1.4e-14 for the next."""
 
+CURVED, CURVED_POLES = 1e-12, 1e-10
+"""The same on curved detectors, for whole numbers of cells and others: sines of angles are right to
+a rounding, and what is one of an index is multiplied by pi N, and next to a pole by much more.
+Measured 3.7e-13 and 1.8e-11."""
+
 GRADIENT, SINGLE_GRADIENT = 1e-11, 1e-4
 """Of a parameter's gradient: the norm of the difference, over that of what is added up for it."""
 
@@ -56,14 +60,15 @@ than SINGLE_GRADIENT: on a peak terms cancel that N multiplies."""
 LEAST_LIGHT = 1e-30
 """Of the weighted sum of values: below it float32 has no digits, nor has float64 in the end."""
 
+MOST_LIGHT = 1e36
+"""Of a pixel in float32: running products may be larger than its largest number."""
+
 ROUNDING, SINGLE_ROUNDING = 1e-14, 1e-6
 """Of the sum of the values, for a change of a parameter by its unit: derivatives below are what
 is left of terms that cancel, all of them where nothing depends on a parameter."""
 
-RENDERED_AT_LEAST = 0.35
+RENDERED_AT_LEAST = 0.9
 """Share of the random experiments that the compiled kernels render."""
-
-WATER = "crystal.water_um"
 
 
 @pytest.fixture(autouse=True)
@@ -82,7 +87,7 @@ class Case(NamedTuple):
 
 
 def drawn(seed: int, *, is_whole: bool) -> Case:
-    """Most of them without what the compiled kernels leave to the eager one altogether."""
+    """All shapes and sizes."""
     random = np.random.default_rng(9000 + seed)
     experiment, factors = random_experiment(random), random_table(random)
     quirks = random_quirks(random)
@@ -93,10 +98,6 @@ def drawn(seed: int, *, is_whole: bool) -> Case:
         "crystal.shape": shape,
         "crystal.shape_fudge": float(10.0 ** random.uniform(-2.0, 2.0)),
     }
-    if random.uniform() < 0.9:
-        changes["detector.curved"] = False
-    if random.uniform() < 0.8:
-        quirks = dataclasses.replace(quirks, oversample_running_product=False)
     return Case(seed, experiment.replace(changes), factors, quirks)
 
 
@@ -115,18 +116,6 @@ def cases(*, is_whole: bool) -> tuple[tuple[Case, ...], int]:
 
 
 Values = dict[str, torch.Tensor]
-
-
-def values_of(model: ForwardModel) -> Values:
-    """Of every parameter that the compiled kernels have: they have no derivative by water that is
-    not there where its factors are its own."""
-    values = together(model)
-    try:
-        model(differentiable(values))
-    except nb.UnsupportedError:
-        assert model.setup.experiment.crystal.water_um == 0.0
-        del values[WATER]
-    return values
 
 
 def differentiable(values: Values) -> Values:
@@ -178,11 +167,13 @@ def wrong_gradients(
 def disagreements(case: Case, gradient_limit: float) -> list[str]:
     """What is wrong between the kernels."""
     compiled = case.model("compiled")
-    values = values_of(compiled)
+    values = together(compiled)
     need, slopes = rendered(case.model("eager"), values)
     got, own_slopes = rendered(compiled, values)
     light = float((weights(compiled) * need).sum())
     value_limit = DOUBLE if case.experiment.crystal.shape == "square" else FALLING_OFF
+    if case.experiment.detector.curved:
+        value_limit = CURVED_POLES if gradient_limit == POLES else CURVED
     found = []
     if not relative_l2(got.numpy(), need.numpy()) <= value_limit:
         found.append(f"values: {relative_l2(got.numpy(), need.numpy()):.1e}")
@@ -190,6 +181,8 @@ def disagreements(case: Case, gradient_limit: float) -> list[str]:
         return found
     wrong = wrong_gradients(compiled, values, own_slopes, slopes, light, gradient_limit)
     found += [f"{name}: {error:.1e}" for name, error in wrong]
+    if float(need.max()) > MOST_LIGHT:
+        return found
     return found + single_disagreements(case, values, need, slopes)
 
 
@@ -248,7 +241,11 @@ def test_what_the_experiments_have() -> None:
     assert len(lit()) > 0.5 * len(found)
     shapes = [case.experiment.crystal.shape for case in found]
     assert all(shapes.count(shape) > WHOLE // 15 for shape in SHAPES)
-    assert max(max(case.experiment.crystal.n_cells) for case in found) > 800
+    assert max(max(case.experiment.crystal.n_cells) for case in found) > 500
+    choices = [case.model("compiled").setup.choices for case in found]
+    assert sum(each.running_product for each in choices) > WHOLE // 10
+    assert sum(each.is_curved for each in choices) > WHOLE // 20
+    assert sum(each.is_sphere for each in choices) > WHOLE // 20
     for quirk in nb.LEDGER:
         positions = {getattr(case.quirks, quirk.name) for case in found}
         assert positions == {True, False} or quirk.name.startswith(("impossible", "c")), quirk.name

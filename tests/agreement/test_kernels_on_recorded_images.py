@@ -29,23 +29,14 @@ MOST_STEPS = 3 * 10**5
 DOUBLE, SINGLE = 1e-13, 1e-5
 """Relative L2; measured: 7e-15 (`samplesize_xyz`, N up to 5000) and 3.2e-7."""
 
-RUNNING_PRODUCT = "a running product is multiplied at every step (oversample_running_product)"
-CURVED = "the detector is curved"
-POLARIZATION = "a polarization factor may be cut or 0, and then another ray's counts"
-CAPTURE = "a capture fraction may be 0, and then another sub-pixel's counts"
+CURVED = 1e-12
+"""The same on curved detectors, whose sines are right to a rounding; measured 1.2e-13."""
+
 LARGE_F = "a structure factor, or its square, is too large for a double"
 WAVELENGTH = "a wavelength is 0 or too small, too large, or no number"
 TOO_LARGE = "Miller indices, or their products with numbers of cells, are too large"
 
 LEFT_TO_EAGER = {
-    RUNNING_PRODUCT: """
-        cases:thick_os cases:os_polar cases:os_omega cases:os_all cases:os_polar_mosaic
-        cases:os_thick_no_sensor cases:nopolar_os_polar more/cases:gauss_underflow_os_polar
-        more/cases:gauss_underflow_os_omega more/cases:gauss_underflow_os_thick
-    """,
-    CURVED: "cases:curved cases:curved_rot cases:curved_xds",
-    POLARIZATION: "cases:dmin cases:dmin_nothing_cut cases:dmin_polar cases:dmin_disp",
-    CAPTURE: "cases:abs_inf_then_thick",
     TOO_LARGE: "more/cases:cell_flat",
     LARGE_F: "cases:dump_whitespace",
     WAVELENGTH: """
@@ -59,8 +50,14 @@ LEFT_TO_EAGER = {
 never meant as numbers; the wavelengths come from lines of source files that have none; indices are
 too large in a cell without a volume."""
 
-WITHOUT_LIGHT = {"cases:roi_reversed", "cases:dark", "cases:hkl_fivecol"}
-"""No active pixel, no light, and no structure factor other than 0."""
+WITHOUT_LIGHT = {
+    "cases:roi_reversed",
+    "cases:dark",
+    "cases:hkl_fivecol",
+    "cases:os_thick_no_sensor",
+    "cases:abs_inf_then_thick",
+}
+"""No active pixel, no light, no structure factor other than 0, and sensors that absorb nothing."""
 
 PRESETS = {"cases": nb.Quirks(), "more/cases": nb.Quirks(),
            "cases_fixed": nb.Quirks.nanobragg_fixed()}  # fmt: skip
@@ -138,7 +135,7 @@ def test_which_cases_the_compiled_kernels_render() -> None:
     reasons = {name: model_of(name, "auto").eager_reason for name in NAMES}
     expected = {name: why for why, cases in LEFT_TO_EAGER.items() for name in cases.split()}
     assert {name: why for name, why in reasons.items() if why is not None} == expected
-    assert len(NAMES) - len(expected) == 235
+    assert len(NAMES) - len(expected) == 253
 
 
 RENDERED = [
@@ -166,7 +163,8 @@ def test_pixels(name: str) -> None:
     pixels = found(name)
     assert pixels.compiled >= len(pixels.eager) - 2
     assert bool(pixels.eager.any()) is (name not in WITHOUT_LIGHT)
-    assert difference(pixels.double, pixels.eager) <= DOUBLE
+    limit = CURVED if ":curved" in name else DOUBLE
+    assert difference(pixels.double, pixels.eager) <= limit
     assert difference(pixels.single, pixels.eager) <= SINGLE
 
 

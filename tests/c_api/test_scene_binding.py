@@ -20,7 +20,14 @@ from header import HEADER, enumerators
 from nanobragg_hybrid import _core
 from nanobragg_hybrid.base import native_scene
 from nanobragg_hybrid.base.errors import UnsupportedError
-from nanobragg_hybrid.base.native_scene import Factor, Lattice, Scene, SceneDirections
+from nanobragg_hybrid.base.native_scene import (
+    Factor,
+    Lattice,
+    Own,
+    Scene,
+    SceneDirections,
+    Surface,
+)
 
 RNG = np.random.default_rng(0)
 PIXELS = 5000
@@ -29,7 +36,10 @@ CELLS = np.ascontiguousarray(
     (np.eye(3) * 40e-10 + RNG.normal(size=(7, 3, 3)) * 1e-10).reshape(7, 9)
 )
 GRID = RNG.uniform(10, 100, (9, 8, 7))
-NUMBERS = [1.0, 0, 0, 0, 1.0, 0, 0, 0, 1.0, -0.02, -0.02, 0.1, 1e-4, 5e-5, 4e3, 0.1, 0.7, 0, 1.0, 0]
+NUMBERS = [
+    *(1.0, 0, 0, 0, 1.0, 0, 0, 0, 1.0, -0.02, -0.02, 0.1, 1e-4, 5e-5, 4e3, 0.1, 0.7, 0, 1.0, 0),
+    *(0, 0, 1.0, 0.1, 0.02, 0.02),
+]
 SOURCES = np.array([[0.0, 0.0, 1.0, 1e-10, 0.8], [0.01, 0.0, 0.99995, 1.02e-10, 1.2]])
 
 
@@ -59,6 +69,11 @@ def scene(**changes: Any) -> Scene:
         "solid_angle": Factor.RAY,
         "has_pixel_area": True,
         "is_oblique": True,
+        "surface": Surface.PLANE,
+        "faces_sample": False,
+        "counts_zeros": False,
+        "background_factors": Own.NONE,
+        "water_factors": Own.SOLID_ANGLE,
         "steps": 8.0,
         "dmin_m": 0.0,
         "numbers": NUMBERS,
@@ -66,6 +81,7 @@ def scene(**changes: Any) -> Scene:
         "crystals": [lattice()],
         "strength": [0.3],
         "background": [0.0],
+        "water": [0.1],
     }
     return Scene(**{**members, **changes})
 
@@ -75,9 +91,9 @@ def directions(count: int = 3, **changes: Any) -> SceneDirections:
     rng = np.random.default_rng(1)
     members: dict[str, Any] = {
         "directions": count,
-        "numbers": rng.normal(size=(count, 20)) * 1e-6,
+        "numbers": rng.normal(size=(count, 26)) * 1e-6,
         "sources": rng.normal(size=(count, 2, 5)) * 1e-12,
-        "crystal": rng.normal(size=(count, 16)) * 1e-3,
+        "crystal": rng.normal(size=(count, 17)) * 1e-3,
         "rotations": rng.normal(size=(7, 9)),
         "reference_m": rng.normal(size=(count, 9)) * 1e-12,
         "turning": [1],
@@ -105,6 +121,7 @@ def test_any_number_of_threads(threads: int) -> None:
         crystals=[lattice(), lattice(amplitude=None, shape="gauss")],
         strength=[0.3, 0.4],
         background=[0.0, 0.0],
+        water=[0.1, 0.2],
     )
     weight = np.random.default_rng(2).uniform(0.5, 1.5, (2, PIXELS))
     assert bytes(both.values(SLOW, FAST, threads)) == bytes(both.values(SLOW, FAST, 1))
@@ -151,9 +168,9 @@ def test_shapes() -> None:
         slow, fast = SLOW[:count].copy(), FAST[:count].copy()
         assert np.asarray(scene().values(slow, fast, 2)).shape == (1, count)
         by = scene().gradients(slow, fast, np.ones((1, count)), True, 2)
-        assert np.asarray(by.numbers).shape == (20,)
+        assert np.asarray(by.numbers).shape == (26,)
         assert np.asarray(by.sources).shape == (2, 5)
-        assert np.asarray(by.crystals).shape == (1, 16)
+        assert np.asarray(by.crystals).shape == (1, 17)
         assert [np.asarray(x).shape for x in by.cells_m] == [(7, 9)]
         assert [np.asarray(x).shape for x in by.amplitude] == [GRID.shape]
         assert np.asarray(by.numbers).any() == (count > 0)
@@ -185,6 +202,7 @@ WEIGHT = np.ones((1, PIXELS))
         (lambda: scene(sources=np.zeros(5)), "sources", "need an array of shape (sources, 5)"),
         (lambda: scene(strength=[]), "strength", "got 0 numbers, need 1"),
         (lambda: scene(background=[0.0, 0.0]), "background", "got 2 numbers, need 1"),
+        (lambda: scene(water=[0.0, 0.0]), "water", "got 2 numbers, need 1"),
         (lambda: scene().values(HALF, FAST, 1), "fast", "got 5000 numbers, need 4999"),
         (lambda: scene().values(SLOW, FAST, 0), "threads", "got 0, need 1 to 1024"),
         (lambda: scene().values(SLOW, FAST, 1025), "threads", "got 1025, need 1 to 1024"),
@@ -212,9 +230,9 @@ WEIGHT = np.ones((1, PIXELS))
                 f"got {np.prod(shape)} numbers, need {size}",
             )
             for name, shape, size in (
-                ("numbers", (3, 19), 60),
+                ("numbers", (3, 25), 78),
                 ("sources", (3, 1, 5), 30),
-                ("crystal", (3, 15), 48),
+                ("crystal", (3, 16), 51),
                 ("rotations", (6, 9), 63),
                 ("reference_m", (3, 8), 27),
                 ("turning_m", (2, 7, 9), 63),
@@ -252,7 +270,9 @@ WEIGHT = np.ones((1, PIXELS))
             for count in (0, -1)
         ),
         (
-            lambda: scene(crystals=[], strength=[], background=[]).values(SLOW, FAST, 1),
+            lambda: scene(crystals=[], strength=[], background=[], water=None).values(
+                SLOW, FAST, 1
+            ),
             "crystal_count",
             "got 0, need at least 1",
         ),
@@ -262,6 +282,7 @@ WEIGHT = np.ones((1, PIXELS))
                     crystals=[lattice()] * count,
                     strength=[1.0] * count,
                     background=[0.0] * count,
+                    water=None,
                 ).jacobian(SLOW, FAST, directions(), 1),
                 "crystals",
                 f"got {count}, need 1 for a Jacobian",
@@ -296,7 +317,7 @@ def test_wrong_arrays(use: Callable[[], object], field: str, message: str) -> No
         lambda: scene().values(SLOW.astype(np.int64), FAST, 1),
         lambda: scene().values(SLOW[::2], FAST[::2], 1),
         lambda: scene().gradients(SLOW, FAST, WEIGHT.astype(np.float32), True, 1),
-        lambda: scene().jacobian(SLOW, FAST, directions(numbers=np.zeros((3, 20), np.float32)), 1),
+        lambda: scene().jacobian(SLOW, FAST, directions(numbers=np.zeros((3, 26), np.float32)), 1),
     ],
 )
 def test_arrays_of_the_wrong_kind(use: Callable[[], object]) -> None:
@@ -307,11 +328,14 @@ def test_arrays_of_the_wrong_kind(use: Callable[[], object]) -> None:
 
 @for_each("other", [None, 1, "lattice", CELLS])
 def test_crystals_are_lattices(other: object) -> None:
-    arguments = (1, 1, (0, 0, 1), True, True, 1.0, 0.0, NUMBERS, SOURCES)
+    arguments = (
+        *(1, 1, (0, 0, 1), True, True, 0, False, False, 0, 0, 1.0, 0.0),
+        *(NUMBERS, SOURCES),
+    )
     crystal: Any = other
-    _core.Scene(*arguments, [lattice().core], [1.0], [0.0])
+    _core.Scene(*arguments, [lattice().core], [1.0], [0.0], None)
     with pytest.raises(_core.Error, match="need Lattice objects"):
-        _core.Scene(*arguments, [crystal], [1.0], [0.0])
+        _core.Scene(*arguments, [crystal], [1.0], [0.0], None)
 
 
 def test_what_kernels_do_not_compute_is_unsupported() -> None:
@@ -331,6 +355,8 @@ def test_python_has_the_numbers_of_the_header() -> None:
     text = HEADER.read_text(encoding="utf-8")
     assert enumerators("NBH_SHAPE_") == native_scene._SHAPE_NUMBERS
     assert {x.name.lower(): x.value for x in Factor} == enumerators("NBH_FACTOR_")
+    assert {x.name.lower(): x.value for x in Surface} == enumerators("NBH_SURFACE_")
+    assert {x.name.lower(): x.value for x in Own if x.name} == enumerators("NBH_OWN_")
     assert enumerators("NBH_KERNEL_")["auto"] == native_scene._AUTO_KERNEL
     too_large = re.search(r"\bNBH_TOO_LARGE = (\d+)", text)
     assert too_large is not None

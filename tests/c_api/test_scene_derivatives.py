@@ -8,16 +8,24 @@ from typing import Any
 
 import numpy as np
 import pytest
-from c_scene_columns import assert_alike, by_name, column_error, every_direction, is_free
+from c_scene_columns import assert_alike, by_name, column_error, every_direction
 from c_scenes import (
     BACKGROUND,
     GAUSS,
     GAUSS_HKL,
+    LAST_LAYER,
+    LAYER,
+    OWN_SOLID_ANGLE,
     PIXEL,
     RAY,
     ROUND,
+    SAMPLE,
+    SOURCE,
+    SPHERE,
+    STEP,
     TOPHAT,
     TOPHAT_HKL,
+    TURNED,
     Array,
     Calls,
     Crystal,
@@ -55,6 +63,7 @@ def even(crystal: Crystal) -> Crystal:
 
 EVERY_RAY: dict[str, Any] = {"capture": RAY, "polarization": RAY, "solid_angle": RAY}
 EVERY_PIXEL: dict[str, Any] = {"capture": PIXEL, "polarization": PIXEL}
+RUNNING: dict[str, Any] = {"capture": STEP, "polarization": STEP, "solid_angle": RAY}
 SCENES = {
     "plain": lambda: scene_of([crystal_of(background=4.0)]),
     "factors of pixels": lambda: scene_of(
@@ -83,6 +92,34 @@ SCENES = {
         oversample=2,
         sources=2,
     ),
+    "turned": lambda: scene_of(surface=TURNED, oversample=2, layers=2, capture=RAY),
+    "turned, facing": lambda: scene_of(surface=TURNED, faces_sample=True, capture=PIXEL),
+    "sphere": lambda: scene_of(surface=SPHERE, oversample=2, layers=2, capture=LAST_LAYER),
+    "running": lambda: scene_of(
+        [even(crystal_of(mode="table", background=4.0))], sources=2, layers=2, **RUNNING
+    ),
+    "running among others": lambda: scene_of(
+        [crystal_of(background=4.0)],
+        sources=3,
+        oversample=2,
+        polarization=STEP,
+        dmin_m=4e-10,
+        background_factors=OWN_SOLID_ANGLE,
+        solid_angle=RAY,
+    ),
+    "running without zeros": lambda: scene_of(
+        [small(crystal_of(GAUSS))], sources=2, polarization=STEP
+    ),
+    "of layer and source": lambda: scene_of(
+        sources=2, oversample=2, layers=2, capture=LAYER, polarization=SOURCE
+    ),
+    "of a sample": lambda: scene_of(sources=2, oversample=2, polarization=SAMPLE, dmin_m=4e-10),
+    "searched": lambda: scene_of(sources=3, oversample=2, polarization=PIXEL, dmin_m=4e-10),
+    "background of its own": lambda: scene_of(
+        [crystal_of(background=4.0)], oversample=2, layers=2, **EVERY_RAY, background_factors=7
+    ),
+    "water": lambda: scene_of(has_water=True, sources=2, oversample=2, water_factors=31),
+    "plain water": lambda: scene_of(has_water=True, sources=2, oversample=2, water_factors=7),
 }
 
 
@@ -94,7 +131,6 @@ def test_every_column_is_a_difference(call: Calls, name: str) -> None:
         (array, place): column_error(call, scene, PIXELS, array, place, column)
         for array, part in columns.items()
         for place, column in enumerate(part)
-        if is_free(scene, array, place)
     }
     assert {at: error for at, error in errors.items() if not error < 1e-6} == {}
     assert all(part.any() for part in columns.values())
@@ -132,7 +168,8 @@ def test_gradients_are_the_transpose(call: Calls, name: str) -> None:
         values, columns = call.jacobian(scene, PIXELS, every_direction(scene))
         gradient = call.gradients(scene, PIXELS, WEIGHT)
         plain = call.values(scene, PIXELS)[0]
-        assert np.linalg.norm(values - plain) < 1e-13 * np.linalg.norm(plain)
+        # Plain values have the model's rounding of pi h N, those beside derivatives exact phases.
+        assert np.linalg.norm(values - plain) < 5e-13 * np.linalg.norm(plain)
         parts = by_name(scene, columns)
         transposed = {name: part @ WEIGHT for name, part in parts.items()}
         terms = {name: np.abs(part) @ WEIGHT for name, part in parts.items()}
@@ -176,7 +213,7 @@ def test_a_reference_cell(call: Calls, name: str) -> None:
     expected = np.einsum("oiyp,oyx->ixp", of_cells, rotations.reshape(3, 3, 3)).reshape(9, -1)
     assert np.linalg.norm(found - expected) < 1e-12 * np.linalg.norm(expected)
 
-    numbers, crystal = (np.random.default_rng(n).normal(size=s) for n, s in ((2, 20), (3, 16)))
+    numbers, crystal = (np.random.default_rng(n).normal(size=s) for n, s in ((2, 26), (3, 17)))
     numbers, crystal = numbers * 1e-9, crystal * 1e-3
     own = cells[None] * 1e-3
     mixed = Directions(
@@ -211,7 +248,7 @@ def test_a_change_of_the_table(call: Calls, name: str) -> None:
     assert np.linalg.norm(found[0] - (ahead - behind) / 2) < 1e-11 * np.linalg.norm(found[0])
     assert found[0] @ WEIGHT == pytest.approx(float((gradient * change).sum()), rel=1e-11)
     assert not found[1].any()
-    crystal = np.zeros((2, 16))
+    crystal = np.zeros((2, 17))
     crystal[0, 14] = 0.1
     both = call.jacobian(scene, PIXELS, Directions(2, crystal=crystal, amplitude=change))[1]
     strength = call.values(scene, PIXELS)[0] / 3.0
@@ -228,7 +265,7 @@ def test_crystals_are_those_that_stand_alone(call: Calls, places: dict[str, Any]
     rest: dict[str, Any] = {"sources": 2, "oversample": 2, "layers": 2, **places}
     weights = np.random.default_rng(6).uniform(0.5, 1.5, (3, 60))
     together = call.gradients(scene_of(crystals, **rest), PIXELS, weights)
-    shared = {"numbers": np.zeros(20), "sources": np.zeros((2, 5))}
+    shared = {"numbers": np.zeros(26), "sources": np.zeros((2, 5))}
     size = {name: np.zeros_like(total) for name, total in shared.items()}
     for n, crystal in enumerate(crystals):
         alone = call.gradients(scene_of([crystal], **rest), PIXELS, weights[n])
@@ -255,3 +292,13 @@ def test_numbers_of_pixels_and_parts(call: Calls, count: int) -> None:
     assert_alike(whole, {name: part @ weight for name, part in own.items()}, terms)
     for array in call.gradients(scene, pixels, 0.0 * weight).values():
         assert not array.any()
+
+
+def test_nothing_changes_along_nothing(call: Calls) -> None:
+    """Not even where a polarization axis is NaN, and with it every value."""
+    scene = scene_of(polarization=PIXEL)
+    scene.numbers[17] = np.nan
+    along = Directions(1, numbers=np.zeros((1, 26)), sources=np.zeros((1, 1, 5)))
+    values, found = call.jacobian(scene, PIXELS, along)
+    assert np.isnan(values).all()
+    assert not found.any()

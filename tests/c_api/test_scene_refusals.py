@@ -42,12 +42,19 @@ def test_a_cancelled_call(call: Calls) -> None:
         ({"oversample": 0}, "INVALID", "oversample", "got 0, need at least 1"),
         ({"layers": 0}, "INVALID", "layers", "got 0, need at least 1"),
         ({"oversample": 2**30}, "TOO_LARGE", "oversample", "got 1 layers of 1073741824 * 107"),
-        ({"capture": 3}, "INVALID", "capture", "got 3, need an nbh_factor_place"),
-        ({"capture": -1}, "INVALID", "capture", "got -1, need an nbh_factor_place"),
-        ({"polarization": 3}, "INVALID", "polarization", "got 3, need an nbh_factor_place"),
-        ({"solid_angle": 0}, "INVALID", "solid_angle", "got 0, need an nbh_factor_place but"),
-        ({"solid_angle": 3}, "INVALID", "solid_angle", "got 3, need an nbh_factor_place but"),
-        ({"polarization": 1, "dmin_m": 1e-10}, "INVALID", "polarization", "need NBH_FACTOR_RAY"),
+        ({"capture": 6}, "INVALID", "capture", "got 6, need an nbh_factor_place of capture"),
+        ({"capture": 8}, "INVALID", "capture", "got 8, need an nbh_factor_place of capture"),
+        ({"capture": -1}, "INVALID", "capture", "got -1, need an nbh_factor_place of capture"),
+        ({"polarization": 4}, "INVALID", "polarization", "got 4, need an nbh_factor_place of pol"),
+        ({"polarization": 8}, "INVALID", "polarization", "got 8, need an nbh_factor_place of pol"),
+        ({"solid_angle": 0}, "INVALID", "solid_angle", "got 0, need NBH_FACTOR_PIXEL, _RAY or"),
+        ({"solid_angle": 4}, "INVALID", "solid_angle", "got 4, need NBH_FACTOR_PIXEL, _RAY or"),
+        ({"solid_angle": 6}, "INVALID", "solid_angle", "got 6, need NBH_FACTOR_PIXEL, _RAY or"),
+        ({"surface": 3}, "INVALID", "surface", "got 3, need an nbh_detector_surface"),
+        ({"surface": -1}, "INVALID", "surface", "got -1, need an nbh_detector_surface"),
+        ({"background_factors": 8}, "INVALID", "background_factors", "got 8, need a sum of"),
+        ({"background_factors": -1}, "INVALID", "background_factors", "got -1, need a sum of"),
+        ({"water_factors": 32}, "INVALID", "water_factors", "got 32, need a sum of"),
         ({"dmin_m": -1e-10}, "INVALID", "dmin_m", "got -1e-10, need a finite number >= 0"),
         ({"dmin_m": float("nan")}, "INVALID", "dmin_m", "got nan, need a finite number >= 0"),
         ({"dmin_m": float("inf")}, "INVALID", "dmin_m", "got inf, need a finite number >= 0"),
@@ -56,9 +63,6 @@ def test_a_cancelled_call(call: Calls) -> None:
         ({"steps": 0.0}, "INVALID", "steps", "got 0, need a finite number > 0"),
         ({"steps": float("nan")}, "INVALID", "steps", "got nan, need a finite number > 0"),
         ({"steps": float("inf")}, "INVALID", "steps", "got inf, need a finite number > 0"),
-        ({"solid_angle": 2}, "INVALID", "background", "got 4, need 0 where rays have factors"),
-        ({"polarization": 2}, "INVALID", "background", "got 4, need 0 where rays have factors"),
-        ({"capture": 2}, "INVALID", "background", "got 4, need 0 where rays have factors"),
     ],
 )
 def test_what_is_refused(
@@ -114,7 +118,7 @@ def test_places_for_what_comes_out(call: Calls, missing: str | None) -> None:
         return ffi.NULL if name == missing else call.pointer(array)
 
     values, found = np.zeros(300), np.zeros((1, 300))
-    sources, crystals, cells = np.zeros((1, 5)), np.zeros((1, 16)), np.zeros((3, 9))
+    sources, crystals, cells = np.zeros((1, 5)), np.zeros((1, 17)), np.zeros((3, 9))
     cells_m = ffi.new("double *[]", [pointer("of 0", cells)])
     by = ffi.new("nbh_scene_gradient *")
     by.sources, by.crystals = pointer("sources", sources), pointer("crystals", crystals)
@@ -210,7 +214,7 @@ def test_cancelled_derivatives(call: Calls) -> None:
         assert call.lib.nbh_scene_jacobian(call.scene(scene), *arguments) == status
         assert np.isfinite(found).sum() == (0 if flag else 300)
         by = call.ffi.new("nbh_scene_gradient *")
-        sources, crystals, cells = np.zeros((1, 5)), np.zeros((1, 16)), np.zeros((3, 9))
+        sources, crystals, cells = np.zeros((1, 5)), np.zeros((1, 17)), np.zeros((3, 9))
         cells_m = call.ffi.new("double *[]", [call.pointer(cells)])
         by.sources, by.crystals, by.cells_m = (
             call.pointer(sources),

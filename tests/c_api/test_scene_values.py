@@ -10,9 +10,18 @@ import numpy as np
 import pytest
 from c_scenes import (
     GAUSS,
+    LAST_LAYER,
+    LAYER,
     NONE,
     PIXEL,
+    PLANE,
     RAY,
+    SAMPLE,
+    SOURCE,
+    SPHERE,
+    STEP,
+    TOPHAT,
+    TURNED,
     Calls,
     CScene,
     crystal_of,
@@ -42,9 +51,9 @@ def assert_is_the_models(call: Calls, scene: CScene, pixels: Any = PIXELS) -> No
         assert error < 1e-13, (kernel, error)
 
 
-@pytest.mark.parametrize("solid_angle", [PIXEL, RAY])
-@pytest.mark.parametrize("polarization", [NONE, PIXEL, RAY])
-@pytest.mark.parametrize("capture", [NONE, PIXEL, RAY])
+@pytest.mark.parametrize("solid_angle", [PIXEL, RAY, STEP])
+@pytest.mark.parametrize("polarization", [NONE, PIXEL, RAY, STEP, SOURCE, SAMPLE])
+@pytest.mark.parametrize("capture", [NONE, PIXEL, RAY, STEP, LAYER, LAST_LAYER])
 def test_factors_act_where_they_are_put(
     call: Calls, capture: int, polarization: int, solid_angle: int
 ) -> None:
@@ -81,10 +90,68 @@ def test_another_place_is_another_image(call: Calls, name: str, place: int) -> N
         {"sources": 4, "steps": 12.0},
         {"dmin_m": 4e-10},
         {"dmin_m": 4e-10, "polarization": RAY, "capture": RAY, "sources": 3, "oversample": 2},
+        {"dmin_m": 4e-10, "polarization": PIXEL, "sources": 3, "oversample": 2},
+        {"dmin_m": 4e-10, "polarization": SAMPLE, "sources": 3, "oversample": 2},
+        {"dmin_m": 4e-10, "polarization": STEP, "sources": 3},
+        {"faces_sample": True, "capture": RAY, "layers": 2},
+        {"has_water": True, "water_factors": 7, "oversample": 2, "sources": 2, "layers": 2},
+        {"has_water": True, "water_factors": 31, "oversample": 2, "sources": 2, "layers": 2},
+        {"has_water": True},
     ],
 )
 def test_options(call: Calls, rest: dict[str, Any]) -> None:
     assert_is_the_models(call, scene_of(**rest))
+
+
+@for_each("surface", [TURNED, SPHERE])
+def test_curved_detectors(call: Calls, surface: int) -> None:
+    """Sines of angles are right to a rounding: that of an index is 1e-15 of a phase."""
+    scene = scene_of(surface=surface, oversample=2, layers=2, capture=RAY, polarization=RAY)
+    values, expected = call.values(scene, PIXELS), expected_values(call, scene, PIXELS)
+    plane = call.values(dataclasses.replace(scene, surface=PLANE), PIXELS)
+    size = np.linalg.norm(expected)
+    assert np.linalg.norm(values - expected) < 1e-12 * size
+    assert np.linalg.norm(plane - expected) > 1e-6 * size
+
+
+@for_each("own", range(8))
+def test_factors_of_the_background(call: Calls, own: int) -> None:
+    crystals = [crystal_of(background=4e4)]
+    scene = scene_of(crystals, layers=2, oversample=2, sources=2, background_factors=own)
+    assert_is_the_models(call, scene)
+    assert_is_the_models(call, dataclasses.replace(scene, polarization=STEP))
+
+
+@for_each("shape, counts", itertools.product(range(6), (False, True)))
+def test_steps_without_light_may_not_count(call: Calls, shape: int, counts: bool) -> None:
+    """Of a running sum: of shapes that are nothing far from a reflection."""
+    crystal = crystal_of(shape, background=4.0, mode="table")
+    crystal.numbers[3] = 8.0
+    scene = scene_of([crystal], polarization=STEP, sources=2, counts_zeros=counts)
+    assert_is_the_models(call, scene)
+
+
+def test_steps_without_light_make_a_difference(call: Calls) -> None:
+    crystal = crystal_of(TOPHAT, background=4.0)
+    crystal.numbers[3] = 8.0
+    scene = scene_of([crystal], polarization=STEP)
+    other = dataclasses.replace(scene, counts_zeros=True)
+    one, two = call.values(scene, PIXELS), call.values(other, PIXELS)
+    assert np.linalg.norm(one - two) > 1e-3 * np.linalg.norm(one)
+
+
+def test_a_running_sum_that_grows_and_falls(call: Calls) -> None:
+    """By factors whose product is no double."""
+    for close, pixel in ((1e-6, 1e-9), (1e2, 1.0)):
+        crystal = crystal_of(background=4.0)
+        cells = np.tile(crystal.cells, (20, 1))
+        scene = scene_of([dataclasses.replace(crystal, cells=cells)], solid_angle=STEP)
+        scene.numbers[15], scene.numbers[12] = close, pixel
+        pixels = tuple(x[:3].copy() for x in pixels_of(3))
+        values = call.values(scene, pixels)
+        with np.errstate(over="ignore"):
+            expected = expected_values(call, scene, pixels)
+        assert np.allclose(values, expected, rtol=1e-12, atol=0.0)
 
 
 def test_the_resolution_limit_cuts_some_rays(call: Calls) -> None:
@@ -105,7 +172,7 @@ def test_shapes_and_structure_factors(call: Calls, shape: int, mode: str) -> Non
 def test_crystals_are_those_that_stand_alone(call: Calls, place: int) -> None:
     """Of different shapes, sizes, tables, strengths and numbers of orientations."""
     crystals = [
-        crystal_of(shape, mode=mode, seed=shape, background=0.0 if place == RAY else shape)
+        crystal_of(shape, mode=mode, seed=shape, background=shape)
         for shape, mode in enumerate(["one F", "table", "interpolated", "one F"])
     ]
     crystals[1] = dataclasses.replace(crystals[1], cells=crystals[1].cells[:1])

@@ -117,3 +117,22 @@ def test_who_shares_the_rays(monkeypatch: pytest.MonkeyPatch) -> None:
     apart = model({**values, "detector.distance_mm": distances})
     assert len(made) == 1
     torch.testing.assert_close(apart, shared, rtol=1e-13, atol=0.0)
+
+
+def test_water_decides_which_steps_of_a_running_product_count() -> None:
+    """So members with water and without are each rendered by themselves."""
+    experiment = nb.Experiment(
+        crystal=nb.Crystal(
+            cell_angstrom=(30, 35, 40), n_cells=(5, 6, 7), shape="tophat", shape_fudge=30.0
+        ),
+        detector=nb.Detector(n_fast=7, n_slow=5, pixel_size_mm=1.0),
+        sampling=nb.Sampling(oversample=2, oversample_polar=True),
+    )
+    model = ForwardModel(experiment, nb.StructureFactors.constant(100.0), kernel="compiled")
+    water = torch.tensor([0.0, 5.0], dtype=torch.float64)
+    images = model({"crystal.water_um": water})
+    for image, value in zip(images, water, strict=True):
+        assert torch.equal(image, model({"crystal.water_um": value}))
+    assert not together.leaves_rays("crystal.water_um", runs=True)
+    assert together.leaves_rays("crystal.water_um")
+    assert together.leaves_rays("crystal.misset_deg", runs=True)

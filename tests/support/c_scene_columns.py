@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-from c_scenes import BACKGROUND, RAY, Array, Calls, CScene, Directions, Integers
+from c_scenes import Array, Calls, CScene, Directions, Integers
 
 Pixels = tuple[Integers, Integers]
 TYPICAL = {
-    "numbers": np.array([1.0] * 9 + [0.1] * 3 + [1e-4, 5e-5, 4e3, 0.1, 1.0] + [0.1] * 3),
+    "numbers": np.array(
+        [1.0] * 9 + [0.1] * 3 + [1e-4, 5e-5, 4e3, 0.1, 1.0] + [0.1] * 3 + [1.0] * 3 + [0.1] * 3
+    ),
     "sources": np.array([1.0, 1.0, 1.0, 1e-10, 1.0]),
-    "crystal 0": np.array([5.0] * 3 + [0.5] + [0.03] * 9 + [7.0, 0.3, 4.0]),
+    "crystal 0": np.array([5.0] * 3 + [0.5] + [0.03] * 9 + [7.0, 0.3, 4.0, 0.02]),
     "cells 0": np.array([30e-10]),
     "amplitude 0": np.array([50.0]),
 }
@@ -42,12 +44,6 @@ def by_name(scene: CScene, columns: Array) -> dict[str, Array]:
             found[name] = columns[first : first + array.size]
             first += array.size
     return found
-
-
-def is_free(scene: CScene, name: str, place: int) -> bool:
-    """Whether this number may change: not the background where rays have factors of their own."""
-    has_rays = RAY in (scene.capture, scene.polarization, scene.solid_angle)
-    return not (has_rays and name == "crystal 0" and place == BACKGROUND)
 
 
 def assert_alike(one: dict[str, Array], other: dict[str, Array], terms: dict[str, Array]) -> None:

@@ -13,15 +13,17 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Integers = NDArray[np.int32]
 
-NONE, PIXEL, RAY = range(3)
+NONE, PIXEL, RAY, STEP, LAYER, LAST_LAYER, SOURCE, SAMPLE = range(8)
+PLANE, TURNED, SPHERE = range(3)
+OWN_CAPTURE, OWN_POLARIZATION, OWN_SOLID_ANGLE, OF_SOURCES, OF_SUB_PIXELS = 1, 2, 4, 8, 16
 SQUARE, ROUND, GAUSS, TOPHAT, GAUSS_HKL, TOPHAT_HKL = range(6)
 HKL_MIN = (-4, -5, -6)
-STRENGTH, BACKGROUND, DEFAULT_F = 14, 15, 13
+STRENGTH, BACKGROUND, DEFAULT_F, WATER = 14, 15, 13, 16
 
 
 @dataclass(frozen=True)
 class Crystal:
-    """numbers: the 16 of nbh_crystal_number.  cells: (orientations, 9)."""
+    """numbers: the 17 of nbh_crystal_number.  cells: (orientations, 9)."""
 
     numbers: Array
     cells: Array
@@ -32,7 +34,7 @@ class Crystal:
 
 @dataclass(frozen=True)
 class CScene:
-    """numbers: the 20 of nbh_scene_number.  sources: (sources, 5)."""
+    """numbers: the 26 of nbh_scene_number.  sources: (sources, 5).  has_water: of its own."""
 
     numbers: Array
     sources: Array
@@ -44,6 +46,12 @@ class CScene:
     solid_angle: int = PIXEL
     has_pixel_area: bool = True
     is_oblique: bool = True
+    surface: int = PLANE
+    faces_sample: bool = False
+    counts_zeros: bool = False
+    background_factors: int = 0
+    water_factors: int = 0
+    has_water: bool = False
     steps: float = 1.0
     dmin_m: float = 0.0
     kernel: int = 0
@@ -104,7 +112,7 @@ def crystal_of(
     rng = np.random.default_rng(seed)
     star = np.array([1 / 30, 1e-3, 4e-4, 3e-4, 1 / 33, 1e-4, 2e-4, 3e-4, 1 / 36])
     fudge = 0.05 if shape in (GAUSS, TOPHAT) else 0.9
-    numbers = np.array([5.0, 4.0, 3.0, fudge, *star, 7.0, 0.3, background])
+    numbers = np.array([5.0, 4.0, 3.0, fudge, *star, 7.0, 0.3, background, 0.02])
     grid = None if mode == "one F" else rng.uniform(10, 100, (10, 9, 12))
     return Crystal(numbers, cells_of(seed, 3), shape, grid, mode == "interpolated")
 
@@ -113,7 +121,8 @@ def scene_of(crystals: Sequence[Crystal] | None = None, *, sources: int = 1, **r
     """A tilted detector 0.1 m from the crystal, nearly across the beams."""
     axes = turn(np.array([0.05, -0.08, 0.1]))
     lengths_and_rest = [-0.021, -0.017, 0.1, 1e-4, 5e-5, 4e3, 0.099, 0.7, 0.1, 1.0, 0.05]
-    numbers = np.concatenate([axes.reshape(-1), lengths_and_rest])
+    beam_and_centre = [0.02, -0.01, np.sqrt(1.0 - 5e-4), 0.1, 0.021, 0.018]
+    numbers = np.concatenate([axes.reshape(-1), lengths_and_rest, beam_and_centre])
     beams = np.array([[0.01 * n, -0.008 * n, 1.0] for n in range(sources)])
     beams /= np.linalg.norm(beams, axis=1, keepdims=True)
     lengths = 1e-10 * (1.0 + 0.02 * np.arange(sources))
@@ -169,7 +178,7 @@ class Calls:
         self.lib.nbh_scene_init(out)
         for name in (
             "oversample layers capture polarization solid_angle has_pixel_area is_oblique "
-            "steps dmin_m"
+            "surface faces_sample counts_zeros background_factors water_factors steps dmin_m"
         ).split():
             setattr(out, name, getattr(scene, name))
         lattices = self.ffi.new("nbh_lattice[]", max(len(scene.crystals), 1))
@@ -181,7 +190,9 @@ class Calls:
         out.source_count, out.sources = len(scene.sources), self.pointer(scene.sources)
         out.crystal_count, out.crystals = len(scene.crystals), lattices
         out.strength, out.background = self.pointer(strength), self.pointer(background)
-        self._kept += [out, lattices, strength, background, scene]
+        water = np.array([crystal.numbers[WATER] for crystal in scene.crystals])
+        out.water = self.pointer(water if scene.has_water else None)
+        self._kept += [out, lattices, strength, background, water, scene]
         for name, value in scene.changes.items():
             setattr(out, name, value)
         return out
@@ -237,7 +248,7 @@ class Calls:
         slow, fast = pixels
         ends = [len(slow)] if parts is None else list(parts)
         out = self.ffi.new("nbh_scene_gradient *")
-        crystals = np.zeros((len(scene.crystals), 16))
+        crystals = np.zeros((len(scene.crystals), 17))
         by = {name: np.zeros_like(array) for name, array in scene.arrays().items()}
         cells = [self.pointer(by[f"cells {n}"]) for n in range(len(crystals))]
         tables = [
@@ -312,58 +323,213 @@ class RefusedError(Exception):
         self.status, self.field, self.message = status, name, message
 
 
+@dataclass(frozen=True)
+class Beam:
+    """To one sample: its layer, distances and directions, (3, pixels)."""
+
+    layer: int
+    length: Array
+    d: Array
+
+
+class Factors:
+    """Those of model 6.2 and 6.6 for every sample and source, and which of them are taken."""
+
+    def __init__(self, scene: CScene, pixels: tuple[Integers, Integers]) -> None:
+        self.scene = scene
+        self.per_layer = scene.oversample**2
+        self.beams = [
+            _beam(scene, pixels, sample) for sample in range(scene.layers * self.per_layer)
+        ]
+        self.last_layer = range((scene.layers - 1) * self.per_layer, len(self.beams))
+
+    def q(self, sample: int, source: int) -> Array:
+        numbers = self.scene.sources[source]
+        found: Array = (self.beams[sample].d - numbers[:3, None]) / numbers[3]
+        return found
+
+    def is_cut(self, sample: int, source: int) -> NDArray[np.bool_]:
+        q = self.q(sample, source)
+        stol = 0.5 * np.sqrt((q * q).sum(0))
+        with np.errstate(divide="ignore"):
+            found: NDArray[np.bool_] = (stol > 0.0) & (self.scene.dmin_m > 0.5 / stol)
+        return found
+
+    def capture(self, sample: int) -> Array:
+        beam = self.beams[sample]
+        return _capture(self.scene, beam.layer, beam.layer + 1, beam.d)
+
+    def polarization(self, sample: int, source: int) -> Array:
+        return _polarization(self.scene, self.scene.sources[source, :3], self.beams[sample].d)
+
+    def solid_angle(self, sample: int) -> Array:
+        return _solid_angle(self.scene, self.beams[sample].length)
+
+    def last_capture(self) -> Array:
+        return _first([self.capture(sample) for sample in self.last_layer])
+
+    def first_polarization(self) -> Array:
+        return _first(
+            [
+                np.where(self.is_cut(sample, source), 0.0, self.polarization(sample, source))
+                for sample in range(len(self.beams))
+                for source in range(len(self.scene.sources))
+            ]
+        )
+
+    def of_ray(self, sample: int, source: int) -> dict[str, Array | float]:
+        """By their names, as their places have them for a ray; 1 for those of the pixel."""
+        found: dict[str, Array | float] = dict.fromkeys(NAMES, 1.0)
+        if self.scene.capture in CAPTURED_AT:
+            found["capture"] = self.capture(CAPTURED_AT[self.scene.capture](self, sample))
+        if self.scene.polarization in (RAY, STEP):
+            found["polarization"] = self.polarization(sample, source)
+        elif self.scene.polarization == SOURCE:
+            found["polarization"] = self.polarization(0, source)
+        elif self.scene.polarization == SAMPLE:
+            every = range(len(self.scene.sources))
+            is_left = [~self.is_cut(sample, n) for n in every]
+            own = [self.polarization(sample, n) for n in every]
+            found["polarization"] = np.select(is_left, own, 0.0)
+        if self.scene.solid_angle in (RAY, STEP):
+            found["solid_angle"] = self.solid_angle(sample)
+        return found
+
+    def background(self) -> Array | float:
+        own, found = self.scene.background_factors, 1.0
+        if own & OWN_CAPTURE:
+            found = found * self.last_capture()
+        if own & OWN_POLARIZATION:
+            found = found * self.polarization(0, 0)
+        return found * self.solid_angle(0) if own & OWN_SOLID_ANGLE else found
+
+    def water(self) -> Array | float:
+        own, total = self.scene.water_factors, 0.0
+        samples = range(self.per_layer if own & OF_SUB_PIXELS else 1)
+        sources = range(len(self.scene.sources) if own & OF_SOURCES else 1)
+        for sample in samples:
+            found: Array | float = 1.0
+            if own & OWN_CAPTURE:
+                found = found * _capture(self.scene, 0, self.scene.layers, self.beams[sample].d)
+            if own & OWN_POLARIZATION:
+                weights = self.scene.sources[:, 4] if own & OF_SOURCES else np.ones(1)
+                mean = sum(weights[n] * self.polarization(sample, n) for n in sources)
+                found = found * mean / len(sources)
+            if own & OWN_SOLID_ANGLE:
+                found = found * self.solid_angle(sample)
+            total = total + found / len(samples)
+        return total
+
+
+NAMES = ("capture", "polarization", "solid_angle")
+CAPTURED_AT: dict[int, Any] = {
+    RAY: lambda _, sample: sample,
+    STEP: lambda _, sample: sample,
+    LAYER: lambda own, sample: sample - sample % own.per_layer,
+    LAST_LAYER: lambda own, sample: own.last_layer[sample % own.per_layer],
+}
+
+
+def _first(candidates: Sequence[Array]) -> Array:
+    """The first of each pixel's that is not 0."""
+    return np.select([each != 0.0 for each in candidates], candidates, 0.0)
+
+
+def terms_of(call: Calls, crystal: Crystal, q: Array, kernel: int) -> list[Array]:
+    """Those of all orientations, one after the other."""
+    return [
+        call.sums(dataclasses.replace(crystal, cells=cell[None].copy()), q, kernel)
+        for cell in crystal.cells
+    ]
+
+
 def expected_values(call: Calls, scene: CScene, pixels: tuple[Integers, Integers]) -> Array:
     """The model's pixels, (crystals, pixels), over the library's lattice sums."""
-    total = np.zeros((len(scene.crystals), len(pixels[0])))
-    beams = [_beams(scene, pixels, sample) for sample in range(scene.layers * scene.oversample**2)]
-    for layer, length, d in beams:
-        for source in scene.sources:
-            q = (d - source[:3, None]) / source[3]
-            stol = 0.5 * np.sqrt((q * q).sum(0))
-            with np.errstate(divide="ignore"):
-                is_cut = (stol > 0.0) & (scene.dmin_m > 0.5 / stol)
-            weight = np.where(is_cut, 0.0, source[4])
-            if scene.capture == RAY:
-                weight = weight * _capture(scene, layer, d)
-            if scene.polarization == RAY:
-                weight = weight * _polarization(scene, source[:3], d)
-            if scene.solid_angle == RAY:
-                weight = weight * _solid_angle(scene, length)
+    factors = Factors(scene, pixels)
+    place = {name: getattr(scene, name) for name in NAMES}
+    runs = STEP in place.values()
+    pixel_count = len(pixels[0])
+    total = [
+        crystal.numbers[BACKGROUND] * factors.background() * np.ones(pixel_count)
+        for crystal in scene.crystals
+    ]
+    for sample, _ in enumerate(factors.beams):
+        for source, numbers in enumerate(scene.sources):
+            q, is_cut = factors.q(sample, source), factors.is_cut(sample, source)
+            weight, growth = np.where(is_cut, 0.0, numbers[4]), np.ones(pixel_count)
+            for name, factor in factors.of_ray(sample, source).items():
+                if place[name] == STEP:
+                    growth = growth * factor
+                else:
+                    weight = weight * factor
             for n, crystal in enumerate(scene.crystals):
-                total[n] += weight * call.sums(crystal, q, scene.kernel)
+                if not runs:
+                    total[n] = total[n] + weight * call.sums(crystal, q, scene.kernel)
+                    continue
+                for term in terms_of(call, crystal, q, scene.kernel):
+                    counts = ~is_cut if scene.counts_zeros else ~is_cut & (term != 0.0)
+                    total[n] = np.where(counts, (total[n] + weight * term) * growth, total[n])
     strength = np.array([[crystal.numbers[STRENGTH]] for crystal in scene.crystals])
-    background = np.array([[crystal.numbers[BACKGROUND]] for crystal in scene.crystals])
-    out: Array = strength / scene.steps * (background + total)
-    _, length, d = beams[0]
+    out: Array = strength / scene.steps * np.array(total)
     if scene.capture == PIXEL:
-        layer, _, lowest = beams[(scene.layers - 1) * scene.oversample**2]
-        out = out * _capture(scene, layer, lowest)
+        out = out * factors.last_capture()
     if scene.polarization == PIXEL:
-        out = out * _polarization(scene, scene.sources[0, :3], d)
+        out = out * factors.first_polarization()
     if scene.solid_angle == PIXEL:
-        out = out * _solid_angle(scene, length)
+        out = out * factors.solid_angle(0)
+    if scene.has_water:
+        water = np.array([[crystal.numbers[WATER]] for crystal in scene.crystals])
+        out = out + strength * water * factors.water()
     return out
 
 
-def _beams(
-    scene: CScene, pixels: tuple[Integers, Integers], sample: int
-) -> tuple[int, Array, Array]:
-    """Layer, distances and directions, (3, pixels)."""
+def _beam(scene: CScene, pixels: tuple[Integers, Integers], sample: int) -> Beam:
     edge = scene.oversample
     slow, fast = (numbers.astype(float) for numbers in pixels)
     layer, rest = divmod(sample, edge * edge)
     sub_slow, sub_fast = divmod(rest, edge)
-    f, s, o, origin = scene.numbers[:12].reshape(4, 3, 1)
     u = scene.numbers[12] * (fast + (sub_fast + 0.5) / edge)
     v = scene.numbers[12] * (slow + (sub_slow + 0.5) / edge)
-    position = f * u + s * v + o * layer * scene.numbers[13] + origin
+    position = POSITIONS[scene.surface](scene, u, v, layer)
     length = np.sqrt((position * position).sum(0))
-    return layer, length, position / length
+    return Beam(layer, length, position / length)
 
 
-def _capture(scene: CScene, layer: int, d: Array) -> Array:
-    depth = scene.numbers[13] * scene.numbers[14] / (scene.numbers[6:9] @ d)
-    out: Array = np.exp(-layer * depth) - np.exp(-(layer + 1) * depth)
+def _on_plane(scene: CScene, u: Array, v: Array, layer: int) -> Array:
+    f, s, o, origin = scene.numbers[:12].reshape(4, 3, 1)
+    position: Array = f * u + s * v + o * layer * scene.numbers[13] + origin
+    return position
+
+
+def _turned(scene: CScene, u: Array, v: Array, layer: int) -> Array:
+    """Pixel by pixel, by rotation matrices."""
+    flat, distance = _on_plane(scene, u, v, layer), scene.numbers[23]
+    far = scene.numbers[20:23] * distance
+    f, s = scene.numbers[:3], scene.numbers[3:6]
+    return np.array([turn(f * z / distance) @ turn(s * y / distance) @ far for _, y, z in flat.T]).T
+
+
+def _on_sphere(scene: CScene, u: Array, v: Array, layer: int) -> Array:
+    f, s = scene.numbers[:6].reshape(2, 3, 1)
+    beam, distance = scene.numbers[20:23, None], scene.numbers[23]
+    x, y = (u - scene.numbers[24]) / distance, (v - scene.numbers[25]) / distance
+    arc = f * x + s * y
+    across = arc - beam * (arc * beam).sum(0)
+    rho = np.hypot(x, y)
+    radius = distance + layer * scene.numbers[13]
+    out: Array = radius * (
+        np.cos(rho) * beam + np.sin(rho) * across / np.sqrt((across * across).sum(0))
+    )
+    return out
+
+
+POSITIONS: dict[int, Any] = {PLANE: _on_plane, TURNED: _turned, SPHERE: _on_sphere}
+
+
+def _capture(scene: CScene, top: int, bottom: int, d: Array) -> Array:
+    slant = np.ones(d.shape[1]) if scene.faces_sample else scene.numbers[6:9] @ d
+    depth = scene.numbers[13] * scene.numbers[14] / slant
+    out: Array = np.exp(-top * depth) - np.exp(-bottom * depth)
     return out
 
 

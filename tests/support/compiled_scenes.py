@@ -10,7 +10,7 @@ from with_torch import torch
 
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.engines.torch import ForwardModel
-from nanobragg_hybrid.engines.torch.compiled import CompiledScene, kernel_choices, why_not
+from nanobragg_hybrid.engines.torch.compiled import CompiledScene, kernel_choices
 from nanobragg_hybrid.engines.torch.kernel import block_value
 from nanobragg_hybrid.engines.torch.packing import Packed, Template, pack, tensors, unpack
 from nanobragg_hybrid.engines.torch.serial import serial_order
@@ -99,14 +99,12 @@ class Part:
 def parts_of(
     experiment: nb.Experiment, factors: nb.StructureFactors, quirks: nb.Quirks
 ) -> Iterator[Part]:
-    """The tiles of a model that the compiled kernels render; none where they do not."""
+    """The tiles of a model that the compiled kernels render."""
     model = ForwardModel(experiment, factors, quirks)
     choices, cpu = model.setup.choices, torch.device("cpu")
     with torch.no_grad():
         scene = model.scene({})
     packed, template = pack(scene)
-    if why_not(choices, template, torch.float64, cpu) is not None:
-        return
     order = serial_order(scene, choices, model.active_pixels, model.tiling, cpu)
     for _, tile in tiles(choices, model.active_pixels, model.tiling, order, cpu):
         if tile.run_start is None and tile.interpolated_steps in (0, choices.steps_per_pixel):

@@ -67,6 +67,25 @@ SOURCES = (
     nb.Source((-10.0, -1.5, 0.7), 3.0, 1.05e-10),
 )
 LISTED = {"beam.sources": SOURCES}
+DIRECTIONS = {
+    "beam.sources": tuple(nb.Source(each.position, each.weight) for each in SOURCES),
+}
+LENGTHS = (0.98, 1.0, 1.03)
+SPECTRA = (
+    nb.Spectrum(wavelengths_angstrom=LENGTHS),
+    nb.Spectrum(wavelengths_angstrom=LENGTHS, weights=(1.0, 5.0, 0.0)),
+    nb.Spectrum(wavelengths_angstrom=LENGTHS, weights=(0.5, 1.0, 2.0)),
+    nb.Spectrum(energies_ev=(12398.42, 12500.0), weights=(0.5, 1.0)),
+)
+TURNS = ((1.0, 2.0, 0.0), (0.0, 0.0, 0.0), (-1.0, 0.5, 2.0))
+"""Degrees."""
+ROTATIONS = (
+    nb.Rotations.from_vectors(TURNS),
+    nb.Rotations.from_vectors(TURNS, (1.0, 0.2, 3.0)),
+    nb.Rotations.from_vectors(TURNS, (0.0, 1.0, 1.0)),
+    nb.Rotations.from_vectors(TURNS).scaled(1.5),
+    nb.Rotations.from_vectors(TURNS[:1]),
+)
 BLURRED = {"crystal.n_cells": (3.0, 3.0, 3.0), "sampling.oversample": 3}
 """Reflections so wide, and looked at so often, that every shape is seen."""
 MATRIX = (0.033, -0.006, 0.007, 0.004, 0.031, -0.005, -0.009, 0.005, 0.027)
@@ -221,6 +240,17 @@ FIELDS: Mapping[str, tuple[Case, ...]] = {
         Case((None, 3), {}, _NO_RANGE),
     ),
     "beam.sources": (Case((None, SOURCES[:1], SOURCES, SOURCES[::-1])),),
+    "beam.spectrum": (
+        Case((None, *SPECTRA)),
+        Case((None, *SPECTRA), DIRECTIONS),
+        Case((None, *SPECTRA), DIRECTIONS, quirks="none"),
+        Case((None, *SPECTRA), {"beam.divergence_h_mrad": 60.0, "beam.divergence_h_steps": 3}),
+        Case(
+            (SPECTRA[2], nb.Spectrum(wavelengths_angstrom=LENGTHS, weights=(1.0, 2.0, 4.0))),
+            {},
+            "weights are relative (5.2)",
+        ),
+    ),
     "beam.fluence_photons_per_m2": (
         Case((4e29, 5e29, 0.0)),
         Case((4e29, 5e29), FLUX, "it follows from flux, exposure and beam size (2)"),
@@ -316,6 +346,19 @@ FIELDS: Mapping[str, tuple[Case, ...]] = {
         Case((1, 2), {}, "there is no mosaicity (5.1)"),
     ),
     "crystal.water_um": (Case((0.0, 0.005, 0.007)),),
+    "crystal.mosaic_rotations": (
+        Case((None, *ROTATIONS)),
+        Case((None, *ROTATIONS), {**SCAN, "crystal.shape": "gauss"}),
+        Case((None, *ROTATIONS), {**BLURRED, "crystal.shape": "tophat"}),
+        Case((None, *ROTATIONS), {**BLURRED, "crystal.shape": "round"}),
+        Case((None, *ROTATIONS), {"beam.spectrum": SPECTRA[1]}, quirks="none"),
+        Case((None, *ROTATIONS), {"sampling.interpolate": True, "sampling.oversample_omega": True}),
+        Case(
+            (ROTATIONS[0], nb.Rotations.from_vectors(TURNS, (2.0, 2.0, 2.0))),
+            {},
+            "weights are relative (5.3)",
+        ),
+    ),
     # ---- goniometer
     "goniometer.spindle_axis": (
         Case((None, (0.0, 1.0, 1.0), (0.5, 0.0, 1.0)), {**CUSTOM, "goniometer.phi_deg": 20.0}),

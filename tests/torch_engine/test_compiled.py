@@ -16,18 +16,19 @@ from random_experiments import random_experiment, random_quirks, random_table
 from with_torch import torch
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.base.native_scene import Factor
+from nanobragg_hybrid.base.native_scene import Factor, Own
 from nanobragg_hybrid.engines.torch import ForwardModel, compiled
 from nanobragg_hybrid.engines.torch.compiled import (
     FactorPlaces,
     factor_places,
+    water_factors,
     why_not,
 )
 from nanobragg_hybrid.engines.torch.compiled_kernel import CompiledKernel, SeenTable
-from nanobragg_hybrid.engines.torch.packing import NUMBERS, Packed, Template, pack, tensors
+from nanobragg_hybrid.engines.torch.packing import NUMBERS, Packed, tensors
 from nanobragg_hybrid.engines.torch.scene import Choices
 
-NONE, PIXEL, RAY = Factor
+NONE, PIXEL, RAY, STEP, LAYER, LAST_LAYER, SOURCE, SAMPLE = Factor
 ALL_ON, ALL_OFF = nb.Quirks(), nb.Quirks.none()
 NO_PRODUCT = nb.Quirks.parse("nanobragg,-oversample_running_product")
 USED = sorted({*compiled._OF_SCENE.tolist(), *compiled._OF_CRYSTAL.tolist()})
@@ -88,6 +89,90 @@ RAYS: dict[str, Any] = {
     "sampling__oversample_polar": True,
     "sampling__oversample_omega": True,
 }
+
+
+def without(*names: str) -> nb.Quirks:
+    """All quirks but some."""
+    return dataclasses.replace(ALL_ON, **dict.fromkeys(names, False))
+
+
+FINE: dict[str, Any] = {"sampling__oversample": 2}
+WATER: dict[str, Any] = {"crystal__water_um": 5.0}
+CURVED: dict[str, Any] = {"detector__curved": True, **SENSOR, **FINE}
+ODD: dict[str, tuple[nb.Experiment, nb.StructureFactors, nb.Quirks]] = {
+    "curved": (experiment(**CURVED), CONSTANT, ALL_ON),
+    "curved, facing": (experiment(**CURVED), CONSTANT, without("curved_flat_factors")),
+    "sphere": (experiment(**CURVED), CONSTANT, without("curved_detector_axes")),
+    "corrected curved": (experiment(**CURVED, **BEAMS, **WATER), table(), ALL_OFF),
+    "running": (experiment(**SENSOR, **BEAMS, **RAYS), CONSTANT, ALL_ON),
+    "running thickness": (
+        experiment(**SENSOR, **FINE, sampling__oversample_thick=True),
+        table(),
+        ALL_ON,
+    ),
+    "running polarization": (
+        experiment(**BEAMS, **WATER, sampling__oversample_polar=True),
+        CONSTANT,
+        ALL_ON,
+    ),
+    "running solid angle": (experiment(**WATER, sampling__oversample_omega=True), CONSTANT, ALL_ON),
+    "running among others": (
+        experiment(**SENSOR, **LISTED, **FINE, **WATER, sampling__oversample_polar=True),
+        CONSTANT,
+        dataclasses.replace(ALL_OFF, oversample_running_product=True, water_background=True),
+    ),
+    "running limit": (
+        experiment(**LISTED, sampling__oversample_polar=True, sampling__dmin_angstrom=3.0),
+        CONSTANT,
+        ALL_ON,
+    ),
+    **{
+        f"running {shape}": (
+            experiment(
+                crystal__shape=shape,
+                crystal__shape_fudge=fudge,
+                sampling__oversample_polar=True,
+                **BEAMS,
+                **FINE,
+            ),
+            table(),
+            ALL_ON,
+        )
+        for shape, fudge in (("round", 0.7), ("gauss", 300.0), ("tophat", 0.05))
+    },
+    "last layer": (experiment(**SENSOR, **FINE), CONSTANT, without("first_subpixel_factors")),
+    "own layer": (experiment(**SENSOR, **FINE), CONSTANT, without("thick_last_layer")),
+    "own source": (experiment(**LISTED, **FINE), CONSTANT, without("polar_first_source")),
+    "own sample": (experiment(**LISTED, **FINE), CONSTANT, without("first_subpixel_factors")),
+    "own sample and limit": (
+        experiment(**LISTED, **FINE, sampling__dmin_angstrom=3.0),
+        CONSTANT,
+        without("first_subpixel_factors"),
+    ),
+    "searched": (
+        experiment(**LISTED, **FINE, sampling__dmin_angstrom=3.0, **WATER),
+        CONSTANT,
+        ALL_ON,
+    ),
+    "thick": (
+        experiment(**{**SENSOR, "detector__sensor_attenuation_depth_um": 2.0, **FINE}, **WATER),
+        CONSTANT,
+        ALL_ON,
+    ),
+    "water beside rays": (
+        experiment(**SENSOR, **LISTED, **FINE, **WATER),
+        CONSTANT,
+        dataclasses.replace(ALL_OFF, water_background=True),
+    ),
+    "water beside options": (experiment(**SENSOR, **RAYS, **WATER), CONSTANT, NO_PRODUCT),
+    "own water": (
+        experiment(**SENSOR, **LISTED, **FINE, **WATER),
+        CONSTANT,
+        without("water_background"),
+    ),
+    "corrected water": (experiment(**SENSOR, **LISTED, **FINE, **WATER), CONSTANT, ALL_OFF),
+}
+"""Curved detectors, running products, water and factors in all their places."""
 SCENES: dict[str, tuple[nb.Experiment, nb.StructureFactors, nb.Quirks]] = {
     "plain": (experiment(), CONSTANT, ALL_ON),
     "corrected": (experiment(), CONSTANT, ALL_OFF),
@@ -113,6 +198,7 @@ SCENES: dict[str, tuple[nb.Experiment, nb.StructureFactors, nb.Quirks]] = {
     ),
     "unpolarized": (experiment(beam__polarization_correction=False), CONSTANT, ALL_ON),
     "small": (experiment(crystal__n_cells=(0.5, 1.0, 3.4)), CONSTANT, ALL_ON),
+    **ODD,
     **{
         shape: (
             experiment(
@@ -240,7 +326,8 @@ def test_jacobians_are_tangents(name: str) -> None:
         reference_cell=references.numpy(),
         turning=[(3, change.cells.numpy())],
     )
-    assert relative_error(values, part.compiled.values(*part.pixels)) < 1e-12
+    # Values alone have the model's rounding of pi h N, those beside derivatives exact phases.
+    assert relative_error(values, part.compiled.values(*part.pixels)) < 1e-11
     for column, step in zip(found, steps, strict=True):
         expected = part.tangents(step)
         assert relative_error(column, expected) < 1e-9
@@ -312,6 +399,7 @@ def choices_of(**changes: Any) -> Choices:
 
 FEW: dict[str, Any] = {"oversample": 2}
 LAYERS: dict[str, Any] = {"layers": 3, "has_sensor": True}
+RUNS: dict[str, Any] = {"running_product": True}
 
 
 @for_each(
@@ -321,98 +409,62 @@ LAYERS: dict[str, Any] = {"layers": 3, "has_sensor": True}
         ({"has_polarization": False}, FactorPlaces(NONE, NONE, PIXEL)),
         ({"has_sensor": True}, FactorPlaces(PIXEL, PIXEL, PIXEL)),
         ({**LAYERS, "source_count": 4}, FactorPlaces(PIXEL, PIXEL, PIXEL)),
-        ({"dmin_m": 1e-10, "searches_polarization": True}, FactorPlaces(NONE, RAY, PIXEL)),
+        ({"searches_polarization": True, **FEW}, FactorPlaces(NONE, PIXEL, PIXEL)),
+        ({"searches_capture": True, "has_sensor": True, **FEW}, FactorPlaces(PIXEL, PIXEL, PIXEL)),
         ({"oversample_thick": True, **LAYERS}, FactorPlaces(RAY, PIXEL, PIXEL)),
-        ({"oversample_thick": True, "has_sensor": True}, FactorPlaces(PIXEL, PIXEL, PIXEL)),
-        ({"capture_per_layer": True, **LAYERS}, FactorPlaces(RAY, PIXEL, PIXEL)),
+        ({"oversample_thick": True, **LAYERS, **RUNS}, FactorPlaces(STEP, PIXEL, PIXEL)),
+        ({"capture_per_layer": True, **LAYERS}, FactorPlaces(LAYER, PIXEL, PIXEL, Own.CAPTURE)),
         (
             {"capture_per_layer": True, "capture_per_sample": True, **LAYERS, **FEW},
-            FactorPlaces(RAY, PIXEL, PIXEL),
+            FactorPlaces(RAY, PIXEL, PIXEL, Own.CAPTURE),
         ),
-        ({"capture_per_sample": True, "has_sensor": True, **FEW}, FactorPlaces(RAY, PIXEL, PIXEL)),
-        ({"oversample_polar": True}, FactorPlaces(NONE, PIXEL, PIXEL)),
-        ({"oversample_polar": True, **FEW}, FactorPlaces(NONE, RAY, PIXEL)),
-        ({"oversample_polar": True, "dmin_m": 1e-10}, FactorPlaces(NONE, RAY, PIXEL)),
-        ({"polar_per_source": True, "source_count": 3}, FactorPlaces(NONE, RAY, PIXEL)),
+        (
+            {"capture_per_sample": True, **LAYERS, **FEW},
+            FactorPlaces(LAST_LAYER, PIXEL, PIXEL, Own.CAPTURE),
+        ),
+        ({"oversample_polar": True}, FactorPlaces(NONE, RAY, PIXEL)),
+        ({"oversample_polar": True, **RUNS}, FactorPlaces(NONE, STEP, PIXEL)),
+        (
+            {"polar_per_source": True, "source_count": 3},
+            FactorPlaces(NONE, SOURCE, PIXEL, Own.POLARIZATION),
+        ),
         (
             {"polar_per_source": True, "polar_per_sample": True, "source_count": 3, **FEW},
-            FactorPlaces(NONE, RAY, PIXEL),
+            FactorPlaces(NONE, RAY, PIXEL, Own.POLARIZATION),
         ),
-        ({"polar_per_sample": True, **FEW}, FactorPlaces(NONE, RAY, PIXEL)),
-        ({"oversample_omega": True}, FactorPlaces(NONE, PIXEL, PIXEL)),
+        (
+            {"polar_per_sample": True, "source_count": 3, **FEW},
+            FactorPlaces(NONE, SAMPLE, PIXEL, Own.POLARIZATION),
+        ),
         ({"oversample_omega": True, **FEW}, FactorPlaces(NONE, PIXEL, RAY)),
-        ({"omega_per_sample": True, **FEW}, FactorPlaces(NONE, PIXEL, RAY)),
-        ({"searches_capture": True, "has_sensor": True}, FactorPlaces(PIXEL, PIXEL, PIXEL)),
-        ({"capture_per_sample": True, **LAYERS, **FEW}, "thick_last_layer"),
-        ({"capture_per_layer": True, **LAYERS, **FEW}, "a layer's first sub-pixel decides"),
-        (
-            {"searches_capture": True, "has_sensor": True, **FEW},
-            "a capture fraction may be 0, and then another sub-pixel's counts",
-        ),
-        (
-            {"polar_per_source": True, "source_count": 3, **FEW},
-            "a pixel's first sub-pixel decides on the polarization factors of its sources",
-        ),
-        ({"polar_per_sample": True, "source_count": 3, **FEW}, "polar_first_source"),
-        ({"searches_polarization": True, **FEW}, "a polarization factor may be cut or 0"),
-        ({"searches_polarization": True, "source_count": 2}, "a polarization factor may be cut"),
+        ({"oversample_omega": True, **RUNS}, FactorPlaces(NONE, PIXEL, STEP)),
+        ({"omega_per_sample": True, **FEW}, FactorPlaces(NONE, PIXEL, RAY, Own.SOLID_ANGLE)),
     ],
 )
-def test_factor_places(changes: dict[str, Any], expected: FactorPlaces | str) -> None:
-    """And why there are none, next to what differs least."""
-    found = factor_places(choices_of(**changes))
-    if isinstance(expected, str):
-        assert isinstance(found, str)
-        assert expected in found
-    else:
-        assert found == expected
-
-
-def template_of(**constants: float | None) -> Template:
-    """That of a scene without water, whose numbers are all constant."""
-    with torch.no_grad():
-        scene = ForwardModel(experiment(4), CONSTANT, ALL_ON).scene({})
-    template = pack(scene)[1]
-    values = list(template.constants)
-    for name, value in constants.items():
-        values[NUMBERS.index(name)] = value
-    return dataclasses.replace(template, constants=tuple(values))
+def test_factor_places(changes: dict[str, Any], expected: FactorPlaces) -> None:
+    assert factor_places(choices_of(**changes)) == expected
 
 
 @for_each(
-    "changes, constants, reason",
+    "changes, expected",
     [
-        ({}, {}, None),
-        ({"running_product": True}, {}, "oversample_running_product"),
-        ({"is_curved": True}, {}, "the detector is curved"),
-        ({"is_sphere": True}, {}, "the detector is curved"),
-        ({"faces_sample": True}, {}, "the detector is curved"),
-        ({"searches_polarization": True, **FEW}, {}, "a polarization factor may be cut or 0"),
-        ({}, {"water": 1.0}, "water has factors of its own (water_background off)"),
-        ({}, {"water": None}, "water has factors of its own (water_background off)"),
-        ({}, {"background": 1.0}, None),
-        ({}, {"background": None}, None),
-        ({"oversample_omega": True, **FEW}, {}, None),
-        ({"oversample_omega": True, **FEW}, {"background": 1.0}, "but factors belong to rays"),
-        ({"oversample_omega": True, **FEW}, {"background": None}, "but factors belong to rays"),
+        ({"has_polarization": False}, Own.SOLID_ANGLE),
+        ({}, Own.SOLID_ANGLE | Own.POLARIZATION),
+        (
+            {"has_sensor": True, "water_sees_all_sources": True, "water_sees_sub_pixels": True},
+            Own.SOLID_ANGLE | Own.POLARIZATION | Own.CAPTURE | Own.OF_SOURCES | Own.OF_SUB_PIXELS,
+        ),
     ],
 )
-def test_why_not(
-    changes: dict[str, Any], constants: dict[str, float | None], reason: str | None
-) -> None:
-    found = why_not(
-        choices_of(**changes), template_of(**constants), torch.float64, torch.device("cpu")
-    )
-    assert (found is None) == (reason is None)
-    assert found is None or (reason is not None and reason in found)
+def test_water_factors(changes: dict[str, Any], expected: Own) -> None:
+    assert water_factors(choices_of(**changes)) == expected
 
 
 def test_where_and_in_what_they_compute() -> None:
-    choices, template = choices_of(), template_of()
     cpu = torch.device("cpu")
-    assert why_not(choices, template, torch.float64, cpu) is None
-    assert why_not(choices, template, torch.float32, cpu) is None
-    elsewhere = why_not(choices, template, torch.float64, torch.device("meta"))
+    assert why_not(torch.float64, cpu) is None
+    assert why_not(torch.float32, cpu) is None
+    elsewhere = why_not(torch.float64, torch.device("meta"))
     assert elsewhere == "the compiled kernels compute on the CPU, not on meta"
 
 
@@ -472,11 +524,12 @@ def test_numbers_stand_in_the_headers_order() -> None:
     of_scene = {
         "fast": "fast", "slow": "slow", "normal": "normal", "origin": "pix0", "pixel": "pixel",
         "layer": "layer_step", "attenuation": "attenuation", "close": "close", "kahn": "kahn",
-        "polarization": "polarization",
+        "polarization": "polarization", "beam": "beam", "distance": "distance",
+        "beam_fast": "beam_fast", "beam_slow": "beam_slow",
     }  # fmt: skip
     of_crystal = {
         "n_cells": "n_cells", "fudge": "fudge", "star": "a_star", "default_f": "default_f",
-        "strength": "strength", "background": "background",
+        "strength": "strength", "background": "background", "water": "water",
     }  # fmt: skip
     for prefix, names, places in (
         ("NBH_SCENE_", of_scene, compiled._OF_SCENE),
@@ -494,20 +547,6 @@ def test_numbers_stand_in_the_headers_order() -> None:
     assert source is not None
     order = re.findall(r"NBH_SOURCE_(\w+) = (\d)", source[1])
     assert order == [("INCIDENT", "0"), ("WAVELENGTH", "3"), ("WEIGHT", "4"), ("NUMBERS", "5")]
-
-
-@for_each("option", ["thick", "polar", "omega"])
-def test_an_option_factor_of_a_single_ray_is_not_the_backgrounds(option: str) -> None:
-    """Water in the background has the factors of the pixel, not those of the options."""
-    sensor = {**SENSOR, "detector__sensor_layers": 1, "crystal__water_um": 5.0}
-    plain = experiment(4, **sensor)
-    assert ForwardModel(plain, CONSTANT, NO_PRODUCT).eager_reason is None
-    changed = plain.replace({f"sampling.oversample_{option}": True})
-    reason = ForwardModel(changed, CONSTANT, NO_PRODUCT).eager_reason
-    assert reason is not None
-    assert "factors belong to rays" in reason
-    dry = changed.replace({"crystal.water_um": 0.0})
-    assert ForwardModel(dry, CONSTANT, NO_PRODUCT).eager_reason is None
 
 
 def test_without_water_a_fluence_is_no_background() -> None:

@@ -108,6 +108,29 @@ typedef enum nbh_kernel_reason {
     NBH_KERNEL_REASON_EXTREME_LENGTHS = 7    /* beyond 2^150 m, or below 2^-150 m but not 0 */
 } nbh_kernel_reason;
 
+/* May steps be left out that are proven to carry no light (docs/accuracy.md)? */
+typedef enum nbh_culling {
+    NBH_CULLING_AUTO = 0, /* where that saves time */
+    NBH_CULLING_OFF = 1
+} nbh_culling;
+
+/* Why a plan visits every step. */
+typedef enum nbh_culling_reason {
+    NBH_CULLING_REASON_NONE = 0,              /* it does not */
+    NBH_CULLING_REASON_ASKED = 1,             /* NBH_CULLING_OFF */
+    NBH_CULLING_REASON_EXACT_KERNEL = 2,      /* only the fast kernels leave out steps */
+    NBH_CULLING_REASON_FEW_STEPS = 3,         /* fewer than four of a sub-pixel */
+    NBH_CULLING_REASON_SHAPE = 4,             /* its light reaches everywhere */
+    NBH_CULLING_REASON_NOTHING_DARK = 5,      /* nearly all steps may have light */
+    NBH_CULLING_REASON_RUNNING_PRODUCT = 6,   /* every step changes the whole sum (C-PARITY-002) */
+    NBH_CULLING_REASON_NOT_FINITE = 7,        /* a structure factor or a source is infinite or NaN,
+                                                 or huge */
+    NBH_CULLING_REASON_MANY_ORIENTATIONS = 8, /* more than the plan keeps the cells of */
+    NBH_CULLING_REASON_NO_LIGHT = 9,          /* no pixel has any */
+    NBH_CULLING_REASON_MEMORY = 10,           /* too little left */
+    NBH_CULLING_REASON_DOMAIN_WEIGHTS = 11    /* mosaic domains have weights of their own */
+} nbh_culling_reason;
+
 /* The quirk ledger (docs/quirks.md): bit n-1 is C-PARITY-00n; a set bit is nanoBragg's behaviour.
  * Numbers of 64 bits, which an enumeration of C11 cannot have. */
 typedef uint64_t nbh_quirks;
@@ -169,6 +192,18 @@ typedef struct nbh_source {
     double wavelength_m;
 } nbh_source;
 
+/* One wavelength of a spectrum (model 5.2): wavelength > 0, weight >= 0. */
+typedef struct nbh_wavelength {
+    double wavelength_m;
+    double weight;
+} nbh_wavelength;
+
+/* The orientation of one domain (model 5.3): a proper rotation, row by row, and its weight >= 0. */
+typedef struct nbh_rotation {
+    double matrix[9];
+    double weight;
+} nbh_rotation;
+
 /* Ranges, steps and counts below follow model 5.1: a range is "not given" when negative or
  * NBH_UNSET, a step when <= 0, a count when <= 0 or NBH_UNSET_INT (phi_steps 0 counts as 1). */
 typedef struct nbh_beam {
@@ -193,6 +228,10 @@ typedef struct nbh_beam {
     double flux_photons_per_s; /* 0: use the fluence */
     double exposure_s;
     double beam_size_m;
+    /* NULL: one wavelength a source, or those of the dispersion; else each direction has all of
+     * these, and neither the dispersion nor a source may give another */
+    const nbh_wavelength *spectrum;
+    int64_t spectrum_count;
 } nbh_beam;
 
 typedef struct nbh_crystal {
@@ -212,6 +251,10 @@ typedef struct nbh_crystal {
     int32_t mosaic_domains;
     int32_t reserved;
     double water_size_m; /* below 0 with NBH_QUIRK_WATER_BACKGROUND only */
+    /* NULL: drawn from the spread; else the domains themselves, and neither spread nor number of
+     * domains may be given */
+    const nbh_rotation *mosaic_rotations;
+    int64_t mosaic_rotation_count;
 } nbh_crystal;
 
 typedef struct nbh_goniometer {
@@ -273,7 +316,11 @@ typedef struct nbh_sampling {
 typedef struct nbh_experiment {
     size_t struct_size; /* sizeof(nbh_experiment), set by nbh_experiment_init */
     nbh_quirks quirks;  /* NBH_QUIRK_ bits */
-    int32_t kernel; /* nbh_kernel; where the one asked for does not cover the experiment, exact */
+    int32_t kernel;  /* nbh_kernel; where the one asked for does not cover the experiment, exact */
+    int32_t culling; /* nbh_culling */
+    /* >= 0.  Above 0 the fast kernels leave out steps whose light in a pixel is less than this in
+     * all: no pixel differs from the exact image by more, plus one unit in its last place. */
+    double tolerance_photons;
     int64_t memory_limit_bytes; /* a plan that would allocate more is refused; 0: no limit */
     nbh_beam beam;
     nbh_crystal crystal;
@@ -385,6 +432,8 @@ typedef struct nbh_plan_info {
     int32_t reserved2;
     int32_t impossible_sources;      /* how many there are (C-PARITY-041) */
     int32_t first_impossible_source; /* from 0; -1: none */
+    int32_t culling_reason;          /* nbh_culling_reason */
+    int64_t active_pixels;           /* in the ROI and not masked */
 } nbh_plan_info;
 
 typedef enum nbh_plan_warning {
@@ -417,7 +466,8 @@ typedef enum nbh_plan_warning {
     NBH_WARN_DOMAINS_WITHOUT_SPREAD = 0x1000000, /* a number of domains has no effect */
     NBH_WARN_WAVELENGTHS_WITHOUT_RANGE = 0x2000000, /* a number of wavelengths has no effect */
     NBH_WARN_OVERSAMPLE_HIGH = 0x4000000,           /* model 4.5 chose more than 32 */
-    NBH_WARN_MANY_STEPS = 0x8000000                 /* more than 10^11 in all the pixels together */
+    NBH_WARN_MANY_STEPS = 0x8000000,                /* more than 10^11 in all the pixels together */
+    NBH_WARN_WAVELENGTH_OUTSIDE_SPECTRUM = 0x10000000 /* the beam's own, which still counts */
 } nbh_plan_warning;
 
 /* Where a block of rows goes.  image holds (row1-row0) * n_fast floats, unrounded (may be NULL) as
@@ -445,6 +495,7 @@ typedef struct nbh_pixels {
      * that proves the pixel's float, not the exact kernel's value, which then lies within
      * half_width of it (0 where it is the exact one). */
     double *half_width;
+    int64_t *steps_visited; /* one number: how many were not left out; may be NULL */
 } nbh_pixels;
 
 /* Image statistics of model 6.9. */
@@ -681,12 +732,36 @@ NBH_API nbh_status nbh_lattice_tangents(const nbh_lattice *lattice, const double
 /* ---- pixels of a scene and their derivatives (model 6.1 to 6.8) --------------------------------
  */
 
-/* Where a factor of model 6.8 acts. */
+/* Where a factor of model 6.8 acts, and which ray it is taken from.  On the pixel: a solid angle of
+ * its first sample; the first capture fraction of its last layer that is not 0, the first
+ * polarization factor that is neither 0 nor cut by dmin_m. */
 typedef enum nbh_factor_place {
     NBH_FACTOR_NONE = 0,
-    NBH_FACTOR_PIXEL = 1, /* on the pixel: as its first sample has it, or the last layer's first */
-    NBH_FACTOR_RAY = 2    /* on each ray: as its own sample and source have it */
+    NBH_FACTOR_PIXEL = 1,
+    NBH_FACTOR_RAY = 2,        /* on each ray: as its own sample and source have it */
+    NBH_FACTOR_STEP = 3,       /* the same, on the sum so far at every step (model 6.5) */
+    NBH_FACTOR_LAYER = 4,      /* capture, on each ray: of its layer's first sub-pixel */
+    NBH_FACTOR_LAST_LAYER = 5, /* capture, on each ray: of the last layer at its sub-pixel */
+    NBH_FACTOR_SOURCE = 6,     /* polarization, on each ray: of its source at the first sample */
+    NBH_FACTOR_SAMPLE = 7      /* polarization, on each ray: of its sample's first uncut source */
 } nbh_factor_place;
+
+/* Where the samples of pixels are (model 6.2). */
+typedef enum nbh_detector_surface {
+    NBH_SURFACE_PLANE = 0,
+    NBH_SURFACE_TURNED = 1, /* the beam's end, turned about slow and fast: y and z of the plane are
+                               arcs (curved_detector_axes) */
+    NBH_SURFACE_SPHERE = 2  /* around the crystal; distances from the beam centre are arcs */
+} nbh_detector_surface;
+
+/* Sets of factors that something has for itself, added up. */
+typedef enum nbh_own_factors {
+    NBH_OWN_CAPTURE = 1,
+    NBH_OWN_POLARIZATION = 2,
+    NBH_OWN_SOLID_ANGLE = 4,
+    NBH_OWN_OF_SOURCES = 8,    /* water: the mean over all sources, not the first one's */
+    NBH_OWN_OF_SUB_PIXELS = 16 /* water: the mean over a layer's sub-pixels, not the first one's */
+} nbh_own_factors;
 
 /* Positions in nbh_scene.numbers; vectors are three numbers. */
 typedef enum nbh_scene_number {
@@ -700,7 +775,11 @@ typedef enum nbh_scene_number {
     NBH_SCENE_CLOSE = 15,       /* close distance, m */
     NBH_SCENE_KAHN = 16,
     NBH_SCENE_POLARIZATION = 17, /* axis */
-    NBH_SCENE_NUMBERS = 20       /* how many there are */
+    NBH_SCENE_BEAM = 20,         /* direction; from here on for surfaces that are no plane */
+    NBH_SCENE_DISTANCE = 23,     /* m */
+    NBH_SCENE_BEAM_FAST = 24,    /* beam centre, m from the detector's corner along f, */
+    NBH_SCENE_BEAM_SLOW = 25,    /* and along s */
+    NBH_SCENE_NUMBERS = 26       /* how many there are */
 } nbh_scene_number;
 
 /* The same for a source, nbh_scene.sources. */
@@ -719,10 +798,11 @@ typedef enum nbh_crystal_number {
     NBH_CRYSTAL_DEFAULT_F = 13,
     NBH_CRYSTAL_STRENGTH = 14,   /* r_e^2 fluence */
     NBH_CRYSTAL_BACKGROUND = 15, /* what a pixel's sum starts with */
-    NBH_CRYSTAL_NUMBERS = 16
+    NBH_CRYSTAL_WATER = 16,      /* what is added to a pixel's value, over strength and factors */
+    NBH_CRYSTAL_NUMBERS = 17
 } nbh_crystal_number;
 
-/* Crystals on a flat detector, each with an image of its own: everything that pixels depend on, as
+/* Crystals on a detector, each with an image of its own: everything that pixels depend on, as
  * it stands after set-up.  Like lattice sums, the pixels promise accuracy and not bits. */
 typedef struct nbh_scene {
     size_t struct_size; /* sizeof(nbh_scene), set by nbh_scene_init */
@@ -733,15 +813,22 @@ typedef struct nbh_scene {
     int32_t solid_angle;    /* never NBH_FACTOR_NONE */
     int32_t has_pixel_area; /* the solid angle has the factor pixel^2, */
     int32_t is_oblique;     /* and the factor close distance / R */
+    int32_t surface;        /* nbh_detector_surface */
+    int32_t faces_sample;   /* capture: beams meet the sensor at right angles */
+    int32_t counts_zeros;   /* NBH_FACTOR_STEP: steps with a lattice factor of 0 multiply, too */
+    int32_t background_factors; /* nbh_own_factors that the background has besides the pixel's: the
+                                   first sample's and first source's, the last layer's capture */
+    int32_t water_factors;      /* nbh_own_factors: all that the water has */
     int32_t crystal_count;
     int64_t source_count;
     double steps;  /* the divisor of model 6.8 */
-    double dmin_m; /* 0: no limit.  Not with polarization NBH_FACTOR_PIXEL, which would search */
+    double dmin_m; /* 0: no limit */
     double numbers[NBH_SCENE_NUMBERS];
     const double *sources;       /* NBH_SOURCE_NUMBERS for each */
     const nbh_lattice *crystals; /* all with the same kernel */
     const double *strength;      /* of each crystal */
-    const double *background;    /* of each crystal; 0 if a factor has NBH_FACTOR_RAY */
+    const double *background;    /* of each crystal */
+    const double *water;         /* of each crystal; NULL: none */
 } nbh_scene;
 
 /* Pixels, one after the other.  If cancel is not NULL, *cancel is looked at again and again; once
@@ -778,7 +865,7 @@ typedef struct nbh_scene_directions {
     const double *amplitude;   /* change of the table, in direction 0 */
 } nbh_scene_directions;
 
-/* Sets struct_size, one sub-pixel, one layer, no capture and no polarization factor. */
+/* Sets struct_size, one sub-pixel, one layer, a plane, no capture and no polarization factor. */
 NBH_API void nbh_scene_init(nbh_scene *scene);
 /* Values of the pixels first .. end-1, photons: crystal_count times pixels->count numbers.  Any
  * part may be computed at the same time as another.  NBH_TOO_LARGE as for nbh_lattice_sums. */

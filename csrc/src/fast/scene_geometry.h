@@ -1,5 +1,6 @@
-/* scene_geometry.h - beams to the samples of a tile's pixels, their factors, and the derivatives of
- * both (model 6.1, 6.2, 6.6), for the instruction set of the file that includes this one.
+/* scene_geometry.h - factors of the beams to samples of a tile's pixels, their scattering vectors,
+ * and the derivatives (model 6.2, 6.3, 6.6), for the instruction set of the file that includes this
+ * one.
  *
  * Values are computed with the model's operations in its order; derivatives are added to numbers of
  * each pixel, one array for each position of nbh_scene_number. */
@@ -10,115 +11,11 @@
 #include <string.h>
 
 #include "fast/lanes.h"
+#include "fast/scene_beams.h"
 #include "fast/scene_tile.h"
 
-#define EACH_PIXEL for (int j = 0; j < SCENE_TILE; j++)
 /* Of |x|: exponential(x) is right below it. */
 #define LARGEST_EXPONENT 690.0
-
-/* Beams from the crystal to one sample of each pixel, numbered in serial order, layers outermost.
- */
-typedef struct sample_beams {
-    double sub_fast, sub_slow, layer;
-    tile_numbers along_fast, along_slow; /* m from the detector's corner */
-    tile_numbers length, per_length;     /* R and 1/R, 0 and 1 at the crystal */
-    tile_numbers d[3];
-    int are_ordinary; /* all lengths */
-} sample_beams;
-
-/* Derivatives by a beam's length and direction. */
-typedef struct beams_gradient {
-    tile_numbers length;
-    tile_numbers d[3];
-} beams_gradient;
-
-typedef tile_numbers local_numbers[NBH_SCENE_NUMBERS];
-
-/* At the crystal there is no direction: 0.  Elsewhere beams whose length is not ordinary have none
- * because quotients would be wrong: NaN. */
-static void mend_beams(sample_beams *b)
-{
-    EACH_PIXEL {
-        const double length = b->length[j];
-        if (length >= SMALLEST_ORDINARY && length <= LARGEST_ORDINARY)
-            continue;
-        b->length[j] = length == 0.0 ? 0.0 : NAN;
-        b->per_length[j] = length == 0.0 ? 1.0 : NAN;
-        for (int i = 0; i < 3; i++)
-            b->d[i][j] = b->length[j];
-    }
-}
-
-static void set_beams(const nbh_scene *s, const scene_tile *tile, int64_t sample, sample_beams *out)
-{
-    const double *n = s->numbers;
-    const double *f = n + NBH_SCENE_FAST, *w = n + NBH_SCENE_SLOW, *o = n + NBH_SCENE_NORMAL,
-                 *d0 = n + NBH_SCENE_ORIGIN;
-    const int64_t edge = s->oversample, row = sample / edge, layer = row / edge;
-    const double per_edge = (double)edge;
-    out->sub_fast = (double)(sample % edge);
-    out->sub_slow = (double)(row % edge);
-    out->layer = (double)layer;
-    const double size = n[NBH_SCENE_PIXEL] / per_edge, half = size / 2.0;
-    const double depth = out->layer * n[NBH_SCENE_LAYER];
-    int are_ordinary = 1;
-    EACH_PIXEL {
-        const double u = size * (tile->fast[j] * per_edge + out->sub_fast) + half;
-        const double v = size * (tile->slow[j] * per_edge + out->sub_slow) + half;
-        const double x = u * f[0] + v * w[0] + depth * o[0] + d0[0];
-        const double y = u * f[1] + v * w[1] + depth * o[1] + d0[1];
-        const double z = u * f[2] + v * w[2] + depth * o[2] + d0[2];
-        const double length = sqrt(x * x + y * y + z * z);
-        const double per_length = 1.0 / length;
-        are_ordinary &= (length >= SMALLEST_ORDINARY) & (length <= LARGEST_ORDINARY);
-        out->along_fast[j] = u;
-        out->along_slow[j] = v;
-        out->length[j] = length;
-        out->per_length[j] = per_length;
-        out->d[0][j] = quotient(x, length, per_length);
-        out->d[1][j] = quotient(y, length, per_length);
-        out->d[2][j] = quotient(z, length, per_length);
-    }
-    out->are_ordinary = are_ordinary;
-    if (!are_ordinary)
-        mend_beams(out);
-}
-
-/* From length and direction to the detector. */
-static void add_beams_gradient(const nbh_scene *s, const scene_tile *tile, const sample_beams *b,
-                               const beams_gradient *by, local_numbers local)
-{
-    const double *n = s->numbers;
-    const double *f = n + NBH_SCENE_FAST, *w = n + NBH_SCENE_SLOW, *o = n + NBH_SCENE_NORMAL;
-    const double per_edge = (double)s->oversample, depth = b->layer * n[NBH_SCENE_LAYER];
-    tile_numbers position[3];
-    EACH_PIXEL {
-        const double per_length = b->per_length[j];
-        const double along =
-            (b->d[0][j] * by->d[0][j] + b->d[1][j] * by->d[1][j] + b->d[2][j] * by->d[2][j]) *
-                per_length -
-            by->length[j];
-        for (int i = 0; i < 3; i++)
-            position[i][j] = by->d[i][j] * per_length - b->d[i][j] * along;
-    }
-    for (int i = 0; i < 3; i++) {
-        const double *p = position[i];
-        EACH_PIXEL {
-            local[NBH_SCENE_FAST + i][j] += p[j] * b->along_fast[j];
-            local[NBH_SCENE_SLOW + i][j] += p[j] * b->along_slow[j];
-            local[NBH_SCENE_NORMAL + i][j] += p[j] * depth;
-            local[NBH_SCENE_ORIGIN + i][j] += p[j];
-        }
-    }
-    EACH_PIXEL {
-        const double x = position[0][j], y = position[1][j], z = position[2][j];
-        const double u = (tile->fast[j] * per_edge + b->sub_fast + 0.5) / per_edge;
-        const double v = (tile->slow[j] * per_edge + b->sub_slow + 0.5) / per_edge;
-        local[NBH_SCENE_PIXEL][j] +=
-            (x * f[0] + y * f[1] + z * f[2]) * u + (x * w[0] + y * w[1] + z * w[2]) * v;
-        local[NBH_SCENE_LAYER][j] += (x * o[0] + y * o[1] + z * o[2]) * b->layer;
-    }
-}
 
 /* Solid angle of a pixel, steradian (model 6.2). */
 static void set_solid_angle(const nbh_scene *s, const sample_beams *b, tile_numbers out)
@@ -157,9 +54,10 @@ static void add_solid_angle_gradient(const nbh_scene *s, const sample_beams *b,
     }
 }
 
-/* The part of the photons that is absorbed in the beams' layer (model 6.2): what reaches its top
+/* The part of the photons that is absorbed between two depths (model 6.2): what reaches its top
  * less what reaches its bottom. */
 typedef struct layer_capture {
+    double top, bottom; /* in layers */
     tile_numbers slant; /* cosine between beam and normal */
     tile_numbers above, below;
 } layer_capture;
@@ -178,13 +76,18 @@ static void set_exponentials(tile_numbers x)
     }
 }
 
-static void set_capture(const nbh_scene *s, const sample_beams *b, layer_capture *out)
+static void set_capture(const nbh_scene *s, const sample_beams *b, double from, double to,
+                        layer_capture *out)
 {
     const double *o = s->numbers + NBH_SCENE_NORMAL;
     const double step = s->numbers[NBH_SCENE_LAYER], mu = s->numbers[NBH_SCENE_ATTENUATION];
-    const double top = -b->layer * step * mu, bottom = -(b->layer + 1.0) * step * mu;
+    const double top = -from * step * mu, bottom = -to * step * mu;
+    const int faces = s->faces_sample;
+    out->top = from;
+    out->bottom = to;
     EACH_PIXEL {
-        const double slant = b->d[0][j] * o[0] + b->d[1][j] * o[1] + b->d[2][j] * o[2];
+        const double along = b->d[0][j] * o[0] + b->d[1][j] * o[1] + b->d[2][j] * o[2];
+        const double slant = faces ? 1.0 : along;
         out->slant[j] = slant;
         out->above[j] = top / slant;
         out->below[j] = bottom / slant;
@@ -202,9 +105,9 @@ static void add_capture_gradient(const nbh_scene *s, const sample_beams *b, cons
     EACH_PIXEL {
         const double per_slant = 1.0 / c->slant[j];
         /* by the optical depth of one layer */
-        const double by_depth =
-            by_factor[j] * ((b->layer + 1.0) * c->below[j] - b->layer * c->above[j]);
-        const double by_slant = -by_depth * step * mu * per_slant * per_slant;
+        const double by_depth = by_factor[j] * (c->bottom * c->below[j] - c->top * c->above[j]);
+        const double by_slant =
+            s->faces_sample ? 0.0 : -by_depth * step * mu * per_slant * per_slant;
         local[NBH_SCENE_LAYER][j] += by_depth * mu * per_slant;
         local[NBH_SCENE_ATTENUATION][j] += by_depth * step * per_slant;
         for (int i = 0; i < 3; i++) {

@@ -9,34 +9,82 @@
 
 #define SCENE_TILE SUMS_TILE
 
-/* Where a factor acts, an nbh_factor_place; no other number acts anywhere. */
+/* What a factor does in its nbh_factor_place. */
+typedef struct factor_role {
+    int acts;       /* at all */
+    int on_pixel;   /* on the pixel as a whole, */
+    int on_rays;    /* or on what rays add to the sum, */
+    int on_steps;   /* or on the sum so far, at every step */
+    int from_first; /* polarization of rays: of the first sample, */
+    int is_chosen;  /* or of one of the sample's sources */
+} factor_role;
+
+static inline factor_role role_of(int32_t place)
+{
+    factor_role role = {1, 0, 0, 0, 0, 0};
+    switch ((nbh_factor_place)place) {
+    case NBH_FACTOR_NONE:
+        role.acts = 0;
+        break;
+    case NBH_FACTOR_PIXEL:
+        role.on_pixel = 1;
+        break;
+    case NBH_FACTOR_RAY:
+    case NBH_FACTOR_LAYER:
+    case NBH_FACTOR_LAST_LAYER:
+        role.on_rays = 1;
+        break;
+    case NBH_FACTOR_STEP:
+        role.on_steps = 1;
+        break;
+    case NBH_FACTOR_SOURCE:
+        role.on_rays = role.from_first = 1;
+        break;
+    case NBH_FACTOR_SAMPLE:
+        role.on_rays = role.is_chosen = 1;
+        break;
+    }
+    return role;
+}
+
 static inline int acts_on_pixel(int32_t place)
 {
-    switch ((nbh_factor_place)place) {
-    case NBH_FACTOR_PIXEL:
-        return 1;
-    case NBH_FACTOR_NONE:
-    case NBH_FACTOR_RAY:
-        return 0;
-    }
-    return 0;
+    return role_of(place).on_pixel;
 }
 
 static inline int acts_on_rays(int32_t place)
 {
-    switch ((nbh_factor_place)place) {
-    case NBH_FACTOR_RAY:
-        return 1;
-    case NBH_FACTOR_NONE:
-    case NBH_FACTOR_PIXEL:
-        return 0;
-    }
-    return 0;
+    return role_of(place).on_rays;
 }
 
-static inline int acts_at_all(int32_t place)
+static inline int acts_on_steps(int32_t place)
 {
-    return acts_on_pixel(place) || acts_on_rays(place);
+    return role_of(place).on_steps;
+}
+
+/* Is the sum multiplied at every step? */
+static inline int is_running(const nbh_scene *s)
+{
+    return acts_on_steps(s->capture) || acts_on_steps(s->polarization) ||
+           acts_on_steps(s->solid_angle);
+}
+
+/* Does anything have a polarization factor? */
+static inline int has_polarization(const nbh_scene *s)
+{
+    return role_of(s->polarization).acts ||
+           ((s->background_factors | s->water_factors) & NBH_OWN_POLARIZATION) != 0;
+}
+
+/* Water of its own, which is added to the pixels. */
+static inline int has_water(const nbh_scene *s)
+{
+    return s->water != NULL;
+}
+
+static inline int64_t samples_of(const nbh_scene *s)
+{
+    return (int64_t)s->layers * s->oversample * s->oversample;
 }
 
 /* A scene with what follows from it. */
@@ -81,6 +129,10 @@ typedef struct scene_work {
     const prepared_directions *along; /* of the only crystal, with `jacobian` */
     double *jacobian;                 /* count * SCENE_TILE */
     double *by_turning;               /* memory for turning_count * SCENE_TILE */
+    double *sums_before;  /* with derivatives of a running sum, memory for its value before each ray
+                             of each crystal, samples * sources * crystal_count * SCENE_TILE */
+    double *growth_after; /* likewise for what multiplies it after a ray, as two factors, 2 *
+                             crystal_count * SCENE_TILE */
 } scene_work;
 
 static inline int is_cancelled(const scene_work *work)

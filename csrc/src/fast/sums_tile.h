@@ -75,6 +75,20 @@ typedef struct sums_derivatives {
     sums_local *local;
 } sums_derivatives;
 
+/* A sum that is multiplied by `growth` after each term (model 6.5), if that counts: the kernel goes
+ * from the last orientation to the first.  Sums are then those of terms times all growth from
+ * their own on, which is in two factors: their product may be no double where a term times it is.
+ */
+typedef struct sums_running {
+    int skips_zeros; /* a lattice factor of exactly 0 does not count */
+    double growth[SUMS_TILE];
+    /* set */
+    double count[SUMS_TILE];     /* of terms */
+    double all[2][SUMS_TILE];    /* growth to that power */
+    double before[2][SUMS_TILE]; /* to that power less 1; 1 without a term */
+    double by_growth[SUMS_TILE]; /* derivatives of the sums */
+} sums_running;
+
 /* Sets `sum` for the rows q[0..2][i], i < SUMS_TILE, and the derivatives (NULL: none). */
 typedef void sums_kernel(const sums_lattice *lattice, const double *const q[3], double *sum,
                          const sums_derivatives *derivatives);

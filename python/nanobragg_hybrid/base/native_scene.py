@@ -36,6 +36,30 @@ class Factor(enum.IntEnum):
     NONE = 0
     PIXEL = 1
     RAY = 2
+    STEP = 3
+    LAYER = 4
+    LAST_LAYER = 5
+    SOURCE = 6
+    SAMPLE = 7
+
+
+class Surface(enum.IntEnum):
+    """Where the samples of pixels are (`nbh_detector_surface`, model 6.2)."""
+
+    PLANE = 0
+    TURNED = 1
+    SPHERE = 2
+
+
+class Own(enum.IntFlag):
+    """Factors that background or water has for itself (`nbh_own_factors`)."""
+
+    NONE = 0
+    CAPTURE = 1
+    POLARIZATION = 2
+    SOLID_ANGLE = 4
+    OF_SOURCES = 8
+    OF_SUB_PIXELS = 16
 
 
 LARGEST_INDEX: Final = 1e9
@@ -47,9 +71,9 @@ SMALLEST_WAVELENGTH_M: Final = 2.0**-150
 LARGEST_WAVELENGTH_M: Final = 2.0**150
 """Others are refused."""
 
-SCENE_NUMBERS: Final = 20
+SCENE_NUMBERS: Final = 26
 SOURCE_NUMBERS: Final = 5
-CRYSTAL_NUMBERS: Final = 16
+CRYSTAL_NUMBERS: Final = 17
 """Of a scene, of each of its sources, of each of its crystals; their order is that of nbh.h."""
 
 
@@ -94,7 +118,7 @@ class Lattice:
 class SceneGradient(NamedTuple):
     """Derivatives of a weighted sum of pixels, float64.
 
-    numbers: (20,).  sources: (sources, 5).  crystals: (crystals, 16).  cells_m, amplitude: for each
+    numbers: (26,).  sources: (sources, 5).  crystals: (crystals, 17).  cells_m, amplitude: for each
     crystal (orientations, 9), and like its table, None if that was not wanted.
     """
 
@@ -108,7 +132,7 @@ class SceneGradient(NamedTuple):
 class SceneDirections(NamedTuple):
     """Directions in which a scene of one crystal changes, float64; None: not at all.
 
-    numbers: (directions, 20).  sources: (directions, sources, 5).  crystal: (directions, 16).
+    numbers: (directions, 26).  sources: (directions, sources, 5).  crystal: (directions, 17).
     rotations: (orientations, 9), row by row: cells are these times a reference cell, whose changes
     are reference_m, (directions, 9).  turning: directions in which cells change besides, and
     turning_m, (turning, orientations, 9), by how much.  amplitude: change of the table in direction
@@ -127,11 +151,11 @@ class SceneDirections(NamedTuple):
 
 
 class Scene:
-    """Crystals on a flat detector: pixels and their derivatives (`nbh_scene`, model 6.1 to 6.8).
+    """Crystals on a detector: pixels and their derivatives (`nbh_scene`, model 6.1 to 6.8).
 
-    capture, polarization, solid_angle: where these factors act.  numbers, sources, strength,
-    background: as `nbh_scene` has them; sources float64, (sources, 5).  Each crystal has an image
-    of its own.  Pixels are int32 arrays of slow and fast numbers.
+    capture, polarization, solid_angle: where these factors act.  The others are as `nbh_scene` has
+    them; sources float64, (sources, 5); water None: there is none.  Each crystal has an image of
+    its own.  Pixels are int32 arrays of slow and fast numbers.
 
     What the compiled kernels do not compute is an `UnsupportedError` when it is asked for.
     """
@@ -146,6 +170,11 @@ class Scene:
         solid_angle: Factor,
         has_pixel_area: bool,
         is_oblique: bool,
+        surface: Surface,
+        faces_sample: bool,
+        counts_zeros: bool,
+        background_factors: Own,
+        water_factors: Own,
         steps: float,
         dmin_m: float,
         numbers: Sequence[float],
@@ -153,6 +182,7 @@ class Scene:
         crystals: Sequence[Lattice],
         strength: Sequence[float],
         background: Sequence[float],
+        water: Sequence[float] | None,
     ) -> None:
         self._scene = _core.Scene(
             oversample,
@@ -160,6 +190,11 @@ class Scene:
             (capture, polarization, solid_angle),
             has_pixel_area,
             is_oblique,
+            surface,
+            faces_sample,
+            counts_zeros,
+            background_factors,
+            water_factors,
             steps,
             dmin_m,
             numbers,
@@ -167,6 +202,7 @@ class Scene:
             [crystal.core for crystal in crystals],
             strength,
             background,
+            water,
         )
 
     def values(self, slow: Array, fast: Array, threads: int) -> Buffer:

@@ -36,7 +36,9 @@ from nanobragg_hybrid.model.output import Output
 from nanobragg_hybrid.model.panel import Panel
 from nanobragg_hybrid.model.quirks import Quirks
 from nanobragg_hybrid.model.response import PointSpread, Response
+from nanobragg_hybrid.model.rotations import Rotations
 from nanobragg_hybrid.model.sampling import Sampling
+from nanobragg_hybrid.model.spectrum import Spectrum
 
 FORMAT: Final = "nanobragg-hybrid experiment"
 SCHEMA_VERSION: Final = 1
@@ -119,6 +121,10 @@ def run_from_dict(data: Mapping[str, Any]) -> SavedRun:
         fields = _fields(_SECTIONS[name], value, name)
         if name == "beam" and fields.get("sources") is not None:
             fields["sources"] = _records(Source, fields["sources"], "beam.sources")
+        if name == "beam" and fields.get("spectrum") is not None:
+            fields["spectrum"] = Spectrum(**_fields(Spectrum, fields["spectrum"], "beam.spectrum"))
+        if name == "crystal" and fields.get("mosaic_rotations") is not None:
+            fields["mosaic_rotations"] = Rotations.from_dict(fields["mosaic_rotations"])
         if name == "detector" and fields.get("mask") is not None:
             fields["mask"] = Mask.from_dict(fields["mask"])
         if name == "background":
@@ -247,7 +253,7 @@ def _quirks(text: object) -> Quirks:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Mask):
+    if isinstance(value, Mask | Rotations):
         return value.to_dict()
     if dataclasses.is_dataclass(value):
         return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}

@@ -236,8 +236,9 @@ class Experiment(Record):
     def to_nanobragg_args(self, folder: str | os.PathLike[str] | None = None) -> list[str]:
         """The words of a nanoBragg command line that mean this experiment.
 
-        `folder`: where to write the files that the words name (matrix, sources, mask); None: raise
-        `ConfigError` or `UnsupportedError` if one is needed, or if no words can say something.
+        `folder`: where to write the files that the words name (matrix, sources, spectrum, mask);
+        None: raise `ConfigError` or `UnsupportedError` if one is needed, or if no words can say
+        something.
         """
         words: list[str] = work_of("Experiment.to_nanobragg_args")(self, folder)
         return words

@@ -268,10 +268,10 @@ class Sequence(NamedTuple):
         return f"{number}, each {self.item.text}"
 
     def normalise(self, value: object) -> tuple[Any, ...]:
-        """The values as a tuple."""
+        """The values as a tuple; an array has one dimension."""
         if is_ndarray(value):
             array: Any = value
-            value = array.tolist()
+            value = array.tolist() if array.ndim == 1 else None
         if isinstance(value, str | bytes) or not isinstance(value, abc.Sequence):
             raise ValueError
         items = tuple(self.item.normalise(item) for item in value)

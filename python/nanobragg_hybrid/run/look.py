@@ -120,6 +120,9 @@ _UNKNOWN: Final[dict[Kind, str]] = {
 def _wavelengths(given: Given) -> list[float]:
     """Those of the sources, metres (model 5.2)."""
     plan, sources = given.plan, given.experiment.beam.sources
+    spectrum = given.experiment.beam.spectrum
+    if spectrum is not None:
+        return list(spectrum.wavelengths_m)
     if sources is not None:
         own = [source.wavelength_m for source in sources]
         return [plan.wavelength_m if length is None else length for length in own]

@@ -132,7 +132,9 @@ def _beam(beam: Beam, plan: ResolvedPlan) -> Beam:
         changes[f"divergence_{axis}_step_mrad"] = given_step
     fraction, count = plan.dispersion_fraction, plan.dispersion_steps
     # Without a range the step is range/count, which no range and count give again.
-    if fraction == 0.0 or (count > 1 and plan.dispersion_step == fraction / (count - 1)):
+    if beam.spectrum is not None:
+        pass  # it has the wavelengths
+    elif fraction == 0.0 or (count > 1 and plan.dispersion_step == fraction / (count - 1)):
         changes["dispersion_steps"] = count
         changes["dispersion_percent"] = _filled(
             beam.dispersion_percent, percent_to_fraction, fraction, fraction_to_percent(fraction)
@@ -141,6 +143,8 @@ def _beam(beam: Beam, plan: ResolvedPlan) -> Beam:
 
 
 def _crystal(crystal: Crystal, plan: ResolvedPlan) -> Crystal:
+    if crystal.mosaic_rotations is not None:
+        return crystal
     spread = plan.mosaic_spread_rad
     return dataclasses.replace(
         crystal,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
+from typing import Final
 
 from nanobragg_hybrid.base.errors import CommandLineError, quoted
 
@@ -20,15 +22,24 @@ class Options:
         self.strict = False
         self.json: str | None = None
         self.kernel: str | None = None
+        self.tolerance_photons: float | None = None
         self.device: str | None = None
         self.dtype: str | None = None
         self.response: str | None = None
         self.counts: str | None = None
+        self.experiment: str | None = None
+        self.image: int | None = None
+        self.panel: str | None = None
 
     @property
     def engine_options(self) -> dict[str, object]:
         """What was given of the options that belong to engines."""
-        return {"kernel": self.kernel, "device": self.device, "dtype": self.dtype}
+        return {
+            "kernel": self.kernel,
+            "tolerance_photons": self.tolerance_photons,
+            "device": self.device,
+            "dtype": self.dtype,
+        }
 
 
 _SWITCHES = {
@@ -44,10 +55,14 @@ _VALUES = {
     "--quirks": "quirks",
     "--json": "json",
     "--kernel": "kernel",
+    "--tolerance": "tolerance_photons",
     "--device": "device",
     "--dtype": "dtype",
     "--response": "response",
     "--counts": "counts",
+    "--experiment": "experiment",
+    "--image": "image",
+    "--panel": "panel",
 }
 
 
@@ -73,11 +88,15 @@ def split_options(arguments: Sequence[str]) -> Options:
                 at += 1
             if not value:
                 raise CommandLineError(f"{name}: got '', need a value")
-            setattr(options, _VALUES[name], _thread_count(value) if name == "--threads" else value)
+            setattr(options, _VALUES[name], _READ.get(name, str)(value))
         else:
             options.arguments.append(arguments[at - 1])
     if options.counts is not None and options.response is None:
         raise CommandLineError("--counts: needs --response, which says what makes counts of light")
+    if options.experiment is None:
+        for name in ("--image", "--panel"):
+            if getattr(options, _VALUES[name]) is not None:
+                raise CommandLineError(f"{name}: belongs to --experiment, which is not given")
     return options
 
 
@@ -94,7 +113,32 @@ def nanobragg_options(arguments: Sequence[str]) -> Options:
     return options
 
 
+def tolerance_of(word: str) -> float:
+    """Photons, from a word of a command line; `CommandLineError` names --tolerance."""
+    try:
+        photons = float(word)
+    except ValueError:
+        photons = math.nan
+    if not 0.0 <= photons < math.inf:
+        raise CommandLineError(f"--tolerance: got {quoted(word)}, need a finite number >= 0")
+    return photons
+
+
 def _thread_count(word: str) -> int:
     if not (word.isascii() and word.isdigit() and len(word) < 10 and int(word) >= 1):
         raise CommandLineError(f"--threads: got {quoted(word)}, need a whole number >= 1")
     return int(word)
+
+
+def _image_number(word: str) -> int:
+    if not (word.isascii() and word.lstrip("-").isdigit() and len(word) < 10):
+        raise CommandLineError(f"--image: got {quoted(word)}, need a whole number")
+    return int(word)
+
+
+_READ: Final[dict[str, Callable[[str], object]]] = {
+    "--threads": _thread_count,
+    "--tolerance": tolerance_of,
+    "--image": _image_number,
+}
+"""What makes values of words that are no text."""

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Literal, get_args
 
 from nanobragg_hybrid.base.errors import ConfigError
 from nanobragg_hybrid.engines.c.libnbh import build_info
-from nanobragg_hybrid.engines.c.numbers import KERNEL_REASONS, UNROUNDED_REASON
+from nanobragg_hybrid.engines.c.numbers import (
+    ASKED_REASON,
+    CULLING_REASONS,
+    EXACT_KERNEL_REASON,
+    KERNEL_REASONS,
+    UNROUNDED_REASON,
+)
 from nanobragg_hybrid.engines.c.plan import Plan
-from nanobragg_hybrid.model.conventions import Kernel
+from nanobragg_hybrid.model.conventions import CULLINGS, Culling, Kernel
 from nanobragg_hybrid.model.crystal import Crystal
 from nanobragg_hybrid.model.detector import Detector
 from nanobragg_hybrid.model.experiment import Experiment
@@ -39,9 +46,15 @@ _SOURCE_BYTES: Final = 64
 class CRun:
     """An experiment planned by the C library; see `EngineRun`."""
 
-    def __init__(self, c_plan: Plan, unrounded_kernel: UnroundedKernel = "exact") -> None:
+    def __init__(
+        self,
+        c_plan: Plan,
+        unrounded_kernel: UnroundedKernel = "exact",
+        tolerance_photons: float = 0.0,
+    ) -> None:
         self.c_plan = c_plan
         self._unrounded_kernel = unrounded_kernel
+        self._tolerance_photons = tolerance_photons
         self.plan: ResolvedPlan = c_plan.resolved()
 
     def render(
@@ -56,11 +69,13 @@ class CRun:
         image: Buffer,
         doubles: Buffer | None,
         omega_sum: float,
+        visited: int,
         bounds: tuple[float, float] | None,
         threads: int,
     ) -> Rendered:
-        """What there is to say about an image of this plan.  bounds: of the values before rounding,
-        if they are not the exact kernel's.  threads: for photons beside the spots."""
+        """What there is to say about an image of this plan.  visited: steps that were not left out.
+        bounds: of the values before rounding, if they are not the exact kernel's.
+        threads: for photons beside the spots."""
         plan = self.plan
         if doubles is not None and bounds is None and plan.kernel != "exact":
             plan = plan._replace(kernel="exact", kernel_reason=KERNEL_REASONS[UNROUNDED_REASON])
@@ -77,6 +92,7 @@ class CRun:
                 "libnbh": build_info(),
                 "kernel": plan.kernel,
                 "kernel_reason": plan.kernel_reason,
+                "culling": self._culling(visited, plan.kernel),
                 **stated,
             },
             random_state=self.c_plan.random_state(),
@@ -88,6 +104,20 @@ class CRun:
     def bounds_unrounded(self) -> bool:
         """Whether values before rounding are the fast kernel's, with bounds."""
         return self._unrounded_kernel == "fast"
+
+    def _culling(self, visited: int, kernel: str | None) -> dict[str, float | str]:
+        """What was left out, for the provenance: which share of the steps was visited, and why
+        that is all of them where it is not asked for each."""
+        info = self.c_plan.info()
+        number = EXACT_KERNEL_REASON if kernel == "exact" else info["culling_reason"]
+        if info["culling_reason"] == ASKED_REASON:
+            number = ASKED_REASON
+        steps = info["active_pixels"] * info["steps"] * info["sensor_layers"]
+        return {
+            "share_visited": visited / steps if steps else 1.0,
+            "tolerance_photons": self._tolerance_photons,
+            "reason": CULLING_REASONS[number],
+        }
 
     def trace(
         self, fast: int, slow: int, choice: StepChoice, limit: int, threads: int | None = None
@@ -106,8 +136,12 @@ def render_together(
     bounded = unrounded and runs[0].bounds_unrounded
     made = Plan.render_together([run.c_plan for run in runs], threads, progress, unrounded, bounded)
     return [
-        run.rendered(image, doubles, omega_sum, (photons, relative) if bounded else None, threads)
-        for run, (image, doubles, omega_sum, photons, relative) in zip(runs, made, strict=True)
+        run.rendered(
+            image, doubles, omega_sum, visited, (photons, relative) if bounded else None, threads
+        )
+        for run, (image, doubles, omega_sum, visited, photons, relative) in zip(
+            runs, made, strict=True
+        )
     ]
 
 
@@ -123,17 +157,35 @@ class CEngine:
         "fast", what `kernel` has where that proves the rounded value, at the speed of the image.
         The provenance then has the largest distance to the exact values, in photons
         ("unrounded_bound") and relative to the value ("unrounded_relative_bound").
+    tolerance_photons: 0 or more.  0 gives nanoBragg's bytes.  With more, steps (of wavelengths,
+        domains, phi) are left out whose light in a pixel is less than this in all: no pixel
+        differs from the exact image by more than it, plus one unit in the last place of its
+        float32.  Pixels become darker, never brighter.
+    culling: "auto" leaves out steps that are proven to change no bit (or less than the tolerance)
+        where that saves time; "off" visits every step.  The provenance ("culling") has the
+        "share_visited", the tolerance, and the "reason" why everything was visited where it was.
 
     A kernel that this processor lacks is a `ConfigError` when an experiment is prepared.
     """
 
     name: ClassVar[str] = "c"
-    options: ClassVar[tuple[str, ...]] = ("kernel", "unrounded_kernel")
+    options: ClassVar[tuple[str, ...]] = (
+        "kernel",
+        "unrounded_kernel",
+        "tolerance_photons",
+        "culling",
+    )
 
     kernel: Kernel = "auto"
     unrounded_kernel: UnroundedKernel = "exact"
+    tolerance_photons: float = 0.0
+    culling: Culling = "auto"
 
     def __post_init__(self) -> None:
+        if not _is_tolerance(self.tolerance_photons):
+            raise ConfigError("tolerance_photons", self.tolerance_photons, "a finite number >= 0")
+        if self.culling not in CULLINGS:
+            raise ConfigError("culling", self.culling, "one of " + ", ".join(CULLINGS))
         if self.unrounded_kernel not in get_args(UnroundedKernel):
             raise ConfigError("unrounded_kernel", self.unrounded_kernel, "one of exact, fast")
 
@@ -145,7 +197,7 @@ class CEngine:
         parts = {}
         for what, count, each in (
             ("phi steps", experiment.goniometer.phi_steps, _PHI_STEP_BYTES),
-            ("mosaic domains", experiment.crystal.mosaic_domains, _DOMAIN_BYTES),
+            ("mosaic domains", experiment.crystal.given_domains, _DOMAIN_BYTES),
             ("sources", experiment.beam.source_candidates, _SOURCE_BYTES),
         ):
             if count is not None and count > 1:
@@ -156,7 +208,15 @@ class CEngine:
         self, experiment: Experiment, structure_factors: StructureFactors, quirks: Quirks
     ) -> CRun:
         """Makes the plan."""
-        return CRun(Plan(experiment, structure_factors, quirks, self.kernel), self.unrounded_kernel)
+        plan = Plan(
+            experiment,
+            structure_factors,
+            quirks,
+            self.kernel,
+            self.culling,
+            float(self.tolerance_photons),
+        )
+        return CRun(plan, self.unrounded_kernel, float(self.tolerance_photons))
 
     def render_together(
         self,
@@ -176,3 +236,12 @@ class CEngine:
         crystal = Crystal(cell_angstrom=(100.0, 100.0, 100.0))  # any will do
         experiment = Experiment(crystal=crystal, detector=Detector(n_fast=1, n_slow=1))
         return Plan(experiment, structure_factors, Quirks()).structure_factors(hkl)
+
+
+def _is_tolerance(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return 0.0 <= float(value) < math.inf
+    except OverflowError:
+        return False

@@ -32,9 +32,15 @@ _CELLS: Final = 2
 """The place of the cells among the arguments."""
 
 
-def leaves_rays(name: str) -> bool:
+def leaves_rays(name: str, *, runs: bool = False) -> bool:
     """Whether a parameter is one of the crystal or of the strength of the beam: rays from the
-    sources to the pixels do not depend on it."""
+    sources to the pixels do not depend on it.
+
+    runs: the sum is multiplied at every step (oversample_running_product); then it is water that
+    decides which steps those are.
+    """
+    if runs and name == "crystal.water_um":
+        return False
     return name.startswith("crystal.") or name in _ELSEWHERE
 
 

@@ -25,8 +25,10 @@ from nanobragg_hybrid.base.native_scene import (
     SMALLEST_WAVELENGTH_M,
     Factor,
     Lattice,
+    Own,
     Scene,
     SceneDirections,
+    Surface,
 )
 from nanobragg_hybrid.engines.torch.derivatives import sum_of
 from nanobragg_hybrid.engines.torch.packing import NUMBERS, Template
@@ -57,23 +59,27 @@ _OF_SCENE: Final = _places(
     "close",
     "kahn",
     "polarization",
+    "beam",
+    "distance",
+    "beam_fast",
+    "beam_slow",
 )
 _OF_CRYSTAL: Final = _places(
-    "n_cells", "fudge", "a_star", "b_star", "c_star", "default_f", "strength", "background"
+    "n_cells", "fudge", "a_star", "b_star", "c_star", "default_f", "strength", "background", "water"
 )
 """The positions of what `nbh_scene` calls its numbers, and those of a crystal, in its order."""
 
 _N_CELLS: Final = _places("n_cells")
 _WATER: Final = NUMBERS.index("water")
+_WATER_M: Final = NUMBERS.index("water_m")
 LARGEST_F: Final = 1e150
 """Of structure factors: the square of a larger one may be no double."""
 
-_BACKGROUND: Final = NUMBERS.index("background")
 _FUDGE: Final = NUMBERS.index("fudge")
 _DEFAULT_F: Final = NUMBERS.index("default_f")
 _WAVELENGTH: Final = 3
 """Its row among the numbers of sources."""
-_LENGTHS: Final = _places("pix0", "pixel", "close", "layer_step")
+_LENGTHS: Final = _places("pix0", "pixel", "close", "layer_step", "distance")
 _LARGEST_LENGTH_M: Final = 2.0**150
 """Of what is squared."""
 
@@ -88,91 +94,98 @@ assert len(_OF_CRYSTAL) == CRYSTAL_NUMBERS
 
 @dataclass(frozen=True, slots=True)
 class FactorPlaces:
-    """Where the factors of model 6.8 act."""
+    """Where the factors of model 6.8 act; background: those that it has besides the pixel's."""
 
     capture: Factor
     polarization: Factor
     solid_angle: Factor
-
-    @property
-    def are_of_pixels(self) -> bool:
-        """Whether no factor belongs to rays."""
-        return Factor.RAY not in (self.capture, self.polarization, self.solid_angle)
+    background: Own = Own.NONE
 
 
-def factor_places(choices: Choices) -> FactorPlaces | str:
-    """Where the factors act; or why the compiled kernels have no such place.
-
-    They know two: on the pixel, as `factors.pixel_factors` has it, and on each ray, as its own
-    sample and source have it.  Where a pixel has one ray, both are the same.
-    """
-    is_single = choices.samples * choices.source_count == 1
-    ray = Factor.PIXEL if is_single and choices.dmin_m <= 0.0 else Factor.RAY
-    capture = Factor.NONE
-    if choices.oversample_thick or choices.capture_per_sample or choices.capture_per_layer:
-        capture = Factor.RAY if choices.samples > 1 else Factor.PIXEL
-        layers_share = choices.capture_per_sample and not choices.capture_per_layer
-        if layers_share and choices.layers > 1:
-            return "the last layer's capture fraction is that of every layer (thick_last_layer)"
-        is_first_only = choices.capture_per_layer and not choices.capture_per_sample
-        if is_first_only and choices.oversample > 1:
-            return "a layer's first sub-pixel decides on its capture fraction"
+def factor_places(choices: Choices) -> FactorPlaces:
+    """Where the factors act, see `factors.py`."""
+    option = Factor.STEP if choices.running_product else Factor.RAY
+    background = Own.NONE
+    capture, polarization, solid_angle = Factor.NONE, Factor.NONE, Factor.PIXEL
+    if choices.oversample_thick:
+        capture = option
+    elif choices.capture_per_layer or choices.capture_per_sample:
+        capture = _own_capture(choices)
+        background |= Own.CAPTURE
     elif choices.has_pixel_capture:
         capture = Factor.PIXEL
-        if choices.searches_capture and choices.oversample > 1:
-            return "a capture fraction may be 0, and then another sub-pixel's counts"
-    polarization = Factor.NONE
     if choices.oversample_polar:
-        polarization = ray
-    elif choices.polar_per_source:
-        polarization = ray
-        if not choices.polar_per_sample and choices.samples > 1:
-            return "a pixel's first sub-pixel decides on the polarization factors of its sources"
-    elif choices.polar_per_sample:
-        polarization = ray
-        if choices.source_count > 1:
-            return "the first source decides on polarization factors (polar_first_source)"
+        polarization = option
+    elif choices.polar_per_source or choices.polar_per_sample:
+        polarization = _own_polarization(choices)
+        background |= Own.POLARIZATION
     elif choices.has_pixel_polarization:
-        polarization = ray if is_single else Factor.PIXEL
-        if choices.searches_polarization and not is_single:
-            return "a polarization factor may be cut or 0, and then another ray's counts"
-    is_own = choices.oversample_omega or choices.omega_per_sample
-    solid_angle = Factor.RAY if is_own and choices.samples > 1 else Factor.PIXEL
-    return FactorPlaces(capture, polarization, solid_angle)
+        polarization = Factor.PIXEL
+    if choices.oversample_omega:
+        solid_angle = option
+    elif choices.omega_per_sample:
+        solid_angle = Factor.RAY
+        background |= Own.SOLID_ANGLE
+    return FactorPlaces(capture, polarization, solid_angle, background)
+
+
+def _own_capture(choices: Choices) -> Factor:
+    """Of each sample or of its layer, of each layer or of the last one."""
+    if not choices.capture_per_sample:
+        return Factor.LAYER
+    return Factor.RAY if choices.capture_per_layer else Factor.LAST_LAYER
+
+
+def _own_polarization(choices: Choices) -> Factor:
+    """Of each source or of the first one, at each sample or at the first one."""
+    if not choices.polar_per_source:
+        return Factor.SAMPLE
+    return Factor.RAY if choices.polar_per_sample else Factor.SOURCE
+
+
+def water_factors(choices: Choices) -> Own:
+    """What water of its own is multiplied with (water_background off), see `factors.water`."""
+    found = Own.SOLID_ANGLE
+    if choices.has_sensor:
+        found |= Own.CAPTURE
+    if choices.has_polarization:
+        found |= Own.POLARIZATION
+    if choices.water_sees_all_sources:
+        found |= Own.OF_SOURCES
+    if choices.water_sees_sub_pixels:
+        found |= Own.OF_SUB_PIXELS
+    return found
+
+
+def _surface(choices: Choices) -> Surface:
+    if choices.is_sphere:
+        return Surface.SPHERE
+    return Surface.TURNED if choices.is_curved else Surface.PLANE
 
 
 def why_not(
-    choices: Choices, template: Template, dtype: torch.dtype, device: torch.device
+    dtype: torch.dtype,
+    device: torch.device,
+    domain_weights: tuple[float, ...] | None = None,
 ) -> str | None:
-    """Why the compiled kernels do not render scenes like that; None if they do.
+    """Why the compiled kernels do not render there, or such domains; None if they do.
 
-    What depends on values is left to `CompiledScene`.
+    What depends on values is left to `refusal`.
     """
     if device.type != "cpu":
         return f"the compiled kernels compute on the CPU, not on {device.type}"
     if dtype not in (torch.float64, torch.float32):
         return f"the compiled kernels compute in float64 or float32, not in {dtype}"
-    if choices.running_product:
-        return "a running product is multiplied at every step (oversample_running_product)"
-    if choices.is_curved or choices.is_sphere or choices.faces_sample:
-        return "the detector is curved"
-    places = factor_places(choices)
-    if isinstance(places, str):
-        return places
-    constants = template.constants
-    if constants[_WATER] != 0.0:
-        return "water has factors of its own (water_background off)"
-    has_options = choices.oversample_thick or choices.oversample_polar or choices.oversample_omega
-    if constants[_BACKGROUND] != 0.0 and (has_options or not places.are_of_pixels):
-        # A single ray's factors act on the pixel, but those of the options not on the background.
-        return "water is in the background (water_background), but factors belong to rays"
+    if domain_weights is not None:
+        return "the mosaic domains have weights of their own (mosaic_rotations)"
     return None
 
 
 class KernelChoices(NamedTuple):
     """Everything discrete about a scene, as whole numbers: an operator takes nothing else.
 
-    capture, polarization, solid_angle: see `Factor`.  shape: its place in `Shape`.
+    capture, polarization, solid_angle: see `Factor`.  surface: see `Surface`.  background, water:
+    see `Own`.  has_water: there may be some of its own.  shape: its place in `Shape`.
     """
 
     oversample: int
@@ -182,6 +195,11 @@ class KernelChoices(NamedTuple):
     solid_angle: int
     has_pixel_area: int
     is_oblique: int
+    surface: int
+    faces_sample: int
+    background: int
+    water: int
+    has_water: int
     steps: int
     shape: int
     interpolate: int
@@ -198,14 +216,13 @@ def kernel_choices(
     interpolate: bool,
     dtype: torch.dtype = torch.float64,
 ) -> KernelChoices:
-    """Those of scenes for which `why_not` has nothing to say.
+    """Those of scenes where `why_not` has nothing to say.
 
     interpolate: whether structure factors are interpolated where all nodes are in the table.
     dtype: float64, or float32 for sines, exponentials and what is made of them; scenes and results
     are float64 in either case.
     """
     places = factor_places(choices)
-    assert isinstance(places, FactorPlaces)
     return KernelChoices(
         choices.oversample,
         choices.layers,
@@ -214,6 +231,11 @@ def kernel_choices(
         places.solid_angle,
         choices.has_pixel_area,
         choices.is_oblique,
+        _surface(choices),
+        choices.faces_sample,
+        places.background,
+        water_factors(choices),
+        template.constants[_WATER] != 0.0,
         choices.steps,
         SHAPES.index(choices.shape),
         interpolate,
@@ -259,6 +281,11 @@ class CompiledScene:
             solid_angle=Factor(choices.solid_angle),
             has_pixel_area=bool(choices.has_pixel_area),
             is_oblique=bool(choices.is_oblique),
+            surface=Surface(choices.surface),
+            faces_sample=bool(choices.faces_sample),
+            counts_zeros=bool(rows[0][_WATER_M] != 0.0),
+            background_factors=Own(choices.background),
+            water_factors=Own(choices.water),
             steps=float(choices.steps),
             dmin_m=dmin_m,
             numbers=rows[0][_OF_SCENE].tolist(),
@@ -271,6 +298,7 @@ class CompiledScene:
             ],
             strength=crystals[:, 14].tolist(),
             background=crystals[:, 15].tolist(),
+            water=crystals[:, 16].tolist() if choices.has_water else None,
         )
 
     def values(self, slow: Integers, fast: Integers) -> Tensor:

@@ -33,7 +33,7 @@ from nanobragg_hybrid.engines.torch.jacobian import (
 from nanobragg_hybrid.engines.torch.kernel import solid_angle_sum
 from nanobragg_hybrid.engines.torch.overrides import require_none_overridden
 from nanobragg_hybrid.engines.torch.packed_scene import packed_scene
-from nanobragg_hybrid.engines.torch.packed_values import scene_tangents
+from nanobragg_hybrid.engines.torch.packed_values import packed_and_tangents
 from nanobragg_hybrid.engines.torch.packing import Packed, Template, unpack
 from nanobragg_hybrid.engines.torch.parameters import (
     Parameter,
@@ -134,6 +134,7 @@ class ForwardModel:
             raise ConfigError("kernel", kernel, _KERNELS.text) from None
         self._kernel = EagerKernel(self._setup.choices, self._tiling, self.dtype, self.device)
         self._seen = SeenTable()
+        self._last_chosen: tuple[Selection | None, Chosen] | None = None
         self._configured = packed_scene(self._setup, self._tables, {}, ())
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -305,7 +306,7 @@ class ForwardModel:
     ) -> Tensor:
         """The values of pixels, for each member of the batch if there is one."""
         checked = self._checked({} if values is None else values)
-        pixels = chosen(select, self._active, self.device)
+        pixels = self._chosen(select)
         batch = self._batch(checked)
         if batch is None:
             return self._row(checked, pixels, progress)
@@ -314,7 +315,8 @@ class ForwardModel:
             {name: x[n] if name in batched else x for name, x in checked.items()}
             for n in range(batch)
         ]
-        if progress is None and all(leaves_rays(name) for name in batched):
+        runs = self._setup.choices.running_product
+        if progress is None and all(leaves_rays(name, runs=runs) for name in batched):
             together = self._together(members, pixels)
             if together is not None:
                 return together
@@ -356,7 +358,7 @@ class ForwardModel:
         if self.kernel == "eager":
             return 'kernel="eager" was asked for'
         packed, template = self._packed({})
-        reason = why_not(self._setup.choices, template, self.dtype, self.device)
+        reason = why_not(self.dtype, self.device, self._setup.choices.domain_weights)
         if reason is not None:
             return reason
         return CompiledKernel(self._setup.choices, template, self.dtype, self._seen).refuses(packed)
@@ -368,7 +370,7 @@ class ForwardModel:
         """
         if self.kernel == "eager":
             return None
-        reason = why_not(self._setup.choices, template, self.dtype, self.device)
+        reason = why_not(self.dtype, self.device, self._setup.choices.domain_weights)
         compiled = (
             None
             if reason
@@ -392,12 +394,21 @@ class ForwardModel:
         checked = {name: self.initial(name) for name in parameters if name not in given}
         checked.update(given)
         require_own_threads()
-        single = {name: value.detach().cpu() for name, value in checked.items()}
-        tangents = scene_tangents(self._setup, self._tables, single, parameters)
-        pixels = chosen(select, self._active, self.device)
         detached = {name: value.detach() for name, value in checked.items()}
-        render, tensors = self._render(*self._packed(detached), pixels)
+        packed, template, tangents = packed_and_tangents(
+            self._setup, self._tables, detached, parameters
+        )
+        pixels = self._chosen(select)
+        render, tensors = self._render(packed, template, pixels)
         return PixelJacobian(render, tensors, tangents, pixels)
+
+    def _chosen(self, select: Selection | None) -> Chosen:
+        """The pixels of a selection, which is found once for the same one."""
+        last = self._last_chosen  # read once: another thread may want other pixels
+        if last is None or last[0] is not select:
+            last = select, chosen(select, self._active, self.device)
+            self._last_chosen = last
+        return last[1]
 
     def _names(self, names: Sequence[str | Parameter]) -> list[str]:
         """Names of the parameters of a Jacobian."""
