@@ -108,6 +108,12 @@ _EXPERIMENT = nb.Experiment(
     beam=nb.Beam(sources=(nb.Source((-10.0, 0.0, 0.0), 1.0, 1e-10),)),
     crystal=nb.Crystal(cell_angstrom=(70, 80, 90), n_cells=(5, 5, 5)),
 )
+_LIT = nb.Experiment(
+    background=nb.Background(
+        (nb.Scatterer((0.0, 0.1), (1.0, 2.0), 1.0),), offsets=(nb.BackgroundOffset(1.0, 2),)
+    ),
+    response=nb.Response(nb.PointSpread(10.0), dead_pixels=((1, 2),)),
+)
 _OWN_MODELS = nb.Experiment(
     beam=nb.Beam(spectrum=nb.Spectrum(energies_ev=(12000.0, 12010.0), weights=(1.0, 2.0))),
     crystal=nb.Crystal(mosaic_rotations=nb.Rotations.from_vectors([[1.0, 0.0, 2.0]])),
@@ -304,6 +310,10 @@ FILES: dict[str, tuple[st.SearchStrategy[bytes], Callable[[Path], object]]] = {
         files(b"-10 0 0 1 1e-10\n# c\n-10 1 0 1 1e-10\n", b"-10 0 0", words=b"# x -10 1e-10 |"),
         nb.read_source_file,
     ),
+    "scattering_table": (
+        files(b"0.0 1.5\n0.1,2\r\n# c\n0.2\t3 # d\r0.3 4", words=b"# , 0.1 -1 x nan"),
+        nb.read_scattering_table,
+    ),
     "rotations": (
         files(
             b"1 0 0 0 1 0 0 0 1 1\n0 1 0 0 0 1 1 0 0 0.5\n",
@@ -324,6 +334,7 @@ FILES: dict[str, tuple[st.SearchStrategy[bytes], Callable[[Path], object]]] = {
         files(
             _EXPERIMENT.to_json().encode(),
             _EXPERIMENT.to_json(nb.Quirks()).encode(),
+            _LIT.to_json().encode(),
             _OWN_MODELS.to_json().encode(),
             words=_JSON_WORDS,
         ),

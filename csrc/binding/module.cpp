@@ -17,6 +17,7 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used())
     register_build(m);
     register_experiment(m);
     register_random(m);
+    register_background(m);
     register_plan(m);
     register_images(m);
     register_lattice_sums(m);

@@ -13,6 +13,7 @@
 #include <pybind11/stl.h>
 
 #include "arrays.h"
+#include "background.h"
 #include "dictionaries.h"
 #include "errors.h"
 #include "experiment.h"
@@ -141,6 +142,33 @@ class Plan
         for (std::size_t i = 0; i < steps.size() && static_cast<std::int64_t>(i) < count; i++)
             recorded.append(to_dict(steps[i]));
         return py::make_tuple(to_dict(trace), recorded, count);
+    }
+
+    // Photons beside the spots, (slow, fast), and for each scatterer and the radial curve in how
+    // many pixels its curve was asked outside its rows.
+    py::tuple background(const Background &background, int threads)
+    {
+        check_threads(threads);
+        const nbh_plan_info size = info();
+        auto photons = new_image<double>(size.n_slow, size.n_fast);
+        double *pixels = photons.mutable_data();
+        const nbh_background &c = background.c();
+        const std::vector<std::int64_t> bounds = work_item_bounds();
+        std::vector<std::int64_t> total(static_cast<std::size_t>(c.scatterer_count) + 1);
+        std::mutex adding;
+        const auto work = [&](std::size_t item, CancelFlag cancel, nbh_error *error) {
+            std::vector<std::int64_t> outside(total.size());
+            const nbh_status status =
+                nbh_plan_background(plan_, &c, bounds[item], bounds[item + 1], cancel,
+                                    pixels + bounds[item], outside.data(), error);
+            const std::lock_guard<std::mutex> lock(adding);
+            for (std::size_t i = 0; i < total.size(); i++)
+                total[i] += outside[i];
+            return status;
+        };
+        parallel_work_items(bounds.size() - 1, threads, work,
+                            [](std::size_t /*done*/) { return true; });
+        return py::make_tuple(photons, total);
     }
 
     nbh_statistics statistics(const CArray<float> &image, double omega_sum) const
@@ -477,6 +505,7 @@ void register_plan(py::module_ &m)
         .def("render", &Plan::render, py::arg("threads"), py::arg("progress"), py::arg("unrounded"))
         .def("render_bounded", &Plan::render_bounded, py::arg("threads"), py::arg("progress"))
         .def("intervals", &Plan::intervals)
+        .def("background", &Plan::background, py::arg("background"), py::arg("threads"))
         .def("trace", &Plan::trace, py::arg("fast"), py::arg("slow"), py::arg("choice"),
              py::arg("limit"), py::arg("threads"))
         .def(

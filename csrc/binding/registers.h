@@ -4,6 +4,7 @@
 #include <pybind11/pybind11.h>
 
 void register_arrays(pybind11::module_ &m);
+void register_background(pybind11::module_ &m);
 void register_errors(pybind11::module_ &m);
 void register_build(pybind11::module_ &m);
 void register_experiment(pybind11::module_ &m);

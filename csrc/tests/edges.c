@@ -245,6 +245,58 @@ static void odd_pixels(void)
            "those of a region, without the masked one");
 }
 
+/* Backgrounds that are none are refused, and a good one says where its curve ends. */
+static void backgrounds(void)
+{
+    nbh_experiment experiment;
+    nbh_experiment_init(&experiment);
+    for (int i = 0; i < 3; i++)
+        experiment.crystal.cell_length_angstrom[i] = 50.0;
+    experiment.detector.n_fast = FAST;
+    experiment.detector.n_slow = SLOW;
+    nbh_plan *plan = NULL;
+    expect(nbh_plan_create(&experiment, NULL, &plan, NULL) == NBH_OK, "a plan of six pixels");
+    const double x[] = {0.0, 1e7, 1e7}, y[] = {1.0, 2.0, NAN};
+    nbh_scatterer scatterer = {{2, x, y}, 0, 1e15};
+    nbh_background background;
+    double photons[PIXELS];
+    int64_t outside[2] = {-1, -1};
+    nbh_background_init(&background);
+    background.scatterers = &scatterer;
+    background.scatterer_count = 1;
+    background.flat_photons = 1.0;
+    expect(nbh_plan_background(plan, &background, 0, PIXELS, NULL, photons, outside, NULL) ==
+                   NBH_OK &&
+               photons[0] > 1.0 && photons[PIXELS - 1] > 1.0 && outside[1] == 0,
+           "light beside the spots");
+    expect(nbh_plan_background(plan, &background, 4, 4, NULL, photons, outside, NULL) == NBH_OK &&
+               outside[0] == 0,
+           "no pixel at all");
+    expect(nbh_plan_background(plan, &background, 4, PIXELS + 1, NULL, photons, outside, NULL) ==
+               NBH_INVALID,
+           "a pixel too many");
+    expect(nbh_plan_background(plan, NULL, 0, 1, NULL, photons, outside, NULL) == NBH_INVALID,
+           "no background");
+    scatterer.curve.count = 3; /* the same abscissa twice, and a NaN */
+    expect(nbh_plan_background(plan, &background, 0, 1, NULL, photons, outside, NULL) ==
+               NBH_INVALID,
+           "equal abscissae");
+    scatterer.curve.count = 0;
+    expect(nbh_plan_background(plan, &background, 0, 1, NULL, photons, outside, NULL) ==
+               NBH_INVALID,
+           "a table without rows");
+    background.struct_size--;
+    expect(nbh_plan_background(plan, &background, 0, 1, NULL, photons, outside, NULL) ==
+               NBH_INVALID,
+           "a struct of another size");
+    const int32_t stop = 1;
+    nbh_background_init(&background);
+    expect(nbh_plan_background(plan, &background, 0, 1, &stop, photons, outside, NULL) ==
+               NBH_CANCELLED,
+           "a call that was cancelled");
+    nbh_plan_destroy(plan);
+}
+
 int main(void)
 {
     empty_regions();
@@ -253,5 +305,6 @@ int main(void)
     singular_matrices();
     intervals();
     odd_pixels();
+    backgrounds();
     return failures == 0 ? 0 : 1;
 }

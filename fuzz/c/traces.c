@@ -59,6 +59,54 @@ static void check_pixel(bytes *b, const scene *s, const nbh_plan *plan, const nb
         FINDING("a choice of steps: %s", name_of(status));
 }
 
+/* Photons beside the spots: the whole image is what its pixels are one by one. */
+static void check_background(bytes *b, const nbh_plan *plan, const nbh_plan_info *info)
+{
+    double x[3], y[3], whole[MOST_PIXELS], one;
+    int64_t outside[2], part[2], sum[2] = {0, 0};
+    for (int i = 0; i < 3; i++) {
+        x[i] = take_number(b, i, 0.0, 3e10);
+        y[i] = take_number(b, 1.0, -1e3, 1e3);
+    }
+    const nbh_scatterer scatterer = {
+        {take_whole(b, 3, -1, 3), x, y}, take_below(b, 2), take_number(b, 1e10, 0.0, 1e20)};
+    const nbh_background_offset offset = {{take_whole(b, 0, -5, 9), take_whole(b, 3, -5, 9),
+                                           take_whole(b, 0, -5, 9), take_whole(b, 3, -5, 9)},
+                                          take_number(b, 1.0, -10.0, 10.0)};
+    nbh_background background;
+    nbh_background_init(&background);
+    background.scatterers = &scatterer;
+    background.scatterer_count = take_below(b, 2);
+    background.offsets = &offset;
+    background.offset_count = take_below(b, 2);
+    if (take_below(b, 2))
+        background.radial = scatterer.curve;
+    background.flat_photons = take_number(b, 1.0, 0.0, 10.0);
+    background.air_attenuation_per_m = take_number(b, 0.0, 0.0, 10.0);
+    nbh_error error;
+    error.message[0] = '\0';
+    const int64_t pixels = (int64_t)info->n_fast * info->n_slow;
+    const nbh_status status =
+        nbh_plan_background(plan, &background, 0, pixels, NULL, whole, outside, &error);
+    if (status != NBH_OK) {
+        if (error.message[0] == '\0')
+            FINDING("status %s without a message", name_of(status));
+        return;
+    }
+    for (int64_t pixel = 0; pixel < pixels; pixel++) {
+        if (nbh_plan_background(plan, &background, pixel, pixel + 1, NULL, &one, part, NULL) !=
+                NBH_OK ||
+            !same_number(one, whole[pixel]))
+            FINDING("pixel %lld is %.17g, alone %.17g", (long long)pixel, whole[pixel], one);
+        for (int i = 0; i <= background.scatterer_count; i++)
+            sum[i] += part[i];
+    }
+    for (int i = 0; i <= background.scatterer_count; i++)
+        if (sum[i] != outside[i])
+            FINDING("%lld pixels outside a curve, one by one %lld", (long long)outside[i],
+                    (long long)sum[i]);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -93,6 +141,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             const int32_t fast = take_below(&b, info.n_fast), slow = take_below(&b, info.n_slow);
             check_pixel(&b, s, plan, &info, fast, slow, image[slow * info.n_fast + fast]);
         }
+        check_background(&b, plan, &info);
         nbh_trace trace;
         double low, high;
         const int32_t outside = take_whole(&b, -1, info.n_fast, info.n_fast + 20);

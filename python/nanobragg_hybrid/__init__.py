@@ -62,10 +62,20 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.formats.png import write_png
     from nanobragg_hybrid.formats.raw import read_raw, write_raw
     from nanobragg_hybrid.formats.rotation_file import read_rotations, write_rotations
+    from nanobragg_hybrid.formats.scattering_table import (
+        read_scattering_table,
+        write_scattering_table,
+    )
     from nanobragg_hybrid.formats.smv import read_smv, write_smv
     from nanobragg_hybrid.formats.source_file import read_source_file, write_source_file
     from nanobragg_hybrid.formats.spectrum_file import read_spectrum, write_spectrum
     from nanobragg_hybrid.formats.trace_text import read_trace, write_trace
+    from nanobragg_hybrid.model.background import (
+        Background,
+        BackgroundOffset,
+        RadialBackground,
+        Scatterer,
+    )
     from nanobragg_hybrid.model.beam import Beam, Source
     from nanobragg_hybrid.model.crystal import Crystal
     from nanobragg_hybrid.model.detector import Detector
@@ -73,11 +83,25 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.model.geometry import Geometry
     from nanobragg_hybrid.model.goniometer import Goniometer
     from nanobragg_hybrid.model.mask import Mask
+    from nanobragg_hybrid.model.materials import (
+        air_scatterer,
+        ice_scatterer,
+        polyimide_scatterer,
+        water_scatterer,
+    )
     from nanobragg_hybrid.model.output import Output
     from nanobragg_hybrid.model.panel import Panel
+    from nanobragg_hybrid.model.presets import (
+        ccd_response,
+        cspad_response,
+        eiger_response,
+        jungfrau_response,
+        pilatus_response,
+    )
     from nanobragg_hybrid.model.quirks import LEDGER, Quirk, Quirks
     from nanobragg_hybrid.model.reflection_report import ReflectionReport, ResolutionShell
     from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
+    from nanobragg_hybrid.model.response import PointSpread, Response
     from nanobragg_hybrid.model.result import SimulationResult
     from nanobragg_hybrid.model.rotations import Rotations
     from nanobragg_hybrid.model.sampling import Sampling
@@ -88,6 +112,7 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.model.unique_reflections import UniqueReflections
     from nanobragg_hybrid.run.assembled import AssembledImage, assembled_image
     from nanobragg_hybrid.run.experiment_files import write_experiment
+    from nanobragg_hybrid.run.measure import frame_counts
     from nanobragg_hybrid.run.pictures import (
         integer_image,
         integer_images,
@@ -105,6 +130,8 @@ __all__ = [
     "LEDGER",
     "AssembledImage",
     "BackendError",
+    "Background",
+    "BackgroundOffset",
     "Beam",
     "CEngine",
     "CommandLineError",
@@ -129,17 +156,21 @@ __all__ = [
     "NanobraggWarning",
     "Output",
     "Panel",
+    "PointSpread",
     "Prepared",
     "Quirk",
     "Quirks",
+    "RadialBackground",
     "ReflectionReport",
     "RenderCancelled",
     "ResolutionShell",
     "ResolvedPlan",
     "ResourceError",
+    "Response",
     "Rotations",
     "Sampling",
     "SavedRun",
+    "Scatterer",
     "SetupWarning",
     "SimulationResult",
     "Source",
@@ -152,21 +183,30 @@ __all__ = [
     "UniqueReflections",
     "UnsupportedError",
     "__version__",
+    "air_scatterer",
     "assembled_image",
     "available_backends",
     "build_info",
+    "ccd_response",
+    "cspad_response",
+    "eiger_response",
     "fit",
+    "frame_counts",
     "get_cmake_dir",
     "get_include",
     "get_library",
     "get_pkgconfig_dir",
+    "ice_scatterer",
     "integer_image",
     "integer_images",
+    "jungfrau_response",
     "load_run",
     "noise_image",
     "noise_images",
     "pgm_image",
     "pgm_images",
+    "pilatus_response",
+    "polyimide_scatterer",
     "prepare",
     "read_dump",
     "read_experiment",
@@ -176,6 +216,7 @@ __all__ = [
     "read_pgm",
     "read_raw",
     "read_rotations",
+    "read_scattering_table",
     "read_smv",
     "read_source_file",
     "read_spectrum",
@@ -187,6 +228,7 @@ __all__ = [
     "structure_factors_from_model",
     "trace",
     "trace_phi",
+    "water_scatterer",
     "write_dump",
     "write_experiment",
     "write_hkl",
@@ -196,6 +238,7 @@ __all__ = [
     "write_png",
     "write_raw",
     "write_rotations",
+    "write_scattering_table",
     "write_smv",
     "write_source_file",
     "write_spectrum",
@@ -210,19 +253,25 @@ __getattr__, __dir__ = lazy_names(
             "FileFormatError ImageWarning NanobraggError NanobraggWarning RenderCancelled "
             "ResourceError SetupWarning UnsupportedError"
         ),
+        ".model.background": "Background BackgroundOffset RadialBackground Scatterer",
         ".model.beam": "Beam Source",
         ".model.crystal": "Crystal",
         ".model.detector": "Detector",
         ".model.experiment": "Experiment",
         ".model.goniometer": "Goniometer",
         ".model.mask": "Mask",
+        ".model.materials": ("air_scatterer ice_scatterer polyimide_scatterer water_scatterer"),
         ".model.output": "Output",
+        ".model.presets": (
+            "ccd_response cspad_response eiger_response jungfrau_response pilatus_response"
+        ),
         ".model.panel": "Panel",
         ".model.quirks": "LEDGER Quirk Quirks",
         ".model.geometry": "Geometry",
         ".model.reflection_report": "ReflectionReport ResolutionShell",
         ".model.resolved_plan": "ResolvedPlan",
         ".model.result": "SimulationResult",
+        ".model.response": "PointSpread Response",
         ".model.rotations": "Rotations",
         ".model.sampling": "Sampling",
         ".model.spectrum": "Spectrum",
@@ -242,6 +291,7 @@ __getattr__, __dir__ = lazy_names(
         ".formats.pgm": "read_pgm write_pgm",
         ".formats.png": "write_png",
         ".formats.raw": "read_raw write_raw",
+        ".formats.scattering_table": "read_scattering_table write_scattering_table",
         ".formats.rotation_file": "read_rotations write_rotations",
         ".formats.smv": "read_smv write_smv",
         ".formats.source_file": "read_source_file write_source_file",
@@ -254,6 +304,7 @@ __getattr__, __dir__ = lazy_names(
         ".engines.torch": "ForwardModel PanelModel TorchEngine",
         ".fitting.fit": "fit",
         ".fitting.minimise": "Iteration",
+        ".run.measure": "frame_counts",
         ".fitting.result": "Evaluations FitResult FittedImage FittedNumber",
         ".run.assembled": "AssembledImage assembled_image",
         ".run.experiment_files": "write_experiment",

@@ -117,7 +117,7 @@ LAYERS: tuple[frozenset[str], ...] = (
         }
     ),
     frozenset({"fast/sums_builds"}),
-    frozenset({"lattice_sums", "render", "scene", "trace", "fast/choice"}),
+    frozenset({"background", "lattice_sums", "render", "scene", "trace", "fast/choice"}),
     frozenset({"plan_create"}),
 )
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.MULTILINE)

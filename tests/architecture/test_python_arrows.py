@@ -45,6 +45,7 @@ BY_NAME: dict[str, tuple[str, ...]] = {
     "pkgutil": (),
     "runpy": (),
     "work_of": ("base.lazy", "model.experiment", "model.structure_factors"),
+    "class_in": ("base.lazy", "model.validate"),
     "bind_methods": ("base.lazy",),
     "engine_class": ("engines.registry", *ABOVE_ENGINES),
     "make_engine": ("engines.registry", *ABOVE_ENGINES),

@@ -12,6 +12,7 @@ from for_each import for_each
 from rule_cases import accepted, rejected
 
 from nanobragg_hybrid import (
+    Background,
     Beam,
     ConfigError,
     Crystal,
@@ -20,6 +21,7 @@ from nanobragg_hybrid import (
     Goniometer,
     Mask,
     Output,
+    Response,
     Sampling,
     Source,
 )
@@ -34,6 +36,8 @@ CLASSES: dict[str, type] = {
     "sampling": Sampling,
     "output": Output,
 }
+# Of these tests/response looks at every rule.
+MORE_CLASSES: dict[str, type] = {"background": Background, "response": Response}
 FIELDS = [(path, cls, field) for path, cls in CLASSES.items() for field in dataclasses.fields(cls)]
 every_field = for_each("path, cls, field", FIELDS, ids=lambda row: f"{row[0]}.{row[2].name}")
 
@@ -179,7 +183,8 @@ def test_mask_must_have_the_shape_of_the_detector() -> None:
 
 @for_each("part", [field.name for field in dataclasses.fields(Experiment)])
 def test_experiment_takes_parts_of_the_right_class_only(part: str) -> None:
-    assert getattr(Experiment(**{part: CLASSES[part]()}), part) == CLASSES[part]()
+    cls = (CLASSES | MORE_CLASSES)[part]
+    assert getattr(Experiment(**{part: cls()}), part) == cls()
     other: dict[str, Any] = {part: Source()}
     with pytest.raises(ConfigError) as caught:
         Experiment(**other)

@@ -87,7 +87,8 @@ def test_every_field_has_a_value_of_its_own() -> None:
     """A field that is not read keeps its default, which no value in the file is."""
     old, read = document("experiment"), nb.Experiment.load(OLD / "experiment.json")
     assert read.beam.sources is not None
-    parts = [(old[part.name], getattr(read, part.name)) for part in dataclasses.fields(read)]
+    names = [part.name for part in dataclasses.fields(read) if part.default is not None]
+    parts = [(old[name], getattr(read, name)) for name in names]
     parts.append((old["beam"]["sources"][0], read.beam.sources[0]))
     for fields, part in parts:
         defaults = {field.name: field.default for field in dataclasses.fields(part)}

@@ -40,6 +40,11 @@ ACCEPTED = {
     # no words mean the defaults, and a command line may have any word
     "Experiment.from_nanobragg_args(args)": {"[]", "'a\\0b'"},
     "write_trace(traces)": {"[]"},
+    # there may be none of them
+    "Background(offsets)": {"[]"},
+    "Background(scatterers)": {"[]"},
+    "Response(dead_pixels)": {"[]"},
+    "Response(hot_pixels)": {"[]"},
     "write_trace(tag)": {"'a\\0b'"},
 }
 
@@ -100,6 +105,10 @@ def _good() -> dict[str, Any]:
         "hkl_min": (0, 0, 0),
         "default_f": 0.0,
         "reflections": 1,
+        "volume_mm3": 1.0,
+        "photons_per_pixel": 1.0,
+        "abscissae": (0.1, 0.2),
+        "frame": 0,
         "model": "file",
         "d_min_angstrom": 3.0,
         "table": np.ones(UNIQUE.unique.index.shape),
@@ -123,6 +132,19 @@ def _good() -> dict[str, Any]:
         "fwhm_ev": 20.0,
         "pulse_fwhm_fs": 2.0,
     }
+
+
+OWN: dict[tuple[str, str], Any] = {
+    ("Scatterer", "stol_per_angstrom"): (0.1, 0.2),
+    ("Scatterer", "values"): (1.0, 2.0),
+    ("Scatterer.from_resolution", "resolution_angstrom"): (3.0, 2.0),
+    ("Scatterer.from_resolution", "intensity_electrons2"): (1.0, 2.0),
+    ("RadialBackground", "two_theta_deg"): (1.0, 2.0),
+    ("RadialBackground", "photons_per_pixel"): (1.0, 2.0),
+    ("write_scattering_table", "values"): (1.0, 2.0),
+    ("frame_counts", "result"): nb.simulate(EXPERIMENT.replace({"response": nb.Response()}), TABLE),
+}
+"""Right values of arguments that elsewhere mean something else."""
 
 
 ARRAYS = {
@@ -190,7 +212,7 @@ def test_wrong_kinds_are_refused_by_errors_of_ours(
                 given = {
                     p.name: np.ones((3, 4), ARRAYS[label, p.name])
                     if (label, p.name) in ARRAYS
-                    else good[p.name]
+                    else OWN.get((label, p.name), good.get(p.name))
                     for p in parameters
                     if p.default is p.empty and p is not tried
                 }

@@ -927,6 +927,51 @@ NBH_API nbh_status nbh_noise_image(const float *image, int32_t n_fast, int32_t n
                                    int32_t *seed, uint16_t *out, double *photons,
                                    int64_t *overloads, nbh_error *error);
 
+/* ---- background (model 9) ------------------------------------------------------------------- */
+
+/* A curve: linear between its rows, before the first and behind the last one as there. */
+typedef struct nbh_curve {
+    int32_t count;
+    const double *x; /* each more than the one before it */
+    const double *y;
+} nbh_curve;
+
+/* Molecules without order. */
+typedef struct nbh_scatterer {
+    nbh_curve curve;      /* against sin(theta)/lambda, 1/m */
+    int32_t is_intensity; /* 1: it is F^2, electrons^2; 0: F, electrons */
+    double molecules;     /* how many scatter, attenuation by the sample counted */
+} nbh_scatterer;
+
+/* Photons that are added to each pixel of a box, which may reach over the detector's edge. */
+typedef struct nbh_background_offset {
+    nbh_roi box;
+    double photons;
+} nbh_background_offset;
+
+/* Light beside the crystal's spots; arrays are borrowed for the length of a call. */
+typedef struct nbh_background {
+    size_t struct_size; /* sizeof(nbh_background), set by nbh_background_init */
+    double air_attenuation_per_m;
+    double flat_photons;
+    const nbh_scatterer *scatterers;
+    nbh_curve radial; /* photons per pixel against the scattering angle, radians; count 0: none */
+    const nbh_background_offset *offsets;
+    int32_t scatterer_count;
+    int32_t offset_count;
+} nbh_background;
+
+/* None at all. */
+NBH_API void nbh_background_init(nbh_background *background);
+/* Photons per pixel, for the pixels [pixel0, pixel1), numbered slow * n_fast + fast; 0 outside the
+ * ROI and where masked.  outside gets, for each scatterer and behind them for `radial`, in how many
+ * of these pixels its curve was asked outside its rows.  Any part may be computed at the same time
+ * as another; the plan need not be settled. */
+NBH_API nbh_status nbh_plan_background(const nbh_plan *plan, const nbh_background *background,
+                                       int64_t pixel0, int64_t pixel1,
+                                       const volatile int32_t *cancel, double *photons,
+                                       int64_t *outside, nbh_error *error);
+
 /* ---- structure-factor text (files: -hkl) ---------------------------------------------------- */
 
 typedef struct nbh_hkl_bounds {

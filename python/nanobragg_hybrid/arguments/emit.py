@@ -86,9 +86,15 @@ def emit_args(experiment: Experiment, folder: str | os.PathLike[str] | None = No
     values without effect, a number of pixels that the mask states).
 
     Raises `ConfigError` naming the field if a file is needed and `folder` is None, or if no
-    arguments can say a value (a fractional number of cells); `UnsupportedError` for a detector of
-    several panels.
+    arguments can say a value (a fractional number of cells); `UnsupportedError` for a background, a
+    response and a detector of several panels.
     """
+    for part in ("background", "response"):
+        if getattr(experiment, part) is not None:
+            raise UnsupportedError(
+                f"{part}: nanoBragg has no words for it; experiment.replace({{{part!r}: None}}) is "
+                "without it"
+            )
     if folder is not None:
         check_path(folder, "folder")
     if len(experiment.detector.shapes) > 1:
@@ -121,6 +127,7 @@ def _ordered_fields(experiment: Experiment) -> list[str]:
     paths = [
         f"{part.name}.{field.name}"
         for part in dataclasses.fields(experiment)
+        if getattr(experiment, part.name) is not None
         for field in dataclasses.fields(getattr(experiment, part.name))
     ]
     return sorted(paths, key=order)

@@ -740,6 +740,12 @@ OWN_OPTIONS: tuple[OwnOption, ...] = (
         "is dark or has pixels that are NaN, infinite or below 0",
     ),
     OwnOption(
+        "--response",
+        "FILE",
+        "JSON of a response and a background: also write what the detector reads out",
+    ),
+    OwnOption("--counts", "FILE", "where that goes, as numpy's .npy (counts.npy)"),
+    OwnOption(
         "--experiment",
         "FILE",
         "beam, detector, rotation, crystal of a geometry file (.expt, XDS.INP, XPARM.XDS, .geom, "

@@ -36,6 +36,7 @@ DEFAULT_FLOAT_FILE: Final = "floatimage.bin"
 DEFAULT_INT_FILE: Final = "intimage.img"
 DEFAULT_PGM_FILE: Final = "image.pgm"
 DEFAULT_NOISE_FILE: Final = "noiseimage.img"
+DEFAULT_COUNTS_FILE: Final = "counts.npy"
 
 INT32_MIN: Final = -(2**31)
 INT32_MAX: Final = 2**31 - 1

@@ -38,6 +38,12 @@ def lazy_names(
     return get, names
 
 
+def class_in(module: str, name: str) -> type:
+    """A class, whose module is imported now."""
+    found: type = getattr(importlib.import_module(module), name)
+    return found
+
+
 _FUNCTIONS: Final[dict[str, str]] = {}
 
 

@@ -113,7 +113,8 @@ def fit(
     Warns (`NanobraggWarning`) if it has not converged, and for numbers that the data do not
     determine.  Raises `ConfigError` for what breaks a rule, and where the model is no number or has
     no light where the data have; `ResourceError` for a Jacobian that does not fit into memory;
-    `BackendError` without PyTorch.
+    `UnsupportedError` for an experiment with a background or a response; `BackendError` without
+    PyTorch.
     """
     is_joint = isinstance(experiment, list | tuple)
     experiments = tuple(experiment) if isinstance(experiment, list | tuple) else (experiment,)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nanobragg_hybrid.base.errors import UnsupportedError
 from nanobragg_hybrid.engines.torch.model import ForwardModel
 from nanobragg_hybrid.engines.torch.parameters import Parameter
 from nanobragg_hybrid.engines.torch.selection import Selection
@@ -21,9 +22,18 @@ _BATCH_NUMBERS: Final = 2**23
 
 
 class TorchModel:
-    """What the model says of its parameters."""
+    """What the model says of its parameters.
+
+    Raises `UnsupportedError` for an experiment with a background or a response.
+    """
 
     def __init__(self, model: ForwardModel) -> None:
+        for part in ("background", "response"):
+            if getattr(model.setup.experiment, part) is not None:
+                raise UnsupportedError(
+                    f"experiment.{part}: a fit does not use it; give an experiment without it: the "
+                    "arguments background, gain, adc_offset and readout_variance say the like"
+                )
         self._model = model
         self._parameters = {each.name: each for each in model.parameters()}
 

@@ -20,6 +20,12 @@ from typing import Any, Final, NamedTuple, NoReturn
 from nanobragg_hybrid.base.atomic import atomic_write
 from nanobragg_hybrid.base.errors import ConfigError, FileFormatError, NanobraggWarning, suggestion
 from nanobragg_hybrid.formats.text import read_text
+from nanobragg_hybrid.model.background import (
+    Background,
+    BackgroundOffset,
+    RadialBackground,
+    Scatterer,
+)
 from nanobragg_hybrid.model.beam import Beam, Source
 from nanobragg_hybrid.model.crystal import Crystal
 from nanobragg_hybrid.model.detector import Detector
@@ -29,6 +35,7 @@ from nanobragg_hybrid.model.mask import Mask
 from nanobragg_hybrid.model.output import Output
 from nanobragg_hybrid.model.panel import Panel
 from nanobragg_hybrid.model.quirks import Quirks
+from nanobragg_hybrid.model.response import PointSpread, Response
 from nanobragg_hybrid.model.rotations import Rotations
 from nanobragg_hybrid.model.sampling import Sampling
 from nanobragg_hybrid.model.spectrum import Spectrum
@@ -45,7 +52,10 @@ _SECTIONS: Final[Mapping[str, type]] = {
     "detector": Detector,
     "sampling": Sampling,
     "output": Output,
+    "background": Background,
+    "response": Response,
 }
+_MAY_BE_NONE: Final = frozenset({"background", "response"})
 
 
 class SavedRun(NamedTuple):
@@ -69,7 +79,9 @@ def experiment_to_dict(experiment: Experiment, quirks: Quirks | None = None) -> 
             raise ConfigError("quirks", quirks, "an object of class Quirks, or None")
         data["quirks"] = str(quirks)
     for name in _SECTIONS:
-        data[name] = _plain(getattr(experiment, name))
+        part = getattr(experiment, name)
+        if part is not None:
+            data[name] = _plain(part)
     if not has_panels:
         del data["detector"]["panels"]
     return data
@@ -104,21 +116,29 @@ def run_from_dict(data: Mapping[str, Any]) -> SavedRun:
             known = ", ".join(_SECTIONS)
             rule = f"only the keys quirks, {known}{suggestion(name, ('quirks', *_SECTIONS))}"
             raise ConfigError("experiment", name, rule)
+        if value is None and name in _MAY_BE_NONE:
+            continue
         fields = _fields(_SECTIONS[name], value, name)
         if name == "beam" and fields.get("sources") is not None:
-            fields["sources"] = _sources(fields["sources"])
+            fields["sources"] = _records(Source, fields["sources"], "beam.sources")
         if name == "beam" and fields.get("spectrum") is not None:
             fields["spectrum"] = Spectrum(**_fields(Spectrum, fields["spectrum"], "beam.spectrum"))
         if name == "crystal" and fields.get("mosaic_rotations") is not None:
             fields["mosaic_rotations"] = Rotations.from_dict(fields["mosaic_rotations"])
         if name == "detector" and fields.get("mask") is not None:
             fields["mask"] = Mask.from_dict(fields["mask"])
+        if name == "background":
+            _background(fields)
+        if name == "response" and fields.get("point_spread") is not None:
+            fields["point_spread"] = _record(
+                PointSpread, fields["point_spread"], "response.point_spread"
+            )
         if name == "detector" and fields.get("panels") is not None:
             if version == SCHEMA_VERSION:
                 rule = f"{SCHEMA_VERSION_OF_PANELS} for a detector with panels"
                 raise ConfigError("schema_version", version, rule)
             fields["panels"] = _panels(fields["panels"])
-        sections[name] = _SECTIONS[name](**fields)
+        sections[name] = _made(_SECTIONS[name], fields, name)
     return SavedRun(Experiment(**sections), quirks)
 
 
@@ -166,6 +186,26 @@ def load_run(path: str | os.PathLike[str]) -> SavedRun:
     `FileFormatError`, also for quirks that there are not, or `ConfigError` for other values.
     """
     return run_from_json(read_text(path, _NEEDED, own="JSON"), os.fspath(path))
+
+
+def load_light(path: str | os.PathLike[str]) -> tuple[Background | None, Response]:
+    """Background and response of a file that has these parts of an experiment and no other.
+
+    Raises `FileAccessError`, `FileFormatError`, or `ConfigError` for values in it, for another part
+    and for a file without a response.
+    """
+    needed = "a response as JSON"
+    data = _json(read_text(path, needed, own="JSON"), os.fspath(path))
+    if isinstance(data, Mapping):
+        others = [name for name in data if name not in (*_MAY_BE_NONE, "format", "schema_version")]
+        if others:
+            rule = "only background and response here: the words say the rest"
+            raise ConfigError(f"{os.fspath(path)}: experiment", others[0], rule)
+        data = {"format": FORMAT, "schema_version": SCHEMA_VERSION, **data}
+    experiment = run_from_dict(data).experiment
+    if experiment.response is None:
+        raise ConfigError(f"{os.fspath(path)}: response", None, "a response")
+    return experiment.background, experiment.response
 
 
 def _json(text: str, name: str) -> Any:
@@ -236,12 +276,33 @@ def _fields(cls: type, data: object, path: str) -> dict[str, Any]:
     return {name: math.inf if value == "inf" else value for name, value in data.items()}
 
 
-def _sources(data: object) -> tuple[Source, ...]:
+def _background(fields: dict[str, Any]) -> None:
+    """Replaces what stands for objects by these objects."""
+    for name, of in (("scatterers", Scatterer), ("offsets", BackgroundOffset)):
+        if name in fields:
+            fields[name] = _records(of, fields[name], f"background.{name}")
+    if fields.get("radial") is not None:
+        fields["radial"] = _record(RadialBackground, fields["radial"], "background.radial")
+
+
+def _records(of: type, data: object, path: str) -> tuple[Any, ...]:
+    none = ", or None" if of is Source else ""
     if not isinstance(data, list | tuple):
-        raise ConfigError("beam.sources", data, "a list of sources, or None")
-    return tuple(
-        Source(**_fields(Source, item, f"beam.sources[{n}]")) for n, item in enumerate(data)
-    )
+        raise ConfigError(path, data, f"a list of {path.rpartition('.')[2]}{none}")
+    return tuple(_record(of, item, f"{path}[{n}]") for n, item in enumerate(data))
+
+
+def _record(of: type, data: object, path: str) -> Any:
+    return _made(of, _fields(of, data, path), path)
+
+
+def _made(of: type, fields: dict[str, Any], path: str) -> Any:
+    """The object; ConfigError for a field without a default that is not there."""
+    for field in dataclasses.fields(of):
+        has_default = field.default is not dataclasses.MISSING
+        if not has_default and field.name not in fields:
+            raise ConfigError(path, sorted(fields), f"also the key {field.name}")
+    return of(**fields)
 
 
 def _panels(data: object) -> tuple[Panel, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,10 +19,12 @@ from nanobragg_hybrid.model.detector import Detector, several_panels
 from nanobragg_hybrid.model.goniometer import Goniometer
 from nanobragg_hybrid.model.output import Output
 from nanobragg_hybrid.model.sampling import Sampling
-from nanobragg_hybrid.model.validate import Instance, check_fields, meta
+from nanobragg_hybrid.model.validate import Instance, InstanceIn, Optional, check_fields, meta
 
 if TYPE_CHECKING:
+    from nanobragg_hybrid.model.background import Background
     from nanobragg_hybrid.model.quirks import Quirks
+    from nanobragg_hybrid.model.response import Response
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -30,9 +33,12 @@ class Experiment(Record):
 
     beam, crystal, goniometer, detector, sampling, output: objects of the classes `Beam`, `Crystal`,
         `Goniometer`, `Detector`, `Sampling`, `Output`; each defaults to its defaults.
+    background: `Background`, light beside the crystal's spots; None (default): none.
+    response: `Response`, what the detector makes of the photons; None (default): no counts.
 
     A field that is None means "choose for me"; `resolved` shows what is chosen.  Raises
-    `ConfigError` for a part of another class.
+    `ConfigError` for a part of another class, and for an offset of the background on a panel that
+    the detector does not have.
     """
 
     beam: Beam = field(default=Beam(), metadata=meta(Instance(Beam)))
@@ -41,9 +47,23 @@ class Experiment(Record):
     detector: Detector = field(default=Detector(), metadata=meta(Instance(Detector)))
     sampling: Sampling = field(default=Sampling(), metadata=meta(Instance(Sampling)))
     output: Output = field(default=Output(), metadata=meta(Instance(Output)))
+    background: Background | None = field(
+        default=None,
+        metadata=meta(Optional(InstanceIn("nanobragg_hybrid.model.background", "Background"))),
+    )
+    response: Response | None = field(
+        default=None,
+        metadata=meta(Optional(InstanceIn("nanobragg_hybrid.model.response", "Response"))),
+    )
 
     def __post_init__(self) -> None:
         check_fields(self, "")
+        panels = len(self.detector.shapes)
+        if self.background is not None:
+            for n, offset in enumerate(self.background.offsets):
+                if offset.panel >= panels:
+                    rule = f"a panel of the detector, 0 to {panels - 1}"
+                    raise ConfigError(f"background.offsets[{n}].panel", offset.panel, rule)
         if self.detector.panels is not None and self.sampling.roi is not None:
             rule = "None beside detector.panels, each of which has a roi"
             raise ConfigError("sampling.roi", self.sampling.roi, rule, "px")
@@ -52,7 +72,8 @@ class Experiment(Record):
         """A copy with other values, given by dotted path: ``{"crystal.n_cells": (5, 5, 5)}``.
 
         A whole part may be given by its name.  All changes of a part happen together.  Raises
-        `ConfigError` for an unknown path and every value that breaks its rule.
+        `ConfigError` for an unknown path, for a field of a part that is None and for every value
+        that breaks its rule.
         """
         parts: dict[str, Any] = {}
         by_part: dict[str, dict[str, Any]] = {}
@@ -60,7 +81,7 @@ class Experiment(Record):
             raise ConfigError("changes", changes, "a mapping from paths to values")
         for path, value in changes.items():
             part, dot, name = str(path).partition(".")
-            known = part in _PARTS and (not dot or name in _PARTS[part])
+            known = part in _parts() and (not dot or name in _parts()[part])
             if not known or not isinstance(path, str):
                 rule = f"a path like crystal.n_cells{_near_path(path)}"
                 raise ConfigError("experiment", path, rule)
@@ -69,6 +90,10 @@ class Experiment(Record):
             else:
                 parts[part] = value
         whole = dataclasses.replace(self, **parts)
+        for part, values in by_part.items():
+            if getattr(whole, part) is None:
+                rule = f"a path into a part that there is: {part} is None, give all of it"
+                raise ConfigError("experiment", f"{part}.{next(iter(values))}", rule)
         return dataclasses.replace(
             whole,
             **{
@@ -112,6 +137,8 @@ class Experiment(Record):
                 point_pixel=detector.point_pixel,
             ),
             sampling=sampling,
+            background=None if self.background is None else self.background.of_panel(number),
+            response=None if self.response is None else self.response.of_panel(number),
         )
 
     def with_directions(self) -> Experiment:
@@ -217,14 +244,20 @@ class Experiment(Record):
         return words
 
 
-_PARTS = {
-    part.name: {f.name for f in dataclasses.fields(part.metadata["rule"].of)}
-    for part in dataclasses.fields(Experiment)
-}
+@functools.cache
+def _parts() -> dict[str, set[str]]:
+    """Each part with the names of its fields."""
+    found = {}
+    for part in dataclasses.fields(Experiment):
+        rule: Any = part.metadata["rule"]
+        rule = getattr(rule, "rule", rule)  # that of a part which may be None
+        of: type = rule.of
+        found[part.name] = {field.name for field in dataclasses.fields(of)}
+    return found
 
 
 def _near_path(path: object) -> str:
     """The suggestion: the field of that name of some part, or the nearest of all paths."""
-    paths = [f"{part}.{name}" for part, names in _PARTS.items() for name in names]
+    paths = [f"{part}.{name}" for part, names in _parts().items() for name in names]
     same = [known for known in paths if known.endswith(f".{path}")]
-    return f" (did you mean {same[0]}?)" if same else suggestion(path, [*_PARTS, *paths])
+    return f" (did you mean {same[0]}?)" if same else suggestion(path, [*_parts(), *paths])

@@ -28,6 +28,10 @@ class Rendered(NamedTuple):
 
     image: float32, shape (slow, fast).  unrounded: float64, the same before rounding, if asked for.
     plan: as rendered.  provenance: what computed it.  random_state: see `SimulationResult`.
+    background: float64, photons beside the spots (model 9), if the experiment has such a part.
+    background_outside: for each scatterer, and behind them for the radial curve, in how many pixels
+    its table was asked outside its rows.  expected: float64, see `SimulationResult`, from an engine
+    that has the response itself; None: made of image and background.
     """
 
     image: Array
@@ -36,10 +40,28 @@ class Rendered(NamedTuple):
     plan: ResolvedPlan
     provenance: Mapping[str, Any] = MappingProxyType({})
     random_state: object = None
+    background: Array | None = None
+    background_outside: tuple[int, ...] = ()
+    expected: Array | None = None
 
 
-OF_ONE_PANEL: Final = ("image", "unrounded", "plan", "info", "random_state")
+OF_ONE_PANEL: Final = (
+    "image",
+    "unrounded",
+    "plan",
+    "info",
+    "random_state",
+    "expected",
+    "variance",
+    "counts",
+)
 """Fields of a result that each panel has for itself."""
+
+
+_ADDED: Final = MappingProxyType(
+    {"panel_results": (), "expected": None, "variance": None, "counts": None, "frame": 0}
+)
+"""What a pickle of an earlier version lacks."""
 
 
 class _OfOnePanel(ArrayField):
@@ -70,7 +92,8 @@ class SimulationResult:
     """One rendered image, or one for each panel of a detector, and what belongs to it.
 
     `images` and `panels` are there in both cases.  With several panels image, unrounded, plan,
-    info, geometry and random_state are `ConfigError`s: `panels` has them for each.
+    info, geometry, random_state, expected, variance and counts are `ConfigError`s: `panels` has
+    them for each.
 
     image: float32, shape (slow, fast); 0 outside the region of interest and under the mask.
     unrounded: float64, same shape, the pixel values before rounding to float32; None unless asked
@@ -87,6 +110,15 @@ class SimulationResult:
     experiment: as rendered, with the seeds that came from the clock.
     quirks: as rendered.
     quirks_that_mattered: names of the quirks that were on and could have changed this image.
+    expected: float64, same shape, counts above the pedestal before noise: photons of image and
+        background after the point spread, times the pixels' gains (model 10.2); photons where the
+        gain is 1.  0 outside the region of interest and under the mask.  None for an experiment
+        without background and response.
+    variance: float64, same shape, of these counts (model 10.3); without a response, of counting
+        photons.  Infinite where a pixel tells nothing: dead, hot, or not rendered.  None as above.
+    counts: what the detector reads out in frame `frame`, same shape, in the response's
+        `count_type`; 0 where not rendered.  None without a response.
+    frame: number of the frame of `counts`; `frame_counts` has the others.
     panel_results: the results of the panels, if there are several; see `panels`.
     """
 
@@ -101,6 +133,10 @@ class SimulationResult:
     experiment: Experiment = field(default_factory=Experiment)
     quirks: Quirks = field(default_factory=Quirks)
     quirks_that_mattered: tuple[str, ...] = ()
+    expected: NDArray[np.float64] | None = None
+    variance: NDArray[np.float64] | None = None
+    counts: NDArray[Any] | None = None
+    frame: int = 0
     panel_results: tuple[SimulationResult, ...] = ()
 
     @property
@@ -140,7 +176,7 @@ class SimulationResult:
 
     def __getstate__(self) -> dict[str, Any]:
         fields = _fields(self)
-        for name in ("image", "unrounded"):
+        for name in ("image", "unrounded", "expected", "variance", "counts"):
             if isinstance(fields[name], memoryview):
                 fields[name] = getattr(self, name)
         return fields
@@ -148,7 +184,7 @@ class SimulationResult:
     def __setstate__(self, state: dict[str, Any] | list[Any]) -> None:
         if isinstance(state, list):  # values in order, of a pickle from before there were panels
             state = {f.name: x for f, x in zip(dataclasses.fields(self), state, strict=False)}
-        for name, value in {"panel_results": (), **state}.items():
+        for name, value in {**_ADDED, **state}.items():
             object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:

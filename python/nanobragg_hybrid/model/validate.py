@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Protocol
 from nanobragg_hybrid.base.arrays import is_boolean, is_ndarray
 from nanobragg_hybrid.base.constants import INT32_MAX, INT32_MIN
 from nanobragg_hybrid.base.errors import ConfigError
+from nanobragg_hybrid.base.lazy import class_in
 
 
 class Rule(Protocol):
@@ -231,15 +232,40 @@ class Instance(NamedTuple):
         return value
 
 
-class Sequence(NamedTuple):
-    """One or more values, each with the rule `item`."""
+class InstanceIn(NamedTuple):
+    """An object of a class of this package, whose module is imported to look at a value."""
 
-    item: Rule
+    module: str
+    name: str
+
+    @property
+    def of(self) -> type:
+        """The class."""
+        return class_in(self.module, self.name)
 
     @property
     def text(self) -> str:
         """What is needed."""
-        return f"at least one value, each {self.item.text}"
+        return f"an object of class {self.name}"
+
+    def normalise(self, value: object) -> Any:
+        """The object itself."""
+        if not isinstance(value, self.of):
+            raise ValueError
+        return value
+
+
+class Sequence(NamedTuple):
+    """One or more values, or also none if `empty`, each with the rule `item`."""
+
+    item: Rule
+    empty: bool = False
+
+    @property
+    def text(self) -> str:
+        """What is needed."""
+        number = "any number of values" if self.empty else "at least one value"
+        return f"{number}, each {self.item.text}"
 
     def normalise(self, value: object) -> tuple[Any, ...]:
         """The values as a tuple; an array has one dimension."""
@@ -249,7 +275,7 @@ class Sequence(NamedTuple):
         if isinstance(value, str | bytes) or not isinstance(value, abc.Sequence):
             raise ValueError
         items = tuple(self.item.normalise(item) for item in value)
-        if not items:
+        if not items and not self.empty:
             raise ValueError
         return items
 

@@ -21,6 +21,7 @@ from nanobragg_hybrid.model.result import SimulationResult
 from nanobragg_hybrid.model.seeds import with_clock_seeds
 from nanobragg_hybrid.model.structure_factors import StructureFactors
 from nanobragg_hybrid.model.validate import Integer, require_class
+from nanobragg_hybrid.run import measure
 from nanobragg_hybrid.run.look import Given, look
 from nanobragg_hybrid.run.panels import (
     PreparedPanel,
@@ -127,10 +128,13 @@ class Prepared:
         threads: int | None = None,
         progress: ProgressCallback | None = None,
         unrounded: bool = False,
+        frame: int = 0,
     ) -> SimulationResult:
         """Renders the image; see `simulate` for the arguments, the result, the warnings and the
         errors."""
-        result = self.render_quietly(threads=threads, progress=progress, unrounded=unrounded)
+        result = self.render_quietly(
+            threads=threads, progress=progress, unrounded=unrounded, frame=frame
+        )
         issue_warnings(result, stacklevel=3)
         return result
 
@@ -140,10 +144,12 @@ class Prepared:
         threads: int | None = None,
         progress: ProgressCallback | None = None,
         unrounded: bool = False,
+        frame: int = 0,
     ) -> SimulationResult:
         """The same without issuing the result's `warnings`, for who passes them on otherwise."""
         checked = checked_threads(threads)
         check_render_options(progress, unrounded)
+        number = measure.checked_frame(frame)
         if unrounded:
             require_memory(
                 _memory_of_panels(
@@ -160,14 +166,15 @@ class Prepared:
         )
         asked = {"quirks": str(self.quirks), "threads": checked, "started": started}
         results = tuple(
-            self._result(panel, each, asked) for panel, each in zip(self.panels, made, strict=True)
+            self._result(panel, each, asked, number)
+            for panel, each in zip(self.panels, made, strict=True)
         )
         if len(results) > 1:
             return result_of_panels(self.experiment, self.quirks, results)
         return results[0].replaced(experiment=self.experiment)
 
     def _result(
-        self, panel: PreparedPanel, made: Rendered, asked: Mapping[str, Any]
+        self, panel: PreparedPanel, made: Rendered, asked: Mapping[str, Any], frame: int
     ) -> SimulationResult:
         """That of one panel; asked: what the provenance has of the call."""
         from nanobragg_hybrid.engines.c.plan_info import plan_info
@@ -175,6 +182,7 @@ class Prepared:
         plan = made.plan
         given = Given(plan, panel.experiment, self.structure_factors, self.quirks)
         findings = tuple(finding.text for finding in look(made.image, given))
+        seen = measure.measured(made, plan, panel.experiment, frame, self.backend)
         crystal, output = panel.experiment.crystal, panel.experiment.output
         return SimulationResult(
             image=cast("NDArray[np.float32]", made.image),
@@ -191,11 +199,15 @@ class Prepared:
                 "mosaic_seed": crystal.mosaic_seed,
                 "noise_seed": output.noise_seed,
             },
-            warnings=plan.sentences() + findings,
+            warnings=plan.sentences() + findings + (() if seen is None else seen.sentences),
             random_state=made.random_state,
             experiment=panel.experiment,
             quirks=self.quirks,
             quirks_that_mattered=panel.quirks_that_mattered(self._asked, self.quirks),
+            expected=None if seen is None else seen.expected,
+            variance=None if seen is None else seen.variance,
+            counts=None if seen is None else seen.counts,
+            frame=frame,
         )
 
     def _only_panel(self, name: str) -> PreparedPanel:
@@ -362,7 +374,11 @@ def _memory_of_panels(
     if table is not None:
         parts["structure factor table"] = table.nbytes
     for experiment in experiments:
-        for name, count in engine.memory_needed(experiment, structure_factors).items():
+        needed = [
+            measure.memory_needed(experiment),
+            engine.memory_needed(experiment, structure_factors),
+        ]
+        for name, count in (item for each in needed for item in each.items()):
             parts[name] = parts.get(name, 0) + count
     return parts
 

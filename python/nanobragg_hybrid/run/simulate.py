@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nanobragg_hybrid.run.measure import checked_frame
 from nanobragg_hybrid.run.prepare import (
     check_render_options,
     checked_threads,
@@ -28,6 +29,7 @@ def simulate(
     threads: int | None = None,
     progress: ProgressCallback | None = None,
     unrounded: bool = False,
+    frame: int = 0,
 ) -> SimulationResult:
     """Renders the image of an experiment: `prepare` and `Prepared.render` in one.
 
@@ -40,6 +42,8 @@ def simulate(
     unrounded: also keep the pixel values before they are rounded to float32.  With the backend "c"
         they are the exact kernel's, 20 to 30 times slower than the image alone; those of
         `CEngine(unrounded_kernel="fast")` take no longer than that, with a bound that is stated.
+    frame: number of the frame whose counts are drawn, 0 to 2147483647, if the experiment has a
+        response; `frame_counts` draws more of them.
 
     Seeds that are None come from the clock, once (with the quirk misset_seed_default off, the
     missetting's from the noise seed); the result's `experiment` and `provenance` have them.  The
@@ -55,7 +59,10 @@ def simulate(
     """
     check_render_options(progress, unrounded)
     checked = checked_threads(threads)
+    number = checked_frame(frame)
     run = prepared(experiment, structure_factors, backend, quirks, unrounded)
-    result = run.render_quietly(threads=checked, progress=progress, unrounded=unrounded)
+    result = run.render_quietly(
+        threads=checked, progress=progress, unrounded=unrounded, frame=number
+    )
     issue_warnings(result, stacklevel=3)
     return result

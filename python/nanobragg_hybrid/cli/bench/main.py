@@ -7,6 +7,7 @@ compared.  Kernels take turns, so that another program's load hits all of them.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import platform
 import re
 import statistics
@@ -27,6 +28,8 @@ from nanobragg_hybrid.engines.c.plan import Plan
 from nanobragg_hybrid.formats.text import read_text
 from nanobragg_hybrid.model.conventions import Culling, Kernel
 from nanobragg_hybrid.model.quirks import Quirks
+from nanobragg_hybrid.model.response import PointSpread, Response
+from nanobragg_hybrid.run.read_out import Chain
 
 Clock = Callable[[], float]
 
@@ -73,6 +76,7 @@ def bench(
         ),
         "culling": culling_figures(shots(quick=quick), runs, say, cpu_clock),
         "series": series_figures(quick, runs, say, cpu_clock),
+        "response": response_figures(quick, runs, say, cpu_clock),
         "reference": [] if reference is None else compare(reference, quick, runs, say),
     }
 
@@ -208,6 +212,44 @@ def series_figures(
             ns = statistics.median(times) / steps * 1e9
             say(f"{number:10d} {ns:12.2f}")
             figures.append({"series": name, "number": number, "steps": steps, "ns_per_step": ns})
+    return figures
+
+
+def response_figures(
+    quick: bool, runs: int, say: Callable[[str], None], clock: Clock
+) -> list[dict[str, Any]]:
+    """One thread: ms from a megapixel of photons to counts, by what the response has."""
+    edge = 256 if quick else 1024
+    photons = np.random.default_rng(0).gamma(2.0, 10.0, (edge, edge)).astype(np.float32)
+    noise = Response(
+        gain=1.8,
+        gain_error=0.03,
+        flicker=0.1,
+        frame_gain_error=0.01,
+        read_noise=3.0,
+        pedestal=40.0,
+        dead_fraction=0.001,
+        count_type="uint16",
+    )
+    cases = {
+        "shot noise": Response(),
+        "all noise": noise,
+        "all noise and point spread": dataclasses.replace(
+            noise, point_spread=PointSpread(fibre_radius_um=27.0)
+        ),
+    }
+    say(f"\none thread, ms for a frame of {edge} x {edge} pixels, background and image given")
+    figures = []
+    for name, response in cases.items():
+        chain = Chain(response, photons.shape, 100.0, None)
+        times = []
+        for frame in range(runs + 1):
+            start = clock()
+            chain.counts(chain.expected(photons, None), frame)
+            times.append(clock() - start)
+        ms = statistics.median(times[1:]) * 1e3  # the first one also makes the map of gains
+        say(f"{name:32}{ms:10.1f}")
+        figures.append({"response": name, "pixels": edge * edge, "ms": ms})
     return figures
 
 

@@ -74,6 +74,15 @@ def _read_command(options: Options, quirks: Quirks, warn: Warn) -> Command:
             warn(text)
         for arguments in command.ignored:
             warn(f"{arguments}: accepted, has no effect on the image")
+    if options.response is not None:
+        from nanobragg_hybrid.formats.experiment_json import load_light
+
+        background, response = load_light(options.response)
+        light = {"background": background, "response": response}
+        command = command._replace(
+            experiment=command.experiment.replace(light),
+            inputs=(*command.inputs, Path(options.response)),
+        )
     return command
 
 

@@ -25,6 +25,8 @@ class Options:
         self.tolerance_photons: float | None = None
         self.device: str | None = None
         self.dtype: str | None = None
+        self.response: str | None = None
+        self.counts: str | None = None
         self.experiment: str | None = None
         self.image: int | None = None
         self.panel: str | None = None
@@ -56,6 +58,8 @@ _VALUES = {
     "--tolerance": "tolerance_photons",
     "--device": "device",
     "--dtype": "dtype",
+    "--response": "response",
+    "--counts": "counts",
     "--experiment": "experiment",
     "--image": "image",
     "--panel": "panel",
@@ -87,6 +91,8 @@ def split_options(arguments: Sequence[str]) -> Options:
             setattr(options, _VALUES[name], _READ.get(name, str)(value))
         else:
             options.arguments.append(arguments[at - 1])
+    if options.counts is not None and options.response is None:
+        raise CommandLineError("--counts: needs --response, which says what makes counts of light")
     if options.experiment is None:
         for name in ("--image", "--panel"):
             if getattr(options, _VALUES[name]) is not None:

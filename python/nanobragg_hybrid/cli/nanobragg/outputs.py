@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.model.structure_factors import StructureFactors
 
 FLOATS, INTEGERS, PGM, NOISE = "float image", "integer image", "PGM picture", "noise image"
-DUMP, JSON = "structure factor dump", "JSON"
+DUMP, JSON, COUNTS = "structure factor dump", "JSON", "counts"
 
 
-def output_files(command: Command, json_path: str | None) -> dict[str, Path]:
+def output_files(
+    command: Command, json_path: str | None, counts_path: str | None = None
+) -> dict[str, Path]:
     """Every file that the command writes, by what it holds."""
     wanted = {
         FLOATS: command.float_path,
@@ -32,6 +34,7 @@ def output_files(command: Command, json_path: str | None) -> dict[str, Path]:
         NOISE: command.noise_path,
         DUMP: None if command.hkl_path is None else command.dump_path,
         JSON: None if json_path is None else Path(json_path),
+        COUNTS: None if counts_path is None else Path(counts_path),
     }
     return {kind: path for kind, path in wanted.items() if path is not None}
 
@@ -108,6 +111,10 @@ def write_outputs(
                     from nanobragg_hybrid.formats.dump import write_dump
 
                     write_dump(file, table)
+                elif kind == COUNTS and result.counts is not None:
+                    from nanobragg_hybrid.formats.npy import write_npy
+
+                    write_npy(file, result.counts)
                 elif kind == JSON:
                     file.write(document().encode("utf-8"))
 

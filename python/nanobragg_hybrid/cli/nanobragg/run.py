@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from nanobragg_hybrid._version import __version__
 from nanobragg_hybrid.base.atomic import is_standard_output
+from nanobragg_hybrid.base.constants import DEFAULT_COUNTS_FILE
 from nanobragg_hybrid.base.errors import CommandLineError, NanobraggError
 from nanobragg_hybrid.cli.nanobragg.facts import Images, facts, plan_facts
 from nanobragg_hybrid.cli.nanobragg.inputs import Warn, read_input
@@ -57,7 +58,8 @@ def run(options: Options, command_line: Sequence[str], log: Log, say: Warn) -> N
     quirks = Quirks.parse(options.quirks)
     read = read_input(options, quirks, warn)
     command, table = read.command, read.table
-    outputs = output_files(command, options.json)
+    counts = None if options.response is None else options.counts or DEFAULT_COUNTS_FILE
+    outputs = output_files(command, options.json, counts)
     check_outputs(outputs, read.files())
     if any(is_standard_output(path) for path in outputs.values()):
         log.use_standard_error()

@@ -1,5 +1,5 @@
 """The command `nanobragg-hybrid`: a demonstration, what is installed, the quirk ledger, speed,
-structure factors."""
+structure factors, sums of images."""
 
 from __future__ import annotations
 
@@ -38,6 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             _demo(Path(arguments.out), arguments.backend, Quirks.parse(arguments.quirks))
         elif arguments.command == "quirks":
             _quirks(parser, arguments, command_line)
+        elif arguments.command == "add":
+            _add(arguments)
         elif arguments.command == "bench":
             _bench(parser, arguments)
         elif arguments.command == "structure-factors":
@@ -104,6 +106,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     quirks.add_argument("--json", metavar="FILE", help="write what was found for scripts")
     quirks.add_argument("--out", metavar="FILE", help="PNG file: which pixels change, and by what")
+    add = commands.add_parser("add", help="sum raw float images (-floatfile) with weights")
+    add.add_argument("images", nargs="+", metavar="IMAGE", help="32-bit floats, all of one size")
+    add.add_argument(
+        "--weight",
+        type=float,
+        action="append",
+        metavar="W",
+        help="factor of an image; given once for each, in their order, or not at all",
+    )
+    add.add_argument("--out", required=True, metavar="FILE", help="float image to write")
     bench = commands.add_parser("bench", help="measure how fast this machine renders")
     bench.add_argument(
         "--quick", action="store_true", help="small images and few runs: a few seconds"
@@ -215,6 +227,16 @@ def _bench(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> No
     )
     if arguments.json is not None:
         write_text(Path(arguments.json), json_text(document))
+
+
+def _add(arguments: argparse.Namespace) -> None:
+    from nanobragg_hybrid.cli.nanobragg.outputs import check_outputs
+    from nanobragg_hybrid.cli.umbrella.add import add
+
+    images, out = [Path(name) for name in arguments.images], Path(arguments.out)
+    check_outputs({"sum": out}, images)
+    pixels = add(images, arguments.weight or (), out)
+    print(f"{len(images)} images of {pixels} pixels: {out}")
 
 
 def _info() -> None:

@@ -71,12 +71,15 @@ class CRun:
         omega_sum: float,
         visited: int,
         bounds: tuple[float, float] | None,
+        threads: int,
     ) -> Rendered:
         """What there is to say about an image of this plan.  visited: steps that were not left out.
-        bounds: of the values before rounding, if they are not the exact kernel's."""
+        bounds: of the values before rounding, if they are not the exact kernel's.
+        threads: for photons beside the spots."""
         plan = self.plan
         if doubles is not None and bounds is None and plan.kernel != "exact":
             plan = plan._replace(kernel="exact", kernel_reason=KERNEL_REASONS[UNROUNDED_REASON])
+        background, outside = self.c_plan.photons_beside_spots(threads)
         stated = {}
         if bounds is not None:
             stated = {"unrounded_bound": bounds[0], "unrounded_relative_bound": bounds[1]}
@@ -93,6 +96,8 @@ class CRun:
                 **stated,
             },
             random_state=self.c_plan.random_state(),
+            background=background,
+            background_outside=outside,
         )
 
     @property
@@ -131,7 +136,9 @@ def render_together(
     bounded = unrounded and runs[0].bounds_unrounded
     made = Plan.render_together([run.c_plan for run in runs], threads, progress, unrounded, bounded)
     return [
-        run.rendered(image, doubles, omega_sum, visited, (photons, relative) if bounded else None)
+        run.rendered(
+            image, doubles, omega_sum, visited, (photons, relative) if bounded else None, threads
+        )
         for run, (image, doubles, omega_sum, visited, photons, relative) in zip(
             runs, made, strict=True
         )

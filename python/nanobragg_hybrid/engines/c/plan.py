@@ -105,6 +105,20 @@ class Plan:
         with translated_errors(self.experiment):
             return self._plan.render_bounded(threads, progress)
 
+    def photons_beside_spots(self, threads: int) -> tuple[Buffer | None, tuple[int, ...]]:
+        """Photons of the experiment's background (model 9), float64, shape (slow, fast), 0 outside
+        the region of interest and under the mask, None without one; and for each scatterer, and
+        behind them for the radial curve, in how many pixels its table was asked outside its rows.
+        """
+        background = self.experiment.background
+        if background is None:
+            return None, ()
+        from nanobragg_hybrid.engines.c.background import to_core_background
+
+        with translated_errors(self.experiment):
+            photons, outside = self._plan.background(to_core_background(background), threads)
+        return photons, tuple(outside)
+
     @staticmethod
     def render_together(
         plans: Sequence[Plan],

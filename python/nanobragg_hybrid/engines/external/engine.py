@@ -120,16 +120,17 @@ class ExternalRun:
         it fails or does not write an image of the detector's size; `UnsupportedError` for other
         quirks and for `unrounded`; `ConfigError` for a value that nanoBragg's words cannot say.
         """
-        del threads
         if unrounded:
             raise UnsupportedError("the backend 'reference' has no unrounded values")
         executable, experiment = find_executable(self._engine.executable), self._c_plan.experiment
         with tempfile.TemporaryDirectory(prefix="nanobragg-") as name:
             folder = Path(name).resolve()
-            arguments = _arguments(executable, experiment, self._table, self._quirks, folder)
+            plain = experiment.replace({"background": None, "response": None})
+            arguments = _arguments(executable, plain, self._table, self._quirks, folder)
             shape = experiment.detector.shape
             output = _run(executable, arguments, folder, progress, shape[0])
             image = _image(executable, output, folder / DEFAULT_FLOAT_FILE, shape)
+        photons, outside = self._c_plan.photons_beside_spots(threads)
         return Rendered(
             image=image,
             unrounded=None,
@@ -144,6 +145,8 @@ class ExternalRun:
                 "seconds": output.seconds,
             },
             random_state=self._c_plan.random_state(),
+            background=photons,
+            background_outside=outside,
         )
 
     def trace(self, *_: object, **_options: object) -> NoReturn:

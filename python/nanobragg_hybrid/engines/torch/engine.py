@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from nanobragg_hybrid.base.errors import ConfigError, RenderCancelled, UnsupportedError
 from nanobragg_hybrid.engines.torch.bounds import Counts, allocation_errors, image_memory
@@ -51,6 +52,10 @@ class TorchRun:
         with torch.no_grad(), _threads(threads):
             values = model(progress=_row_progress(model, progress))
             omega_sum = float(model.solid_angle_sum())
+            experiment = model.setup.experiment
+            light = None
+            if experiment.background is not None or experiment.response is not None:
+                light = model.expected_of(values, {}, {})
         image = values.to(torch.float32).cpu().numpy()
         eager_reason = model.eager_reason
         return Rendered(
@@ -65,6 +70,11 @@ class TorchRun:
                 "kernel": "compiled" if eager_reason is None else "eager",
                 "kernel_reason": eager_reason or "",
             },
+            background=None
+            if light is None or light.background is None
+            else _array(light.background),
+            background_outside=() if light is None else light.outside,
+            expected=None if light is None else _array(light.counts),
         )
 
     @allocation_errors()
@@ -130,6 +140,11 @@ class TorchEngine:
         if not is_array or hkl.dtype != np.float64 or hkl.shape[1:] != (3,):
             raise ConfigError("hkl", hkl, "a float64 array of shape (n, 3)")
         return amplitudes_at(structure_factors, hkl)
+
+
+def _array(tensor: Tensor) -> NDArray[np.float64]:
+    array: NDArray[np.float64] = tensor.cpu().numpy()
+    return array
 
 
 def _row_progress(

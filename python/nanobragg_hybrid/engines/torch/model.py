@@ -18,6 +18,12 @@ from nanobragg_hybrid.engines.torch.compiled import why_not
 from nanobragg_hybrid.engines.torch.compiled_kernel import CompiledKernel, SeenTable
 from nanobragg_hybrid.engines.torch.devices import device_of, dtype_of
 from nanobragg_hybrid.engines.torch.eager import EagerKernel
+from nanobragg_hybrid.engines.torch.expected import (
+    Expected,
+    expected_counts,
+    is_light,
+    light_values,
+)
 from nanobragg_hybrid.engines.torch.forked import require_own_threads
 from nanobragg_hybrid.engines.torch.jacobian import (
     NormalEquations,
@@ -195,6 +201,45 @@ class ForwardModel:
         if self._active.raster is None and self._active.count == n_slow * n_fast:
             return rows.reshape(-1, n_slow, n_fast)
         return torch.stack([self._active.image(row) for row in rows.unbind()])
+
+    @uncompiled
+    def expected(
+        self, values: Mapping[Any, Tensor] | None = None, *, progress: Progress | None = None
+    ) -> Tensor:
+        """The expected counts for some values: image and background after the point spread, times
+        the gains of the pixels (model 9, 10); float64, shape (slow, fast).
+
+        values: as for the image, without a batch dimension, and tensors by the names of
+        `expected_initial`.  It is differentiable in all of them.  Without background and response
+        these are the photons of the image.
+
+        Raises the same as a call of the model, and `UnsupportedError` for a batch.
+        """
+        given = {} if values is None else values
+        is_mapping: bool = isinstance(given, Mapping)
+        if not is_mapping:
+            raise ConfigError("values", values, "a mapping from names of parameters to tensors")
+        own = {name: x for name, x in given.items() if not is_light(name)}
+        light = {name: x for name, x in given.items() if is_light(name)}
+        checked = self._checked(own)
+        if self._batch(checked) is not None:
+            raise UnsupportedError("expected counts of a batch: call it for each member")
+        return self.expected_of(self(own, progress=progress), checked, light).counts
+
+    def expected_initial(self) -> dict[str, Tensor]:
+        """The numbers of background and response that `expected` is differentiable in, with their
+        values in the experiment, float64 tensors by name."""
+        return light_values(self._setup.experiment, {}, self.device)
+
+    def expected_of(
+        self, image: Tensor, values: Mapping[str, Tensor], light: Mapping[str, Tensor]
+    ) -> Expected:
+        """The expected counts of an image that was rendered for these values; light: values of
+        background and response."""
+        experiment, setup = self._setup.experiment, self._setup
+        checked = light_values(experiment, light, self.device)
+        scene = self.scene(values)
+        return expected_counts(experiment, scene, setup.choices, self._active, image, checked)
 
     @uncompiled
     def pixels(self, values: Values | None = None, select: Selection | None = None) -> Tensor:

@@ -1,0 +1,37 @@
+"""Streams of random numbers that depend on what they are for and on nothing else (model 10.4).
+
+Philox is a counter-based generator: number n of a key is a function of both (Salmon, Moraes, Dror
+and Shaw, 2011, doi 10.1145/2063384.2063405).  Seed and frame are the key, panel and purpose the
+upper half of the counter, so that streams never meet, whoever draws from them and in which order.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Purpose = Literal[
+    "gain map", "bad pixels", "flicker", "photons", "large means", "frame gains", "read-out"
+]
+"""What numbers are drawn for."""
+
+_NUMBERS: Final[dict[Purpose, int]] = {
+    "gain map": 1,
+    "bad pixels": 2,
+    "flicker": 3,
+    "photons": 4,
+    "large means": 5,
+    "frame gains": 6,
+    "read-out": 7,
+}
+
+
+def stream(seed: int, frame: int, panel: int, purpose: Purpose) -> np.random.Generator:
+    """The stream of these numbers, all >= 0, from its beginning."""
+    import numpy as np
+
+    key = np.array([seed, frame], dtype=np.uint64)
+    counter = np.array([0, 0, panel, _NUMBERS[purpose]], dtype=np.uint64)
+    return np.random.Generator(np.random.Philox(key=key, counter=counter))

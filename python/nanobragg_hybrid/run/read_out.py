@@ -1,0 +1,173 @@
+"""From the photons that reach a detector to what it is read out as (model 10).
+
+The last steps are the same for all engines: `counts_of` draws noise on what an engine expects.
+`Chain` has the steps before that, in numpy, for engines that have none of their own.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nanobragg_hybrid.base.philox import stream
+from nanobragg_hybrid.base.units import m_to_um
+from nanobragg_hybrid.model.experiment import Experiment
+from nanobragg_hybrid.model.pixel_maps import bad_pixels, relative_gains
+from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
+from nanobragg_hybrid.model.response import COUNT_LIMITS, Response
+from nanobragg_hybrid.run.photons import poisson_photons
+from nanobragg_hybrid.run.point_spread import spread
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_BLOCK = 1 << 14
+_ROUNDING_VARIANCE = 1.0 / 12.0
+
+
+@dataclass(frozen=True, eq=False)
+class Chain:
+    """The response of one panel; without a response only photons are counted.
+
+    is_active: pixels that are rendered, shape (slow, fast); None: all.
+    """
+
+    response: Response
+    shape: tuple[int, int]
+    pixel_um: float
+    is_active: NDArray[np.bool_] | None
+
+    @classmethod
+    def of(cls, experiment: Experiment, plan: ResolvedPlan) -> Chain:
+        """That of an experiment; raises `ConfigError` for a bad pixel outside the detector."""
+        response = experiment.response or Response()
+        chain = cls(response, plan.shape, m_to_um(plan.pixel_size_m), _active(experiment, plan))
+        _ = chain.bad
+        return chain
+
+    @cached_property
+    def gains(self) -> NDArray[np.float64] | float:
+        """Counts per photon."""
+        relative = relative_gains(self.response, self.shape)
+        return self.response.gain if relative is None else self.response.gain * relative
+
+    @cached_property
+    def bad(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]] | None:
+        """Dead and hot pixels."""
+        return bad_pixels(self.response, self.shape)
+
+    def expected(
+        self, image: NDArray[np.floating[Any]], background: NDArray[np.float64] | None
+    ) -> NDArray[np.float64]:
+        """Counts above the pedestal before noise (model 10.1, 10.2), of photons in pixels."""
+        light = image.astype(np.float64)
+        if background is not None:
+            light += background
+        if self.response.point_spread is not None:
+            light = spread(light, self.response.point_spread, self.pixel_um)
+            if self.is_active is not None:
+                light = np.where(self.is_active, light, 0.0)
+        light *= self.gains
+        return light
+
+    def variance(self, expected: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Of the counts (model 10.3), before saturation; infinite where a pixel tells nothing."""
+        response = self.response
+        positive = np.maximum(expected, 0.0)
+        per_square = response.frame_gain_error**2
+        of_photons = (1.0 + per_square) * self.gains
+        per_square += response.flicker**2 * (1.0 + per_square)
+        variance = positive * of_photons if response.shot_noise else np.zeros_like(positive)
+        if per_square > 0.0:
+            variance += per_square * positive * positive
+        constant = response.read_noise**2
+        if response.is_rounded and not self._are_counts_whole:
+            constant += _ROUNDING_VARIANCE
+        variance += constant
+        if self.is_active is not None:
+            variance[~self.is_active] = np.inf
+        if self.bad is not None:
+            variance[self.bad[0] | self.bad[1]] = np.inf
+        return variance
+
+    @property
+    def _are_counts_whole(self) -> bool:
+        """Whether there is nothing to round."""
+        response = self.response
+        is_exact = response.gain_error == response.frame_gain_error == response.read_noise == 0.0
+        whole = response.gain.is_integer() and response.pedestal.is_integer()
+        return is_exact and whole and response.shot_noise
+
+    def counts(self, expected: NDArray[np.float64], frame: int) -> NDArray[Any]:
+        """What is read out in a frame (model 10.4), in the type of the response; 0 where nothing is
+        rendered.  Pixels whose expected counts are not finite, or below 0, get no photons."""
+        response, seed, panel = self.response, self.response.seed, self.response.panel
+        light = expected / self.gains
+        if not _is_light(light):
+            light = np.where(np.isfinite(light), np.maximum(light, 0.0), 0.0)
+        if response.flicker > 0.0:
+            light *= _flicker(response, frame)
+        if response.shot_noise:
+            light = poisson_photons(light, seed, frame, panel)
+        self._amplify(light.reshape(-1), frame)
+        return self._read(light)
+
+    def _amplify(self, light: NDArray[np.float64], frame: int) -> None:
+        """From photons to counts above 0, in place; light: flat."""
+        response, seed, panel = self.response, self.response.seed, self.response.panel
+        change = stream(seed, frame, panel, "frame gains")
+        noise = stream(seed, frame, panel, "read-out")
+        gains = self.gains
+        of_pixels = gains.reshape(-1) if isinstance(gains, np.ndarray) else None
+        # Blocks that fit into a cache; the numbers of a stream do not depend on them.
+        for start in range(0, light.size, _BLOCK):
+            part = slice(start, start + _BLOCK)
+            block = light[part]
+            block *= response.gain if of_pixels is None else of_pixels[part]
+            if response.frame_gain_error > 0.0:
+                block *= 1.0 + response.frame_gain_error * change.standard_normal(block.size)
+            if response.read_noise > 0.0:
+                block += response.read_noise * noise.standard_normal(block.size)
+            block += response.pedestal
+
+    def _read(self, counts: NDArray[np.float64]) -> NDArray[Any]:
+        response = self.response
+        limits = COUNT_LIMITS[response.count_type]
+        np.clip(counts, -np.inf if limits is None else limits[0], response.most_counts, out=counts)
+        if self.bad is not None:
+            dead, hot = self.bad
+            counts[hot] = response.most_counts
+            counts[dead] = response.dead_counts
+        if response.is_rounded:
+            (np.rint if response.rounding == "nearest" else np.floor)(counts, out=counts)
+        if self.is_active is not None:
+            counts[~self.is_active] = 0.0
+        return counts.astype(response.count_type)
+
+
+def _active(experiment: Experiment, plan: ResolvedPlan) -> NDArray[np.bool_] | None:
+    mask = experiment.detector.mask
+    fast_min, fast_max, slow_min, slow_max = plan.roi
+    is_whole = plan.roi == (0, plan.n_fast - 1, 0, plan.n_slow - 1)
+    if is_whole:
+        return None if mask is None or bool(mask.values.all()) else mask.values
+    active = np.zeros(plan.shape, dtype=bool)
+    window = np.s_[slow_min : slow_max + 1, fast_min : fast_max + 1]
+    active[window] = True if mask is None else mask.values[window]
+    return active
+
+
+def _is_light(light: NDArray[np.float64]) -> bool:
+    """Whether all of it is finite and >= 0."""
+    return bool(light.min() >= 0.0) and math.isfinite(float(light.max()))
+
+
+def _flicker(response: Response, frame: int) -> float:
+    """The source's intensity in a frame over the mean one: gamma distributed."""
+    variance = response.flicker**2
+    drawn = stream(response.seed, frame, 0, "flicker").gamma(1.0 / variance, variance)
+    return float(drawn)
