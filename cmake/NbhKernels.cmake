@@ -14,12 +14,16 @@ endif()
 
 function(nbh_fast_kernel target name)
   cmake_parse_arguments(KERNEL "" "" "FLAGS;DEFINITIONS" ${ARGN})
-  foreach(source src/fast/kernel_${name}.c src/fast/sums_${name}.c)
+  foreach(source src/fast/kernel_${name}.c src/fast/culled_${name}.c src/fast/sums_${name}.c)
     target_sources(${target} PRIVATE ${source})
     set_property(SOURCE ${source} APPEND PROPERTY COMPILE_OPTIONS ${NBH_FAST_KERNEL_FLAGS}
                                                   ${KERNEL_FLAGS})
     set_property(SOURCE ${source} APPEND PROPERTY COMPILE_DEFINITIONS ${KERNEL_DEFINITIONS})
   endforeach()
+  if(CMAKE_C_COMPILER_ID STREQUAL "GNU") # loops over eight lanes, too
+    set_property(SOURCE src/fast/culled_${name}.c APPEND PROPERTY COMPILE_OPTIONS
+                                                         --param=max-completely-peel-times=7)
+  endif()
 endfunction()
 
 function(nbh_fast_kernels target)

@@ -111,6 +111,8 @@ py::dict to_dict(const nbh_plan_info &from)
     PUT(kernel_reason);
     PUT(impossible_sources);
     PUT(first_impossible_source);
+    PUT(culling_reason);
+    PUT(active_pixels);
     return to;
 }
 

@@ -192,6 +192,12 @@ void register_experiment(py::module_ &m)
             "kernel", [](const Experiment &self) { return self.c.kernel; },
             [](Experiment &self, std::int32_t kernel) { self.c.kernel = kernel; })
         .def_property(
+            "culling", [](const Experiment &self) { return self.c.culling; },
+            [](Experiment &self, std::int32_t culling) { self.c.culling = culling; })
+        .def_property(
+            "tolerance_photons", [](const Experiment &self) { return self.c.tolerance_photons; },
+            [](Experiment &self, double photons) { self.c.tolerance_photons = photons; })
+        .def_property(
             "memory_limit_bytes", [](const Experiment &self) { return self.c.memory_limit_bytes; },
             [](Experiment &self, std::int64_t bytes) { self.c.memory_limit_bytes = bytes; })
         .def_property_readonly(

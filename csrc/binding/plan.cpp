@@ -1,6 +1,7 @@
 // plan.cpp - nbh_plan as a Python object that owns what it borrows and renders on threads.
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cmath>
 #include <memory>
@@ -83,7 +84,8 @@ class Plan
     {
         Distance largest;
         const py::tuple made = render_image(threads, progress, true, &largest);
-        return py::make_tuple(made[0], made[1], made[2], largest.photons, largest.relative);
+        return py::make_tuple(made[0], made[1], made[2], made[3], largest.photons,
+                              largest.relative);
     }
 
     // The interval of each pixel of the image: the fast kernel's, or the exact value twice.
@@ -242,6 +244,7 @@ class Plan
         const std::vector<std::int64_t> bounds = work_item_bounds();
         OmegaSum omega_sum;
         std::mutex comparing;
+        std::atomic<std::int64_t> visited{0};
         const auto work = [&](std::size_t item, CancelFlag cancel, nbh_error *error) {
             const std::int64_t first = bounds[item], end = bounds[item + 1];
             const std::int64_t row0 = first / size.n_fast, row_end = (row0 + 1) * size.n_fast;
@@ -250,13 +253,16 @@ class Plan
             if (first != row0 * size.n_fast)
                 omega.first_row.resize(static_cast<std::size_t>(std::min(end, row_end) - first));
             std::vector<double> half_widths(largest ? static_cast<std::size_t>(end - first) : 0);
+            std::int64_t of_part = 0;
             const nbh_pixels part = {pixels + first,
                                      unrounded ? unrounded + first : nullptr,
                                      omega.row_sums.data(),
                                      omega.first_row.empty() ? nullptr : omega.first_row.data(),
                                      cancel,
-                                     largest ? half_widths.data() : nullptr};
+                                     largest ? half_widths.data() : nullptr,
+                                     &of_part};
             const nbh_status status = nbh_plan_render_pixels(plan_, first, end, &part, error);
+            visited += of_part;
             if (largest && status == NBH_OK) {
                 const std::lock_guard<std::mutex> lock(comparing);
                 largest->include(unrounded + first, half_widths);
@@ -273,7 +279,7 @@ class Plan
         parallel_work_items(bounds.size() - 1, threads, work, poll);
         if (!poll(bounds.size() - 1))
             raise_error(NBH_CANCELLED, "", "the progress callback asked to stop");
-        return py::make_tuple(image, unrounded_image, omega_sum.total());
+        return py::make_tuple(image, unrounded_image, omega_sum.total(), visited.load());
     }
 
     // False if the callback returned False; None and anything else go on.

@@ -98,6 +98,7 @@ typedef struct field_rule {
     {#path, offsetof(nbh_experiment, path), count, rule, optional}
 
 static const field_rule FIELD_RULES[] = {
+    FIELD(tolerance_photons, 1, NOT_NEGATIVE, 0),
     FIELD(beam.wavelength_m, 1, POSITIVE, 0),
     FIELD(beam.direction, 3, FINITE, 1),
     FIELD(beam.polarization_axis, 3, FINITE, 1),
@@ -185,6 +186,16 @@ static int is_pivot(int32_t value)
     switch ((nbh_pivot)value) {
     case NBH_PIVOT_SAMPLE:
     case NBH_PIVOT_BEAM:
+        return 1;
+    }
+    return 0;
+}
+
+static int is_culling(int32_t value)
+{
+    switch ((nbh_culling)value) {
+    case NBH_CULLING_AUTO:
+    case NBH_CULLING_OFF:
         return 1;
     }
     return 0;
@@ -316,6 +327,8 @@ nbh_status experiment_validate(const nbh_experiment *experiment, const nbh_struc
                 status = check_double(field, values[j], error);
     }
 
+    if (status == NBH_OK)
+        status = check_enumerator("culling", experiment->culling, is_culling, error);
     const nbh_detector *d = &experiment->detector;
     if (status == NBH_OK)
         status = check_enumerator("detector.convention", d->convention, is_convention, error);

@@ -1,4 +1,5 @@
-/* pixel_block.h - the active pixels in raster order, as many at a time as the fast kernel takes. */
+/* pixel_block.h - the active pixels, as many at a time as the fast kernel takes: in raster order,
+ * or in tiles. */
 #ifndef NBH_PIXEL_BLOCK_H
 #define NBH_PIXEL_BLOCK_H
 
@@ -117,6 +118,62 @@ static inline int next_block(pixel_walk *walk, pixel_block *block)
         }
     }
     return block->count > 0;
+}
+
+/* A walk over a band of whole rows, column after column: a block is a tile, wider where the mask
+ * leaves out pixels. */
+typedef struct band_walk {
+    const nbh_plan *plan;
+    int32_t row0, row1; /* row1 is not in it */
+    int32_t fast, slow;
+} band_walk;
+
+/* The rows slow .. row1-1 that make a band with a whole tile's rows, or the rest of one: behind the
+ * last of them.  No band has a pixel that fast_block_limit sets apart; `slow` where it has to be
+ * walked in raster order. */
+static inline int32_t band_end(const nbh_plan *plan, int32_t slow, int32_t row1)
+{
+    const nbh_plan_info *info = &plan->info;
+    if (plan->tile_rows == 0 || slow < info->roi_slow_min || slow > info->roi_slow_max)
+        return slow;
+    const int32_t first = info->roi_slow_min, rows = plan->tile_rows;
+    int64_t end = first + ((int64_t)(slow - first) / rows + 1) * rows;
+    if (end > row1)
+        end = row1;
+    if (end > info->roi_slow_max + 1)
+        end = info->roi_slow_max + 1;
+    const int64_t pixel = plan_pixel_number(plan, 0, slow);
+    if (!fast_covers_pixel(plan, pixel) || fast_block_limit(plan, pixel) < end * info->n_fast)
+        return slow;
+    return (int32_t)end;
+}
+
+static inline band_walk walk_band(const nbh_plan *plan, int32_t row0, int32_t row1)
+{
+    const band_walk walk = {plan, row0, row1, plan->info.roi_fast_min, row0};
+    return walk;
+}
+
+/* The next block of the band; returns 0 at its end. */
+static inline int next_tile(band_walk *walk, pixel_block *block)
+{
+    const nbh_plan *plan = walk->plan;
+    const int32_t n_fast = plan->info.n_fast, last = plan->info.roi_fast_max, row1 = walk->row1;
+    int32_t count = 0, fast = walk->fast, slow = walk->slow;
+    for (; fast <= last && count < FAST_LANES; fast++, slow = walk->row0) {
+        const uint8_t *mask = plan->mask == NULL ? NULL : plan->mask + fast;
+        for (; slow < row1 && count < FAST_LANES; slow++) {
+            block->fast[count] = fast;
+            block->slow[count] = slow;
+            count += mask == NULL || mask[(int64_t)slow * n_fast] != 0;
+        }
+        if (slow < row1)
+            break;
+    }
+    walk->fast = fast;
+    walk->slow = slow;
+    block->count = count;
+    return count > 0;
 }
 
 #endif

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "fast/light_setup.h"
 
 void nbh_plan_destroy(nbh_plan *plan)
 {
@@ -16,6 +17,7 @@ void nbh_plan_destroy(nbh_plan *plan)
     free(plan->first_phi_cells);
     free(plan->mosaic);
     free(plan->cells);
+    light_destroy(plan);
     free(plan);
 }
 

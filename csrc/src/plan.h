@@ -28,6 +28,8 @@ typedef struct state_change {
 
 #define PLAN_MAX_STATE_CHANGES 32
 
+struct plan_light;
+
 struct nbh_plan {
     memory_budget memory;
     nbh_plan_info info;
@@ -94,6 +96,14 @@ struct nbh_plan {
     fast_kernel *kernel;
     double smallest_product;   /* of the sines of a step, for which its error bound holds */
     double q_sqr_inside_table; /* 1/m^2: up to there all nearest reflections are in the table */
+    double q_sqr_inside_stencils; /* the same of all nodes of interpolations */
+
+    /* leaving out steps without light; see light_setup.h */
+    struct plan_light *light; /* NULL: every step is visited */
+    fast_kernel *culled_kernel;
+    double tolerance_photons;
+    int32_t tile_rows; /* pixels are walked in bands of so many rows, from the first row of the ROI
+                          on; 0: in rows */
 };
 
 /* The number of a pixel in raster order. */

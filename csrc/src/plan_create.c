@@ -10,6 +10,7 @@
 #include "error.h"
 #include "experiment.h"
 #include "fast/choice.h"
+#include "fast/light_setup.h"
 #include "given.h"
 #include "orientations.h"
 #include "plan.h"
@@ -203,8 +204,13 @@ static nbh_status derive(const nbh_experiment *experiment, const nbh_structure_f
     plan->last_interpolated = -1;
     plan->settled = !info->interpolate || !(plan->quirks & NBH_QUIRK_INTERPOLATION_LATCH);
     serial_states_find(plan);
+    status = fast_choose_kernel(plan, experiment->kernel, error);
+    if (status != NBH_OK)
+        return status;
+    plan->tolerance_photons = experiment->tolerance_photons;
+    light_setup(plan, experiment->culling);
     work_items_set(plan);
-    return fast_choose_kernel(plan, experiment->kernel, error);
+    return NBH_OK;
 }
 
 nbh_status nbh_plan_create(const nbh_experiment *experiment, const nbh_structure_factors *table,

@@ -39,7 +39,13 @@ static int run_fast_kernel(const nbh_plan *plan, pixel_block *pixels, int scans,
         pixels->fast[j] = pixels->fast[pixels->count - 1];
         pixels->slow[j] = pixels->slow[pixels->count - 1];
     }
-    plan->kernel(plan, pixels->fast, pixels->slow, scans, cancel, block);
+    const int is_culled = plan->light != NULL;
+    fast_kernel *const kernel = is_culled ? plan->culled_kernel : plan->kernel;
+    kernel(plan, pixels->fast, pixels->slow, scans, cancel, block);
+    if (!is_culled) {
+        memset(block->left_out, 0, sizeof block->left_out);
+        block->visited = (int64_t)plan->info.steps * plan->info.sensor_layers;
+    }
     return !block->cancelled;
 }
 
@@ -58,6 +64,7 @@ typedef struct output {
     int32_t fast0, row0; /* the first of them */
     int32_t n_fast;
     int64_t cleared; /* so many pixels are 0 or rendered */
+    int64_t visited; /* steps */
 } output;
 
 /* Pixels that are not rendered are 0: up to `count` of the output. */
@@ -74,14 +81,37 @@ static void clear_to(output *o, int64_t count)
     o->cleared = count;
 }
 
+/* (float)x, without the time that processors take where doubles above 0 underflow to 0. */
+static float rounded_to_float(double x)
+{
+    const double below_floats = 1e-60;
+    return (float)(x > 0.0 && x < below_floats ? 0.0 : x);
+}
+
+/* With a tolerance: the middles of the intervals.  NaN where they are not finite, or where more may
+ * be left out than is allowed, which rounding alone could bring about. */
+static int round_middles(const nbh_plan *plan, const fast_block *block, float rounded[FAST_LANES])
+{
+    int any_is_nan = 0;
+    for (int j = 0; j < FAST_LANES; j++) {
+        /* half of a number below 1e-308 takes long */
+        const int is_dark = block->low[j] >= 0.0 && block->high[j] < 1e-60;
+        const double middle = is_dark ? 0.0 : 0.5 * (block->low[j] + block->high[j]);
+        const int is_known = isfinite(middle) && block->left_out[j] <= plan->tolerance_photons;
+        rounded[j] = is_known ? rounded_to_float(middle) : NAN;
+        any_is_nan |= isnan(rounded[j]) != 0;
+    }
+    return any_is_nan;
+}
+
 /* What the intervals round to, NaN where that is not one float.  Returns whether any is NaN. */
 static int round_intervals(const fast_block *block, float rounded[FAST_LANES])
 {
     float low[FAST_LANES], high[FAST_LANES];
     uint32_t low_bits[FAST_LANES], high_bits[FAST_LANES];
     for (int j = 0; j < FAST_LANES; j++) {
-        low[j] = (float)block->low[j];
-        high[j] = (float)block->high[j];
+        low[j] = rounded_to_float(block->low[j]);
+        high[j] = rounded_to_float(block->high[j]);
     }
     memcpy(low_bits, low, sizeof low_bits);
     memcpy(high_bits, high, sizeof high_bits);
@@ -106,8 +136,9 @@ static void add_omega(const pixel_block *pixels, const double omega_sum[FAST_LAN
         row_sums[slow - o->row0] = sum;
     }
     if (first_row != NULL)
-        for (j = 0; j < pixels->count && pixels->slow[j] == o->row0; j++)
-            first_row[pixels->fast[j] - o->fast0] = omega_sum[j];
+        for (j = 0; j < pixels->count; j++)
+            if (pixels->slow[j] == o->row0)
+                first_row[pixels->fast[j] - o->fast0] = omega_sum[j];
 }
 
 static int64_t index_in(const output *o, int32_t fast, int32_t slow)
@@ -152,7 +183,8 @@ static int keep_intervals(const pixel_block *pixels, const fast_block *block,
         }
         const double below = fabs(middle - block->low[j]), above = fabs(block->high[j] - middle);
         o->to->unrounded[at] = middle;
-        o->to->half_width[at] = (below > above ? below : above) * (1.0 + 4.0 * DBL_EPSILON);
+        o->to->half_width[at] =
+            ((below > above ? below : above) + block->left_out[j]) * (1.0 + 4.0 * DBL_EPSILON);
     }
     return left;
 }
@@ -168,7 +200,9 @@ static int render_block(const nbh_plan *plan, pixel_block *pixels, output *o)
     if (is_fast && fast_covers_pixel(plan, first)) {
         if (!run_fast_kernel(plan, pixels, 0, o->to->cancel, &block))
             return 0;
-        some_are_left = round_intervals(&block, rounded);
+        some_are_left = plan->tolerance_photons > 0.0 ? round_middles(plan, &block, rounded)
+                                                      : round_intervals(&block, rounded);
+        o->visited += block.visited * pixels->count;
         float *image = o->to->image;
         for (int32_t j = 0; j < pixels->count; j++)
             image[index_in(o, pixels->fast[j], pixels->slow[j])] = rounded[j];
@@ -177,10 +211,38 @@ static int render_block(const nbh_plan *plan, pixel_block *pixels, output *o)
     } else {
         for (int j = 0; j < FAST_LANES; j++)
             rounded[j] = NAN;
+        o->visited += (int64_t)plan->info.steps * plan->info.sensor_layers * pixels->count;
     }
     if (some_are_left && !render_rest(plan, pixels, rounded, block.omega_sum, o))
         return 0;
     add_omega(pixels, block.omega_sum, o);
+    return 1;
+}
+
+/* Pixels in raster order; the output begins with pixel `origin`.  Returns 0 if cancelled. */
+static int render_range(const nbh_plan *plan, int64_t pixel0, int64_t pixel1, int64_t origin,
+                        output *o)
+{
+    pixel_walk walk = walk_from(plan, pixel0, pixel1);
+    pixel_block block;
+    while (next_block(&walk, &block)) {
+        const int64_t row_end = plan_pixel_number(plan, o->n_fast, block.slow[block.count - 1]);
+        clear_to(o, (row_end < pixel1 ? row_end : pixel1) - origin);
+        if (!render_block(plan, &block, o))
+            return 0;
+    }
+    return 1;
+}
+
+/* Rows row0 .. row1-1 in tiles. */
+static int render_band(const nbh_plan *plan, int32_t row0, int32_t row1, int64_t origin, output *o)
+{
+    band_walk walk = walk_band(plan, row0, row1);
+    pixel_block block;
+    clear_to(o, plan_pixel_number(plan, 0, row1) - origin);
+    while (next_tile(&walk, &block))
+        if (!render_block(plan, &block, o))
+            return 0;
     return 1;
 }
 
@@ -200,15 +262,24 @@ static int render(const nbh_plan *plan, int64_t pixel0, int64_t pixel1, const nb
 
     output o = {
         .to = to, .fast0 = (int32_t)(pixel0 % n_fast), .row0 = (int32_t)row0, .n_fast = n_fast};
-    pixel_walk walk = walk_from(plan, pixel0, pixel1);
-    pixel_block block;
-    while (next_block(&walk, &block)) {
-        const int64_t row_end = plan_pixel_number(plan, n_fast, block.slow[block.count - 1]);
-        clear_to(&o, (row_end < pixel1 ? row_end : pixel1) - pixel0);
-        if (!render_block(plan, &block, &o))
+    int64_t pixel = pixel0;
+    while (pixel < pixel1) {
+        const int64_t row = pixel / n_fast, full_rows_end = pixel1 / n_fast;
+        const int32_t end = pixel % n_fast == 0
+                                ? band_end(plan, (int32_t)row, (int32_t)full_rows_end)
+                                : (int32_t)row;
+        const int64_t next = plan->tile_rows == 0 ? pixel1
+                             : end > row          ? (int64_t)end * n_fast
+                                                  : (row + 1) * n_fast;
+        const int64_t stop = next < pixel1 ? next : pixel1;
+        if (!(end > row ? render_band(plan, (int32_t)row, end, pixel0, &o)
+                        : render_range(plan, pixel, stop, pixel0, &o)))
             return 0;
+        pixel = stop;
     }
     clear_to(&o, pixel1 - pixel0);
+    if (to->steps_visited != NULL)
+        *to->steps_visited = o.visited;
     return 1;
 }
 
@@ -264,8 +335,10 @@ nbh_status nbh_plan_pixel_interval(const nbh_plan *plan, int32_t fast, int32_t s
         run_fast_kernel(plan, &alone, 0, NULL, &block);
         /* a factor below 0 (behind the detector, a Kahn factor above 1) has exchanged the ends */
         const int is_reversed = block.low[0] > block.high[0];
-        *low = is_reversed ? block.high[0] : block.low[0];
-        *high = is_reversed ? block.low[0] : block.high[0];
+        *low = (is_reversed ? block.high[0] : block.low[0]) - block.left_out[0];
+        *high = (is_reversed ? block.low[0] : block.high[0]) + block.left_out[0];
+        if (*low < 0.0 && block.low[0] >= 0.0 && block.high[0] >= 0.0)
+            *low = 0.0; /* left out is light */
     } else {
         pixel_result result;
         render_exactly(plan, fast, slow, NULL, &result);

@@ -50,8 +50,10 @@ void work_items_set(nbh_plan *plan)
 {
     int64_t rows;
     const int64_t active = count_all_active(plan, &rows);
+    plan->info.active_pixels = active;
     const int64_t steps = (int64_t)plan->info.steps * plan->info.sensor_layers;
-    plan->work_items_are_rows = rows >= MANY_ROWS && active / LEAST_PIXELS_OF_ROWS >= MANY_ROWS;
+    plan->work_items_are_rows =
+        plan->tile_rows > 0 || (rows >= MANY_ROWS && active / LEAST_PIXELS_OF_ROWS >= MANY_ROWS);
     const int64_t least =
         plan->work_items_are_rows ? LEAST_PIXELS_OF_ROWS : LEAST_STEPS / (steps + STEPS_OF_PIXEL);
     int64_t pixels = active / WORK_ITEMS;
@@ -83,6 +85,16 @@ static int32_t pass_active(const nbh_plan *plan, int32_t *fast, int32_t slow, in
     return missing;
 }
 
+/* The first row behind the band, or row, that has this one. */
+static int32_t end_of_band(const nbh_plan *plan, int32_t slow)
+{
+    if (plan->tile_rows == 0)
+        return slow + 1;
+    const int32_t first = plan->info.roi_slow_min;
+    const int64_t end = first + (int64_t)((slow - first) / plan->tile_rows + 1) * plan->tile_rows;
+    return end < plan->info.n_slow ? (int32_t)end : plan->info.n_slow;
+}
+
 int64_t nbh_plan_work_item_end(const nbh_plan *plan, int64_t pixel)
 {
     const nbh_plan_info *info = &plan->info;
@@ -100,7 +112,8 @@ int64_t nbh_plan_work_item_end(const nbh_plan *plan, int64_t pixel)
             fast = info->roi_fast_min;
         missing = pass_active(plan, &fast, slow, missing);
         if (missing == 0)
-            return plan_pixel_number(plan, plan->work_items_are_rows ? info->n_fast : fast, slow);
+            return plan->work_items_are_rows ? plan_pixel_number(plan, 0, end_of_band(plan, slow))
+                                             : plan_pixel_number(plan, fast, slow);
     }
     return pixels;
 }

@@ -108,6 +108,28 @@ typedef enum nbh_kernel_reason {
     NBH_KERNEL_REASON_EXTREME_LENGTHS = 7    /* beyond 2^150 m, or below 2^-150 m but not 0 */
 } nbh_kernel_reason;
 
+/* May steps be left out that are proven to carry no light (docs/accuracy.md)? */
+typedef enum nbh_culling {
+    NBH_CULLING_AUTO = 0, /* where that saves time */
+    NBH_CULLING_OFF = 1
+} nbh_culling;
+
+/* Why a plan visits every step. */
+typedef enum nbh_culling_reason {
+    NBH_CULLING_REASON_NONE = 0,              /* it does not */
+    NBH_CULLING_REASON_ASKED = 1,             /* NBH_CULLING_OFF */
+    NBH_CULLING_REASON_EXACT_KERNEL = 2,      /* only the fast kernels leave out steps */
+    NBH_CULLING_REASON_FEW_STEPS = 3,         /* fewer than four of a sub-pixel */
+    NBH_CULLING_REASON_SHAPE = 4,             /* its light reaches everywhere */
+    NBH_CULLING_REASON_NOTHING_DARK = 5,      /* nearly all steps may have light */
+    NBH_CULLING_REASON_RUNNING_PRODUCT = 6,   /* every step changes the whole sum (C-PARITY-002) */
+    NBH_CULLING_REASON_NOT_FINITE = 7,        /* a structure factor or a source is infinite or NaN,
+                                                 or huge */
+    NBH_CULLING_REASON_MANY_ORIENTATIONS = 8, /* more than the plan keeps the cells of */
+    NBH_CULLING_REASON_NO_LIGHT = 9,          /* no pixel has any */
+    NBH_CULLING_REASON_MEMORY = 10            /* too little left */
+} nbh_culling_reason;
+
 /* The quirk ledger (docs/quirks.md): bit n-1 is C-PARITY-00n; a set bit is nanoBragg's behaviour.
  * Numbers of 64 bits, which an enumeration of C11 cannot have. */
 typedef uint64_t nbh_quirks;
@@ -273,7 +295,11 @@ typedef struct nbh_sampling {
 typedef struct nbh_experiment {
     size_t struct_size; /* sizeof(nbh_experiment), set by nbh_experiment_init */
     nbh_quirks quirks;  /* NBH_QUIRK_ bits */
-    int32_t kernel; /* nbh_kernel; where the one asked for does not cover the experiment, exact */
+    int32_t kernel;  /* nbh_kernel; where the one asked for does not cover the experiment, exact */
+    int32_t culling; /* nbh_culling */
+    /* >= 0.  Above 0 the fast kernels leave out steps whose light in a pixel is less than this in
+     * all: no pixel differs from the exact image by more, plus one unit in its last place. */
+    double tolerance_photons;
     int64_t memory_limit_bytes; /* a plan that would allocate more is refused; 0: no limit */
     nbh_beam beam;
     nbh_crystal crystal;
@@ -385,6 +411,8 @@ typedef struct nbh_plan_info {
     int32_t reserved2;
     int32_t impossible_sources;      /* how many there are (C-PARITY-041) */
     int32_t first_impossible_source; /* from 0; -1: none */
+    int32_t culling_reason;          /* nbh_culling_reason */
+    int64_t active_pixels;           /* in the ROI and not masked */
 } nbh_plan_info;
 
 typedef enum nbh_plan_warning {
@@ -445,6 +473,7 @@ typedef struct nbh_pixels {
      * that proves the pixel's float, not the exact kernel's value, which then lies within
      * half_width of it (0 where it is the exact one). */
     double *half_width;
+    int64_t *steps_visited; /* one number: how many were not left out; may be NULL */
 } nbh_pixels;
 
 /* Image statistics of model 6.9. */

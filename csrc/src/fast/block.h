@@ -18,6 +18,9 @@ typedef struct fast_block {
     double low[FAST_LANES];
     double high[FAST_LANES];
     double omega_sum[FAST_LANES]; /* over all samples: every sub-pixel of every layer */
+    double left_out[FAST_LANES];  /* what the exact value may have beyond the interval: with a
+                                     tolerance only, and by the kernels that leave out steps */
+    int64_t visited;              /* steps of one pixel that were not left out; by these kernels */
     int32_t cancelled;            /* 1: nothing else is set */
 } fast_block;
 

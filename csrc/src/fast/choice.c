@@ -4,6 +4,9 @@
 
 #include "constants.h"
 #include "error.h"
+#include "fast/culled_avx2.h"
+#include "fast/culled_avx512.h"
+#include "fast/culled_baseline.h"
 #include "fast/instruction_sets.h"
 #include "fast/kernel_avx2.h"
 #include "fast/kernel_avx512.h"
@@ -191,9 +194,9 @@ static double smallest_product(const nbh_plan *plan)
     return multiples * 0x1p-60;
 }
 
-/* Up to which q^2 all nearest reflections are in the table, whatever the direction: |h| <= |a| |q|.
- * Below 0 where the origin is not, which is that of q = 0. */
-static double q_sqr_inside_table(const nbh_plan *plan)
+/* Up to which q^2 all indices are `less` inside of the first and the last of the table, whatever the
+ * direction: |h| <= |a| |q|.  Below 0 where the origin is not, which is that of q = 0. */
+static double q_sqr_inside(const nbh_plan *plan, double less)
 {
     const nbh_structure_factors *t = &plan->table;
     if (t->amplitude == NULL)
@@ -204,7 +207,7 @@ static double q_sqr_inside_table(const nbh_plan *plan)
     longest_axes(plan, longest);
     for (int i = 0; i < 3; i++) {
         const double reach = -first[i] < last[i] ? -first[i] : last[i];
-        const double q_of_axis = (reach + 0.49) / longest[i]; /* not 0.5: there are roundings */
+        const double q_of_axis = (reach - less) / longest[i];
         if (!(q_of_axis >= q))
             q = q_of_axis;
     }
@@ -237,6 +240,29 @@ static fast_kernel *build_of(nbh_kernel kernel)
     return NULL;
 }
 
+/* The same for steps with light only. */
+static fast_kernel *culled_build_of(nbh_kernel kernel)
+{
+    switch (kernel) {
+    case NBH_KERNEL_AUTO:
+    case NBH_KERNEL_EXACT:
+        return NULL;
+    case NBH_KERNEL_BASELINE:
+        return culled_kernel_baseline;
+#if defined(NBH_HAVE_X86_KERNELS)
+    case NBH_KERNEL_AVX2:
+        return culled_kernel_avx2;
+    case NBH_KERNEL_AVX512:
+        return culled_kernel_avx512;
+#else
+    case NBH_KERNEL_AVX2:
+    case NBH_KERNEL_AVX512:
+        return NULL;
+#endif
+    }
+    return NULL;
+}
+
 int32_t nbh_kernel_is_available(int32_t kernel)
 {
     switch ((nbh_kernel)kernel) {
@@ -259,14 +285,16 @@ nbh_status fast_choose_kernel(nbh_plan *plan, int32_t kernel, nbh_error *error)
     const nbh_kernel chosen = instruction_set_of((nbh_kernel)kernel);
     fast_kernel *const build = build_of(chosen);
     nbh_kernel_reason reason = NBH_KERNEL_REASON_ASKED;
-    plan->kernel = NULL;
+    plan->kernel = plan->culled_kernel = NULL;
     plan->info.kernel = NBH_KERNEL_EXACT;
     if (build != NULL && covers(plan, &reason)) {
         for (int32_t n = 0; n < plan->info.source_count; n++)
             set_polarization_frame(plan, &plan->sources[n]);
         plan->smallest_product = smallest_product(plan);
-        plan->q_sqr_inside_table = q_sqr_inside_table(plan);
+        plan->q_sqr_inside_table = q_sqr_inside(plan, -0.49); /* not 0.5: there are roundings */
+        plan->q_sqr_inside_stencils = q_sqr_inside(plan, 2.01);
         plan->kernel = build;
+        plan->culled_kernel = culled_build_of(chosen);
         plan->info.kernel = (int32_t)chosen;
         reason = NBH_KERNEL_REASON_NONE;
     }

@@ -16,6 +16,9 @@
 
 #define STEP_ERROR 2.5e-16
 #define LARGEST_SUM 1e250
+/* More than what the last operations of a pixel lose below the smallest normal double, and a normal
+ * double still when solid angles have multiplied it. */
+#define LOST_AT_END 1e-290
 /* Where the running product has more factors, their errors would leave too many pixels undecided.
  */
 #define MOST_QUICK_POLARIZATIONS 500.0
@@ -378,9 +381,9 @@ static inline void finish_block(const nbh_plan *plan, const int32_t *fast, const
     } else {
         const double per_step = 1.0 / steps; /* off by less than the interval is wide */
         EACH_LANE {
-            const double least = plan->scale * (low[j] + sums->exact[j]) * per_step - UNDERFLOW;
+            const double least = plan->scale * (low[j] + sums->exact[j]) * per_step - LOST_AT_END;
             out->low[j] = least < 0.0 ? 0.0 : least;
-            out->high[j] = plan->scale * (high[j] + sums->exact[j]) * per_step + UNDERFLOW;
+            out->high[j] = plan->scale * (high[j] + sums->exact[j]) * per_step + LOST_AT_END;
         }
     }
     memcpy(out->omega_sum, s->omega_sum, sizeof out->omega_sum);

@@ -157,17 +157,22 @@ SPECIALISED int sum_interference_steps(const nbh_plan *plan, const fast_view *vi
     return 1;
 }
 
-/* Is every step's nearest reflection one of the table?  Not worth asking for a few steps. */
-static inline int stays_in_table(const nbh_plan *plan, const fast_view *view)
+/* Are all lanes that near to q = 0?  Not worth asking for a few steps. */
+static inline int all_are_within(const nbh_plan *plan, const fast_view *view, double q_sqr)
 {
     if ((double)plan->info.phi_steps * plan->info.mosaic_domains < 4.0)
         return 0;
     const double *qx = view->qx, *qy = view->qy, *qz = view->qz;
     lanes is_near;
     EACH_LANE
-        is_near[j] =
-            qx[j] * qx[j] + qy[j] * qy[j] + qz[j] * qz[j] <= plan->q_sqr_inside_table ? 1.0 : 0.0;
+        is_near[j] = qx[j] * qx[j] + qy[j] * qy[j] + qz[j] * qz[j] <= q_sqr ? 1.0 : 0.0;
     return all_are_set(is_near);
+}
+
+/* Is every step's nearest reflection one of the table? */
+static inline int stays_in_table(const nbh_plan *plan, const fast_view *view)
+{
+    return all_are_within(plan, view, plan->q_sqr_inside_table);
 }
 
 /* sum_interference_steps for the view's table. */
@@ -298,6 +303,8 @@ static inline int scan_steps(const nbh_plan *plan, const fast_view *view,
                              const volatile int32_t *cancel, fast_sums *s)
 {
     const nbh_plan_info *info = &plan->info;
+    if (all_are_within(plan, view, plan->q_sqr_inside_stencils))
+        return 1;
     for (int32_t phi_step = 0; phi_step < info->phi_steps; phi_step++) {
         for (int32_t domain = 0; domain < info->mosaic_domains; domain++) {
             if (plan_is_cancelled(cancel, domain))
@@ -341,17 +348,58 @@ SPECIALISED int lattice_of(const nbh_plan *plan, const shape_profile profile, co
     return !all_are_set(latt->is_zero);
 }
 
-/* Every shape, and what add_interference does not do.  `profile` is a constant where this is
- * inlined.  Returns 0 if cancelled. */
+/* How the steps of a view are added up. */
+typedef struct step_rules {
+    int of_sum, no_water, can_switch_off;
+} step_rules;
+
+static inline step_rules rules_of(const nbh_plan *plan, const fast_view *view)
+{
+    const step_rules rules = {multiplies_sum(plan), plan->water_size_m == 0.0,
+                              view->interpolates &&
+                                  (plan->quirks & NBH_QUIRK_INTERPOLATION_LATCH) != 0};
+    return rules;
+}
+
+/* One step of every shape, and what add_interference does not do.  `profile` is a constant where
+ * this is inlined. */
+SPECIALISED void add_any_step(const nbh_plan *plan, const fast_view *view,
+                              const shape_profile profile, const step_rules *rules,
+                              const double *cell, const lanes largest, lattice_factors *latt,
+                              fast_sums *s)
+{
+    lanes h, k, l, f;
+    miller_indices(cell, view, h, k, l);
+    /* what is quick to know comes first: a step without F changes no sum */
+    const int f_first = !profile_is_exact(profile) && !view->interpolates;
+    if (f_first) {
+        const int any_f = nearest_f(plan, h, k, l, f);
+        if (!any_f && !rules->of_sum)
+            return;
+    }
+    const int any_latt = lattice_of(plan, profile, h, k, l, latt);
+    if (!any_latt &&
+        rules->no_water) /* with water F counts: F^2 may overflow, and 0 of it is NaN */
+        return;
+    if (!f_first) {
+        lanes leaves = {0};
+        const int any_f = view->interpolates ? interpolated_f(plan, h, k, l, leaves, f)
+                                             : nearest_f(plan, h, k, l, f);
+        if (rules->can_switch_off)
+            check_nodes(view, profile, latt, leaves, s);
+        if (!any_f && !rules->of_sum)
+            return;
+    }
+    add_terms(plan, view, profile, rules->of_sum, rules->no_water, f, latt, largest, s);
+}
+
+/* All steps.  Returns 0 if cancelled. */
 SPECIALISED int add_any_steps(const nbh_plan *plan, const fast_view *view,
                               const shape_profile profile, const volatile int32_t *cancel,
                               fast_sums *s)
 {
     const nbh_plan_info *info = &plan->info;
-    const int of_sum = multiplies_sum(plan);
-    const int no_water = plan->water_size_m == 0.0;
-    const int can_switch_off =
-        view->interpolates && (plan->quirks & NBH_QUIRK_INTERPOLATION_LATCH) != 0;
+    const step_rules rules = rules_of(plan, view);
     lanes largest;
     largest_factors(view, largest);
     lattice_factors latt;
@@ -363,29 +411,7 @@ SPECIALISED int add_any_steps(const nbh_plan *plan, const fast_view *view,
                 return 0;
             double scratch[9];
             const double *cell = orientation_cell(plan, 0, phi_step, domain, scratch);
-            lanes h, k, l, f;
-            miller_indices(cell, view, h, k, l);
-            /* what is quick to know comes first: a step without F changes no sum */
-            const int f_first = !profile_is_exact(profile) && !view->interpolates;
-            if (f_first) {
-                const int any_f = nearest_f(plan, h, k, l, f);
-                if (!any_f && !of_sum)
-                    continue;
-            }
-            const int any_latt = lattice_of(plan, profile, h, k, l, &latt);
-            if (!any_latt &&
-                no_water) /* with water F counts: F^2 may overflow, and 0 of it is NaN */
-                continue;
-            if (!f_first) {
-                lanes leaves = {0};
-                const int any_f = view->interpolates ? interpolated_f(plan, h, k, l, leaves, f)
-                                                     : nearest_f(plan, h, k, l, f);
-                if (can_switch_off)
-                    check_nodes(view, profile, &latt, leaves, s);
-                if (!any_f && !of_sum)
-                    continue;
-            }
-            add_terms(plan, view, profile, of_sum, no_water, f, &latt, largest, s);
+            add_any_step(plan, view, profile, &rules, cell, largest, &latt, s);
         }
     }
     EACH_LANE

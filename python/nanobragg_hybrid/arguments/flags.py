@@ -692,6 +692,11 @@ OWN_OPTIONS: tuple[OwnOption, ...] = (
         "NAME",
         "c: auto, exact, baseline, avx2, avx512 (same bytes); torch: auto, compiled, eager",
     ),
+    OwnOption(
+        "--tolerance",
+        "PHOTONS",
+        "c: leave out steps whose light in a pixel is less than this in all (0: exact bytes)",
+    ),
     OwnOption("--device", "NAME", "torch: cpu, cuda, cuda:1, auto"),
     OwnOption("--dtype", "NAME", "torch: float64, or float32 with phases in float64"),
     OwnOption(

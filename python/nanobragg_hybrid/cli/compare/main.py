@@ -147,6 +147,8 @@ def _specs(asked: argparse.Namespace) -> list[RunSpec]:
             takers.remove(REFERENCE)
         if getattr(asked, option) is not None and not takers:
             raise UsageProblemError(f"{option_name(option)}: neither side is {backend!r}")
+    if asked.tolerance is not None and backends["b"] != "c":
+        raise UsageProblemError("--tolerance: B is not 'c'")
     both = asked.quirks or "nanobragg"
     quirks = {"a": asked.quirks_a or both, "b": asked.quirks_b or both}
     return [
@@ -154,7 +156,12 @@ def _specs(asked: argparse.Namespace) -> list[RunSpec]:
             label,
             backend,
             quirks[label],
-            {"executable": executables[label], "device": asked.device, "dtype": asked.dtype},
+            {
+                "executable": executables[label],
+                "device": asked.device,
+                "dtype": asked.dtype,
+                "tolerance_photons": asked.tolerance if label == "b" else None,
+            },
             asked.threads,
         )
         for label, backend in backends.items()

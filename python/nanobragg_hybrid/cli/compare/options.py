@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from nanobragg_hybrid._version import __version__
 from nanobragg_hybrid.base.errors import CommandLineError
+from nanobragg_hybrid.cli.nanobragg.options import tolerance_of
 from nanobragg_hybrid.cli.tool import ToolParser
 from nanobragg_hybrid.engines.registry import available_backends
 
@@ -24,6 +25,13 @@ examples:
 exit status: 0 the criteria are met; 1 usage; 2 a side could not be rendered; 3 a criterion is not
 met; 4 the shapes differ (and no --resample); 5 a file cannot be read or written.
 """
+
+
+def _photons(word: str) -> float:
+    try:
+        return tolerance_of(word)
+    except CommandLineError:
+        raise argparse.ArgumentTypeError(f"got {word!r}, need a finite number >= 0") from None
 
 
 class UsageProblemError(CommandLineError):
@@ -59,6 +67,12 @@ def compare_parser() -> argparse.ArgumentParser:
         "--py-bin",
         metavar="PATH",
         help="a second executable that takes nanoBragg's words: it is B, and B is 'reference'",
+    )
+    specs.add_argument(
+        "--tolerance",
+        type=_photons,
+        metavar="PHOTONS",
+        help="of B, which is 'c': leave out steps with less light in all (0)",
     )
     specs.add_argument("--device", help="of the side 'torch': cpu, cuda, cuda:1, auto")
     specs.add_argument("--dtype", help="of the side 'torch': float64, float32")
@@ -137,6 +151,7 @@ def check_usage(asked: argparse.Namespace, args: Sequence[str]) -> None:
         "quirks_b",
         "c_bin",
         "py_bin",
+        "tolerance",
         "device",
         "dtype",
         "threads",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
+from typing import Final
 
 from nanobragg_hybrid.base.errors import CommandLineError, quoted
 
@@ -20,13 +22,19 @@ class Options:
         self.strict = False
         self.json: str | None = None
         self.kernel: str | None = None
+        self.tolerance_photons: float | None = None
         self.device: str | None = None
         self.dtype: str | None = None
 
     @property
     def engine_options(self) -> dict[str, object]:
         """What was given of the options that belong to engines."""
-        return {"kernel": self.kernel, "device": self.device, "dtype": self.dtype}
+        return {
+            "kernel": self.kernel,
+            "tolerance_photons": self.tolerance_photons,
+            "device": self.device,
+            "dtype": self.dtype,
+        }
 
 
 _SWITCHES = {
@@ -42,6 +50,7 @@ _VALUES = {
     "--quirks": "quirks",
     "--json": "json",
     "--kernel": "kernel",
+    "--tolerance": "tolerance_photons",
     "--device": "device",
     "--dtype": "dtype",
 }
@@ -69,7 +78,7 @@ def split_options(arguments: Sequence[str]) -> Options:
                 at += 1
             if not value:
                 raise CommandLineError(f"{name}: got '', need a value")
-            setattr(options, _VALUES[name], _thread_count(value) if name == "--threads" else value)
+            setattr(options, _VALUES[name], _READ.get(name, str)(value))
         else:
             options.arguments.append(arguments[at - 1])
     return options
@@ -88,7 +97,25 @@ def nanobragg_options(arguments: Sequence[str]) -> Options:
     return options
 
 
+def tolerance_of(word: str) -> float:
+    """Photons, from a word of a command line; `CommandLineError` names --tolerance."""
+    try:
+        photons = float(word)
+    except ValueError:
+        photons = math.nan
+    if not 0.0 <= photons < math.inf:
+        raise CommandLineError(f"--tolerance: got {quoted(word)}, need a finite number >= 0")
+    return photons
+
+
 def _thread_count(word: str) -> int:
     if not (word.isascii() and word.isdigit() and len(word) < 10 and int(word) >= 1):
         raise CommandLineError(f"--threads: got {quoted(word)}, need a whole number >= 1")
     return int(word)
+
+
+_READ: Final[dict[str, Callable[[str], object]]] = {
+    "--threads": _thread_count,
+    "--tolerance": tolerance_of,
+}
+"""What makes values of words."""

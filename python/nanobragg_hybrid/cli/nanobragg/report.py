@@ -75,6 +75,14 @@ def log_kernel(log: Log, provenance: Mapping[str, Any]) -> None:
         if key in provenance:
             reason = provenance.get("kernel_reason") if key == "kernel" else None
             log.fact(words, provenance[key] + (f", because {reason}" if reason else ""))
+    culling = provenance.get("culling")
+    if culling is not None:
+        if culling["reason"]:
+            log.fact("steps visited", f"all, because {culling['reason']}")
+        else:
+            log.fact("share of steps visited", culling["share_visited"])
+        if culling["tolerance_photons"] > 0.0:
+            log.fact("tolerance", culling["tolerance_photons"], "photons/pixel")
 
 
 def log_files(log: Log, files: Mapping[str, str]) -> None:

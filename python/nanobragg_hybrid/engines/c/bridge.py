@@ -26,12 +26,13 @@ from nanobragg_hybrid.base.errors import (
 from nanobragg_hybrid.base.host import available_memory_bytes
 from nanobragg_hybrid.engines.c.numbers import (
     CONVENTION_NUMBERS,
+    CULLING_NUMBERS,
     KERNEL_NUMBERS,
     PIVOT_NUMBERS,
     SHAPE_NUMBERS,
 )
 from nanobragg_hybrid.model.beam import Source
-from nanobragg_hybrid.model.conventions import DivergenceShape, Kernel
+from nanobragg_hybrid.model.conventions import Culling, DivergenceShape, Kernel
 from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.mask import Mask
 from nanobragg_hybrid.model.quirks import Quirks
@@ -197,12 +198,20 @@ COUNTS: Final = {"beam.source_count": "beam.sources", "detector.mask_count": "de
 """Members that count the elements of an array member."""
 
 
-def to_core(experiment: Experiment, quirks: Quirks, kernel: Kernel = "auto") -> _core.Experiment:
+def to_core(
+    experiment: Experiment,
+    quirks: Quirks,
+    kernel: Kernel = "auto",
+    culling: Culling = "auto",
+    tolerance_photons: float = 0.0,
+) -> _core.Experiment:
     """The C structs, in SI units, of a configuration; the plan may have the memory there is."""
     core = _core.Experiment()
     core.memory_limit_bytes = available_memory_bytes()[0] or 0
     core.quirks = quirks.bits
     core.kernel = KERNEL_NUMBERS[kernel]
+    core.culling = CULLING_NUMBERS[culling]
+    core.tolerance_photons = tolerance_photons
     for link in LINKS:
         value = config_value(experiment, link.config)
         value = link.if_none if value is None else link.convert(value)

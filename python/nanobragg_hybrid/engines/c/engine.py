@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Literal, get_args
 
 from nanobragg_hybrid.base.errors import ConfigError
 from nanobragg_hybrid.engines.c.libnbh import build_info
-from nanobragg_hybrid.engines.c.numbers import KERNEL_REASONS, UNROUNDED_REASON
+from nanobragg_hybrid.engines.c.numbers import (
+    ASKED_REASON,
+    CULLING_REASONS,
+    EXACT_KERNEL_REASON,
+    KERNEL_REASONS,
+    UNROUNDED_REASON,
+)
 from nanobragg_hybrid.engines.c.plan import Plan
-from nanobragg_hybrid.model.conventions import Kernel
+from nanobragg_hybrid.model.conventions import CULLINGS, Culling, Kernel
 from nanobragg_hybrid.model.crystal import Crystal
 from nanobragg_hybrid.model.detector import Detector
 from nanobragg_hybrid.model.experiment import Experiment
@@ -38,9 +45,15 @@ _SOURCE_BYTES: Final = 64
 class CRun:
     """An experiment planned by the C library; see `EngineRun`."""
 
-    def __init__(self, c_plan: Plan, unrounded_kernel: UnroundedKernel = "exact") -> None:
+    def __init__(
+        self,
+        c_plan: Plan,
+        unrounded_kernel: UnroundedKernel = "exact",
+        tolerance_photons: float = 0.0,
+    ) -> None:
         self.c_plan = c_plan
         self._unrounded_kernel = unrounded_kernel
+        self._tolerance_photons = tolerance_photons
         self.plan: ResolvedPlan = c_plan.resolved()
 
     def render(
@@ -51,12 +64,14 @@ class CRun:
         bounds: dict[str, float] = {}
         doubles: Buffer | None
         if unrounded and self._unrounded_kernel == "fast":
-            image, doubles, omega_sum, photons, relative = self.c_plan.render_bounded(
+            image, doubles, omega_sum, visited, photons, relative = self.c_plan.render_bounded(
                 threads, progress
             )
             bounds = {"unrounded_bound": photons, "unrounded_relative_bound": relative}
         else:
-            image, doubles, omega_sum = self.c_plan.render_buffers(threads, progress, unrounded)
+            image, doubles, omega_sum, visited = self.c_plan.render_buffers(
+                threads, progress, unrounded
+            )
             if unrounded and plan.kernel != "exact":
                 reason = KERNEL_REASONS[UNROUNDED_REASON]
                 plan = plan._replace(kernel="exact", kernel_reason=reason)
@@ -69,10 +84,25 @@ class CRun:
                 "libnbh": build_info(),
                 "kernel": plan.kernel,
                 "kernel_reason": plan.kernel_reason,
+                "culling": self._culling(visited, plan.kernel),
                 **bounds,
             },
             random_state=self.c_plan.random_state(),
         )
+
+    def _culling(self, visited: int, kernel: str) -> dict[str, float | str]:
+        """What was left out, for the provenance: which share of the steps was visited, and why
+        that is all of them where it is not asked for each."""
+        info = self.c_plan.info()
+        number = EXACT_KERNEL_REASON if kernel == "exact" else info["culling_reason"]
+        if info["culling_reason"] == ASKED_REASON:
+            number = ASKED_REASON
+        steps = info["active_pixels"] * info["steps"] * info["sensor_layers"]
+        return {
+            "share_visited": visited / steps if steps else 1.0,
+            "tolerance_photons": self._tolerance_photons,
+            "reason": CULLING_REASONS[number],
+        }
 
     def trace(
         self, fast: int, slow: int, choice: StepChoice, limit: int, threads: int | None = None
@@ -97,16 +127,40 @@ class CEngine:
         The provenance then has the largest distance to the exact values, in photons
         ("unrounded_bound") and relative to the value ("unrounded_relative_bound").
 
+    tolerance_photons: 0 or more.  0 gives nanoBragg's bytes.  With more, steps (of wavelengths,
+        domains, phi) are left out whose light in a pixel is less than this in all: no pixel
+        differs from the exact image by more than it, plus one unit in the last place of its
+        float32.  Pixels become darker, never brighter.
+    culling: "auto" leaves out steps that are proven to change no bit (or less than the tolerance)
+        where that saves time; "off" visits every step.  The provenance ("culling") has the
+        "share_visited", the tolerance, and the "reason" why everything was visited where it was.
+
     A kernel that this processor lacks is a `ConfigError` when an experiment is prepared.
     """
 
     name: ClassVar[str] = "c"
-    options: ClassVar[tuple[str, ...]] = ("kernel", "unrounded_kernel")
+    options: ClassVar[tuple[str, ...]] = (
+        "kernel",
+        "unrounded_kernel",
+        "tolerance_photons",
+        "culling",
+    )
 
     kernel: Kernel = "auto"
     unrounded_kernel: UnroundedKernel = "exact"
+    tolerance_photons: float = 0.0
+    culling: Culling = "auto"
 
     def __post_init__(self) -> None:
+        tolerance = self.tolerance_photons
+        if (
+            isinstance(tolerance, bool)
+            or not isinstance(tolerance, int | float)
+            or not (0.0 <= tolerance < math.inf)
+        ):
+            raise ConfigError("tolerance_photons", tolerance, "a finite number >= 0")
+        if self.culling not in CULLINGS:
+            raise ConfigError("culling", self.culling, "one of " + ", ".join(CULLINGS))
         if self.unrounded_kernel not in get_args(UnroundedKernel):
             raise ConfigError("unrounded_kernel", self.unrounded_kernel, "one of exact, fast")
 
@@ -129,7 +183,15 @@ class CEngine:
         self, experiment: Experiment, structure_factors: StructureFactors, quirks: Quirks
     ) -> CRun:
         """Makes the plan."""
-        return CRun(Plan(experiment, structure_factors, quirks, self.kernel), self.unrounded_kernel)
+        plan = Plan(
+            experiment,
+            structure_factors,
+            quirks,
+            self.kernel,
+            self.culling,
+            float(self.tolerance_photons),
+        )
+        return CRun(plan, self.unrounded_kernel, float(self.tolerance_photons))
 
     def structure_factors_at(
         self, structure_factors: StructureFactors, hkl: NDArray[np.float64]

@@ -12,7 +12,7 @@ from nanobragg_hybrid.base.host import default_threads
 from nanobragg_hybrid.engines.c.bridge import to_core, translated_errors
 from nanobragg_hybrid.engines.c.libnbh import available_kernels
 from nanobragg_hybrid.engines.c.plan_info import resolved_plan
-from nanobragg_hybrid.model.conventions import Kernel
+from nanobragg_hybrid.model.conventions import Culling, Kernel
 from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.quirks import Quirks
 from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
@@ -42,6 +42,8 @@ class Plan:
         structure_factors: StructureFactors,
         quirks: Quirks,
         kernel: Kernel = "auto",
+        culling: Culling = "auto",
+        tolerance_photons: float = 0.0,
     ) -> None:
         kernels = ("auto", *available_kernels())
         if kernel not in kernels:
@@ -51,7 +53,7 @@ class Plan:
         self.experiment = experiment
         with translated_errors(experiment):
             self._plan = _core.Plan(
-                to_core(experiment, quirks, kernel),
+                to_core(experiment, quirks, kernel, culling, tolerance_photons),
                 structure_factors.grid_buffer,
                 *structure_factors.hkl_min,
                 structure_factors.default_f,
@@ -76,14 +78,15 @@ class Plan:
         self, threads: int, progress: ProgressCallback | None, unrounded: bool
     ) -> tuple[NDArray[np.float32], NDArray[np.float64] | None, float]:
         """`render_buffers` with arrays of the same memory."""
-        image, doubles, omega_sum = self.render_buffers(threads, progress, unrounded)
+        image, doubles, omega_sum, _ = self.render_buffers(threads, progress, unrounded)
         return as_ndarray(image), None if doubles is None else as_ndarray(doubles), omega_sum
 
     def render_buffers(
         self, threads: int, progress: ProgressCallback | None, unrounded: bool
-    ) -> tuple[Buffer, Buffer | None, float]:
+    ) -> tuple[Buffer, Buffer | None, float, int]:
         """The image (slow, fast) in float32, the same in float64 before rounding if asked for,
-        and the solid angle summed over every sub-pixel sample (model 6.9).
+        the solid angle summed over every sub-pixel sample (model 6.9), and how many steps were
+        visited.
 
         `threads`: 1 to 1024.  The result has the same bits for any number of them.
         """
@@ -92,7 +95,7 @@ class Plan:
 
     def render_bounded(
         self, threads: int, progress: ProgressCallback | None
-    ) -> tuple[Buffer, Buffer, float, float, float]:
+    ) -> tuple[Buffer, Buffer, float, int, float, float]:
         """`render_buffers` at the image's own speed: in float64 what the plan's kernel has, where
         that proves a pixel's float32.  Last: by how much at most it differs from the exact kernel's
         values, in photons and relative to the value; both are 0 for the exact kernel.

@@ -15,12 +15,14 @@ from nanobragg_hybrid.engines.c.numbers import (
 )
 from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
 
+_OF_CULLING: Final = ("culling_reason", "active_pixels")
+"""What only the C engine reads, for the provenance."""
 _ROI: Final = ("roi_fast_min", "roi_fast_max", "roi_slow_min", "roi_slow_max")
 
 
 def resolved_plan(info: Mapping[str, Any]) -> ResolvedPlan:
     """The plan, from the members of `nbh_plan_info` by name."""
-    values = {name: value for name, value in info.items() if name not in _ROI}
+    values = {name: value for name, value in info.items() if name not in (*_ROI, *_OF_CULLING)}
     values["convention"] = name_of(CONVENTION_NUMBERS, info["convention"])
     values["pivot"] = name_of(PIVOT_NUMBERS, info["pivot"])
     values["roi"] = tuple(info[bound] for bound in _ROI)

@@ -1,0 +1,329 @@
+/* culled.h - a fast kernel that leaves out steps without light; compiled once for each instruction
+ * set, by culled_*.c.
+ *
+ * It is kernel.h but for its loops over sources and orientations: light_bounds.h says which of them
+ * may light the block, and the others are bounded (docs/accuracy.md, "Steps without light"). */
+#ifndef NBH_FAST_CULLED_H
+#define NBH_FAST_CULLED_H
+
+#include "fast/culled_steps.h"
+#include "fast/kernel.h"
+#include "fast/light_bounds.h"
+#include "fast/tile.h"
+
+/* What a block carries besides its block_state. */
+typedef struct culled_block {
+    block_state s;
+    lanes left_out; /* bounds what the omitted steps add to the sum */
+    int64_t visited;
+    light_tile tile;
+    light_lists lists;
+    gaussian_batch batch; /* steps of this sub-pixel that wait */
+    lanes gaussians;      /* the sum of others */
+} culled_block;
+
+/* A sub-pixel, seen by its sources. */
+typedef struct culled_sample {
+    fast_view view;
+    lanes dx, dy, dz;
+    lanes has_polar;        /* see polarize_sample */
+    int needs_every_source; /* for its factors, or for what it does to d */
+    int waits, waits_for_all; /* steps do, for others of their source, or of the sub-pixel */
+} culled_sample;
+
+SPECIALISED int64_t list_light(const light_bounds *bounds, const light_sources *sources,
+                               int64_t first, light_tile *tile, light_lists *lists)
+{
+    switch (bounds->measure) {
+    case LIGHT_BY_DISTANCE:
+        return light_list(bounds, LIGHT_BY_DISTANCE, sources, first, tile, lists);
+    case LIGHT_BY_PLANES:
+        return light_list(bounds, LIGHT_BY_PLANES, sources, first, tile, lists);
+    }
+    return bounds->count;
+}
+
+/* One source of a group as if it were alone. */
+static inline light_sources alone(const light_sources *group, int32_t n)
+{
+    light_sources one = *group;
+    EACH_LANE
+        one.per_wavelength[j] = group->per_wavelength[n];
+    one.middle = one.largest = group->per_wavelength[n];
+    one.half = 0.0;
+    one.first = group->first + n;
+    one.count = 1;
+    one.members = 1;
+    return one;
+}
+
+/* Scattering vectors, dmin and polarization of one source, as in add_subpixel.  Returns whether any
+ * lane has the source. */
+static inline int look_at_source(const nbh_plan *plan, int32_t source, culled_sample *sample,
+                                 block_state *s)
+{
+    const plan_source *from = &plan->sources[source];
+    fast_view *view = &sample->view;
+    const int is_last = source == plan->info.source_count - 1;
+    const double wavelength_m = from->wavelength_m, per_wavelength = 1.0 / wavelength_m;
+    EACH_LANE {
+        view->qx[j] = quotient(sample->dx[j] - from->incident[0], wavelength_m, per_wavelength);
+        view->qy[j] = quotient(sample->dy[j] - from->incident[1], wavelength_m, per_wavelength);
+        view->qz[j] = quotient(sample->dz[j] - from->incident[2], wavelength_m, per_wavelength);
+        view->active[j] = 1.0;
+        /* NaN where q is not finite */
+        s->sums.exact[j] += (view->qx[j] + view->qy[j] + view->qz[j]) * 0.0;
+    }
+    if (plan->dmin_m > 0.0) {
+        EACH_LANE {
+            const double stol = 0.5 * sqrt(view->qx[j] * view->qx[j] + view->qy[j] * view->qy[j] +
+                                           view->qz[j] * view->qz[j]);
+            const int cut = (stol > 0.0) & (plan->dmin_m > 0.5 / stol);
+            view->active[j] = cut ? 0.0 : 1.0;
+        }
+        if (!any_is_set(view->active))
+            return 0;
+    }
+    if (s->polar_is_pending)
+        polarize(plan, from, is_last, view->active, sample->dx, sample->dy, sample->dz, s);
+    else if (plan->polar_per_sample)
+        polarize_sample(plan, from, view->active, sample->dx, sample->dy, sample->dz,
+                        sample->has_polar, s);
+    return 1;
+}
+
+/* The omitted steps of a source, times its factors. */
+static inline void leave_out(const nbh_plan *plan, const fast_view *view, culled_block *block)
+{
+    const double dark = (double)plan->light->bounds.count * plan->light->bounds.dark_term;
+    lanes factor;
+    EACH_LANE
+        factor[j] = dark * view->factor[j];
+    for (int n = 0; n < view->step_count; n++)
+        EACH_LANE
+            factor[j] *= view->steps[n][j];
+    EACH_LANE
+        block->left_out[j] += factor[j];
+}
+
+static inline void add_list(const nbh_plan *plan, const culled_sample *sample,
+                            const step_list *list, culled_block *block)
+{
+    if (sample->waits)
+        keep_gaussians(plan, &sample->view, list, &block->batch, block->gaussians);
+    else
+        add_listed_steps(plan, &sample->view, list, &block->s.sums);
+    block->visited += list->count;
+}
+
+/* All sources of a group at one sub-pixel.  Returns 0 if cancelled. */
+static inline int add_group(const nbh_plan *plan, const light_sources *group,
+                            const volatile int32_t *cancel, culled_sample *sample,
+                            culled_block *block)
+{
+    const light_bounds *bounds = &plan->light->bounds;
+    block_state *s = &block->s;
+    light_lists *lists = &block->lists;
+    if (plan_is_cancelled(cancel, 0))
+        return 0;
+    const int is_whole = list_light(bounds, group, 0, &block->tile, lists) == bounds->count;
+    for (int32_t n = 0; n < group->count; n++) {
+        const int32_t source = group->first + n;
+        const int looks = sample->needs_every_source || s->polar_is_pending;
+        if (is_whole && lists->count[n] == 0 && !looks) {
+            EACH_LANE
+                block->left_out[j] += (double)bounds->count * bounds->dark_term;
+            continue;
+        }
+        if (!look_at_source(plan, source, sample, s))
+            continue;
+        source_factors(plan, source, s, sample->view.factor);
+        if (is_whole) {
+            const step_list list = {lists->orientation[n], lists->count[n]};
+            add_list(plan, sample, &list, block);
+        } else {
+            const light_sources one = alone(group, n);
+            for (int64_t first = 0; first < bounds->count;) {
+                if (plan_is_cancelled(cancel, 0))
+                    return 0;
+                first = list_light(bounds, &one, first, &block->tile, lists);
+                const step_list list = {lists->orientation[0], lists->count[0]};
+                add_list(plan, sample, &list, block);
+            }
+        }
+        if (sample->waits && !sample->waits_for_all)
+            add_gaussians(plan, &sample->view, &block->batch, block->gaussians, &s->sums);
+        leave_out(plan, &sample->view, block);
+        allow_for_losses(plan, &sample->view, &s->sums);
+    }
+    return 1;
+}
+
+/* Looks only where a source of the group may switch interpolation off.  Returns 0 if cancelled. */
+static inline int scan_group(const nbh_plan *plan, const light_sources *group,
+                             const volatile int32_t *cancel, culled_sample *sample,
+                             culled_block *block)
+{
+    const light_bounds *bounds = &plan->light->bounds;
+    light_lists *lists = &block->lists;
+    const int keeps_first = bounds->count <= LIGHT_LIST - LANES;
+    int is_listed = 0;
+    for (int32_t n = 0; n < group->count; n++) {
+        int is_seen = 0;
+        for (int64_t first = 0; first < bounds->count;) {
+            if (plan_is_cancelled(cancel, 0))
+                return 0;
+            if (keeps_first && is_listed) /* the list is for all sources of the group */
+                first = bounds->count;
+            else
+                first = bounds->measure == LIGHT_BY_PLANES
+                            ? light_scan_list(bounds, LIGHT_BY_PLANES, group, first, &block->tile,
+                                              lists)
+                            : light_scan_list(bounds, LIGHT_BY_DISTANCE, group, first, &block->tile,
+                                              lists);
+            is_listed = 1;
+            const int sets_polar = block->s.polar_is_pending || plan->polar_per_sample;
+            if (lists->count[0] == 0 && (is_seen || !sets_polar))
+                continue;
+            if (!is_seen && !look_at_source(plan, group->first + n, sample, &block->s))
+                break;
+            is_seen = 1;
+            const step_list list = {lists->orientation[0], lists->count[0]};
+            scan_listed_steps(plan, &sample->view, &list, &block->s.sums);
+        }
+    }
+    return 1;
+}
+
+/* See add_subpixel. */
+static inline int add_culled_subpixel(const nbh_plan *plan, const int32_t *fast,
+                                      const int32_t *slow, const lanes fast_m, const lanes slow_m,
+                                      const block_position *at, const volatile int32_t *cancel,
+                                      culled_block *block)
+{
+    const nbh_plan_info *info = &plan->info;
+    block_state *s = &block->s;
+    culled_sample sample;
+    lanes px, py, pz, r, per_r;
+    positions(plan, fast_m, slow_m, at->layer * info->sensor_layer_step_m, px, py, pz);
+    EACH_LANE {
+        r[j] = sqrt(px[j] * px[j] + py[j] * py[j] + pz[j] * pz[j]);
+        per_r[j] = 1.0 / r[j];
+        sample.dx[j] = quotient(px[j], r[j], per_r[j]);
+        sample.dy[j] = quotient(py[j], r[j], per_r[j]);
+        sample.dz[j] = quotient(pz[j], r[j], per_r[j]);
+        sample.has_polar[j] = 0.0;
+        s->sums.exact[j] += (sample.dx[j] + sample.dy[j] + sample.dz[j]) * 0.0;
+    }
+    EACH_LANE {
+        const int far = is_too_small(px[j]) | is_too_small(py[j]) | is_too_small(pz[j]) |
+                        (r[j] > LARGEST_ORDINARY);
+        s->sums.exact[j] = far ? NAN : s->sums.exact[j];
+    }
+    subpixel_factors(plan, at, fast_m, slow_m, r, per_r, sample.dx, sample.dy, sample.dz, s);
+
+    fast_view *view = &sample.view;
+    view->step_count = 0;
+    view->interpolates = s->interpolates;
+    if (plan->oversample_thick)
+        view->steps[view->step_count++] = s->capture;
+    if (plan->oversample_polar)
+        view->steps[view->step_count++] = s->polar;
+    if (plan->oversample_omega)
+        view->steps[view->step_count++] = s->omega;
+    sample.needs_every_source = plan->polar_per_source || plan->polar_per_sample ||
+                                plan->use_source_weights || plan->capture_per_layer ||
+                                plan->capture_per_sample || plan->omega_per_sample ||
+                                view->step_count > 0;
+    sample.waits = plan->shape.profile == PROFILE_GAUSSIAN && !view->interpolates;
+    sample.waits_for_all = sample.waits && !sample.needs_every_source && !(plan->dmin_m > 0.0);
+    start_gaussians(&block->batch, block->gaussians);
+    tile_fit(fast, slow, sample.dx, sample.dy, sample.dz, &block->tile.directions);
+    block->tile.direction = -1;
+    for (int32_t n = 0; n < plan->light->group_count; n++) {
+        const light_sources *group = &plan->light->groups[n];
+        if (!(s->scans ? scan_group(plan, group, cancel, &sample, block)
+                       : add_group(plan, group, cancel, &sample, block)))
+            return 0;
+    }
+    if (sample.waits_for_all && !s->scans) { /* all sources are active and have no factors */
+        EACH_LANE
+            view->active[j] = view->factor[j] = 1.0;
+        add_gaussians(plan, view, &block->batch, block->gaussians, &s->sums);
+    }
+    return 1;
+}
+
+/* What the omitted steps may add to the pixels, with the factors of finish_block. */
+static inline void finish_left_out(const nbh_plan *plan, const culled_block *block, fast_block *out)
+{
+    const block_state *s = &block->s;
+    EACH_LANE
+        out->left_out[j] = plan->scale * block->left_out[j] / plan->info.steps;
+    if (!plan->oversample_thick && !plan->capture_per_layer && !plan->capture_per_sample)
+        EACH_LANE
+            out->left_out[j] *= fabs(s->capture[j]);
+    if (!plan->oversample_polar && !plan->polar_per_source && !plan->polar_per_sample)
+        EACH_LANE
+            out->left_out[j] *= fabs(s->polar[j]);
+    if (!plan->oversample_omega && !plan->omega_per_sample)
+        EACH_LANE
+            out->left_out[j] *= fabs(s->omega[j]);
+    EACH_LANE
+        out->left_out[j] *= 1.0 + 1e-9;
+}
+
+/* A fast_kernel, for the instruction set of the file that includes this one. */
+static inline void culled_compute_block(const nbh_plan *plan, const int32_t *fast,
+                                        const int32_t *slow, int scans,
+                                        const volatile int32_t *cancel, fast_block *out)
+{
+    const nbh_plan_info *info = &plan->info;
+    const int32_t oversample = info->oversample;
+    const int has_tolerance = plan->tolerance_photons > 0.0;
+    culled_block block;
+    block_state *s = &block.s;
+    s->scans = scans;
+    start_block(plan, fast, slow, s);
+    set_gaussians(plan, &block.batch);
+    block.visited = 0;
+    EACH_LANE
+        block.left_out[j] = 0.0;
+    block_position at = {.layer = 0, .is_first = 1};
+    for (; at.layer < info->sensor_layers; at.layer++) {
+        at.is_first_of_layer = 1;
+        for (int32_t sub_slow = 0; sub_slow < oversample; sub_slow++) {
+            lanes slow_m;
+            EACH_LANE
+                slow_m[j] = plan->subpixel_m * ((double)slow[j] * oversample + sub_slow) +
+                            plan->subpixel_m / 2.0;
+            for (int32_t sub_fast = 0; sub_fast < oversample; sub_fast++) {
+                lanes fast_m;
+                EACH_LANE
+                    fast_m[j] = plan->subpixel_m * ((double)fast[j] * oversample + sub_fast) +
+                                plan->subpixel_m / 2.0;
+                if (!add_culled_subpixel(plan, fast, slow, fast_m, slow_m, &at, cancel, &block)) {
+                    out->cancelled = 1;
+                    return;
+                }
+                at.is_first = at.is_first_of_layer = 0;
+            }
+        }
+    }
+    out->visited = block.visited;
+    if (scans) {
+        memcpy(out->low, s->sums.exact, sizeof out->low);
+        out->cancelled = 0;
+        return;
+    }
+    if (!has_tolerance)
+        EACH_LANE
+            s->sums.slack[j] += block.left_out[j];
+    finish_block(plan, fast, slow, s, out);
+    EACH_LANE
+        out->left_out[j] = 0.0;
+    if (has_tolerance)
+        finish_left_out(plan, &block, out);
+}
+
+#endif

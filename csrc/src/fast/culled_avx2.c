@@ -1,0 +1,10 @@
+/* culled_avx2.c - culled.h with the flags of cmake/NbhKernels.cmake. */
+#include "fast/culled_avx2.h"
+
+#include "fast/culled.h"
+
+void culled_kernel_avx2(const nbh_plan *plan, const int32_t *fast, const int32_t *slow, int scans,
+                        const volatile int32_t *cancel, fast_block *out)
+{
+    culled_compute_block(plan, fast, slow, scans, cancel, out);
+}

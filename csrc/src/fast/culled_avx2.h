@@ -1,0 +1,11 @@
+/* culled_avx2.h - the fast kernel that leaves out steps without light, built like kernel_avx2.c. */
+#ifndef NBH_FAST_CULLED_AVX2_H
+#define NBH_FAST_CULLED_AVX2_H
+
+#include "fast/block.h"
+
+/* A fast_kernel. */
+void culled_kernel_avx2(const nbh_plan *plan, const int32_t *fast, const int32_t *slow, int scans,
+                        const volatile int32_t *cancel, fast_block *out);
+
+#endif

@@ -1,0 +1,12 @@
+/* culled_baseline.h - the fast kernel that leaves out steps without light, built like
+ * kernel_baseline.c. */
+#ifndef NBH_FAST_CULLED_BASELINE_H
+#define NBH_FAST_CULLED_BASELINE_H
+
+#include "fast/block.h"
+
+/* A fast_kernel. */
+void culled_kernel_baseline(const nbh_plan *plan, const int32_t *fast, const int32_t *slow,
+                            int scans, const volatile int32_t *cancel, fast_block *out);
+
+#endif
