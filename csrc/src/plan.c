@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "error.h"
-#include "fast/light_setup.h"
+#include "fast/light_bounds.h"
 
 void nbh_plan_destroy(nbh_plan *plan)
 {
@@ -17,7 +17,7 @@ void nbh_plan_destroy(nbh_plan *plan)
     free(plan->first_phi_cells);
     free(plan->mosaic);
     free(plan->cells);
-    light_destroy(plan);
+    light_destroy(plan->light);
     free(plan);
 }
 

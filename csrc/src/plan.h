@@ -94,8 +94,8 @@ struct nbh_plan {
 
     /* the fast kernel, NULL: only the exact one, and what it needs */
     fast_kernel *kernel;
-    double smallest_product;   /* of the sines of a step, for which its error bound holds */
-    double q_sqr_inside_table; /* 1/m^2: up to there all nearest reflections are in the table */
+    double smallest_product;      /* of the sines of a step, for which its error bound holds */
+    double q_sqr_inside_table;    /* 1/m^2: up to there all nearest reflections are in the table */
     double q_sqr_inside_stencils; /* the same of all nodes of interpolations */
 
     /* leaving out steps without light; see light_setup.h */

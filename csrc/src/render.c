@@ -42,10 +42,6 @@ static int run_fast_kernel(const nbh_plan *plan, pixel_block *pixels, int scans,
     const int is_culled = plan->light != NULL;
     fast_kernel *const kernel = is_culled ? plan->culled_kernel : plan->kernel;
     kernel(plan, pixels->fast, pixels->slow, scans, cancel, block);
-    if (!is_culled) {
-        memset(block->left_out, 0, sizeof block->left_out);
-        block->visited = (int64_t)plan->info.steps * plan->info.sensor_layers;
-    }
     return !block->cancelled;
 }
 
@@ -56,6 +52,20 @@ static int render_exactly(const nbh_plan *plan, int32_t fast, int32_t slow,
     const serial_state state = serial_state_at(plan, plan_pixel_number(plan, fast, slow));
     pixel_compute(plan, &state, fast, slow, PIXEL_RENDER, cancel, result, NULL);
     return !result->cancelled;
+}
+
+/* What lane j of a block may have beyond its interval; only culled kernels set it. */
+static double left_out_of(const nbh_plan *plan, const fast_block *block, int j)
+{
+    return plan->light != NULL ? block->left_out[j] : 0.0;
+}
+
+/* Steps of a pixel that were visited. */
+static int64_t visited_of(const nbh_plan *plan, const fast_block *block)
+{
+    return block != NULL && plan->light != NULL
+               ? block->visited
+               : (int64_t)plan->info.steps * plan->info.sensor_layers;
 }
 
 /* Where pixels go. */
@@ -81,11 +91,12 @@ static void clear_to(output *o, int64_t count)
     o->cleared = count;
 }
 
-/* (float)x, without the time that processors take where doubles above 0 underflow to 0. */
-static float rounded_to_float(double x)
+/* Doubles so small that they round to 0, which would take processors long, become 0. */
+static void clear_underflows(double x[FAST_LANES])
 {
     const double below_floats = 1e-60;
-    return (float)(x > 0.0 && x < below_floats ? 0.0 : x);
+    for (int j = 0; j < FAST_LANES; j++)
+        x[j] = x[j] > 0.0 && x[j] < below_floats ? 0.0 : x[j];
 }
 
 /* With a tolerance: the middles of the intervals.  NaN where they are not finite, or where more may
@@ -97,21 +108,33 @@ static int round_middles(const nbh_plan *plan, const fast_block *block, float ro
         /* half of a number below 1e-308 takes long */
         const int is_dark = block->low[j] >= 0.0 && block->high[j] < 1e-60;
         const double middle = is_dark ? 0.0 : 0.5 * (block->low[j] + block->high[j]);
-        const int is_known = isfinite(middle) && block->left_out[j] <= plan->tolerance_photons;
-        rounded[j] = is_known ? rounded_to_float(middle) : NAN;
+        const int is_known =
+            isfinite(middle) && left_out_of(plan, block, j) <= plan->tolerance_photons;
+        rounded[j] = is_known ? (float)middle : NAN;
         any_is_nan |= isnan(rounded[j]) != 0;
     }
     return any_is_nan;
 }
 
 /* What the intervals round to, NaN where that is not one float.  Returns whether any is NaN. */
-static int round_intervals(const fast_block *block, float rounded[FAST_LANES])
+static int round_intervals(const nbh_plan *plan, const fast_block *block, float rounded[FAST_LANES])
 {
+    double dark_low[FAST_LANES], dark_high[FAST_LANES];
+    const double *lows = block->low, *highs = block->high;
+    if (plan->light != NULL) { /* most pixels are dark */
+        memcpy(dark_low, lows, sizeof dark_low);
+        memcpy(dark_high, highs, sizeof dark_high);
+        clear_underflows(dark_low);
+        clear_underflows(dark_high);
+        lows = dark_low;
+        highs = dark_high;
+    }
+
     float low[FAST_LANES], high[FAST_LANES];
     uint32_t low_bits[FAST_LANES], high_bits[FAST_LANES];
     for (int j = 0; j < FAST_LANES; j++) {
-        low[j] = rounded_to_float(block->low[j]);
-        high[j] = rounded_to_float(block->high[j]);
+        low[j] = (float)lows[j];
+        high[j] = (float)highs[j];
     }
     memcpy(low_bits, low, sizeof low_bits);
     memcpy(high_bits, high, sizeof high_bits);
@@ -169,7 +192,7 @@ static int render_rest(const nbh_plan *plan, const pixel_block *pixels,
 
 /* The middles of the intervals, and how far from them their ends are.  Those that are not finite
  * are no bound: such pixels become NaN in `rounded`.  Returns how many. */
-static int keep_intervals(const pixel_block *pixels, const fast_block *block,
+static int keep_intervals(const nbh_plan *plan, const pixel_block *pixels, const fast_block *block,
                           float rounded[FAST_LANES], output *o)
 {
     int left = 0;
@@ -183,8 +206,8 @@ static int keep_intervals(const pixel_block *pixels, const fast_block *block,
         }
         const double below = fabs(middle - block->low[j]), above = fabs(block->high[j] - middle);
         o->to->unrounded[at] = middle;
-        o->to->half_width[at] =
-            ((below > above ? below : above) + block->left_out[j]) * (1.0 + 4.0 * DBL_EPSILON);
+        o->to->half_width[at] = ((below > above ? below : above) + left_out_of(plan, block, j)) *
+                                (1.0 + 4.0 * DBL_EPSILON);
     }
     return left;
 }
@@ -201,17 +224,17 @@ static int render_block(const nbh_plan *plan, pixel_block *pixels, output *o)
         if (!run_fast_kernel(plan, pixels, 0, o->to->cancel, &block))
             return 0;
         some_are_left = plan->tolerance_photons > 0.0 ? round_middles(plan, &block, rounded)
-                                                      : round_intervals(&block, rounded);
-        o->visited += block.visited * pixels->count;
+                                                      : round_intervals(plan, &block, rounded);
+        o->visited += visited_of(plan, &block) * pixels->count;
         float *image = o->to->image;
         for (int32_t j = 0; j < pixels->count; j++)
             image[index_in(o, pixels->fast[j], pixels->slow[j])] = rounded[j];
         if (o->to->half_width != NULL)
-            some_are_left += keep_intervals(pixels, &block, rounded, o);
+            some_are_left += keep_intervals(plan, pixels, &block, rounded, o);
     } else {
         for (int j = 0; j < FAST_LANES; j++)
             rounded[j] = NAN;
-        o->visited += (int64_t)plan->info.steps * plan->info.sensor_layers * pixels->count;
+        o->visited += visited_of(plan, NULL) * pixels->count;
     }
     if (some_are_left && !render_rest(plan, pixels, rounded, block.omega_sum, o))
         return 0;
@@ -334,9 +357,10 @@ nbh_status nbh_plan_pixel_interval(const nbh_plan *plan, int32_t fast, int32_t s
         fast_block block;
         run_fast_kernel(plan, &alone, 0, NULL, &block);
         /* a factor below 0 (behind the detector, a Kahn factor above 1) has exchanged the ends */
+        const double left_out = left_out_of(plan, &block, 0);
         const int is_reversed = block.low[0] > block.high[0];
-        *low = (is_reversed ? block.high[0] : block.low[0]) - block.left_out[0];
-        *high = (is_reversed ? block.low[0] : block.high[0]) + block.left_out[0];
+        *low = (is_reversed ? block.high[0] : block.low[0]) - left_out;
+        *high = (is_reversed ? block.low[0] : block.high[0]) + left_out;
         if (*low < 0.0 && block.low[0] >= 0.0 && block.high[0] >= 0.0)
             *low = 0.0; /* left out is light */
     } else {

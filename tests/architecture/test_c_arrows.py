@@ -64,8 +64,10 @@ LAYERS: tuple[frozenset[str], ...] = (
             "fast/profiles",
             "fast/single",
             "fast/sums_tile",
+            "fast/tile",
         }
     ),
+    frozenset({"fast/light_bounds"}),
     frozenset({"plan", "fast/scene_tile"}),
     frozenset(
         {
@@ -91,17 +93,23 @@ LAYERS: tuple[frozenset[str], ...] = (
             "statistics",
             "trace_recorder",
             "fast/factor_steps",
+            "fast/light_setup",
             "fast/scene_geometry",
             "fast/steps",
             "fast/sum_derivatives",
         }
     ),
-    frozenset({"pixel", "fast/kernel", "fast/scene_factors", "fast/sums"}),
-    frozenset({"fast/scene_backward"}),
-    frozenset({"fast/scene"}),
+    frozenset(
+        {"pixel", "fast/gaussian_steps", "fast/kernel", "fast/scene_factors", "fast/sums"}
+    ),
+    frozenset({"fast/culled_steps", "fast/scene_backward"}),
+    frozenset({"fast/culled", "fast/scene"}),
     frozenset(
         {
             "serial_states",
+            "fast/culled_avx2",
+            "fast/culled_avx512",
+            "fast/culled_baseline",
             "fast/kernel_baseline",
             "fast/kernel_avx2",
             "fast/kernel_avx512",

@@ -60,7 +60,7 @@ def test_experiment_has_the_parts_of_the_header(ffi: Any) -> None:
 
 
 def test_dicts_have_the_members_of_the_header(ffi: Any, small_plan: _core.Plan) -> None:
-    image, _, omega_sum = small_plan.render(1, None, False)
+    image, _, omega_sum, _ = small_plan.render(1, None, False)
     trace, steps, count = small_plan.trace(0, 0, [-1] * 6, 1, 1)
     assert (count, len(steps)) == (1, 1)
     assert list(small_plan.info()) == _members(ffi, "nbh_plan_info")

@@ -194,8 +194,8 @@ static double smallest_product(const nbh_plan *plan)
     return multiples * 0x1p-60;
 }
 
-/* Up to which q^2 all indices are `less` inside of the first and the last of the table, whatever the
- * direction: |h| <= |a| |q|.  Below 0 where the origin is not, which is that of q = 0. */
+/* Up to which q^2 all indices are `less` inside of the first and the last of the table, whatever
+ * the direction: |h| <= |a| |q|.  Below 0 where the origin is not, which is that of q = 0. */
 static double q_sqr_inside(const nbh_plan *plan, double less)
 {
     const nbh_structure_factors *t = &plan->table;

@@ -26,21 +26,16 @@ typedef struct culled_block {
 typedef struct culled_sample {
     fast_view view;
     lanes dx, dy, dz;
-    lanes has_polar;        /* see polarize_sample */
-    int needs_every_source; /* for its factors, or for what it does to d */
+    lanes has_polar;          /* see polarize_sample */
+    int needs_every_source;   /* for its factors, or for what it does to d */
     int waits, waits_for_all; /* steps do, for others of their source, or of the sub-pixel */
 } culled_sample;
 
 SPECIALISED int64_t list_light(const light_bounds *bounds, const light_sources *sources,
                                int64_t first, light_tile *tile, light_lists *lists)
 {
-    switch (bounds->measure) {
-    case LIGHT_BY_DISTANCE:
-        return light_list(bounds, LIGHT_BY_DISTANCE, sources, first, tile, lists);
-    case LIGHT_BY_PLANES:
-        return light_list(bounds, LIGHT_BY_PLANES, sources, first, tile, lists);
-    }
-    return bounds->count;
+    return bounds->by_planes ? light_list(bounds, 1, sources, first, tile, lists)
+                             : light_list(bounds, 0, sources, first, tile, lists);
 }
 
 /* One source of a group as if it were alone. */
@@ -104,6 +99,20 @@ static inline void leave_out(const nbh_plan *plan, const fast_view *view, culled
             factor[j] *= view->steps[n][j];
     EACH_LANE
         block->left_out[j] += factor[j];
+}
+
+/* Do steps of the shape wait? */
+static inline int gaussians_wait(const shape_profile profile)
+{
+    switch (profile) {
+    case PROFILE_GAUSSIAN:
+        return 1;
+    case PROFILE_INTERFERENCE:
+    case PROFILE_SPHERE:
+    case PROFILE_TOP_HAT:
+        return 0;
+    }
+    return 0;
 }
 
 static inline void add_list(const nbh_plan *plan, const culled_sample *sample,
@@ -176,11 +185,9 @@ static inline int scan_group(const nbh_plan *plan, const light_sources *group,
             if (keeps_first && is_listed) /* the list is for all sources of the group */
                 first = bounds->count;
             else
-                first = bounds->measure == LIGHT_BY_PLANES
-                            ? light_scan_list(bounds, LIGHT_BY_PLANES, group, first, &block->tile,
-                                              lists)
-                            : light_scan_list(bounds, LIGHT_BY_DISTANCE, group, first, &block->tile,
-                                              lists);
+                first = bounds->by_planes
+                            ? light_scan_list(bounds, 1, group, first, &block->tile, lists)
+                            : light_scan_list(bounds, 0, group, first, &block->tile, lists);
             is_listed = 1;
             const int sets_polar = block->s.polar_is_pending || plan->polar_per_sample;
             if (lists->count[0] == 0 && (is_seen || !sets_polar))
@@ -235,7 +242,7 @@ static inline int add_culled_subpixel(const nbh_plan *plan, const int32_t *fast,
                                 plan->use_source_weights || plan->capture_per_layer ||
                                 plan->capture_per_sample || plan->omega_per_sample ||
                                 view->step_count > 0;
-    sample.waits = plan->shape.profile == PROFILE_GAUSSIAN && !view->interpolates;
+    sample.waits = gaussians_wait(plan->shape.profile) && !view->interpolates;
     sample.waits_for_all = sample.waits && !sample.needs_every_source && !(plan->dmin_m > 0.0);
     start_gaussians(&block->batch, block->gaussians);
     tile_fit(fast, slow, sample.dx, sample.dy, sample.dz, &block->tile.directions);

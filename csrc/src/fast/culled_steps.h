@@ -97,10 +97,10 @@ SPECIALISED void sum_batch(const f_origin from, gaussian_batch *batch, lanes sum
         const int32_t first = batch->part[n];
         const double *exponent = exponents + first, *f = f_sqr + first;
         double *to = sum + first % LANES;
-        EACH_OF_PART {
+        EACH_OF_PART
+        {
             /* what is below is less than the light of an omitted step */
-            const double y =
-                exponent[j] > SMALLEST_EXPONENT ? exponent[j] : SMALLEST_EXPONENT;
+            const double y = exponent[j] > SMALLEST_EXPONENT ? exponent[j] : SMALLEST_EXPONENT;
             const double e = exponential(y);
             to[j] += from == ONE_F ? e : f[j] * e;
         }
@@ -118,8 +118,8 @@ static inline void sum_gaussians(const nbh_plan *plan, gaussian_batch *batch, la
 
 /* The steps of the list, which wait; some are added to the sum. */
 SPECIALISED void keep_list(const nbh_plan *plan, const fast_view *view, const f_origin from,
-                           const shape_metric metric, const step_list *list,
-                           gaussian_batch *batch, lanes sum)
+                           const shape_metric metric, const step_list *list, gaussian_batch *batch,
+                           lanes sum)
 {
     const double darkest = batch->darkest;
     const gaussian_constants c = batch->constants;
@@ -144,15 +144,21 @@ SPECIALISED void keep_list(const nbh_plan *plan, const fast_view *view, const f_
 static inline void keep_gaussians(const nbh_plan *plan, const fast_view *view,
                                   const step_list *list, gaussian_batch *batch, lanes sum)
 {
-    const int is_hkl = plan->shape.metric == METRIC_HKL;
-    if (plan->table.amplitude == NULL && is_hkl)
-        keep_list(plan, view, ONE_F, METRIC_HKL, list, batch, sum);
-    else if (plan->table.amplitude == NULL)
-        keep_list(plan, view, ONE_F, METRIC_RECIPROCAL, list, batch, sum);
-    else if (is_hkl)
-        keep_list(plan, view, TABLE, METRIC_HKL, list, batch, sum);
-    else
-        keep_list(plan, view, TABLE, METRIC_RECIPROCAL, list, batch, sum);
+    const int has_one_f = plan->table.amplitude == NULL;
+    switch (plan->shape.metric) {
+    case METRIC_HKL:
+        if (has_one_f)
+            keep_list(plan, view, ONE_F, METRIC_HKL, list, batch, sum);
+        else
+            keep_list(plan, view, TABLE, METRIC_HKL, list, batch, sum);
+        break;
+    case METRIC_RECIPROCAL:
+        if (has_one_f)
+            keep_list(plan, view, ONE_F, METRIC_RECIPROCAL, list, batch, sum);
+        else
+            keep_list(plan, view, TABLE, METRIC_RECIPROCAL, list, batch, sum);
+        break;
+    }
 }
 
 /* Adds a sum of squared lattice factors, times F^2 unless there is but one F. */
@@ -172,8 +178,8 @@ static inline void add_listed_sum(const nbh_plan *plan, const fast_view *view, d
 }
 
 /* Adds all that waited, with the factors of the view, and begins anew. */
-static inline void add_gaussians(const nbh_plan *plan, const fast_view *view,
-                                 gaussian_batch *batch, lanes sum, fast_sums *s)
+static inline void add_gaussians(const nbh_plan *plan, const fast_view *view, gaussian_batch *batch,
+                                 lanes sum, fast_sums *s)
 {
     const double peak = shape_peak(&plan->shape);
     sum_gaussians(plan, batch, sum);

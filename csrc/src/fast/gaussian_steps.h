@@ -29,8 +29,12 @@ static inline gaussian_constants gaussian_constants_of(const crystal_shape *s)
 SPECIALISED double gaussian_exponent(const gaussian_constants *c, const shape_metric metric,
                                      double dh, double dk, double dl)
 {
-    if (metric == METRIC_HKL)
+    switch (metric) {
+    case METRIC_HKL:
         return c->along[0] * (dh * dh) + c->along[1] * (dk * dk) + c->along[2] * (dl * dl);
+    case METRIC_RECIPROCAL:
+        break;
+    }
     const double x = dh * c->star[0][0] + dk * c->star[1][0] + dl * c->star[2][0];
     const double y = dh * c->star[0][1] + dk * c->star[1][1] + dl * c->star[2][1];
     const double z = dh * c->star[0][2] + dk * c->star[1][2] + dl * c->star[2][2];

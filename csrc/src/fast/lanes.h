@@ -57,12 +57,12 @@ typedef double lanes[LANES];
 #define LN2_LOW 0x1.a39ef35793c76p-33
 #define INVERSE_LN2 0x1.71547652b82fep+0
 
-static inline double smaller(double a, double b)
+SPECIALISED double smaller(double a, double b)
 {
     return a < b ? a : b;
 }
 
-static inline double larger(double a, double b)
+SPECIALISED double larger(double a, double b)
 {
     return a > b ? a : b;
 }
@@ -70,7 +70,7 @@ static inline double larger(double a, double b)
 /* a / b, rounded as IEEE division rounds it, where per_b is 1 / b rounded: one correction of the
  * product is enough (docs/accuracy.md), and many quotients have one divisor.  a is 0 or, like b,
  * far from the ends of the range of doubles. */
-static inline double quotient(double a, double b, double per_b)
+SPECIALISED double quotient(double a, double b, double per_b)
 {
 #if defined(NBH_FAST_FMA)
     const double q = a * per_b;
@@ -103,19 +103,19 @@ static inline int all_are_set(const lanes x)
 }
 
 /* The whole number nearest to x, |x| < 2^51. */
-static inline double nearest_whole(double x)
+SPECIALISED double nearest_whole(double x)
 {
     return (x + ROUNDING_MAGIC) - ROUNDING_MAGIC;
 }
 
 /* A whole number nearest to x n, |x n| < 2^51: next to a half, either of two. */
-static inline double nearest_whole_product(double x, double n)
+SPECIALISED double nearest_whole_product(double x, double n)
 {
     return MULTIPLY_ADD(x, n, ROUNDING_MAGIC) - ROUNDING_MAGIC;
 }
 
 /* x - n pi for a whole n, |n| < 2^20, near x / pi. */
-static inline double less_multiple_of_pi(double x, double n)
+SPECIALISED double less_multiple_of_pi(double x, double n)
 {
 #if defined(NBH_FAST_FMA)
     return __builtin_fma(-n, PI_REST, __builtin_fma(-n, PI, x)); /* the inner one is exact */
@@ -126,13 +126,13 @@ static inline double less_multiple_of_pi(double x, double n)
 }
 
 /* What is left of x, |x| < 2^20 pi, after whole multiples of pi. */
-static inline double remainder_of_pi(double x)
+SPECIALISED double remainder_of_pi(double x)
 {
     return less_multiple_of_pi(x, nearest_whole(x * INVERSE_PI));
 }
 
 /* sin(r) for |r| <= pi/2. */
-static inline double sine(double r)
+SPECIALISED double sine(double r)
 {
     const double t = r * r;
     double p = -0x1.9f240c034152ep-41;
@@ -147,7 +147,7 @@ static inline double sine(double r)
 }
 
 /* The same to within 6.4e-14 of it, with one operation less. */
-static inline double rough_sine(double r)
+SPECIALISED double rough_sine(double r)
 {
     const double t = r * r;
     double p = 0x1.52accedecb73dp-33;
@@ -161,7 +161,7 @@ static inline double rough_sine(double r)
 }
 
 /* cos(r) for |r| <= pi/2. */
-static inline double cosine(double r)
+SPECIALISED double cosine(double r)
 {
     const double t = r * r;
     double p = 0x1.9f23b25c89980p-45;
@@ -176,7 +176,7 @@ static inline double cosine(double r)
 }
 
 /* exp(x) for -700 < x < 700. */
-static inline double exponential(double x)
+SPECIALISED double exponential(double x)
 {
     const double shifted = x * INVERSE_LN2 + ROUNDING_MAGIC;
     const double n = shifted - ROUNDING_MAGIC;
@@ -202,7 +202,7 @@ static inline double exponential(double x)
 }
 
 /* ceil(x - 0.5) for |x| < 2^50, up to the sign of zero. */
-static inline double nearest_index(double x)
+SPECIALISED double nearest_index(double x)
 {
     const double y = x - 0.5;
 #if defined(NBH_FAST_FMA) /* then there is an instruction for it, too */
@@ -214,7 +214,7 @@ static inline double nearest_index(double x)
 }
 
 /* floor(x) for |x| < 2^50, up to the sign of zero. */
-static inline double floor_index(double x)
+SPECIALISED double floor_index(double x)
 {
     const double rounded = nearest_whole(x);
     return rounded > x ? rounded - 1.0 : rounded;

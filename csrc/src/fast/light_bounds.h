@@ -7,6 +7,7 @@
 #define NBH_FAST_LIGHT_BOUNDS_H
 
 #include <math.h>
+#include <stdlib.h>
 
 #include "fast/lanes.h"
 #include "fast/tile.h"
@@ -16,20 +17,16 @@
 #define LIGHT_LIST 1024
 #define LIGHT_CHUNKS 8
 
-/* How dark a step is grows with the distance of h, k and l from whole numbers. */
-typedef enum light_measure {
-    LIGHT_BY_DISTANCE =
-        1,          /* the squared distance from the reflection in the measure of the shape */
-    LIGHT_BY_PLANES /* of a parallelepiped: 1 over a bound of its squared factor */
-} light_measure;
-
 /* A lattice in many orientations. */
 typedef struct light_bounds {
-    light_measure measure;
-    double dark_from;     /* from this darkness on F^2 times the squared factor is `dark_term` at
+    /* How dark a step is grows with the distance of h, k and l from whole numbers.  It is the
+     * squared distance from the reflection in the measure of the shape, or by planes, of a
+     * parallelepiped, 1 over a bound of the squared factor. */
+    int32_t by_planes;
+    double dark_from; /* from this darkness on F^2 times the squared factor is `dark_term` at
                              most; 0 of a top hat */
-    double weight[3];     /* LIGHT_BY_DISTANCE: of the distance along each index */
-    /* LIGHT_BY_PLANES: 1 over the largest squared factor next to the whole number n, n <=
+    double weight[3]; /* without planes: of the distance along each index */
+    /* By planes: 1 over the largest squared factor next to the whole number n, n <=
      * last_whole; 0 where it has no bound, 1 without a factor. */
     double *least[3];
     double last_whole[3];
@@ -63,7 +60,7 @@ typedef struct light_sources {
  * others are from them. */
 typedef struct light_reach {
     lanes middle[3], half[3];
-    /* LIGHT_BY_DISTANCE: across the tile, in the measure of the shape: what multiplies indices for
+    /* Without planes: across the tile, in the measure of the shape: what multiplies indices for
      * the component along the tile's normal, and how far that of others is from the middle's */
     lanes normal[3], half_along_normal;
 } light_reach;
@@ -82,6 +79,17 @@ typedef struct plan_light {
     light_sources *groups;
     int32_t group_count;
 } plan_light;
+
+static inline void light_destroy(plan_light *light)
+{
+    if (light == NULL)
+        return;
+    for (int i = 0; i < 3; i++)
+        free(light->bounds.least[i]);
+    free(light->bounds.cells);
+    free(light->groups);
+    free(light);
+}
 
 /* For each source of light_sources the orientations that may light a tile. */
 typedef struct light_lists {
@@ -105,10 +113,11 @@ static inline int lowest_bit(uint64_t bits)
 
 /* The bit of each lane; a shift would not be vectorised. */
 static const uint64_t LANE_BIT[LANES] = {
-    0x1u, 0x2u, 0x4u, 0x8u, 0x10u, 0x20u, 0x40u, 0x80u,
-    0x100u, 0x200u, 0x400u, 0x800u, 0x1000u, 0x2000u, 0x4000u, 0x8000u,
-    0x10000u, 0x20000u, 0x40000u, 0x80000u, 0x100000u, 0x200000u, 0x400000u, 0x800000u,
-    0x1000000u, 0x2000000u, 0x4000000u, 0x8000000u, 0x10000000u, 0x20000000u, 0x40000000u, 0x80000000u};
+    0x1u,        0x2u,        0x4u,        0x8u,       0x10u,      0x20u,      0x40u,
+    0x80u,       0x100u,      0x200u,      0x400u,     0x800u,     0x1000u,    0x2000u,
+    0x4000u,     0x8000u,     0x10000u,    0x20000u,   0x40000u,   0x80000u,   0x100000u,
+    0x200000u,   0x400000u,   0x800000u,   0x1000000u, 0x2000000u, 0x4000000u, 0x8000000u,
+    0x10000000u, 0x20000000u, 0x40000000u, 0x80000000u};
 
 /* The bits of the lanes that are below the limit, or NaN. */
 static inline uint64_t lanes_below(const lanes x, double limit)
@@ -141,7 +150,7 @@ static inline void light_reach_of(const light_bounds *bounds, const tile_directi
             half[j] = fabs(along_fast[i][j]) + fabs(along_slow[i][j]) + rest;
         }
     }
-    if (bounds->measure != LIGHT_BY_DISTANCE)
+    if (bounds->by_planes)
         return;
     const double w0 = bounds->weight[0], w1 = bounds->weight[1], w2 = bounds->weight[2];
     const double rest0 = bounds->length_m[0] * tile->rho, rest1 = bounds->length_m[1] * tile->rho,
@@ -199,14 +208,13 @@ SPECIALISED double light_of_planes(const light_bounds *bounds, int i, double who
 }
 
 /* The least darkness of indices within `half` of those `away` from whole numbers. */
-SPECIALISED double light_darkness(const light_bounds *bounds, const light_measure measure,
-                                  const double whole[3], const double away[3],
-                                  const double half[3], const double normal[3],
-                                  double half_along_normal)
+SPECIALISED double light_darkness(const light_bounds *bounds, const int by_planes,
+                                  const double whole[3], const double away[3], const double half[3],
+                                  const double normal[3], double half_along_normal)
 {
     const double h = light_distance(away[0], half[0]), k = light_distance(away[1], half[1]),
                  l = light_distance(away[2], half[2]);
-    if (measure == LIGHT_BY_DISTANCE) {
+    if (!by_planes) {
         const double x = bounds->weight[0] * h, y = bounds->weight[1] * k,
                      z = bounds->weight[2] * l;
         return larger(light_above_plane(away, half, normal, half_along_normal),
@@ -222,7 +230,7 @@ SPECIALISED double light_darkness(const light_bounds *bounds, const light_measur
 
 /* Orientations of a chunk, for all sources: how dark their steps are at least.  `leaves` (NULL: not
  * wanted): 1 where an index may be outside, else 0. */
-SPECIALISED void light_of_chunk(const light_bounds *bounds, const light_measure measure,
+SPECIALISED void light_of_chunk(const light_bounds *bounds, const int by_planes,
                                 const light_sources *sources, const light_reach *reach,
                                 lanes darkness, double *leaves)
 {
@@ -234,16 +242,15 @@ SPECIALISED void light_of_chunk(const light_bounds *bounds, const light_measure 
             const double index = reach->middle[i][j] * middle;
             whole[i] = nearest_whole(index);
             away[i] = index - whole[i];
-            reaches[i] =
-                fabs(reach->middle[i][j]) * half + reach->half[i][j] * largest + margin;
-            normal[i] = measure == LIGHT_BY_DISTANCE ? reach->normal[i][j] : 0.0;
+            reaches[i] = fabs(reach->middle[i][j]) * half + reach->half[i][j] * largest + margin;
+            normal[i] = by_planes ? 0.0 : reach->normal[i][j];
             along += normal[i] * reach->middle[i][j];
         }
-        const double half_along = measure == LIGHT_BY_DISTANCE
-                                      ? fabs(along) * half + reach->half_along_normal[j] * largest +
-                                            bounds->margin_of_normal
-                                      : 0.0;
-        darkness[j] = light_darkness(bounds, measure, whole, away, reaches, normal, half_along);
+        const double half_along = by_planes
+                                      ? 0.0
+                                      : fabs(along) * half + reach->half_along_normal[j] * largest +
+                                            bounds->margin_of_normal;
+        darkness[j] = light_darkness(bounds, by_planes, whole, away, reaches, normal, half_along);
         if (leaves != NULL) {
             int is_inside = 1;
             for (int i = 0; i < 3; i++)
@@ -255,7 +262,7 @@ SPECIALISED void light_of_chunk(const light_bounds *bounds, const light_measure 
 }
 
 /* One orientation of a chunk, for each of the sources. */
-SPECIALISED void light_of_sources(const light_bounds *bounds, const light_measure measure,
+SPECIALISED void light_of_sources(const light_bounds *bounds, const int by_planes,
                                   const light_sources *sources, const light_reach *reach, int n,
                                   lanes darkness)
 {
@@ -263,7 +270,7 @@ SPECIALISED void light_of_sources(const light_bounds *bounds, const light_measur
     const double margin = bounds->margin;
     const double middle[3] = {reach->middle[0][n], reach->middle[1][n], reach->middle[2][n]},
                  half[3] = {reach->half[0][n], reach->half[1][n], reach->half[2][n]};
-    const int has_normal = measure == LIGHT_BY_DISTANCE;
+    const int has_normal = !by_planes;
     const double normal[3] = {has_normal ? reach->normal[0][n] : 0.0,
                               has_normal ? reach->normal[1][n] : 0.0,
                               has_normal ? reach->normal[2][n] : 0.0};
@@ -277,7 +284,7 @@ SPECIALISED void light_of_sources(const light_bounds *bounds, const light_measur
             away[i] = index - whole[i];
             reaches[i] = half[i] * per[j] + margin;
         }
-        darkness[j] = light_darkness(bounds, measure, whole, away, reaches, normal,
+        darkness[j] = light_darkness(bounds, by_planes, whole, away, reaches, normal,
                                      half_along * per[j] + margin_along);
     }
 }
@@ -304,7 +311,7 @@ static inline const light_reach *light_reach_at(const light_bounds *bounds,
 /* Lists the orientations from number `first` on, a multiple of LANES, that may light the tile, for
  * the sources.  Returns the number of the first orientation that no list had room for,
  * bounds->count at the end. */
-SPECIALISED int64_t light_list(const light_bounds *bounds, const light_measure measure,
+SPECIALISED int64_t light_list(const light_bounds *bounds, const int by_planes,
                                const light_sources *sources, int64_t first, light_tile *tile,
                                light_lists *lists)
 {
@@ -318,7 +325,7 @@ SPECIALISED int64_t light_list(const light_bounds *bounds, const light_measure m
             return first;
         lanes chunk, each;
         const light_reach *reach = light_reach_at(bounds, sources, first / LANES, tile);
-        light_of_chunk(bounds, measure, sources, reach, chunk, NULL);
+        light_of_chunk(bounds, by_planes, sources, reach, chunk, NULL);
         uint64_t bright = lanes_below(chunk, dark_from);
         if (bounds->count - first < LANES)
             bright &= (UINT64_C(1) << (bounds->count - first)) - 1;
@@ -331,7 +338,7 @@ SPECIALISED int64_t light_list(const light_bounds *bounds, const light_measure m
                 continue;
             }
             lists->looked_at++;
-            light_of_sources(bounds, measure, sources, reach, j, each);
+            light_of_sources(bounds, by_planes, sources, reach, j, each);
             uint64_t lit = lanes_below(each, dark_from) & sources->members;
             for (; lit != 0; lit &= lit - 1) {
                 const int s = lowest_bit(lit);
@@ -342,9 +349,9 @@ SPECIALISED int64_t light_list(const light_bounds *bounds, const light_measure m
     return bounds->count;
 }
 
-/* Lists the orientations from number `first` on in which interpolation may be switched off by one of
- * the sources, in the first list; see light_list. */
-SPECIALISED int64_t light_scan_list(const light_bounds *bounds, const light_measure measure,
+/* Lists the orientations from number `first` on in which interpolation may be switched off by one
+ * of the sources, in the first list; see light_list. */
+SPECIALISED int64_t light_scan_list(const light_bounds *bounds, const int by_planes,
                                     const light_sources *sources, int64_t first, light_tile *tile,
                                     light_lists *lists)
 {
@@ -352,7 +359,7 @@ SPECIALISED int64_t light_scan_list(const light_bounds *bounds, const light_meas
     for (; first < bounds->count && lists->count[0] <= LIGHT_LIST - LANES; first += LANES) {
         lanes darkness, leaves;
         const light_reach *reach = light_reach_at(bounds, sources, first / LANES, tile);
-        light_of_chunk(bounds, measure, sources, reach, darkness, leaves);
+        light_of_chunk(bounds, by_planes, sources, reach, darkness, leaves);
         uint64_t found = lanes_below(darkness, bounds->zero_from) & ~lanes_below(leaves, 0.5);
         if (bounds->count - first < LANES)
             found &= (UINT64_C(1) << (bounds->count - first)) - 1;

@@ -9,6 +9,4 @@
  * way, lack of memory too, is a reason and no error. */
 void light_setup(nbh_plan *plan, int32_t culling);
 
-void light_destroy(nbh_plan *plan);
-
 #endif

@@ -152,13 +152,8 @@ class CEngine:
     culling: Culling = "auto"
 
     def __post_init__(self) -> None:
-        tolerance = self.tolerance_photons
-        if (
-            isinstance(tolerance, bool)
-            or not isinstance(tolerance, int | float)
-            or not (0.0 <= tolerance < math.inf)
-        ):
-            raise ConfigError("tolerance_photons", tolerance, "a finite number >= 0")
+        if not _is_tolerance(self.tolerance_photons):
+            raise ConfigError("tolerance_photons", self.tolerance_photons, "a finite number >= 0")
         if self.culling not in CULLINGS:
             raise ConfigError("culling", self.culling, "one of " + ", ".join(CULLINGS))
         if self.unrounded_kernel not in get_args(UnroundedKernel):
@@ -200,3 +195,12 @@ class CEngine:
         crystal = Crystal(cell_angstrom=(100.0, 100.0, 100.0))  # any will do
         experiment = Experiment(crystal=crystal, detector=Detector(n_fast=1, n_slow=1))
         return Plan(experiment, structure_factors, Quirks()).structure_factors(hkl)
+
+
+def _is_tolerance(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return 0.0 <= float(value) < math.inf
+    except OverflowError:
+        return False

@@ -15,14 +15,14 @@ from nanobragg_hybrid.engines.c.numbers import (
 )
 from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
 
-_OF_CULLING: Final = ("culling_reason", "active_pixels")
-"""What only the C engine reads, for the provenance."""
+OF_CULLING: Final = ("culling_reason", "active_pixels")
+"""What only the C engine reads, for a result's provenance."""
 _ROI: Final = ("roi_fast_min", "roi_fast_max", "roi_slow_min", "roi_slow_max")
 
 
 def resolved_plan(info: Mapping[str, Any]) -> ResolvedPlan:
     """The plan, from the members of `nbh_plan_info` by name."""
-    values = {name: value for name, value in info.items() if name not in (*_ROI, *_OF_CULLING)}
+    values = {name: value for name, value in info.items() if name not in (*_ROI, *OF_CULLING)}
     values["convention"] = name_of(CONVENTION_NUMBERS, info["convention"])
     values["pivot"] = name_of(PIVOT_NUMBERS, info["pivot"])
     values["roi"] = tuple(info[bound] for bound in _ROI)
@@ -37,7 +37,8 @@ def resolved_plan(info: Mapping[str, Any]) -> ResolvedPlan:
 def plan_info(plan: ResolvedPlan) -> dict[str, Any]:
     """The members of `nbh_plan_info` by name, in the header's order, as `SimulationResult.info`.
 
-    A plan of an engine without the C library's kernels has no `kernel` and no `kernel_reason`.
+    A plan of an engine without the C library's kernels has no `kernel` and no `kernel_reason`; the
+    members of `OF_CULLING` are in no plan.
     """
     info: dict[str, Any] = {}
     for name, value in zip(plan._fields, plan, strict=True):
