@@ -185,6 +185,7 @@ class Scene:
         water_factors: int,
         steps: float,
         dmin_m: float,
+        tolerance_photons: float,
         numbers: Sequence[float],
         sources: Array,
         crystals: Sequence[Lattice],
@@ -192,6 +193,10 @@ class Scene:
         background: Sequence[float],
         water: Sequence[float] | None,
     ) -> None: ...
+    @property
+    def culling(self) -> int: ...
+    @property
+    def visits(self) -> tuple[float, float]: ...
     def values(self, slow: Array, fast: Array, threads: int) -> Buffer: ...
     def gradients(
         self, slow: Array, fast: Array, weight: Array, want_amplitude: bool, threads: int

@@ -182,8 +182,7 @@ int light_set_peaks(const crystal_shape *s, memory_budget *memory, light_bounds 
             continue;
         const double most = n_cells > 1.0 ? bounds->largest_index[i] + 1.0 : 0.0;
         const int32_t last = most < LARGEST_PEAK_INDEX ? (int32_t)most + 1 : LARGEST_PEAK_INDEX;
-        double *least =
-            allocate((int64_t)last + 1, sizeof *least, "peaks", memory, &ignored);
+        double *least = allocate((int64_t)last + 1, sizeof *least, "peaks", memory, &ignored);
         bounds->least[i] = least;
         bounds->last_whole[i] = last;
         if (least == NULL)

@@ -187,7 +187,8 @@ static nbh_culling_reason choose_groups(const nbh_plan *plan, const light_beam *
     int32_t most = 0;
     for (int i = 0; i < REACH_COUNT; i++) {
         const double width = light_width_of_group(&light->bounds, REACHES_OF_GROUP[i]);
-        light->group_count = light_group_sources(beams, plan->info.source_count, width, light->groups);
+        light->group_count =
+            light_group_sources(beams, plan->info.source_count, width, light->groups);
         if (light->group_count == most) /* the same groups */
             continue;
         most = light->group_count;
@@ -279,7 +280,8 @@ static nbh_culling_reason set_up(nbh_plan *plan, int32_t culling, plan_light *li
     if (reason)
         return reason;
     light_bounds *bounds = &light->bounds;
-    const double f = light_largest_f(&plan->table, plan->info.interpolate), peak = shape_peak(&plan->shape);
+    const double f = light_largest_f(&plan->table, plan->info.interpolate),
+                 peak = shape_peak(&plan->shape);
     bounds->dark_term = dark_term(plan);
     if (!(f * f * peak * peak < LARGEST_TERM))
         return NBH_CULLING_REASON_NOT_FINITE;

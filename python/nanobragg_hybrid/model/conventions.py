@@ -6,6 +6,8 @@ to know it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final, Literal, get_args
 
 Convention = Literal["custom", "adxv", "mosflm", "denzo", "xds", "dials"]
@@ -21,3 +23,20 @@ SHAPES: Final[tuple[Shape, ...]] = get_args(Shape)
 DIVERGENCE_SHAPES: Final[tuple[DivergenceShape, ...]] = get_args(DivergenceShape)
 KERNELS: Final[tuple[Kernel, ...]] = get_args(Kernel)
 CULLINGS: Final[tuple[Culling, ...]] = get_args(Culling)
+
+CULLING_REASONS: Final[Mapping[int, str]] = MappingProxyType(
+    {
+        0: "",
+        1: "it was asked for",
+        2: "the exact kernel visits every step",
+        3: "a sub-pixel has fewer than four steps",
+        4: "the light of this crystal shape reaches everywhere",
+        5: "nearly all steps may have light",
+        6: "oversample options multiply the whole sum at every step",
+        7: "a structure factor or a source is not finite, or huge",
+        8: "there are too many orientations to keep",
+        9: "no pixel has any light",
+        10: "there is too little memory",
+    }
+)
+"""Why every step is visited: the numbers of `nbh_culling_reason` in words."""
