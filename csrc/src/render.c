@@ -273,8 +273,11 @@ static int render_band(const nbh_plan *plan, int32_t row0, int32_t row1, int64_t
 static int render(const nbh_plan *plan, int64_t pixel0, int64_t pixel1, const nbh_pixels *to)
 {
     const int32_t n_fast = plan->info.n_fast;
-    if (pixel0 == pixel1)
+    if (pixel0 == pixel1) {
+        if (to != NULL && to->steps_visited != NULL)
+            *to->steps_visited = 0;
         return 1;
+    }
     const int64_t row0 = pixel0 / n_fast, rows = (pixel1 - 1) / n_fast - row0 + 1;
     const int64_t of_first_row =
         pixel1 < (row0 + 1) * n_fast ? pixel1 - pixel0 : (row0 + 1) * n_fast - pixel0;

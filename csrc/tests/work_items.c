@@ -196,9 +196,60 @@ static void shape(nbh_experiment *experiment, int32_t n_fast, int32_t n_slow)
     experiment->sampling.interpolate = 0;
 }
 
+/* 0 if steps are left out, and no pixel changes. */
+static int compare_culling(const char *name, const nbh_experiment *experiment)
+{
+    static float every[MOST_PIXELS], culled[MOST_PIXELS];
+    const nbh_structure_factors table = {.default_f = 100.0};
+    const int64_t pixels = (int64_t)experiment->detector.n_fast * experiment->detector.n_slow;
+    nbh_experiment other = *experiment;
+    nbh_plan_info info;
+    nbh_error error;
+    nbh_plan *plan = NULL;
+    memset(&info, 0, sizeof info);
+    nbh_status status = nbh_plan_create(&other, &table, &plan, &error);
+    if (status == NBH_OK)
+        status = nbh_plan_render(plan, culled, NULL, &error);
+    if (status == NBH_OK)
+        status = nbh_plan_get_info(plan, &info, &error);
+    int64_t visited = 0;
+    const nbh_pixels part = {.image = culled, .steps_visited = &visited};
+    if (status == NBH_OK)
+        status = nbh_plan_render_pixels(plan, 0, pixels, &part, &error);
+    nbh_plan_destroy(plan);
+    other.culling = NBH_CULLING_OFF;
+    if (status == NBH_OK)
+        status = nbh_plan_create(&other, &table, &plan, &error);
+    if (status == NBH_OK) {
+        status = nbh_plan_render(plan, every, NULL, &error);
+        nbh_plan_destroy(plan);
+    }
+    const int64_t steps = info.active_pixels * info.steps;
+    if (status != NBH_OK || info.culling_reason != NBH_CULLING_REASON_NONE ||
+        memcmp(every, culled, sizeof(float) * (size_t)pixels) != 0 || visited <= 0 ||
+        visited >= steps) {
+        fprintf(stderr, "%s: reason %d, %lld of %lld steps\n", name, info.culling_reason,
+                (long long)visited, (long long)steps);
+        return 1;
+    }
+    return 0;
+}
+
+/* Many orientations of a crystal whose spots are small. */
+static void spots(nbh_experiment *experiment, int32_t n_fast, int32_t n_slow)
+{
+    shape(experiment, n_fast, n_slow);
+    experiment->beam.fluence_photons_per_m2 = 1e24;
+    experiment->crystal.shape = NBH_SHAPE_GAUSS_HKL;
+    for (int i = 0; i < 3; i++)
+        experiment->crystal.n_cells[i] = 50.0;
+    experiment->crystal.mosaic_spread_rad = 0.002;
+    experiment->crystal.mosaic_domains = 40;
+}
+
 int main(void)
 {
-    static uint8_t mask[64 * 64];
+    static uint8_t mask[100 * 130];
     nbh_experiment experiment;
 
     shape(&experiment, 1, 3000);
@@ -236,5 +287,28 @@ int main(void)
     experiment.detector.beam_x_m = 0.0;
     experiment.detector.beam_y_m = 0.0;
     failures += compare("interpolation that ends half-way", &experiment, 5);
+
+    spots(&experiment, 100, 130);
+    failures += compare("tiles", &experiment, 17);
+    failures += compare_culling("tiles", &experiment);
+    experiment.detector.mask = mask;
+    experiment.detector.mask_count = 100 * 130;
+    memset(mask, 1, sizeof mask);
+    for (int i = 0; i < 100 * 130; i += 3)
+        mask[i] = 0;
+    experiment.sampling.roi_fast_min = 5;
+    experiment.sampling.roi_slow_min = 3;
+    failures += compare("tiles with gaps", &experiment, 16);
+    failures += compare_culling("tiles with gaps", &experiment);
+    experiment.tolerance_photons = 1e-3;
+    failures += compare("tiles with a tolerance", &experiment, 16);
+
+    /* tiles, rows and carried-over vectors in one image */
+    spots(&experiment, 40, 120);
+    experiment.goniometer.phi_rad = -0.5;
+    experiment.goniometer.osc_rad = 1.0;
+    experiment.goniometer.phi_steps = 4;
+    experiment.sampling.interpolate = 1;
+    failures += compare("tiles and interpolation", &experiment, 15);
     return failures != 0;
 }

@@ -216,6 +216,8 @@ static inline scene *scene_from_bytes(bytes *b)
     if (take_byte(b) == 255)
         s->experiment.memory_limit_bytes = take_below(b, 100) ? 100 : -1;
     s->experiment.kernel = NBH_KERNEL_EXACT; /* each harness has its own kernels */
+    s->experiment.culling = NBH_CULLING_AUTO;
+    s->experiment.tolerance_photons = 0.0; /* bits are compared */
     take_goniometer(b, &s->experiment.goniometer);
     take_detector(b, s);
     take_beam(b, s);

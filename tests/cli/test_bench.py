@@ -18,12 +18,21 @@ from nanobragg_hybrid.cli.bench import main as bench_module
 from nanobragg_hybrid.cli.bench import whole_process
 from nanobragg_hybrid.cli.bench import workloads as bench_workloads
 from nanobragg_hybrid.cli.bench.main import fraction_redone, kernel_figures, thread_figures
-from nanobragg_hybrid.cli.bench.workloads import Workload, scaled, series, workloads
+from nanobragg_hybrid.cli.bench.workloads import (
+    Workload,
+    scaled,
+    series,
+    shot,
+    shots,
+    workloads,
+)
 from nanobragg_hybrid.cli.umbrella.main import main
 from nanobragg_hybrid.engines.c.libnbh import available_kernels
 from nanobragg_hybrid.model.structure_factors import StructureFactors
 
 TINY = Workload("tiny", scaled(8, phi_steps=2, domains=2), StructureFactors.constant(100.0))
+SHOT = shot(64, 2, 25)
+"""64 x 64 pixels of a still, most of whose steps have no light."""
 
 
 def clock(*seconds: float) -> Callable[[], float]:
@@ -94,6 +103,13 @@ def test_workloads_differ_in_name(quick: bool) -> None:
         assert numbers == sorted(set(numbers))
 
 
+@pytest.mark.parametrize("quick", [True, False])
+def test_shots_differ_in_name(quick: bool) -> None:
+    names = [workload.name for workload in shots(quick=quick)]
+    assert len(set(names)) == len(names) >= 6
+    assert sum(workload.long for workload in shots(quick=quick)) == (0 if quick else 1)
+
+
 def _keys(value: Any) -> Any:
     return sorted(value) if isinstance(value, dict) else None
 
@@ -101,6 +117,7 @@ def _keys(value: Any) -> Any:
 @pytest.fixture
 def tiny_workloads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench_module, "workloads", lambda **_: [TINY._replace(long=True)])
+    monkeypatch.setattr(bench_module, "shots", lambda **_: [TINY._replace(experiment=SHOT)])
     monkeypatch.setattr(bench_module, "series", lambda **_: {"edge": [(8, TINY)]})
     monkeypatch.setattr(bench_module, "_SHORTEST_S", 0.0)
 
@@ -122,6 +139,11 @@ def test_the_document(
     assert document["machine"]["kernels"] == list(available_kernels())
     (kernels,), threads, (growing,) = document["kernels"], document["threads"], document["series"]
     assert kernels["kernel_chosen"] == available_kernels()[-1]
+    (culling,) = document["culling"]
+    shares = culling["share_visited"]
+    assert list(culling["ns_per_step"]) == list(shares)
+    assert list(shares) == ["nothing", "no bit", "0.0001 photons", "0.01 photons"]
+    assert shares["nothing"] == 1.0 > shares["no bit"] > shares["0.0001 photons"] > 0.0
     assert kernels["ns_per_step"].keys() == set(available_kernels())
     figures = [*kernels["ns_per_step"].values(), growing["ns_per_step"]]
     figures += [

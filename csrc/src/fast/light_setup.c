@@ -247,6 +247,21 @@ static int has_fudge(shape_profile profile)
     return 1;
 }
 
+/* Does its light fall so slowly with the distance that only a tolerance, or the light of water,
+ * makes it dark? */
+static int reaches_everywhere(shape_profile profile)
+{
+    switch (profile) {
+    case PROFILE_INTERFERENCE:
+    case PROFILE_SPHERE:
+        return 1;
+    case PROFILE_GAUSSIAN:
+    case PROFILE_TOP_HAT:
+        return 0;
+    }
+    return 1;
+}
+
 /* What can be known without looking at the light. */
 static nbh_culling_reason reason_against(const nbh_plan *plan, int32_t culling)
 {
@@ -263,6 +278,9 @@ static nbh_culling_reason reason_against(const nbh_plan *plan, int32_t culling)
         return NBH_CULLING_REASON_FEW_STEPS;
     if (multiplies_sum && !only_zeros)
         return NBH_CULLING_REASON_RUNNING_PRODUCT;
+    if (reaches_everywhere(plan->shape.profile) && plan->tolerance_photons == 0.0 &&
+        info->water_background == 0.0)
+        return NBH_CULLING_REASON_SHAPE;
     if (has_fudge(plan->shape.profile) && !(plan->shape.fudge > 0.0))
         return NBH_CULLING_REASON_SHAPE;
     if (!sources_are_ordinary(plan))
@@ -287,9 +305,6 @@ static nbh_culling_reason set_up(nbh_plan *plan, int32_t culling, plan_light *li
         return NBH_CULLING_REASON_NOT_FINITE;
     if (f == 0.0 || !(bounds->dark_term > 0.0 && bounds->dark_term < LARGEST_TERM))
         return NBH_CULLING_REASON_NO_LIGHT;
-    if (plan->shape.profile == PROFILE_INTERFERENCE && plan->tolerance_photons == 0.0 &&
-        plan->info.water_background == 0.0)
-        return NBH_CULLING_REASON_SHAPE;
     reason = light_set_measure(&plan->shape, f, bounds);
     if (reason)
         return reason;

@@ -21,11 +21,11 @@ from nanobragg_hybrid._version import __version__
 from nanobragg_hybrid.base.errors import NanobraggError
 from nanobragg_hybrid.base.host import usable_cores
 from nanobragg_hybrid.cli.bench.whole_process import compare
-from nanobragg_hybrid.cli.bench.workloads import Workload, series, workloads
+from nanobragg_hybrid.cli.bench.workloads import Workload, series, shots, workloads
 from nanobragg_hybrid.engines.c.libnbh import available_kernels, build_info
 from nanobragg_hybrid.engines.c.plan import Plan
 from nanobragg_hybrid.formats.text import read_text
-from nanobragg_hybrid.model.conventions import Kernel
+from nanobragg_hybrid.model.conventions import Culling, Kernel
 from nanobragg_hybrid.model.quirks import Quirks
 
 Clock = Callable[[], float]
@@ -33,6 +33,9 @@ Clock = Callable[[], float]
 _SHARE_PIXELS: Final = 256
 _SHORTEST_S: Final = 0.02
 _MOST_REPEATS: Final = 1000
+
+TOLERANCES: Final = (1e-4, 1e-2)
+"""Photons, of images that leave out more than what changes no bit."""
 
 
 def bench(
@@ -68,6 +71,7 @@ def bench(
         "threads": thread_figures(
             [w for w in chosen if w.long], cores, runs, say, wall_clock, cpu_clock
         ),
+        "culling": culling_figures(shots(quick=quick), runs, say, cpu_clock),
         "series": series_figures(quick, runs, say, cpu_clock),
         "reference": [] if reference is None else compare(reference, quick, runs, say),
     }
@@ -150,6 +154,43 @@ def thread_figures(
             }
             for count in counts
         ]
+    return figures
+
+
+def culling_figures(
+    chosen: Sequence[Workload], runs: int, say: Callable[[str], None], clock: Clock
+) -> list[dict[str, Any]]:
+    """One thread, the kernel chosen: ns per step of the image, visiting every step (not of what is
+    long), those with light, and those with light that a tolerance notices; and the shares visited.
+    """
+    say("\none thread, ns per step of the image (share of the steps visited), by what is left out")
+    ways: dict[str, tuple[Culling, float]] = {"nothing": ("off", 0.0), "no bit": ("auto", 0.0)}
+    ways |= {f"{tolerance:g} photons": ("auto", tolerance) for tolerance in TOLERANCES}
+    say(f"{'workload':32}" + "".join(f"{name:>16}" for name in ways))
+    figures = []
+    for workload in chosen:
+        plans = {
+            name: Plan(workload.experiment, workload.structure_factors, Quirks(), "auto", *asked)
+            for name, asked in ways.items()
+            if not (workload.long and name == "nothing")
+        }
+        steps = _steps(next(iter(plans.values())))
+        times = _alternate(plans, 1 if workload.long else runs, clock)
+        ns = {name: statistics.median(each) / steps * 1e9 for name, each in times.items()}
+        shares = {
+            name: plan.render_buffers(1, None, False)[3] / steps for name, plan in plans.items()
+        }
+        columns = {name: f"{ns[name]:8.3f} ({shares[name]:.3f})" for name in ns}
+        say(f"{workload.name:32}" + "".join(f"{columns.get(name, '-'):>16}" for name in ways))
+        figures.append(
+            {
+                "workload": workload.name,
+                "steps": steps,
+                "ns_per_step": ns,
+                "spread": {name: _spread(each) for name, each in times.items()},
+                "share_visited": shares,
+            }
+        )
     return figures
 
 

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from nanobragg_hybrid.model.beam import Beam
+from nanobragg_hybrid.model.conventions import Shape
 from nanobragg_hybrid.model.crystal import Crystal
 from nanobragg_hybrid.model.detector import Detector
 from nanobragg_hybrid.model.experiment import Experiment
@@ -93,6 +94,42 @@ def series(*, quick: bool) -> dict[str, list[tuple[int, Workload]]]:
             for n in (1, 5, 20, 100, 1000)
         ],
     }
+
+
+def shots(*, quick: bool) -> list[Workload]:
+    """Stills of many wavelengths and domains, most of whose steps have no light; the one that is
+    `long` takes a minute if every step is visited.  `quick` makes them a quarter as wide and high.
+    """
+    pixels = 256 if quick else 1024
+    shapes: tuple[Shape, ...] = ("gauss_hkl", "gauss", "tophat", "tophat_hkl", "round", "square")
+    every = [
+        Workload(f"{shape} {pixels}", shot(pixels, 20, 25, shape), _CONSTANT) for shape in shapes
+    ]
+    if not quick:
+        every.append(Workload("whole shot 2400", shot(2400, 100, 50), _CONSTANT, long=True))
+    return every
+
+
+def shot(pixels: int, wavelengths: int, domains: int, shape: Shape = "gauss_hkl") -> Experiment:
+    """A crystal of 20 x 20 x 40 cells at an X-ray laser, on pixels of 0.11 mm at 120 mm."""
+    return Experiment(
+        beam=Beam(
+            wavelength_angstrom=1.3,
+            dispersion_percent=0.4,
+            dispersion_steps=wavelengths,
+            fluence_photons_per_m2=1e24,
+        ),
+        crystal=Crystal(
+            cell_angstrom=(79.0, 79.0, 38.0),
+            misset_deg=(11.0, 22.0, 33.0),
+            n_cells=(20, 20, 40),
+            shape=shape,
+            mosaic_spread_deg=0.1,
+            mosaic_domains=domains,
+        ),
+        detector=Detector(n_fast=pixels, n_slow=pixels, pixel_size_mm=0.11, distance_mm=120.0),
+        sampling=Sampling(oversample=1, interpolate=False),
+    )
 
 
 def scaled(pixels: int, phi_steps: int = 1, domains: int = 1, cells: int = 5) -> Experiment:

@@ -89,7 +89,7 @@ class CRun:
             random_state=self.c_plan.random_state(),
         )
 
-    def _culling(self, visited: int, kernel: str) -> dict[str, float | str]:
+    def _culling(self, visited: int, kernel: str | None) -> dict[str, float | str]:
         """What was left out, for the provenance: which share of the steps was visited, and why
         that is all of them where it is not asked for each."""
         info = self.c_plan.info()
