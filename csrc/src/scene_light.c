@@ -94,48 +94,66 @@ static double usual_factor(const nbh_scene *s)
     return factor > 0.0 && isfinite(factor) ? factor : 1.0;
 }
 
-/* Returns why every step of crystal n is visited. */
-static nbh_culling_reason set_crystal(const nbh_scene *s, const sums_lattice *lattice, int32_t n,
-                                      const light_beam *beams, scene_light *out)
+/* Why every step of a crystal is visited, as far as that is known before its cells are. */
+static nbh_culling_reason reason_against_crystal(const nbh_scene *s, const sums_lattice *lattice,
+                                                 int32_t n, double f)
+{
+    const crystal_shape *shape = &lattice->shape;
+    const double peak = shape_peak(shape), strength = fabs(s->strength[n]);
+    if (!(f * f * peak * peak < LARGEST_TERM) || !isfinite(strength))
+        return NBH_CULLING_REASON_NOT_FINITE;
+    if (f == 0.0 || strength == 0.0 || lattice->orientation_count == 0)
+        return NBH_CULLING_REASON_NO_LIGHT;
+    switch (shape->profile) {
+    case PROFILE_INTERFERENCE: /* parts of cells have poles */
+        return lattice->has_whole_cells ? NBH_CULLING_REASON_NONE : NBH_CULLING_REASON_SHAPE;
+    case PROFILE_SPHERE:
+    case PROFILE_GAUSSIAN:
+    case PROFILE_TOP_HAT:
+        break;
+    }
+    return shape->fudge > 0.0 ? NBH_CULLING_REASON_NONE : NBH_CULLING_REASON_SHAPE;
+}
+
+/* Crystal n; see scene_light_set_up. */
+static nbh_status set_crystal(const nbh_scene *s, const sums_lattice *lattice, int32_t n,
+                              const light_beam *beams, scene_light *out, nbh_culling_reason *reason,
+                              nbh_error *error)
 {
     plan_light *light = out->crystals + n;
     light_bounds *bounds = &light->bounds;
     const crystal_shape *shape = &lattice->shape;
     const double f = light_largest_f(&lattice->table, lattice->interpolates);
-    const double peak = shape_peak(shape), strength = fabs(s->strength[n]);
     const double steps =
         (double)samples_of(s) * (double)s->source_count * (double)lattice->orientation_count;
     memory_budget unlimited = {0, 0};
-    if (!(f * f * peak * peak < LARGEST_TERM) || !isfinite(strength))
-        return NBH_CULLING_REASON_NOT_FINITE;
-    if (f == 0.0 || strength == 0.0 || steps == 0.0)
-        return NBH_CULLING_REASON_NO_LIGHT;
-    if (shape->profile != PROFILE_INTERFERENCE && !(shape->fudge > 0.0))
-        return NBH_CULLING_REASON_SHAPE;
-    if (shape->profile == PROFILE_INTERFERENCE && !lattice->has_whole_cells)
-        return NBH_CULLING_REASON_SHAPE;
+    *reason = reason_against_crystal(s, lattice, n, f);
+    if (*reason)
+        return NBH_OK;
     out->largest_f[n] = f;
-    out->dark_times_factor[n] =
-        PART_OF_TOLERANCE * s->tolerance_photons * s->steps / (strength * largest_ray(s) * steps);
+    out->dark_times_factor[n] = PART_OF_TOLERANCE * s->tolerance_photons * s->steps /
+                                (fabs(s->strength[n]) * largest_ray(s) * steps);
     bounds->dark_term = out->dark_times_factor[n] / usual_factor(s);
-    if (!(bounds->dark_term > 0.0 && isfinite(bounds->dark_term)))
-        return NBH_CULLING_REASON_NOT_FINITE;
-    const nbh_culling_reason reason = light_set_measure(shape, f, bounds);
-    if (reason)
-        return reason;
+    if (!(bounds->dark_term > 0.0 && isfinite(bounds->dark_term))) {
+        *reason = NBH_CULLING_REASON_NOT_FINITE;
+        return NBH_OK;
+    }
+    *reason = light_set_measure(shape, f, bounds);
+    if (*reason)
+        return NBH_OK;
     if (!light_copy_cells(lattice->cells, lattice->orientation_count, shortest_wavelength(s),
                           &unlimited, bounds) ||
         !light_set_peaks(shape, &unlimited, bounds))
-        return NBH_CULLING_REASON_MEMORY;
-    nbh_error ignored;
+        return nbh_fail(error, NBH_OUT_OF_MEMORY, "crystals",
+                        "too little memory for leaving out steps");
     light->groups =
-        allocate(s->source_count, sizeof *light->groups, "groups of sources", &unlimited, &ignored);
+        allocate(s->source_count, sizeof *light->groups, "groups of sources", &unlimited, error);
     if (light->groups == NULL)
-        return NBH_CULLING_REASON_MEMORY;
+        return NBH_OUT_OF_MEMORY;
     light->group_count =
         light_group_sources(beams, (int32_t)s->source_count,
                             light_width_of_group(bounds, REACH_OF_GROUP), light->groups);
-    return NBH_CULLING_REASON_NONE;
+    return NBH_OK;
 }
 
 static nbh_status allocate_light(const nbh_scene *s, scene_light *out, nbh_error *error)
@@ -183,12 +201,8 @@ nbh_status scene_light_set_up(const nbh_scene *s, const sums_lattice *lattices, 
         status = NBH_OUT_OF_MEMORY;
     int any = 0;
     for (int32_t n = 0; status == NBH_OK && n < s->crystal_count; n++) {
-        const nbh_culling_reason own = set_crystal(s, lattices + n, n, beams, out);
-        if (own == NBH_CULLING_REASON_MEMORY)
-            status = nbh_fail(error, NBH_OUT_OF_MEMORY, "crystals",
-                              "too little memory for leaving out steps");
-        *reason = own;
-        any |= !own;
+        status = set_crystal(s, lattices + n, n, beams, out, reason, error);
+        any |= !*reason;
     }
     free(beams);
     if (any)

@@ -8,11 +8,12 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from realistic_experiments import SHAPES, realistic_experiment
+from realistic_experiments import COMPACT, SHAPES, realistic_experiment
 from with_torch import torch
 
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.engines.torch import ForwardModel, Selection, TorchEngine
+from nanobragg_hybrid.engines.torch.compiled import COUNTED, Visits
 
 NAMES = (
     "crystal.cell_angstrom",
@@ -39,7 +40,7 @@ def shot(shape: str = "gauss_hkl", pixels: int = 64, **sampling: object) -> nb.E
             mosaic_spread_deg=0.1,
             mosaic_domains=8,
         ),
-        detector=nb.Detector(distance_mm=120, pixel_size_mm=0.11, n_fast=pixels + 5, n_slow=pixels),
+        detector=nb.Detector(distance_mm=120, pixel_size_mm=0.3, n_fast=pixels + 5, n_slow=pixels),
         sampling=nb.Sampling(**{"oversample": 1, **sampling}),
     )
 
@@ -63,30 +64,41 @@ def on_threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+@contextmanager
+def counted_in(visits: Visits) -> Iterator[None]:
+    """The steps of what is rendered meanwhile."""
+    token = COUNTED.set(visits)
+    try:
+        yield
+    finally:
+        COUNTED.reset(token)
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_no_pixel_differs_by_more(shape: str, dtype: str) -> None:
     """Realistic experiments at random, whole and some pixels in any order; rounding is that of
     sums in another order, and in float32 one unit in the last place besides."""
     random = np.random.default_rng(SHAPES.index(shape))
-    left_out = 0
-    for _ in range(6):
+    visits = Visits()
+    for _ in range(4):
         experiment, factors, quirks = realistic_experiment(random, shape)
         tolerance = float(10 ** random.uniform(-6, 2))
         models = [
             ForwardModel(experiment, factors, quirks, dtype, tolerance_photons=own)
             for own in (0.0, tolerance)
         ]
-        every, some = (model.pixels() for model in models)
+        every = models[0].pixels()
+        with counted_in(visits):
+            some = models[1].pixels()
         finite = every.isfinite()
         assert torch.equal(finite, some.isfinite())
         every, some = every[finite].to(torch.float64), some[finite].to(torch.float64)
         rounding = every.abs() * (2.5e-7 if dtype == "float32" else 1e-12)
         assert bool(((every - some).abs() <= tolerance + rounding).all())
         assert bool((every - some >= -rounding).all())  # darker, never brighter
-        left_out += int((every != some).sum())
-    if shape not in ("square", "round"):
-        assert left_out > 0
+    if shape in COMPACT:
+        assert visits.visited < 0.75 * visits.every
 
 
 def test_pixels_of_a_selection_come_in_its_order() -> None:
@@ -170,7 +182,7 @@ def test_members_of_a_batch_have_the_tolerance_each() -> None:
     fluence = torch.tensor([1e20, 1e24, 0.0], dtype=torch.float64)
     name = "beam.fluence_photons_per_m2"
     every, some = (model_of(own)({name: fluence}) for own in (0.0, tolerance))
-    assert float(every[1].max()) > 100.0
+    assert float(every[1].max()) > 10.0
     assert bool(((every - some).abs() <= tolerance).all())
     assert bool((some[2] == 0.0).all())
 
@@ -225,4 +237,4 @@ def test_light_that_nothing_reaches_keeps_its_derivative() -> None:
         model_of(tolerance)({name: fluence}).sum().backward()
         gradients.append(fluence.grad)
     assert float(gradients[0]) > 0.0
-    assert torch.equal(*gradients)
+    assert torch.allclose(*gradients, rtol=1e-12, atol=0.0)
