@@ -8,6 +8,7 @@ range: 12 numbers (missetting, cell, distance, scale, mosaic spread) of a Poisso
 pulls: the same numbers over many noisy images: errors over estimated standard deviations.
 stills: orientation and scale of many stills of Gaussian crystals, from 0.3 degrees away, in boxes
     of 15 x 15 pixels around the brightest spots.
+joint: the same for several stills in one fit, which share cell and distance.
 
 Times are CPU seconds of one thread.  --small: fewer and smaller images, for a quick look.
 """
@@ -17,7 +18,7 @@ from __future__ import annotations
 import argparse
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -30,15 +31,16 @@ from nanobragg_hybrid.engines.torch import ForwardModel
 from nanobragg_hybrid.fitting.blocks import coordinates_of
 from nanobragg_hybrid.fitting.coordinates import MISSET, ROTATION
 from nanobragg_hybrid.fitting.forward import TorchModel
-from nanobragg_hybrid.fitting.options import checked_priors
+from nanobragg_hybrid.fitting.joint import Joint
 from nanobragg_hybrid.fitting.pixels import FitPixels, fit_pixels
+from nanobragg_hybrid.fitting.problem import Priors
 from nanobragg_hybrid.fitting.rotations import (
     angle_between_deg,
     misset_angles,
     misset_matrix,
     rotation_matrix,
 )
-from nanobragg_hybrid.fitting.search import Search
+from nanobragg_hybrid.fitting.search import FitImage, Search, Starts
 
 Array = NDArray[np.float64]
 
@@ -118,6 +120,7 @@ class DifferenceForward:
 
     def __init__(self, experiment: nb.Experiment, pixels: FitPixels) -> None:
         self.images = 0
+        self.jacobians = 0
         self._experiment = experiment
         self._where = (pixels.slow, pixels.fast)
 
@@ -135,8 +138,13 @@ class DifferenceForward:
         image = nb.simulate(experiment.replace(changes), FACTORS, threads=1).image
         return image[self._where].astype(np.float64)
 
+    def members(self, values: Sequence[Mapping[str, Array]]) -> Array:
+        """One image for each."""
+        return np.stack([self.pixels(each) for each in values])
+
     def jacobian(self, values: Mapping[str, Array], names: tuple[str, ...]) -> tuple[Array, Array]:
         """One image, and two for each number."""
+        self.jacobians += 1
         columns = []
         for name in names:
             for n in range(values[name].size):
@@ -162,11 +170,10 @@ def fit_by_differences(start: nb.Experiment, data: NDArray[np.int64]) -> Differe
     photons = data.astype(np.float64)
     pixels = fit_pixels(start, model.setup.roi, photons, np.zeros_like(photons), None, None)
     forward = DifferenceForward(start, pixels)
-    priors = checked_priors(None, NAMES, coordinates)
-    search = Search(
-        forward, coordinates, pixels, "poisson", None, priors, start, (), 100, 0.03, None
-    )
-    minimum = search.run([coordinates.start])
+    image, joint = FitImage(start, forward, pixels, ()), Joint((coordinates,), frozenset(NAMES))
+    nothing = Priors.none(joint.every)
+    search = Search((image,), joint, "poisson", None, nothing, 100, 0.03, None)
+    minimum, _ = search.run(Starts(1, 1.0, 1))
     numbers = coordinates.numbers(minimum.state.x)
     return Differences(tuple(numbers[:3].tolist()), minimum.converged, forward.images)
 
@@ -258,31 +265,48 @@ def bright_boxes(
     return boxes
 
 
+def still_factors() -> nb.StructureFactors:
+    """Those of the stills."""
+    grid = np.random.default_rng(5).rayleigh(100.0, (81, 81, 81))
+    return nb.StructureFactors.from_grid(grid, (-40, -40, -40), default_f=0.0)
+
+
+class Still(NamedTuple):
+    """A still, and from where and in which boxes it is fitted."""
+
+    truth: nb.Experiment
+    start: nb.Experiment
+    data: NDArray[np.int64]
+    boxes: list[tuple[int, ...]]
+
+
+def noisy_still(seed: int, factors: nb.StructureFactors) -> Still:
+    """One of them, with a start that is 0.3 degrees away."""
+    truth = still(seed)
+    noise = np.random.default_rng(seed)
+    data = noise.poisson(nb.simulate(truth, factors, threads=1).image + 0.2)
+    axis = noise.normal(size=3)
+    start = turned(truth, 0.3 * axis / np.linalg.norm(axis))
+    return Still(truth, start, data, bright_boxes(data, 7, 60, 25))
+
+
 def stills(small: bool) -> None:
     """Many stills: how many come home, how near, and what one costs."""
-    random = np.random.default_rng(5)
-    factors = nb.StructureFactors.from_grid(
-        random.rayleigh(100.0, (81, 81, 81)), (-40, -40, -40), default_f=0.0
-    )
+    factors = still_factors()
     offs, esds, seconds, pixels = [], [], [], []
     for seed in range(10 if small else 200):
-        truth = still(seed)
-        noise = np.random.default_rng(seed)
-        data = noise.poisson(nb.simulate(truth, factors, threads=1).image + 0.2)
-        axis = noise.normal(size=3)
-        start = turned(truth, 0.3 * axis / np.linalg.norm(axis))
-        boxes = bright_boxes(data, 7, 60, 25)
+        one = noisy_still(seed, factors)
         begin = time.process_time()
         result = nb.fit(
-            start,
+            one.start,
             factors,
-            data,
+            one.data,
             ("crystal.rotation_vector_deg", "scale"),
-            boxes=boxes,
+            boxes=one.boxes,
             background="constant",
         )
         seconds.append(time.process_time() - begin)
-        offs.append(off_deg(result.experiment, truth))
+        offs.append(off_deg(result.experiment, one.truth))
         esds.append(float(np.sqrt(np.trace(result.covariance[:3, :3]))))
         pixels.append(result.data.size)
     print(f"stills: {len(offs)}, {np.median(pixels):.0f} pixels fitted")
@@ -293,7 +317,40 @@ def stills(small: bool) -> None:
     print(f"  {np.median(seconds):.3f} s a still in the median, {np.mean(seconds):.3f} in the mean")
 
 
-SECTIONS = {"range": capture_range, "pulls": pulls, "stills": stills}
+def joint(small: bool) -> None:
+    """Stills that share cell and distance: what they know of them together."""
+    factors = still_factors()
+    names = (
+        "crystal.rotation_vector_deg",
+        "scale",
+        "crystal.cell_angstrom",
+        "detector.distance_mm",
+    )
+    off = {"crystal.cell_angstrom": (79.2, 79.2, 38.1), "detector.distance_mm": 120.2}
+    need = (79.0, 79.0, 38.0, 120.0)
+    print("joint: errors of a, c and the distance, and their standard deviations")
+    for count in (1, 4) if small else (1, 4, 16, 64):
+        every = [noisy_still(seed, factors) for seed in range(count)]
+        begin = time.process_time()
+        result = nb.fit(
+            [one.start.replace(off) for one in every],
+            factors,
+            [one.data for one in every],
+            names,
+            boxes=[one.boxes for one in every],
+            background="constant",
+        )
+        seconds = time.process_time() - begin
+        shared = result.parameters[-4:]
+        words = [
+            f"{number.value - true:+.5f} +- {number.esd:.5f}"
+            for number, true in list(zip(shared, need, strict=True))[1:]
+        ]
+        cost = f"{len(result.parameters)} numbers, {result.evaluations.jacobians} Jacobians"
+        print(f"  {count:2d} stills: {', '.join(words)}; {seconds:.2f} s, {cost}", flush=True)
+
+
+SECTIONS = {"range": capture_range, "pulls": pulls, "stills": stills, "joint": joint}
 
 
 def main() -> None:

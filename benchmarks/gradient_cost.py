@@ -1,6 +1,7 @@
 """What derivatives cost, as ratios to an image of the C backend in the same run.
 
 usage: python benchmarks/gradient_cost.py [--small] [--memory] [--large] [--shot] [--pilatus FOLDER]
+       python benchmarks/gradient_cost.py --torch-compile
 
 One thread, the shortest CPU time of several runs that take turns.  W1 is a triclinic crystal with
 10 phi steps and 10 domains on 512 x 512 pixels, W2 a cubic still on 1024 x 1024, the box 256 pixels
@@ -11,7 +12,10 @@ numbers: cell, orientation, mosaicity, rotation, detector, beam, default F.
 process.  --large: 4096 x 4096 pixels and 1000 domains too, some minutes.  --pilatus: the folder of
 a recorded command line (args.txt) whose gradient is taken too.  --shot: instead of all that, two
 shots of a Gaussian crystal with 500 and 5000 steps a pixel, with and without a tolerance; of the
-second one a strip of the image.
+second one a strip of the image.  --torch-compile: nothing but the
+eager kernel's hot function by torch.compile(dynamic=False), beside the function as it is and the
+compiled kernel, for W1 on 64 x 64 pixels in one block of steps; it needs a C++ compiler and takes
+some minutes.
 """
 
 from __future__ import annotations
@@ -27,9 +31,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch._dynamo.utils import counters
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.engines.torch import ForwardModel, Selection
+from nanobragg_hybrid.engines.torch import ForwardModel, Selection, eager
 
 NAMES = (
     "crystal.cell_angstrom",
@@ -303,6 +308,47 @@ def shot_lines(label: str, experiment: nb.Experiment, repeats: int) -> None:
         print(f"  gradient of the squared image with {tolerance:g}: off by {worst:.1e} at most")
 
 
+def torch_compile_lines(repeats: int) -> None:
+    """`block_value` as it is and by torch.compile: ns per step, and how far the images differ."""
+    experiment, factors = rotation(64), constant_f()
+    model = ForwardModel(experiment, factors, kernel="eager", tile_steps=2**20)
+    plain = eager.block_value
+    compiled = torch.compile(plain, dynamic=False)
+    steps = model.active_pixels.count * model.setup.choices.steps_per_pixel
+
+    def by(function: Callable[..., object], task: Task) -> Task:
+        def switched() -> object:
+            eager.block_value = function
+            try:
+                return task()
+            finally:
+                eager.block_value = plain
+
+        return switched
+
+    tasks = {}
+    for label, own, function in (
+        ("compiled kernel", ForwardModel(experiment, factors), plain),
+        ("eager kernel", model, plain),
+        ("eager kernel by torch.compile", model, compiled),
+    ):
+        tasks[f"{label}, forward"] = by(function, forward(own))
+        tasks[f"{label}, gradient"] = by(function, gradient(own))
+    begin = time.perf_counter()
+    cpu_seconds(tasks, 1)
+    first = time.perf_counter() - begin
+    print(f"W1 on 64 x 64 pixels, {steps} steps in one block; ns per step")
+    for name, seconds in cpu_seconds(tasks, repeats).items():
+        print(f"  {name}: {1e9 * seconds / steps:.1f}")
+    with torch.no_grad():
+        image = model()
+        difference = by(compiled, lambda: float((model() - image).abs().max() / image.max()))()
+    graphs = counters["stats"]["unique_graphs"]
+    breaks = sum(counters["graph_break"].values())
+    print(f"  {graphs} graphs, {breaks} breaks, {first:.0f} s for the first calls")
+    print(f"  largest difference {difference:.1e} of the brightest pixel")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--small", action="store_true", help="smaller images")
@@ -310,6 +356,7 @@ def main() -> None:
     parser.add_argument("--large", action="store_true", help="the largest case too")
     parser.add_argument("--shot", action="store_true", help="shots with a tolerance, alone")
     parser.add_argument("--pilatus", type=Path, help="folder of the recorded command line")
+    parser.add_argument("--torch-compile", action="store_true", help="torch.compile, alone")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -321,6 +368,9 @@ def main() -> None:
     if options.shot:
         shot_lines("G1", gaussian_shot(1024, 20, 25, 64 if options.small else 1024), 1)
         shot_lines("the shot", gaussian_shot(2400, 100, 50, 8 if options.small else 64), 1)
+        return
+    if options.torch_compile:
+        torch_compile_lines(repeats)
         return
     if options.memory:
         # First, since a new process counts as its own the most that this one has had so far.

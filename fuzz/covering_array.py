@@ -103,6 +103,9 @@ SETTINGS: Mapping[str, Mapping[str, str]] = {
         "dispersion": "-dispersion 3 -dispsteps 3",
         "count alone": "-hdivsteps 2",
         "file": "-sourcefile sources.txt",
+        "spectrum": "-spectrum spectrum.txt",
+        "file and spectrum": "-sourcefile directions.txt -spectrum spectrum.txt",
+        "divergence and spectrum": "-hdivrange 20 -hdivsteps 3 -spectrum spectrum.txt",
     },
     "phi": {
         "none": "",
@@ -117,6 +120,8 @@ SETTINGS: Mapping[str, Mapping[str, str]] = {
         "none": "",
         "domains": "-mosaic 1 -mosaic_dom 3",
         "spread": "-mosaic 0.5",
+        "rotations": "-mosaic_rotations turns.txt",
+        "weighted rotations": "-mosaic_rotations weighted_turns.txt",
     },
     "convention": {
         "mosflm": "-mosflm",
@@ -181,6 +186,11 @@ FORBIDDEN: tuple[tuple[Value, Value, str], ...] = (
     (("sources", "count alone"), ("count_alone", "off"), _REFUSED),
     (
         ("sources", "file"),
+        ("impossible_sources", "off"),
+        "refused where convention and rotations put the detector behind the sources",
+    ),
+    (
+        ("sources", "file and spectrum"),
         ("impossible_sources", "off"),
         "refused where convention and rotations put the detector behind the sources",
     ),
@@ -356,6 +366,10 @@ def write_inputs(folder: Path) -> None:
     tiny = "".join(f"{h} {k} {l} {source.uniform(0, 3) * 1e-21:.4e}\n" for h, k, l in indices)
     (folder / "tiny.hkl").write_text(tiny)
     (folder / "sources.txt").write_text("-10 0.1 0.05 1 1e-10\n-10 -0.2 0.1 0.5 1.02e-10\n")
+    (folder / "directions.txt").write_text("-10 0.1 0.05 1\n-10 -0.2 0.1 0.5\n")
+    (folder / "turns.txt").write_text("0 0 0\n0.5 -1 0\n")
+    (folder / "weighted_turns.txt").write_text("0.2 0 1 1\n0.5 -1 0 3\n")
+    (folder / "spectrum.txt").write_text("# angstrom\n0.99 1\n1.0 2\n1.02 0.3\n")
     mask = np.random.default_rng(1).uniform(size=(10, 12)) < 0.8
     write_mask(folder / "mask.img", mask)
 

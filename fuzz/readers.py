@@ -4,7 +4,8 @@ A harness makes bytes (or words) with hypothesis, valid ones with a few changes,
 in any order, or anything, and checks one input: what is raised is a `NanobraggError`, what is
 warned is a `NanobraggWarning`, and reading takes at most `MEMORY_PER_BYTE` times the size of the
 file, plus `MEMORY_ANYWAY` for what does not depend on it.  Tables of structure factors are as large
-as their indices span, and filling them takes its time: the two files which have them are exempt.
+as their indices span, and masks of bad pixels as large as their panels, and filling them takes its
+time: the files which have them are exempt.
 """
 
 from __future__ import annotations
@@ -107,9 +108,176 @@ _EXPERIMENT = nb.Experiment(
     beam=nb.Beam(sources=(nb.Source((-10.0, 0.0, 0.0), 1.0, 1e-10),)),
     crystal=nb.Crystal(cell_angstrom=(70, 80, 90), n_cells=(5, 5, 5)),
 )
+_OWN_MODELS = nb.Experiment(
+    beam=nb.Beam(spectrum=nb.Spectrum(energies_ev=(12000.0, 12010.0), weights=(1.0, 2.0))),
+    crystal=nb.Crystal(mosaic_rotations=nb.Rotations.from_vectors([[1.0, 0.0, 2.0]])),
+)
 _JSON_WORDS = (
     b'{ } [ ] : , "crystal" "beam" "n_cells" "sources" null true false NaN 1e999 "a" \\u0000'
 )
+
+_CIF = b"""data_a
+_cell_length_a 9
+_cell_length_b 9
+_cell_length_c 9
+_cell_angle_alpha 90
+_cell_angle_beta 90
+_cell_angle_gamma 90
+_space_group_name_H-M_alt 'P 2'
+loop_
+"""
+_REFLECTIONS = (
+    _CIF + b"_refln_index_h _refln_index_k _refln_index_l _refln_F_meas\n1 0 0 5\n0 1 1 .\n"
+)
+_SITES = (
+    _CIF
+    + b"_atom_site_label _atom_site_fract_x _atom_site_fract_y _atom_site_fract_z "
+    + b"_atom_site_U_iso_or_equiv\nC1 0.1 0.2(1) 0.3 0.02\nFe2 0 0 0 .\n"
+)
+_PDB = (
+    b"CRYST1    9.000    9.000    9.000  90.00  90.00  90.00 P 1 2 1       1\n"
+    b"ATOM      1  CA  GLY A   1       1.000   2.000   3.000  1.00 15.00           C\n"
+    b"HETATM    2 SE   UNK A   2       5.000   7.000   8.000  0.50 20.00          SE\n"
+)
+
+
+def _mtz() -> bytes:
+    """A small MTZ file; of another kind where gemmi is not installed."""
+    table = nb.StructureFactors.from_reflections
+    try:
+        made = table([[1, 0, 0], [0, 1, 1]], [5, 6], space_group="P 2", cell_angstrom=(9, 9, 9),
+                     missing="zero", d_min_angstrom=4.0)  # fmt: skip
+    except nb.UnsupportedError:
+        return b"MTZ "
+    file = io.BytesIO()
+    nb.write_mtz(file, made)
+    return file.getvalue()
+
+
+def _model(path: Path) -> object:
+    return nb.structure_factors_from_model(path, d_min_angstrom=4.0, wavelength_angstrom=1.0)
+
+
+_EXPT = b"""{"__id__": "ExperimentList", "experiment": [{"beam": 0, "detector": 0, "goniometer": 0,
+"scan": 0, "crystal": 0}], "beam": [{"direction": [0, 0, 1], "wavelength": 1.25,
+"polarization_normal": [0, 1, 0], "polarization_fraction": 0.9}], "detector": [{"panels": [{
+"name": "p", "fast_axis": [1, 0, 0], "slow_axis": [0, -1, 0], "origin": [-1, 1, -100],
+"pixel_size": [0.1, 0.1], "image_size": [30, 20], "trusted_range": [0, 100], "thickness": 0.3,
+"mu": 3.0, "gain": 1, "pedestal": 0, "mask": [[0, 0, 2, 2]]}],
+"hierarchy": {"children": [{"fast_axis": [1, 0, 0], "slow_axis": [0, 1, 0], "origin": [0, 0, 0],
+"children": [{"panel": 0}]}]}}], "goniometer": [{"axes": [[1, 0, 0], [0, 1, 0]],
+"angles": [0, 10], "scan_axis": 0}], "scan": [{"image_range": [1, 2], "oscillation": [0, 0.1]}],
+"crystal": [{"real_space_a": [40, 0, 0], "real_space_b": [0, 50, 0], "real_space_c": [0, 0, 60]}]}
+"""
+_XDS_INP = b"""JOB=ALL ! all
+NX=30 NY=20 QX=0.1 QY=0.1 ORGX=15 ORGY=10 DETECTOR_DISTANCE=100 X-RAY_WAVELENGTH=1
+OSCILLATION_RANGE=0.1 DATA_RANGE=1 5 UNTRUSTED_RECTANGLE= 1 3 1 3
+UNIT_CELL_A-AXIS= 40 0 0 UNIT_CELL_B-AXIS= 0 50 0 UNIT_CELL_C-AXIS= 0 0 60
+SEGMENT= 1 30 1 20
+SEGMENT_ORGX= 1
+"""
+_XPARM = b""" XPARM.XDS    VERSION
+1 0 0.1 1 0 0
+1.0 0 0 1
+1 40 50 60 90 90 90
+40 0 0
+0 50 0
+0 0 60
+1 30 20 0.1 0.1
+15 10 100
+1 0 0
+0 1 0
+0 0 1
+1 1 30 1 20
+0 0 0 1 0 0 0 1 0
+"""
+_GEOM = b"""photon_energy = 9000 eV
+clen = 0.1
+res = 10000
+rigid_group_a = p0
+p0/min_fs = 0
+p0/max_fs = 29
+p0/min_ss = 0
+p0/max_ss = 19
+p0/fs = +0.6x +0.8y
+p0/ss = -0.8x +0.6y
+p0/corner_x = -10
+p0/corner_y = 10
+bad0/min_x = -3
+bad0/max_x = 3
+bad0/min_y = -3
+bad0/max_y = 3
+"""
+_STREAM_HEAD = b"CrystFEL stream format 2.3\n----- Begin geometry file -----\n"
+_STREAM_TAIL = b"""----- End geometry file -----
+----- Begin chunk -----
+Image filename: a.h5
+photon_energy_eV = 9000
+Peaks from peak search
+  fs/px   ss/px (1/d)/nm^-1   Intensity  Panel
+ 1.5 2.5 0.5 100 p0
+End of peak list
+--- Begin crystal
+astar = +0.25 0 0 nm^-1
+bstar = 0 +0.2 0 nm^-1
+cstar = 0 0 +0.2 nm^-1
+--- End crystal
+----- End chunk -----
+"""
+_IMGCIF = b"""###CBF: VERSION 1.5
+data_a
+_diffrn_radiation_wavelength.wavelength 1.0
+loop_
+_axis.id
+_axis.type
+_axis.equipment
+_axis.depends_on
+_axis.vector[1]
+_axis.vector[2]
+_axis.vector[3]
+_axis.offset[3]
+ PHI rotation goniometer . 1 0 0 .
+ Z translation detector . 0 0 -1 .
+ S translation detector Z 0 -1 0 0
+ F translation detector S 1 0 0 0
+loop_
+_diffrn_scan_axis.axis_id
+_diffrn_scan_axis.angle_increment
+_diffrn_scan_axis.displacement_start
+ PHI 0.1 0
+ Z 0 100
+loop_
+_array_structure_list.array_id
+_array_structure_list.dimension
+_array_structure_list.precedence
+_array_structure_list.axis_set_id
+ A 30 1 F
+ A 20 2 S
+loop_
+_array_structure_list_axis.axis_set_id
+_array_structure_list_axis.axis_id
+_array_structure_list_axis.displacement_increment
+ F F 0.1
+ S S 0.1
+"""
+_MINICBF = b"""###CBF: VERSION 1.5
+data_a
+_array_data.header_contents
+;
+# Pixel_size 172e-6 m x 172e-6 m
+# Wavelength 1.0 A
+# Detector_distance 0.1 m
+# Beam_xy (15.0, 10.0) pixels
+# Start_angle 0.0 deg.
+# Angle_increment 0.1 deg.
+;
+_array_data.data
+;
+--CIF-BINARY-FORMAT-SECTION--
+X-Binary-Size-Fastest-Dimension: 30
+X-Binary-Size-Second-Dimension: 20
+
+"""
 
 FILES: dict[str, tuple[st.SearchStrategy[bytes], Callable[[Path], object]]] = {
     "smv": (
@@ -136,10 +304,27 @@ FILES: dict[str, tuple[st.SearchStrategy[bytes], Callable[[Path], object]]] = {
         files(b"-10 0 0 1 1e-10\n# c\n-10 1 0 1 1e-10\n", b"-10 0 0", words=b"# x -10 1e-10 |"),
         nb.read_source_file,
     ),
+    "rotations": (
+        files(
+            b"1 0 0 0 1 0 0 0 1 1\n0 1 0 0 0 1 1 0 0 0.5\n",
+            b"0 0 1\r\n# c\r\n1,2,3\r\n",
+            words=b"# 1 0 -1 , ; %",
+        ),
+        nb.read_rotations,
+    ),
+    "spectrum": (
+        files(
+            b"# eV\n12000 1\n12010 0.5\n",
+            b"wavelength/angstrom, weight\r\n1.0, 1\r\n1.1, 2\r\n",
+            words=b"# eV angstrom keV 12000 1 , ; %",
+        ),
+        nb.read_spectrum,
+    ),
     "experiment": (
         files(
             _EXPERIMENT.to_json().encode(),
             _EXPERIMENT.to_json(nb.Quirks()).encode(),
+            _OWN_MODELS.to_json().encode(),
             words=_JSON_WORDS,
         ),
         lambda path: (nb.load_run(path), nb.Experiment.load(path)),
@@ -180,8 +365,62 @@ FILES: dict[str, tuple[st.SearchStrategy[bytes], Callable[[Path], object]]] = {
         ),
         nb.read_dump,
     ),
+    "mtz": (
+        files(_mtz(), words=b"MTZ VERS NCOL CELL SYMM COLUMN F G J H X,Y,Z END 1 0"),
+        nb.read_structure_factors,
+    ),
+    "cif": (
+        files(_REFLECTIONS, _SITES, words=b"data_a loop_ _refln_index_h . ? ' ; # 1 0.5(2)"),
+        lambda path: (nb.read_structure_factors(path, d_min_angstrom=4.0), _model(path)),
+    ),
+    "pdb": (files(_PDB, words=b"CRYST1 ATOM HETATM ANISOU MODEL END P_1 C X 1.000"), _model),
 }
-TABLES = ("hkl", "dump")
+FILES.update(
+    {
+        "expt": (
+            files(
+                _EXPT,
+                _EXPT.replace(b'"children": [', b'"children": [{"children": []}, '),
+                words=_JSON_WORDS + b' "__id__" "ExperimentList" "detector" "panels" "crystal" 0',
+            ),
+            nb.read_experiments,
+        ),
+        "xds": (
+            files(_XDS_INP, _XPARM, words=b"ORGX= NX= QX= SEGMENT= ! ROTATION_AXIS= XPARM.XDS"),
+            nb.read_experiments,
+        ),
+        "crystfel": (
+            files(_GEOM, words=b"p0/corner_x = ; fs = +1.0x -2y clen = m eV bad0/min_fs res /"),
+            nb.read_experiment,
+        ),
+        "stream": (
+            files(
+                _STREAM_HEAD + _GEOM + _STREAM_TAIL,
+                words=b"----- Begin chunk ----- End astar = nm^-1 --- crystal Peaks from peak",
+            ),
+            lambda path: (nb.read_stream(path), nb.read_experiments(path)),
+        ),
+        "cbf": (
+            files(
+                _IMGCIF,
+                _MINICBF,
+                words=b"###CBF data_a loop_ _axis.id _axis.type . ? ' ; # 1 rotation FAST1 --CIF",
+            ),
+            nb.read_experiments,
+        ),
+        "smv_geometry": (
+            files(
+                _smv(
+                    "PIXEL_SIZE=0.1;\nWAVELENGTH=1;\nDISTANCE=100;\nBEAM_CENTER_X=1;\n"
+                    "BEAM_CENTER_Y=2;\nTYPE=unsigned_short;\n"
+                ),
+                words=b"{ } ; = HEADER_BYTES= PIXEL_SIZE= WAVELENGTH= XDS_ORGX= OSC_RANGE= GAIN=",
+            ),
+            nb.read_experiment,
+        ),
+    }
+)
+TABLES = ("hkl", "dump", "mtz", "cif", "pdb", "expt", "xds", "crystfel", "stream")
 
 
 def _read(read: Callable[[Path], object]) -> Callable[[bytes, Path], object]:
@@ -195,7 +434,7 @@ def _read(read: Callable[[Path], object]) -> Callable[[bytes, Path], object]:
 
 # ---- words
 
-INPUTS = ("tilted.mat", "table.hkl", "sources.txt", "mask.img", "nothing.there")
+INPUTS = (*("tilted.mat", "table.hkl", "sources.txt", "spectrum.txt", "mask.img", "nothing.there"),)
 SMALL = (
     "-cell 70 80 90 90 90 90 -default_F 10 -detpixels 6 -pixel 1 -N 5 -seed 1 -noprogress".split()
 )

@@ -47,6 +47,17 @@ REFUSALS: tuple[Refusal, ...] = (
     _off("polarization_unchecked", f"{CELL} -polar 0.9 -polar_vector 1 0 0", "polarization_axis"),
     _off("water_background", f"{CELL} -water -5", "water", f"{CELL} -water 5"),
     _always("", "need a cell", CELL),
+    _always(
+        f"{CELL} -mosaic_rotations turns.txt -mosaic 1",
+        "mosaic_rotations",
+        f"{CELL} -mosaic_rotations turns.txt",
+    ),
+    _always(f"{CELL} -spectrum spectrum.txt -dispersion 1", "spectrum", f"{CELL} -dispersion 1"),
+    _always(
+        f"{CELL} -spectrum spectrum.txt -sourcefile sources.txt",
+        "spectrum",
+        f"{CELL} -spectrum spectrum.txt -sourcefile directions.txt",
+    ),
     _always(f"{CELL} -distance 0", "distance", f"{CELL} -distance 10"),
     _always(f"{CELL} -lambda 0", "wavelength", f"{CELL} -lambda 1"),
     _always(f"{CELL} -pixel 0", "pixel", f"{CELL} -pixel 1"),

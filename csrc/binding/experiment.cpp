@@ -163,6 +163,40 @@ void set_sources(Experiment &self, const Array64 &rows)
     self.c.beam.source_count = static_cast<std::int64_t>(self.sources.size());
 }
 
+// Rows of wavelength in metres, weight.
+void set_spectrum(Experiment &self, const Array64 &rows)
+{
+    if (rows.ndim() != 2 || rows.shape(1) != 2)
+        throw py::value_error("a spectrum needs the shape (n, 2): wavelength, weight");
+    std::vector<nbh_wavelength> spectrum;
+    spectrum.reserve(static_cast<std::size_t>(rows.shape(0)));
+    const double *value = rows.data();
+    for (py::ssize_t i = 0; i < rows.shape(0); i++, value += 2)
+        spectrum.push_back({value[0], value[1]});
+    const std::lock_guard<std::mutex> lock(self.arrays);
+    self.spectrum.swap(spectrum);
+    self.c.beam.spectrum = self.spectrum.data();
+    self.c.beam.spectrum_count = static_cast<std::int64_t>(self.spectrum.size());
+}
+
+// Rows of nine elements of a matrix, weight.
+void set_mosaic_rotations(Experiment &self, const Array64 &rows)
+{
+    if (rows.ndim() != 2 || rows.shape(1) != 10)
+        throw py::value_error("rotations need the shape (n, 10): nine elements, weight");
+    std::vector<nbh_rotation> rotations(static_cast<std::size_t>(rows.shape(0)));
+    const double *value = rows.data();
+    for (nbh_rotation &rotation : rotations) {
+        std::copy(value, value + 9, rotation.matrix);
+        rotation.weight = value[9];
+        value += 10;
+    }
+    const std::lock_guard<std::mutex> lock(self.arrays);
+    self.rotations.swap(rotations);
+    self.c.crystal.mosaic_rotations = self.rotations.data();
+    self.c.crystal.mosaic_rotation_count = static_cast<std::int64_t>(self.rotations.size());
+}
+
 void set_mask(Experiment &self, Array8 mask)
 {
     // the old one is let go by the argument, after the lock
@@ -211,5 +245,7 @@ void register_experiment(py::module_ &m)
         .def_property_readonly(
             "sampling", [](Experiment &self) { return &self.c.sampling; }, inside)
         .def("set_sources", &set_sources, py::arg("rows").noconvert())
+        .def("set_spectrum", &set_spectrum, py::arg("rows").noconvert())
+        .def("set_mosaic_rotations", &set_mosaic_rotations, py::arg("rows").noconvert())
         .def("set_mask", &set_mask, py::arg("mask").noconvert());
 }

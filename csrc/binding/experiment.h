@@ -12,6 +12,8 @@
 struct Experiment {
     nbh_experiment c{};
     std::vector<nbh_source> sources;
+    std::vector<nbh_wavelength> spectrum;
+    std::vector<nbh_rotation> rotations;
     CArray<std::uint8_t> mask;
     mutable std::mutex arrays;
 

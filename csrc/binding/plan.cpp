@@ -75,24 +75,34 @@ class Plan
 
     py::tuple render(int threads, const Progress &progress, bool want_unrounded)
     {
-        return render_image(threads, progress, want_unrounded, nullptr);
+        const Rendered made =
+            std::move(render_all({this}, threads, progress, want_unrounded, false)[0]);
+        return py::make_tuple(made.image, made.unrounded, made.omega_sum, made.steps_visited);
     }
 
     // The same with the fast kernel's values before rounding, and the largest distance to the exact
     // ones, in photons and relative to the value.
     py::tuple render_bounded(int threads, const Progress &progress)
     {
-        Distance largest;
-        const py::tuple made = render_image(threads, progress, true, &largest);
-        return py::make_tuple(made[0], made[1], made[2], made[3], largest.photons,
-                              largest.relative);
+        return to_tuple(render_all({this}, threads, progress, true, true)[0]);
+    }
+
+    // Several plans with one pool of threads: for each of them what render_bounded has, with
+    // distances of 0 unless `bounded`.
+    static py::list render_plans(const std::vector<Plan *> &plans, int threads,
+                                 const Progress &progress, bool want_unrounded, bool bounded)
+    {
+        py::list all;
+        for (const Rendered &made : render_all(plans, threads, progress, want_unrounded, bounded))
+            all.append(to_tuple(made));
+        return all;
     }
 
     // The interval of each pixel of the image: the fast kernel's, or the exact value twice.
     py::tuple intervals()
     {
         const nbh_plan_info size = info();
-        settle(1, size, std::nullopt);
+        settle(1, size.n_slow, std::nullopt);
         auto low = new_image<double>(size.n_slow, size.n_fast);
         auto high = new_image<double>(size.n_slow, size.n_fast);
         double *lows = low.mutable_data(), *highs = high.mutable_data();
@@ -113,7 +123,7 @@ class Plan
     {
         check_threads(threads);
         const nbh_plan_info size = info();
-        settle(threads, size, std::nullopt);
+        settle(threads, size.n_slow, std::nullopt);
         const nbh_step_choice choice = {chosen[0], chosen[1], chosen[2],
                                         chosen[3], chosen[4], chosen[5]};
         const auto all = std::int64_t{size.steps} * size.sensor_layers;
@@ -225,65 +235,151 @@ class Plan
         }
     };
 
-    py::tuple render_image(int threads, const Progress &progress, bool want_unrounded,
-                           Distance *largest)
-    {
-        check_threads(threads);
-        const nbh_plan_info size = info();
-        settle(threads, size, progress);
+    // What a plan's pixels are rendered to.
+    struct Rendered {
+        CArray<float> image;
+        py::object unrounded = py::none();
+        double omega_sum = 0.0;
+        std::int64_t steps_visited = 0;
+        Distance largest;
+    };
 
-        auto image = new_image<float>(size.n_slow, size.n_fast);
-        py::object unrounded_image = py::none();
-        float *pixels = image.mutable_data();
-        double *unrounded = nullptr;
-        if (want_unrounded) {
-            auto doubles = new_image<double>(size.n_slow, size.n_fast);
-            unrounded = doubles.mutable_data();
-            unrounded_image = doubles.view();
+    static py::tuple to_tuple(const Rendered &made)
+    {
+        return py::make_tuple(made.image, made.unrounded, made.omega_sum, made.steps_visited,
+                              made.largest.photons, made.largest.relative);
+    }
+
+    // The image of a plan while threads render its work items.
+    class Canvas
+    {
+      public:
+        Canvas(Plan &plan, bool want_unrounded, bool bounded)
+            : plan_(plan.plan_), size_(plan.info()), bounds_(plan.work_item_bounds()),
+              bounded_(bounded), image_(new_image<float>(size_.n_slow, size_.n_fast)),
+              pixels_(image_.mutable_data())
+        {
+            if (want_unrounded) {
+                auto doubles = new_image<double>(size_.n_slow, size_.n_fast);
+                unrounded_ = doubles.mutable_data();
+                unrounded_image_ = doubles.view();
+            }
         }
-        const std::vector<std::int64_t> bounds = work_item_bounds();
-        OmegaSum omega_sum;
-        std::mutex comparing;
-        std::atomic<std::int64_t> visited{0};
-        const auto work = [&](std::size_t item, CancelFlag cancel, nbh_error *error) {
-            const std::int64_t first = bounds[item], end = bounds[item + 1];
-            const std::int64_t row0 = first / size.n_fast, row_end = (row0 + 1) * size.n_fast;
+
+        std::size_t items() const
+        {
+            return bounds_.size() - 1;
+        }
+        std::int64_t rows() const
+        {
+            return size_.n_slow;
+        }
+        // The rows that the first work items fill.
+        std::int64_t rows_of(std::size_t items) const
+        {
+            return bounds_[items] / size_.n_fast;
+        }
+
+        // Called from any thread.
+        nbh_status render(std::size_t item, CancelFlag cancel, nbh_error *error)
+        {
+            const std::int64_t first = bounds_[item], end = bounds_[item + 1];
+            const std::int64_t row0 = first / size_.n_fast, row_end = (row0 + 1) * size_.n_fast;
             OmegaSum::Part omega;
-            omega.row_sums.resize(static_cast<std::size_t>((end - 1) / size.n_fast - row0 + 1));
-            if (first != row0 * size.n_fast)
+            omega.row_sums.resize(static_cast<std::size_t>((end - 1) / size_.n_fast - row0 + 1));
+            if (first != row0 * size_.n_fast)
                 omega.first_row.resize(static_cast<std::size_t>(std::min(end, row_end) - first));
-            std::vector<double> half_widths(largest ? static_cast<std::size_t>(end - first) : 0);
-            std::int64_t of_part = 0;
-            const nbh_pixels part = {pixels + first,
-                                     unrounded ? unrounded + first : nullptr,
+            std::vector<double> half_widths(bounded_ ? static_cast<std::size_t>(end - first) : 0);
+            std::int64_t visited = 0;
+            const nbh_pixels part = {pixels_ + first,
+                                     unrounded_ ? unrounded_ + first : nullptr,
                                      omega.row_sums.data(),
                                      omega.first_row.empty() ? nullptr : omega.first_row.data(),
                                      cancel,
-                                     largest ? half_widths.data() : nullptr,
-                                     &of_part};
+                                     bounded_ ? half_widths.data() : nullptr,
+                                     &visited};
             const nbh_status status = nbh_plan_render_pixels(plan_, first, end, &part, error);
-            visited += of_part;
-            if (largest && status == NBH_OK) {
-                const std::lock_guard<std::mutex> lock(comparing);
-                largest->include(unrounded + first, half_widths);
+            steps_visited_ += visited;
+            if (bounded_ && status == NBH_OK) {
+                const std::lock_guard<std::mutex> lock(comparing_);
+                largest_.include(unrounded_ + first, half_widths);
             }
-            omega_sum.add(item, std::move(omega));
+            omega_sum_.add(item, std::move(omega));
             return status;
+        }
+
+        // Once all items are there.
+        Rendered done()
+        {
+            return {std::move(image_), std::move(unrounded_image_), omega_sum_.total(),
+                    steps_visited_.load(), largest_};
+        }
+
+      private:
+        const nbh_plan *plan_;
+        const nbh_plan_info size_;
+        const std::vector<std::int64_t> bounds_;
+        const bool bounded_;
+        CArray<float> image_;
+        py::object unrounded_image_ = py::none();
+        float *pixels_;
+        double *unrounded_ = nullptr;
+        OmegaSum omega_sum_;
+        std::atomic<std::int64_t> steps_visited_{0};
+        std::mutex comparing_;
+        Distance largest_;
+    };
+
+    // Renders plans with one pool of threads, whose queue has the work items of all of them, plan
+    // after plan; rows are counted over all.
+    static std::vector<Rendered> render_all(const std::vector<Plan *> &plans, int threads,
+                                            const Progress &progress, bool want_unrounded,
+                                            bool bounded)
+    {
+        check_threads(threads);
+        std::int64_t all_rows = 0;
+        for (const Plan *plan : plans)
+            all_rows += plan->info().n_slow;
+        for (Plan *plan : plans)
+            plan->settle(threads, all_rows, progress);
+
+        std::vector<std::unique_ptr<Canvas>> canvases;
+        std::vector<std::size_t> first_items = {0}; // of each canvas, and the end
+        std::vector<std::int64_t> first_rows = {0};
+        for (Plan *plan : plans) {
+            canvases.push_back(std::make_unique<Canvas>(*plan, want_unrounded, bounded));
+            first_items.push_back(first_items.back() + canvases.back()->items());
+            first_rows.push_back(first_rows.back() + canvases.back()->rows());
+        }
+        const std::size_t items = first_items.back();
+        const auto canvas_of = [&](std::size_t item) {
+            const auto next = std::upper_bound(first_items.begin(), first_items.end(), item);
+            return static_cast<std::size_t>(next - first_items.begin()) - 1;
         };
-        const auto rows_done = [&](std::size_t items) {
-            return static_cast<std::int32_t>(bounds[items] / size.n_fast);
+        const auto work = [&](std::size_t item, CancelFlag cancel, nbh_error *error) {
+            const std::size_t n = canvas_of(item);
+            return canvases[n]->render(item - first_items[n], cancel, error);
         };
-        const auto poll = [&](std::size_t items) {
-            return report(progress, rows_done(items), size.n_slow);
+        const auto rows_done = [&](std::size_t done) {
+            if (done == items)
+                return all_rows;
+            const std::size_t n = canvas_of(done);
+            return first_rows[n] + canvases[n]->rows_of(done - first_items[n]);
         };
-        parallel_work_items(bounds.size() - 1, threads, work, poll);
-        if (!poll(bounds.size() - 1))
+        const auto poll = [&](std::size_t done) {
+            return report(progress, rows_done(done), all_rows);
+        };
+        parallel_work_items(items, threads, work, poll);
+        if (!poll(items))
             raise_error(NBH_CANCELLED, "", "the progress callback asked to stop");
-        return py::make_tuple(image, unrounded_image, omega_sum.total(), visited.load());
+        std::vector<Rendered> rendered;
+        for (const auto &canvas : canvases)
+            rendered.push_back(canvas->done());
+        return rendered;
     }
 
     // False if the callback returned False; None and anything else go on.
-    static bool report(const Progress &progress, std::int32_t done, std::int32_t total)
+    static bool report(const Progress &progress, std::int64_t done, std::int64_t total)
     {
         return !progress || !(*progress)(done, total).is(py::bool_(false));
     }
@@ -307,7 +403,7 @@ class Plan
 
     // One thread scans at a time: a plan must not be settled while another one scans it. Recursive,
     // because a progress callback may use the plan.
-    std::unique_lock<std::recursive_timed_mutex> wait_for_turn(const nbh_plan_info &size,
+    std::unique_lock<std::recursive_timed_mutex> wait_for_turn(std::int64_t all_rows,
                                                                const Progress &progress)
     {
         std::unique_lock<std::recursive_timed_mutex> turn(scanning_, std::defer_lock);
@@ -318,18 +414,19 @@ class Plan
         while (!is_ours()) {
             if (PyErr_CheckSignals() != 0)
                 throw py::error_already_set();
-            if (!report(progress, 0, size.n_slow))
+            if (!report(progress, 0, all_rows))
                 raise_error(NBH_CANCELLED, "", "the progress callback asked to stop");
         }
         return turn;
     }
 
-    // Finds the pixel in which interpolation is switched off, if this plan has one (model 6.5).
-    void settle(int threads, const nbh_plan_info &size, const Progress &progress)
+    // Finds the pixel in which interpolation is switched off, if this plan has one (model 6.5);
+    // all_rows: of everything that is to be rendered, for the callback.
+    void settle(int threads, std::int64_t all_rows, const Progress &progress)
     {
         if (!needs_scan())
             return;
-        const auto turn = wait_for_turn(size, progress);
+        const auto turn = wait_for_turn(all_rows, progress);
         if (!needs_scan())
             return; // another thread was faster
         std::mutex finding;
@@ -349,7 +446,7 @@ class Plan
                 first_pixel = found;
             return status;
         };
-        const auto poll = [&](std::size_t) { return report(progress, 0, size.n_slow); };
+        const auto poll = [&](std::size_t) { return report(progress, 0, all_rows); };
         parallel_work_items(bounds.size() - 1, threads, work, poll);
 
         nbh_error error{};
@@ -393,4 +490,6 @@ void register_plan(py::module_ &m)
         .def("mosaic_matrices", &Plan::mosaic_matrices)
         .def("structure_factors", &Plan::structure_factors, py::arg("hkl").noconvert())
         .def("random_state", &Plan::random_state);
+    m.def("render_plans", &Plan::render_plans, py::arg("plans"), py::arg("threads"),
+          py::arg("progress"), py::arg("unrounded"), py::arg("bounded"));
 }

@@ -275,6 +275,89 @@ static nbh_status check_sources(const nbh_beam *beam, nbh_error *error)
     return NBH_OK;
 }
 
+/* beam.sources is checked. */
+static nbh_status check_spectrum(const nbh_beam *beam, nbh_error *error)
+{
+    if (beam->spectrum == NULL)
+        return NBH_OK;
+    if (beam->spectrum_count < 1 || beam->spectrum_count > INT32_MAX)
+        return nbh_fail(error, NBH_INVALID, "beam.spectrum_count", "got %lld, need 1 to %d",
+                        (long long)beam->spectrum_count, INT32_MAX);
+    double sum = 0.0;
+    for (int64_t i = 0; i < beam->spectrum_count; i++) {
+        const nbh_wavelength *w = &beam->spectrum[i];
+        if (!(isfinite(w->wavelength_m) && w->wavelength_m > 0.0))
+            return nbh_fail(error, NBH_INVALID, "beam.spectrum",
+                            "got wavelength %lld of %g m, need finite values > 0", (long long)i,
+                            w->wavelength_m);
+        if (!(isfinite(w->weight) && w->weight >= 0.0))
+            return nbh_fail(error, NBH_INVALID, "beam.spectrum",
+                            "got weight %lld of %g, need finite values >= 0", (long long)i,
+                            w->weight);
+        sum += w->weight;
+    }
+    if (!(sum > 0.0 && isfinite(sum)))
+        return nbh_fail(error, NBH_INVALID, "beam.spectrum",
+                        "got weights whose sum is %g, need a finite sum > 0", sum);
+    if (beam->dispersion_fraction > 0.0 || beam->dispersion_steps > 0)
+        return nbh_fail(error, NBH_INVALID, "beam.spectrum",
+                        "got one beside beam.dispersion_%s, need one of the two",
+                        beam->dispersion_steps > 0 ? "steps" : "fraction");
+    for (int64_t i = 0; beam->sources != NULL && i < beam->source_count; i++)
+        if (is_given(beam->sources[i].wavelength_m))
+            return nbh_fail(error, NBH_INVALID, "beam.spectrum",
+                            "got one beside the wavelength of beam.sources[%lld], need one of the "
+                            "two",
+                            (long long)i);
+    return NBH_OK;
+}
+
+/* How far from a proper rotation a matrix may be. */
+#define ROTATION_ERROR 1e-6
+
+static int is_rotation(const double matrix[9])
+{
+    double cross[3];
+    for (int i = 0; i < 3; i++)
+        for (int j = i; j < 3; j++)
+            if (!(fabs(vec3_dot(matrix + 3 * (ptrdiff_t)i, matrix + 3 * (ptrdiff_t)j) - (i == j)) <=
+                  ROTATION_ERROR))
+                return 0;
+    vec3_cross(matrix, matrix + 3, cross);
+    return vec3_dot(cross, matrix + 6) > 0.0;
+}
+
+static nbh_status check_rotations(const nbh_crystal *crystal, nbh_error *error)
+{
+    if (crystal->mosaic_rotations == NULL)
+        return NBH_OK;
+    if (crystal->mosaic_rotation_count < 1 || crystal->mosaic_rotation_count > INT32_MAX)
+        return nbh_fail(error, NBH_INVALID, "crystal.mosaic_rotation_count",
+                        "got %lld, need 1 to %d", (long long)crystal->mosaic_rotation_count,
+                        INT32_MAX);
+    double sum = 0.0;
+    for (int64_t i = 0; i < crystal->mosaic_rotation_count; i++) {
+        const nbh_rotation *r = &crystal->mosaic_rotations[i];
+        if (!is_rotation(r->matrix))
+            return nbh_fail(error, NBH_INVALID, "crystal.mosaic_rotations",
+                            "got matrix %lld, need proper rotations to %g", (long long)i,
+                            ROTATION_ERROR);
+        if (!(isfinite(r->weight) && r->weight >= 0.0))
+            return nbh_fail(error, NBH_INVALID, "crystal.mosaic_rotations",
+                            "got weight %lld of %g, need finite values >= 0", (long long)i,
+                            r->weight);
+        sum += r->weight;
+    }
+    if (!(sum > 0.0 && isfinite(sum)))
+        return nbh_fail(error, NBH_INVALID, "crystal.mosaic_rotations",
+                        "got weights whose sum is %g, need a finite sum > 0", sum);
+    if (crystal->mosaic_spread_rad >= 0.0 || crystal->mosaic_domains > 0)
+        return nbh_fail(error, NBH_INVALID, "crystal.mosaic_rotations",
+                        "got some beside crystal.mosaic_%s, need one of the two",
+                        crystal->mosaic_domains > 0 ? "domains" : "spread_rad");
+    return NBH_OK;
+}
+
 static nbh_status check_quirks(nbh_quirks quirks, nbh_error *error)
 {
     if (quirks & ~NBH_QUIRKS_NANOBRAGG)
@@ -349,6 +432,10 @@ nbh_status experiment_validate(const nbh_experiment *experiment, const nbh_struc
         status = check_matrix(experiment->crystal.orientation_matrix, error);
     if (status == NBH_OK)
         status = check_sources(&experiment->beam, error);
+    if (status == NBH_OK)
+        status = check_spectrum(&experiment->beam, error);
+    if (status == NBH_OK)
+        status = check_rotations(&experiment->crystal, error);
     if (status == NBH_OK)
         status = check_table(table, error);
     return status;

@@ -50,6 +50,34 @@ static void fill_mosaic(int32_t mosaic_seed, nbh_plan *plan)
     memcpy(plan->mosaic, identity, sizeof identity);
 }
 
+/* The domains that the user gives, and their weights where these differ. */
+static nbh_status take_rotations(const nbh_crystal *crystal, nbh_plan *plan, nbh_error *error)
+{
+    const int64_t count = crystal->mosaic_rotation_count;
+    const nbh_rotation *given = crystal->mosaic_rotations;
+    double sum = 0.0;
+    int differ = 0;
+    for (int64_t n = 0; n < count; n++) {
+        memcpy(plan->mosaic + 9 * n, given[n].matrix, sizeof given[n].matrix);
+        sum += given[n].weight;
+        differ |= given[n].weight != given[0].weight;
+    }
+    if (!differ)
+        return NBH_OK;
+    plan->largest_domain_weight = 1.0;
+    plan->domain_weights =
+        allocate(count, sizeof(double), "the mosaic domains", &plan->memory, error);
+    if (plan->domain_weights == NULL)
+        return NBH_OUT_OF_MEMORY;
+    for (int64_t n = 0; n < count; n++) {
+        const double weight = given[n].weight * (double)count / sum;
+        plan->domain_weights[n] = weight;
+        if (weight > plan->largest_domain_weight)
+            plan->largest_domain_weight = weight;
+    }
+    return NBH_OK;
+}
+
 static nbh_status fill_cells(nbh_plan *plan, nbh_error *error)
 {
     const nbh_plan_info *info = &plan->info;
@@ -80,7 +108,7 @@ static nbh_status fill_cells(nbh_plan *plan, nbh_error *error)
         const double *cell = plan->phi_cells + 9 * (n / info->mosaic_domains);
         const double *matrix = plan->mosaic + 9 * (n % info->mosaic_domains);
         for (int i = 0; i < 9; i += 3) {
-            if (info->mosaic_spread_rad > 0.0)
+            if (plan->turns_domains)
                 vec3_rotate_matrix(cell + i, matrix, cells + 9 * n + i);
             else
                 vec3_copy(cell + i, cells + 9 * n + i);
@@ -90,12 +118,18 @@ static nbh_status fill_cells(nbh_plan *plan, nbh_error *error)
     return NBH_OK;
 }
 
-nbh_status orientations_make(int32_t mosaic_seed, nbh_plan *plan, nbh_error *error)
+nbh_status orientations_make(const nbh_crystal *crystal, nbh_plan *plan, nbh_error *error)
 {
     plan->mosaic = allocate(plan->info.mosaic_domains, 9 * sizeof(double), "the mosaic domains",
                             &plan->memory, error);
     if (plan->mosaic == NULL)
         return NBH_OUT_OF_MEMORY;
-    fill_mosaic(mosaic_seed, plan);
-    return fill_cells(plan, error);
+    const int is_given = crystal->mosaic_rotations != NULL;
+    plan->turns_domains = is_given || plan->info.mosaic_spread_rad > 0.0;
+    nbh_status status = NBH_OK;
+    if (is_given)
+        status = take_rotations(crystal, plan, error);
+    else
+        fill_mosaic(crystal->mosaic_seed, plan);
+    return status == NBH_OK ? fill_cells(plan, error) : status;
 }

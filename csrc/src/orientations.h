@@ -14,7 +14,7 @@ static inline const double *orientation_cell(const nbh_plan *plan, int first_loo
     const double *phi_cells =
         first_loop && plan->first_phi_cells != NULL ? plan->first_phi_cells : plan->phi_cells;
     const double *cell = phi_cells + 9 * (int64_t)phi_step;
-    if (!(plan->info.mosaic_spread_rad > 0.0))
+    if (!plan->turns_domains)
         return cell;
     for (int i = 0; i < 9; i += 3)
         vec3_rotate_matrix(cell + i, plan->mosaic + 9 * (int64_t)domain, scratch + i);
@@ -22,7 +22,7 @@ static inline const double *orientation_cell(const nbh_plan *plan, int first_loo
 }
 
 /* Makes the tables of a plan whose info and random generator are ready; draws the mosaic domains
- * from plan->random (model 7.4: after the random missetting). */
-nbh_status orientations_make(int32_t mosaic_seed, nbh_plan *plan, nbh_error *error);
+ * from plan->random (model 7.4: after the random missetting) unless they are given. */
+nbh_status orientations_make(const nbh_crystal *crystal, nbh_plan *plan, nbh_error *error);
 
 #endif

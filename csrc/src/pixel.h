@@ -96,6 +96,7 @@ static inline int pixel_add_steps(pixel_pass *pass, const pixel_mode mode, const
     const int may_skip_zero_f = mode == PIXEL_RENDER && !has_step_factors && isfinite(factor) &&
                                 shape_is_finite(&plan->shape) && plan_orientations_are_finite(plan);
     const int32_t phi_steps = plan->info.phi_steps, domains = plan->info.mosaic_domains;
+    const double *weights = plan->domain_weights;
     double intensity = pass->intensity;
     for (int32_t phi_step = 0; phi_step < phi_steps; phi_step++) {
         for (int32_t domain = 0; domain < domains; domain++) {
@@ -134,6 +135,8 @@ static inline int pixel_add_steps(pixel_pass *pass, const pixel_mode mode, const
                 if (!f_is_known)
                     f_cell = pixel_f_cell(pass, hkl, hkl0);
                 term = f_cell * f_cell * f_latt * f_latt * factor;
+                if (weights != NULL)
+                    term *= weights[domain];
                 if (has_step_factors && !is_running_product)
                     term = pixel_step_factors(pass, term);
                 intensity += term;

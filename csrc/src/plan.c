@@ -16,6 +16,7 @@ void nbh_plan_destroy(nbh_plan *plan)
     free(plan->phi_cells);
     free(plan->first_phi_cells);
     free(plan->mosaic);
+    free(plan->domain_weights);
     free(plan->cells);
     light_destroy(plan->light);
     free(plan);

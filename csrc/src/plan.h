@@ -53,7 +53,7 @@ struct nbh_plan {
     int32_t polarization_off;
     /* corrected branches that make a difference for this plan */
     int32_t polar_per_source;   /* C-PARITY-004 off */
-    int32_t use_source_weights; /* C-PARITY-009 off */
+    int32_t use_source_weights; /* C-PARITY-009 off, or a spectrum */
     int32_t capture_per_layer;  /* C-PARITY-003 off */
     int32_t
         capture_per_sample; /* C-PARITY-036 off: the factor is in the terms of each sub-pixel of */
@@ -72,7 +72,10 @@ struct nbh_plan {
         *phi_cells; /* 9 doubles a step: a b c after phi, as every loop but the first sees them */
     double *first_phi_cells; /* the same for the first loop of the run, NULL if no different */
     double *mosaic;          /* 9 doubles a domain */
-    double *cells;           /* phi_steps * mosaic_domains * 9, NULL if too large to keep */
+    int32_t turns_domains;   /* by them: there is a spread, or they are given */
+    double *domain_weights;  /* over the mean of all, NULL: all are 1 */
+    double largest_domain_weight;
+    double *cells; /* phi_steps * mosaic_domains * 9, NULL if too large to keep */
     nbh_structure_factors table;
     double h_range, k_range, l_range; /* max - min + 1 */
 

@@ -54,7 +54,7 @@ static double water_electrons_sqr(double size_m)
 
 /* Which corrected branches change anything: one source has one factor, whatever its weight (but
  * with dmin its first sub-pixel may be cut). */
-static void choose_corrections(nbh_plan *plan)
+static void choose_corrections(const nbh_experiment *experiment, nbh_plan *plan)
 {
     const nbh_plan_info *info = &plan->info;
     plan->polar_per_source = !(plan->quirks & NBH_QUIRK_POLAR_FIRST_SOURCE) &&
@@ -62,7 +62,7 @@ static void choose_corrections(nbh_plan *plan)
                              !plan->polarization_off && !plan->oversample_polar;
     plan->capture_per_layer = !(plan->quirks & NBH_QUIRK_THICK_LAST_LAYER) &&
                               info->sensor_layers > 1 && !plan->oversample_thick;
-    if (!(plan->quirks & NBH_QUIRK_SOURCE_WEIGHTS_IGNORED))
+    if (sources_have_weights(experiment))
         for (int32_t n = 1; n < info->source_count; n++)
             if (plan->sources[n].weight != plan->sources[0].weight)
                 plan->use_source_weights = 1;
@@ -188,7 +188,7 @@ static nbh_status derive(const nbh_experiment *experiment, const nbh_structure_f
         info->water_background = water_background(plan->water_size_m, info->fluence_photons_per_m2);
     else
         plan->water_electrons_sqr = water_electrons_sqr(plan->water_size_m);
-    choose_corrections(plan);
+    choose_corrections(experiment, plan);
 
     shape_set((nbh_shape)experiment->crystal.shape, &plan->shape);
     plan->shape.fudge = experiment->crystal.shape_fudge;
@@ -197,7 +197,7 @@ static nbh_status derive(const nbh_experiment *experiment, const nbh_structure_f
     vec3_copy(info->b_star_per_angstrom, plan->shape.b_star);
     vec3_copy(info->c_star_per_angstrom, plan->shape.c_star);
 
-    status = orientations_make(experiment->crystal.mosaic_seed, plan, error);
+    status = orientations_make(&experiment->crystal, plan, error);
     if (status != NBH_OK)
         return status;
 

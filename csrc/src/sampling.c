@@ -263,6 +263,11 @@ static void resolve_mosaic(const nbh_crystal *crystal, nbh_plan_info *info)
 {
     double spread = crystal->mosaic_spread_rad;
     int32_t domains = crystal->mosaic_domains;
+    if (crystal->mosaic_rotations != NULL) {
+        info->mosaic_domains = (int32_t)crystal->mosaic_rotation_count;
+        info->mosaic_spread_rad = 0.0;
+        return;
+    }
     if (domains <= 0) {
         if (spread > 0.0) {
             domains = 10;

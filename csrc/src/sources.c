@@ -10,13 +10,21 @@
 
 int64_t sources_count_candidates(const nbh_experiment *experiment, const nbh_plan_info *info)
 {
-    if (experiment->beam.sources != NULL)
-        return experiment->beam.source_count;
-    /* three int32 counts: saturate instead of overflowing */
-    int64_t grid = (int64_t)info->divergence_h_steps * info->divergence_v_steps;
-    if (grid > INT32_MAX)
+    /* int32 counts: saturate instead of overflowing */
+    const int64_t directions = experiment->beam.sources != NULL
+                                   ? experiment->beam.source_count
+                                   : (int64_t)info->divergence_h_steps * info->divergence_v_steps;
+    if (directions > INT32_MAX)
         return (int64_t)INT32_MAX + 1;
-    return grid * info->dispersion_steps;
+    if (experiment->beam.spectrum != NULL)
+        return directions * experiment->beam.spectrum_count;
+    return experiment->beam.sources != NULL ? directions : directions * info->dispersion_steps;
+}
+
+int sources_have_weights(const nbh_experiment *experiment)
+{
+    return experiment->beam.spectrum != NULL ||
+           !has_quirk(experiment, NBH_QUIRK_SOURCE_WEIGHTS_IGNORED);
 }
 
 static void set_source(plan_source *source, const double to_source[3], double wavelength_m,
@@ -29,6 +37,16 @@ static void set_source(plan_source *source, const double to_source[3], double wa
     vec3_unit(source->incident, source->incident_unit);
     source->wavelength_m = wavelength_m;
     source->weight = weight;
+}
+
+/* All wavelengths of the spectrum in one direction, whose weight is given. */
+static int64_t add_spectrum(const nbh_beam *beam, const double to_source[3], double weight,
+                            plan_source *out)
+{
+    for (int64_t n = 0; n < beam->spectrum_count; n++)
+        set_source(&out[n], to_source, beam->spectrum[n].wavelength_m,
+                   weight * beam->spectrum[n].weight);
+    return beam->spectrum_count;
 }
 
 /* Outside the ellipse of a round beam?  A range of 0 makes NaN, which keeps the point. */
@@ -57,6 +75,10 @@ static int64_t generate(const nbh_experiment *experiment, const nbh_plan_info *i
                 to_source[n] = -10 * info->beam_direction[n];
             vec3_rotate_axis(to_source, info->polarization_axis, vdiv, to_source);
             vec3_rotate_axis(to_source, info->vertical_axis, hdiv, to_source);
+            if (experiment->beam.spectrum != NULL) {
+                count += add_spectrum(&experiment->beam, to_source, 1.0, &out[count]);
+                continue;
+            }
             for (int32_t n = 0; n < info->dispersion_steps; n++)
                 set_source(&out[count++], to_source,
                            info->wavelength_m *
@@ -86,9 +108,11 @@ static nbh_status refuse_source(const nbh_experiment *experiment, const nbh_plan
                         "got none, need a direction for each source (source %lld has none)",
                         (long long)n);
     if (!is_of_x_rays(source->wavelength_m)) {
-        const char *field =
-            !is_of_x_rays(info->wavelength_m) ? "beam.wavelength_m" : "beam.dispersion_fraction";
-        return nbh_fail(error, NBH_INVALID, listed ? "beam.sources" : field,
+        const char *field = experiment->beam.spectrum != NULL   ? "beam.spectrum"
+                            : listed                            ? "beam.sources"
+                            : !is_of_x_rays(info->wavelength_m) ? "beam.wavelength_m"
+                                                                : "beam.dispersion_fraction";
+        return nbh_fail(error, NBH_INVALID, field,
                         "got %g, need wavelengths from %g to %g m (source %lld has %g m)",
                         source->wavelength_m, SHORTEST_WAVELENGTH_M, LONGEST_WAVELENGTH_M,
                         (long long)n, source->wavelength_m);
@@ -136,6 +160,45 @@ static nbh_status refuse_empty_beam(const nbh_beam *beam, nbh_error *error)
                     beam->divergence_h_step_rad, need);
 }
 
+/* The sources of a list, each with its own wavelength or with all of the spectrum, whose weights
+ * count whether or not those of the list do (C-PARITY-009). */
+static int64_t take_listed(const nbh_experiment *experiment, const nbh_plan_info *info,
+                           plan_source *out)
+{
+    const nbh_beam *beam = &experiment->beam;
+    const int is_ignored = has_quirk(experiment, NBH_QUIRK_SOURCE_WEIGHTS_IGNORED);
+    int64_t count = 0;
+    for (int64_t n = 0; n < beam->source_count; n++) {
+        const nbh_source *given = &beam->sources[n];
+        const double weight = given_or(given->weight, 1.0);
+        double to_source[3];
+        for (int i = 0; i < 3; i++)
+            to_source[i] = given_or(given->position[i], -10 * info->beam_direction[i]);
+        if (beam->spectrum != NULL)
+            count += add_spectrum(beam, to_source, is_ignored ? 1.0 : weight, &out[count]);
+        else
+            set_source(&out[count++], to_source, given_or(given->wavelength_m, info->wavelength_m),
+                       weight);
+    }
+    return count;
+}
+
+/* The beam's own wavelength scales an orientation matrix and chooses the oversampling also where a
+ * spectrum has those of the rays; by so much it may be outside of them. */
+#define WAVELENGTH_TOLERANCE 1e-3
+
+static int wavelength_is_outside(const nbh_beam *beam, double wavelength_m)
+{
+    double shortest = INFINITY, longest = 0.0;
+    for (int64_t n = 0; n < beam->spectrum_count; n++) {
+        const double own = beam->spectrum[n].wavelength_m;
+        shortest = own < shortest ? own : shortest;
+        longest = own > longest ? own : longest;
+    }
+    return !(wavelength_m >= shortest * (1.0 - WAVELENGTH_TOLERANCE) &&
+             wavelength_m <= longest * (1.0 + WAVELENGTH_TOLERANCE));
+}
+
 nbh_status sources_make(const nbh_experiment *experiment, nbh_plan_info *info,
                         plan_source **sources, memory_budget *memory, nbh_error *error)
 {
@@ -145,19 +208,8 @@ nbh_status sources_make(const nbh_experiment *experiment, nbh_plan_info *info,
     if (list == NULL)
         return NBH_OUT_OF_MEMORY;
 
-    int64_t count = 0;
-    if (beam->sources != NULL) {
-        for (; count < beam->source_count; count++) {
-            const nbh_source *given = &beam->sources[count];
-            double to_source[3];
-            for (int i = 0; i < 3; i++)
-                to_source[i] = given_or(given->position[i], -10 * info->beam_direction[i]);
-            set_source(&list[count], to_source, given_or(given->wavelength_m, info->wavelength_m),
-                       given_or(given->weight, 1.0));
-        }
-    } else {
-        count = generate(experiment, info, list);
-    }
+    const int64_t count = beam->sources != NULL ? take_listed(experiment, info, list)
+                                                : generate(experiment, info, list);
     if (count < 1) {
         free(list);
         return refuse_empty_beam(beam, error);
@@ -170,13 +222,16 @@ nbh_status sources_make(const nbh_experiment *experiment, nbh_plan_info *info,
     double sum = 0.0;
     for (int64_t n = 0; n < count; n++)
         sum += list[n].weight;
-    if (!has_quirk(experiment, NBH_QUIRK_SOURCE_WEIGHTS_IGNORED) && !(sum > 0.0 && isfinite(sum))) {
+    if (sources_have_weights(experiment) && !(sum > 0.0 && isfinite(sum))) {
         free(list);
-        return nbh_fail(error, NBH_INVALID, "beam.sources",
+        return nbh_fail(error, NBH_INVALID,
+                        beam->sources != NULL ? "beam.sources" : "beam.spectrum",
                         "got weights whose sum is %g, need a finite sum > 0", sum);
     }
     for (int64_t n = 0; n < count; n++)
         list[n].relative_weight = list[n].weight * (double)count / sum;
+    if (beam->spectrum != NULL && wavelength_is_outside(beam, info->wavelength_m))
+        info->warnings |= NBH_WARN_WAVELENGTH_OUTSIDE_SPECTRUM;
     info->source_count = (int32_t)count;
     *sources = list;
     return NBH_OK;

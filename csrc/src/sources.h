@@ -18,8 +18,12 @@ typedef struct plan_source {
     int32_t frame_is_good;
 } plan_source;
 
-/* Number of candidates: file sources, or grid points before the round beam drops any. */
+/* Number of candidates: file sources, or grid points before the round beam drops any, each with all
+ * wavelengths. */
 int64_t sources_count_candidates(const nbh_experiment *experiment, const nbh_plan_info *info);
+
+/* Do weights count: with a spectrum, or where a list's do (C-PARITY-009 off)? */
+int sources_have_weights(const nbh_experiment *experiment);
 
 /* Makes the list (free it with free), of the memory that is left, and sets info->source_count. */
 nbh_status sources_make(const nbh_experiment *experiment, nbh_plan_info *info,

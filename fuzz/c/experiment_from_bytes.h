@@ -8,12 +8,21 @@
 
 #include "bytes.h"
 
-enum { MOST_PIXELS = 144, MOST_SOURCES = 4, MOST_AMPLITUDES = 216, MOST_STEPS = 6000 };
+enum {
+    MOST_PIXELS = 144,
+    MOST_SOURCES = 4,
+    MOST_WAVELENGTHS = 3,
+    MOST_ROTATIONS = 3,
+    MOST_AMPLITUDES = 216,
+    MOST_STEPS = 6000
+};
 
 typedef struct scene {
     nbh_experiment experiment;
     nbh_structure_factors table;
     nbh_source sources[MOST_SOURCES];
+    nbh_wavelength spectrum[MOST_WAVELENGTHS];
+    nbh_rotation rotations[MOST_ROTATIONS];
     double amplitude[MOST_AMPLITUDES];
     uint8_t *mask; /* as long as it says, so that a sanitizer sees who reads behind it */
 } scene;
@@ -59,6 +68,40 @@ static inline void take_beam(bytes *b, scene *s)
     beam->flux_photons_per_s = take_number(b, beam->flux_photons_per_s, 0.0, 1e13);
     beam->exposure_s = take_number(b, beam->exposure_s, 0.0, 2.0);
     beam->beam_size_m = take_number(b, beam->beam_size_m, 1e-9, 1e-3);
+}
+
+static inline void take_spectrum(bytes *b, scene *s)
+{
+    nbh_beam *beam = &s->experiment.beam;
+    beam->spectrum_count = take_whole(b, take_below(b, MOST_WAVELENGTHS + 1), 0, MOST_WAVELENGTHS);
+    if (beam->spectrum_count > MOST_WAVELENGTHS)
+        beam->spectrum_count = MOST_WAVELENGTHS;
+    beam->spectrum = take_byte(b) > 200 ? s->spectrum : NULL;
+    for (int i = 0; beam->spectrum != NULL && i < MOST_WAVELENGTHS; i++) {
+        s->spectrum[i].wavelength_m = take_number(b, 1e-10, 0.5e-10, 2e-10);
+        s->spectrum[i].weight = take_number(b, 1.0, 0.0, 2.0);
+    }
+}
+
+/* Turns about z, most of them proper. */
+static inline void take_rotations(bytes *b, scene *s)
+{
+    nbh_crystal *crystal = &s->experiment.crystal;
+    crystal->mosaic_rotation_count =
+        take_whole(b, take_below(b, MOST_ROTATIONS + 1), 0, MOST_ROTATIONS);
+    if (crystal->mosaic_rotation_count > MOST_ROTATIONS)
+        crystal->mosaic_rotation_count = MOST_ROTATIONS;
+    crystal->mosaic_rotations = take_byte(b) > 200 ? s->rotations : NULL;
+    for (int i = 0; crystal->mosaic_rotations != NULL && i < MOST_ROTATIONS; i++) {
+        const double angle = take_number(b, 0.01, -0.1, 0.1);
+        const double c = cos(angle), sine = sin(angle);
+        const double matrix[9] = {c, -sine, 0, sine, c, 0, 0, 0, 1};
+        for (int j = 0; j < 9; j++)
+            s->rotations[i].matrix[j] = matrix[j];
+        if (take_byte(b) > 250)
+            s->rotations[i].matrix[take_below(b, 9)] = take_number(b, 0.5, -1.0, 1.0);
+        s->rotations[i].weight = take_number(b, 1.0, 0.0, 2.0);
+    }
 }
 
 static inline void take_crystal(bytes *b, nbh_crystal *crystal)
@@ -222,6 +265,8 @@ static inline scene *scene_from_bytes(bytes *b)
     take_detector(b, s);
     take_beam(b, s);
     take_table(b, s);
+    take_spectrum(b, s);
+    take_rotations(b, s);
     /* with a resolution limit the plan looks for the first pixel that it leaves, which may be none
      */
     const nbh_detector *detector = &s->experiment.detector;

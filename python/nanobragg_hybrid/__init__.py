@@ -42,16 +42,29 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.engines.registry import available_backends
     from nanobragg_hybrid.fitting.fit import fit
     from nanobragg_hybrid.fitting.minimise import Iteration
-    from nanobragg_hybrid.fitting.result import Evaluations, FitResult, FittedNumber
+    from nanobragg_hybrid.fitting.result import Evaluations, FitResult, FittedImage, FittedNumber
+    from nanobragg_hybrid.formats.any_structure_factors import (
+        read_structure_factors,
+        structure_factors_from_model,
+    )
     from nanobragg_hybrid.formats.dump import read_dump, write_dump
     from nanobragg_hybrid.formats.experiment_json import SavedRun, load_run
+    from nanobragg_hybrid.formats.geometry.experiment_files import (
+        StreamImage,
+        read_experiment,
+        read_experiments,
+        read_stream,
+    )
     from nanobragg_hybrid.formats.hkl import read_hkl, write_hkl
     from nanobragg_hybrid.formats.matrix import read_matrix, write_matrix
+    from nanobragg_hybrid.formats.mtz import write_mtz
     from nanobragg_hybrid.formats.pgm import read_pgm, write_pgm
     from nanobragg_hybrid.formats.png import write_png
     from nanobragg_hybrid.formats.raw import read_raw, write_raw
+    from nanobragg_hybrid.formats.rotation_file import read_rotations, write_rotations
     from nanobragg_hybrid.formats.smv import read_smv, write_smv
     from nanobragg_hybrid.formats.source_file import read_source_file, write_source_file
+    from nanobragg_hybrid.formats.spectrum_file import read_spectrum, write_spectrum
     from nanobragg_hybrid.formats.trace_text import read_trace, write_trace
     from nanobragg_hybrid.model.beam import Beam, Source
     from nanobragg_hybrid.model.crystal import Crystal
@@ -61,14 +74,28 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.model.goniometer import Goniometer
     from nanobragg_hybrid.model.mask import Mask
     from nanobragg_hybrid.model.output import Output
+    from nanobragg_hybrid.model.panel import Panel
     from nanobragg_hybrid.model.quirks import LEDGER, Quirk, Quirks
+    from nanobragg_hybrid.model.reflection_report import ReflectionReport, ResolutionShell
     from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
     from nanobragg_hybrid.model.result import SimulationResult
+    from nanobragg_hybrid.model.rotations import Rotations
     from nanobragg_hybrid.model.sampling import Sampling
+    from nanobragg_hybrid.model.spectrum import Spectrum
     from nanobragg_hybrid.model.statistics import Statistics
     from nanobragg_hybrid.model.structure_factors import StructureFactors
     from nanobragg_hybrid.model.trace import StepTrace, Trace
-    from nanobragg_hybrid.run.pictures import integer_image, noise_image, pgm_image
+    from nanobragg_hybrid.model.unique_reflections import UniqueReflections
+    from nanobragg_hybrid.run.assembled import AssembledImage, assembled_image
+    from nanobragg_hybrid.run.experiment_files import write_experiment
+    from nanobragg_hybrid.run.pictures import (
+        integer_image,
+        integer_images,
+        noise_image,
+        noise_images,
+        pgm_image,
+        pgm_images,
+    )
     from nanobragg_hybrid.run.prepare import Prepared, prepare
     from nanobragg_hybrid.run.simulate import simulate
     from nanobragg_hybrid.run.trace import trace, trace_phi
@@ -76,6 +103,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LEDGER",
+    "AssembledImage",
     "BackendError",
     "Beam",
     "CEngine",
@@ -90,6 +118,7 @@ __all__ = [
     "FileAccessError",
     "FileFormatError",
     "FitResult",
+    "FittedImage",
     "FittedNumber",
     "Geometry",
     "Goniometer",
@@ -99,23 +128,31 @@ __all__ = [
     "NanobraggError",
     "NanobraggWarning",
     "Output",
+    "Panel",
     "Prepared",
     "Quirk",
     "Quirks",
+    "ReflectionReport",
     "RenderCancelled",
+    "ResolutionShell",
     "ResolvedPlan",
     "ResourceError",
+    "Rotations",
     "Sampling",
     "SavedRun",
     "SetupWarning",
     "SimulationResult",
     "Source",
+    "Spectrum",
     "Statistics",
     "StepTrace",
+    "StreamImage",
     "StructureFactors",
     "Trace",
+    "UniqueReflections",
     "UnsupportedError",
     "__version__",
+    "assembled_image",
     "available_backends",
     "build_info",
     "fit",
@@ -124,30 +161,44 @@ __all__ = [
     "get_library",
     "get_pkgconfig_dir",
     "integer_image",
+    "integer_images",
     "load_run",
     "noise_image",
+    "noise_images",
     "pgm_image",
+    "pgm_images",
     "prepare",
     "read_dump",
+    "read_experiment",
+    "read_experiments",
     "read_hkl",
     "read_matrix",
     "read_pgm",
     "read_raw",
+    "read_rotations",
     "read_smv",
     "read_source_file",
+    "read_spectrum",
+    "read_stream",
+    "read_structure_factors",
     "read_trace",
     "show_versions",
     "simulate",
+    "structure_factors_from_model",
     "trace",
     "trace_phi",
     "write_dump",
+    "write_experiment",
     "write_hkl",
     "write_matrix",
+    "write_mtz",
     "write_pgm",
     "write_png",
     "write_raw",
+    "write_rotations",
     "write_smv",
     "write_source_file",
+    "write_spectrum",
     "write_trace",
 ]
 
@@ -166,33 +217,49 @@ __getattr__, __dir__ = lazy_names(
         ".model.goniometer": "Goniometer",
         ".model.mask": "Mask",
         ".model.output": "Output",
+        ".model.panel": "Panel",
         ".model.quirks": "LEDGER Quirk Quirks",
         ".model.geometry": "Geometry",
+        ".model.reflection_report": "ReflectionReport ResolutionShell",
         ".model.resolved_plan": "ResolvedPlan",
         ".model.result": "SimulationResult",
+        ".model.rotations": "Rotations",
         ".model.sampling": "Sampling",
+        ".model.spectrum": "Spectrum",
         ".model.statistics": "Statistics",
         ".model.structure_factors": "StructureFactors",
         ".model.trace": "StepTrace Trace",
+        ".model.unique_reflections": "UniqueReflections",
+        ".formats.any_structure_factors": "read_structure_factors structure_factors_from_model",
         ".formats.dump": "read_dump write_dump",
         ".formats.experiment_json": "SavedRun load_run",
+        ".formats.geometry.experiment_files": (
+            "StreamImage read_experiment read_experiments read_stream"
+        ),
         ".formats.hkl": "read_hkl write_hkl",
         ".formats.matrix": "read_matrix write_matrix",
+        ".formats.mtz": "write_mtz",
         ".formats.pgm": "read_pgm write_pgm",
         ".formats.png": "write_png",
         ".formats.raw": "read_raw write_raw",
+        ".formats.rotation_file": "read_rotations write_rotations",
         ".formats.smv": "read_smv write_smv",
         ".formats.source_file": "read_source_file write_source_file",
+        ".formats.spectrum_file": "read_spectrum write_spectrum",
         ".formats.trace_text": "read_trace write_trace",
         ".engines.c.engine": "CEngine",
         ".engines.c.libnbh": "get_cmake_dir get_include get_library get_pkgconfig_dir",
         ".engines.registry": "available_backends",
         ".engines.external.engine": "ExternalEngine",
-        ".engines.torch": "ForwardModel TorchEngine",
+        ".engines.torch": "ForwardModel PanelModel TorchEngine",
         ".fitting.fit": "fit",
         ".fitting.minimise": "Iteration",
-        ".fitting.result": "Evaluations FitResult FittedNumber",
-        ".run.pictures": "integer_image noise_image pgm_image",
+        ".fitting.result": "Evaluations FitResult FittedImage FittedNumber",
+        ".run.assembled": "AssembledImage assembled_image",
+        ".run.experiment_files": "write_experiment",
+        ".run.pictures": (
+            "integer_image integer_images noise_image noise_images pgm_image pgm_images"
+        ),
         ".run.prepare": "Prepared prepare",
         ".run.simulate": "simulate",
         ".run.trace": "trace trace_phi",
@@ -211,5 +278,8 @@ bind_methods(
         "Experiment.load": f"{__name__}.formats.experiment_json:load",
         "Experiment.from_nanobragg_args": f"{__name__}.arguments.parse:experiment_from_args",
         "Experiment.to_nanobragg_args": f"{__name__}.arguments.emit:emit_args",
+        "StructureFactors.from_reflections": (
+            f"{__name__}.formats.reflection_table:expanded_reflections"
+        ),
     }
 )

@@ -65,6 +65,10 @@ VALUES = {
     "-round_div": "-divergence 2 -divsteps 3",
     "-square_div": "-divergence 2 -divsteps 3",
     "-sourcefile": "sources.txt",
+    "-mosaic_rotations": "turns.txt",
+    "-spectrum": "spectrum.txt",
+    "-spectrum_ev": "spectrum.txt",
+    "-spectrum_angstrom": "lengths.txt",
     "-polar": "0.9",
     "-phi": "0",
     "-osc": "3",
@@ -146,6 +150,9 @@ class Written(NamedTuple):
 def _run(folder: Path, words: list[str]) -> Written:
     folder.mkdir()
     link_inputs(folder)
+    (folder / "spectrum.txt").write_text("energy/eV,weight\n10320,1\n10350,2\n")
+    (folder / "turns.txt").write_text("0 0 1 1\n0 -2 0 0.5\n1 1 1 0\n")
+    (folder / "lengths.txt").write_text("1.19 1\n1.2 2\n1.21 0.5\n")
     given = set(folder.iterdir())
     with contextlib.chdir(folder):
         assert main([*words, "--json", "run.json"]) == 0

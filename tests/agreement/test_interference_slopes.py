@@ -49,7 +49,8 @@ def test_slopes_agree(n: float) -> None:
     h = _indices()
     for dtype, tolerance in ((torch.float64, 1e-11), (torch.float32, 1e-4)):
         for ours, theirs in zip(_eager(h, n, dtype), _compiled(h, n), strict=True):
-            assert np.linalg.norm(ours - theirs) <= tolerance * np.linalg.norm(theirs)
+            # With N = 1 the slope is 0, which roundings may miss.
+            assert np.linalg.norm(ours - theirs) <= tolerance * np.linalg.norm(theirs) + 1e-20
             # And in every single place, beside the terms that cancel there.
             away = np.abs(np.sin(np.pi * h))
             if n == round(n):

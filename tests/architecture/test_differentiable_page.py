@@ -23,6 +23,7 @@ SHAPES = {
     "beam.sources.position": "(sources, 3)",
     "beam.sources.wavelength_m": "(sources,)",
     "beam.sources.weight": "(sources,)",
+    "beam.spectrum.weights": "(nodes,)",
     "structure_factors.grid": "(h, k, l)",
 }
 

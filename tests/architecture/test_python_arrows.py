@@ -27,9 +27,10 @@ BLIND: dict[str, tuple[str, ...]] = {
     "compare": ("fitting",),
     "fitting": ("compare",),
 }
-# The only places that may import the compiled extension, torch, touch files, print.
+# The only places that may import the compiled extension, torch, gemmi, touch files, print.
 CORE = ("base.native", "base.native_scene", "engines.c")
 TORCH = ("engines.torch", "fitting.forward")
+GEMMI = ("formats",)
 FILES = ("base.atomic", "base.control_groups", "formats")
 PRINTS = ("cli",)
 
@@ -43,13 +44,13 @@ BY_NAME: dict[str, tuple[str, ...]] = {
     "eval": (),
     "pkgutil": (),
     "runpy": (),
-    "work_of": ("base.lazy", "model.experiment"),
+    "work_of": ("base.lazy", "model.experiment", "model.structure_factors"),
     "bind_methods": ("base.lazy",),
     "engine_class": ("engines.registry", *ABOVE_ENGINES),
     "make_engine": ("engines.registry", *ABOVE_ENGINES),
 }
 
-HEAVY = {"torch", "matplotlib", "PIL", "cffi"}
+HEAVY = {"torch", "matplotlib", "PIL", "cffi", "gemmi", "h5py", "fabio"}
 CALLS_THAT_TOUCH_FILES = {
     "open",
     "fdopen",
@@ -171,6 +172,14 @@ def torch_imports(source: str, module: str) -> list[str]:
     return [f"{module}:{line}: torch belongs to engines.torch" for line in lines]
 
 
+def gemmi_imports(source: str, module: str) -> list[str]:
+    """Imports of gemmi outside the readers and writers of files, wherever they stand."""
+    if _below(_own_name(module), GEMMI):
+        return []
+    lines = [line for library, line in imports_of(source, module)[1] if library == "gemmi"]
+    return [f"{module}:{line}: gemmi belongs to formats" for line in lines]
+
+
 def heavy_imports(source: str, module: str) -> list[str]:
     """Imports of large libraries that would happen with `import nanobragg_hybrid`."""
     problems = []
@@ -272,7 +281,14 @@ def test_every_folder_with_modules_is_a_package() -> None:
     assert [folder for folder in folders if not (folder / "__init__.py").is_file()] == []
 
 
-RULES = [broken_arrows, broken_calls, heavy_imports, imports_by_name, torch_imports]
+RULES = [
+    broken_arrows,
+    broken_calls,
+    gemmi_imports,
+    heavy_imports,
+    imports_by_name,
+    torch_imports,
+]
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -417,6 +433,9 @@ def test_calls(module: str, statement: str, accepted: bool) -> None:
         ("formats.png", "from PIL import Image", False),
         ("formats.png", "def f():\n    from PIL import Image", True),
         ("formats.png", "import numpy as np", True),
+        ("formats.mtz", "import gemmi", False),
+        ("formats.mtz", "def f():\n    from gemmi import cif", True),
+        ("formats.mtz", "if TYPE_CHECKING:\n    import gemmi", True),
         ("engines.torch.model", "import torch", True),
     ],
 )
@@ -434,3 +453,17 @@ def test_heavy_imports(module: str, statement: str, accepted: bool) -> None:
 )
 def test_torch_imports(module: str, statement: str, accepted: bool) -> None:
     assert (torch_imports(statement, f"{NAME}.{module}") == []) is accepted
+
+
+@for_each(
+    "module, statement, accepted",
+    [
+        ("formats.mtz", "def f():\n    import gemmi", True),
+        ("formats.reflection_cif", "if TYPE_CHECKING:\n    from gemmi import cif", True),
+        ("model.structure_factors", "def f():\n    import gemmi", False),
+        ("cli.structure_factors.main", "from gemmi import cif", False),
+        ("engines.c.engine", "if TYPE_CHECKING:\n    import gemmi", False),
+    ],
+)
+def test_gemmi_imports(module: str, statement: str, accepted: bool) -> None:
+    assert (gemmi_imports(statement, f"{NAME}.{module}") == []) is accepted

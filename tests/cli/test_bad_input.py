@@ -20,7 +20,9 @@ from typing import Any
 import numpy as np
 import pytest
 from for_each import for_each
+from geometry_files import EXPT, STREAM, TEXTS
 from recorded import program
+from reflection_files import MMCIF_REFLECTIONS, PDB, SMALL_CIF, SMALL_REFLECTIONS, mmcif_model, mtz
 
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.arguments.flags import FLAGS
@@ -49,6 +51,8 @@ FULL_HEADER = ("PIXEL_SIZE=0.5;", "DISTANCE=90;", "BEAM_CENTER_X=1;", "WAVELENGT
 HKL = b"0 0 1 10\n1 0 0 20\n"
 MATRIX = b"0.01 0 0\n0 0.01 0\n0 0 0.01\n"
 SOURCES = b"-10 0 0 1 1e-10\n"
+SPECTRUM = b"# eV\n12000 1\n12010 0.5\n"
+ROTATIONS = b"1 0 0 0 1 0 0 0 1 0\n0 1 0 0 0 1 1 0 0 2\n"  # with weights
 GARBAGE = bytes(range(128, 256)) + bytes(range(128))
 
 
@@ -82,6 +86,21 @@ FILE_FAULTS: dict[str, tuple[str, bytes | None, str]] = {
     "missing hkl": ("-hkl", None, "f: No such file or directory"),
     "missing matrix": ("-mat", None, "f: No such file or directory"),
     "missing sources": ("-sourcefile", None, "f: No such file or directory"),
+    "missing rotations": ("-mosaic_rotations", None, "f: No such file or directory"),
+    "empty rotations": ("-mosaic_rotations", b"", "f: has no rotation"),
+    "garbage rotations": ("-mosaic_rotations", GARBAGE, "f:1: is no text"),
+    "mirror image": (
+        "-mosaic_rotations",
+        ROTATIONS + b"1 0 0 0 1 0 0 0 -1 1\n",
+        "f:3: got a matrix that is a mirror image, need proper rotations to 1e-06",
+    ),
+    "rotation short of a number": ("-mosaic_rotations", b"1 0\n", "f:1: got 2 columns, need a mat"),
+    "missing spectrum": ("-spectrum", None, "f: No such file or directory"),
+    "empty spectrum": ("-spectrum", b"", "f: has no line of two numbers"),
+    "garbage spectrum": ("-spectrum", GARBAGE, "f:1: is no text"),
+    "spectrum without unit": ("-spectrum", b"12000 1\n", "f:1: unit: got none, need eV or angst"),
+    "spectrum in keV": ("-spectrum_ev", b"# keV\n12 1\n", "f:1: unit: got kev, need one of eV"),
+    "spectrum below 0": ("-spectrum", SPECTRUM + b"-1 1\n", "f:4: got -1 eV, need a number > 0"),
     "missing image": ("-img", None, "f: No such file or directory"),
     "missing mask": ("-mask", None, "f: No such file or directory"),
     "empty hkl": ("-hkl", b"", "f: the text is empty"),
@@ -257,12 +276,34 @@ READERS: dict[str, tuple[bytes, Callable[[Path], object]]] = {
     "dump": (dump("0 0 0 0 0 0", *range(8)), nb.read_dump),
     "matrix": (MATRIX, nb.read_matrix),
     "sources": (SOURCES, nb.read_source_file),
+    "spectrum": (SPECTRUM, nb.read_spectrum),
+    "rotations": (ROTATIONS, nb.read_rotations),
     "SMV": (smv(), nb.read_smv),
     "PGM": (b"P5\n2 1\n255\nab", nb.read_pgm),
     "raw": (bytes(8), lambda path: nb.read_raw(path, (1, 2))),
     "trace": (b"TRACE_C: fast 1\n", nb.read_trace),
     "experiment": (nb.Experiment().to_json().encode(), nb.Experiment.load),
+    "stream": (STREAM, nb.read_stream),
+    **{f"geometry, {kind}": (data, nb.read_experiments) for kind, data in TEXTS.items()},
+    "geometry, one": (EXPT, nb.read_experiment),
     "run": (nb.Experiment().to_json(nb.Quirks.none()).encode(), nb.load_run),
+    "structure factors, text": (HKL, nb.read_structure_factors),
+    "structure factors, dump": (dump("0 0 0 0 0 0", *range(8)), nb.read_structure_factors),
+    "MTZ": (mtz(), lambda path: nb.read_structure_factors(path, missing="zero")),
+    "mmCIF reflections": (
+        MMCIF_REFLECTIONS,
+        lambda path: nb.read_structure_factors(path, missing="zero"),
+    ),
+    "small-molecule reflections": (
+        SMALL_REFLECTIONS,
+        lambda path: nb.read_structure_factors(path, missing="zero"),
+    ),
+    "PDB": (PDB, lambda path: nb.structure_factors_from_model(path, d_min_angstrom=3.0)),
+    "mmCIF": (mmcif_model(), lambda path: nb.structure_factors_from_model(path, d_min_angstrom=3)),
+    "small molecule": (
+        SMALL_CIF,
+        lambda path: nb.structure_factors_from_model(path, d_min_angstrom=2),
+    ),
 }
 
 
@@ -278,7 +319,8 @@ def test_every_reader_is_here() -> None:
 def test_reading_a_broken_file_in_python(kind: str, fault: str, tmp_path: Path) -> None:
     data, read = READERS[kind]
     # A list of numbers is also one when it is cut between them.
-    short = b"\n" if kind in ("hkl", "sources") else data[: min(len(data) // 3, 10)]
+    lists = ("hkl", "sources", "structure factors, text", "structure factors, dump")
+    short = b"\n" if kind in lists else data[: min(len(data) // 3, 10)]
     path = tmp_path / "f"
     path.write_bytes({"empty": b"", "garbage": GARBAGE, "cut short": short}[fault])
     with pytest.raises(nb.FileFormatError) as caught:
@@ -299,6 +341,7 @@ def test_reading_no_file_in_python(kind: str, tmp_path: Path) -> None:
         assert str(caught.value) == f"{path}: {problem}"
 
 
+@pytest.mark.filterwarnings("ignore::nanobragg_hybrid.NanobraggWarning")
 @for_each("kind", READERS)
 def test_reading_a_good_file_in_python(kind: str, tmp_path: Path) -> None:
     data, read = READERS[kind]
@@ -574,16 +617,28 @@ def test_disk_full_or_ctrl_c_while_writing(
 def test_unwritable_output_in_python(name: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"old")
     write = getattr(nb, name)
+    if name == "write_experiment":  # of which the experiment comes first
+
+        def write(path: Path, experiment: nb.Experiment) -> None:
+            nb.write_experiment(experiment, path, format="dials")
+
     factors = nb.StructureFactors.from_reflections([[0, 0, 0]], [1.0])
+    with_cell = nb.StructureFactors.from_reflections(
+        [[1, 0, 0]], [1.0], space_group="P 1", cell_angstrom=(9, 8, 7), missing="zero"
+    )
     arguments: tuple[Any, ...] = {
         "write_dump": (factors,),
+        "write_experiment": (SMALL_RUN[0],),
         "write_hkl": (factors,),
         "write_matrix": ((1.0,) * 9,),
+        "write_mtz": (with_cell,),
         "write_pgm": (np.zeros((2, 3), np.uint8), 1.0),
         "write_png": (np.zeros((2, 3), np.uint8),),
         "write_raw": (np.zeros((2, 3), np.float32),),
         "write_smv": (np.zeros((2, 3), np.uint16), result_header()),
         "write_source_file": ([nb.Source((-1.0, 0.0, 0.0))],),
+        "write_rotations": (nb.Rotations(np.eye(3)[None]),),
+        "write_spectrum": (nb.Spectrum(energies_ev=(12000.0,)),),
         "write_trace": (nb.trace(*SMALL_RUN, pixel=(0, 0)),),
     }[name]
     for path, problem in (

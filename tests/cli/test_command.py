@@ -73,6 +73,31 @@ def test_log_names_the_kernel_and_why_it_is_slow(
     assert run["provenance"]["kernel_reason"] == reason
 
 
+STILL = (
+    "-cell 79 79 38 90 90 90 -misset 11 22 33 -default_F 100 -lambda 1.3 -dispersion 0.4 "
+    "-dispsteps 5 -distance 120 -pixel 0.11 -detpixels 128 -Xbeam 20 -Ybeam 20 -oversample 1 "
+    "-mosaic 0.1 -mosaic_dom 5 -N 30 -fluence 1e24 -gauss_hkl_xtal --threads 1"
+)
+
+
+def test_log_and_json_say_which_steps_were_visited(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = {}
+    for name, words in (("0", ""), ("1e-6", " --tolerance 1e-6")):
+        assert main([*STILL.split(), *words.split(), "--json", f"{name}.json"]) == 0
+        found[name] = json.loads(Path(f"{name}.json").read_text())["provenance"]["culling"]
+        log = capsys.readouterr().out
+        assert "share of steps visited" in log
+        assert ("photons/pixel" in log.split("computed by")[1]) == (name == "1e-6")
+        assert found[name]["reason"] == ""
+        assert found[name]["tolerance_photons"] == float(name)
+    assert 1.0 > found["0"]["share_visited"] > found["1e-6"]["share_visited"] > 0.0
+    assert main([*STILL.replace("-gauss_hkl_xtal", "-square_xtal").split()]) == 0
+    assert "steps visited" in (log := capsys.readouterr().out)
+    assert "all, because the light of this crystal shape reaches everywhere" in log
+
+
 def test_named_and_unwanted_files(folder: Path) -> None:
     words = "-floatfile a -intfile b -nopgm -pgmfile c -noisefile d -nonoise -noprogress"
     assert main([*SMALL, *words.split()]) == 0
@@ -400,6 +425,10 @@ def test_options_are_taken_out_of_the_words() -> None:
         ("--strict=yes", "--strict: got 'yes', but it takes no value"),
         ("--device", "--device: needs a value after it"),
         ("--dtype=", "--dtype: got '', need a value"),
+        ("--tolerance", "--tolerance: needs a value after it"),
+        ("--tolerance little", "--tolerance: got 'little', need a finite number >= 0"),
+        ("--tolerance=-1", "--tolerance: got '-1', need a finite number >= 0"),
+        ("--tolerance inf", "--tolerance: got 'inf', need a finite number >= 0"),
     ],
 )
 def test_impossible_options(words: str, message: str) -> None:

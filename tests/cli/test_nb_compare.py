@@ -210,6 +210,17 @@ def test_torch_is_the_other_side(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert (made / "a.stdout.txt").read_text() == (made / "b.stdout.txt").read_text()
 
 
+def test_a_tolerance_is_of_b(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = document(compare(tmp_path, "--a c --b c --threads 1 --tolerance 0.5", SMALL))
+    tolerances = [found[side]["provenance"]["culling"]["tolerance_photons"] for side in "ab"]
+    assert tolerances == [0.0, 0.5]
+    assert main(["--a", "c", "--b", "reference", "--tolerance", "1", "--", *SMALL.split()]) == 1
+    assert "--tolerance: B is not 'c'" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["--a", "c", "--b", "c", "--tolerance", "-1", "--", *SMALL.split()])
+    assert "got '-1', need a finite number >= 0" in capsys.readouterr().err
+
+
 def test_own_executable_is_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NB_C_BIN", program("nanoBragg"))
     found = document(made := compare(tmp_path, "--b c --max-ulp 0", SMALL))

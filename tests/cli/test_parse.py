@@ -26,6 +26,8 @@ from nanobragg_hybrid.base.errors import (
 )
 from nanobragg_hybrid.model.mask import Mask
 from nanobragg_hybrid.model.quirks import Quirks
+from nanobragg_hybrid.model.rotations import Rotations
+from nanobragg_hybrid.model.spectrum import Spectrum
 
 
 def parsed(args: str, **options: Any) -> Command:
@@ -331,7 +333,8 @@ def test_meaning(args: str) -> None:
 
 def test_every_spelling_of_the_table_has_a_meaning_above() -> None:
     tried = {argument for args in MEANINGS for argument in args.split()}
-    read_elsewhere = {"-mat", "-sourcefile"}
+    read_elsewhere = {"-mat", "-sourcefile", "-mosaic_rotations"}
+    read_elsewhere |= {"-spectrum", "-spectrum_ev", "-spectrum_angstrom"}
     missing = [
         spelling
         for flag in FLAGS
@@ -359,6 +362,34 @@ def test_matrix_and_sources_are_read() -> None:
     sources = command.experiment.beam.sources
     assert sources is not None
     assert sources[1].position == (-10.0, -0.002, 0.001)
+
+
+def test_rotations_are_read(tmp_path: Path) -> None:
+    (tmp_path / "turns").write_text("# degrees\n0 0 1\n0 -2 0\n")
+    command = parse_command("-mosaic_rotations turns", tmp_path)
+    rotations = Rotations.from_vectors([(0, 0, 1), (0, -2, 0)])
+    assert command.experiment.crystal.mosaic_rotations == rotations
+    assert command.inputs == (tmp_path / "turns",)
+    with pytest.raises(ConfigError, match=r"crystal\.mosaic_spread_deg: got 1\.0.*_rotations"):
+        parse_command("-mosaic_rotations turns -mosaic 1", tmp_path)
+
+
+def test_a_spectrum_is_read(tmp_path: Path) -> None:
+    (tmp_path / "ev").write_text("# eV\n12000 1\n12010 2\n")
+    (tmp_path / "plain").write_text("1.0 1\n1.01 3\n")
+    in_ev = Spectrum(energies_ev=(12000.0, 12010.0), weights=(1.0, 2.0))
+    for words in ("-spectrum ev", "-spectrum_ev ev"):
+        command = parse_command(words, tmp_path)
+        assert command.experiment.beam.spectrum == in_ev
+        assert command.inputs == (tmp_path / "ev",)
+    command = parse_command("-spectrum_ev ev -spectrum_angstrom plain", tmp_path)  # the last counts
+    assert command.experiment.beam.spectrum == Spectrum(
+        wavelengths_angstrom=(1.0, 1.01), weights=(1.0, 3.0)
+    )
+    with pytest.raises(FileFormatError, match=r"plain:1: unit: got none, need eV or angstrom"):
+        parse_command("-spectrum plain", tmp_path)
+    with pytest.raises(ConfigError, match=r"beam\.dispersion_percent: got 1\.0 %.*spectrum"):
+        parse_command("-spectrum ev -dispersion 1", tmp_path)
 
 
 def test_a_list_of_arguments_is_taken_as_it_is(tmp_path: Path) -> None:

@@ -75,6 +75,37 @@ def test_prepare_listing_of_getting_started(tmp_path: Path) -> None:
     assert len(indices.split(",")) == 3
 
 
+def test_panels_listing(tmp_path: Path) -> None:
+    lines = _run([sys.executable, "-c", _listing("panels.md", "panels-example")], tmp_path)
+    shapes, brightest, distance, value = lines.splitlines()
+    assert shapes == "[(38, 100), (38, 100)]"
+    assert float(brightest) >= float(value) > 0.0
+    assert float(distance) == pytest.approx(100.0, abs=1e-9)
+
+
+def test_joint_listing_of_fitting(tmp_path: Path) -> None:
+    """The cell that three images share is found within its standard deviations."""
+    pytest.importorskip("torch", reason="PyTorch is not installed (extra: torch)")
+    code = _listing("fitting.md", "joint-example")
+    first, *lines = _run([sys.executable, "-c", code], tmp_path).splitlines()
+    found = [float(word) for word in first.strip("()").split(",")]
+    assert [line.split()[:2] for line in lines] == [
+        ["crystal.cell_angstrom", str(n)] for n in range(3)
+    ]
+    for line, value, need in zip(lines, found, (40.0, 45.0, 50.0), strict=True):
+        _, _, number, esd = line.split()
+        assert float(number) == value
+        assert abs(value - need) < 4.0 * float(esd) < 0.1
+
+
+def test_geometry_listing(tmp_path: Path) -> None:
+    lines = _run([sys.executable, "-c", _listing("geometry.md", "geometry-example")], tmp_path)
+    names, angles, difference = lines.splitlines()
+    assert names == "['panel0']"
+    assert angles == "10.0 0.5"
+    assert float(difference) < 1e-3
+
+
 def test_c_listing_links_against_the_library(tmp_path: Path) -> None:
     compiler = shutil.which("cc")
     if compiler is None:
@@ -95,3 +126,48 @@ def test_readme_listing_is_valid(tmp_path: Path) -> None:
     (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     check = "\nassert result.image.shape == (512, 512) and result.statistics.max > 0\n"
     _run([sys.executable, "-c", code + check], tmp_path)
+
+
+def test_python_listing_of_structure_factors(tmp_path: Path) -> None:
+    pytest.importorskip("gemmi", reason="gemmi is not installed (extra: test)")
+    code = _listing("structure_factors.md", "python-example")
+    summary, *assumed, brightest = _run([sys.executable, "-c", code], ROOT).splitlines()
+    assert summary.startswith(
+        "examples/helix.pdb: an atomic model (PDB), calculated from 106 atoms"
+    )
+    assert any("Se -11.541 +3.844i" in text for text in assumed)
+    assert float(brightest) > 0.0
+
+
+def test_command_listing_of_structure_factors(tmp_path: Path) -> None:
+    pytest.importorskip("gemmi", reason="gemmi is not installed (extra: test)")
+    words = _listing("structure_factors.md", "command-example").split()
+    words = [word.replace("examples/", f"{ROOT}/examples/") for word in words[1:]]
+    module, small = "nanobragg_hybrid.cli.nanobragg.main", ["-detpixels", "16", "-pixel", "6.4"]
+    said = _run([sys.executable, "-m", module, *words, *small], tmp_path)
+    assert "an atomic model (PDB), calculated from 106 atoms, space group P 43 21 2" in said
+    assert (tmp_path / "floatimage.bin").stat().st_size == 4 * 16 * 16
+
+
+def test_unique_listing_of_structure_factors(tmp_path: Path) -> None:
+    for name in ("torch", "gemmi"):
+        pytest.importorskip(name, reason=f"{name} is not installed")
+    code = _listing("structure_factors.md", "unique-example")
+    (line,) = _run([sys.executable, "-c", code], ROOT).splitlines()
+    assert re.fullmatch(r"True \[ *-?\d+ +-?\d+ +-?\d+\]", line)
+
+
+def test_the_helix_is_what_its_script_makes(tmp_path: Path) -> None:
+    script = ROOT / "examples" / "make_helix.py"
+    assert _run([sys.executable, str(script), "helix.pdb"], tmp_path) == "helix.pdb: 106 atoms\n"
+    made = (tmp_path / "helix.pdb").read_text().splitlines()
+    kept = (ROOT / "examples" / "helix.pdb").read_text().splitlines()
+    assert len(made) == len(kept)
+    for ours, theirs in zip(made, kept, strict=True):
+        if ours != theirs:  # the last digit of a coordinate
+            assert ours[:30] + ours[54:] == theirs[:30] + theirs[54:]
+            assert np.abs(np.subtract(_xyz(ours), _xyz(theirs))).max() < 0.002
+
+
+def _xyz(line: str) -> list[float]:
+    return [float(line[start : start + 8]) for start in (30, 38, 46)]

@@ -28,6 +28,7 @@ WITHOUT_EFFECT = {
     ("spherical", "crystal.water_um"): "there is no water, and the background goes with its cube",
     ("by_beam", "crystal.water_um"): "there is no water, and the background goes with its cube",
     ("by_near_point", "crystal.water_um"): "there is no water",
+    ("spectra_of_sources", "crystal.water_um"): "there is no water",
     ("sphere", "structure_factors.default_f"): "all reflections are inside the table",
     ("weighted", "structure_factors.default_f"): "all reflections are inside the table",
 }
@@ -100,7 +101,8 @@ COMPILED = {scene for scene in SCENES if _model(scene).eager_reason is None}
 
 
 def test_which_scenes_the_compiled_kernels_render() -> None:
-    assert sorted(COMPILED) == ["by_beam", "by_near_point", "rotation", "sources", "still"]
+    need = ["by_beam", "by_near_point", "rotation", "sources", "spectral", "still"]
+    assert sorted(COMPILED) == need
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from packed_scenes import ALL, gradient_of, prepared, shaken, weighted, with_ten
 from with_torch import torch
 
 from nanobragg_hybrid.base.errors import ConfigError
-from nanobragg_hybrid.engines.torch.packed_values import packed_of, scene_tangents
+from nanobragg_hybrid.engines.torch.packed_values import packed_and_tangents, packed_of
 from nanobragg_hybrid.engines.torch.packing import NUMBERS, Packed
 from nanobragg_hybrid.engines.torch.quantities import DEFAULT_F, GRID
 
@@ -22,7 +22,9 @@ def test_tangents_are_the_gradient(scene: str) -> None:
     names = [name for name in values if name != GRID]
     packed, _, gradient = gradient_of(packed_of, scene, values)
     sizes, _ = with_tensors(setup, tables, values)
-    found = scene_tangents(setup, tables, values, names)
+    scene, _, found = packed_and_tangents(setup, tables, values, names)
+    assert torch.equal(scene.numbers, packed.numbers.detach())
+    assert torch.equal(scene.cells, packed.cells.detach())
     count = sum(values[name].numel() for name in names)
     assert found.numbers.shape == (count, len(NUMBERS))
     assert found.sources.shape == (count, *packed.sources.shape)
@@ -79,8 +81,10 @@ def _cells(rotations: np.ndarray, tangents: np.ndarray) -> np.ndarray:
 
 def test_some_names_in_another_order() -> None:
     setup, tables, values = prepared("rotation")
-    all_of_them = scene_tangents(setup, tables, values, ["beam.direction", "goniometer.phi_deg"])
-    turned = scene_tangents(setup, tables, values, ["goniometer.phi_deg", "beam.direction"])
+    all_of_them = packed_and_tangents(
+        setup, tables, values, ["beam.direction", "goniometer.phi_deg"]
+    )[2]
+    turned = packed_and_tangents(setup, tables, values, ["goniometer.phi_deg", "beam.direction"])[2]
     np.testing.assert_array_equal(all_of_them.numbers[[3, 0, 1, 2]], turned.numbers)
     assert [one.number for one in all_of_them.turning] == [3]
     assert [one.number for one in turned.turning] == [0]
@@ -97,5 +101,8 @@ def test_some_names_in_another_order() -> None:
 def test_names_that_are_refused(names: tuple[str, ...], rule: str) -> None:
     setup, tables, values = prepared("rotation")
     with pytest.raises(ConfigError, match=rule):
-        scene_tangents(setup, tables, values, names)
-    assert scene_tangents(setup, tables, values, (DEFAULT_F,)).numbers.shape == (1, len(NUMBERS))
+        packed_and_tangents(setup, tables, values, names)[2]
+    assert packed_and_tangents(setup, tables, values, (DEFAULT_F,))[2].numbers.shape == (
+        1,
+        len(NUMBERS),
+    )

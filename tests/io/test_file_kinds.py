@@ -70,6 +70,10 @@ SAMPLES = {
     "a file of XDS": b"!OUTPUT_FILE=INTEGRATE.HKL    DATE= 1\n 1 2 3 4.5 0.5\n",
     "a reflection list of CrystFEL": b"CrystFEL reflection list version 2.0\nSymmetry: 1\n",
     "a stream of CrystFEL": b"CrystFEL stream format 2.3\n",
+    "the geometry that XDS found (XPARM.XDS)": b" XPARM.XDS    VERSION Jan 10, 2022\n",
+    "the input of XDS (XDS.INP)": b"! mine\nJOB=ALL\nNX=30 ORGX= 15.2 ORGY=3\n",
+    "a geometry file of CrystFEL": b"; mine\nres = 9090.9\np0/corner_x = -20.5\n",
+    "a DIALS experiment list": b'{\n  "__id__": "ExperimentList",\n  "experiment": []\n}\n',
     "a CIF file": b"# a comment\ndata_r1abcsf\n#\nloop_\n_refln.index_h\n",
     "a PDB file": b"CRYST1   70.000   80.000   90.000  75.00  85.00  95.00 P 1           1\n",
     "a reflection file of CNS": b" NREFlection= 5\n ANOMalous=FALSE\n",
@@ -119,11 +123,30 @@ def mask(path: Path) -> object:
     return parse_command(["-mask", str(path)])
 
 
+GEOMETRY = (
+    "a DIALS experiment list, XDS.INP, XPARM.XDS, a CrystFEL geometry or stream, an imgCIF, "
+    "miniCBF or SMV image, an NXmx file, or an experiment of this package"
+)
 READERS: dict[str, tuple[Callable[[Path], object], str, set[str]]] = {
     "hkl": (
         nb.read_hkl,
         "text of h k l F",
         {"text of h k l F", "a SHELX file of intensities and their errors (HKLF 4)"},
+    ),
+    "structure factors": (
+        nb.read_structure_factors,
+        "structure factors: h k l F, a dump, MTZ, CIF or PDB",
+        {
+            "text of h k l F",
+            "a SHELX file of intensities and their errors (HKLF 4)",
+            "a binary dump of structure factors",
+            *("an MTZ file", "a CIF file", "a PDB file"),
+        },
+    ),
+    "atomic model": (
+        lambda path: nb.structure_factors_from_model(path, d_min_angstrom=3.0),
+        "an atomic model: PDB or CIF",
+        {"a CIF file", "a PDB file"},
     ),
     "dump": (
         nb.read_dump,
@@ -140,13 +163,24 @@ READERS: dict[str, tuple[Callable[[Path], object], str, set[str]]] = {
     "any image": (
         read_image,
         "an SMV, PGM or raw float image",
-        # The last two begin like SMV, whose reader refuses them.
-        {"an SMV image", "a PGM picture", "an EDF image", "JSON"},
+        # The last three begin like SMV, whose reader refuses them.
+        {"an SMV image", "a PGM picture", "an EDF image", "JSON", "a DIALS experiment list"},
     ),
     "experiment": (
         nb.Experiment.load,
         "an experiment as JSON",
         {"JSON", "text with a byte-order mark (UTF-8)"},
+    ),
+    "geometry": (
+        nb.read_experiment,
+        GEOMETRY,
+        {
+            *("an HDF5 file", "a CBF image", "an SMV image", "a stream of CrystFEL", "JSON"),
+            *("the geometry that XDS found (XPARM.XDS)", "the input of XDS (XDS.INP)"),
+            *("a geometry file of CrystFEL", "a DIALS experiment list"),
+            "an SMV image whose header has DOS line ends (CR LF)",
+            "an EDF image",
+        },
     ),
     "trace": (
         nb.read_trace,

@@ -7,6 +7,7 @@ a row here.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -48,6 +49,7 @@ class Case(NamedTuple):
     pictures: tuple[str, ...] = ()
 
 
+PANEL = nb.Panel("a", (100, 10, -12), (0, 0, 1), (0, -1, 0), 12, 10, 2.0)
 CUSTOM = {"detector.convention": "custom"}
 XDS = {"detector.convention": "xds"}
 TURNED = {"detector.rotation_deg": (5.0, 3.0, -12.0), "detector.twotheta_deg": 7.0}
@@ -65,6 +67,25 @@ SOURCES = (
     nb.Source((-10.0, -1.5, 0.7), 3.0, 1.05e-10),
 )
 LISTED = {"beam.sources": SOURCES}
+DIRECTIONS = {
+    "beam.sources": tuple(nb.Source(each.position, each.weight) for each in SOURCES),
+}
+LENGTHS = (0.98, 1.0, 1.03)
+SPECTRA = (
+    nb.Spectrum(wavelengths_angstrom=LENGTHS),
+    nb.Spectrum(wavelengths_angstrom=LENGTHS, weights=(1.0, 5.0, 0.0)),
+    nb.Spectrum(wavelengths_angstrom=LENGTHS, weights=(0.5, 1.0, 2.0)),
+    nb.Spectrum(energies_ev=(12398.42, 12500.0), weights=(0.5, 1.0)),
+)
+TURNS = ((1.0, 2.0, 0.0), (0.0, 0.0, 0.0), (-1.0, 0.5, 2.0))
+"""Degrees."""
+ROTATIONS = (
+    nb.Rotations.from_vectors(TURNS),
+    nb.Rotations.from_vectors(TURNS, (1.0, 0.2, 3.0)),
+    nb.Rotations.from_vectors(TURNS, (0.0, 1.0, 1.0)),
+    nb.Rotations.from_vectors(TURNS).scaled(1.5),
+    nb.Rotations.from_vectors(TURNS[:1]),
+)
 BLURRED = {"crystal.n_cells": (3.0, 3.0, 3.0), "sampling.oversample": 3}
 """Reflections so wide, and looked at so often, that every shape is seen."""
 MATRIX = (0.033, -0.006, 0.007, 0.004, 0.031, -0.005, -0.009, 0.005, 0.027)
@@ -219,6 +240,17 @@ FIELDS: Mapping[str, tuple[Case, ...]] = {
         Case((None, 3), {}, _NO_RANGE),
     ),
     "beam.sources": (Case((None, SOURCES[:1], SOURCES, SOURCES[::-1])),),
+    "beam.spectrum": (
+        Case((None, *SPECTRA)),
+        Case((None, *SPECTRA), DIRECTIONS),
+        Case((None, *SPECTRA), DIRECTIONS, quirks="none"),
+        Case((None, *SPECTRA), {"beam.divergence_h_mrad": 60.0, "beam.divergence_h_steps": 3}),
+        Case(
+            (SPECTRA[2], nb.Spectrum(wavelengths_angstrom=LENGTHS, weights=(1.0, 2.0, 4.0))),
+            {},
+            "weights are relative (5.2)",
+        ),
+    ),
     "beam.fluence_photons_per_m2": (
         Case((4e29, 5e29, 0.0)),
         Case((4e29, 5e29), FLUX, "it follows from flux, exposure and beam size (2)"),
@@ -314,6 +346,19 @@ FIELDS: Mapping[str, tuple[Case, ...]] = {
         Case((1, 2), {}, "there is no mosaicity (5.1)"),
     ),
     "crystal.water_um": (Case((0.0, 0.005, 0.007)),),
+    "crystal.mosaic_rotations": (
+        Case((None, *ROTATIONS)),
+        Case((None, *ROTATIONS), {**SCAN, "crystal.shape": "gauss"}),
+        Case((None, *ROTATIONS), {**BLURRED, "crystal.shape": "tophat"}),
+        Case((None, *ROTATIONS), {**BLURRED, "crystal.shape": "round"}),
+        Case((None, *ROTATIONS), {"beam.spectrum": SPECTRA[1]}, quirks="none"),
+        Case((None, *ROTATIONS), {"sampling.interpolate": True, "sampling.oversample_omega": True}),
+        Case(
+            (ROTATIONS[0], nb.Rotations.from_vectors(TURNS, (2.0, 2.0, 2.0))),
+            {},
+            "weights are relative (5.3)",
+        ),
+    ),
     # ---- goniometer
     "goniometer.spindle_axis": (
         Case((None, (0.0, 1.0, 1.0), (0.5, 0.0, 1.0)), {**CUSTOM, "goniometer.phi_deg": 20.0}),
@@ -423,6 +468,27 @@ FIELDS: Mapping[str, tuple[Case, ...]] = {
             )
         ),
         Case((None, nb.Mask(np.ones((10, 12), bool))), {}, "no pixel is left out (6)"),
+    ),
+    "detector.panels": (
+        Case(
+            (
+                (PANEL,),
+                (PANEL.moved((0.7, 0.0)),),
+                (PANEL.moved((0.0, 0.7)),),
+                (PANEL.moved(away_mm=5.0),),
+                (PANEL.moved(rotation_deg=9.0),),
+                (dataclasses.replace(PANEL, pixel_size_mm=1.9),),
+                (dataclasses.replace(PANEL, sensor_thickness_um=450.0),),
+                (dataclasses.replace(PANEL, roi=(0, 8, None, None)),),
+                (dataclasses.replace(PANEL, mask=nb.Mask(np.eye(10, 12) == 0)),),
+            ),
+            {"detector": nb.Detector()},
+        ),
+        Case(
+            ((PANEL,), (dataclasses.replace(PANEL, trusted_range=(0, 9), name="b"),)),
+            {"detector": nb.Detector()},
+            "they are not about the image (3.1)",
+        ),
     ),
     # ---- sampling
     "sampling.oversample": (Case((None, 1, 2, 3), {"detector.pixel_size_mm": 0.7}),),

@@ -9,7 +9,11 @@ from typing import Any
 import numpy as np
 
 from nanobragg_hybrid.model.beam import Source
+from nanobragg_hybrid.model.detector import PanelsRule
 from nanobragg_hybrid.model.mask import Mask
+from nanobragg_hybrid.model.panel import Panel
+from nanobragg_hybrid.model.rotations import Rotations
+from nanobragg_hybrid.model.spectrum import Spectrum
 from nanobragg_hybrid.model.validate import (
     Choice,
     Flag,
@@ -21,10 +25,17 @@ from nanobragg_hybrid.model.validate import (
     Optional,
     Rule,
     Sequence,
+    Text,
 )
 
 INT32_MAX = 2**31 - 1
-_INSTANCES = {Mask: Mask(np.ones((1024, 1024), bool)), Source: Source()}
+_INSTANCES = {
+    Mask: Mask(np.ones((1024, 1024), bool)),
+    Source: Source(),
+    Spectrum: Spectrum(energies_ev=(12000.0,)),
+    Rotations: Rotations(np.eye(3)[None]),
+}
+_PANELS = tuple(Panel(name, (100, 0, 0), (0, 0, 1), (0, -1, 0), 2, 3, 0.1) for name in "ab")
 
 
 def accepted(rule: Rule) -> list[tuple[Any, Any]]:
@@ -61,9 +72,14 @@ def accepted(rule: Rule) -> list[tuple[Any, Any]]:
             return [*accepted(rule.rule), (None, None)]
         case Sequence():
             value, stored = accepted(rule.item)[0]
-            return [([value, value], (stored, stored)), ((value,), (stored,))]
+            pairs = [([value, value], (stored, stored)), ((value,), (stored,))]
+            return [*pairs, (np.array([value, value]), (stored, stored))]
         case Instance():
             return [(_INSTANCES[rule.of], _INSTANCES[rule.of])]
+        case PanelsRule():
+            return [(list(_PANELS), _PANELS), (_PANELS[:1], _PANELS[:1])]
+        case Text():
+            return [("a text", "a text"), ("/ü", "/ü"), (np.str_("0"), "0")]
     raise AssertionError(rule)
 
 
@@ -111,7 +127,12 @@ def rejected(rule: Rule) -> list[Any]:
         case Optional():
             return [value for value in rejected(rule.rule) if value is not None]
         case Sequence():
-            return [[], [None], ["a"], "a", 1, {accepted(rule.item)[0][0]}]
+            flat = np.array([accepted(rule.item)[0][0]])
+            return [[], [None], ["a"], "a", 1, {accepted(rule.item)[0][0]}, flat[:0], flat[None]]
         case Instance():
             return [1, "a", {}, rule.of]
+        case PanelsRule():
+            return [[], [1], "a", _PANELS[0], [_PANELS[0], _PANELS[0]], {_PANELS[0]}]
+        case Text():
+            return ["", " a", "a ", "a\nb", b"a", 1, None]
     raise AssertionError(rule)

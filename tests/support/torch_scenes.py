@@ -361,6 +361,63 @@ def weighted() -> Scene:
     return experiment.replace(changes), _table((12, 12, 12), seed=2), CORRECTED
 
 
+def spectral() -> Scene:
+    """A diverging beam with a spectrum; domains that are given, all of the same weight; phi."""
+    experiment, factors, quirks = still()
+    changes = {
+        "beam.dispersion_percent": 0.0,
+        "beam.dispersion_steps": None,
+        "beam.spectrum": nb.Spectrum(
+            wavelengths_angstrom=(1.096, 1.1, 1.105), weights=(0.5, 1.0, 0.8)
+        ),
+        "crystal.mosaic_rotations": nb.Rotations.from_vectors(_TURNS),
+        "goniometer.phi_deg": 2.0,
+        "goniometer.osc_deg": 1.0,
+        "goniometer.phi_steps": 2,
+    }
+    return experiment.replace(changes), factors, quirks
+
+
+def spectra_of_sources() -> Scene:
+    """Every quirk off: listed directions, of which one is left open, with weights and a spectrum;
+    domains with weights."""
+    directions = tuple(
+        nb.Source(source.position if n else (None, None, None), source.weight)
+        for n, source in enumerate(_listed_sources("x", None))
+    )
+    experiment = nb.Experiment(
+        beam=nb.Beam(
+            wavelength_angstrom=1.0,
+            polarization_kahn=0.4,
+            sources=directions,
+            spectrum=nb.Spectrum(energies_ev=(12350.0, 12420.0), weights=(1.0, 0.6)),
+        ),
+        crystal=nb.Crystal(
+            cell_angstrom=(20, 24, 27),
+            cell_deg=(81, 94, 99),
+            misset_deg=(-21, 14, 62),
+            n_cells=(3, 4, 3),
+            mosaic_rotations=nb.Rotations.from_vectors(_TURNS, (0.7, 1.0, 0.2)),
+        ),
+        goniometer=nb.Goniometer(phi_deg=1.0),
+        detector=nb.Detector(
+            distance_mm=100,
+            pixel_size_mm=0.8,
+            n_fast=6,
+            n_slow=5,
+            beam_x_mm=7.0,
+            beam_y_mm=-8.0,
+            rotation_deg=(1, -2, 3),
+        ),
+        sampling=nb.Sampling(oversample=2),
+    )
+    return experiment, nb.StructureFactors.constant(100.0), nb.Quirks.none()
+
+
+_TURNS = ((0.3, -0.2, 0.5), (-0.6, 0.1, 0.2), (0.1, 0.7, -0.3))
+"""Degrees."""
+
+
 SCENES = {
     "still": still,
     "rotation": rotation,
@@ -373,6 +430,8 @@ SCENES = {
     "by_near_point": by_near_point,
     "sphere": sphere,
     "weighted": weighted,
+    "spectral": spectral,
+    "spectra_of_sources": spectra_of_sources,
 }
 
 

@@ -48,3 +48,23 @@ def test_both_kinds_of_numbers_agree(pixels: Pixels) -> None:
             for one, other in zip(whole, (slow, fast), strict=True):
                 assert one.dtype == torch.int32
                 assert one.tolist() == other[:, 0].tolist()
+
+
+def test_a_selection_is_looked_up_once_and_stays_as_it_was() -> None:
+    """Models find the pixels of the same selection once, so nobody may write to it."""
+    experiment = nb.Experiment(
+        crystal=nb.Crystal(cell_angstrom=(40, 45, 50), n_cells=(3, 3, 3)),
+        detector=nb.Detector(distance_mm=60, pixel_size_mm=1.0, n_fast=6, n_slow=5),
+    )
+    model = nb.ForwardModel(experiment, nb.StructureFactors.constant(100.0))
+    given = np.array([[4, 1], [0, 2], [3, 5]])
+    one, other = Selection.pixels(given), Selection.boxes([(0, 2, 1, 3)])
+    image = model().numpy()
+    for _ in range(2):
+        assert model.pixels({}, one).tolist() == image[tuple(given.T)].tolist()
+        assert model.pixels({}, other).tolist() == image[0:2, 1:3].ravel().tolist()
+        assert model.pixels({}).tolist() == image.ravel().tolist()
+    with pytest.raises(ValueError, match="read-only"):
+        one.slow[0] = 1
+    given[0] = 0
+    assert one.slow.tolist() == [4, 0, 3]

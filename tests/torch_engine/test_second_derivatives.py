@@ -220,6 +220,7 @@ def test_derivatives_of_cells_to_all_digits(n: float) -> None:
     factors = [n + 0.0 * x, x, n * n + 0.0 * x, n * (1.0 + x), x * x]
     terms = 2.0 * math.pi**2 * np.stack(factors) * steep**2
     assert (error <= 1e-12 * (np.abs(wanted) + terms)).all()
-    assert (error.max(axis=1) <= 1e-12 * np.abs(wanted).max(axis=1)).all()
+    # With N = 1 those by h, and by h twice, are 0, which roundings may miss.
+    assert (error.max(axis=1) <= 1e-12 * np.abs(wanted).max(axis=1) + 1e-20).all()
     single = np.abs(_derivatives_of_cells(h, n, torch.float32) - wanted)
-    assert (np.linalg.norm(single, axis=1) <= 1e-5 * np.linalg.norm(wanted, axis=1)).all()
+    assert (np.linalg.norm(single, axis=1) <= 1e-5 * np.linalg.norm(wanted, axis=1) + 1e-20).all()

@@ -139,7 +139,7 @@ def _changed(path: str, value: Any) -> dict[str, Any]:
         ("format", "something else", "format"),
         ("format", ..., "format"),
         ("schema_version", ..., "schema_version"),
-        ("schema_version", 2, "schema_version"),
+        ("schema_version", 3, "schema_version"),
         ("schema_version", 0, "schema_version"),
         ("schema_version", True, "schema_version"),
         ("schema_version", 1.0, "schema_version"),

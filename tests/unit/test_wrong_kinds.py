@@ -45,8 +45,9 @@ ACCEPTED = {
 
 RECORDS = {
     *("Geometry", "Quirk", "ResolvedPlan", "SavedRun", "SimulationResult", "Statistics"),
-    *("StepTrace", "Trace", "PgmImage"),
-    *("Evaluations", "FitResult", "FittedNumber", "Iteration"),
+    *("StepTrace", "StreamImage", "Trace", "PgmImage", "AssembledImage"),
+    *("Evaluations", "FitResult", "FittedImage", "FittedNumber", "Iteration"),
+    *("ReflectionReport", "ResolutionShell", "UniqueReflections"),
 }
 """Plain data that engines and readers fill; whoever makes one himself is not checked."""
 
@@ -54,6 +55,11 @@ EXPERIMENT = nb.Experiment(
     crystal=nb.Crystal(cell_angstrom=(70, 80, 90)), detector=nb.Detector(n_fast=4, n_slow=3)
 )
 TABLE = nb.StructureFactors.from_reflections([(0, 0, 1), (1, 0, 0)], [2.0, 3.0], 1.0)
+
+UNIQUE = nb.StructureFactors.from_reflections([(0, 0, 1), (1, 0, 0)], [2.0, 3.0], space_group="P 1")
+
+
+PANEL = nb.Panel("a", (100, 0, 0), (0, 0, 1), (0, -1, 0), 4, 3, 0.1)
 
 
 def _good() -> dict[str, Any]:
@@ -94,6 +100,28 @@ def _good() -> dict[str, Any]:
         "hkl_min": (0, 0, 0),
         "default_f": 0.0,
         "reflections": 1,
+        "model": "file",
+        "d_min_angstrom": 3.0,
+        "table": np.ones(UNIQUE.unique.index.shape),
+        "hkl": [(0, 0, 1)],
+        "which": 0,
+        "name": "a",
+        "origin_mm": (100, 0, 0),
+        "fast_axis": (0, 0, 1),
+        "slow_axis": (0, -1, 0),
+        "n_fast": 4,
+        "n_slow": 3,
+        "pixel_size_mm": 0.1,
+        "shift_mm": (0, 0, 0),
+        "matrices": [np.eye(3)],
+        "vectors_deg": [(1.0, 2.0, 3.0)],
+        "factor": 2.0,
+        "rotations": nb.Rotations([np.eye(3)]),
+        "spectrum": nb.Spectrum(energies_ev=(12000.0,)),
+        "seed": 1,
+        "centre_ev": 12000.0,
+        "fwhm_ev": 20.0,
+        "pulse_fwhm_fs": 2.0,
     }
 
 
@@ -125,7 +153,12 @@ def _calls() -> Iterator[tuple[str, Callable[..., Any]]]:
         "Experiment": EXPERIMENT,
         "Prepared": nb.prepare(EXPERIMENT, TABLE),
         "Mask": nb.Mask(np.ones((3, 4), bool)),
+        "Panel": PANEL,
+        "Detector": nb.Detector(panels=(PANEL,)),
         "Quirks": nb.Quirks(),
+        "UniqueReflections": UNIQUE.unique,
+        "Rotations": nb.Rotations([np.eye(3)]),
+        "Spectrum": nb.Spectrum(energies_ev=(12000.0,)),
     }
     for name in nb.__all__:
         public = getattr(nb, name)

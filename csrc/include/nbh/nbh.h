@@ -127,7 +127,8 @@ typedef enum nbh_culling_reason {
                                                  or huge */
     NBH_CULLING_REASON_MANY_ORIENTATIONS = 8, /* more than the plan keeps the cells of */
     NBH_CULLING_REASON_NO_LIGHT = 9,          /* no pixel has any */
-    NBH_CULLING_REASON_MEMORY = 10            /* too little left */
+    NBH_CULLING_REASON_MEMORY = 10,           /* too little left */
+    NBH_CULLING_REASON_DOMAIN_WEIGHTS = 11    /* mosaic domains have weights of their own */
 } nbh_culling_reason;
 
 /* The quirk ledger (docs/quirks.md): bit n-1 is C-PARITY-00n; a set bit is nanoBragg's behaviour.
@@ -191,6 +192,18 @@ typedef struct nbh_source {
     double wavelength_m;
 } nbh_source;
 
+/* One wavelength of a spectrum (model 5.2): wavelength > 0, weight >= 0. */
+typedef struct nbh_wavelength {
+    double wavelength_m;
+    double weight;
+} nbh_wavelength;
+
+/* The orientation of one domain (model 5.3): a proper rotation, row by row, and its weight >= 0. */
+typedef struct nbh_rotation {
+    double matrix[9];
+    double weight;
+} nbh_rotation;
+
 /* Ranges, steps and counts below follow model 5.1: a range is "not given" when negative or
  * NBH_UNSET, a step when <= 0, a count when <= 0 or NBH_UNSET_INT (phi_steps 0 counts as 1). */
 typedef struct nbh_beam {
@@ -215,6 +228,10 @@ typedef struct nbh_beam {
     double flux_photons_per_s; /* 0: use the fluence */
     double exposure_s;
     double beam_size_m;
+    /* NULL: one wavelength a source, or those of the dispersion; else each direction has all of
+     * these, and neither the dispersion nor a source may give another */
+    const nbh_wavelength *spectrum;
+    int64_t spectrum_count;
 } nbh_beam;
 
 typedef struct nbh_crystal {
@@ -234,6 +251,10 @@ typedef struct nbh_crystal {
     int32_t mosaic_domains;
     int32_t reserved;
     double water_size_m; /* below 0 with NBH_QUIRK_WATER_BACKGROUND only */
+    /* NULL: drawn from the spread; else the domains themselves, and neither spread nor number of
+     * domains may be given */
+    const nbh_rotation *mosaic_rotations;
+    int64_t mosaic_rotation_count;
 } nbh_crystal;
 
 typedef struct nbh_goniometer {
@@ -445,7 +466,8 @@ typedef enum nbh_plan_warning {
     NBH_WARN_DOMAINS_WITHOUT_SPREAD = 0x1000000, /* a number of domains has no effect */
     NBH_WARN_WAVELENGTHS_WITHOUT_RANGE = 0x2000000, /* a number of wavelengths has no effect */
     NBH_WARN_OVERSAMPLE_HIGH = 0x4000000,           /* model 4.5 chose more than 32 */
-    NBH_WARN_MANY_STEPS = 0x8000000                 /* more than 10^11 in all the pixels together */
+    NBH_WARN_MANY_STEPS = 0x8000000,                /* more than 10^11 in all the pixels together */
+    NBH_WARN_WAVELENGTH_OUTSIDE_SPECTRUM = 0x10000000 /* the beam's own, which still counts */
 } nbh_plan_warning;
 
 /* Where a block of rows goes.  image holds (row1-row0) * n_fast floats, unrounded (may be NULL) as

@@ -207,13 +207,14 @@ SPECIALISED void add_listed_any(const nbh_plan *plan, const fast_view *view,
 {
     const step_rules rules = rules_of(plan, view);
     lanes largest;
-    largest_factors(view, largest);
+    largest_factors(plan, view, largest);
     lattice_factors latt;
     EACH_LANE
         latt.smallest_product[j] = s->smallest_product[j];
     for (int32_t i = 0; i < list->count; i++)
+        /* whichever domain it is: none has a weight (light_setup.c) */
         add_any_step(plan, view, profile, &rules, plan->cells + 9 * (int64_t)list->orientation[i],
-                     largest, &latt, s);
+                     0, largest, &latt, s);
     EACH_LANE
         s->smallest_product[j] = latt.smallest_product[j];
 }
@@ -291,7 +292,7 @@ static inline void allow_for_losses(const nbh_plan *plan, const fast_view *view,
     const step_loss loss = loss_of_step(plan);
     const double steps = (double)plan->light->bounds.count;
     lanes largest;
-    largest_factors(view, largest);
+    largest_factors(plan, view, largest);
     EACH_LANE {
         const double lost = loss.underflow + loss.per_f_sqr * s->brightest_f[j] * s->brightest_f[j];
         s->slack[j] += steps * lost * largest[j];

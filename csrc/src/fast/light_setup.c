@@ -287,6 +287,8 @@ static nbh_culling_reason reason_against(const nbh_plan *plan, int32_t culling)
         return NBH_CULLING_REASON_NOT_FINITE;
     if (plan->cells == NULL)
         return NBH_CULLING_REASON_MANY_ORIENTATIONS;
+    if (plan->domain_weights != NULL)
+        return NBH_CULLING_REASON_DOMAIN_WEIGHTS;
     if (info->roi_fast_max < info->roi_fast_min || info->roi_slow_max < info->roi_slow_min)
         return NBH_CULLING_REASON_NO_LIGHT;
     return NBH_CULLING_REASON_NONE;

@@ -101,10 +101,13 @@ SPECIALISED void miller_indices(const double cell[9], const fast_view *view, lan
 }
 
 /* The largest that the factors make of something that one step can lose. */
-static inline void largest_factors(const fast_view *view, lanes largest)
+static inline void largest_factors(const nbh_plan *plan, const fast_view *view, lanes largest)
 {
     EACH_LANE
         largest[j] = larger(view->factor[j], 1.0);
+    if (plan->domain_weights != NULL)
+        EACH_LANE
+            largest[j] *= plan->largest_domain_weight;
     for (int n = 0; n < view->step_count; n++)
         EACH_LANE
             largest[j] *= larger(view->steps[n][j], 1.0);
@@ -114,12 +117,13 @@ static inline void largest_factors(const fast_view *view, lanes largest)
 typedef enum f_origin { ONE_F, TABLE, INSIDE_TABLE } f_origin;
 
 /* The lattice factors of PROFILE_INTERFERENCE, squared and times F^2 unless there is but one F,
- * added up without any other factors in all lanes.  `from` and `near_zero` (see multiply_sines) are
- * constants where this is inlined.  Returns 0 if cancelled. */
+ * added up without any factors but the domains' weights (NULL: none) in all lanes.  `from`,
+ * `near_zero` (see multiply_sines) and NULL are constants where this is inlined.  Returns 0 if
+ * cancelled. */
 SPECIALISED int sum_interference_steps(const nbh_plan *plan, const fast_view *view,
                                        const f_origin from, const int near_zero,
-                                       const volatile int32_t *cancel, lanes sum,
-                                       lanes smallest_product)
+                                       const double *weights, const volatile int32_t *cancel,
+                                       lanes sum, lanes smallest_product)
 {
     const nbh_plan_info *info = &plan->info;
     const f_table table = table_of(plan);
@@ -148,7 +152,8 @@ SPECIALISED int sum_interference_steps(const nbh_plan *plan, const fast_view *vi
             EACH_LANE {
                 const double above = from == ONE_F ? numerator[j] : f[j] * numerator[j];
                 const double ratio = above / denominator[j];
-                sum[j] = MULTIPLY_ADD(ratio, ratio, sum[j]);
+                sum[j] = weights == NULL ? MULTIPLY_ADD(ratio, ratio, sum[j])
+                                         : sum[j] + ratio * ratio * weights[domain];
                 smallest_product[j] =
                     smaller(smallest_product[j], fabs(numerator[j] * denominator[j]));
             }
@@ -175,36 +180,56 @@ static inline int stays_in_table(const nbh_plan *plan, const fast_view *view)
     return all_are_within(plan, view, plan->q_sqr_inside_table);
 }
 
+/* sum_interference_steps for domains that have weights: one for each origin of F and no more, as
+ * compilers stop inlining where a file grows. */
+static inline int sum_weighted_interference(const nbh_plan *plan, const fast_view *view,
+                                            const volatile int32_t *cancel, lanes sum,
+                                            lanes smallest)
+{
+    const double *weights = plan->domain_weights;
+    if (plan->table.amplitude == NULL)
+        return sum_interference_steps(plan, view, ONE_F, 1, weights, cancel, sum, smallest);
+    return sum_interference_steps(plan, view, TABLE, 1, weights, cancel, sum, smallest);
+}
+
 /* sum_interference_steps for the view's table. */
 static inline int sum_interference(const nbh_plan *plan, const fast_view *view, int near_zero,
                                    const volatile int32_t *cancel, lanes sum, lanes smallest)
 {
     if (plan->table.amplitude == NULL)
-        return near_zero ? sum_interference_steps(plan, view, ONE_F, 1, cancel, sum, smallest)
-                         : sum_interference_steps(plan, view, ONE_F, 0, cancel, sum, smallest);
+        return near_zero
+                   ? sum_interference_steps(plan, view, ONE_F, 1, NULL, cancel, sum, smallest)
+                   : sum_interference_steps(plan, view, ONE_F, 0, NULL, cancel, sum, smallest);
     if (near_zero)
-        return sum_interference_steps(plan, view, TABLE, 1, cancel, sum, smallest);
+        return sum_interference_steps(plan, view, TABLE, 1, NULL, cancel, sum, smallest);
     return stays_in_table(plan, view)
-               ? sum_interference_steps(plan, view, INSIDE_TABLE, 0, cancel, sum, smallest)
-               : sum_interference_steps(plan, view, TABLE, 0, cancel, sum, smallest);
+               ? sum_interference_steps(plan, view, INSIDE_TABLE, 0, NULL, cancel, sum, smallest)
+               : sum_interference_steps(plan, view, TABLE, 0, NULL, cancel, sum, smallest);
 }
 
 /* PROFILE_INTERFERENCE with nearest structure factors and with the factors of the view, which may
- * not be those of the whole sum.  Returns 0 if cancelled. */
-static inline int add_interference(const nbh_plan *plan, const fast_view *view, int has_factors,
-                                   const volatile int32_t *cancel, fast_sums *s)
+ * not be those of the whole sum.  has_weights: the domains do; a constant where this is inlined.
+ * Returns 0 if cancelled. */
+SPECIALISED int add_interference_of(const nbh_plan *plan, const fast_view *view, int has_factors,
+                                    const int has_weights, const volatile int32_t *cancel,
+                                    fast_sums *s)
 {
     const double default_f = plan->table.default_f;
     const int has_one_f = plan->table.amplitude == NULL;
     if (has_one_f && default_f == 0.0)
         return 1;
     lanes sum, smallest, is_small;
-    if (!sum_interference(plan, view, 0, cancel, sum, smallest))
-        return 0;
-    EACH_LANE
-        is_small[j] = smallest[j] < plan->smallest_product ? 1.0 : 0.0;
-    if (any_is_set(is_small) && !sum_interference(plan, view, 1, cancel, sum, smallest))
-        return 0;
+    if (has_weights) {
+        if (!sum_weighted_interference(plan, view, cancel, sum, smallest))
+            return 0;
+    } else {
+        if (!sum_interference(plan, view, 0, cancel, sum, smallest))
+            return 0;
+        EACH_LANE
+            is_small[j] = smallest[j] < plan->smallest_product ? 1.0 : 0.0;
+        if (any_is_set(is_small) && !sum_interference(plan, view, 1, cancel, sum, smallest))
+            return 0;
+    }
     if (has_one_f)
         EACH_LANE
             sum[j] *= default_f * default_f;
@@ -222,16 +247,33 @@ static inline int add_interference(const nbh_plan *plan, const fast_view *view, 
     return 1;
 }
 
+static inline int add_interference(const nbh_plan *plan, const fast_view *view, int has_factors,
+                                   const volatile int32_t *cancel, fast_sums *s)
+{
+    return add_interference_of(plan, view, has_factors, 0, cancel, s);
+}
+
+/* The same for domains with weights. */
+OUT_OF_LINE int add_weighted_interference(const nbh_plan *plan, const fast_view *view,
+                                          int has_factors, const volatile int32_t *cancel,
+                                          fast_sums *s)
+{
+    return add_interference_of(plan, view, has_factors, 1, cancel, s);
+}
+
 /* Add one step's terms with the exact kernel's operations in its order. */
 SPECIALISED void add_terms(const nbh_plan *plan, const fast_view *view, const shape_profile profile,
-                           int of_sum, int no_water, const lanes f, const lattice_factors *latt,
-                           const lanes largest, fast_sums *s)
+                           int of_sum, int no_water, int32_t domain, const lanes f,
+                           const lattice_factors *latt, const lanes largest, fast_sums *s)
 {
     lanes term, error, use;
     EACH_LANE {
         term[j] = f[j] * f[j] * latt->f[j] * latt->f[j] * view->factor[j];
         s->brightest_f[j] = larger(s->brightest_f[j], fabs(f[j]) * view->active[j]);
     }
+    if (plan->domain_weights != NULL)
+        EACH_LANE
+            term[j] *= plan->domain_weights[domain];
     if (!profile_tells_zeros(profile) || !no_water) {
         EACH_LANE
             use[j] = view->active[j];
@@ -243,6 +285,9 @@ SPECIALISED void add_terms(const nbh_plan *plan, const fast_view *view, const sh
         EACH_LANE
             error[j] = f[j] * f[j] * latt->error[j] * (2.0 * fabs(latt->f[j]) + latt->error[j]) *
                        view->factor[j];
+        if (plan->domain_weights != NULL)
+            EACH_LANE
+                error[j] *= plan->domain_weights[domain];
     }
     if (of_sum) {
         const step_loss loss = loss_of_step(plan);
@@ -365,8 +410,8 @@ static inline step_rules rules_of(const nbh_plan *plan, const fast_view *view)
  * this is inlined. */
 SPECIALISED void add_any_step(const nbh_plan *plan, const fast_view *view,
                               const shape_profile profile, const step_rules *rules,
-                              const double *cell, const lanes largest, lattice_factors *latt,
-                              fast_sums *s)
+                              const double *cell, int32_t domain, const lanes largest,
+                              lattice_factors *latt, fast_sums *s)
 {
     lanes h, k, l, f;
     miller_indices(cell, view, h, k, l);
@@ -390,7 +435,7 @@ SPECIALISED void add_any_step(const nbh_plan *plan, const fast_view *view,
         if (!any_f && !rules->of_sum)
             return;
     }
-    add_terms(plan, view, profile, rules->of_sum, rules->no_water, f, latt, largest, s);
+    add_terms(plan, view, profile, rules->of_sum, rules->no_water, domain, f, latt, largest, s);
 }
 
 /* All steps.  Returns 0 if cancelled. */
@@ -401,7 +446,7 @@ SPECIALISED int add_any_steps(const nbh_plan *plan, const fast_view *view,
     const nbh_plan_info *info = &plan->info;
     const step_rules rules = rules_of(plan, view);
     lanes largest;
-    largest_factors(view, largest);
+    largest_factors(plan, view, largest);
     lattice_factors latt;
     EACH_LANE
         latt.smallest_product[j] = s->smallest_product[j];
@@ -411,7 +456,7 @@ SPECIALISED int add_any_steps(const nbh_plan *plan, const fast_view *view,
                 return 0;
             double scratch[9];
             const double *cell = orientation_cell(plan, 0, phi_step, domain, scratch);
-            add_any_step(plan, view, profile, &rules, cell, largest, &latt, s);
+            add_any_step(plan, view, profile, &rules, cell, domain, largest, &latt, s);
         }
     }
     EACH_LANE
@@ -435,9 +480,12 @@ static inline int add_steps(const nbh_plan *plan, const fast_view *view,
             s->exact[j] += view->active[j] != 0.0 ? 0.0 * view->factor[j] : 0.0;
     switch (plan->shape.profile) {
     case PROFILE_INTERFERENCE:
-        done = of_sum || view->interpolates
-                   ? add_any_steps(plan, view, PROFILE_INTERFERENCE, cancel, s)
-                   : add_interference(plan, view, has_factors, cancel, s);
+        if (of_sum || view->interpolates)
+            done = add_any_steps(plan, view, PROFILE_INTERFERENCE, cancel, s);
+        else if (plan->domain_weights == NULL)
+            done = add_interference(plan, view, has_factors, cancel, s);
+        else
+            done = add_weighted_interference(plan, view, has_factors, cancel, s);
         break;
     case PROFILE_SPHERE:
         done = add_any_steps(plan, view, PROFILE_SPHERE, cancel, s);
@@ -455,7 +503,7 @@ static inline int add_steps(const nbh_plan *plan, const fast_view *view,
         const step_loss loss = loss_of_step(plan);
         const double steps = (double)info->phi_steps * info->mosaic_domains;
         lanes largest;
-        largest_factors(view, largest);
+        largest_factors(plan, view, largest);
         EACH_LANE {
             const double lost =
                 loss.underflow + loss.per_f_sqr * s->brightest_f[j] * s->brightest_f[j];

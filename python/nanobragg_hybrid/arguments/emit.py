@@ -23,10 +23,12 @@ from nanobragg_hybrid.arguments.round_trip import (
     has_vector,
 )
 from nanobragg_hybrid.base.atomic import check_path
-from nanobragg_hybrid.base.errors import ConfigError
+from nanobragg_hybrid.base.errors import ConfigError, UnsupportedError
 from nanobragg_hybrid.formats.matrix import write_matrix
+from nanobragg_hybrid.formats.rotation_file import write_rotations
 from nanobragg_hybrid.formats.smv import write_mask
 from nanobragg_hybrid.formats.source_file import write_source_file
+from nanobragg_hybrid.formats.spectrum_file import write_spectrum
 
 if TYPE_CHECKING:
     from nanobragg_hybrid.model.experiment import Experiment
@@ -77,17 +79,25 @@ def emit_args(experiment: Experiment, folder: str | os.PathLike[str] | None = No
     """The arguments of a nanoBragg command that gives `experiment`, without structure factors.
 
     Numbers are written so that reading them gives the same doubles.  An orientation matrix, a
-    source list or a mask becomes a file in `folder`, which must exist.  `parse_command` of the
-    arguments, with every quirk on, gives an experiment that renders the same image, and that is
-    equal to `experiment` but for spellings of the same thing (a pivot left to the convention, the
-    convention "custom" that a vector selects, values that nanoBragg clamps, values without effect,
-    a number of pixels that the mask states).
+    source list, a spectrum, rotations or a mask become files in `folder`, which must exist.
+    `parse_command` of the arguments, with every quirk on, gives an experiment that renders the same
+    image, and that is equal to `experiment` but for spellings of the same thing (a pivot left to
+    the convention, the convention "custom" that a vector selects, values that nanoBragg clamps,
+    values without effect, a number of pixels that the mask states).
 
     Raises `ConfigError` naming the field if a file is needed and `folder` is None, or if no
-    arguments can say a value (a fractional number of cells).
+    arguments can say a value (a fractional number of cells); `UnsupportedError` for a detector of
+    several panels.
     """
     if folder is not None:
         check_path(folder, "folder")
+    if len(experiment.detector.shapes) > 1:
+        raise UnsupportedError(
+            f"nanoBragg's arguments say one panel, and the detector has "
+            f"{len(experiment.detector.shapes)}: Experiment.of_panel(n).to_nanobragg_args() are "
+            "those of one"
+        )
+    experiment = experiment.of_only_panel()
     emitter = _Emitter(experiment, None if folder is None else Path(folder))
     for path in _ordered_fields(experiment):
         by_hand = _BY_HAND.get(path)
@@ -190,6 +200,8 @@ def _texts(flag: Flag, value: Any) -> Iterable[str]:
 _FILES: Final[Mapping[str, tuple[str, Callable[[Path, Any], None]]]] = {
     "detector.mask": ("mask.img", lambda path, mask: write_mask(path, mask.values)),
     "beam.sources": ("sources.txt", write_source_file),
+    "beam.spectrum": ("spectrum.txt", write_spectrum),
+    "crystal.mosaic_rotations": ("rotations.txt", write_rotations),
     "crystal.orientation_matrix": ("orientation.mat", write_matrix),
 }
 """Field -> the name of the file that holds it, and what writes it."""

@@ -171,7 +171,15 @@ def _vector(spellings: str, target: str, text: str, unless: tuple[str, ...] = ()
 
 
 def _file(
-    spellings: str, subject: str, action: str, text: str, *, match: Match = "has", target: str = ""
+    spellings: str,
+    subject: str,
+    action: str,
+    text: str,
+    *,
+    match: Match = "has",
+    target: str = "",
+    value: str | None = None,
+    is_ours: bool = False,
 ) -> Flag:
     return Flag(
         tuple(spellings.split()),
@@ -182,6 +190,8 @@ def _file(
         words=("FILE",),
         action=action,
         targets=(target,) if target else (),
+        value=value,
+        is_ours=is_ours,
     )
 
 
@@ -296,11 +306,16 @@ FLAGS: tuple[Flag, ...] = (
         "-mosaic_dom", "mosaicity", "domains", "crystal.mosaic_domains", "number of mosaic domains",
         kind="int", rule="not positive is not given", emitted="-mosaic_domains"
     ),
+    _file(
+        "-mosaic_rotations", "mosaicity", "rotations",
+        "the domains themselves: a matrix or vector (degrees), and a weight, in each line",
+        match="is", target="crystal.mosaic_rotations", is_ours=True
+    ),
     _number(
         "-mosaic_seed", "mosaicity", "", "crystal.mosaic_seed", "seed of the domains", kind="seed"
     ),
     # structure factors
-    _file("-hkl", "structure factors", "hkl", "text file of h k l F, in P1, with Friedel mates"),
+    _file("-hkl", "structure factors", "hkl", "h k l F in P1 with Friedel mates, or MTZ, CIF, PDB"),
     Flag(
         ("-default_F",), "structure factors", "structure factor of reflections that no file gives",
         unit="electrons", action="default_f"
@@ -376,6 +391,19 @@ FLAGS: tuple[Flag, ...] = (
     _file(
         "-sourcefile", "beam spread", "sources", "source list: x y z weight wavelength(m)",
         target="beam.sources"
+    ),
+    _file(
+        "-spectrum", "beam spread", "spectrum",
+        "spectrum for every direction: energy or wavelength and weight; it says eV or angstrom",
+        match="is", target="beam.spectrum", is_ours=True
+    ),
+    _file(
+        "-spectrum_ev", "beam spread", "spectrum", "the same, with energies in eV",
+        match="is", target="beam.spectrum", value="eV", is_ours=True
+    ),
+    _file(
+        "-spectrum_angstrom", "beam spread", "spectrum", "the same, with wavelengths in angstrom",
+        match="is", target="beam.spectrum", value="angstrom", is_ours=True
     ),
     # polarization
     Flag(
@@ -710,6 +738,16 @@ OWN_OPTIONS: tuple[OwnOption, ...] = (
         "",
         "errors instead of warnings: unknown words, values that are odd or not used, an image that "
         "is dark or has pixels that are NaN, infinite or below 0",
+    ),
+    OwnOption(
+        "--experiment",
+        "FILE",
+        "beam, detector, rotation, crystal of a geometry file (.expt, XDS.INP, XPARM.XDS, .geom, "
+        "CBF, SMV, NXmx); options count for the rest",
+    ),
+    OwnOption("--image", "N", "of --experiment: this image of its scan (default: the first)"),
+    OwnOption(
+        "--panel", "NAME", "of --experiment: this panel of its detector, or its number from 0"
     ),
     OwnOption("--json", "FILE", "write facts, statistics, files and warnings for scripts"),
 )

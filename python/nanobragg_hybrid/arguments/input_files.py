@@ -9,8 +9,11 @@ if TYPE_CHECKING:
 
     from nanobragg_hybrid.base.arrays import Array
     from nanobragg_hybrid.formats.smv import SmvLayout
+    from nanobragg_hybrid.formats.spectrum_file import SpectrumUnit
     from nanobragg_hybrid.model.beam import Source
     from nanobragg_hybrid.model.quirks import Quirks
+    from nanobragg_hybrid.model.rotations import Rotations
+    from nanobragg_hybrid.model.spectrum import Spectrum
 
 
 class InputFiles:
@@ -38,6 +41,18 @@ class InputFiles:
         from nanobragg_hybrid.formats.matrix import read_matrix
 
         return read_matrix(path)
+
+    def rotations(self, path: Path) -> Rotations:
+        """The rotations of a file."""
+        from nanobragg_hybrid.formats.rotation_file import read_rotations
+
+        return read_rotations(path)
+
+    def spectrum(self, path: Path, unit: SpectrumUnit | None) -> Spectrum:
+        """The spectrum of a file, whose unit is given or in the file."""
+        from nanobragg_hybrid.formats.spectrum_file import read_spectrum
+
+        return read_spectrum(path, unit=unit)
 
     def sources(self, path: Path, quirks: Quirks) -> tuple[Source, ...]:
         """The sources of a source file."""

@@ -13,7 +13,7 @@ import os
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nanobragg_hybrid.arguments.argument_reader import ArgumentReader, normalised
 from nanobragg_hybrid.arguments.command import Command
@@ -48,6 +48,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nanobragg_hybrid.arguments.header import ImageGeometry
+    from nanobragg_hybrid.formats.spectrum_file import SpectrumUnit
+
+
+Complete = Callable[[Experiment, Callable[[str], None]], Experiment]
+"""What makes of the words' experiment the one that counts, and complains of words that do not."""
 
 
 def parse_command(
@@ -56,13 +61,16 @@ def parse_command(
     *,
     quirks: Quirks | None = None,
     strict: bool = False,
+    complete: Complete | None = None,
 ) -> Command:
     """Reads a nanoBragg command line (without the program's name) into a `Command`.
 
     `args` may be one string, which is split as a shell would.  File names are looked up in
-    `folder`: -mask, -img, -mat and -sourcefile are read here, structure factors are not.  With
-    `strict`, unknown options, missing values and numbers with something behind them are errors;
-    without it they become warnings.
+    `folder`: -mask, -img, -mat, -sourcefile, -spectrum and -mosaic_rotations are read here,
+    structure factors are not.  With `strict`, unknown options, missing values and numbers with
+    something behind them are errors; without it they become warnings.  `complete` gets the
+    experiment of the words and what to call with complaints, and returns the experiment that
+    counts.
 
     Raises `CommandLineError` for arguments that cannot be carried out, `ConfigError` for values
     outside their field's range, `FileAccessError` and `FileFormatError` for the files read here.
@@ -72,7 +80,7 @@ def parse_command(
         raise ConfigError("args", args, "a command line, or a list of its words")
     arg_list = _split(args) if isinstance(args, str) else [str(arg) for arg in args]
     check_path(folder, "folder")
-    return parse_args(arg_list, Path(folder), quirks, strict=strict)
+    return parse_args(arg_list, Path(folder), quirks, strict=strict, complete=complete)
 
 
 def parse_args(
@@ -82,9 +90,10 @@ def parse_args(
     *,
     strict: bool = False,
     files: InputFiles | None = None,
+    complete: Complete | None = None,
 ) -> Command:
     """The same of a list of arguments; `files` reads the files that are read here."""
-    return _Parser(args, folder, quirks, strict, files or InputFiles()).run()
+    return _Parser(args, folder, quirks, strict, files or InputFiles(), complete).run()
 
 
 def experiment_from_args(args: str | Sequence[str], folder: str | os.PathLike[str]) -> Experiment:
@@ -120,13 +129,20 @@ class _Option(NamedTuple):
 
 class _Parser:
     def __init__(
-        self, args: list[str], folder: Path, quirks: Quirks, strict: bool, files: InputFiles
+        self,
+        args: list[str],
+        folder: Path,
+        quirks: Quirks,
+        strict: bool,
+        files: InputFiles,
+        complete: Complete | None,
     ) -> None:
         self.args = args
         self.folder = folder
         self.quirks = quirks
         self.strict = strict
         self.files = files
+        self.complete = complete
         self.fields = Fields()
         self.warnings: list[str] = []
         self.taken: set[int] = set()  # indices of arguments that are an option's value
@@ -145,6 +161,9 @@ class _Parser:
         self.named_pivot: str | None = None  # from the last of all of them, conventions too
         self.matrix_path: Path | None = None
         self.source_path: Path | None = None
+        self.rotations_path: Path | None = None
+        self.spectrum_path: Path | None = None
+        self.spectrum_unit: SpectrumUnit | None = None  # None: the file says it
         self.hkl_path: Path | None = None
         self.dump_path = folder / DEFAULT_DUMP_FILE
         self.dump_named = False
@@ -170,7 +189,10 @@ class _Parser:
             elif position not in self.taken and argument:
                 self.complain(f"{quoted(argument)} belongs to no option")
         self.settle()
-        experiment = self.masked(self.fields.build())
+        experiment = self.fields.build()
+        if self.complete is not None:
+            experiment = self.complete(experiment, self.complain)
+        experiment = self.masked(experiment)
         self.leave_out_pixels_outside(experiment.detector.shape)
         return Command(
             experiment=experiment,
@@ -321,6 +343,14 @@ class _Parser:
         if self.source_path is not None:
             self.fields.set("beam.sources", self.files.sources(self.source_path, self.quirks))
             self.inputs.append(self.source_path)
+        if self.rotations_path is not None:
+            rotations = self.files.rotations(self.rotations_path)
+            self.fields.set("crystal.mosaic_rotations", rotations)
+            self.inputs.append(self.rotations_path)
+        if self.spectrum_path is not None:
+            spectrum = self.files.spectrum(self.spectrum_path, self.spectrum_unit)
+            self.fields.set("beam.spectrum", spectrum)
+            self.inputs.append(self.spectrum_path)
 
     def check_header(self, path: Path) -> None:
         """Names what an image was expected to bring and nothing else gave."""
@@ -582,6 +612,11 @@ def _input_file(parser: _Parser, option: _Option) -> None:
         parser.matrix_path = path
     elif option.flag.action == "sources":
         parser.source_path = path
+    elif option.flag.action == "rotations":
+        parser.rotations_path = path
+    elif option.flag.action == "spectrum":
+        unit: Any = option.flag.value
+        parser.spectrum_path, parser.spectrum_unit = path, unit
     elif option.flag.action == "hkl":
         parser.hkl_path = path
     elif option.flag.action == "dump":
@@ -646,6 +681,8 @@ _ACTIONS: dict[str, _Action] = {
     "default_f": _default_f,
     "matrix": _input_file,
     "sources": _input_file,
+    "rotations": _input_file,
+    "spectrum": _input_file,
     "hkl": _input_file,
     "dump": _input_file,
     "float file": _output_file,

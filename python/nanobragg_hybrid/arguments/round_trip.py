@@ -21,9 +21,12 @@ from nanobragg_hybrid.model.quirks import Quirks
 
 if TYPE_CHECKING:
     from nanobragg_hybrid.base.arrays import Array
+    from nanobragg_hybrid.formats.spectrum_file import SpectrumUnit
     from nanobragg_hybrid.model.beam import Source
     from nanobragg_hybrid.model.conventions import Convention, Pivot
     from nanobragg_hybrid.model.experiment import Experiment
+    from nanobragg_hybrid.model.rotations import Rotations
+    from nanobragg_hybrid.model.spectrum import Spectrum
 
 CUSTOM_FAST_AXIS: Final = (0.0, 0.0, 1.0)
 """Where the custom convention's fast axis points if none is given."""
@@ -158,6 +161,14 @@ class _WrittenFiles(InputFiles):
     def matrix(self, path: Path) -> tuple[float, ...]:
         """The nine numbers."""
         return self._contents[path] if path in self._contents else super().matrix(path)
+
+    def rotations(self, path: Path) -> Rotations:
+        """The rotations."""
+        return self._contents[path] if path in self._contents else super().rotations(path)
+
+    def spectrum(self, path: Path, unit: SpectrumUnit | None) -> Spectrum:
+        """The spectrum."""
+        return self._contents[path] if path in self._contents else super().spectrum(path, unit)
 
     def sources(self, path: Path, quirks: Quirks) -> tuple[Source, ...]:
         """The sources."""

@@ -7,8 +7,8 @@ rendered and traced.  `nanobragg_hybrid.prepare` calls it and is what users call
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -78,4 +78,24 @@ class Engine(Protocol):
 
         hkl: float64, shape (n, 3).  The result has shape (n,).
         """
+        ...
+
+
+@runtime_checkable
+class RendersTogether(Protocol):
+    """What an engine may do beside: rendering the panels of a detector in one go.
+
+    The runs of one that does not are rendered one after the other.
+    """
+
+    def render_together(
+        self,
+        runs: Sequence[Any],
+        *,
+        threads: int,
+        progress: ProgressCallback | None,
+        unrounded: bool,
+    ) -> Sequence[Rendered]:
+        """One image for each of the engine's own runs, as `EngineRun.render` makes it; `progress`
+        counts the rows of all of them."""
         ...

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, Self
 
 import numpy as np
@@ -20,6 +20,7 @@ from nanobragg_hybrid.base.errors import ConfigError
 from nanobragg_hybrid.fitting.crystal_systems import Tied
 from nanobragg_hybrid.fitting.likelihoods import Array
 from nanobragg_hybrid.fitting.rotations import (
+    angle_between_deg,
     misset_angles,
     misset_matrix,
     nearest_angles,
@@ -31,6 +32,7 @@ MISSET: Final = "crystal.misset_deg"
 ROTATION: Final = "crystal.rotation_vector_deg"
 FLUENCE: Final = "beam.fluence_photons_per_m2"
 SCALE: Final = "scale"
+_OF_SOURCES: Final = "beam.sources."
 FARTHEST_TURN_DEG: Final = 10.0
 """What is farther from the start was not found by derivatives but by a step that went astray."""
 
@@ -121,13 +123,20 @@ class Linear(_Movable):
     def changes(self, x: Array, experiment: Experiment) -> Mapping[str, Any]:
         """The field of that name."""
         numbers = self.numbers(x)
-        if self.name.startswith("beam.sources."):
+        if self.name.startswith(_OF_SOURCES):
             return _changed_sources(self.name, numbers.reshape(self.shape), experiment)
+        if self.name == "beam.spectrum.weights" and experiment.beam.spectrum is not None:
+            weights = tuple(numbers.tolist())
+            spectrum = dataclasses.replace(experiment.beam.spectrum, weights=weights)
+            return {"beam.spectrum": spectrum}
+        rotations = experiment.crystal.mosaic_rotations
+        if self.name == "crystal.mosaic_rotations.scale" and rotations is not None:
+            return {"crystal.mosaic_rotations": rotations.scaled(float(numbers[0]))}
         return {self.name: tuple(numbers.tolist()) if self.shape else float(numbers[0])}
 
 
 def _changed_sources(name: str, numbers: Array, experiment: Experiment) -> Mapping[str, Any]:
-    field = name.removeprefix("beam.sources.")
+    field = name.removeprefix(_OF_SOURCES)
     sources = experiment.beam.sources or ()
     changed = []
     for source, row in zip(sources, numbers.tolist(), strict=True):
@@ -211,12 +220,14 @@ class Orientation(_Movable):
     """The crystal's orientation, moved by a rotation after the missetting it started with.
 
     misset_deg: the missetting, whose angles are u; or, with `as_vector`, u is the rotation vector.
+    origin: the rotation vector from which is counted how far a fit may go.
     """
 
     name: str
     misset_deg: Array
     start: Array
     as_vector: bool
+    origin: Array = field(default_factory=lambda: np.zeros(3))
 
     @property
     def unit(self) -> str:
@@ -253,7 +264,7 @@ class Orientation(_Movable):
 
     def changes(self, x: Array, experiment: Experiment) -> Mapping[str, Any]:  # noqa: ARG002
         """The missetting, which is no longer drawn; `ConfigError` for one that is far away."""
-        turn = float(np.linalg.norm(x))
+        turn = angle_between_deg(rotation_matrix(self.origin), rotation_matrix(x))
         if turn > FARTHEST_TURN_DEG:
             rule = f"at most {FARTHEST_TURN_DEG:g}, counted where the fit starts"
             raise ConfigError(self.name, turn, rule, "deg")
@@ -286,6 +297,15 @@ class Coordinates:
         """The only block of a class, starting from where x is."""
         (block,) = (block for block in self.blocks if isinstance(block, kind))
         return block.starting_at(x[self.place(kind)])
+
+    def counting_from(self, x: Array) -> Coordinates:
+        """The same, where the farthest turn counts from the orientation of x."""
+        return Coordinates(
+            tuple(
+                dataclasses.replace(block, origin=part) if isinstance(block, Orientation) else block
+                for block, _, part in self._parts(x)
+            )
+        )
 
     @property
     def size(self) -> int:
@@ -341,6 +361,11 @@ class Coordinates:
     def experiment(self, x: Array, experiment: Experiment) -> Experiment:
         """The experiment with the numbers of x; `ConfigError` for one that breaks its rule."""
         changed = experiment
+        together: dict[str, Any] = {}
         for block, _, part in self._parts(x):
-            changed = changed.replace(block.changes(part, changed))
-        return changed
+            change = block.changes(part, changed)
+            if block.name.startswith(_OF_SOURCES):  # the next one sees what this one changed
+                changed = changed.replace(change)
+            else:
+                together.update(change)
+        return changed.replace(together)

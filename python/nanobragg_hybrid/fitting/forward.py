@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 import numpy as np
 import torch
@@ -14,6 +15,9 @@ from nanobragg_hybrid.engines.torch.selection import Selection
 from nanobragg_hybrid.fitting.blocks import Known
 from nanobragg_hybrid.fitting.likelihoods import Array
 from nanobragg_hybrid.fitting.pixels import FitPixels
+
+_BATCH_NUMBERS: Final = 2**23
+"""Pixels of a batch, 64 MiB."""
 
 
 class TorchModel:
@@ -33,7 +37,7 @@ class TorchModel:
 class TorchForward:
     """The signal of some pixels; counts what it is asked for.
 
-    images: calls of `pixels`.  jacobians: calls of `jacobian`.
+    images: values of all pixels, by `pixels` or `members`.  jacobians: calls of `jacobian`.
     """
 
     def __init__(self, model: ForwardModel, pixels: FitPixels) -> None:
@@ -53,6 +57,33 @@ class TorchForward:
         """Expected photons, shape (n,)."""
         self.images += 1
         pixels: Array = self._model.pixels(self._tensors(values), self._select).numpy()
+        return pixels
+
+    def members(self, values: Sequence[Mapping[str, Array]]) -> Array:
+        """The same for several values of the same names, shape (members, n): in batches, which
+        share what does not change, as many at a time as fit into some memory."""
+        self.images += len(values)
+        at_a_time = max(1, _BATCH_NUMBERS // max(self._select.count, 1))
+        rows = [
+            self._batch(values[start : start + at_a_time])
+            for start in range(0, len(values), at_a_time)
+        ]
+        return np.concatenate(rows)
+
+    def _batch(self, values: Sequence[Mapping[str, Array]]) -> Array:
+        first = values[0]
+        if len(values) == 1:
+            single: Array = self._model.pixels(self._tensors(first), self._select).numpy()
+            return single[None]
+        given = self._tensors(first)
+        for name, value in first.items():
+            every = np.stack([each[name] for each in values])
+            if (every != value).any():
+                shape = (len(values), *self._shapes[name])
+                given[name] = torch.from_numpy(every).reshape(shape)
+        pixels: Array = self._model.pixels(given, self._select).numpy()
+        if pixels.ndim == 1:  # all alike
+            return np.broadcast_to(pixels, (len(values), pixels.size))
         return pixels
 
     def jacobian(self, values: Mapping[str, Array], names: tuple[str, ...]) -> tuple[Array, Array]:

@@ -18,24 +18,38 @@ _STEP: Final = 0.05
 
 def observed(problem: Problem, state: State, expected: Quadratic) -> Quadratic:
     """The quadratic model with the second derivatives of the function, by central differences of
-    its gradient along each coordinate: two Jacobians for each.
+    its gradient along each coordinate: two Jacobians for each, of the images that have it.
 
     expected: the quadratic model there.  Raises what `Problem.quadratic` raises.
     """
     diagonal = np.diagonal(expected.by_x)
-    by_x, by_both = np.zeros_like(expected.by_x), np.zeros_like(expected.by_both)
-    for n in np.flatnonzero(diagonal > 0.0).tolist():
-        step = np.zeros_like(state.x)
-        step[n] = _STEP / np.sqrt(diagonal[n])
-        ahead, behind = (
-            problem.quadratic(State(state.x + end, state.background)) for end in (step, -step)
+    is_moved = diagonal > 0.0
+    steps = np.where(is_moved, _STEP / np.sqrt(np.where(is_moved, diagonal, 1.0)), 0.0)
+    by_x = np.zeros_like(expected.by_x)
+    for k in np.flatnonzero(is_moved).tolist():
+        ahead, behind = (problem.prior_gradient(each.x) for each in _ends(state, k, steps[k]))
+        by_x[:, k] += (ahead - behind) / (2.0 * steps[k])
+    images = []
+    for n, (image, place) in enumerate(zip(expected.images, expected.places, strict=True)):
+        own, both = np.zeros_like(image.by_x), np.zeros_like(image.by_both)
+        for column, k in enumerate(place.tolist()):
+            if not is_moved[k]:
+                continue
+            plus, minus = (problem.image_quadratic(n, each) for each in _ends(state, k, steps[k]))
+            own[:, column] = (plus.gradient_x - minus.gradient_x) / (2.0 * steps[k])
+            difference = plus.gradient_background - minus.gradient_background
+            both[:, :, column] = difference / (2.0 * steps[k])
+        by_x[np.ix_(place, place)] += own
+        by_background = problem.images[n].background_curvature(image.expected)
+        images.append(
+            dataclasses.replace(image, by_x=own, by_both=both, by_background=by_background)
         )
-        by_x[:, n] = (ahead.gradient_x - behind.gradient_x) / (2.0 * step[n])
-        difference = ahead.gradient_background - behind.gradient_background
-        by_both[:, :, n] = difference / (2.0 * step[n])
-    return dataclasses.replace(
-        expected,
-        by_x=0.5 * (by_x + by_x.T),
-        by_both=by_both,
-        by_background=problem.background_curvature(expected.expected),
-    )
+    return dataclasses.replace(expected, by_x=0.5 * (by_x + by_x.T), images=tuple(images))
+
+
+def _ends(state: State, k: int, step: float) -> tuple[State, State]:
+    """The states a step ahead and behind along a coordinate."""
+    ahead, behind = state.x.copy(), state.x.copy()
+    ahead[k] += step
+    behind[k] -= step
+    return State(ahead, state.background), State(behind, state.background)

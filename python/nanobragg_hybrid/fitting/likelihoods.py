@@ -50,11 +50,9 @@ def deviance(kind: Likelihood, expected: Array, photons: Array, variance: Array)
                 return np.inf
             mean, dark, count = mean[seen], mean[~seen], count[seen]
             off = (mean - count) / count
-            logs = np.where(
-                off > -0.5,
-                np.log1p(np.maximum(off, -0.5)),  # exact to rounding near 0
-                np.log(mean) - np.log(count),
-            )
+            logs = np.log1p(np.maximum(off, -0.5))  # exact to rounding near 0
+            far = off <= -0.5
+            logs[far] = np.log(mean[far]) - np.log(count[far])
             return 2.0 * float(np.sum(count * (off - logs)) + np.sum(dark))
         case "gaussian":
             spread = expected + variance

@@ -1,7 +1,9 @@
 """Levenberg and Marquardt's damped Gauss-Newton steps, with backgrounds eliminated.
 
 Marquardt's scaling (J. Soc. Ind. Appl. Math. 11, 431, 1963) with Nielsen's damping (report
-IMM-REP-1999-05, Technical University of Denmark).
+IMM-REP-1999-05, Technical University of Denmark).  Far from the minimum the expected information is
+more than the curvature along the step: where the last step should have been much longer, the next
+is made longer, and has to gain what the quadratic model promises for the step that it has.
 """
 
 from __future__ import annotations
@@ -14,11 +16,16 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from nanobragg_hybrid.fitting.image_problem import ImageQuadratic, NoValueError
 from nanobragg_hybrid.fitting.likelihoods import Array
-from nanobragg_hybrid.fitting.problem import NoValueError, Problem, Quadratic, State
+from nanobragg_hybrid.fitting.problem import Backgrounds, Problem, Quadratic, State
 
-_FIRST_DAMPING: Final = 1e-3
+_FIRST_DAMPING: Final = 1e-4
 _LARGEST_DAMPING: Final = 1e12
+_LARGEST_STRETCH: Final = 3.0
+_SMALLEST_STRETCH: Final = 1.5
+_CAUTION: Final = 0.7
+"""Of steps that go beyond the minimum of the quadratic model; the last is an exponent."""
 _RANK: Final = 1e-13
 """Eigenvalues of the scaled matrix below this share of the largest are taken as 0."""
 _ROUNDING: Final = 1e-13
@@ -32,7 +39,7 @@ class Iteration:
     stage: number of the stage, the last one being the fit itself.  deviance: -2 log likelihood and
     priors after the step, or of the rejected trial.  damping: Marquardt's factor.  step_in_esd: the
     step's length in units of standard deviations (the square root of step . information . step).
-    accepted: whether the step was taken.
+    accepted: whether the step was taken.  image: the one that the step was for, None for all.
     """
 
     stage: int
@@ -40,6 +47,7 @@ class Iteration:
     damping: float
     step_in_esd: float
     accepted: bool
+    image: int | None = None
 
 
 Callback = Callable[[Iteration], object]
@@ -61,25 +69,45 @@ class Minimum:
     stopped: bool = False
 
 
-class Reduced:
-    """The quadratic model over the coordinates alone, the background being at its best for each.
+class _BestBackground:
+    """Of an image, for each step of its coordinates: alone + by_x step.
 
     Boxes whose background is 0 and would be negative keep it.
     """
 
-    def __init__(self, quadratic: Quadratic, background: Array) -> None:
-        self._free = np.ones(len(background), dtype=bool)
+    def __init__(self, quadratic: ImageQuadratic, background: Array) -> None:
+        self.free = (background[:, 0] > 0.0) | (quadratic.gradient_background[:, 0] < 0.0)
+        both = quadratic.by_both[self.free]
+        inverse = np.linalg.pinv(quadratic.by_background[self.free], hermitian=True)
+        self.by_x = -inverse @ both
+        self.alone = -(inverse @ quadratic.gradient_background[self.free][:, :, None])[..., 0]
+        self.on_matrix = np.einsum("kqx,kqy->xy", both, self.by_x)
+        self.on_gradient = np.einsum("kqx,kq->x", both, self.alone)
+
+    def step(self, x: Array) -> Array:
+        """The background's step, shape (boxes, coefficients), for one of the coordinates."""
+        step = np.zeros((self.free.size, self.alone.shape[1]))
+        step[self.free] = self.alone + self.by_x @ x
+        return step
+
+
+class Reduced:
+    """The quadratic model over the coordinates alone, the backgrounds being at their best for
+    each."""
+
+    def __init__(self, quadratic: Quadratic, background: Backgrounds) -> None:
+        self._places = quadratic.places
         self._background = background
-        self._quadratic = quadratic
-        matrix, gradient = quadratic.by_x, quadratic.gradient_x
-        if background.shape[1]:
-            self._free = (background[:, 0] > 0.0) | (quadratic.gradient_background[:, 0] < 0.0)
-            both = quadratic.by_both[self._free]
-            inverse = np.linalg.pinv(quadratic.by_background[self._free], hermitian=True)
-            self._by_x = -inverse @ both  # of the best background
-            self._alone = -(inverse @ quadratic.gradient_background[self._free][:, :, None])[..., 0]
-            matrix = matrix + np.einsum("kqx,kqy->xy", both, self._by_x)
-            gradient = gradient + np.einsum("kqx,kq->x", both, self._alone)
+        self._best: list[_BestBackground | None] = []
+        matrix, gradient = quadratic.by_x.copy(), quadratic.gradient_x.copy()
+        for image, place, own in zip(quadratic.images, quadratic.places, background, strict=True):
+            if not own.shape[1]:
+                self._best.append(None)
+                continue
+            best = _BestBackground(image, own)
+            self._best.append(best)
+            matrix[np.ix_(place, place)] += best.on_matrix
+            gradient[place] += best.on_gradient
         diagonal = np.diagonal(quadratic.by_x)
         self.size = np.where(diagonal > 0.0, 1.0 / np.sqrt(np.maximum(diagonal, 1e-300)), 1.0)
         scaled = 0.5 * (matrix + matrix.T) * self.size * self.size[:, None]
@@ -101,10 +129,11 @@ class Reduced:
         return self._with_background(self.size * (self._vectors @ along))
 
     def _with_background(self, x: Array) -> State:
-        background = np.zeros_like(self._background)
-        if background.shape[1]:
-            background[self._free] = self._alone + self._by_x @ x
-        return State(x, background)
+        steps = [
+            np.zeros_like(own) if best is None else best.step(x[place])
+            for best, place, own in zip(self._best, self._places, self._background, strict=True)
+        ]
+        return State(x, tuple(steps))
 
     def covariance(self) -> tuple[Array, NDArray[np.bool_]]:
         """The inverse, shape (x, x), along what is determined; and which coordinates are not,
@@ -118,17 +147,43 @@ class Reduced:
 
 def _moved(state: State, step: State) -> State:
     """The state after a step, with backgrounds that are nowhere below 0."""
-    background = state.background + step.background
+    moved = [
+        _not_negative(before + change)
+        for before, change in zip(state.background, step.background, strict=True)
+    ]
+    return State(state.x + step.x, tuple(moved))
+
+
+def _not_negative(background: Array) -> Array:
+    """The same, where it would be below 0 in a box, with less of a slope or none."""
     if background.shape[1]:
         background[:, 0] = np.maximum(background[:, 0], 0.0)
         slant = np.abs(background[:, 1:]).sum(axis=1)
         steep = slant > background[:, 0]
         background[steep, 1:] *= (background[steep, 0] / slant[steep])[:, None]
-    return State(state.x + step.x, background)
+    return background
 
 
 def _difference(after: State, before: State) -> State:
-    return State(after.x - before.x, after.background - before.background)
+    pairs = zip(after.background, before.background, strict=True)
+    return State(after.x - before.x, tuple(one - other for one, other in pairs))
+
+
+def _times(step: State, factor: float) -> State:
+    return State(factor * step.x, tuple(factor * each for each in step.background))
+
+
+def _stretch(slope: float, gain: float, stretch: float) -> float:
+    """By how much the next step should be longer than the quadratic model says, 1 for not at all.
+
+    slope: how the value began to change with the last step of the model, < 0.  gain: by how much it
+    fell along `stretch` times that step.  The parabola through both has its minimum at `best`; what
+    is not much longer is left alone, and the rest is shortened, since the next step is another one.
+    """
+    curvature = (-stretch * slope - gain) / stretch**2
+    best = math.inf if curvature <= 0.0 else -0.5 * slope / curvature
+    longer = min(best, _LARGEST_STRETCH) ** _CAUTION
+    return longer if longer > _SMALLEST_STRETCH else 1.0
 
 
 def _looked_at(
@@ -155,15 +210,18 @@ def minimise(
     step_tolerance: float,
     stage: int,
     callback: Callback | None,
+    image: int | None = None,
 ) -> Minimum:
     """The minimum near a state.
 
     max_iterations: trial steps.  step_tolerance: it has converged where the full Gauss-Newton step
-    is shorter, in units of standard deviations.  Raises what `Problem.quadratic` raises for the
-    start.
+    is shorter, in units of standard deviations.  stage, image: what the trace says.
+
+    Raises what `Problem.quadratic` raises for the start.
     """
-    state, damping, growth = start, _FIRST_DAMPING, 2.0
+    state, damping, growth, stretch = start, _FIRST_DAMPING, 2.0, 1.0
     trace: list[Iteration] = []
+    was_stretched = False
     quadratic = problem.quadratic(state)
     while True:
         reduced = Reduced(quadratic, state.background)
@@ -182,15 +240,20 @@ def minimise(
             if damping > _LARGEST_DAMPING:
                 text = "no step lowers the deviance, however short"
                 return Minimum(state, quadratic, False, text, tuple(trace))
-            trial = _moved(state, reduced.step(damping))
-            step = _difference(trial, state)
+            direction = reduced.step(damping)
+            step = _difference(_moved(state, direction), state)
             predicted = -quadratic.change(step)
-            went_well = not trace or trace[-1].accepted
+            is_stretched = stretch > 1.0
+            if is_stretched:
+                direction = _times(direction, stretch)
+            trial = _moved(state, direction)
+            went_well = not trace or trace[-1].accepted or was_stretched
             ahead, value = _looked_at(problem, trial, with_slopes=went_well)
             gain = quadratic.value - value
-            accepted = gain > 0.0 and predicted > 0.0
-            length = math.sqrt(max(float(step.x @ quadratic.by_x @ step.x), 0.0))
-            trace.append(Iteration(stage, value, damping, length, accepted))
+            accepted = gain > (predicted if is_stretched else 0.0) and predicted > 0.0
+            taken = _difference(trial, state)
+            length = math.sqrt(max(float(taken.x @ quadratic.by_x @ taken.x), 0.0))
+            trace.append(Iteration(stage, value, damping, length, accepted, image))
             if callback is not None and callback(trace[-1]) is False:
                 text = "the callback asked to stop"
                 return Minimum(state, quadratic, False, text, tuple(trace), stopped=True)
@@ -198,7 +261,13 @@ def minimise(
                 ratio = gain / predicted
                 damping = max(damping * max(1.0 / 3.0, 1.0 - (2.0 * ratio - 1.0) ** 3), 1e-12)
                 growth = 2.0
+                stretch = _stretch(quadratic.slope(step), gain, stretch)
+                was_stretched = False
                 break
-            damping, growth = damping * growth, 2.0 * growth
+            was_stretched = is_stretched
+            if is_stretched:  # the same step, as the model has it
+                stretch = 1.0
+            else:
+                damping, growth = damping * growth, 2.0 * growth
         state = trial
         quadratic = problem.quadratic(state) if ahead is None else ahead

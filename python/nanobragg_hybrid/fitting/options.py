@@ -17,6 +17,10 @@ from nanobragg_hybrid.model.validate import Rule
 _PRIOR: Final = "(value, sigma), numbers or one for each of the parameter's, sigma > 0"
 
 
+LARGEST_CONE_DEG: Final = 180.0
+"""All orientations."""
+
+
 def checked(name: str, value: object, rule: Rule, unit: str = "") -> Any:
     """The value as the rule stores it; `ConfigError`."""
     try:
@@ -25,13 +29,35 @@ def checked(name: str, value: object, rule: Rule, unit: str = "") -> Any:
         raise ConfigError(name, value, rule.text, unit) from None
 
 
-def checked_turn(name: str, value: object, rule: Rule) -> float:
-    """An angle, degrees, that a fit can go from where it starts; `ConfigError`."""
+def checked_turn(
+    name: str, value: object, rule: Rule, largest_deg: float = FARTHEST_TURN_DEG
+) -> float:
+    """An angle, degrees, up to that which a fit can go from where it starts, or to another one;
+    `ConfigError`."""
     angle: float = checked(name, value, rule, "deg")
-    if angle > FARTHEST_TURN_DEG:
-        need = f"at most {FARTHEST_TURN_DEG:g}, since no fit goes farther"
-        raise ConfigError(name, value, need, "deg")
+    if angle > largest_deg:
+        why = ", since no fit goes farther" if largest_deg == FARTHEST_TURN_DEG else ""
+        raise ConfigError(name, value, f"at most {largest_deg:g}{why}", "deg")
     return angle
+
+
+def for_each_image(name: str, given: Any, count: int, dimensions: int, *, one_for_all: bool) -> Any:
+    """What each of several images is given, `count` of them in a list; `ConfigError`.
+
+    given: a list or tuple with one for each image, or an array that has one dimension more than
+    that of an image; with `one_for_all` anything else is that of every image.
+    """
+    rule = f"a list with one for each of {count} images"
+    is_stack = isinstance(given, np.ndarray) and given.ndim == dimensions + 1
+    if isinstance(given, list | tuple) or is_stack:
+        if len(given) != count:
+            raise ConfigError(name, Description(f"{len(given)} of them"), rule)
+        return list(given)
+    if not one_for_all:
+        is_array = isinstance(given, np.ndarray)
+        what = Description(f"an array of shape {given.shape}") if is_array else given
+        raise ConfigError(name, what, rule)
+    return [given] * count
 
 
 def photons_variance(given: ArrayLike, gain: float, shape: tuple[int, int]) -> Array:
@@ -55,8 +81,12 @@ def _real_numbers(given: object) -> Array | None:
     return array.astype(np.float64) if array.dtype.kind in "iuf" else None
 
 
-def checked_priors(priors: object, names: tuple[str, ...], coordinates: Coordinates) -> Priors:
-    """The priors of all numbers u, in order; `ConfigError`."""
+def checked_priors(priors: object, coordinates: Coordinates) -> Priors:
+    """The priors of all numbers u, in order; `ConfigError`.
+
+    What is known of a parameter of which there are several holds for each.
+    """
+    names = {block.name for block in coordinates.blocks}
     if priors is not None and not isinstance(priors, Mapping):
         raise ConfigError("priors", priors, f"a mapping from parameters to {_PRIOR}")
     given: Mapping[Any, Any] = priors or {}
@@ -65,7 +95,8 @@ def checked_priors(priors: object, names: tuple[str, ...], coordinates: Coordina
             rule = f"one of the parameters that are fitted{suggestion(name, names)}"
             raise ConfigError("priors", name, rule)
     values, sigmas = [np.zeros(0)], [np.zeros(0)]
-    for name, block in zip(names, coordinates.blocks, strict=True):
+    for block in coordinates.blocks:
+        name = block.name
         size = block.numbers(block.start).size
         value, sigma = np.zeros(size), np.full(size, np.inf)
         if name in given:

@@ -75,8 +75,8 @@ def _from_minus_one_to_one(where: Indices, start: Indices, stop: Indices) -> Arr
     return place
 
 
-def counts_of(data: ArrayLike, shape: tuple[int, int]) -> Array:
-    """The data as float64, shape (slow, fast); `ConfigError` for anything else."""
+def counts_of(data: ArrayLike, shape: tuple[int, int]) -> NDArray[Any]:
+    """The data as an array of real numbers, shape (slow, fast); `ConfigError` for anything else."""
     refuse_masked("data", data)
     try:
         array = np.asarray(data)
@@ -85,34 +85,43 @@ def counts_of(data: ArrayLike, shape: tuple[int, int]) -> Array:
     if array.dtype.kind not in "iuf" or array.shape != shape:
         kind = Description(f"{array.dtype} of shape {array.shape}")
         raise ConfigError("data", kind, f"real numbers, shape {shape} (slow, fast), the detector's")
-    return array.astype(np.float64)
+    return array
 
 
 def fit_pixels(
     experiment: Experiment,
     roi: tuple[int, int, int, int],
-    photons: Array,
+    counts: NDArray[Any],
     variance: Array,
     boxes: ArrayLike | None,
     mask: ArrayLike | Mask | None,
+    *,
+    gain: float = 1.0,
+    adc_offset: float = 0.0,
 ) -> FitPixels:
     """The pixels in boxes that are active and not masked; each counts in the first box it is in.
 
-    roi: region of interest, inclusive: fast_min, fast_max, slow_min, slow_max.  photons, variance:
-    shape (slow, fast).  Raises `ConfigError` for wrong boxes and masks, a box without pixels and
-    data that are no numbers.
+    roi: region of interest, inclusive: fast_min, fast_max, slow_min, slow_max.  counts: the data;
+    variance: of the read-out, photons^2; shape (slow, fast).  Nothing else of the size of an image
+    is looked at where boxes are small.
+
+    Raises `ConfigError` for wrong boxes and masks, a box without pixels and data that are no
+    numbers.
     """
     shape = experiment.detector.shape
-    number = np.full(shape, -1, dtype=np.intp)  # the box of each pixel
     bounds = _boxes(boxes, shape)
-    for n in range(len(bounds) - 1, -1, -1):
-        slow_start, slow_stop, fast_start, fast_stop = bounds[n]
-        number[slow_start:slow_stop, fast_start:fast_stop] = n
-    number[~_usable(experiment, roi, mask)] = -1
-    slow, fast = np.nonzero(number >= 0)
-    order = np.argsort(number[slow, fast], kind="stable")
-    slow, fast = slow[order], fast[order]
-    box = number[slow, fast]
+    places = [
+        (np.arange(top, bottom)[:, None] * shape[1] + np.arange(left, right)).ravel()
+        for top, bottom, left, right in bounds.tolist()
+    ]
+    place = np.concatenate(places)
+    box = np.repeat(np.arange(len(bounds)), [own.size for own in places])
+    if len(bounds) > 1:
+        kept = np.sort(np.unique(place, return_index=True)[1])
+        place, box = place[kept], box[kept]
+    slow, fast = place // shape[1], place % shape[1]
+    usable = _usable(experiment, roi, mask, slow, fast)
+    slow, fast, box = slow[usable], fast[usable], box[usable]
     starts = np.searchsorted(box, np.arange(len(bounds)))
     sizes = np.diff(np.append(starts, box.size))
     if not sizes.all():
@@ -120,7 +129,7 @@ def fit_pixels(
         what = Description(f"box {n}, {bounds[n].tolist()}, without a pixel of its own")
         rule = "pixels that are in no box before, in the region of interest and not masked"
         raise ConfigError("boxes", what, rule)
-    chosen = photons[slow, fast]
+    chosen = (counts[slow, fast].astype(np.float64) - adc_offset) / gain
     if not np.isfinite(chosen).all():
         first = int(np.argmin(np.isfinite(chosen)))
         where = f"slow {slow[first]}, fast {fast[first]}"
@@ -152,19 +161,30 @@ def _boxes(boxes: ArrayLike | None, shape: tuple[int, int]) -> Indices:
 
 
 def _usable(
-    experiment: Experiment, roi: tuple[int, int, int, int], mask: ArrayLike | Mask | None
+    experiment: Experiment,
+    roi: tuple[int, int, int, int],
+    mask: ArrayLike | Mask | None,
+    slow: Indices,
+    fast: Indices,
 ) -> NDArray[np.bool_]:
+    """Which of these pixels are in the region of interest and not masked."""
     fast_min, fast_max, slow_min, slow_max = roi
-    usable = np.zeros(experiment.detector.shape, dtype=bool)
-    usable[slow_min : slow_max + 1, fast_min : fast_max + 1] = True
+    shape = experiment.detector.shape
+    usable: NDArray[np.bool_] = (slow >= slow_min) & (slow <= slow_max)
+    usable &= (fast >= fast_min) & (fast <= fast_max)
+    is_any_left = True
     given: Any = mask if mask is None or isinstance(mask, Mask) else Mask(mask)
+    both: NDArray[np.bool_] | None = None
     for each in (experiment.detector.mask, given):
         if each is None:
             continue
-        if each.shape != usable.shape:
+        if each.shape != shape:
             what = Description(f"shape {each.shape}")
-            raise ConfigError("mask", what, f"shape {usable.shape} (slow, fast)")
-        usable &= each.values
-    if not usable.any():
+            raise ConfigError("mask", what, f"shape {shape} (slow, fast)")
+        both = each.values if both is None else both & each.values
+    if both is not None:
+        usable &= both[slow, fast]
+        is_any_left = bool(both[slow_min : slow_max + 1, fast_min : fast_max + 1].any())
+    if not is_any_left:
         raise ConfigError("mask", Description("no pixel left"), "at least one pixel to fit")
     return usable

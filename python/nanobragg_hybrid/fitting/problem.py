@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nanobragg_hybrid.base.errors import ConfigError, Description
-from nanobragg_hybrid.fitting.coordinates import Coordinates
-from nanobragg_hybrid.fitting.likelihoods import Array, Likelihood, curvature, deviance, slopes
-from nanobragg_hybrid.fitting.pixels import Background, FitPixels
-from nanobragg_hybrid.model.experiment import Experiment
+from nanobragg_hybrid.fitting.coordinates import Coordinates, Scale
+from nanobragg_hybrid.fitting.image_problem import (
+    ImageProblem,
+    ImageQuadratic,
+    ImageState,
+    NoValueError,
+)
+from nanobragg_hybrid.fitting.joint import Joint, of_image
+from nanobragg_hybrid.fitting.likelihoods import Array
 
-
-class Forward(Protocol):
-    """The signal of the fitted pixels, for flat float64 values of parameters by name."""
-
-    def pixels(self, values: Mapping[str, Array]) -> Array:
-        """Expected photons, shape (n,)."""
-        ...
-
-    def jacobian(self, values: Mapping[str, Array], names: tuple[str, ...]) -> tuple[Array, Array]:
-        """The same, and their derivatives by all numbers of `names` in order, shape (n, p)."""
-        ...
+Backgrounds = tuple[Array, ...]
+"""Coefficients of each image, shape (boxes, coefficients)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,6 +30,12 @@ class Priors:
     value: Array
     sigma: Array
 
+    @classmethod
+    def none(cls, coordinates: Coordinates) -> Priors:
+        """Of numbers of which nothing is known."""
+        nothing = coordinates.numbers(coordinates.start)
+        return cls(np.zeros_like(nothing), np.full_like(nothing, np.inf))
+
     def residuals(self, numbers: Array) -> Array:
         """In units of sigma."""
         residuals: Array = (numbers - self.value) / self.sigma
@@ -42,183 +44,150 @@ class Priors:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class State:
-    """Where a fit is.  x: coordinates.  background: coefficients, shape (boxes, coefficients)."""
+    """Where a fit is.  x: coordinates, shape (x,).  background: of each image."""
 
     x: Array
-    background: Array
+    background: Backgrounds
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Quadratic:
-    """value + 2 gradient . step + step . matrix . step, over coordinates and background.
+    """value + 2 gradient . step + step . matrix . step, over coordinates and backgrounds.
 
-    by_x: matrix (x, x).  by_both: (boxes, coefficients, x).  by_background: (boxes, coefficients,
-    coefficients).  gradient_x: (x,).  gradient_background: (boxes, coefficients).  expected: of the
-    pixels, signal and background.
+    by_x: matrix (x, x), and gradient_x: (x,), without what depends on backgrounds.  images: what
+    each image adds, over its own coordinates, which are those at its `places`.
     """
 
     value: float
     by_x: Array
-    by_both: Array
-    by_background: Array
     gradient_x: Array
-    gradient_background: Array
-    expected: Array
+    images: tuple[ImageQuadratic, ...]
+    places: tuple[NDArray[np.intp], ...]
+
+    @property
+    def expected(self) -> tuple[Array, ...]:
+        """Photons in the pixels of each image, signal and background."""
+        return tuple(image.expected for image in self.images)
+
+    def slope(self, step: State) -> float:
+        """How much a short step adds to the value, over its length in units of this step."""
+        linear = self.gradient_x @ step.x
+        for image, b in zip(self.images, step.background, strict=True):
+            linear = linear + np.sum(image.gradient_background * b)
+        return float(2.0 * linear)
 
     def change(self, step: State) -> float:
         """How much a step adds to the value."""
-        x, b = step.x, step.background
-        linear = self.gradient_x @ x + np.sum(self.gradient_background * b)
-        square = x @ self.by_x @ x + 2.0 * np.einsum("kq,kqx,x->", b, self.by_both, x)
-        square += np.einsum("kq,kqr,kr->", b, self.by_background, b)
-        return float(2.0 * linear + square)
-
-
-class NoValueError(ConfigError):
-    """The model is no number, or has no light where the data have."""
+        x = step.x
+        square = x @ self.by_x @ x
+        for image, place, b in zip(self.images, self.places, step.background, strict=True):
+            square = square + 2.0 * np.sum(b * (image.by_both @ x[place]))
+            square = square + np.einsum("kq,kqr,kr->", b, image.by_background, b)
+        return self.slope(step) + float(square)
 
 
 class Problem:
     """-2 log of likelihood times priors, for a set of coordinates.
 
-    fixed: values of the model that do not move.  softening: a variance, photons^2, that is added to
-    the read-out's so that pixels without light in the model do not decide.
+    images: what each image adds, of the coordinates that `joint` gives it.
     """
 
-    def __init__(
-        self,
-        forward: Forward,
-        coordinates: Coordinates,
-        pixels: FitPixels,
-        likelihood: Likelihood,
-        *,
-        background: Background | None,
-        priors: Priors,
-        experiment: Experiment,
-        fixed: Mapping[str, Array] | None = None,
-        softening: float = 0.0,
-    ) -> None:
-        self.coordinates = coordinates
-        self.pixels = pixels
-        self._forward = forward
-        self._likelihood: Likelihood = likelihood
-        self._shapes = pixels.shapes_of(background)
+    def __init__(self, images: tuple[ImageProblem, ...], joint: Joint, priors: Priors) -> None:
+        self.images = images
+        self.joint = joint
         self._priors = priors
-        self._experiment = experiment
-        self._fixed = fixed or {}
-        self._variance = pixels.variance + softening
 
     @property
-    def background_start(self) -> Array:
-        """Coefficients to start from: a constant below most pixels of a box, and > 0."""
-        coefficients = np.zeros((self.pixels.starts.size, self._shapes.shape[1]))
-        if coefficients.size:
-            for n, photons in enumerate(np.split(self.pixels.photons, self.pixels.starts[1:])):
-                mean = max(float(photons.mean()), 1e-3)
-                coefficients[n, 0] = max(float(np.median(photons)), 0.1 * mean)
-        return coefficients
-
-    def _values(self, x: Array) -> dict[str, Array]:
-        return {**self._fixed, **self.coordinates.model_values(x)}
-
-    def background_of(self, coefficients: Array) -> Array:
-        """The background of each pixel, photons."""
-        below: Array = np.einsum("nq,nq->n", self._shapes, coefficients[self.pixels.box])
-        return below
-
-    def signal(self, x: Array) -> Array:
-        """The scaled signal of the pixels."""
-        factor = np.exp(self.coordinates.log_scale(x))
-        signal: Array = factor * self._forward.pixels(self._values(x))
-        return signal
+    def background_start(self) -> Backgrounds:
+        """Coefficients to start from."""
+        return tuple(image.background_start for image in self.images)
 
     def is_allowed(self, x: Array) -> bool:
         """Whether every number obeys its field's rule."""
-        try:
-            self.coordinates.experiment(x, self._experiment)
-        except ConfigError:
-            return False
-        return True
+        parts = zip(self.images, self.joint.parts(x), strict=True)
+        return all(image.is_allowed(part) for image, part in parts)
 
-    def value(self, state: State) -> float:
-        """The function; infinite where it has no value."""
-        expected = self.signal(state.x) + self.background_of(state.background)
-        return self._value(expected, state.x)
+    def value(self, state: State, unscaled: Sequence[Array] | None = None) -> float:
+        """The function; infinite where it has no value.
 
-    def _value(self, expected: Array, x: Array) -> float:
-        if not np.isfinite(expected).all():
-            return np.inf
-        value = deviance(self._likelihood, expected, self.pixels.photons, self._variance)
-        residuals = self._priors.residuals(self.coordinates.numbers(x))
+        unscaled: the signals of the images there, where they are known.
+        """
+        value = 0.0
+        for n, part in enumerate(self._parts(state)):
+            value += self.images[n].value(part, None if unscaled is None else unscaled[n])
+            if not np.isfinite(value):
+                return np.inf
+        return value + self._prior_value(state.x)
+
+    def _parts(self, state: State) -> list[ImageState]:
+        pairs = zip(self.joint.parts(state.x), state.background, strict=True)
+        return [ImageState(x, background) for x, background in pairs]
+
+    def _prior_value(self, x: Array) -> float:
+        residuals = self._priors.residuals(self.joint.every.numbers(x))
         with np.errstate(over="ignore"):
-            return value + float(residuals @ residuals)
+            return float(residuals @ residuals)
+
+    def prior_gradient(self, x: Array) -> Array:
+        """Half the derivative of the priors' squared residuals."""
+        known = self.joint.every.slopes(x) / self._priors.sigma[:, None]
+        gradient: Array = known.T @ self._priors.residuals(self.joint.every.numbers(x))
+        return gradient
+
+    def image_quadratic(self, n: int, state: State) -> ImageQuadratic:
+        """What an image adds to the quadratic model."""
+        with of_image(n, len(self.images)):
+            return self.images[n].quadratic(self._parts(state)[n])
 
     def quadratic(self, state: State) -> Quadratic:
         """The function's quadratic model: the Fisher information in place of second derivatives.
 
         Raises `NoValueError` where the function has no value, and says in which pixel.
         """
-        x, coordinates, pixels = state.x, self.coordinates, self.pixels
-        names, values = coordinates.model_names(), self._values(x)
-        if names:
-            signal, jacobian = self._forward.jacobian(values, names)
-        else:
-            signal = self._forward.pixels(values)
-            jacobian = np.empty((signal.size, 0))
-        factor = np.exp(coordinates.log_scale(x))
-        signal = factor * signal
-        expected = signal + self.background_of(state.background)
-        value = self._value(expected, x)
+        images = tuple(self.image_quadratic(n, state) for n in range(len(self.images)))
+        x = state.x
+        by_x, gradient = np.zeros((x.size, x.size)), np.zeros(x.size)
+        for image, place in zip(images, self.joint.places, strict=True):
+            by_x[np.ix_(place, place)] += image.by_x
+            gradient[place] += image.gradient_x
+        value = sum(image.value for image in images) + self._prior_value(x)
         if not np.isfinite(value):
-            raise self._no_value(expected)
-        gradient, weight = slopes(self._likelihood, expected, pixels.photons, self._variance)
-        # Products with J come first, and the change of coordinates after them: J is large.
-        turn, scale = coordinates.signal_slopes(x)
-        turn = factor * turn
-        weighted = weight[:, None] * jacobian
-        square = turn.T @ (jacobian.T @ weighted) @ turn
-        mixed = np.outer(turn.T @ (weighted.T @ signal), scale)
-        square += mixed + mixed.T + np.outer(scale, scale) * float(signal @ (weight * signal))
-        if not np.isfinite(square).all():
-            raise NoValueError("parameters", names, "finite derivatives where the fit starts")
-        shapes = self._shapes
-        both = pixels.box_sums(shapes[:, :, None] * weighted[:, None, :]) @ turn
-        with_signal = pixels.box_sums(shapes * (weight * signal)[:, None])
-        known = coordinates.slopes(x) / self._priors.sigma[:, None]
-        residuals = self._priors.residuals(coordinates.numbers(x))
-        slope = turn.T @ (jacobian.T @ gradient) + scale * float(signal @ gradient)
-        weighted_shapes = weight[:, None] * shapes
-        return Quadratic(
-            value=value,
-            by_x=square + known.T @ known,
-            by_both=both + with_signal[:, :, None] * scale,
-            by_background=pixels.box_sums(weighted_shapes[:, :, None] * shapes[:, None, :]),
-            gradient_x=slope + known.T @ residuals,
-            gradient_background=pixels.box_sums(shapes * gradient[:, None]),
-            expected=expected,
-        )
-
-    def background_curvature(self, expected: Array) -> Array:
-        """The second derivatives by the coefficients of each box where the pixels expect so many
-        photons, shape (boxes, coefficients, coefficients)."""
-        shapes, photons = self._shapes, self.pixels.photons
-        weight = curvature(self._likelihood, expected, photons, self._variance)
-        weighted = weight[:, None] * shapes
-        return self.pixels.box_sums(weighted[:, :, None] * shapes[:, None, :])
-
-    def _no_value(self, expected: Array) -> NoValueError:
-        """What is wrong with the first pixel that has no likelihood."""
-        mean = expected + self._variance
-        bad = ~np.isfinite(expected) | (mean < 0.0)
-        bad |= (mean == 0.0) & (self.pixels.photons > 0.0)
-        if not bad.any():
             what = Description("a start too many sigma away from them, or data too large")
-            return NoValueError("priors", what, "a deviance that is a number")
-        n = int(np.argmax(bad))
-        where = f"slow {self.pixels.slow[n]}, fast {self.pixels.fast[n]}"
-        got = f"{expected[n]:g} photons from the model, {self.pixels.photons[n]:g} in the data"
-        rule = (
-            "finite photons >= 0, and > 0 where the data have some: give a background, "
-            "readout_variance, another start, or mask the pixel"
-        )
-        return NoValueError("experiment", Description(f"{got}, at {where}"), rule)
+            raise NoValueError("priors", what, "a deviance that is a number")
+        known = self.joint.every.slopes(x) / self._priors.sigma[:, None]
+        by_x += known.T @ known
+        gradient += self.prior_gradient(x)
+        return Quadratic(value, by_x, gradient, images, self.joint.places)
+
+
+def scaled_start(problem: Problem, x: Array, unscaled: Sequence[Array] | None = None) -> State:
+    """A start with the backgrounds' guess and, if a scale is free, the data's number of photons.
+
+    unscaled: the signals of the images at x, where they are known.
+
+    Raises `ConfigError` for data without light whose scale is to be found.
+    """
+    background, joint = problem.background_start, problem.joint
+    if not joint.images[0].has(Scale):
+        return State(x, background)
+    together: dict[int, list[int]] = {}  # images, by the coordinate that scales them
+    for n, image in enumerate(problem.images):
+        place = int(joint.places[n][image.coordinates.place(Scale)][0])
+        together.setdefault(place, []).append(n)
+    parts = joint.parts(x)
+    x = x.copy()
+    for place, own in together.items():
+        photons = below = signal = 0.0
+        for n in own:
+            image = problem.images[n]
+            photons += float(image.pixels.photons.sum())
+            below += float(image.background_of(background[n]).sum())
+            light = image.unscaled(parts[n]) if unscaled is None else unscaled[n]
+            signal += float((image.factor(parts[n]) * light).sum())
+        if not photons > 0.0:
+            rule = "light in the fitted pixels, to find a scale"
+            with of_image(own[0], len(problem.images) if len(own) == 1 else 1):
+                raise ConfigError("data", photons, rule, "photons")
+        if 0.0 < signal < np.inf:
+            x[place] += np.log(max(photons - below, 0.1 * photons) / signal)
+    return State(x, background)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nanobragg_hybrid.base.errors import ConfigError, Description
 from nanobragg_hybrid.fitting.crystal_systems import CrystalSystem
 from nanobragg_hybrid.fitting.figure import boxes_picture
 from nanobragg_hybrid.fitting.likelihoods import Array, Likelihood
@@ -27,7 +29,8 @@ class FittedNumber:
     name: of its parameter.  index: which number of the parameter, 0 for one that has only one.
     unit: of value and esd, empty for none.  value: at the end of the fit.  start: before.  esd:
     estimated standard deviation, 0 for a number that the crystal system fixes, infinite for one
-    that the data do not determine.
+    that the data do not determine.  image: the number of the image that it belongs to, None for
+    all.
     """
 
     name: str
@@ -36,48 +39,33 @@ class FittedNumber:
     value: float
     start: float
     esd: float
+    image: int | None = None
 
 
 class Evaluations(NamedTuple):
-    """What the fit asked the engine for: values of the pixels, and their Jacobians."""
+    """What the fit asked the engine for: values of an image's pixels, and their Jacobians."""
 
     images: int
     jacobians: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FitResult:
-    """The result of `fit`.
+class FittedImage:
+    """One image of a fit.
 
-    experiment: the experiment with the fitted numbers.  parameters: every number of the fitted
-    parameters, in order.  covariance: of these numbers, in their units, shape (numbers, numbers);
-    infinite on the diagonal where the data do not determine a number; the inverse of the expected
-    or the observed information, as asked for.
-    likelihood, crystal_system: as used; no crystal system where no cell was fitted.
-    deviance: -2 log likelihood, less that of a model that meets every pixel, and the squared
-    residuals of the priors.  degrees_of_freedom: pixels, and priors, less free numbers.
-    scale: factor on the signal of `experiment` as it was given.
+    experiment: the experiment with the fitted numbers.  deviance: -2 log likelihood, less that of a
+    model that meets every pixel.  scale: factor on the signal of the experiment as it was given.
     background: coefficients for each box, photons, shape (boxes, coefficients): none, the constant,
     or also what a plane adds at the end of the box along slow and fast.
     model: photons in the fitted pixels, box by box, signal and background, shape (n,).
-    converged: whether the last step would have been short enough; reason: why the fit ended.
-    trace: its trial steps.  evaluations: what it cost.  fitted: the pixels, data and boxes.
+    fitted: the pixels, data and boxes.
     """
 
     experiment: Experiment
-    parameters: tuple[FittedNumber, ...]
-    covariance: Array
-    likelihood: Likelihood
-    crystal_system: CrystalSystem | None
     deviance: float
-    degrees_of_freedom: int
     scale: float
     background: Array
     model: Array
-    converged: bool
-    reason: str
-    trace: tuple[Iteration, ...]
-    evaluations: Evaluations
     fitted: FitPixels
 
     @property
@@ -103,13 +91,6 @@ class FitResult:
         if not bool(np.all(spread > 0.0)):
             return float("nan")
         return float(np.sum((self.data - self.model) ** 2 / spread))
-
-    @property
-    def reduced_deviance(self) -> float:
-        """Deviance over degrees of freedom: near 1 for a right model of many photons a pixel, and
-        below for few (a Poisson deviance is smaller there); NaN without a degree of freedom."""
-        freedom = self.degrees_of_freedom
-        return self.deviance / freedom if freedom > 0 else float("nan")
 
     def box_images(self, box: int) -> tuple[Array, Array]:
         """Data and model of a box, photons, shape (slow, fast); NaN where nothing was fitted.
@@ -143,6 +124,112 @@ class FitResult:
         checked_columns = checked("columns", columns, Optional(COUNT))
         write_png(path, boxes_picture(self.fitted, self.model, checked_zoom, checked_columns))
 
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FitResult:
+    """The result of `fit`.
+
+    images: what was found for each image.  parameters: every number of the fitted parameters, in
+    order, those that images do not share image by image.  covariance: of these numbers, in their
+    units, shape (numbers, numbers); infinite on the diagonal where the data do not determine a
+    number; the inverse of the expected or the observed information, as asked for.
+    likelihood, crystal_system: as used; no crystal system where no cell was fitted.
+    deviance: -2 log likelihood, less that of a model that meets every pixel, and the squared
+    residuals of the priors.  degrees_of_freedom: pixels, and priors, less free numbers.
+    converged: whether the last step would have been short enough; reason: why the fit ended.
+    trace: its trial steps.  evaluations: what it cost.
+
+    What a `FittedImage` has, a fit of one image has, too: `experiment`, `scale`, `model`, ...; of
+    several it is a `ConfigError`, and `images` or `experiments` have it.
+    """
+
+    images: tuple[FittedImage, ...]
+    parameters: tuple[FittedNumber, ...]
+    covariance: Array
+    likelihood: Likelihood
+    crystal_system: CrystalSystem | None
+    deviance: float
+    degrees_of_freedom: int
+    converged: bool
+    reason: str
+    trace: tuple[Iteration, ...]
+    evaluations: Evaluations
+
+    @property
+    def experiments(self) -> tuple[Experiment, ...]:
+        """With the fitted numbers, one for each image."""
+        return tuple(image.experiment for image in self.images)
+
+    def _only(self, name: str) -> FittedImage:
+        """The image of a fit that has one."""
+        if len(self.images) != 1:
+            what = Description(f"a fit of {len(self.images)} images")
+            raise ConfigError(name, what, f"one image: ask for images[n].{name}")
+        return self.images[0]
+
+    @property
+    def experiment(self) -> Experiment:
+        """The experiment with the fitted numbers."""
+        return self._only("experiment").experiment
+
+    @property
+    def scale(self) -> float:
+        """Factor on the signal of the experiment as it was given."""
+        return self._only("scale").scale
+
+    @property
+    def background(self) -> Array:
+        """Coefficients for each box, photons, shape (boxes, coefficients)."""
+        return self._only("background").background
+
+    @property
+    def model(self) -> Array:
+        """Photons in the fitted pixels, box by box, signal and background, shape (n,)."""
+        return self._only("model").model
+
+    @property
+    def fitted(self) -> FitPixels:
+        """The pixels, data and boxes."""
+        return self._only("fitted").fitted
+
+    @property
+    def boxes(self) -> NDArray[np.intp]:
+        """As fitted: slow_start, slow_stop, fast_start, fast_stop, shape (boxes, 4)."""
+        return self._only("boxes").boxes
+
+    @property
+    def pixels(self) -> NDArray[np.intp]:
+        """Slow and fast of the fitted pixels, in the order of `model`, shape (n, 2)."""
+        return self._only("pixels").pixels
+
+    @property
+    def data(self) -> Array:
+        """Photons in the fitted pixels, in the order of `model`, shape (n,)."""
+        return self._only("data").data
+
+    @property
+    def chi_square(self) -> float:
+        """Squared residuals over the variance of the model (Pearson), summed over the pixels of all
+        images; NaN where a pixel of the model has neither light nor read-out noise."""
+        return sum(image.chi_square for image in self.images)
+
+    @property
+    def reduced_deviance(self) -> float:
+        """Deviance over degrees of freedom: near 1 for a right model of many photons a pixel, and
+        below for few (a Poisson deviance is smaller there); NaN without a degree of freedom."""
+        freedom = self.degrees_of_freedom
+        return self.deviance / freedom if freedom > 0 else float("nan")
+
+    def box_images(self, box: int) -> tuple[Array, Array]:
+        """Those of the only image, see `FittedImage`."""
+        return self._only("box_images").box_images(box)
+
+    def figure(
+        self, path: str | os.PathLike[str], *, zoom: int = 4, columns: int | None = None
+    ) -> None:
+        """A picture of the only image, see `FittedImage`."""
+        self._only("figure").figure(path, zoom=zoom, columns=columns)
+
     def __str__(self) -> str:
         """A table of the numbers, and how the fit ended."""
         end = "converged" if self.converged else "NOT CONVERGED"
@@ -151,9 +238,12 @@ class FitResult:
             f"deviance {self.deviance:.6g} for {self.degrees_of_freedom} degrees of freedom",
             f"{self.evaluations.images} images, {self.evaluations.jacobians} Jacobians",
         ]
+        sizes = Counter((number.name, number.image) for number in self.parameters)
         for number in self.parameters:
-            several = sum(each.name == number.name for each in self.parameters) > 1
+            several = sizes[number.name, number.image] > 1
             name = f"{number.name}[{number.index}]" if several else number.name
+            if number.image is not None:
+                name += f" of image {number.image}"
             error = f"{number.esd:.2g}"
             lines.append(f"{name:32s} {number.value:14.8g} +- {error:8s} {number.unit}".rstrip())
         return "\n".join(lines)

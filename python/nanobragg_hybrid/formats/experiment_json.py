@@ -3,6 +3,9 @@
 The format is stable within a schema version: a file written by one release is read by every later
 one.  Numbers are written with as many digits as give back the same bits.  A file may say with which
 quirks its experiment is to be rendered; without that entry it is with all of them on.
+
+Version 1 knows no panels, and is what an experiment without any is written as: earlier releases
+read it.  Version 2 is version 1 with the entry "panels" of the detector.
 """
 
 from __future__ import annotations
@@ -24,11 +27,15 @@ from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.goniometer import Goniometer
 from nanobragg_hybrid.model.mask import Mask
 from nanobragg_hybrid.model.output import Output
+from nanobragg_hybrid.model.panel import Panel
 from nanobragg_hybrid.model.quirks import Quirks
+from nanobragg_hybrid.model.rotations import Rotations
 from nanobragg_hybrid.model.sampling import Sampling
+from nanobragg_hybrid.model.spectrum import Spectrum
 
 FORMAT: Final = "nanobragg-hybrid experiment"
 SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION_OF_PANELS: Final = 2
 
 _NEEDED: Final = "an experiment as JSON"
 _SECTIONS: Final[Mapping[str, type]] = {
@@ -54,13 +61,17 @@ def experiment_to_dict(experiment: Experiment, quirks: Quirks | None = None) -> 
 
     `quirks`, if given, are written as the text that `Quirks.parse` reads.
     """
-    data: dict[str, Any] = {"format": FORMAT, "schema_version": SCHEMA_VERSION}
+    has_panels = experiment.detector.panels is not None
+    version = SCHEMA_VERSION_OF_PANELS if has_panels else SCHEMA_VERSION
+    data: dict[str, Any] = {"format": FORMAT, "schema_version": version}
     if quirks is not None:
         if not isinstance(quirks, Quirks):
             raise ConfigError("quirks", quirks, "an object of class Quirks, or None")
         data["quirks"] = str(quirks)
     for name in _SECTIONS:
         data[name] = _plain(getattr(experiment, name))
+    if not has_panels:
+        del data["detector"]["panels"]
     return data
 
 
@@ -80,8 +91,10 @@ def run_from_dict(data: Mapping[str, Any]) -> SavedRun:
     if data.get("format") != FORMAT:
         raise ConfigError("format", data.get("format"), f"{FORMAT!r}")
     version = data.get("schema_version")
-    if type(version) is not int or version != SCHEMA_VERSION:
-        raise ConfigError("schema_version", version, f"{SCHEMA_VERSION}, which this version reads")
+    versions = (SCHEMA_VERSION, SCHEMA_VERSION_OF_PANELS)
+    if type(version) is not int or version not in versions:
+        rule = f"{SCHEMA_VERSION} or {SCHEMA_VERSION_OF_PANELS}, which this version reads"
+        raise ConfigError("schema_version", version, rule)
     quirks = _quirks(data["quirks"]) if "quirks" in data else Quirks()
     sections: dict[str, Any] = {}
     for name, value in data.items():
@@ -94,8 +107,17 @@ def run_from_dict(data: Mapping[str, Any]) -> SavedRun:
         fields = _fields(_SECTIONS[name], value, name)
         if name == "beam" and fields.get("sources") is not None:
             fields["sources"] = _sources(fields["sources"])
+        if name == "beam" and fields.get("spectrum") is not None:
+            fields["spectrum"] = Spectrum(**_fields(Spectrum, fields["spectrum"], "beam.spectrum"))
+        if name == "crystal" and fields.get("mosaic_rotations") is not None:
+            fields["mosaic_rotations"] = Rotations.from_dict(fields["mosaic_rotations"])
         if name == "detector" and fields.get("mask") is not None:
             fields["mask"] = Mask.from_dict(fields["mask"])
+        if name == "detector" and fields.get("panels") is not None:
+            if version == SCHEMA_VERSION:
+                rule = f"{SCHEMA_VERSION_OF_PANELS} for a detector with panels"
+                raise ConfigError("schema_version", version, rule)
+            fields["panels"] = _panels(fields["panels"])
         sections[name] = _SECTIONS[name](**fields)
     return SavedRun(Experiment(**sections), quirks)
 
@@ -191,7 +213,7 @@ def _quirks(text: object) -> Quirks:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Mask):
+    if isinstance(value, Mask | Rotations):
         return value.to_dict()
     if dataclasses.is_dataclass(value):
         return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
@@ -220,3 +242,19 @@ def _sources(data: object) -> tuple[Source, ...]:
     return tuple(
         Source(**_fields(Source, item, f"beam.sources[{n}]")) for n, item in enumerate(data)
     )
+
+
+def _panels(data: object) -> tuple[Panel, ...]:
+    if not isinstance(data, list | tuple):
+        raise ConfigError("detector.panels", data, "a list of panels, or None")
+    panels = []
+    for n, item in enumerate(data):
+        path = f"detector.panels[{n}]"
+        fields = _fields(Panel, item, path)
+        for needed in dataclasses.fields(Panel):
+            if needed.default is dataclasses.MISSING and needed.name not in fields:
+                raise ConfigError(path, f"no {needed.name}", "one")
+        if fields.get("mask") is not None:
+            fields["mask"] = Mask.from_dict(fields["mask"])
+        panels.append(Panel(**fields))
+    return tuple(panels)

@@ -11,7 +11,7 @@ from nanobragg_hybrid.base.errors import FileFormatError
 START_BYTES: Final = 4096
 """How much of a file `kind_of` looks at."""
 
-Own = Literal["", "SMV", "PGM", "dump", "h k l F", "JSON"]
+Own = Literal["", "SMV", "PGM", "dump", "h k l F", "JSON", "MTZ", "CIF", "PDB"]
 
 
 class FileKind(NamedTuple):
@@ -26,6 +26,7 @@ class FileKind(NamedTuple):
     own: Own = ""
 
 
+_READ_HERE: Final = "give it with -hkl, or read_structure_factors (extra: mx)"
 _TO_TEXT: Final = "export its amplitudes as text, a line h k l F for each reflection"
 _INTENSITIES: Final = (
     "it lists intensities or has more columns: write h, k, l and F, the root of the intensity"
@@ -33,6 +34,8 @@ _INTENSITIES: Final = (
 _UNPACK: Final = "unpack it first"
 _IMAGE: Final = "convert it to SMV with 16-bit pixels"
 _ANOTHER_SAVE: Final = "save it as plain text (ASCII, or UTF-8 without a byte-order mark)"
+_GEOMETRY: Final = "read_experiment takes its geometry"
+_READ_EXPERIMENT: Final = "give it to read_experiment"
 _FIELD: Final = rb"[ \d-]{3}\d"
 _NUMBER: Final = rb"[ \t]+[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _INDICES: Final = rb"[ \t]*[+-]?\d+[ \t]+[+-]?\d+[ \t]+[+-]?\d+"
@@ -67,9 +70,13 @@ FILE_KINDS: Final = (
         "a numpy array (.npy)",
         "load it with numpy and write it with a write function of this package",
     ),
-    FileKind(rb"MTZ ", "an MTZ file", _TO_TEXT),
-    FileKind(rb"\x89HDF\r\n\x1a\n", "an HDF5 file", "export the image or the amplitudes it holds"),
-    FileKind(rb"###CBF|# *CBF|###_CBF", "a CBF image", _IMAGE),
+    FileKind(rb"MTZ ", "an MTZ file", _READ_HERE, "MTZ"),
+    FileKind(
+        rb"\x89HDF\r\n\x1a\n",
+        "an HDF5 file",
+        "export the image or the amplitudes it holds; read_experiment takes the geometry of NXmx",
+    ),
+    FileKind(rb"###CBF|# *CBF|###_CBF", "a CBF image", f"{_IMAGE}; {_GEOMETRY}"),
     FileKind(rb"II\*\0|MM\0\*|II\+\0|MM\0\+", "a TIFF image", _IMAGE),
     FileKind(
         rb"\x89PNG\r\n\x1a\n", "a PNG picture", "it holds no photons: give the image it shows"
@@ -95,12 +102,31 @@ FILE_KINDS: Final = (
     FileKind(rb"!FORMAT=XDS_ASCII", "an XDS_ASCII file", _INTENSITIES),
     FileKind(rb"!OUTPUT_FILE=", "a file of XDS", _INTENSITIES),
     FileKind(rb"CrystFEL reflection list", "a reflection list of CrystFEL", _INTENSITIES),
-    FileKind(rb"CrystFEL stream", "a stream of CrystFEL", "merge it, and write h k l F"),
-    FileKind(rb"(?:\s|#[^\n]*\n)*data_\S*\s(?:#[^\n]*\n|\s)*(?:_|loop_)", "a CIF file", _TO_TEXT),
     FileKind(
-        rb"(?:HEADER {4}|CRYST1[ \d.]{9}|REMARK {1,3}\d|ATOM {2}[ \d]{5} |TITLE {5})",
+        rb"CrystFEL stream",
+        "a stream of CrystFEL",
+        f"merge it, and write h k l F; {_GEOMETRY} and its crystals",
+    ),
+    FileKind(rb"\s*XPARM\.XDS\s", "the geometry that XDS found (XPARM.XDS)", _READ_EXPERIMENT),
+    FileKind(
+        rb"(?![{\[])(?:[^\n]*\n)*?[^!\n]*?\b(?:ORGX|DETECTOR_DISTANCE|X-RAY_WAVELENGTH)\s*=",
+        "the input of XDS (XDS.INP)",
+        _READ_EXPERIMENT,
+    ),
+    FileKind(
+        rb"(?:[^\n]*\n)*?[^;\n/]*/corner_x\s*=", "a geometry file of CrystFEL", _READ_EXPERIMENT
+    ),
+    FileKind(
+        rb'\s*\{\s*"__id__"\s*:\s*"ExperimentList"', "a DIALS experiment list", _READ_EXPERIMENT
+    ),
+    FileKind(
+        rb"(?:\s|#[^\n]*\n)*data_\S*\s(?:#[^\n]*\n|\s)*(?:_|loop_)", "a CIF file", _READ_HERE, "CIF"
+    ),
+    FileKind(
+        rb"(?:HEADER {4}|CRYST1[ \d.]{9}|REMARK {1,3}\d|(?:ATOM {2}|HETATM)[ \d]{5} |TITLE {5})",
         "a PDB file",
-        "compute structure factors from it, and write h k l F",
+        _READ_HERE,
+        "PDB",
     ),
     FileKind(rb"(?i:\s*NREF[A-Z]*[= ]|\s*INDE[X ])", "a reflection file of CNS", _TO_TEXT),
     SHELX,

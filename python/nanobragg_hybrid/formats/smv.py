@@ -183,6 +183,8 @@ def _unsaid(plan: ResolvedPlan, experiment: Experiment) -> tuple[str, ...]:
     unsaid = ["detector.rotation_deg"] if any(detector.rotation_deg) else []
     if detector.curved:
         unsaid.append("detector.curved")
+    if detector.panels is not None:
+        unsaid.append("detector.panels")
     for name in _VECTORS:
         part, field = name.split(".")
         if getattr(getattr(experiment, part), field) is not None:

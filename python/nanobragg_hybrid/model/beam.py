@@ -6,8 +6,10 @@ import math
 from dataclasses import dataclass, field
 
 from nanobragg_hybrid.base.constants import DEFAULT_FLUENCE_PHOTONS_PER_M2
+from nanobragg_hybrid.base.errors import ConfigError
 from nanobragg_hybrid.base.record import Record
 from nanobragg_hybrid.model.conventions import DIVERGENCE_SHAPES, DivergenceShape
+from nanobragg_hybrid.model.spectrum import Spectrum
 from nanobragg_hybrid.model.validate import (
     COUNT,
     DIRECTION,
@@ -75,6 +77,11 @@ class Beam(Record):
         size >= 0 (model 2).
     beam_size_mm: side of the square beam, mm, finite, default 0.1.  If >= 0 it also clips the
         crystal's size (model 2).
+    spectrum: wavelengths and weights that every direction has, whether it is listed or of the
+        divergence (model 5.2); None (default): one wavelength, or those of dispersion or sources.
+        Beside it, neither dispersion nor a wavelength of a source may be given.
+        `wavelength_angstrom` still scales an orientation matrix, chooses the oversampling and
+        stands in headers; a plan warns where it is outside of the spectrum.
     """
 
     wavelength_angstrom: float = field(default=1.0, metadata=meta(POSITIVE, "angstrom"))
@@ -116,14 +123,32 @@ class Beam(Record):
     flux_photons_per_s: float = field(default=0.0, metadata=meta(FINITE, "photons/s"))
     exposure_s: float = field(default=1.0, metadata=meta(FINITE, "s"))
     beam_size_mm: float = field(default=0.1, metadata=meta(FINITE, "mm"))
+    spectrum: Spectrum | None = field(default=None, metadata=meta(Optional(Instance(Spectrum))))
 
     def __post_init__(self) -> None:
         check_fields(self, "beam")
+        if self.spectrum is not None:
+            self._require_no_other_wavelengths()
+
+    def _require_no_other_wavelengths(self) -> None:
+        """Raises `ConfigError` for another field beside the spectrum that gives wavelengths."""
+        if self.dispersion_percent not in (None, 0.0):
+            rule = "0 or None beside beam.spectrum"
+            raise ConfigError("beam.dispersion_percent", self.dispersion_percent, rule, "%")
+        if self.dispersion_steps is not None:
+            rule = "None beside beam.spectrum"
+            raise ConfigError("beam.dispersion_steps", self.dispersion_steps, rule)
+        for number, source in enumerate(self.sources or ()):
+            if source.wavelength_m is not None:
+                name = f"beam.sources[{number}].wavelength_m"
+                raise ConfigError(name, source.wavelength_m, "None beside beam.spectrum", "m")
 
     @property
     def source_candidates(self) -> int:
-        """The sources given, or the grid points of those whose numbers are given (model 5.2)."""
+        """The sources given, or the grid points of those whose numbers are given, each with every
+        wavelength of a spectrum (model 5.2)."""
+        nodes = 1 if self.spectrum is None else self.spectrum.nodes
         if self.sources is not None:
-            return len(self.sources)
+            return len(self.sources) * nodes
         counts = (self.divergence_h_steps, self.divergence_v_steps, self.dispersion_steps)
-        return math.prod(count or 1 for count in counts)
+        return math.prod(count or 1 for count in counts) * nodes

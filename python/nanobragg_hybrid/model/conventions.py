@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final, Literal, get_args
+from typing import Final, Literal, NamedTuple, get_args
 
 Convention = Literal["custom", "adxv", "mosflm", "denzo", "xds", "dials"]
 Pivot = Literal["sample", "beam"]
@@ -37,6 +37,36 @@ CULLING_REASONS: Final[Mapping[int, str]] = MappingProxyType(
         8: "there are too many orientations to keep",
         9: "no pixel has any light",
         10: "there is too little memory",
+        11: "the mosaic domains have weights of their own",
     }
 )
 """Why every step is visited: the numbers of `nbh_culling_reason` in words."""
+
+
+class Directions(NamedTuple):
+    """What a convention says about the laboratory: columns of the table of model 3.
+
+    beam: direction of travel b.  polarization, spindle, twotheta: axes.
+    """
+
+    beam: tuple[float, float, float]
+    polarization: tuple[float, float, float]
+    spindle: tuple[float, float, float]
+    twotheta: tuple[float, float, float]
+
+
+_X: Final = (1.0, 0.0, 0.0)
+_Y: Final = (0.0, 1.0, 0.0)
+_Z: Final = (0.0, 0.0, 1.0)
+
+DIRECTIONS: Final[Mapping[Convention, Directions]] = MappingProxyType(
+    {
+        "custom": Directions(_X, _Z, _Z, _Y),
+        "adxv": Directions(_Z, _X, _X, (-1.0, 0.0, 0.0)),
+        "mosflm": Directions(_X, _Z, _Z, (0.0, 0.0, -1.0)),
+        "denzo": Directions(_X, _Z, _Z, (0.0, 0.0, -1.0)),
+        "xds": Directions(_Z, _X, _X, _X),
+        "dials": Directions(_Z, _Y, _Y, _Y),
+    }
+)
+"""The laboratory of a detector that is made of panels; the engines have their own tables."""

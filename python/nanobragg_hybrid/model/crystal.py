@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from nanobragg_hybrid.base.constants import DEFAULT_MOSAIC_SEED
+from nanobragg_hybrid.base.errors import ConfigError
 from nanobragg_hybrid.base.record import Record
 from nanobragg_hybrid.model.conventions import SHAPES, Shape
+from nanobragg_hybrid.model.rotations import Rotations
 from nanobragg_hybrid.model.validate import (
     COUNT,
     FINITE,
@@ -16,6 +18,7 @@ from nanobragg_hybrid.model.validate import (
     POSITIVE,
     VECTOR,
     Choice,
+    Instance,
     Items,
     Matrix,
     Number,
@@ -50,6 +53,9 @@ class Crystal(Record):
     mosaic_seed: integer of 32 bits, default 12345678 (model 7.4).
     water_um: size of the water volume behind the background, um, finite, default 0: none; below 0,
         with the quirk water_background on only, the background is negative (model 6).
+    mosaic_rotations: the orientation of each domain, and its weight (model 5.3): any model of
+        mosaicity.  None (default): domains by spread and number.  Beside it, neither
+        mosaic_spread_deg nor mosaic_domains may be given, and mosaic_seed has no effect.
     """
 
     cell_angstrom: tuple[float, float, float] | None = field(
@@ -80,6 +86,23 @@ class Crystal(Record):
     mosaic_domains: int | None = field(default=None, metadata=meta(Optional(COUNT)))
     mosaic_seed: int = field(default=DEFAULT_MOSAIC_SEED, metadata=meta(INT32))
     water_um: float = field(default=0.0, metadata=meta(FINITE, "um"))
+    mosaic_rotations: Rotations | None = field(
+        default=None, metadata=meta(Optional(Instance(Rotations)))
+    )
 
     def __post_init__(self) -> None:
         check_fields(self, "crystal")
+        if self.mosaic_rotations is None:
+            return
+        rule = "None beside crystal.mosaic_rotations"
+        if self.mosaic_spread_deg is not None:
+            raise ConfigError("crystal.mosaic_spread_deg", self.mosaic_spread_deg, rule, "deg")
+        if self.mosaic_domains is not None:
+            raise ConfigError("crystal.mosaic_domains", self.mosaic_domains, rule)
+
+    @property
+    def given_domains(self) -> int | None:
+        """How many domains the configuration gives; None: that is left open."""
+        if self.mosaic_rotations is not None:
+            return len(self.mosaic_rotations)
+        return self.mosaic_domains

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
 
 from nanobragg_hybrid.base.constants import INT32_MAX
-from nanobragg_hybrid.base.errors import ConfigError, Description
+from nanobragg_hybrid.base.errors import ConfigError, Description, suggestion
 from nanobragg_hybrid.base.record import Record
 from nanobragg_hybrid.base.units import mm_to_m
 from nanobragg_hybrid.model.conventions import CONVENTIONS, PIVOTS, Convention, Pivot
@@ -21,11 +23,31 @@ from nanobragg_hybrid.model.validate import (
     VECTOR,
     Choice,
     Instance,
+    Integer,
     Number,
     Optional,
     check_fields,
     meta,
+    normalised,
 )
+
+if TYPE_CHECKING:
+    from nanobragg_hybrid.model.panel import Panel
+
+
+class PanelsRule:
+    """The rule of `panels`, whose module is imported when there are any."""
+
+    @property
+    def text(self) -> str:
+        """What is needed."""
+        return "one or more objects of class Panel, no two of the same name"
+
+    def normalise(self, value: object) -> tuple[Panel, ...]:
+        """The panels as a tuple."""
+        from nanobragg_hybrid.model.panel import as_panels
+
+        return as_panels(value)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -69,6 +91,11 @@ class Detector(Record):
         absorption; None: the thickness (model 5.1).
     sensor_layers: number of layers, >= 1; None: by the rules of model 5.1.
     mask: `Mask` of the detector's shape; None: every pixel counts (model 6).
+    panels: one or more `Panel`, each of which has its own image; None (default): the detector is
+        one panel, which the fields above describe.  Beside panels these have to be at their
+        defaults, but for `convention`, whose beam, polarization, spindle and two-theta axis count
+        where none is given; `rotation_deg`, `twotheta_axis` and `twotheta_deg`, which turn all
+        panels together about the sample; and `point_pixel`.  See `Experiment.of_panel` (model 3.1).
 
     Raises `ConfigError` also if the sizes make no pixel, or too many for a 32-bit number, or if the
     mask has another shape.
@@ -118,9 +145,13 @@ class Detector(Record):
     )
     sensor_layers: int | None = field(default=None, metadata=meta(Optional(COUNT)))
     mask: Mask | None = field(default=None, metadata=meta(Optional(Instance(Mask))))
+    panels: tuple[Panel, ...] | None = field(default=None, metadata=meta(Optional(PanelsRule())))
 
     def __post_init__(self) -> None:
         check_fields(self, "detector")
+        if self.panels is not None:
+            self._require_defaults_beside_panels()
+            return
         shape = self.shape
         if self.mask is not None and self.mask.shape != shape:
             raise ConfigError(
@@ -129,10 +160,65 @@ class Detector(Record):
                 f"the detector's {shape[1]} x {shape[0]} pixels (fast x slow)",
             )
 
+    def _require_defaults_beside_panels(self) -> None:
+        for each in dataclasses.fields(self):
+            value = getattr(self, each.name)
+            if each.name not in _BESIDE_PANELS and value != each.default:
+                rule = f"its default, {each.default!r}, beside panels, which have their own"
+                raise ConfigError(f"detector.{each.name}", value, rule, each.metadata["unit"])
+
     @property
     def shape(self) -> tuple[int, int]:
-        """(n_slow, n_fast), the shape of the image (model 2)."""
+        """(n_slow, n_fast), the shape of the image (model 2); `ConfigError` for several panels."""
+        if self.panels is not None:
+            if len(self.panels) > 1:
+                instead = "detector.shapes has that of each"
+                raise several_panels("detector.shape", len(self.panels), instead)
+            return self.panels[0].shape
         return self._pixels("slow"), self._pixels("fast")
+
+    @property
+    def shapes(self) -> tuple[tuple[int, int], ...]:
+        """(n_slow, n_fast) of each panel; one where there are no `panels`."""
+        if self.panels is None:
+            return (self.shape,)
+        return tuple(panel.shape for panel in self.panels)
+
+    @property
+    def panel_names(self) -> tuple[str, ...]:
+        """The names of the panels; none where there are no `panels`."""
+        return tuple(panel.name for panel in self.panels or ())
+
+    def panel_number(self, which: int | str) -> int:
+        """The number of a panel, from 0, by its number or its name; 0 where there are no `panels`.
+
+        Raises `ConfigError` (``panel``) for one that is not there.
+        """
+        names, count = self.panel_names, len(self.shapes)
+        if isinstance(which, str) and which in names:
+            return names.index(which)
+        try:
+            return Integer(at_least=0, at_most=count - 1).normalise(which)
+        except ValueError:
+            rule = f"0 to {count - 1}" if count > 1 else "0"
+            if names:
+                rule += f", or a panel's name{suggestion(which, names)}"
+            raise ConfigError("panel", which, rule) from None
+
+    def shifted(self, shift_mm: tuple[float, float, float]) -> Detector:
+        """A copy whose panels are all shifted in the laboratory, before `rotation_deg` and
+        two-theta turn them; mm.  Raises `ConfigError` where there are no `panels`."""
+        shift = normalised("shift_mm", shift_mm, VECTOR, "mm")
+        if self.panels is None:
+            raise ConfigError("detector.panels", None, "panels, to shift them")
+        panels = tuple(
+            dataclasses.replace(
+                panel,
+                origin_mm=tuple(o + by for o, by in zip(panel.origin_mm, shift, strict=True)),
+            )
+            for panel in self.panels
+        )
+        return dataclasses.replace(self, panels=panels)
 
     def _pixels(self, axis: str) -> int:
         pixel_m = mm_to_m(self.pixel_size_mm)
@@ -146,3 +232,14 @@ class Detector(Record):
                 name, value, unit = "detector.pixel_size_mm", self.pixel_size_mm, "mm"
             raise ConfigError(name, value, f"1 to {INT32_MAX} pixels along the {axis} axis", unit)
         return math.ceil(pixels)
+
+
+_BESIDE_PANELS: Final = frozenset(
+    {"convention", "twotheta_axis", "rotation_deg", "twotheta_deg", "point_pixel", "panels"}
+)
+"""Fields that count for a detector of panels."""
+
+
+def several_panels(field_name: str, count: int, instead: str) -> ConfigError:
+    """The error of something that is of one panel only, and what to use instead."""
+    return ConfigError(field_name, Description(f"{count} panels"), f"one panel: {instead}")

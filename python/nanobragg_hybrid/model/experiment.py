@@ -12,8 +12,9 @@ from nanobragg_hybrid.base.errors import ConfigError, suggestion
 from nanobragg_hybrid.base.lazy import work_of
 from nanobragg_hybrid.base.record import Record
 from nanobragg_hybrid.model.beam import Beam
+from nanobragg_hybrid.model.conventions import DIRECTIONS
 from nanobragg_hybrid.model.crystal import Crystal
-from nanobragg_hybrid.model.detector import Detector
+from nanobragg_hybrid.model.detector import Detector, several_panels
 from nanobragg_hybrid.model.goniometer import Goniometer
 from nanobragg_hybrid.model.output import Output
 from nanobragg_hybrid.model.sampling import Sampling
@@ -43,6 +44,9 @@ class Experiment(Record):
 
     def __post_init__(self) -> None:
         check_fields(self, "")
+        if self.detector.panels is not None and self.sampling.roi is not None:
+            rule = "None beside detector.panels, each of which has a roi"
+            raise ConfigError("sampling.roi", self.sampling.roi, rule, "px")
 
     def replace(self, changes: Mapping[str, Any]) -> Experiment:
         """A copy with other values, given by dotted path: ``{"crystal.n_cells": (5, 5, 5)}``.
@@ -72,6 +76,68 @@ class Experiment(Record):
                 for part, values in by_part.items()
             },
         )
+
+    def of_panel(self, which: int | str, quirks: Quirks | None = None) -> Experiment:
+        """The experiment of one panel alone: it defines that panel's image (model 3.1).
+
+        which: number, from 0, or name.  quirks: all on if None; an upstream panel needs to know
+        (quirk normal_towards_source).  A detector without `panels` has the number 0, itself.  Every
+        panel is the first of its run: what depends on the serial order of pixels starts anew.
+
+        Raises `ConfigError` (``panel``) for a panel that is not there.
+        """
+        if quirks is not None:
+            from nanobragg_hybrid.model.quirks import quirks_or_all
+
+            quirks = quirks_or_all(quirks)
+        detector, number = self.detector, self.detector.panel_number(which)
+        if detector.panels is None:
+            return self
+        from nanobragg_hybrid.model.panel import detector_fields
+
+        whole, panel = self.with_directions(), detector.panels[number]
+        b = whole.beam.direction
+        assert b is not None
+        faces_source = quirks is None or quirks.normal_towards_source
+        sampling = self.sampling
+        if panel.roi is not None:
+            sampling = dataclasses.replace(sampling, roi=panel.roi)
+        return dataclasses.replace(
+            whole,
+            detector=Detector(
+                **detector_fields(panel, b, faces_source),
+                twotheta_axis=detector.twotheta_axis or DIRECTIONS[detector.convention].twotheta,
+                rotation_deg=detector.rotation_deg,
+                twotheta_deg=detector.twotheta_deg,
+                point_pixel=detector.point_pixel,
+            ),
+            sampling=sampling,
+        )
+
+    def with_directions(self) -> Experiment:
+        """A copy in which the directions that the convention says are given: of the beam, its
+        polarization and the spindle (model 3.1)."""
+        directions = DIRECTIONS[self.detector.convention]
+        beam, goniometer = self.beam, self.goniometer
+        if beam.direction is None or beam.polarization_axis is None:
+            beam = dataclasses.replace(
+                beam,
+                direction=beam.direction or directions.beam,
+                polarization_axis=beam.polarization_axis or directions.polarization,
+            )
+        if goniometer.spindle_axis is None:
+            goniometer = dataclasses.replace(goniometer, spindle_axis=directions.spindle)
+        if beam is self.beam and goniometer is self.goniometer:
+            return self
+        return dataclasses.replace(self, beam=beam, goniometer=goniometer)
+
+    def of_only_panel(self, quirks: Quirks | None = None) -> Experiment:
+        """Itself, or the experiment of its only panel; `ConfigError` if it has several."""
+        count = len(self.detector.shapes)
+        if count > 1:
+            instead = "Experiment.of_panel(n) is the experiment of one of them"
+            raise several_panels("detector.panels", count, instead)
+        return self.of_panel(0, quirks)
 
     def resolved(self, quirks: Quirks | None = None) -> Experiment:
         """A copy in which "choose for me" fields hold what the C engine's plan chose.
@@ -143,8 +209,9 @@ class Experiment(Record):
     def to_nanobragg_args(self, folder: str | os.PathLike[str] | None = None) -> list[str]:
         """The words of a nanoBragg command line that mean this experiment.
 
-        `folder`: where to write the files that the words name (matrix, sources, mask); None: raise
-        `ConfigError` or `UnsupportedError` if one is needed, or if no words can say something.
+        `folder`: where to write the files that the words name (matrix, sources, spectrum, mask);
+        None: raise `ConfigError` or `UnsupportedError` if one is needed, or if no words can say
+        something.
         """
         words: list[str] = work_of("Experiment.to_nanobragg_args")(self, folder)
         return words

@@ -43,6 +43,7 @@ PlanWarning = Literal[
     "wavelengths_without_range",
     "oversample_high",
     "many_steps",
+    "wavelength_outside_spectrum",
 ]
 """What a plan changed or doubts."""
 
@@ -148,6 +149,10 @@ SENTENCES: Final[Mapping[PlanWarning, str]] = MappingProxyType(
             "this will take long: {plan.steps} steps for each pixel and sensor layer, "
             "{plan.sensor_layers} layers, {plan.pixels_in_roi} pixels"
         ),
+        "wavelength_outside_spectrum": (
+            "the beam's wavelength of {plan.wavelength_m:g} m is not one of its spectrum: it still "
+            "scales an orientation matrix, chooses the oversampling and stands in headers"
+        ),
     }
 )
 """The sentence for each `PlanWarning`, in the order in which a plan has them."""
@@ -170,6 +175,7 @@ DOUBTS: Final[frozenset[PlanWarning]] = frozenset(
         "osc_overshoot",
         "domains_without_spread",
         "wavelengths_without_range",
+        "wavelength_outside_spectrum",
     }
 )
 """Warnings that what is rendered is hardly what was meant: errors where a command is strict."""

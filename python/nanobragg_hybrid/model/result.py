@@ -6,9 +6,10 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from nanobragg_hybrid.base.arrays import array_fields, as_buffer, stored
+from nanobragg_hybrid.base.arrays import ArrayField, as_buffer
+from nanobragg_hybrid.model.detector import several_panels
 from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.quirks import Quirks
 from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
@@ -37,15 +38,45 @@ class Rendered(NamedTuple):
     random_state: object = None
 
 
-@array_fields("image", "unrounded")
+OF_ONE_PANEL: Final = ("image", "unrounded", "plan", "info", "random_state")
+"""Fields of a result that each panel has for itself."""
+
+
+class _OfOnePanel(ArrayField):
+    """A field of a result that has several panels only in the result of each of them."""
+
+    def __init__(self, slot: Any, name: str) -> None:
+        super().__init__(slot)
+        self._name = name
+
+    def __get__(self, record: Any, owner: type | None = None) -> Any:
+        if record is not None and record.panel_results:
+            instead = "result.panels has the result of each"
+            if self._name in ("image", "unrounded"):
+                instead = "result.images has the image of each, and result.panels the rest"
+            raise several_panels(f"result.{self._name}", len(record.panel_results), instead)
+        return super().__get__(record, owner)
+
+
+def _of_one_panel(cls: type[SimulationResult]) -> type[SimulationResult]:
+    for name in OF_ONE_PANEL:
+        setattr(cls, name, _OfOnePanel(vars(cls)[name], name))
+    return cls
+
+
+@_of_one_panel
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SimulationResult:
-    """One rendered image and what belongs to it.
+    """One rendered image, or one for each panel of a detector, and what belongs to it.
+
+    `images` and `panels` are there in both cases.  With several panels image, unrounded, plan,
+    info, geometry and random_state are `ConfigError`s: `panels` has them for each.
 
     image: float32, shape (slow, fast); 0 outside the region of interest and under the mask.
     unrounded: float64, same shape, the pixel values before rounding to float32; None unless asked
         for.
-    statistics: see this class.
+    statistics: see this class; of several panels together, with the brightest pixel's place on its
+        panel, which `brightest_panel` names.
     plan: what was chosen and derived before the first pixel, SI units, to the last bit.
     info: the same as a dictionary with the names and numbers of the C header's `nbh_plan_info`.
     provenance: what made this image: versions, backend, quirks, threads, seeds, time.
@@ -56,6 +87,7 @@ class SimulationResult:
     experiment: as rendered, with the seeds that came from the clock.
     quirks: as rendered.
     quirks_that_mattered: names of the quirks that were on and could have changed this image.
+    panel_results: the results of the panels, if there are several; see `panels`.
     """
 
     image: NDArray[np.float32]
@@ -69,6 +101,24 @@ class SimulationResult:
     experiment: Experiment = field(default_factory=Experiment)
     quirks: Quirks = field(default_factory=Quirks)
     quirks_that_mattered: tuple[str, ...] = ()
+    panel_results: tuple[SimulationResult, ...] = ()
+
+    @property
+    def panels(self) -> tuple[SimulationResult, ...]:
+        """The result of each panel; this one where there is but one."""
+        return self.panel_results or (self,)
+
+    @property
+    def images(self) -> tuple[NDArray[np.float32], ...]:
+        """The image of each panel, float32, shape (slow, fast)."""
+        return tuple(panel.image for panel in self.panels)
+
+    @property
+    def brightest_panel(self) -> int:
+        """The number of the panel with the brightest pixel, the first of them; 0 where all are
+        dark."""
+        brightest = [panel.statistics.max for panel in self.panels]
+        return brightest.index(max(brightest))
 
     @property
     def geometry(self) -> Geometry:
@@ -80,15 +130,44 @@ class SimulationResult:
     @property
     def image_buffer(self) -> Buffer:
         """The memory of `image`, which needs no numpy: float32, shape (slow, fast)."""
-        return as_buffer(stored(self, "image"))
+        if self.panel_results:
+            return as_buffer(self.image)  # an error
+        return as_buffer(_stored(self, "image"))
 
     def replaced(self, **changes: Any) -> SimulationResult:
         """A copy with other values for some fields, and the same memory."""
-        names = (f.name for f in dataclasses.fields(self))
-        arrays = {name: stored(self, name) for name in ("image", "unrounded")}
-        others = {name: getattr(self, name) for name in names if name not in arrays}
-        return SimulationResult(**{**arrays, **others, **changes})
+        return SimulationResult(**{**_fields(self), **changes})
+
+    def __getstate__(self) -> dict[str, Any]:
+        fields = _fields(self)
+        for name in ("image", "unrounded"):
+            if isinstance(fields[name], memoryview):
+                fields[name] = getattr(self, name)
+        return fields
+
+    def __setstate__(self, state: dict[str, Any] | list[Any]) -> None:
+        if isinstance(state, list):  # values in order, of a pickle from before there were panels
+            state = {f.name: x for f, x in zip(dataclasses.fields(self), state, strict=False)}
+        for name, value in {"panel_results": (), **state}.items():
+            object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:
+        if self.panel_results:
+            return f"SimulationResult({len(self.panel_results)} panels, {self.statistics!r})"
         n_slow, n_fast = self.image_buffer.shape
         return f"SimulationResult({n_fast} x {n_slow} pixels, {self.statistics!r})"
+
+
+def _stored(result: SimulationResult, name: str) -> Any:
+    """What a field holds, as it is."""
+    found: ArrayField = vars(SimulationResult)[name]
+    return found.stored(result)
+
+
+def _fields(result: SimulationResult) -> dict[str, Any]:
+    """What all fields hold, as it is."""
+    names = [f.name for f in dataclasses.fields(result)]
+    return {
+        name: _stored(result, name) if name in OF_ONE_PANEL else getattr(result, name)
+        for name in names
+    }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from nanobragg_hybrid.base.arrays import (
     array_fields,
@@ -19,13 +19,18 @@ from nanobragg_hybrid.base.arrays import (
 from nanobragg_hybrid.base.constants import INT32_MAX, INT32_MIN
 from nanobragg_hybrid.base.errors import ConfigError, Description, NanobraggWarning
 from nanobragg_hybrid.base.host import require_memory, sparse_table_text
+from nanobragg_hybrid.base.lazy import work_of
 from nanobragg_hybrid.model.validate import FINITE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
     from nanobragg_hybrid.base.arrays import Buffer
+    from nanobragg_hybrid.model.reflection_report import ReflectionReport
+    from nanobragg_hybrid.model.unique_reflections import UniqueReflections
 
 
 _FILLED_AT_A_TIME: Final = 2**24
@@ -43,6 +48,9 @@ class StructureFactors:
     reflections: how many reflections were listed where the table came from; 0 if that is not known.
     allow_non_finite: True accepts infinities and NaN in the grid, which nanoBragg's binary dumps
         can bring.
+    unique: which elements are the same reflection by symmetry; None: that is not known, as of a
+        table that was listed in P1.
+    report: cell, space group, completeness and what was assumed, where they are known.
 
     Two objects are equal if table, place and default_f are (NaN equal to NaN).  Raises
     `ConfigError`.
@@ -53,6 +61,8 @@ class StructureFactors:
     default_f: float = 0.0
     reflections: int = 0
     allow_non_finite: bool = False
+    unique: UniqueReflections | None = None
+    report: ReflectionReport | None = None
 
     def __post_init__(self) -> None:
         default_f = _finite(self.default_f, "structure_factors.default_f")
@@ -75,6 +85,8 @@ class StructureFactors:
         given = stored(self, "grid")
         if given is not None:
             object.__setattr__(self, "grid", self._checked_grid(given))
+        if self.unique is not None or self.report is not None:
+            self._check_origin()
 
     @classmethod
     def constant(cls, f: float) -> StructureFactors:
@@ -83,30 +95,74 @@ class StructureFactors:
 
     @classmethod
     def from_reflections(
-        cls, indices: ArrayLike, amplitudes: ArrayLike, default_f: float = 0.0
+        cls,
+        indices: ArrayLike,
+        amplitudes: ArrayLike,
+        default_f: float = 0.0,
+        *,
+        space_group: str | int | None = None,
+        cell_angstrom: Sequence[float] | None = None,
+        cell_deg: Sequence[float] | None = None,
+        anomalous: bool = False,
+        missing: Literal["zero", "default", "shell_mean"] | None = None,
+        d_min_angstrom: float | None = None,
+        d_max_angstrom: float | None = None,
+        f000: float | None = None,
     ) -> StructureFactors:
         """The dense table over the bounds of listed reflections.
 
-        indices: whole numbers, shape (n, 3), n >= 1.  amplitudes: finite, shape (n,).  Of a
-        reflection that is listed more than once the last amplitude counts, and a warning says so;
-        elements that are not listed are `default_f`.  Warns of a few reflections that span a large
-        table.  Raises `ConfigError` naming the entry that is wrong, also for masked arrays with a
-        masked element, and `ResourceError` if the table would not fit into memory.
+        indices: whole numbers, shape (n, 3), n >= 1.  amplitudes: finite, shape (n,), electrons.
+        Elements that are not listed are `default_f`.
+
+        Without a space group what is listed is P1 with its Friedel mates: of a reflection that is
+        listed more than once the last amplitude counts, and a warning says so.
+
+        With a `space_group` (a Hermann-Mauguin symbol or a number; needs gemmi) the equivalents of
+        each reflection get its amplitude and systematic absences are 0.  Friedel mates are one
+        reflection, or two if `anomalous`; then one that is not listed has the amplitude of its
+        mate.  Equivalents that are listed more than once are averaged.  `unique` of the result says
+        which elements are tied, `report` what was assumed.
+
+        With a cell too (`cell_angstrom`; `cell_deg`, None: right angles) the table has every
+        reflection of the range `d_min_angstrom` (None: as far as those that are listed) to
+        `d_max_angstrom` (None: without end).  `missing` says what those have that are not listed:
+        "zero", "default" (default_f) or "shell_mean" (the mean amplitude of their shell of
+        resolution); None is "default" with a warning.  `f000`: F(000), electrons.
+
+        Warns of a few reflections that span a large table.  Raises `ConfigError` naming the entry
+        that is wrong, also for masked arrays with a masked element, `ResourceError` if the table
+        would not fit into memory, and `UnsupportedError` without gemmi.
         """
+        if space_group is not None:
+            table: StructureFactors = work_of("StructureFactors.from_reflections")(
+                indices,
+                amplitudes,
+                default_f,
+                space_group=space_group,
+                cell_angstrom=cell_angstrom,
+                cell_deg=cell_deg,
+                anomalous=anomalous,
+                missing=missing,
+                d_min_angstrom=d_min_angstrom,
+                d_max_angstrom=d_max_angstrom,
+                f000=f000,
+            )
+            return table
+        belongings = {
+            "cell_angstrom": cell_angstrom,
+            "cell_deg": cell_deg,
+            "anomalous": None if anomalous is False else anomalous,
+            "missing": missing,
+            "d_min_angstrom": d_min_angstrom,
+            "d_max_angstrom": d_max_angstrom,
+            "f000": f000,
+        }
+        for name, given in belongings.items():
+            if given is not None:
+                raise ConfigError(name, given, "None without a space_group")
         import numpy as np
 
-        refuse_masked("structure_factors.indices", indices)
-        refuse_masked("structure_factors.amplitudes", amplitudes)
-        hkl = _whole_indices(indices)
-        values = _array("structure_factors.amplitudes", amplitudes)
-        if values.dtype.kind not in "iuf" or values.shape != hkl.shape[:1]:
-            raise ConfigError(
-                "structure_factors.amplitudes",
-                Description(f"{values.dtype} of shape {values.shape}"),
-                f"numbers of shape ({len(hkl)},)",
-            )
-        values = values.astype(np.float64)
-        _require_finite(values, "structure_factors.amplitudes")
+        hkl, values = checked_reflections(indices, amplitudes)
         default_f = _finite(default_f, "structure_factors.default_f")
         first, last = hkl.min(axis=0), hkl.max(axis=0)
         shape = [int(n) for n in last - first + 1]
@@ -203,7 +259,7 @@ class StructureFactors:
 
     def __reduce__(self) -> tuple[type[StructureFactors], tuple[object, ...]]:
         state = (self.grid, self.hkl_min, self.default_f, self.reflections, self.allow_non_finite)
-        return StructureFactors, state
+        return StructureFactors, (*state, self.unique, self.report)
 
     def _checked_grid(self, grid: object) -> NDArray[np.float64]:
         import numpy as np
@@ -225,11 +281,59 @@ class StructureFactors:
             _require_finite(array, "structure_factors.grid")
         return array
 
+    def _check_origin(self) -> None:
+        """That `unique` and `report` are such, and the first one this table's."""
+        from nanobragg_hybrid.model.reflection_report import ReflectionReport
+        from nanobragg_hybrid.model.unique_reflections import UniqueReflections
+
+        origins: tuple[tuple[str, object, type], ...] = (
+            ("unique", self.unique, UniqueReflections),
+            ("report", self.report, ReflectionReport),
+        )
+        for name, value, cls in origins:
+            if value is not None and not isinstance(value, cls):
+                rule = f"an object of class {cls.__name__}, or None"
+                raise ConfigError(f"structure_factors.{name}", value, rule)
+        if self.unique is None:
+            return
+        shape = None if self.grid is None else self.grid.shape
+        place = (self.unique.index.shape, self.unique.hkl_min)
+        if place != (shape, self.hkl_min):
+            raise ConfigError(
+                "structure_factors.unique",
+                Description(f"a table of shape {place[0]} that begins at {place[1]}"),
+                f"one of shape {shape} that begins at {self.hkl_min}",
+            )
+
     def _check_last(self, shape: tuple[int, ...]) -> None:
         if any(n + size - 1 > INT32_MAX for n, size in zip(self.hkl_min, shape, strict=True)):
             raise ConfigError(
                 "structure_factors.hkl_min", self.hkl_min, "a table that ends inside 32 bits"
             )
+
+
+def checked_reflections(
+    indices: ArrayLike, amplitudes: ArrayLike
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Listed reflections as arrays, shapes (n, 3) and (n,).
+
+    `ConfigError` names the entry that is wrong.
+    """
+    import numpy as np
+
+    refuse_masked("structure_factors.indices", indices)
+    refuse_masked("structure_factors.amplitudes", amplitudes)
+    hkl = _whole_indices(indices)
+    values = _array("structure_factors.amplitudes", amplitudes)
+    if values.dtype.kind not in "iuf" or values.shape != hkl.shape[:1]:
+        raise ConfigError(
+            "structure_factors.amplitudes",
+            Description(f"{values.dtype} of shape {values.shape}"),
+            f"numbers of shape ({len(hkl)},)",
+        )
+    values = values.astype(np.float64)
+    _require_finite(values, "structure_factors.amplitudes")
+    return hkl, values
 
 
 def checked_default_f(value: object) -> float:

@@ -130,6 +130,23 @@ class Choice(NamedTuple):
         return str(value)
 
 
+class Text:
+    """A text that can be printed, without blanks around it."""
+
+    @property
+    def text(self) -> str:
+        """What is needed."""
+        return "a text that can be printed, not empty, without blanks around it"
+
+    def normalise(self, value: object) -> str:
+        """The text as a str."""
+        if not isinstance(value, str) or not value.isprintable() or value != value.strip():
+            raise ValueError
+        if not value:
+            raise ValueError
+        return str(value)
+
+
 class Items(NamedTuple):
     """A fixed number of values, each with the rule `item`; `nonzero`: not all of them 0."""
 
@@ -225,7 +242,10 @@ class Sequence(NamedTuple):
         return f"at least one value, each {self.item.text}"
 
     def normalise(self, value: object) -> tuple[Any, ...]:
-        """The values as a tuple."""
+        """The values as a tuple; an array has one dimension."""
+        if is_ndarray(value):
+            array: Any = value
+            value = array.tolist() if array.ndim == 1 else None
         if isinstance(value, str | bytes) or not isinstance(value, abc.Sequence):
             raise ValueError
         items = tuple(self.item.normalise(item) for item in value)
@@ -270,3 +290,11 @@ def require_class(name: str, value: object, cls: type) -> None:
     """Raises ConfigError if an argument is of another class."""
     if not isinstance(value, cls):
         raise ConfigError(name, value, f"an object of class {cls.__name__}")
+
+
+def normalised(name: str, value: object, rule: Rule, unit: str = "") -> Any:
+    """An argument as its rule stores it; ConfigError if it breaks the rule."""
+    try:
+        return rule.normalise(value)
+    except ValueError:
+        raise ConfigError(name, value, rule.text, unit) from None

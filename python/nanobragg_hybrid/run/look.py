@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 Kind = Literal["nan", "infinite", "negative", "dark"]
 
 _WHAT: Final = {"nan": "NaN", "infinite": "infinite", "negative": "below 0"}
+DARK: Final = "the image is dark"
+UNEXPLAINED: Final = "no setting was found that explains it"
+"""How the sentence about a dark image begins; what it says where no cause is found."""
 _SMALLEST_FLOAT: Final = 2.0**-149
 
 
@@ -45,7 +48,7 @@ class Finding(NamedTuple):
         """The sentence for the user."""
         causes = "; ".join(self.causes)
         if self.first is None:
-            return f"the image is dark: {causes}"
+            return f"{DARK}: {causes}"
         fast, slow = self.first
         are = "pixel is" if self.pixels == 1 else "pixels are"
         return (
@@ -107,10 +110,9 @@ def _causes(kind: Kind, given: Given) -> tuple[str, ...]:
 _UNKNOWN: Final[dict[Kind, str]] = {
     "nan": "some number of the experiment is too large, too small or 0",
     "infinite": "more photons than a 32-bit float holds; look at the fluence, F and the cells",
-    "negative": "no setting was found that explains it",
+    "negative": UNEXPLAINED,
     "dark": (
-        "no setting was found that explains it; the spots may fall between the pixels, or be too "
-        "weak for 32-bit floats"
+        f"{UNEXPLAINED}; the spots may fall between the pixels, or be too weak for 32-bit floats"
     ),
 }
 
@@ -118,6 +120,9 @@ _UNKNOWN: Final[dict[Kind, str]] = {
 def _wavelengths(given: Given) -> list[float]:
     """Those of the sources, metres (model 5.2)."""
     plan, sources = given.plan, given.experiment.beam.sources
+    spectrum = given.experiment.beam.spectrum
+    if spectrum is not None:
+        return list(spectrum.wavelengths_m)
     if sources is not None:
         own = [source.wavelength_m for source in sources]
         return [plan.wavelength_m if length is None else length for length in own]

@@ -61,7 +61,7 @@ def integer_image(
 
     `scale` (> 0) and `adc_offset` (counts) are those of `Output` where None; without a scale there
     either, the brightest pixel becomes 55000.  Outside the region of interest it is 0.  Raises
-    `ConfigError`.
+    `ConfigError`, also for several panels, for which there is `integer_images`.
     """
     require_class("result", result, SimulationResult)
     pixels, scale_used = _integer_rows(result, scale, adc_offset)(0, len(result.image_buffer))
@@ -72,7 +72,7 @@ def pgm_image(result: SimulationResult, scale: float | None = None) -> PgmImage:
     """The image in 256 levels: pixel * scale, truncated, at most 255.
 
     `scale` (> 0) is that of `Output` where None; without one there either, it follows from the rmsd
-    of the image.  Raises `ConfigError`.
+    of the image.  Raises `ConfigError`, also for several panels: see `pgm_images`.
     """
     require_class("result", result, SimulationResult)
     pixels, scale_used = _pgm_rows(result, scale)(0, len(result.image_buffer))
@@ -85,12 +85,56 @@ def noise_image(
     """The image as a photon counter would see it: Poisson deviates plus adc_offset (model 7.5).
 
     `seed` (32 bits) and `adc_offset` (counts) are those of `Output` where None.  The same result
-    and seed give the same image, however often it is drawn.  Raises `ConfigError`.
+    and seed give the same image, however often it is drawn.  Raises `ConfigError`, also for several
+    panels: see `noise_images`.
     """
     require_class("result", result, SimulationResult)
     used, draw = _noise_rows(result, seed, adc_offset)
     pixels, photons, overloads = draw(0, len(result.image_buffer))
     return NoiseImage(as_ndarray(pixels), photons, overloads, used)
+
+
+def integer_images(
+    result: SimulationResult, scale: float | None = None, adc_offset: float | None = None
+) -> tuple[IntegerImage, ...]:
+    """`integer_image` of each panel, with one scale for all: without one, the brightest pixel of
+    all panels becomes 55000."""
+    require_class("result", result, SimulationResult)
+    brightest = result.statistics.max
+    made = []
+    for panel in result.panels:
+        rows = _integer_rows(panel, scale, adc_offset, brightest)
+        pixels, scale_used = rows(0, len(panel.image_buffer))
+        made.append(IntegerImage(as_ndarray(pixels), scale_used))
+    return tuple(made)
+
+
+def pgm_images(result: SimulationResult, scale: float | None = None) -> tuple[PgmImage, ...]:
+    """`pgm_image` of each panel, with one scale for all: without one, by the rmsd of all pixels."""
+    require_class("result", result, SimulationResult)
+    made = []
+    for panel in result.panels:
+        pixels, scale_used = _pgm_rows(panel, scale, result)(0, len(panel.image_buffer))
+        made.append(PgmImage(as_ndarray(pixels), scale_used))
+    return tuple(made)
+
+
+def noise_images(
+    result: SimulationResult, seed: int | None = None, adc_offset: float | None = None
+) -> tuple[NoiseImage, ...]:
+    """`noise_image` of each panel, drawn one after the other from one stream of deviates.
+
+    The first has the noise that its panel has alone; the others go on from there, so that no two
+    panels have the same noise.
+    """
+    require_class("result", result, SimulationResult)
+    made: list[NoiseImage] = []
+    stream: images.NoiseStream | None = None
+    for panel in result.panels:
+        used, stream, draw = _noise_stream(panel, seed, adc_offset, stream)
+        pixels, photons, overloads = draw(0, len(panel.image_buffer))
+        made.append(NoiseImage(as_ndarray(pixels), photons, overloads, used))
+    return tuple(made)
 
 
 class ImageParts:
@@ -161,27 +205,40 @@ def _roi(result: SimulationResult, first: int, end: int) -> tuple[int, int, int,
     return fast_min, fast_max, max(slow_min, first) - first, min(slow_max + 1, end) - 1 - first
 
 
-def _integer_rows(result: SimulationResult, scale: float | None, adc_offset: float | None) -> _Rows:
-    """The rows of `integer_image`.  Raises as that does."""
+def _integer_rows(
+    result: SimulationResult,
+    scale: float | None,
+    adc_offset: float | None,
+    brightest: float | None = None,
+) -> _Rows:
+    """The rows of `integer_image`; brightest: the pixel that becomes 55000, this image's if None.
+
+    Raises as that does."""
     scale, adc_offset = _intensity_scale(result, scale), _adc_offset(result, adc_offset)
     image = result.image_buffer
+    max_value = result.statistics.max if brightest is None else brightest
 
     def rows(first: int, end: int) -> tuple[Buffer, float]:
         return images.integer_image(
             image[first:end],
             _roi(result, first, end),
             scale=scale,
-            max_value=result.statistics.max,
+            max_value=max_value,
             adc_offset=adc_offset,
         )
 
     return rows
 
 
-def _pgm_rows(result: SimulationResult, scale: float | None) -> _Rows:
-    """The rows of `pgm_image`.  Raises as that does."""
+def _pgm_rows(
+    result: SimulationResult, scale: float | None, of: SimulationResult | None = None
+) -> _Rows:
+    """The rows of `pgm_image`; of: whose statistics count, this image's if None.
+
+    Raises as that does."""
+    statistics = result.statistics if of is None else of.statistics
     scale = _checked("scale", scale, POSITIVE, result.experiment.output.pgm_scale, 0.0)
-    image, brightest = result.image_buffer, result.statistics.max
+    image, brightest = result.image_buffer, statistics.max
     integer_scale = _intensity_scale(result, None)
     if integer_scale <= 0.0:
         integer_scale = 55000.0 / brightest if brightest > 0.0 else 1.0
@@ -190,7 +247,7 @@ def _pgm_rows(result: SimulationResult, scale: float | None) -> _Rows:
         return images.pgm_image(
             image[first:end],
             scale=scale,
-            rmsd=result.statistics.rmsd,
+            rmsd=statistics.rmsd,
             integer_scale=integer_scale,
         )
 
@@ -204,18 +261,29 @@ def _noise_rows(
 
     Raises as that does.
     """
+    used, _, draw = _noise_stream(result, seed, adc_offset, None)
+    return used, draw
+
+
+def _noise_stream(
+    result: SimulationResult,
+    seed: int | None,
+    adc_offset: float | None,
+    stream: images.NoiseStream | None,
+) -> tuple[int, images.NoiseStream, _Draw]:
+    """The same and the stream it draws from, a new one if None."""
     own_seed = result.experiment.output.noise_seed
     used = _checked("seed", seed, INT32, own_seed, None)
     if used is None:
         raise ConfigError("seed", None, "a seed here or in output.noise_seed")
     offset = _adc_offset(result, adc_offset)
-    stream = images.NoiseStream(_random_state(result), used)
     image = result.image_buffer
+    own = images.NoiseStream(_random_state(result), used) if stream is None else stream
 
     def draw(first: int, end: int) -> tuple[Buffer, float, int]:
-        return stream.draw(image[first:end], _roi(result, first, end), offset)
+        return own.draw(image[first:end], _roi(result, first, end), offset)
 
-    return used, draw
+    return used, own, draw
 
 
 def _random_state(result: SimulationResult) -> object:

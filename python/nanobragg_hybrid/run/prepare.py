@@ -6,13 +6,14 @@ import dataclasses
 import math
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from nanobragg_hybrid._version import __version__
 from nanobragg_hybrid.base.errors import ConfigError, ImageWarning, SetupWarning
 from nanobragg_hybrid.base.host import MOST_THREADS, default_threads, require_memory
 from nanobragg_hybrid.engines.registry import make_engine
+from nanobragg_hybrid.model.detector import several_panels
 from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.quirks import Quirks, quirks_or_all
 from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
@@ -21,13 +22,21 @@ from nanobragg_hybrid.model.seeds import with_clock_seeds
 from nanobragg_hybrid.model.structure_factors import StructureFactors
 from nanobragg_hybrid.model.validate import Integer, require_class
 from nanobragg_hybrid.run.look import Given, look
-from nanobragg_hybrid.run.quirk_effects import quirks_that_mattered
+from nanobragg_hybrid.run.panels import (
+    PreparedPanel,
+    experiments_of_panels,
+    prepare_panels,
+    render_runs,
+    result_of_panels,
+    without_panels,
+)
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from nanobragg_hybrid.engines.protocol import Engine, EngineRun, ProgressCallback
+    from nanobragg_hybrid.model.result import Rendered
     from nanobragg_hybrid.model.trace import StepChoice, Trace
 
 _THREADS: Final = Integer(at_least=1, at_most=MOST_THREADS)
@@ -42,9 +51,8 @@ class Prepared:
     engine: the engine with its options; backend: its name.
     experiment: as it will be rendered, with the seeds that came from the clock.
     structure_factors, quirks: as given.
-    plan: what was chosen and derived before the first pixel.
     memory_needed: bytes that rendering needs, by what needs them.
-    run: the engine's own side of it; what it has beside `EngineRun` is the engine's business.
+    panels: the set-up of each panel of the detector, which may be one.
     """
 
     def __init__(
@@ -62,13 +70,15 @@ class Prepared:
         self.engine = engine = make_engine(engine)
         self.structure_factors = structure_factors
         self.quirks = quirks
-        self.memory_needed: Mapping[str, int] = memory_needed(
-            engine, experiment, structure_factors, unrounded=unrounded
+        self._asked = experiment
+        self.experiment = experiment = with_clock_seeds(experiment, time.time(), quirks)
+        of_panels = experiments_of_panels(experiment, quirks)
+        self.memory_needed: Mapping[str, int] = _memory_of_panels(
+            engine, of_panels, structure_factors, unrounded
         )
         require_memory(self.memory_needed)
-        self._asked = experiment
-        self.experiment = with_clock_seeds(experiment, time.time(), quirks)
-        self.run: EngineRun = engine.prepare(self.experiment, structure_factors, quirks)
+        names = experiment.detector.panel_names
+        self.panels = prepare_panels(engine, of_panels, names, structure_factors, quirks)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled as what it was made of, and set up again from that, with the same seeds."""
@@ -81,14 +91,35 @@ class Prepared:
         return self.engine.name
 
     @property
+    def run(self) -> EngineRun:
+        """The engine's own side of it; what it has beside `EngineRun` is the engine's business.
+
+        Raises `ConfigError` for a detector of several panels: `panels` has the run of each.
+        """
+        return self._only_panel("run").run
+
+    @property
     def plan(self) -> ResolvedPlan:
-        """What was chosen and derived before the first pixel."""
-        return self.run.plan
+        """What was chosen and derived before the first pixel.
+
+        Raises `ConfigError` for a detector of several panels: `plans` has the plan of each.
+        """
+        return self._only_panel("plan").run.plan
+
+    @property
+    def plans(self) -> tuple[ResolvedPlan, ...]:
+        """The plan of each panel of the detector, which may be one."""
+        return tuple(panel.run.plan for panel in self.panels)
 
     @property
     def quirks_that_mattered(self) -> tuple[str, ...]:
         """Names of the quirks that are on and could change this image."""
-        return quirks_that_mattered(self._asked, self.quirks, self.plan)
+        found = {
+            name
+            for panel in self.panels
+            for name in panel.quirks_that_mattered(self._asked, self.quirks)
+        }
+        return tuple(name for name in self.quirks.names_on if name in found)
 
     def render(
         self,
@@ -111,22 +142,40 @@ class Prepared:
         unrounded: bool = False,
     ) -> SimulationResult:
         """The same without issuing the result's `warnings`, for who passes them on otherwise."""
-        from nanobragg_hybrid.engines.c.plan_info import plan_info
-
         checked = checked_threads(threads)
         check_render_options(progress, unrounded)
         if unrounded:
             require_memory(
-                memory_needed(
-                    self.engine, self.experiment, self.structure_factors, unrounded=unrounded
+                _memory_of_panels(
+                    self.engine,
+                    [panel.experiment for panel in self.panels],
+                    self.structure_factors,
+                    unrounded,
                 )
             )
         started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        made = self.run.render(threads=checked, progress=progress, unrounded=unrounded)
+        runs = [panel.run for panel in self.panels]
+        made = render_runs(
+            self.engine, runs, threads=checked, progress=progress, unrounded=unrounded
+        )
+        asked = {"quirks": str(self.quirks), "threads": checked, "started": started}
+        results = tuple(
+            self._result(panel, each, asked) for panel, each in zip(self.panels, made, strict=True)
+        )
+        if len(results) > 1:
+            return result_of_panels(self.experiment, self.quirks, results)
+        return results[0].replaced(experiment=self.experiment)
+
+    def _result(
+        self, panel: PreparedPanel, made: Rendered, asked: Mapping[str, Any]
+    ) -> SimulationResult:
+        """That of one panel; asked: what the provenance has of the call."""
+        from nanobragg_hybrid.engines.c.plan_info import plan_info
+
         plan = made.plan
-        given = Given(plan, self.experiment, self.structure_factors, self.quirks)
+        given = Given(plan, panel.experiment, self.structure_factors, self.quirks)
         findings = tuple(finding.text for finding in look(made.image, given))
-        crystal, output = self.experiment.crystal, self.experiment.output
+        crystal, output = panel.experiment.crystal, panel.experiment.output
         return SimulationResult(
             image=cast("NDArray[np.float32]", made.image),
             unrounded=cast("NDArray[np.float64] | None", made.unrounded),
@@ -137,19 +186,31 @@ class Prepared:
                 **made.provenance,
                 "nanobragg_hybrid": __version__,
                 "backend": self.backend,
-                "quirks": str(self.quirks),
-                "threads": checked,
-                "started": started,
+                **asked,
                 "misset_seed": crystal.misset_seed,
                 "mosaic_seed": crystal.mosaic_seed,
                 "noise_seed": output.noise_seed,
             },
             warnings=plan.sentences() + findings,
             random_state=made.random_state,
-            experiment=self.experiment,
+            experiment=panel.experiment,
             quirks=self.quirks,
-            quirks_that_mattered=self.quirks_that_mattered,
+            quirks_that_mattered=panel.quirks_that_mattered(self._asked, self.quirks),
         )
+
+    def _only_panel(self, name: str) -> PreparedPanel:
+        if len(self.panels) > 1:
+            instead = f"panels has the {name} of each"
+            raise several_panels(f"prepared.{name}", len(self.panels), instead)
+        return self.panels[0]
+
+    def _panel(self, which: int | str | None) -> PreparedPanel:
+        if which is not None:
+            return self.panels[self.experiment.detector.panel_number(which)]
+        if len(self.panels) > 1:
+            rule = f"a number, 0 to {len(self.panels) - 1}, or a panel's name"
+            raise ConfigError("panel", None, rule)
+        return self.panels[0]
 
     def trace(
         self,
@@ -162,17 +223,19 @@ class Prepared:
         layer: int | None = None,
         limit: int | None = 1,
         threads: int | None = None,
+        panel: int | str | None = None,
     ) -> Trace:
         """The chain of one pixel, with the first step that has the given indices; see `trace`.
 
         limit: that many of these steps, None: all of them.  threads: of the C engine, which may
         have to look at the pixels before this one; as in `simulate`.
         """
-        fast, slow = self._pixel(pixel)
-        choice = self._choice(source, phi_step, domain, subpixel, layer)
-        steps = self._limit(limit, choice)
+        run = self._panel(panel).run
+        fast, slow = _pixel(pixel, run.plan)
+        choice = _choice(run.plan, source, phi_step, domain, subpixel, layer)
+        steps = _step_limit(run.plan, limit, choice)
         checked = None if threads is None else checked_threads(threads)
-        return self.run.trace(fast, slow, choice, steps, checked)
+        return run.trace(fast, slow, choice, steps, checked)
 
     def trace_phi(
         self,
@@ -183,63 +246,20 @@ class Prepared:
         subpixel: tuple[int, int] | None = None,
         layer: int | None = None,
         threads: int | None = None,
+        panel: int | str | None = None,
     ) -> Trace:
         """The chain of one pixel with a step for each phi step; see `trace_phi` and `trace`."""
-        fast, slow = self._pixel(pixel)
-        choice = self._choice(source, None, domain, subpixel, layer)
+        run = self._panel(panel).run
+        fast, slow = _pixel(pixel, run.plan)
+        choice = _choice(run.plan, source, None, domain, subpixel, layer)
         checked = None if threads is None else checked_threads(threads)
-        first = self.run.trace(fast, slow, choice, 1, checked)
+        first = run.trace(fast, slow, choice, 1, checked)
         if not first.steps:
             return first
         here = first.steps[0]
         indices = {field.name: getattr(here, field.name) for field in dataclasses.fields(choice)}
         phi_loop = dataclasses.replace(choice, **{**indices, "phi_step": None})
-        return self.run.trace(fast, slow, phi_loop, self.plan.phi_steps, checked)
-
-    def _pixel(self, pixel: object) -> tuple[int, int]:
-        fast, slow = self.plan.n_fast, self.plan.n_slow
-        rule = f"(fast, slow) with fast from 0 to {fast - 1} and slow from 0 to {slow - 1}"
-        return _pair("pixel", pixel, (fast, slow), rule)
-
-    def _choice(
-        self, source: object, phi_step: object, domain: object, subpixel: object, layer: object
-    ) -> StepChoice:
-        from nanobragg_hybrid.model.trace import StepChoice
-
-        plan = self.plan
-        sub_fast = sub_slow = None
-        if subpixel is not None:
-            per_edge = plan.oversample
-            rule = f"(fast, slow), both from 0 to {per_edge - 1}, or None"
-            sub_fast, sub_slow = _pair("subpixel", subpixel, (per_edge, per_edge), rule)
-        return StepChoice(
-            layer=_index("layer", layer, plan.sensor_layers),
-            sub_slow=sub_slow,
-            sub_fast=sub_fast,
-            source=_index("source", source, plan.source_count),
-            phi_step=_index("phi_step", phi_step, plan.phi_steps),
-            domain=_index("domain", domain, plan.mosaic_domains),
-        )
-
-    def _limit(self, limit: int | None, choice: StepChoice) -> int:
-        """The most steps that there can be within a limit; ResourceError if too many for us."""
-        plan = self.plan
-        loops = (
-            (choice.layer, plan.sensor_layers),
-            (choice.sub_slow, plan.oversample),
-            (choice.sub_fast, plan.oversample),
-            (choice.source, plan.source_count),
-            (choice.phi_step, plan.phi_steps),
-            (choice.domain, plan.mosaic_domains),
-        )
-        steps = math.prod(count for index, count in loops if index is None)
-        if limit is not None:
-            try:
-                steps = min(steps, _LIMIT.normalise(limit))
-            except ValueError:
-                raise ConfigError("limit", limit, f"{_LIMIT.text}, or None") from None
-        require_memory({f"trace of {steps} steps": steps * _STEP_BYTES})
-        return steps
+        return run.trace(fast, slow, phi_loop, run.plan.phi_steps, checked)
 
 
 def _prepared_again(
@@ -301,9 +321,9 @@ def issue_warnings(result: SimulationResult, stacklevel: int) -> None:
 
 
 def image_warnings(result: SimulationResult) -> tuple[str, ...]:
-    """Those of the result's `warnings` that are about its image, not its plan."""
-    about_plan = result.plan.sentences()
-    return tuple(text for text in result.warnings if text not in about_plan)
+    """Those of the result's `warnings` that are about its images, not its plans."""
+    about_plans = {text for panel in result.panels for text in panel.plan.sentences()}
+    return tuple(text for text in result.warnings if without_panels(text) not in about_plans)
 
 
 def memory_needed(
@@ -314,17 +334,37 @@ def memory_needed(
     unrounded: bool = False,
 ) -> dict[str, int]:
     """Bytes that rendering needs, by what needs them."""
-    n_slow, n_fast = experiment.detector.shape
-    pixels = n_slow * n_fast
-    parts = {f"image of {n_fast} x {n_slow} pixels": 4 * pixels}
+    of_panels = experiments_of_panels(experiment, Quirks())
+    return _memory_of_panels(engine, of_panels, structure_factors, unrounded)
+
+
+def _memory_of_panels(
+    engine: Engine,
+    experiments: Sequence[Experiment],
+    structure_factors: StructureFactors,
+    unrounded: bool,
+) -> dict[str, int]:
+    """The same for the experiments of the panels of a detector."""
+    shapes = [experiment.detector.shape for experiment in experiments]
+    pixels = sum(n_slow * n_fast for n_slow, n_fast in shapes)
+    n_slow, n_fast = shapes[0]
+    what = f"image of {n_fast} x {n_slow} pixels"
+    if len(shapes) > 1:
+        what = f"images of {len(shapes)} panels, {pixels} pixels"
+    parts = {what: 4 * pixels}
     if unrounded:
         parts["unrounded image"] = 8 * pixels
-    if experiment.detector.mask is not None:
-        parts["mask"] = pixels
+    masks = [experiment.detector.mask for experiment in experiments]
+    masked = [mask.shape[0] * mask.shape[1] for mask in masks if mask is not None]
+    if masked:
+        parts["mask"] = sum(masked)
     table = structure_factors.grid_buffer
     if table is not None:
         parts["structure factor table"] = table.nbytes
-    return {**parts, **engine.memory_needed(experiment, structure_factors)}
+    for experiment in experiments:
+        for name, count in engine.memory_needed(experiment, structure_factors).items():
+            parts[name] = parts.get(name, 0) + count
+    return parts
 
 
 def checked_threads(threads: int | None) -> int:
@@ -343,6 +383,57 @@ def check_render_options(progress: object, unrounded: object) -> None:
         raise ConfigError("progress", progress, "a function of two numbers, or None")
     if not isinstance(unrounded, bool):
         raise ConfigError("unrounded", unrounded, "True or False")
+
+
+def _pixel(pixel: object, plan: ResolvedPlan) -> tuple[int, int]:
+    fast, slow = plan.n_fast, plan.n_slow
+    rule = f"(fast, slow) with fast from 0 to {fast - 1} and slow from 0 to {slow - 1}"
+    return _pair("pixel", pixel, (fast, slow), rule)
+
+
+def _choice(
+    plan: ResolvedPlan,
+    source: object,
+    phi_step: object,
+    domain: object,
+    subpixel: object,
+    layer: object,
+) -> StepChoice:
+    from nanobragg_hybrid.model.trace import StepChoice
+
+    sub_fast = sub_slow = None
+    if subpixel is not None:
+        per_edge = plan.oversample
+        rule = f"(fast, slow), both from 0 to {per_edge - 1}, or None"
+        sub_fast, sub_slow = _pair("subpixel", subpixel, (per_edge, per_edge), rule)
+    return StepChoice(
+        layer=_index("layer", layer, plan.sensor_layers),
+        sub_slow=sub_slow,
+        sub_fast=sub_fast,
+        source=_index("source", source, plan.source_count),
+        phi_step=_index("phi_step", phi_step, plan.phi_steps),
+        domain=_index("domain", domain, plan.mosaic_domains),
+    )
+
+
+def _step_limit(plan: ResolvedPlan, limit: int | None, choice: StepChoice) -> int:
+    """The most steps that there can be within a limit; ResourceError if too many for us."""
+    loops = (
+        (choice.layer, plan.sensor_layers),
+        (choice.sub_slow, plan.oversample),
+        (choice.sub_fast, plan.oversample),
+        (choice.source, plan.source_count),
+        (choice.phi_step, plan.phi_steps),
+        (choice.domain, plan.mosaic_domains),
+    )
+    steps = math.prod(count for index, count in loops if index is None)
+    if limit is not None:
+        try:
+            steps = min(steps, _LIMIT.normalise(limit))
+        except ValueError:
+            raise ConfigError("limit", limit, f"{_LIMIT.text}, or None") from None
+    require_memory({f"trace of {steps} steps": steps * _STEP_BYTES})
+    return steps
 
 
 def _index(name: str, index: object, count: int) -> int | None:

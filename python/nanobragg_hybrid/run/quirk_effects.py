@@ -85,7 +85,8 @@ def _image_effects(experiment: Experiment, quirks: Quirks, plan: ResolvedPlan) -
             plan.twotheta_rad != 0.0 and abs(math.hypot(*plan.twotheta_axis) - 1.0) > 1e-15
         ),
         "point_pixel_area": detector.point_pixel,
-        "first_deviate": crystal.misset_random or plan.mosaic_domains > 1,
+        "first_deviate": crystal.misset_random
+        or (plan.mosaic_domains > 1 and crystal.mosaic_rotations is None),
         "no_sensor_is_black": "no_sensor_is_black" in plan.warnings,
         "first_subpixel_factors": _samples_share_a_factor(experiment, plan),
         "polarization_unchecked": bool(

@@ -70,8 +70,48 @@ def resolved_from_plan(experiment: Experiment, plan: ResolvedPlan, quirks: Quirk
 def resolved(experiment: Experiment, quirks: Quirks | None = None) -> Experiment:
     """The experiment with its "choose for me" fields filled; see `Experiment.resolved`."""
     quirks = quirks_or_all(quirks)
+    if experiment.detector.panels is not None:
+        return _resolved_panels(experiment, quirks)
     run = CEngine().prepare(experiment, StructureFactors.constant(0.0), quirks)
     return resolved_from_plan(experiment, run.plan, quirks)
+
+
+def _resolved_panels(experiment: Experiment, quirks: Quirks) -> Experiment:
+    """The same for a detector of panels: what is of the beam, the crystal and the spindle, the
+    sensors, and `oversample` where all panels choose the same."""
+    panels = experiment.detector.panels or ()
+    each = [resolved(experiment.of_panel(n, quirks), quirks) for n in range(len(panels))]
+    first = each[0]
+    oversample = {one.sampling.oversample for one in each}
+    sampling = dataclasses.replace(first.sampling, roi=None)
+    if len(oversample) > 1:
+        sampling = dataclasses.replace(sampling, oversample=None)
+    detector = dataclasses.replace(
+        experiment.detector,
+        panels=tuple(
+            dataclasses.replace(
+                panel,
+                **{
+                    name: getattr(one.detector, name)
+                    for name in (
+                        "sensor_thickness_um",
+                        "sensor_attenuation_depth_um",
+                        "sensor_layers",
+                    )
+                },
+                roi=one.sampling.roi,
+            )
+            for panel, one in zip(panels, each, strict=True)
+        ),
+    )
+    return dataclasses.replace(
+        experiment,
+        beam=first.beam,
+        crystal=first.crystal,
+        goniometer=first.goniometer,
+        detector=detector,
+        sampling=sampling,
+    )
 
 
 def _beam(beam: Beam, plan: ResolvedPlan) -> Beam:
@@ -92,7 +132,9 @@ def _beam(beam: Beam, plan: ResolvedPlan) -> Beam:
         changes[f"divergence_{axis}_step_mrad"] = given_step
     fraction, count = plan.dispersion_fraction, plan.dispersion_steps
     # Without a range the step is range/count, which no range and count give again.
-    if fraction == 0.0 or (count > 1 and plan.dispersion_step == fraction / (count - 1)):
+    if beam.spectrum is not None:
+        pass  # it has the wavelengths
+    elif fraction == 0.0 or (count > 1 and plan.dispersion_step == fraction / (count - 1)):
         changes["dispersion_steps"] = count
         changes["dispersion_percent"] = _filled(
             beam.dispersion_percent, percent_to_fraction, fraction, fraction_to_percent(fraction)
@@ -101,6 +143,8 @@ def _beam(beam: Beam, plan: ResolvedPlan) -> Beam:
 
 
 def _crystal(crystal: Crystal, plan: ResolvedPlan) -> Crystal:
+    if crystal.mosaic_rotations is not None:
+        return crystal
     spread = plan.mosaic_spread_rad
     return dataclasses.replace(
         crystal,

@@ -26,11 +26,13 @@ def trace(
     domain: int | None = None,
     subpixel: tuple[int, int] | None = None,
     layer: int | None = None,
+    panel: int | str | None = None,
 ) -> Trace:
     """The chain of numbers behind one pixel, and behind one step of its sum (model 6).
 
     pixel: (fast, slow).  source, phi_step, domain, subpixel (fast, slow), layer: which step; the
-    first, in serial order, that has the given indices, all counted from 0.  backend, quirks: as for
+    first, in serial order, that has the given indices, all counted from 0.  panel: number or name
+    of the pixel's panel; needed where the detector has several.  backend, quirks: as for
     `simulate`, whose pixel has the bits of the trace's pixel_float.  For traces of many pixels of
     one experiment, `prepare` it once.
 
@@ -41,7 +43,13 @@ def trace(
     """
     run = prepare(experiment, structure_factors, backend=backend, quirks=quirks)
     return run.trace(
-        pixel, source=source, phi_step=phi_step, domain=domain, subpixel=subpixel, layer=layer
+        pixel,
+        source=source,
+        phi_step=phi_step,
+        domain=domain,
+        subpixel=subpixel,
+        layer=layer,
+        panel=panel,
     )
 
 
@@ -56,6 +64,7 @@ def trace_phi(
     domain: int | None = None,
     subpixel: tuple[int, int] | None = None,
     layer: int | None = None,
+    panel: int | str | None = None,
 ) -> Trace:
     """The chain of one pixel with one step for each phi step, in order.
 
@@ -63,4 +72,6 @@ def trace_phi(
     that is not cut.  See `trace`.
     """
     run = prepare(experiment, structure_factors, backend=backend, quirks=quirks)
-    return run.trace_phi(pixel, source=source, domain=domain, subpixel=subpixel, layer=layer)
+    return run.trace_phi(
+        pixel, source=source, domain=domain, subpixel=subpixel, layer=layer, panel=panel
+    )

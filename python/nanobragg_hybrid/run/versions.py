@@ -9,7 +9,7 @@ import sys
 from nanobragg_hybrid._version import __version__
 from nanobragg_hybrid.base.errors import BackendError
 
-_OPTIONAL_PACKAGES = ("pillow", "cffi", "torch")
+_OPTIONAL_PACKAGES = ("pillow", "cffi", "torch", "gemmi")
 
 
 def build_info() -> dict[str, str]:

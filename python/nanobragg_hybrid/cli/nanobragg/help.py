@@ -13,7 +13,8 @@ from nanobragg_hybrid.arguments.flags import FLAGS, OWN_OPTIONS, STEMS, SUBJECTS
 USAGE = """\
 usage: nanoBragg -cell A B C ALPHA BETA GAMMA -default_F F [options]
        nanoBragg -mat FILE -hkl FILE [options]
-A crystal needs -cell or -mat; its reflections need -hkl, -dump or a -default_F that is not 0.
+A crystal needs -cell, -mat or a -hkl file that has a cell; its reflections need -hkl, -dump or a
+-default_F that is not 0.
 All options: nanoBragg --help
 """
 

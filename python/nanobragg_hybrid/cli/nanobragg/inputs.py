@@ -14,6 +14,7 @@ from nanobragg_hybrid.model.structure_factors import StructureFactors
 
 if TYPE_CHECKING:
     from nanobragg_hybrid.arguments.command import Command
+    from nanobragg_hybrid.arguments.parse import Complete
     from nanobragg_hybrid.cli.nanobragg.options import Options
     from nanobragg_hybrid.model.quirks import Quirks
 
@@ -42,23 +43,80 @@ class Input(NamedTuple):
 
 def read_input(options: Options, quirks: Quirks, warn: Warn) -> Input:
     """Reads the words and every file they name; `warn` gets the text of each oddity."""
-    command = read_command(options, quirks, warn)
+    command = _read_command(options, quirks, warn)
+    if not _hkl_may_have_a_cell(command):
+        _require_crystal(command)
     with _reader_warnings(warn, strict=options.strict):
-        return Input(command, _structure_factors(command, warn, strict=options.strict))
+        table = _structure_factors(command, warn, strict=options.strict)
+        return Input(_with_cell_of(command, table, warn), table)
 
 
-def read_command(options: Options, quirks: Quirks, warn: Warn) -> Command:
-    """The same without the structure factors."""
+def read_input_again(
+    options: Options, quirks: Quirks, warn: Warn, table: StructureFactors
+) -> Input:
+    """The same with structure factors that have been read."""
+    command = _read_command(options, quirks, warn)
     with _reader_warnings(warn, strict=options.strict):
-        command = parse_command(options.arguments, quirks=quirks, strict=options.strict)
+        return Input(_with_cell_of(command, table, warn), table)
+
+
+def _read_command(options: Options, quirks: Quirks, warn: Warn) -> Command:
+    with _reader_warnings(warn, strict=options.strict):
+        command = parse_command(
+            options.arguments,
+            quirks=quirks,
+            strict=options.strict,
+            complete=None if options.experiment is None else _completed_by(options, quirks),
+        )
+        if options.experiment is not None:
+            command = command._replace(inputs=(*command.inputs, Path(options.experiment)))
         for text in command.warnings:
             warn(text)
         for arguments in command.ignored:
             warn(f"{arguments}: accepted, has no effect on the image")
-    crystal = command.experiment.crystal
-    if crystal.cell_angstrom is None and crystal.orientation_matrix is None:
-        raise UsageError("there is no crystal: give -cell (a > 0) or -mat")
     return command
+
+
+def _has_crystal(command: Command) -> bool:
+    crystal = command.experiment.crystal
+    return crystal.cell_angstrom is not None or crystal.orientation_matrix is not None
+
+
+def _require_crystal(command: Command) -> None:
+    if not _has_crystal(command):
+        raise UsageError("there is no crystal: give -cell (a > 0) or -mat")
+
+
+def _hkl_may_have_a_cell(command: Command) -> bool:
+    """Whether -hkl names a file of reflections or a model: not text of h k l F."""
+    if command.hkl_path is None:
+        return False
+    from nanobragg_hybrid.formats.any_structure_factors import WITH_GEMMI, own_kind
+
+    return own_kind(command.hkl_path) in WITH_GEMMI
+
+
+def _with_cell_of(command: Command, table: StructureFactors, warn: Warn) -> Command:
+    """The command with the cell of its structure factors, if it has none and they have one."""
+    if table.report is None or table.report.cell_angstrom is None:
+        _require_crystal(command)
+        return command
+    from nanobragg_hybrid.cli.nanobragg.reflections import cell_doubt, experiment_with_cell
+
+    if _has_crystal(command):
+        doubt = cell_doubt(command.experiment, table.report)
+        if doubt is not None:
+            warnings.warn(doubt, NanobraggWarning, stacklevel=2)
+        return command
+    warn(f"{table.report.source}: there is no -cell and no -mat, so the cell comes from this file")
+    return command._replace(experiment=experiment_with_cell(command.experiment, table.report))
+
+
+def _completed_by(options: Options, quirks: Quirks) -> Complete:
+    """What puts the geometry of --experiment in the place of the words' own."""
+    from nanobragg_hybrid.cli.nanobragg.geometry_file import with_geometry
+
+    return lambda words, complain: with_geometry(words, options, quirks, complain)
 
 
 @contextmanager
@@ -91,6 +149,10 @@ def _structure_factors(command: Command, warn: Warn, *, strict: bool) -> Structu
     """From -hkl, else from a dump, else the -default_F alone."""
     default_f, quirks = command.default_f, command.quirks
     if command.hkl_path is not None:
+        if _hkl_may_have_a_cell(command):
+            from nanobragg_hybrid.cli.nanobragg.reflections import read_for_command
+
+            return read_for_command(command.hkl_path, command)
         from nanobragg_hybrid.formats.hkl import read_hkl
 
         return read_hkl(command.hkl_path, default_f=default_f, quirks=quirks)

@@ -25,6 +25,9 @@ class Options:
         self.tolerance_photons: float | None = None
         self.device: str | None = None
         self.dtype: str | None = None
+        self.experiment: str | None = None
+        self.image: int | None = None
+        self.panel: str | None = None
 
     @property
     def engine_options(self) -> dict[str, object]:
@@ -53,6 +56,9 @@ _VALUES = {
     "--tolerance": "tolerance_photons",
     "--device": "device",
     "--dtype": "dtype",
+    "--experiment": "experiment",
+    "--image": "image",
+    "--panel": "panel",
 }
 
 
@@ -81,6 +87,10 @@ def split_options(arguments: Sequence[str]) -> Options:
             setattr(options, _VALUES[name], _READ.get(name, str)(value))
         else:
             options.arguments.append(arguments[at - 1])
+    if options.experiment is None:
+        for name in ("--image", "--panel"):
+            if getattr(options, _VALUES[name]) is not None:
+                raise CommandLineError(f"{name}: belongs to --experiment, which is not given")
     return options
 
 
@@ -114,8 +124,15 @@ def _thread_count(word: str) -> int:
     return int(word)
 
 
+def _image_number(word: str) -> int:
+    if not (word.isascii() and word.lstrip("-").isdigit() and len(word) < 10):
+        raise CommandLineError(f"--image: got {quoted(word)}, need a whole number")
+    return int(word)
+
+
 _READ: Final[dict[str, Callable[[str], object]]] = {
     "--threads": _thread_count,
     "--tolerance": tolerance_of,
+    "--image": _image_number,
 }
-"""What makes values of words."""
+"""What makes values of words that are no text."""

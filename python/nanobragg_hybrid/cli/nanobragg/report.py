@@ -112,7 +112,7 @@ def _crystal(log: Log, experiment: Experiment, known: Facts, plan: ResolvedPlan)
     if crystal.shape != "square":
         log.fact("  fudge", crystal.shape_fudge)
     log.fact("mosaic domains", known["mosaic_domains"])
-    if known["mosaic_domains"] > 1:
+    if known["mosaic_domains"] > 1 and crystal.mosaic_rotations is None:
         log.fact("  spread", rad_to_deg(plan.mosaic_spread_rad), "deg")
         log.fact("  seed", crystal.mosaic_seed)
     if crystal.water_um != 0.0:
@@ -127,6 +127,10 @@ def _structure_factors(log: Log, command: Command, table: StructureFactors) -> N
         log.fact("reflections", table.reflections)
         for name, low, high in zip("hkl", table.hkl_min, table.hkl_max, strict=True):
             log.fact(f"  {name} from, to", [low, high])
+    if table.report is not None:
+        log.line(f"  {table.report.summary}")
+        for text in table.report.assumptions:
+            log.line(f"  assumed: {text}")
     log.fact("default F", table.default_f, "electrons")
 
 
@@ -143,8 +147,11 @@ def _beam(log: Log, experiment: Experiment, known: Facts, plan: ResolvedPlan) ->
                 f"  {name} range", rad_to_mrad(getattr(plan, f"divergence_{axis}_rad")), "mrad"
             )
             log.fact(f"  {name} steps", getattr(plan, f"divergence_{axis}_steps"))
-        log.fact("  dispersion", fraction_to_percent(plan.dispersion_fraction), "%")
-        log.fact("  dispersion steps", plan.dispersion_steps)
+        if beam.spectrum is None:
+            log.fact("  dispersion", fraction_to_percent(plan.dispersion_fraction), "%")
+            log.fact("  dispersion steps", plan.dispersion_steps)
+    if beam.spectrum is not None:
+        log.fact("  wavelengths of the spectrum", beam.spectrum.nodes)
     if beam.polarization_correction:
         log.fact("polarization (Kahn)", beam.polarization_kahn)
         log.fact("  along", plan.polarization_axis)

@@ -64,6 +64,8 @@ def run(options: Options, command_line: Sequence[str], log: Log, say: Warn) -> N
 
     log.line(f"nanoBragg (nanobragg-hybrid {__version__}), backend {options.backend}")
     log.line(f"quirks: {quirks}")
+    if options.experiment is not None:
+        log.line(f"geometry from {options.experiment}")
     prepared = prepare(command.experiment, table, backend=engine, quirks=quirks)
     command = command._replace(experiment=prepared.experiment)
     plan = prepared.plan

@@ -1,3 +1,3 @@
-"""The command `nanobragg-hybrid`: demo, quirks, bench, versions."""
+"""The command `nanobragg-hybrid`: demo, quirks, bench, versions, structure factors."""
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanobragg_hybrid.base.errors import ConfigError, Description, NanobraggError
-from nanobragg_hybrid.cli.nanobragg.inputs import Input, Warn, read_command, read_input
+from nanobragg_hybrid.cli.nanobragg.inputs import Input, Warn, read_input, read_input_again
 from nanobragg_hybrid.cli.nanobragg.outputs import check_outputs
 from nanobragg_hybrid.compare.pictures import grey, painted, white_point
 from nanobragg_hybrid.engines.protocol import Engine
@@ -191,7 +191,7 @@ def _flipped(options: Options, asked: Input, quirk: Quirk) -> Input:
     reads_table = "fdump_whitespace" if asked.command.hkl_path is None else "hkl_stream"
     if quirk.name == reads_table:
         return read_input(options, quirks, _silent)
-    return Input(read_command(options, quirks, _silent), asked.table)
+    return read_input_again(options, quirks, _silent, asked.table)
 
 
 def _silent(text: str) -> None:

@@ -1,4 +1,5 @@
-"""The command `nanobragg-hybrid`: a demonstration, what is installed, the quirk ledger, speed."""
+"""The command `nanobragg-hybrid`: a demonstration, what is installed, the quirk ledger, speed,
+structure factors."""
 
 from __future__ import annotations
 
@@ -39,6 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             _quirks(parser, arguments, command_line)
         elif arguments.command == "bench":
             _bench(parser, arguments)
+        elif arguments.command == "structure-factors":
+            _structure_factors(arguments)
         else:
             _info()
         sys.stdout.flush()
@@ -113,7 +116,26 @@ def _parser() -> argparse.ArgumentParser:
         default=os.environ.get("NB_C_BIN"),
         help="compare whole runs with this executable, in turn (default: the variable NB_C_BIN)",
     )
+    from nanobragg_hybrid.cli.structure_factors.main import add_arguments
+
+    add_arguments(
+        commands.add_parser(
+            "structure-factors",
+            help="read reflections or an atomic model, write h k l F, a dump or MTZ",
+            description="Read structure factors of any kind, expand them to P1, say what was "
+            "assumed, and write them.",
+            epilog="example: nanobragg-hybrid structure-factors model.pdb --d-min 2 "
+            "--wavelength 0.9795 -o P1.hkl",
+        )
+    )
     return parser
+
+
+def _structure_factors(arguments: argparse.Namespace) -> None:
+    from nanobragg_hybrid.cli.structure_factors.main import structure_factors
+
+    for line in structure_factors(arguments):
+        print(line)
 
 
 def _quirks(

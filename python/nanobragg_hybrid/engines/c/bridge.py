@@ -36,6 +36,8 @@ from nanobragg_hybrid.model.conventions import Culling, DivergenceShape, Kernel
 from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.mask import Mask
 from nanobragg_hybrid.model.quirks import Quirks
+from nanobragg_hybrid.model.rotations import Rotations
+from nanobragg_hybrid.model.spectrum import Spectrum
 
 if TYPE_CHECKING:
     from nanobragg_hybrid.base.arrays import Buffer
@@ -91,6 +93,24 @@ def _source_rows(sources: Sequence[Source]) -> Buffer:
     return as_buffer(memoryview(values).cast("B").cast("d", (len(sources), 5)))
 
 
+def _spectrum_rows(spectrum: Spectrum) -> Buffer:
+    """Rows of wavelength in metres and weight, float64."""
+    from array import array
+
+    values = array("d")
+    for row in zip(spectrum.wavelengths_m, spectrum.node_weights, strict=True):
+        values.extend(row)
+    return as_buffer(memoryview(values).cast("B").cast("d", (spectrum.nodes, 2)))
+
+
+def _rotation_rows(rotations: Rotations) -> Buffer:
+    """Rows of the nine elements of a matrix and its weight, float64."""
+    import numpy as np
+
+    matrices = rotations.matrices.reshape(-1, 9)
+    return as_buffer(np.concatenate([matrices, rotations.weights[:, None]], axis=1))
+
+
 def mask_bytes(mask: Mask) -> Buffer:
     """A byte for each value, 0 for False."""
     return as_buffer(mask.values.data.cast("B"))
@@ -128,6 +148,7 @@ LINKS: Final[tuple[Link, ...]] = (
     Link("beam.flux_photons_per_s", "beam.flux_photons_per_s", _same),
     Link("beam.exposure_s", "beam.exposure_s", _same),
     Link("beam.beam_size_mm", "beam.beam_size_m", units.mm_to_m),
+    Link("beam.spectrum", "beam.spectrum", _spectrum_rows),
     Link("crystal.cell_angstrom", "crystal.cell_length_angstrom", _same),
     Link("crystal.cell_deg", "crystal.cell_angle_rad", _each(units.deg_to_rad)),
     Link("crystal.orientation_matrix", "crystal.orientation_matrix", _same),
@@ -142,6 +163,7 @@ LINKS: Final[tuple[Link, ...]] = (
     Link("crystal.mosaic_domains", "crystal.mosaic_domains", _same),
     Link("crystal.mosaic_seed", "crystal.mosaic_seed", _same),
     Link("crystal.water_um", "crystal.water_size_m", units.water_um_to_m),
+    Link("crystal.mosaic_rotations", "crystal.mosaic_rotations", _rotation_rows),
     Link("goniometer.spindle_axis", "goniometer.spindle_axis", _same),
     Link("goniometer.phi_deg", "goniometer.phi_rad", units.deg_to_rad),
     Link("goniometer.osc_deg", "goniometer.osc_rad", units.deg_to_rad),
@@ -191,11 +213,30 @@ LINKS: Final[tuple[Link, ...]] = (
     Link("sampling.dmin_angstrom", "sampling.dmin_m", units.dmin_angstrom_to_m),
 )
 
-ARRAYS: Final = {"beam.sources": "set_sources", "detector.mask": "set_mask"}
+OF_SEVERAL_PANELS: Final = ("detector.panels",)
+"""Fields that the structs do not have: `Experiment.of_panel` turns them into those above."""
+
+ARRAYS: Final = {
+    "beam.sources": "set_sources",
+    "beam.spectrum": "set_spectrum",
+    "crystal.mosaic_rotations": "set_mosaic_rotations",
+    "detector.mask": "set_mask",
+}
 """Members that are pointers, and the methods of `_core.Experiment` that set them."""
 
-COUNTS: Final = {"beam.source_count": "beam.sources", "detector.mask_count": "detector.mask"}
+COUNTS: Final = {
+    "beam.source_count": "beam.sources",
+    "beam.spectrum_count": "beam.spectrum",
+    "crystal.mosaic_rotation_count": "crystal.mosaic_rotations",
+    "detector.mask_count": "detector.mask",
+}
 """Members that count the elements of an array member."""
+
+
+_PARTED_LINKS: Final = tuple(
+    (link, link.config.split("."), link.member.split(".")) for link in LINKS
+)
+"""With the paths in parts: splitting them takes longer than setting the members."""
 
 
 def to_core(
@@ -205,23 +246,26 @@ def to_core(
     culling: Culling = "auto",
     tolerance_photons: float = 0.0,
 ) -> _core.Experiment:
-    """The C structs, in SI units, of a configuration; the plan may have the memory there is."""
+    """The C structs, in SI units, of a configuration; the plan may have the memory there is.
+
+    Raises `ConfigError` for a detector of several panels.
+    """
+    experiment = experiment.of_only_panel(quirks)
     core = _core.Experiment()
     core.memory_limit_bytes = available_memory_bytes()[0] or 0
     core.quirks = quirks.bits
     core.kernel = KERNEL_NUMBERS[kernel]
     core.culling = CULLING_NUMBERS[culling]
     core.tolerance_photons = tolerance_photons
-    for link in LINKS:
-        value = config_value(experiment, link.config)
+    for link, (part, name), (member_part, member) in _PARTED_LINKS:
+        value = getattr(getattr(experiment, part), name)
         value = link.if_none if value is None else link.convert(value)
         if value is None:
             continue
         if link.member in ARRAYS:
             getattr(core, ARRAYS[link.member])(value)
         else:
-            part, name = link.member.split(".")
-            setattr(getattr(core, part), name, value)
+            setattr(getattr(core, member_part), member, value)
     return core
 
 

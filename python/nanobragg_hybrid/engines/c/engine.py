@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Literal, get_args
 
@@ -59,21 +60,25 @@ class CRun:
         self, *, threads: int, progress: ProgressCallback | None, unrounded: bool
     ) -> Rendered:
         """Renders the image; the provenance names the kernel, and why that is "exact" if it is."""
+        (made,) = render_together((self,), threads, progress, unrounded)
+        return made
+
+    def rendered(
+        self,
+        image: Buffer,
+        doubles: Buffer | None,
+        omega_sum: float,
+        visited: int,
+        bounds: tuple[float, float] | None,
+    ) -> Rendered:
+        """What there is to say about an image of this plan.  visited: steps that were not left out.
+        bounds: of the values before rounding, if they are not the exact kernel's."""
         plan = self.plan
-        bounds: dict[str, float] = {}
-        doubles: Buffer | None
-        if unrounded and self._unrounded_kernel == "fast":
-            image, doubles, omega_sum, visited, photons, relative = self.c_plan.render_bounded(
-                threads, progress
-            )
-            bounds = {"unrounded_bound": photons, "unrounded_relative_bound": relative}
-        else:
-            image, doubles, omega_sum, visited = self.c_plan.render_buffers(
-                threads, progress, unrounded
-            )
-            if unrounded and plan.kernel != "exact":
-                reason = KERNEL_REASONS[UNROUNDED_REASON]
-                plan = plan._replace(kernel="exact", kernel_reason=reason)
+        if doubles is not None and bounds is None and plan.kernel != "exact":
+            plan = plan._replace(kernel="exact", kernel_reason=KERNEL_REASONS[UNROUNDED_REASON])
+        stated = {}
+        if bounds is not None:
+            stated = {"unrounded_bound": bounds[0], "unrounded_relative_bound": bounds[1]}
         return Rendered(
             image=image,
             unrounded=doubles,
@@ -84,10 +89,15 @@ class CRun:
                 "kernel": plan.kernel,
                 "kernel_reason": plan.kernel_reason,
                 "culling": self._culling(visited, plan.kernel),
-                **bounds,
+                **stated,
             },
             random_state=self.c_plan.random_state(),
         )
+
+    @property
+    def bounds_unrounded(self) -> bool:
+        """Whether values before rounding are the fast kernel's, with bounds."""
+        return self._unrounded_kernel == "fast"
 
     def _culling(self, visited: int, kernel: str | None) -> dict[str, float | str]:
         """What was left out, for the provenance: which share of the steps was visited, and why
@@ -113,6 +123,20 @@ class CRun:
         return trace_of(trace, steps, self.plan, self.c_plan.experiment.sampling)
 
 
+def render_together(
+    runs: Sequence[CRun], threads: int, progress: ProgressCallback | None, unrounded: bool
+) -> list[Rendered]:
+    """Several runs of one engine with one pool of threads; each has the bits that it has alone."""
+    bounded = unrounded and runs[0].bounds_unrounded
+    made = Plan.render_together([run.c_plan for run in runs], threads, progress, unrounded, bounded)
+    return [
+        run.rendered(image, doubles, omega_sum, visited, (photons, relative) if bounded else None)
+        for run, (image, doubles, omega_sum, visited, photons, relative) in zip(
+            runs, made, strict=True
+        )
+    ]
+
+
 @dataclass(frozen=True, slots=True)
 class CEngine:
     """The C library.
@@ -125,7 +149,6 @@ class CEngine:
         "fast", what `kernel` has where that proves the rounded value, at the speed of the image.
         The provenance then has the largest distance to the exact values, in photons
         ("unrounded_bound") and relative to the value ("unrounded_relative_bound").
-
     tolerance_photons: 0 or more.  0 gives nanoBragg's bytes.  With more, steps (of wavelengths,
         domains, phi) are left out whose light in a pixel is less than this in all: no pixel
         differs from the exact image by more than it, plus one unit in the last place of its
@@ -166,7 +189,7 @@ class CEngine:
         parts = {}
         for what, count, each in (
             ("phi steps", experiment.goniometer.phi_steps, _PHI_STEP_BYTES),
-            ("mosaic domains", experiment.crystal.mosaic_domains, _DOMAIN_BYTES),
+            ("mosaic domains", experiment.crystal.given_domains, _DOMAIN_BYTES),
             ("sources", experiment.beam.source_candidates, _SOURCE_BYTES),
         ):
             if count is not None and count > 1:
@@ -186,6 +209,17 @@ class CEngine:
             float(self.tolerance_photons),
         )
         return CRun(plan, self.unrounded_kernel, float(self.tolerance_photons))
+
+    def render_together(
+        self,
+        runs: Sequence[CRun],
+        *,
+        threads: int,
+        progress: ProgressCallback | None,
+        unrounded: bool,
+    ) -> list[Rendered]:
+        """The runs of several panels with one pool of threads; see `RendersTogether`."""
+        return render_together(runs, threads, progress, unrounded)
 
     def structure_factors_at(
         self, structure_factors: StructureFactors, hkl: NDArray[np.float64]

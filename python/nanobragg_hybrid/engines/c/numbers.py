@@ -74,6 +74,7 @@ WARNING_BITS: Final[Mapping[PlanWarning, int]] = MappingProxyType(
         "wavelengths_without_range": 0x2000000,
         "oversample_high": 0x4000000,
         "many_steps": 0x8000000,
+        "wavelength_outside_spectrum": 0x10000000,
     }
 )
 """The bits of `nbh_plan_warning`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from nanobragg_hybrid import _core
@@ -48,6 +49,7 @@ class Plan:
         kernels = ("auto", *available_kernels())
         if kernel not in kernels:
             raise ConfigError("kernel", kernel, "one of " + ", ".join(kernels) + " here")
+        experiment = experiment.of_only_panel(quirks)
         if experiment.crystal.misset_random and experiment.crystal.misset_seed is None:
             experiment = with_clock_seeds(experiment, time.time(), quirks)
         self.experiment = experiment
@@ -102,6 +104,21 @@ class Plan:
         """
         with translated_errors(self.experiment):
             return self._plan.render_bounded(threads, progress)
+
+    @staticmethod
+    def render_together(
+        plans: Sequence[Plan],
+        threads: int,
+        progress: ProgressCallback | None,
+        unrounded: bool,
+        bounded: bool,
+    ) -> list[tuple[Buffer, Buffer | None, float, int, float, float]]:
+        """Several plans with one pool of threads: for each of them what `render_bounded` has, or
+        what `render_buffers` has and two zeros.  Each has the bits that it has alone.
+        """
+        with translated_errors():
+            own = [plan._plan for plan in plans]
+            return _core.render_plans(own, threads, progress, unrounded, bounded)
 
     def statistics(self, image: Array, omega_sum: float) -> Statistics:
         """Statistics of a rendered image, float32 (model 6.9)."""

@@ -13,7 +13,15 @@ if importlib.util.find_spec("torch") is None:
 from nanobragg_hybrid.engines.torch.engine import TorchEngine
 from nanobragg_hybrid.engines.torch.jacobian import NormalEquations
 from nanobragg_hybrid.engines.torch.model import ForwardModel
+from nanobragg_hybrid.engines.torch.panel_model import PanelModel
 from nanobragg_hybrid.engines.torch.parameters import Parameter
 from nanobragg_hybrid.engines.torch.selection import Selection
 
-__all__ = ["ForwardModel", "NormalEquations", "Parameter", "Selection", "TorchEngine"]
+__all__ = [
+    "ForwardModel",
+    "NormalEquations",
+    "PanelModel",
+    "Parameter",
+    "Selection",
+    "TorchEngine",
+]

@@ -59,11 +59,14 @@ class Counts:
         """Those of an experiment; sources in excess of 32 bits are not multiplied further."""
         listed = experiment.beam.sources
         directions = sampling.divergence_h.count * sampling.divergence_v.count
-        sources = directions * sampling.dispersion.count
+        nodes = sampling.dispersion.count
+        if experiment.beam.spectrum is not None:
+            nodes = experiment.beam.spectrum.nodes
+        sources = directions * nodes
         if directions > INT32_MAX:
             sources = INT32_MAX + 1
         if listed is not None:
-            directions, sources = 0, len(listed)
+            directions, sources = 0, experiment.beam.source_candidates
         settings, beam = experiment.sampling, experiment.beam
         samples = sampling.layers.count * oversample * oversample
         has_limit = settings.dmin_angstrom > 0.0
@@ -86,7 +89,7 @@ class Counts:
         """Those that an experiment gives; of those that a rule derives, one."""
         return cls(
             phi_steps=experiment.goniometer.phi_steps or 1,
-            mosaic_domains=experiment.crystal.mosaic_domains or 1,
+            mosaic_domains=experiment.crystal.given_domains or 1,
             directions=1,
             sources=experiment.beam.source_candidates,
             oversample=experiment.sampling.oversample or 1,

@@ -164,8 +164,12 @@ def _surface(choices: Choices) -> Surface:
     return Surface.TURNED if choices.is_curved else Surface.PLANE
 
 
-def why_not(dtype: torch.dtype, device: torch.device) -> str | None:
-    """Why the compiled kernels do not render there; None if they do.
+def why_not(
+    dtype: torch.dtype,
+    device: torch.device,
+    domain_weights: tuple[float, ...] | None = None,
+) -> str | None:
+    """Why the compiled kernels do not render there, or such domains; None if they do.
 
     What depends on values is left to `refusal`.
     """
@@ -173,6 +177,8 @@ def why_not(dtype: torch.dtype, device: torch.device) -> str | None:
         return f"the compiled kernels compute on the CPU, not on {device.type}"
     if dtype not in (torch.float64, torch.float32):
         return f"the compiled kernels compute in float64 or float32, not in {dtype}"
+    if domain_weights is not None:
+        return "the mosaic domains have weights of their own (mosaic_rotations)"
     return None
 
 

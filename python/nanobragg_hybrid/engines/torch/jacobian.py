@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -54,12 +55,21 @@ class PixelJacobian:
 
     def all_rows(self) -> tuple[Tensor, Tensor]:
         """Values (n,) and derivatives (n, P) in the caller's order."""
+        parts = self.parts()
+        first = next(parts, None)
+        if first is not None and first[0] == slice(0, self.render.pixels.count):
+            _, values, rows = first
+            return self._in_order(values, rows)
         (values,) = self.render.empty(self.tensors)
         rows = values.new_zeros((self.count, len(values))).T  # column by column, as they come
-        for pixels, own_values, own_rows in self.parts():
+        for pixels, own_values, own_rows in itertools.chain([first] if first else [], parts):
             values[pixels] = own_values
             rows[pixels] = own_rows
-        return self.pixels.in_order(values), self.pixels.in_order(rows)
+        return self._in_order(values, rows)
+
+    def _in_order(self, values: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Columns of rows lie one after the other, here and there."""
+        return self.pixels.in_order(values), self.pixels.in_order(rows.T, dim=1).T
 
     def _piece(self, piece: Piece) -> tuple[Tensor, Tensor]:
         packed = self.render.packed(self.tensors)

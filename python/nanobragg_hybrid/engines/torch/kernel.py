@@ -47,9 +47,10 @@ class Steps:
 
     beams, first: to the block's samples, and to the pixels' first sample.  cells: the cell vectors.
     hkl, whole: fractional indices and the nearest whole ones.  f: structure factor.  terms: F^2
-    times the square of the lattice factor, float64.  is_skipped: which of them do not count, not
-    even in a running product, and are 0: cut by dmin, or with a lattice factor of 0 (model 6.5);
-    None: none.  The shapes are (pixels, samples, sources, orientations), or broadcast to that.
+    times the square of the lattice factor and the domain's weight, float64.  is_skipped: which of
+    them do not count, not even in a running product, and are 0: cut by dmin, or with a lattice
+    factor of 0 (model 6.5); None: none.  The shapes are (pixels, samples, sources, orientations),
+    or broadcast to that.
     """
 
     beams: Beams
@@ -74,12 +75,22 @@ def steps_of(scene: Scene, choices: Choices, tile: Tile, block: Block, dtype: to
     whole = nearest_indices(hkl)
     f = structure_factor(scene, choices, tile, block, hkl, whole)
     terms, is_zero = _terms(scene, choices, hkl, whole, f, dtype)
+    if choices.domain_weights is not None:
+        terms = terms * _orientation_weights(choices, choices.domain_weights, block, terms.device)
     is_skipped = None if rays.is_cut is None else rays.is_cut.unsqueeze(-1)
     if is_zero is not None:
         is_skipped = is_zero if is_skipped is None else is_skipped | is_zero
     if is_skipped is not None:
         terms = torch.where(is_skipped, 0.0, terms)
     return Steps(beams, first, rays, cells, hkl, whole, f, terms, is_skipped)
+
+
+def _orientation_weights(
+    choices: Choices, weights: tuple[float, ...], block: Block, device: torch.device
+) -> Tensor:
+    """Those of the domains, for each of the block's orientations."""
+    domain = torch.arange(block.orientations.start, block.orientations.stop) % choices.domains
+    return torch.tensor(weights, dtype=torch.float64)[domain].to(device)
 
 
 def block_value(

@@ -27,7 +27,7 @@ from nanobragg_hybrid.engines.torch.jacobian import (
 from nanobragg_hybrid.engines.torch.kernel import solid_angle_sum
 from nanobragg_hybrid.engines.torch.overrides import require_none_overridden
 from nanobragg_hybrid.engines.torch.packed_scene import packed_scene
-from nanobragg_hybrid.engines.torch.packed_values import scene_tangents
+from nanobragg_hybrid.engines.torch.packed_values import packed_and_tangents
 from nanobragg_hybrid.engines.torch.packing import Packed, Template, unpack
 from nanobragg_hybrid.engines.torch.parameters import (
     Parameter,
@@ -47,6 +47,7 @@ from nanobragg_hybrid.engines.torch.tables import tables_of
 from nanobragg_hybrid.engines.torch.tiles import SerialOrder, Tiling, tiles
 from nanobragg_hybrid.engines.torch.uncompiled import uncompiled
 from nanobragg_hybrid.model.conventions import CULLING_REASONS
+from nanobragg_hybrid.model.detector import several_panels
 from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.quirks import Quirks
 from nanobragg_hybrid.model.structure_factors import StructureFactors
@@ -69,7 +70,8 @@ _KERNELS: Final = Choice(("auto", "compiled", "eager"))
 class ForwardModel:
     """The image of an experiment as a function of its numbers.
 
-    config: the experiment; it decides everything discrete.  structure_factors: the amplitudes.
+    config: the experiment, of one panel (`PanelModel` takes several); it decides everything
+    discrete.  structure_factors: the amplitudes.
     quirks: all on if None.  dtype: float64, or float32 for float64 phases with float32 sums.
     device: "cpu", "cuda", "cuda:1", "auto".  tile_steps: evaluations of the innermost formula that
     are held in memory at a time by the eager kernel; None chooses.  kernel: what computes pixels:
@@ -108,6 +110,10 @@ class ForwardModel:
         require_class("config", config, Experiment)
         require_class("structure_factors", structure_factors, StructureFactors)
         require_class("quirks", quirks, Quirks)
+        count = len(config.detector.shapes)
+        if count > 1:
+            raise several_panels("config.detector.panels", count, "PanelModel is that of several")
+        config = config.of_only_panel(quirks)
         self.dtype = dtype_of(dtype)
         self.device = device_of(device)
         require_memory(image_memory(config, self.device))
@@ -131,6 +137,7 @@ class ForwardModel:
             raise ConfigError("tolerance_photons", tolerance_photons, _TOLERANCE.text) from None
         self._kernel = EagerKernel(self._setup.choices, self._tiling, self.dtype, self.device)
         self._seen = SeenTable()
+        self._last_chosen: tuple[Selection | None, Chosen] | None = None
         self._configured = packed_scene(self._setup, self._tables, {}, ())
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -268,7 +275,7 @@ class ForwardModel:
     ) -> Tensor:
         """The values of pixels, for each member of the batch if there is one."""
         checked = self._checked({} if values is None else values)
-        pixels = chosen(select, self._active, self.device)
+        pixels = self._chosen(select)
         batch = self._batch(checked)
         if batch is None:
             return self._row(checked, pixels, progress)
@@ -320,7 +327,7 @@ class ForwardModel:
         if self.kernel == "eager":
             return 'kernel="eager" was asked for'
         packed, template = self._packed({})
-        reason = why_not(self.dtype, self.device)
+        reason = why_not(self.dtype, self.device, self._setup.choices.domain_weights)
         if reason is not None:
             return reason
         return self._compiled_kernel(template).refuses(packed)
@@ -347,7 +354,7 @@ class ForwardModel:
         """
         if self.kernel == "eager":
             return None
-        reason = why_not(self.dtype, self.device)
+        reason = why_not(self.dtype, self.device, self._setup.choices.domain_weights)
         compiled = None if reason else self._compiled_kernel(template)
         if self.kernel == "compiled":
             reason = reason or (compiled.refuses(packed) if compiled else None)
@@ -367,12 +374,21 @@ class ForwardModel:
         checked = {name: self.initial(name) for name in parameters if name not in given}
         checked.update(given)
         require_own_threads()
-        single = {name: value.detach().cpu() for name, value in checked.items()}
-        tangents = scene_tangents(self._setup, self._tables, single, parameters)
-        pixels = chosen(select, self._active, self.device)
         detached = {name: value.detach() for name, value in checked.items()}
-        render, tensors = self._render(*self._packed(detached), pixels)
+        packed, template, tangents = packed_and_tangents(
+            self._setup, self._tables, detached, parameters
+        )
+        pixels = self._chosen(select)
+        render, tensors = self._render(packed, template, pixels)
         return PixelJacobian(render, tensors, tangents, pixels)
+
+    def _chosen(self, select: Selection | None) -> Chosen:
+        """The pixels of a selection, which is found once for the same one."""
+        last = self._last_chosen  # read once: another thread may want other pixels
+        if last is None or last[0] is not select:
+            last = select, chosen(select, self._active, self.device)
+            self._last_chosen = last
+        return last[1]
 
     def _names(self, names: Sequence[str | Parameter]) -> list[str]:
         """Names of the parameters of a Jacobian."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -16,12 +17,16 @@ from nanobragg_hybrid.engines.torch.setup import Setup
 from nanobragg_hybrid.engines.torch.tables import Tables
 from nanobragg_hybrid.engines.torch.vectors import Matrix, Vector, rot_axis, rot_mat, rotation_about
 
+ROTATION_SCALE: Final = "crystal.mosaic_rotations.scale"
+"""Name of the factor on the angles of domains that are given."""
+
 
 @dataclass(frozen=True, slots=True)
 class Turning:
     """What turns the crystal during the exposure, radians.
 
-    mosaic_spread: None where it is the configured one.
+    mosaic_spread: None where it is the configured one; of domains that are given, the factor on
+    their angles instead.
     """
 
     spindle: Vector
@@ -36,9 +41,11 @@ def turning_of(setup: Setup, inputs: Inputs, spindle: Vector) -> Turning:
     step: Scalar = steps.step
     if inputs.is_live("goniometer.osc_deg") and steps.range_given:
         step = steps.step_of(deg_to_rad(inputs.number("goniometer.osc_deg")))
-    spread = None
+    spread: Scalar | None = None
     if inputs.is_live("crystal.mosaic_spread_deg"):
         spread = deg_to_rad(inputs.number("crystal.mosaic_spread_deg"))
+    if inputs.is_live(ROTATION_SCALE):
+        spread = inputs.number(ROTATION_SCALE)
     start = deg_to_rad(inputs.number("goniometer.phi_deg"))
     return Turning(spindle, start, step, spread)
 
@@ -56,7 +63,7 @@ def orientations(
     resting: list[Vector] = [
         _each(vector, lambda x: x * torch.ones_like(tables.phi_in_steps[:1])) for vector in real
     ]
-    if sampling.mosaic_domains > 1:
+    if sampling.turns_domains:
         rows = _domain_rotations(setup, tables, turning)
         turned = [rot_mat(vector, rows) for vector in turned]
         resting = [rot_mat(vector, rows) for vector in resting]
@@ -78,14 +85,15 @@ def _each(vector: Vector, change: Callable[[Scalar], Tensor]) -> Vector:
 
 
 def _domain_rotations(setup: Setup, tables: Tables, turning: Turning) -> Matrix:
-    """Matrices of the domains, entries of shape (domains,); the first has the angle 0
-    (model 5.3).
+    """Matrices of the domains, entries of shape (domains,); the first has the angle 0 unless they
+    are given (model 5.3).
 
     With a live spread the angles are those of the configured spread, in proportion.  A spread that
     is configured has angles rounded to float32 (model 7.2), which no smooth function has: the two
-    agree where they are the same spread, and to 2^-22 of each angle elsewhere.
+    agree where they are the same spread, and to 2^-22 of each angle elsewhere.  Angles that are
+    given are those of the factor 1.
     """
     angles = tables.domain_angles
     if turning.mosaic_spread is not None:
-        angles = turning.mosaic_spread * (angles / setup.sampling.mosaic_spread_rad)
+        angles = turning.mosaic_spread * (angles / (setup.sampling.mosaic_spread_rad or 1.0))
     return rotation_about(tables.domain_axes, angles)

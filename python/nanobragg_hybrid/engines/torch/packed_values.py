@@ -53,12 +53,14 @@ def packed_of(
     return Packed(numbers, sources, cells, start, grid), step.done.template
 
 
-def scene_tangents(
+def packed_and_tangents(
     setup: Setup, tables: Tables, values: Mapping[str, Tensor], names: Sequence[str]
-) -> SceneTangents:
-    """Derivatives of the scene by all numbers of some of the values, in the order of `names`.
+) -> tuple[Packed, Template, SceneTangents]:
+    """`packed_of`, and derivatives of the scene by all numbers of some of the values, in the order
+    of `names`.
 
-    values: as for `packed_of`.  The result is numpy's, wherever they are.
+    values: as for `packed_of`, none of them transformed.  The derivatives are numpy's, wherever the
+    values are; nothing requires derivatives.
 
     Raises `ConfigError` for all structure factors, and for a name that is not among the values.
     """
@@ -71,9 +73,14 @@ def scene_tangents(
     if len(set(names)) < len(names):
         raise ConfigError("names", tuple(names), "each name once")
     recorded = _recorded(setup, tables, values)
-    return _evaluated(recorded, {name: value.cpu() for name, value in values.items()}).tangents(
-        names
-    )
+    done = _evaluated(recorded, {name: value.cpu() for name, value in values.items()})
+    tangents = done.tangents(names)
+    if not _is_ordinary((), tables):
+        return *_composite(setup, tables, values), tangents
+    grid = tables.grid
+    if grid is not None:
+        grid = values.get(GRID, grid)
+    return Packed(*_tensors(done), grid), done.template, tangents
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -6,6 +6,7 @@ it is inactive in a set-up, and the value that it has where none is given.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -18,12 +19,19 @@ from nanobragg_hybrid.base.units import (
 )
 from nanobragg_hybrid.engines.torch.detector import ORIGIN, DetectorGeometry
 from nanobragg_hybrid.engines.torch.lattice import ROTATION_MATRIX, ROTATION_VECTOR
+from nanobragg_hybrid.engines.torch.orientations import ROTATION_SCALE
 from nanobragg_hybrid.engines.torch.placement import normal_is_recomputed
 from nanobragg_hybrid.engines.torch.quantities import DEFAULT_F, GRID
 from nanobragg_hybrid.engines.torch.scalars import Scalar, as_float
 from nanobragg_hybrid.engines.torch.setup import Setup, fluence_follows_flux
 from nanobragg_hybrid.engines.torch.shapes import has_fudge_factor, is_in_reciprocal_lengths
-from nanobragg_hybrid.engines.torch.sources import DISTANCE_M, POSITIONS, WAVELENGTHS, WEIGHTS
+from nanobragg_hybrid.engines.torch.sources import (
+    DISTANCE_M,
+    POSITIONS,
+    SPECTRUM_WEIGHTS,
+    WAVELENGTHS,
+    WEIGHTS,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +49,11 @@ class Parameter:
     shape: tuple[int, ...]
     smooth: bool = True
     note: str = ""
+
+    @property
+    def size(self) -> int:
+        """How many numbers it has."""
+        return math.prod(self.shape)
 
 
 def parameters_of(setup: Setup) -> tuple[Parameter, ...]:
@@ -80,6 +93,7 @@ _Reason = Callable[[Setup], str | None]
 
 _GRID_SHAPE: Final = (-3,)
 _SOURCES: Final = -1
+_NODES: Final = -2
 """Shapes that depend on the set-up."""
 
 
@@ -104,7 +118,11 @@ def _shape(row: _Row, setup: Setup) -> tuple[int, ...]:
         grid = setup.structure_factors.grid
         assert grid is not None
         return grid.shape
-    return tuple(setup.choices.source_count if size == _SOURCES else size for size in row.shape)
+    beam = setup.experiment.beam
+    sizes = {_SOURCES: len(beam.sources or ())}
+    if beam.spectrum is not None:
+        sizes[_NODES] = beam.spectrum.nodes
+    return tuple(sizes.get(size, size) for size in row.shape)
 
 
 def _configured(setup: Setup, name: str) -> Any:
@@ -131,10 +149,34 @@ def _no_listed_sources(setup: Setup) -> str | None:
     return None if setup.experiment.beam.sources is not None else "no sources are listed"
 
 
+def _no_wavelengths(setup: Setup) -> str | None:
+    if setup.experiment.beam.spectrum is not None:
+        return "the spectrum has the wavelengths"
+    return _no_listed_sources(setup)
+
+
+def _no_spectrum_weights(setup: Setup) -> str | None:
+    spectrum = setup.experiment.beam.spectrum
+    if spectrum is None:
+        return "there is no spectrum"
+    if spectrum.nodes == 1:
+        return "the spectrum has only one wavelength: use beam.fluence_photons_per_m2"
+    return None
+
+
+def _spectrum_weights(setup: Setup) -> list[float]:
+    spectrum = setup.experiment.beam.spectrum
+    return [] if spectrum is None else list(spectrum.node_weights)
+
+
 def _wavelength_without_effect(setup: Setup) -> str | None:
     crystal, sampling = setup.experiment.crystal, setup.experiment.sampling
     own = [source.wavelength_m is not None for source in setup.experiment.beam.sources or ()]
     has_cell = counts_cell(setup)
+    if setup.experiment.beam.spectrum is not None:
+        own = [True]
+        if has_cell:
+            return "the spectrum has the wavelengths"
     if own and all(own) and has_cell:
         return f"every source has its own: use {WAVELENGTHS}"
     is_scale_free = not is_in_reciprocal_lengths(crystal.shape) and sampling.dmin_angstrom == 0.0
@@ -156,7 +198,7 @@ def _no_weights(setup: Setup) -> str | None:
         return _no_listed_sources(setup)
     if setup.quirks.source_weights_ignored:
         return "the quirk source_weights_ignored is on"
-    if setup.choices.source_count == 1:
+    if len(setup.experiment.beam.sources) == 1:
         return "there is only one source: use beam.fluence_photons_per_m2"
     return None
 
@@ -316,7 +358,7 @@ _ROWS: Final = (
         "m",
         (_SOURCES,),
         note="of all listed sources",
-        inactive_because=_no_listed_sources,
+        inactive_because=_no_wavelengths,
         initial=_wavelengths,
     ),
     _Row(
@@ -326,6 +368,14 @@ _ROWS: Final = (
         note="of all listed sources, with the quirk source_weights_ignored off",
         inactive_because=_no_weights,
         initial=lambda setup: [source.weight for source in setup.experiment.beam.sources or ()],
+    ),
+    _Row(
+        SPECTRUM_WEIGHTS,
+        "",
+        (_NODES,),
+        note="of all wavelengths of the spectrum",
+        inactive_because=_no_spectrum_weights,
+        initial=_spectrum_weights,
     ),
     _Row(
         "crystal.cell_angstrom",
@@ -383,6 +433,16 @@ _ROWS: Final = (
             ),
             "the configuration has no mosaic spread and domains: give them there",
         ),
+    ),
+    _Row(
+        ROTATION_SCALE,
+        "",
+        note="factor on the angles of the given domains, about their own axes",
+        inactive_because=_unless(
+            lambda setup: setup.experiment.crystal.mosaic_rotations is not None,
+            "the configuration has no mosaic_rotations: give them there",
+        ),
+        initial=lambda _: 1.0,
     ),
     _Row("crystal.water_um", "um"),
     _vector("goniometer.spindle_axis"),

@@ -143,6 +143,7 @@ def _warnings(setup: Setup) -> tuple[PlanWarning, ...]:
         "oversample_high": setup.experiment.sampling.oversample is None
         and setup.choices.oversample > MOST_CHOSEN_OVERSAMPLE,
         "many_steps": setup.steps_in_all > MANY_STEPS,
+        "wavelength_outside_spectrum": _is_outside_spectrum(setup),
     }
     return tuple(name for name, is_so in happened.items() if is_so)
 
@@ -178,3 +179,12 @@ def _angles(
             math.acos(min(max(cosine / product, -1.0), 1.0)) if product > 0.0 else math.nan
         )
     return angles[0], angles[1], angles[2]
+
+
+def _is_outside_spectrum(setup: Setup) -> bool:
+    """Whether the beam's own wavelength is none of its spectrum, by more than 0.1 %."""
+    spectrum = setup.experiment.beam.spectrum
+    if spectrum is None:
+        return False
+    lengths, own = spectrum.wavelengths_m, setup.wavelength_m
+    return not min(lengths) * (1.0 - 1e-3) <= own <= max(lengths) * (1.0 + 1e-3)

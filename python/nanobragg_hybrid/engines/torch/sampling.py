@@ -179,7 +179,7 @@ class Sampling:
     misfits: warnings of counts, ranges and steps that do not fit.
     attenuation_per_m: as used; negative if there is none.  attenuation_given: whether it is the
     configuration's own number.  domains_chosen: the number of domains was left to us although a
-    spread was given.
+    spread was given.  turns_domains: domains are turned, by their spread or as they are given.
     """
 
     phi: Steps
@@ -192,6 +192,7 @@ class Sampling:
     mosaic_spread_rad: float
     mosaic_domains: int
     domains_chosen: bool
+    turns_domains: bool = False
     misfits: frozenset[PlanWarning] = frozenset()
 
 
@@ -216,6 +217,8 @@ def sampling_of(experiment: Experiment, quirks: Quirks) -> Sampling:
     if layers.range > 0.0 and not attenuation_given:
         attenuation = 1.0 / layers.range
     spread, domains, chosen = _mosaic(crystal.mosaic_spread_deg, crystal.mosaic_domains)
+    if crystal.mosaic_rotations is not None:
+        domains = len(crystal.mosaic_rotations)
     spindle = (
         goniometer.phi_steps,
         _or_not(goniometer.osc_deg, deg_to_rad),
@@ -259,6 +262,7 @@ def sampling_of(experiment: Experiment, quirks: Quirks) -> Sampling:
         mosaic_spread_rad=spread,
         mosaic_domains=domains,
         domains_chosen=chosen,
+        turns_domains=domains > 1 or crystal.mosaic_rotations is not None,
         misfits=frozenset(found),
     )
 

@@ -20,7 +20,8 @@ class Choices:
     """Everything discrete that the kernel asks about; fixed by the configuration.
 
     steps: sources x phi steps x domains x sub-pixels, the divisor of model 6.8.  samples: layers x
-    sub-pixels.  orientations: phi steps x domains.  searches_polarization, searches_capture: the
+    sub-pixels.  orientations: phi steps x domains.  domain_weights: 1 on average, one for each
+    domain; None: all are 1.  searches_polarization, searches_capture: the
     factor of the first sub-pixel may be 0 or cut away, and then a later one counts (model 6.2,
     6.3).
 
@@ -43,6 +44,7 @@ class Choices:
     source_count: int
     orientations: int
     domains: int
+    domain_weights: tuple[float, ...] | None
     steps: int
     shape: Shape
     interpolate: bool

@@ -25,7 +25,7 @@ class Selection:
     """Pixels in the order in which their values are wanted, each as often as it is wanted.
 
     slow, fast: numbers of pixels of the image, whole numbers >= 0, arrays or tensors of shape (n,),
-    kept as int64.  `pixels` and `boxes` make them.
+    kept as int64 that cannot be written to.  `pixels` and `boxes` make them.
 
     Raises `ConfigError` for others.
     """
@@ -35,7 +35,9 @@ class Selection:
 
     def __post_init__(self) -> None:
         for name in ("slow", "fast"):
-            object.__setattr__(self, name, _whole_numbers(name, getattr(self, name), ()))
+            numbers = _whole_numbers(name, getattr(self, name), ())
+            numbers.flags.writeable = False
+            object.__setattr__(self, name, numbers)
         if self.slow.shape != self.fast.shape:
             found = Description(f"{len(self.fast)} numbers")
             raise ConfigError("fast", found, f"as many as of slow ({len(self.slow)})")

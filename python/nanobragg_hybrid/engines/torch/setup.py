@@ -58,6 +58,7 @@ class Setup:
     of the range, shape (phi steps,).
     first_loop_differs: the first phi loop of the run does not have the vectors its first step uses
     in all others.  phi_rad: the angle of each phi step, whatever vectors it uses.
+    rotations: of the domains; None where the configuration gives them.
     """
 
     experiment: Experiment
@@ -67,7 +68,7 @@ class Setup:
     choices: Choices
     size: CrystalSize
     grid: SourceGrid
-    rotations: RandomRotations
+    rotations: RandomRotations | None
     roi: Roi
     wavelength_m: float
     misset: Vector
@@ -106,9 +107,11 @@ def set_up(experiment: Experiment, structure_factors: StructureFactors, quirks: 
     oversample = recommended if given_oversample is None else given_oversample
     Counts.of(experiment, quirks, sampling, oversample).require()
     # What follows allocates; missetting and mosaicity are drawn in this order (model 7.4).
-    rotations = random_rotations(
-        Stream(shuffle, experiment.crystal.mosaic_seed), sampling.mosaic_domains
-    )
+    rotations = None
+    if experiment.crystal.mosaic_rotations is None:
+        rotations = random_rotations(
+            Stream(shuffle, experiment.crystal.mosaic_seed), sampling.mosaic_domains
+        )
     grid = source_grid(experiment, sampling)
     if source_count(experiment, grid) < 1:
         raise _empty_beam(experiment)
@@ -181,7 +184,8 @@ def _require_something(inputs: Inputs, sampling: Sampling) -> None:
         rule = "a size >= 0 with the quirk water_background off"
         raise ConfigError("crystal.water_um", water_um, rule, "um")
     weights = [source.weight for source in beam.sources or ()]
-    has_sum = 0.0 < sum(weights) < math.inf
+    of_nodes = 1.0 if beam.spectrum is None else sum(beam.spectrum.node_weights)
+    has_sum = 0.0 < sum(weights) * of_nodes < math.inf
     if weights and not inputs.quirks.source_weights_ignored and not has_sum:
         raise ConfigError("beam.sources", beam.sources, "a finite sum > 0")
     if not math.isfinite(as_float(fluence(inputs))):
@@ -244,6 +248,7 @@ def _choices(
         source_count=n_sources,
         orientations=orientations,
         domains=sampling.mosaic_domains,
+        domain_weights=_domain_weights(experiment),
         steps=n_sources * orientations * oversample * oversample,
         shape=experiment.crystal.shape,
         interpolate=has_table and _wants_interpolation(experiment),
@@ -279,6 +284,15 @@ def _choices(
         searches_polarization=searches_polarization,
         searches_capture=searches_capture,
     )
+
+
+def _domain_weights(experiment: Experiment) -> tuple[float, ...] | None:
+    """Weights of given domains over their mean; None where all are alike."""
+    rotations = experiment.crystal.mosaic_rotations
+    if rotations is None or len(set(rotations.weights.tolist())) == 1:
+        return None
+    weights = rotations.weights
+    return tuple((weights * len(weights) / weights.sum()).tolist())
 
 
 def _wants_interpolation(experiment: Experiment) -> bool:

@@ -13,7 +13,12 @@ import numpy as np
 
 from nanobragg_hybrid.engines.torch.axis_rotations import Array, AxisRotations, turned_about
 from nanobragg_hybrid.engines.torch.setup import Setup
-from nanobragg_hybrid.engines.torch.sources import POSITIONS, WAVELENGTHS, WEIGHTS
+from nanobragg_hybrid.engines.torch.sources import (
+    POSITIONS,
+    SPECTRUM_WEIGHTS,
+    WAVELENGTHS,
+    WEIGHTS,
+)
 from nanobragg_hybrid.engines.torch.tables import Tables
 from nanobragg_hybrid.engines.torch.vectors import unit
 from nanobragg_hybrid.model.beam import Source
@@ -33,12 +38,16 @@ class BeamNumbers:
     wavelength: Array
 
 
-ARRAYS = (POSITIONS, WAVELENGTHS, WEIGHTS)
-"""Values of all listed sources together."""
+ARRAYS = (POSITIONS, WAVELENGTHS, WEIGHTS, SPECTRUM_WEIGHTS)
+"""Values of all listed sources, or of all nodes of a spectrum, together."""
 
 
 class SourceTables:
-    """What the configuration has of its sources; NaN where a listed one leaves a number open."""
+    """What the configuration has of its sources; NaN where a listed one leaves a number open.
+
+    spectrum: the wavelengths of every direction, m, shape (nodes,), innermost in all arrays of
+    sources; None: there is none, and one node.
+    """
 
     def __init__(self, setup: Setup, tables: Tables) -> None:
         listed = setup.experiment.beam.sources
@@ -51,15 +60,19 @@ class SourceTables:
         self.positions = np.array([_or_nan(source.position) for source in sources]).reshape(-1, 3)
         self.wavelengths = np.array(_or_nan([source.wavelength_m for source in sources]))
         self.weights = np.array([source.weight for source in sources])
+        given = setup.experiment.beam.spectrum
+        self.spectrum: Array | None = None if given is None else np.array(given.wavelengths_m)
+        self.node_weights: Array = np.array((1.0,) if given is None else given.node_weights)
+        self.nodes = len(self.node_weights)
 
     def uses(self, names: Collection[str]) -> tuple[bool, bool, bool]:
         """Whether upstream, the axes of divergence and the wavelength of the beam count beside live
         values of some names."""
         if self.listed is None:
-            return True, True, True
+            return True, True, self.spectrum is None
         open_positions = POSITIONS not in names and bool(np.isnan(self.positions).any())
         open_wavelengths = WAVELENGTHS not in names and bool(np.isnan(self.wavelengths).any())
-        return open_positions, False, open_wavelengths
+        return open_positions, False, open_wavelengths and self.spectrum is None
 
 
 def _or_nan(numbers: Any) -> list[float]:
@@ -84,10 +97,13 @@ class SourceRays:
         else:
             given = live.get(POSITIONS, tables.positions)
             self._has_no_position = np.isnan(tables.positions) & (POSITIONS not in live)
-            self._position = np.where(self._has_no_position, beam.upstream, given)
+            given = np.where(self._has_no_position, beam.upstream, given)
+            self._position = np.repeat(given, tables.nodes, axis=0)
             given = live.get(WAVELENGTHS, tables.wavelengths)
             self._has_no_wavelength = np.isnan(tables.wavelengths) & (WAVELENGTHS not in live)
             wavelength = np.where(self._has_no_wavelength, beam.wavelength, given)
+        if tables.spectrum is not None:
+            wavelength = np.tile(tables.spectrum, len(self._position) // tables.nodes)
         parts: Any = self._position.T
         travel: Any = unit((parts[0], parts[1], parts[2]))
         self._direction = -np.stack(travel)
@@ -102,12 +118,15 @@ class SourceRays:
         self.packed: Array = np.concatenate([self._direction, [wavelength, relative]])
 
     def _used_weights(self) -> Array | None:
-        tables = self._tables
-        if tables.ignores_weights or tables.listed is None:
-            return None
-        if WEIGHTS in self._live:
-            return self._live[WEIGHTS]
-        return tables.weights if len(set(tables.weights.tolist())) > 1 else None
+        """Of all sources; None where none count that can differ."""
+        tables, live = self._tables, self._live
+        self._own = np.ones(len(self._position) // tables.nodes)
+        self._of_nodes = live.get(SPECTRUM_WEIGHTS, tables.node_weights)
+        counts = SPECTRUM_WEIGHTS in live or len(set(tables.node_weights.tolist())) > 1
+        if not tables.ignores_weights and tables.listed is not None:
+            self._own = live.get(WEIGHTS, tables.weights)
+            counts |= WEIGHTS in live or len(set(tables.weights.tolist())) > 1
+        return np.multiply.outer(self._own, self._of_nodes).ravel() if counts else None
 
     def _lengths(self) -> Array:
         """Of the positions, shape (sources,); infinite where there is no direction."""
@@ -132,21 +151,33 @@ class SourceRays:
         by_wavelength = by_packed[3]
         by_live: dict[str, Array] = {}
         if WEIGHTS in self._live:
-            by_live[WEIGHTS] = self._gradient_by_weights(by_packed[4])
+            by_weights = self._gradient_by_weights(by_packed[4])
+            by_live[WEIGHTS] = by_weights @ self._of_nodes
+        if SPECTRUM_WEIGHTS in self._live:
+            by_live[SPECTRUM_WEIGHTS] = self._own @ self._gradient_by_weights(by_packed[4])
         if WAVELENGTHS in self._live:
             by_live[WAVELENGTHS] = by_wavelength
         if POSITIONS in self._live:
-            by_live[POSITIONS] = self._gradient_by_positions(by_packed)
+            by_live[POSITIONS] = self._of_directions(self._gradient_by_positions(by_packed))
+        if self._tables.spectrum is not None:
+            by_wavelength = np.zeros(len(by_wavelength))
         if self._tables.listed is None:
             by_default = by_wavelength @ self._tables.wavelength_ratio
             directions = self._gradient_by_directions(by_packed) if moves else (none, none, none)
             return BeamNumbers(*directions, by_default), by_live
         by_upstream = none
         if moves:
-            by_position = self._gradient_by_positions(by_packed)
+            by_position = self._of_directions(self._gradient_by_positions(by_packed))
             by_upstream = np.where(self._has_no_position, by_position, 0.0).sum(axis=0)
-        by_default = np.where(self._has_no_wavelength, by_wavelength, 0.0).sum()
+        by_default = np.zeros(())
+        if self._tables.spectrum is None:
+            by_default = np.where(self._has_no_wavelength, by_wavelength, 0.0).sum()
         return BeamNumbers(by_upstream, none, none, by_default), by_live
+
+    def _of_directions(self, by_position: Array) -> Array:
+        """Sums over the wavelengths of each direction, shape (directions, 3)."""
+        sums: Array = by_position.reshape(-1, self._tables.nodes, 3).sum(axis=1)
+        return sums
 
     def _gradient_by_positions(self, by_packed: Array) -> Array:
         by_travel, travel = -by_packed[:3], -self._direction
@@ -166,11 +197,14 @@ class SourceRays:
         return by_upstream, by_polarization, by_vertical
 
     def _gradient_by_weights(self, by_relative: Array) -> Array:
-        weights = self._live[WEIGHTS]
+        """By the weights of all sources, shape (directions, nodes)."""
+        weights = self._weights
+        shape = len(self._own), len(self._of_nodes)
+        if weights is None or not _sum(weights) > 0.0:
+            return np.zeros(shape)
         total = _sum(weights)
-        if self._weights is None or not total > 0.0:
-            return np.zeros(len(weights))
-        return len(weights) / total * (by_relative - by_relative @ weights / total)
+        by_weights: Array = len(weights) / total * (by_relative - by_relative @ weights / total)
+        return by_weights.reshape(shape)
 
     def tangents(self, beam: BeamNumbers, live: Mapping[str, Array]) -> Array:
         """Of `packed`, shape (p, 5, sources), for tangents of the beam and of the live arrays."""
@@ -190,20 +224,29 @@ class SourceRays:
         else:
             position = np.where(self._has_no_position, beam.upstream[:, None], 0.0)
             wavelength = np.where(self._has_no_wavelength, beam.wavelength[:, None], 0.0)
-            position = position + live.get(POSITIONS, 0.0)
+            position = np.repeat(position + live.get(POSITIONS, 0.0), self._tables.nodes, axis=1)
             wavelength = wavelength + live.get(WAVELENGTHS, 0.0)
+        if self._tables.spectrum is not None:
+            wavelength = np.zeros((count, position.shape[1]))
         travel = -self._direction
         moved = np.swapaxes(position, 1, 2) / self._lengths()
         across = moved - travel * (travel * moved).sum(axis=1, keepdims=True)
         packed = np.zeros((count, *self.packed.shape))
         packed[:, :3] = -across
         packed[:, 3] = wavelength
-        if self._weights is not None and WEIGHTS in live:
-            total, by = _sum(self._weights), live[WEIGHTS]
+        if self._weights is not None and not live.keys().isdisjoint((WEIGHTS, SPECTRUM_WEIGHTS)):
+            total, by = _sum(self._weights), self._tangents_of_weights(count, live)
             if total > 0.0:
                 share = self._weights / total
                 packed[:, 4] = len(share) / total * (by - share * by.sum(axis=1, keepdims=True))
         return packed
+
+    def _tangents_of_weights(self, count: int, live: Mapping[str, Array]) -> Array:
+        """Of the weights of all sources, shape (p, sources)."""
+        by_own = live.get(WEIGHTS, np.zeros((count, len(self._own))))
+        by_nodes = live.get(SPECTRUM_WEIGHTS, np.zeros((count, len(self._of_nodes))))
+        by = by_own[:, :, None] * self._of_nodes + by_nodes[:, None] * self._own[:, None]
+        return by.reshape(count, -1)
 
 
 def _sum(weights: Array) -> float:

@@ -25,7 +25,10 @@ from nanobragg_hybrid.model.quirks import Quirks
 POSITIONS: Final = "beam.sources.position"
 WAVELENGTHS: Final = "beam.sources.wavelength_m"
 WEIGHTS: Final = "beam.sources.weight"
-"""Names of the values for all sources together, shapes (n, 3), (n,), (n,)."""
+"""Names of the values for all listed sources together, shapes (n, 3), (n,), (n,)."""
+
+SPECTRUM_WEIGHTS: Final = "beam.spectrum.weights"
+"""The same for the nodes of a spectrum, shape (nodes,)."""
 
 _ROUND_LIMIT: Final = 1.1
 
@@ -53,11 +56,16 @@ class SourceGrid:
 @dataclass(frozen=True, slots=True)
 class SourceOffsets:
     """A `SourceGrid` on the device that renders: angles from the beam, radians, and wavelengths
-    over lambda0, shape (n,)."""
+    over lambda0, shape (n,).
+
+    spectrum: the wavelengths that every direction has, m, shape (nodes,), which are innermost in
+    the grid, too; None: there is no spectrum.
+    """
 
     horizontal: Tensor
     vertical: Tensor
     wavelength: Tensor
+    spectrum: Tensor | None
 
 
 def source_grid(experiment: Experiment, sampling: Sampling) -> SourceGrid:
@@ -74,17 +82,19 @@ def source_grid(experiment: Experiment, sampling: Sampling) -> SourceGrid:
         case other:
             assert_never(other)
     kept_h, kept_v = np.nonzero(keep)
+    spectrum = experiment.beam.spectrum
+    count = wavelengths.count if spectrum is None else spectrum.nodes
     return SourceGrid(
-        np.repeat(horizontal[kept_h], wavelengths.count),
-        np.repeat(vertical[kept_v], wavelengths.count),
-        np.tile(np.arange(wavelengths.count, dtype=np.float64), len(kept_h)),
+        np.repeat(horizontal[kept_h], count),
+        np.repeat(vertical[kept_v], count),
+        np.tile(np.arange(count, dtype=np.float64), len(kept_h)),
     )
 
 
 def source_count(experiment: Experiment, grid: SourceGrid) -> int:
     """How many sources there are."""
     listed = experiment.beam.sources
-    return len(grid.horizontal) if listed is None else len(listed)
+    return len(grid.horizontal) if listed is None else experiment.beam.source_candidates
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +147,11 @@ def impossible_sources(
         has_direction = np.full(len(towards), True)
         spread = sampling.dispersion
         wavelength = wavelength_m * (1.0 + spread.step * grid.wavelength_index - spread.range / 2.0)
+    if beam.spectrum is not None:
+        nodes = beam.spectrum.nodes
+        if beam.sources is not None:  # those of the grid are repeated
+            has_direction, towards = np.repeat(has_direction, nodes), np.repeat(towards, nodes)
+        wavelength = np.tile(np.array(beam.spectrum.wavelengths_m), len(towards) // nodes)
     is_x_rays = (wavelength >= SHORTEST_M) & (wavelength <= LONGEST_M)
     wrong = np.flatnonzero(~(is_x_rays & towards))
     if not len(wrong):
@@ -182,6 +197,8 @@ def _refused(
             f"wavelengths from {SHORTEST_M:g} to {LONGEST_M:g} m "
             f"(source {number} has {wavelength_m:g} m)"
         )
+        if beam.spectrum is not None:
+            return ConfigError("beam.spectrum", beam.spectrum, need)
         if beam.sources is not None:
             return ConfigError("beam.sources", beam.sources, need)
         if not SHORTEST_M <= angstrom_to_m(beam.wavelength_angstrom) <= LONGEST_M:
@@ -232,30 +249,51 @@ def sources(inputs: Inputs, quirks: Quirks, offsets: SourceOffsets, beam: Beam) 
             device=offsets.wavelength.device,
         )
         position, wavelength = _listed(inputs, upstream, beam.wavelength, ones)
+        if offsets.spectrum is not None:
+            nodes = len(offsets.spectrum)
+            x, y, z = ((component * ones).repeat_interleave(nodes) for component in position)
+            position, ones = (x, y, z), ones.repeat_interleave(nodes)
     else:
         ones = torch.ones_like(offsets.wavelength)
         position = rot_axis(upstream, beam.polarization, offsets.vertical)
         position = rot_axis(position, beam.vertical, offsets.horizontal)
         wavelength = beam.wavelength * offsets.wavelength
+    if offsets.spectrum is not None:
+        wavelength = offsets.spectrum.repeat(len(ones) // len(offsets.spectrum))
     x, y, z = (component * ones for component in negative(unit(position)))
     return Sources((x, y, z), wavelength * ones, _relative_weights(inputs, quirks, ones))
 
 
 def _relative_weights(inputs: Inputs, quirks: Quirks, ones: Tensor) -> Tensor | None:
-    """Weights of listed sources over their mean; None if they are ignored or cannot differ."""
-    listed = inputs.experiment.beam.sources
-    if quirks.source_weights_ignored or listed is None:
+    """Weights of sources over their mean; None if none count that can differ.
+
+    A source has that of its place in the list, times that of its node of the spectrum.
+    """
+    listed, spectrum = inputs.experiment.beam.sources, inputs.experiment.beam.spectrum
+    own = nodes = None
+    if not quirks.source_weights_ignored and listed is not None:
+        own = _weights(inputs, WEIGHTS, [source.weight for source in listed], ones)
+    if spectrum is not None:
+        nodes = _weights(inputs, SPECTRUM_WEIGHTS, list(spectrum.node_weights), ones)
+    if own is None and nodes is None:
         return None
-    if not inputs.is_live(WEIGHTS):
-        weights = [source.weight for source in listed]
-        if len(set(weights)) == 1:
-            return None
-        live = torch.tensor(weights, dtype=torch.float64, device=ones.device)
-    else:
-        live = inputs.tensor(WEIGHTS)
+    count = 1 if spectrum is None else spectrum.nodes
+    live = ones.reshape(-1, count)
+    for weights in (None if own is None else own.unsqueeze(-1), nodes):
+        live = live if weights is None else live * weights
+    live = live.reshape(-1)
     total = live.sum()
     # Values are on a device and are not looked at from here: a NaN says that they are wrong.
-    return torch.where(total > 0.0, live * len(listed) / total, torch.nan)
+    return torch.where(total > 0.0, live * len(live) / total, torch.nan)
+
+
+def _weights(inputs: Inputs, name: str, configured: list[float], ones: Tensor) -> Tensor | None:
+    """Live weights, or those of the configuration; None where these are all alike."""
+    if inputs.is_live(name):
+        return inputs.tensor(name)
+    if len(set(configured)) == 1:
+        return None
+    return torch.tensor(configured, dtype=torch.float64, device=ones.device)
 
 
 def _listed(

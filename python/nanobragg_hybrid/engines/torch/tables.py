@@ -13,12 +13,14 @@ from nanobragg_hybrid.engines.torch.setup import Setup
 from nanobragg_hybrid.engines.torch.sources import SourceOffsets
 from nanobragg_hybrid.engines.torch.structure_factors import shared_tensor
 from nanobragg_hybrid.engines.torch.vectors import Vector
+from nanobragg_hybrid.model.rotations import axes_and_angles
 
 
 @dataclass(frozen=True, slots=True)
 class Tables:
     """grid: the structure factors, or None; never written to.  phi_in_steps: as in `Setup`.
-    domain_axes, domain_angles: the domains' rotations, the first by 0.  sources: generated ones.
+    domain_axes, domain_angles: the domains' rotations; the first by 0, unless they are given.
+    sources: generated ones, and the spectrum's part in all of them.
     recorded: what is found out once for each set of names of values (see `packed_values`).
     """
 
@@ -36,10 +38,10 @@ def tables_of(setup: Setup, device: torch.device) -> Tables:
     def on_device(array: NDArray[np.float64]) -> Tensor:
         return torch.from_numpy(np.array(array, dtype=np.float64)).to(device)
 
-    rotations, dispersion = setup.rotations, setup.sampling.dispersion
-    angles = rotations.angles(setup.sampling.mosaic_spread_rad)
-    angles[0] = 0.0
-    x, y, z = (on_device(component) for component in rotations.axes.T)
+    dispersion = setup.sampling.dispersion
+    axes, angles = _domains(setup)
+    x, y, z = (on_device(component) for component in axes.T)
+    spectrum = setup.experiment.beam.spectrum
     grid = setup.structure_factors.grid
     index = setup.grid.wavelength_index
     return Tables(
@@ -51,5 +53,17 @@ def tables_of(setup: Setup, device: torch.device) -> Tables:
             horizontal=on_device(setup.grid.horizontal),
             vertical=on_device(setup.grid.vertical),
             wavelength=on_device(1.0 + dispersion.step * index - dispersion.range / 2.0),
+            spectrum=None if spectrum is None else on_device(np.array(spectrum.wavelengths_m)),
         ),
     )
+
+
+def _domains(setup: Setup) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Axes, shape (domains, 3), and angles of the domains' rotations."""
+    if setup.rotations is None:
+        given = setup.experiment.crystal.mosaic_rotations
+        assert given is not None
+        return axes_and_angles(given.matrices)
+    angles = setup.rotations.angles(setup.sampling.mosaic_spread_rad)
+    angles[0] = 0.0
+    return setup.rotations.axes, angles

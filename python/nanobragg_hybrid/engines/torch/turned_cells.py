@@ -41,7 +41,7 @@ class CellTables:
 
     def __init__(self, setup: Setup, tables: Tables) -> None:
         self.phi_in_steps: Array = tables.phi_in_steps.cpu().numpy()
-        self.has_domains = setup.sampling.mosaic_domains > 1
+        self.has_domains = setup.sampling.turns_domains
         self.has_run_start = setup.first_loop_differs
         self.axes: Array = np.stack(
             [as_tensor(axis).cpu().numpy() for axis in tables.domain_axes], axis=-1
