@@ -101,6 +101,20 @@ def test_no_pixel_differs_by_more(shape: str, dtype: str) -> None:
         assert visits.visited < 0.75 * visits.every
 
 
+@pytest.mark.parametrize("shape", ["gauss_hkl", "tophat_hkl", "round", "square"])
+@pytest.mark.parametrize("tolerance", [1e-3, 0.1, 3.0, 50.0])
+def test_no_pixel_of_a_spot_differs_by_more(shape: str, tolerance: float) -> None:
+    """Where something is left out of shapes whose tails reach far, too."""
+    visits = Visits()
+    every = model_of(0.0, shape)()
+    with counted_in(visits):
+        some = model_of(tolerance, shape)()
+    assert float((every - some).abs().max()) <= tolerance + 1e-12 * float(every.max())
+    assert float(every.max()) > 100.0
+    if tolerance > 1.0 or shape in COMPACT:
+        assert visits.visited < 0.9 * visits.every
+
+
 def test_pixels_of_a_selection_come_in_its_order() -> None:
     """Neighbours are put next to each other, and back."""
     model = model_of(1e-3)
