@@ -366,8 +366,8 @@ def main() -> None:
     print(f"torch {torch.__version__}")
     repeats = 3 if options.small else 7
     if options.shot:
-        shot_lines("G1", gaussian_shot(1024, 20, 25, 64 if options.small else 1024), 1)
-        shot_lines("the shot", gaussian_shot(2400, 100, 50, 8 if options.small else 64), 1)
+        shot_lines("G1", gaussian_shot(1024, 20, 25, 64 if options.small else 1024), 2)
+        shot_lines("the shot", gaussian_shot(2400, 100, 50, 8 if options.small else 64), 2)
         return
     if options.torch_compile:
         torch_compile_lines(repeats)

@@ -127,10 +127,10 @@ class Scene
     Scene(std::int32_t oversample, std::int32_t layers, const std::array<std::int32_t, 3> &places,
           bool has_pixel_area, bool is_oblique, std::int32_t surface, bool faces_sample,
           bool counts_zeros, std::int32_t background_factors, std::int32_t water_factors,
-          double steps, double dmin_m, double tolerance_photons,
-          const std::array<double, NBH_SCENE_NUMBERS> &numbers, Numbers sources,
-          std::vector<py::object> crystals, std::vector<double> strength,
-          std::vector<double> background, std::optional<std::vector<double>> water)
+          double steps, double dmin_m, const std::array<double, NBH_SCENE_NUMBERS> &numbers,
+          Numbers sources, std::vector<py::object> crystals, std::vector<double> strength,
+          std::vector<double> background, std::optional<std::vector<double>> water,
+          double tolerance_photons)
         : sources_(std::move(sources)), crystals_(std::move(crystals)),
           strength_(std::move(strength)), background_(std::move(background)),
           water_(std::move(water))
@@ -417,16 +417,16 @@ void register_scene(py::module_ &m)
 {
     py::class_<Scene>(m, "Scene")
         .def(py::init<std::int32_t, std::int32_t, const std::array<std::int32_t, 3> &, bool, bool,
-                      std::int32_t, bool, bool, std::int32_t, std::int32_t, double, double, double,
+                      std::int32_t, bool, bool, std::int32_t, std::int32_t, double, double,
                       const std::array<double, NBH_SCENE_NUMBERS> &, Numbers,
                       std::vector<py::object>, std::vector<double>, std::vector<double>,
-                      std::optional<std::vector<double>>>(),
+                      std::optional<std::vector<double>>, double>(),
              py::arg("oversample"), py::arg("layers"), py::arg("places"), py::arg("has_pixel_area"),
              py::arg("is_oblique"), py::arg("surface"), py::arg("faces_sample"),
              py::arg("counts_zeros"), py::arg("background_factors"), py::arg("water_factors"),
-             py::arg("steps"), py::arg("dmin_m"), py::arg("tolerance_photons"), py::arg("numbers"),
+             py::arg("steps"), py::arg("dmin_m"), py::arg("numbers"),
              py::arg("sources").noconvert(), py::arg("crystals"), py::arg("strength"),
-             py::arg("background"), py::arg("water"))
+             py::arg("background"), py::arg("water"), py::arg("tolerance_photons") = 0.0)
         .def_property_readonly("culling", &Scene::culling)
         .def_property_readonly("visits", &Scene::visits)
         .def("values", &Scene::values, py::arg("slow").noconvert(), py::arg("fast").noconvert(),

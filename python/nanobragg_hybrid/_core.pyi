@@ -187,13 +187,13 @@ class Scene:
         water_factors: int,
         steps: float,
         dmin_m: float,
-        tolerance_photons: float,
         numbers: Sequence[float],
         sources: Array,
         crystals: Sequence[Lattice],
         strength: Sequence[float],
         background: Sequence[float],
         water: Sequence[float] | None,
+        tolerance_photons: float = 0.0,
     ) -> None: ...
     @property
     def culling(self) -> int: ...

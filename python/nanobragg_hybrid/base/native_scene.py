@@ -201,13 +201,13 @@ class Scene:
             water_factors,
             steps,
             dmin_m,
-            tolerance_photons,
             numbers,
             sources,
             [crystal.core for crystal in crystals],
             strength,
             background,
             water,
+            tolerance_photons,
         )
 
     @property

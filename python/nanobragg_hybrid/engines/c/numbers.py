@@ -9,7 +9,13 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, TypeVar
 
-from nanobragg_hybrid.model.conventions import Convention, Culling, Kernel, Pivot, Shape
+from nanobragg_hybrid.model.conventions import (
+    Convention,
+    Culling,
+    Kernel,
+    Pivot,
+    Shape,
+)
 from nanobragg_hybrid.model.resolved_plan import PlanWarning
 
 Name = TypeVar("Name", bound=str)
