@@ -1,6 +1,6 @@
 """What derivatives cost, as ratios to an image of the C backend in the same run.
 
-usage: python benchmarks/gradient_cost.py [--small] [--memory] [--large] [--pilatus FOLDER]
+usage: python benchmarks/gradient_cost.py [--small] [--memory] [--large] [--shot] [--pilatus FOLDER]
        python benchmarks/gradient_cost.py --torch-compile
 
 One thread, the shortest CPU time of several runs that take turns.  W1 is a triclinic crystal with
@@ -10,7 +10,9 @@ numbers: cell, orientation, mosaicity, rotation, detector, beam, default F.
 
 --small: smaller images.  --memory: peak memory above what the imports take, each line in a fresh
 process.  --large: 4096 x 4096 pixels and 1000 domains too, some minutes.  --pilatus: the folder of
-a recorded command line (args.txt) whose gradient is taken too.  --torch-compile: nothing but the
+a recorded command line (args.txt) whose gradient is taken too.  --shot: instead of all that, two
+shots of a Gaussian crystal with 500 and 5000 steps a pixel, with and without a tolerance; of the
+second one a strip of the image.  --torch-compile: nothing but the
 eager kernel's hot function by torch.compile(dynamic=False), beside the function as it is and the
 compiled kernel, for W1 on 64 x 64 pixels in one block of steps; it needs a C++ compiler and takes
 some minutes.
@@ -252,6 +254,60 @@ def pilatus_line(folder: Path, repeats: int) -> None:
     ratio_lines("Pilatus frame", experiment, nb.read_hkl(folder / "scaled.hkl"), repeats)
 
 
+def gaussian_shot(pixels: int, wavelengths: int, domains: int, rows: int) -> nb.Experiment:
+    """A bright shot of a protein crystal; rows: of the image's middle."""
+    first = (pixels - rows) // 2
+    return nb.Experiment(
+        beam=nb.Beam(
+            wavelength_angstrom=1.3,
+            dispersion_percent=0.4,
+            dispersion_steps=wavelengths,
+            fluence_photons_per_m2=1e24,
+        ),
+        crystal=nb.Crystal(
+            cell_angstrom=(79, 79, 38),
+            misset_deg=(11, 22, 33),
+            n_cells=(20, 20, 40),
+            shape="gauss_hkl",
+            mosaic_spread_deg=0.1,
+            mosaic_domains=domains,
+        ),
+        detector=nb.Detector(distance_mm=120, pixel_size_mm=0.11, n_fast=pixels, n_slow=pixels),
+        sampling=nb.Sampling(oversample=1, roi=(0, pixels - 1, first, first + rows - 1)),
+    )
+
+
+def shot_lines(label: str, experiment: nb.Experiment, repeats: int) -> None:
+    """What a tolerance gives, and what it does to the gradient."""
+    models = {
+        tolerance: ForwardModel(experiment, constant_f(), tolerance_photons=tolerance)
+        for tolerance in (0.0, 1e-4, 1e-2)
+    }
+    tasks: dict[str, Task] = {}
+    for tolerance, model in models.items():
+        tasks[f"forward, {tolerance:g} photons"] = forward(model)
+        tasks[f"gradient, {tolerance:g} photons"] = gradient(model)
+    best = cpu_seconds(tasks, repeats)
+    model = models[0.0]
+    steps = model.active_pixels.count * model.setup.choices.steps_per_pixel
+    print(f"{label}: {steps / 1e6:.0f} M steps")
+    for name, seconds in best.items():
+        whole = best[f"{name.split(',')[0]}, 0 photons"]
+        print(f"  {name}: {seconds:.3f} s, {whole / seconds:.1f} times as fast as with 0")
+    found = {}
+    for tolerance, own in models.items():
+        values = values_of(own)
+        own(values).square().sum().backward()
+        found[tolerance] = {name: value.grad for name, value in values.items()}
+    for tolerance in (1e-4, 1e-2):
+        worst = max(
+            float(torch.linalg.norm(found[tolerance][name] - every) / torch.linalg.norm(every))
+            for name, every in found[0.0].items()
+            if float(torch.linalg.norm(every)) > 0.0
+        )
+        print(f"  gradient of the squared image with {tolerance:g}: off by {worst:.1e} at most")
+
+
 def torch_compile_lines(repeats: int) -> None:
     """`block_value` as it is and by torch.compile: ns per step, and how far the images differ."""
     experiment, factors = rotation(64), constant_f()
@@ -298,6 +354,7 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="smaller images")
     parser.add_argument("--memory", action="store_true", help="peak memory too")
     parser.add_argument("--large", action="store_true", help="the largest case too")
+    parser.add_argument("--shot", action="store_true", help="shots with a tolerance, alone")
     parser.add_argument("--pilatus", type=Path, help="folder of the recorded command line")
     parser.add_argument("--torch-compile", action="store_true", help="torch.compile, alone")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
@@ -308,6 +365,10 @@ def main() -> None:
         return
     print(f"torch {torch.__version__}")
     repeats = 3 if options.small else 7
+    if options.shot:
+        shot_lines("G1", gaussian_shot(1024, 20, 25, 64 if options.small else 1024), 2)
+        shot_lines("the shot", gaussian_shot(2400, 100, 50, 8 if options.small else 64), 2)
+        return
     if options.torch_compile:
         torch_compile_lines(repeats)
         return

@@ -1,6 +1,7 @@
 // scene.cpp - nbh_scene as a Python object: pixels and their derivatives on threads.
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -13,6 +14,7 @@
 #include "errors.h"
 #include "lattice.h"
 #include "nbh/nbh.h"
+#include "pixel_order.h"
 #include "registers.h"
 #include "row_groups.h"
 
@@ -31,31 +33,91 @@ void check_size(const char *name, py::ssize_t size, std::int64_t wanted)
                     "got " + std::to_string(size) + " numbers, need " + std::to_string(wanted));
 }
 
-// Pixels as the C functions take them.
+// Pixels as the C functions take them: in the caller's order, or neighbours next to each other
+// where steps may be left out, some of them repeated.
 class Pixels
 {
   public:
-    Pixels(const Integers &slow, const Integers &fast)
+    Pixels(const Integers &slow, const Integers &fast, bool as_neighbours)
     {
         check_size("fast", fast.size(), slow.size());
+        given_ = slow.size();
         c_.slow = slow.data();
         c_.fast = fast.data();
-        c_.count = slow.size();
+        c_.count = given_;
+        if (!as_neighbours)
+            return;
+        order_ = neighbours(slow.data(), fast.data(), given_);
+        slow_ = picked(slow.data());
+        fast_ = picked(fast.data());
+        c_.slow = slow_.data();
+        c_.fast = fast_.data();
+        c_.count = static_cast<std::int64_t>(order_.size());
+        is_ordered_ = true;
     }
-    // To be stopped by the flag.
-    nbh_pixel_list c(CancelFlag cancel) const
+    // To be stopped by the flag; visited is added to.
+    nbh_pixel_list c(CancelFlag cancel, std::int64_t *visited) const
     {
         nbh_pixel_list list = c_;
         list.cancel = cancel;
+        list.visited = visited;
         return list;
     }
     std::int64_t count() const
     {
         return c_.count;
     }
+    std::int64_t given() const
+    {
+        return given_;
+    }
+    // Where rows of count() numbers are computed: `out` itself, or memory of their own.
+    double *rows(double *out, std::int64_t row_count)
+    {
+        if (!is_ordered_)
+            return out;
+        rows_.resize(static_cast<std::size_t>(row_count * count()));
+        return rows_.data();
+    }
+    // Rows in the caller's order.
+    void put_back(const double *rows, std::int64_t row_count, double *out) const
+    {
+        if (!is_ordered_)
+            return;
+        for (std::int64_t n = 0; n < row_count; n++)
+            for (std::int64_t i = 0; i < count(); i++)
+                if (order_[i].is_first)
+                    out[n * given_ + order_[i].place] = rows[n * count() + i];
+    }
+    // Rows of the caller's numbers in this order; 0 for repeated pixels.
+    const double *weights(const double *given, std::int64_t row_count)
+    {
+        if (!is_ordered_)
+            return given;
+        rows_.resize(static_cast<std::size_t>(row_count * count()));
+        for (std::int64_t n = 0; n < row_count; n++)
+            for (std::int64_t i = 0; i < count(); i++)
+                rows_[n * count() + i] =
+                    order_[i].is_first ? given[n * given_ + order_[i].place] : 0.0;
+        return rows_.data();
+    }
 
   private:
+    std::vector<std::int32_t> picked(const std::int32_t *given) const
+    {
+        std::vector<std::int32_t> found;
+        found.reserve(order_.size());
+        for (const OrderedPixel &pixel : order_)
+            found.push_back(given[pixel.place]);
+        return found;
+    }
+
     nbh_pixel_list c_{};
+    std::int64_t given_ = 0;
+    bool is_ordered_ = false;
+    std::vector<OrderedPixel> order_;
+    std::vector<std::int32_t> slow_, fast_;
+    std::vector<double> rows_;
 };
 
 class Scene
@@ -67,7 +129,8 @@ class Scene
           bool counts_zeros, std::int32_t background_factors, std::int32_t water_factors,
           double steps, double dmin_m, const std::array<double, NBH_SCENE_NUMBERS> &numbers,
           Numbers sources, std::vector<py::object> crystals, std::vector<double> strength,
-          std::vector<double> background, std::optional<std::vector<double>> water)
+          std::vector<double> background, std::optional<std::vector<double>> water,
+          double tolerance_photons)
         : sources_(std::move(sources)), crystals_(std::move(crystals)),
           strength_(std::move(strength)), background_(std::move(background)),
           water_(std::move(water))
@@ -101,6 +164,7 @@ class Scene
         c_.water_factors = water_factors;
         c_.steps = steps;
         c_.dmin_m = dmin_m;
+        c_.tolerance_photons = tolerance_photons;
         std::copy(numbers.begin(), numbers.end(), c_.numbers);
         c_.source_count = sources_.shape(0);
         c_.sources = sources_.data();
@@ -113,26 +177,33 @@ class Scene
 
     py::object values(const Integers &slow, const Integers &fast, int threads) const
     {
-        const Pixels pixels(slow, fast);
+        Pixels pixels = taken(slow, fast);
+        const auto crystals = static_cast<std::int64_t>(lattices_.size());
         Numbers values(
-            {static_cast<py::ssize_t>(lattices_.size()), static_cast<py::ssize_t>(pixels.count())});
-        double *out = values.mutable_data();
-        for_row_groups(pixels.count(), rows_of_group(pixels.count(), most_groups), steps_of(pixels),
-                       threads,
-                       [&](std::int64_t first, std::int64_t end, std::size_t, CancelFlag cancel,
-                           nbh_error *error) {
-                           const nbh_pixel_list list = pixels.c(cancel);
-                           return nbh_scene_values(&c_, &list, first, end, out, error);
-                       });
+            {static_cast<py::ssize_t>(crystals), static_cast<py::ssize_t>(pixels.given())});
+        double *out = pixels.rows(values.mutable_data(), crystals);
+        std::atomic<std::int64_t> visited{0};
+        for_row_groups(
+            pixels.count(), rows_of_group(pixels.count(), most_groups), steps_of(pixels), threads,
+            [&](std::int64_t first, std::int64_t end, std::size_t, CancelFlag cancel,
+                nbh_error *error) {
+                std::int64_t own = 0;
+                const nbh_pixel_list list = pixels.c(cancel, &own);
+                const nbh_status status = nbh_scene_values(&c_, &list, first, end, out, error);
+                visited += own;
+                return status;
+            });
+        pixels.put_back(out, crystals, values.mutable_data());
+        count(pixels, visited);
         return values.view();
     }
 
     py::tuple gradients(const Integers &slow, const Integers &fast, const Numbers &weight,
                         bool want_amplitude, int threads) const
     {
-        const Pixels pixels(slow, fast);
+        Pixels pixels = taken(slow, fast);
         const std::size_t crystals = lattices_.size();
-        check_size("weight", weight.size(), pixels.count() * static_cast<std::int64_t>(crystals));
+        check_size("weight", weight.size(), pixels.given() * static_cast<std::int64_t>(crystals));
         const Layout layout = layout_of(want_amplitude);
         const std::int64_t group = rows_of_group(
             pixels.count(),
@@ -140,7 +211,7 @@ class Scene
         const auto groups = static_cast<std::size_t>(group_count(pixels.count(), group));
         std::vector<double> found(static_cast<std::size_t>(layout.size));
         std::vector<std::vector<double>> parts(groups);
-        const double *weights = weight.data();
+        const double *weights = pixels.weights(weight.data(), static_cast<std::int64_t>(crystals));
         for_row_groups(
             pixels.count(), group, steps_of(pixels), threads,
             [&](std::int64_t first, std::int64_t end, std::size_t g, CancelFlag cancel,
@@ -159,7 +230,7 @@ class Scene
                 }
                 gradient.cells_m = cells.data();
                 gradient.amplitude = amplitude.data();
-                const nbh_pixel_list list = pixels.c(cancel);
+                const nbh_pixel_list list = pixels.c(cancel, nullptr);
                 const nbh_status status =
                     nbh_scene_gradients(&c_, &list, weights, first, end, &gradient, error);
                 std::copy(std::begin(gradient.numbers), std::end(gradient.numbers), own.begin());
@@ -180,7 +251,7 @@ class Scene
                        const std::optional<Numbers> &turning_m,
                        const std::optional<Numbers> &amplitude, int threads) const
     {
-        const Pixels pixels(slow, fast);
+        Pixels pixels = taken(slow, fast);
         if (lattices_.size() != 1)
             raise_error(NBH_INVALID, "crystals",
                         "got " + std::to_string(lattices_.size()) + ", need 1 for a Jacobian");
@@ -204,20 +275,58 @@ class Scene
                 raise_error(NBH_INVALID, "amplitude", "need a crystal that has a table");
             along.amplitude = taken("amplitude", amplitude, table->size());
         }
-        Numbers values({static_cast<py::ssize_t>(pixels.count())});
-        Numbers found({count, static_cast<py::ssize_t>(pixels.count())});
-        double *out = values.mutable_data(), *out_found = found.mutable_data();
+        Numbers values({static_cast<py::ssize_t>(pixels.given())});
+        Numbers found({count, static_cast<py::ssize_t>(pixels.given())});
+        Pixels changes = pixels; // for memory of its own
+        double *out = pixels.rows(values.mutable_data(), 1),
+               *out_found = changes.rows(found.mutable_data(), count);
         for_row_groups(
             pixels.count(), rows_of_group(pixels.count(), most_groups), steps_of(pixels), threads,
             [&](std::int64_t first, std::int64_t end, std::size_t, CancelFlag cancel,
                 nbh_error *error) {
-                const nbh_pixel_list list = pixels.c(cancel);
+                const nbh_pixel_list list = pixels.c(cancel, nullptr);
                 return nbh_scene_jacobian(&c_, &list, &along, first, end, out, out_found, error);
             });
+        pixels.put_back(out, 1, values.mutable_data());
+        changes.put_back(out_found, count, found.mutable_data());
         return py::make_tuple(values.view(), found.view());
     }
 
+    // Why every step is visited in spite of a tolerance, an nbh_culling_reason.
+    std::int32_t culling() const
+    {
+        std::int32_t reason = 0;
+        nbh_error error{};
+        check(nbh_scene_culling(&c_, &reason, &error), error);
+        return reason;
+    }
+    // The steps of all values so far: those that were visited, and all.
+    std::pair<double, double> visits() const
+    {
+        return {visited_, offered_};
+    }
+
   private:
+    Pixels taken(const Integers &slow, const Integers &fast) const
+    {
+        return {slow, fast, c_.tolerance_photons > 0.0};
+    }
+
+    void count(const Pixels &pixels, std::int64_t visited) const
+    {
+        visited_ += static_cast<double>(visited);
+        offered_ += all_steps_of(pixels);
+    }
+
+    double all_steps_of(const Pixels &pixels) const
+    {
+        double orientations = 0.0;
+        for (const nbh_lattice &lattice : lattices_)
+            orientations += static_cast<double>(lattice.orientation_count);
+        return static_cast<double>(pixels.count()) * static_cast<double>(c_.source_count) *
+               c_.layers * c_.oversample * c_.oversample * orientations;
+    }
+
     // Evaluations of the innermost formula, all crystals together.
     double steps_of(const Pixels &pixels) const
     {
@@ -299,6 +408,7 @@ class Scene
     std::optional<std::vector<double>> water_;
     std::vector<nbh_lattice> lattices_;
     nbh_scene c_{};
+    mutable double visited_ = 0.0, offered_ = 0.0; // with the GIL
 };
 
 } // namespace
@@ -310,13 +420,15 @@ void register_scene(py::module_ &m)
                       std::int32_t, bool, bool, std::int32_t, std::int32_t, double, double,
                       const std::array<double, NBH_SCENE_NUMBERS> &, Numbers,
                       std::vector<py::object>, std::vector<double>, std::vector<double>,
-                      std::optional<std::vector<double>>>(),
+                      std::optional<std::vector<double>>, double>(),
              py::arg("oversample"), py::arg("layers"), py::arg("places"), py::arg("has_pixel_area"),
              py::arg("is_oblique"), py::arg("surface"), py::arg("faces_sample"),
              py::arg("counts_zeros"), py::arg("background_factors"), py::arg("water_factors"),
              py::arg("steps"), py::arg("dmin_m"), py::arg("numbers"),
              py::arg("sources").noconvert(), py::arg("crystals"), py::arg("strength"),
-             py::arg("background"), py::arg("water"))
+             py::arg("background"), py::arg("water"), py::arg("tolerance_photons") = 0.0)
+        .def_property_readonly("culling", &Scene::culling)
+        .def_property_readonly("visits", &Scene::visits)
         .def("values", &Scene::values, py::arg("slow").noconvert(), py::arg("fast").noconvert(),
              py::arg("threads"))
         .def("gradients", &Scene::gradients, py::arg("slow").noconvert(),

@@ -9,6 +9,7 @@
 #include "lattice_setup.h"
 #include "nbh/nbh.h"
 #include "scene_checks.h"
+#include "scene_light.h"
 
 /* Of running sums that a tile keeps: 2 TB. */
 #define MOST_RUNNING_ROWS 0x1p30
@@ -33,6 +34,9 @@ typedef struct scene_setup {
     double *common_f;
     polarization_frame *frames;
     scene_kernel *kernel;
+    scene_light light;
+    nbh_culling_reason reason; /* why it is not used */
+    scene_lists *lists;        /* NULL where it is not */
 } scene_setup;
 
 static void release(scene_setup *setup)
@@ -40,6 +44,8 @@ static void release(scene_setup *setup)
     free(setup->lattices);
     free(setup->common_f);
     free(setup->frames);
+    scene_light_destroy(&setup->light);
+    scene_lists_destroy(setup->lists);
 }
 
 static const double *incident_of(const nbh_scene *s, int64_t source)
@@ -81,14 +87,23 @@ static void set_up_frames(const nbh_scene *s, polarization_frame *frames)
         polarization_frame_set(s->numbers + NBH_SCENE_POLARIZATION, incident_of(s, n), frames + n);
 }
 
-/* All that a call for the pixels first .. end-1 works with; to be released if that succeeds. */
-static nbh_status set_up(const nbh_scene *s, const nbh_pixel_list *pixels, int64_t first,
-                         int64_t end, scene_setup *out, nbh_error *error)
+/* What may be left out, and memory for what is not. */
+static nbh_status set_up_light(const nbh_scene *s, scene_setup *out, nbh_error *error)
+{
+    const nbh_status status =
+        scene_light_set_up(s, out->lattices, &out->light, &out->reason, error);
+    if (status != NBH_OK || out->reason)
+        return status;
+    out->lists = scene_lists_create(&out->light, error);
+    out->prepared.light = &out->light;
+    return out->lists == NULL ? NBH_OUT_OF_MEMORY : NBH_OK;
+}
+
+/* All that a call works with; to be released if that succeeds. */
+static nbh_status set_up_scene(const nbh_scene *s, scene_setup *out, nbh_error *error)
 {
     memset(out, 0, sizeof *out);
-    nbh_status status = scene_check_pixels(pixels, first, end, error);
-    if (status == NBH_OK)
-        status = scene_check(s, error);
+    nbh_status status = scene_check(s, error);
     if (status != NBH_OK)
         return status;
     const sums_builds *builds = sums_builds_of(s->crystals[0].kernel);
@@ -109,6 +124,8 @@ static nbh_status set_up(const nbh_scene *s, const nbh_pixel_list *pixels, int64
         status = NBH_OUT_OF_MEMORY;
     else
         status = set_up_lattices(s, out, error);
+    if (status == NBH_OK)
+        status = set_up_light(s, out, error);
     if (status != NBH_OK) {
         release(out);
         return status;
@@ -122,6 +139,44 @@ static nbh_status set_up(const nbh_scene *s, const nbh_pixel_list *pixels, int64
     return NBH_OK;
 }
 
+/* The same for the pixels first .. end-1. */
+static nbh_status set_up(const nbh_scene *s, const nbh_pixel_list *pixels, int64_t first,
+                         int64_t end, scene_setup *out, nbh_error *error)
+{
+    const nbh_status status = scene_check_pixels(pixels, first, end, error);
+    if (status != NBH_OK) {
+        memset(out, 0, sizeof *out);
+        return status;
+    }
+    return set_up_scene(s, out, error);
+}
+
+nbh_status nbh_scene_culling(const nbh_scene *scene, int32_t *reason, nbh_error *error)
+{
+    scene_setup setup;
+    const nbh_status status = set_up_scene(scene, &setup, error);
+    if (status != NBH_OK)
+        return status;
+    *reason = (int32_t)setup.reason;
+    release(&setup);
+    return NBH_OK;
+}
+
+/* Tells the caller how many steps the pixels took. */
+static void count_visits(const scene_setup *setup, const nbh_pixel_list *pixels, int64_t count)
+{
+    const nbh_scene *s = setup->prepared.scene;
+    if (pixels->visited == NULL)
+        return;
+    if (setup->lists != NULL) {
+        *pixels->visited += setup->lists->visited;
+        return;
+    }
+    for (int32_t n = 0; n < s->crystal_count; n++)
+        *pixels->visited +=
+            count * samples_of(s) * s->source_count * s->crystals[n].orientation_count;
+}
+
 /* Fills a tile from the pixel `first` on and returns how many pixels it has. */
 static int64_t fill_tile(const nbh_pixel_list *pixels, int64_t first, int64_t end, scene_tile *tile)
 {
@@ -131,6 +186,7 @@ static int64_t fill_tile(const nbh_pixel_list *pixels, int64_t first, int64_t en
         tile->slow[j] = pixels->slow[n];
         tile->fast[j] = pixels->fast[n];
     }
+    tile->count = count;
     return count;
 }
 
@@ -161,7 +217,7 @@ nbh_status nbh_scene_values(const nbh_scene *scene, const nbh_pixel_list *pixels
         rows = allocate(scene->crystal_count, sizeof(tile_numbers), "values", &unlimited, error);
         status = rows == NULL ? NBH_OUT_OF_MEMORY : NBH_OK;
     }
-    const scene_work work = {.cancel = pixels->cancel, .values = rows};
+    const scene_work work = {.cancel = pixels->cancel, .lists = setup.lists, .values = rows};
     for (int64_t n = first; status == NBH_OK && n < end; n += SCENE_TILE) {
         scene_tile tile;
         const int64_t count = fill_tile(pixels, n, end, &tile);
@@ -171,6 +227,7 @@ nbh_status nbh_scene_values(const nbh_scene *scene, const nbh_pixel_list *pixels
         else
             put_rows(rows, scene->crystal_count, count, n, pixels->count, values);
     }
+    count_visits(&setup, pixels, end - first);
     free(rows);
     release(&setup);
     return status;
@@ -251,6 +308,7 @@ nbh_status nbh_scene_gradients(const nbh_scene *scene, const nbh_pixel_list *pix
                                  .cells = gradient->cells_m,
                                  .amplitude = gradient->amplitude};
     const scene_work work = {.cancel = pixels->cancel,
+                             .lists = setup.lists,
                              .values = rows,
                              .weight = weights,
                              .gradient = &found,
@@ -270,6 +328,7 @@ nbh_status nbh_scene_gradients(const nbh_scene *scene, const nbh_pixel_list *pix
         if (setup.frames != NULL)
             add_frames(scene, frames, gradient);
     }
+    count_visits(&setup, pixels, end - first);
     free(rows);
     free(frames);
     free(running);
@@ -375,6 +434,7 @@ nbh_status nbh_scene_jacobian(const nbh_scene *scene, const nbh_pixel_list *pixe
     if (status == NBH_OK)
         set_source_changes(scene, directions, setup.frames != NULL, &along);
     const scene_work work = {.cancel = pixels->cancel,
+                             .lists = setup.lists,
                              .values = along.rows,
                              .along = &along.prepared,
                              .jacobian = along.changes,
@@ -392,6 +452,7 @@ nbh_status nbh_scene_jacobian(const nbh_scene *scene, const nbh_pixel_list *pixe
             put_rows(along.changes, directions->count, count, n, pixels->count, jacobian);
         }
     }
+    count_visits(&setup, pixels, end - first);
     release_directions(&along);
     release(&setup);
     return status;

@@ -132,6 +132,9 @@ nbh_status scene_check(const nbh_scene *s, nbh_error *error)
     if (!(s->dmin_m >= 0.0 && isfinite(s->dmin_m)))
         return nbh_fail(error, NBH_INVALID, "dmin_m", "got %g, need a finite number >= 0",
                         s->dmin_m);
+    if (!(s->tolerance_photons >= 0.0 && isfinite(s->tolerance_photons)))
+        return nbh_fail(error, NBH_INVALID, "tolerance_photons",
+                        "got %g, need a finite number >= 0", s->tolerance_photons);
     if (!(s->steps > 0.0 && isfinite(s->steps)))
         return nbh_fail(error, NBH_INVALID, "steps", "got %g, need a finite number > 0", s->steps);
     if (s->source_count < 1)

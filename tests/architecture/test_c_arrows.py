@@ -68,12 +68,13 @@ LAYERS: tuple[frozenset[str], ...] = (
         }
     ),
     frozenset({"fast/light_bounds"}),
-    frozenset({"plan", "fast/scene_tile"}),
+    frozenset({"plan", "fast/light_lattice", "fast/scene_tile"}),
     frozenset(
         {
             "lattice_setup",
             "orientations",
             "scene_checks",
+            "scene_light",
             "structure_factors",
             "subpixel",
             "work_items",
@@ -100,7 +101,7 @@ LAYERS: tuple[frozenset[str], ...] = (
         }
     ),
     frozenset({"pixel", "fast/gaussian_steps", "fast/kernel", "fast/scene_factors", "fast/sums"}),
-    frozenset({"fast/culled_steps", "fast/scene_backward"}),
+    frozenset({"fast/culled_steps", "fast/scene_backward", "fast/scene_lists"}),
     frozenset({"fast/culled", "fast/scene"}),
     frozenset(
         {

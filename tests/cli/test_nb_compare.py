@@ -215,7 +215,7 @@ def test_a_tolerance_is_of_b(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     tolerances = [found[side]["provenance"]["culling"]["tolerance_photons"] for side in "ab"]
     assert tolerances == [0.0, 0.5]
     assert main(["--a", "c", "--b", "reference", "--tolerance", "1", "--", *SMALL.split()]) == 1
-    assert "--tolerance: B is not 'c'" in capsys.readouterr().err
+    assert "--tolerance: B is neither 'c' nor 'torch'" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["--a", "c", "--b", "c", "--tolerance", "-1", "--", *SMALL.split()])
     assert "got '-1', need a finite number >= 0" in capsys.readouterr().err

@@ -11,8 +11,9 @@ from realistic_experiments import COMPACT, SHAPES, realistic_experiment
 
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.engines.c.libnbh import available_kernels
-from nanobragg_hybrid.engines.c.numbers import CULLING_REASONS, SHAPE_NUMBERS
+from nanobragg_hybrid.engines.c.numbers import SHAPE_NUMBERS
 from nanobragg_hybrid.engines.c.plan import Plan
+from nanobragg_hybrid.model.conventions import CULLING_REASONS
 
 pytestmark = pytest.mark.filterwarnings("ignore::nanobragg_hybrid.NanobraggWarning")
 

@@ -823,6 +823,9 @@ typedef struct nbh_scene {
     int64_t source_count;
     double steps;  /* the divisor of model 6.8 */
     double dmin_m; /* 0: no limit */
+    /* >= 0.  Steps are left out that together are less than this in every pixel; their derivatives
+     * are left out with them.  0: every step is visited. */
+    double tolerance_photons;
     double numbers[NBH_SCENE_NUMBERS];
     const double *sources;       /* NBH_SOURCE_NUMBERS for each */
     const nbh_lattice *crystals; /* all with the same kernel */
@@ -832,12 +835,17 @@ typedef struct nbh_scene {
 } nbh_scene;
 
 /* Pixels, one after the other.  If cancel is not NULL, *cancel is looked at again and again; once
- * it is not 0, the call ends with NBH_CANCELLED, and derivatives that are added to are no good. */
+ * it is not 0, the call ends with NBH_CANCELLED, and derivatives that are added to are no good.
+ * If visited is not NULL, the steps that were visited are added to *visited: samples times sources
+ * times orientations of each pixel and crystal, less what tolerance_photons left out.  With a
+ * tolerance each 32 pixels that follow each other should be neighbours, as 4 * 8 are: bounds are
+ * those of all of them. */
 typedef struct nbh_pixel_list {
     const int32_t *slow;
     const int32_t *fast;
     int64_t count;
     const volatile int32_t *cancel;
+    int64_t *visited;
 } nbh_pixel_list;
 
 /* Derivatives of a weighted sum of pixels; all are added to.  Of each crystal: NBH_CRYSTAL_NUMBERS,
@@ -867,6 +875,8 @@ typedef struct nbh_scene_directions {
 
 /* Sets struct_size, one sub-pixel, one layer, a plane, no capture and no polarization factor. */
 NBH_API void nbh_scene_init(nbh_scene *scene);
+/* Why the pixels visit every step in spite of a tolerance, an nbh_culling_reason. */
+NBH_API nbh_status nbh_scene_culling(const nbh_scene *scene, int32_t *reason, nbh_error *error);
 /* Values of the pixels first .. end-1, photons: crystal_count times pixels->count numbers.  Any
  * part may be computed at the same time as another.  NBH_TOO_LARGE as for nbh_lattice_sums. */
 NBH_API nbh_status nbh_scene_values(const nbh_scene *scene, const nbh_pixel_list *pixels,

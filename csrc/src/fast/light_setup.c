@@ -7,6 +7,7 @@
 #include "allocate.h"
 #include "constants.h"
 #include "fast/light_bounds.h"
+#include "fast/light_lattice.h"
 #include "fast/profiles.h"
 #include "orientations.h"
 #include "shapes.h"
@@ -17,18 +18,12 @@
 #define DARK_PHOTONS 1e-51
 /* The same as a part of the water's own light. */
 #define DARK_PART_OF_WATER 1e-13
-/* Of the exponent of a squared Gaussian: up to there its error is that of docs/accuracy.md. */
-#define LARGEST_EXPONENT 340.0
 /* exp of less than minus this is 0. */
 #define ZERO_EXPONENT 745.2
 /* The largest sum that the fast kernel takes, with room to spare. */
 #define LARGEST_TERM 1e240
-/* |cubic| <= 1.25 of the largest of its four values, three times. */
-#define LARGEST_OF_TRICUBIC 1.96
 /* Fewer steps of a sub-pixel cost less than looking which of them have light. */
 #define LEAST_STEPS 4.0
-/* Beyond this index nothing is known of a parallelepiped's peaks. */
-#define LARGEST_PEAK_INDEX 10000
 /* The part of the steps that may have light where it is worth looking for the others. */
 #define LARGEST_SHARE 0.75
 /* Tiles that are looked at for it: no more than this, along each axis and in all. */
@@ -46,24 +41,6 @@ static const double REACHES_OF_GROUP[] = {0.0, 0.5, 2.0, 8.0};
 #define TILE_ROWS 8
 #define LEAST_BANDS 12
 #define LEAST_TILE_COLUMNS 16
-
-/* The largest |F| of any step; infinite where one is not finite. */
-static double largest_f(const nbh_plan *plan)
-{
-    const nbh_structure_factors *t = &plan->table;
-    double largest = fabs(t->default_f), sum = 0.0 * t->default_f;
-    if (t->amplitude != NULL) {
-        const int64_t count = (int64_t)(plan->h_range * plan->k_range * plan->l_range);
-        for (int64_t i = 0; i < count; i++) {
-            const double f = fabs(t->amplitude[i]);
-            largest = f > largest ? f : largest;
-            sum += 0.0 * f;
-        }
-    }
-    if (sum != 0.0) /* NaN: one is not finite */
-        return INFINITY;
-    return plan->info.interpolate ? LARGEST_OF_TRICUBIC * largest : largest;
-}
 
 /* The largest solid angle of any pixel of the ROI, or more. */
 static double largest_omega(const nbh_plan *plan)
@@ -103,129 +80,6 @@ static double dark_term(const nbh_plan *plan)
     return of_water > dark ? of_water : dark;
 }
 
-/* The smallest eigenvalue of the Gram matrix of three unit vectors with these cosines, or less:
- * Newton's steps towards the smallest root of the characteristic polynomial stay below it. */
-static double least_eigenvalue(double ab, double ac, double bc)
-{
-    const double squares = ab * ab + ac * ac + bc * bc, product = 2.0 * ab * ac * bc;
-    double x = 0.0;
-    for (int i = 0; i < 60; i++) {
-        const double y = 1.0 - x;
-        const double value = y * y * y - y * squares + product, slope = 3.0 * y * y - squares;
-        if (!(value > 0.0 && slope > 0.0))
-            break;
-        x += value / slope;
-    }
-    return x > 1e-6 ? x * (1.0 - 1e-6) : 0.0;
-}
-
-/* Weights of the squared distance from a reflection along each index. */
-static void set_weights(const crystal_shape *s, double weight[3])
-{
-    switch (s->metric) {
-    case METRIC_HKL:
-        for (int i = 0; i < 3; i++)
-            weight[i] = s->n_cells[i];
-        break;
-    case METRIC_RECIPROCAL: {
-        double a[3], b[3], c[3];
-        vec3_unit(s->a_star, a);
-        vec3_unit(s->b_star, b);
-        vec3_unit(s->c_star, c);
-        const double peak = shape_peak(s);
-        const double least =
-            peak * sqrt(least_eigenvalue(vec3_dot(a, b), vec3_dot(a, c), vec3_dot(b, c)));
-        weight[0] = least * vec3_mag(s->a_star);
-        weight[1] = least * vec3_mag(s->b_star);
-        weight[2] = least * vec3_mag(s->c_star);
-        break;
-    }
-    }
-}
-
-/* The argument from which the squared transform of a sphere is at most `least` of K^2: |f| <=
- * 3 K (1 + 1/x) / x^2. */
-static double dark_phase(double least)
-{
-    const double root = 3.0 / sqrt(least);
-    double x = sqrt(root);
-    for (int i = 0; i < 60; i++)
-        x = sqrt(root * (1.0 + 1.0 / x));
-    return x * 1.001;
-}
-
-/* Sets what depends on the shape.  Returns why steps cannot be omitted. */
-static nbh_culling_reason set_measure(const nbh_plan *plan, double f, light_bounds *bounds)
-{
-    const crystal_shape *s = &plan->shape;
-    const double peak = shape_peak(s), f_sqr = f * f, term = bounds->dark_term,
-                 brightest = f_sqr * peak * peak;
-    double farthest = 0.0;
-    bounds->by_planes = 0;
-    switch (s->profile) {
-    case PROFILE_INTERFERENCE:
-        bounds->by_planes = 1;
-        bounds->dark_from = f_sqr / term * (1.0 + 1e-6);
-        return bounds->dark_from < 1.0 ? NBH_CULLING_REASON_NONE : NBH_CULLING_REASON_NOTHING_DARK;
-    case PROFILE_SPHERE:
-        bounds->dark_from = dark_phase(term / (brightest * 0.5237)) / PI;
-        bounds->dark_from *= bounds->dark_from / s->fudge;
-        break;
-    case PROFILE_GAUSSIAN: {
-        const double exponent = log(brightest / term) + 1e-6;
-        if (!(exponent < LARGEST_EXPONENT))
-            return NBH_CULLING_REASON_SHAPE;
-        bounds->dark_from = exponent > 0.0 ? exponent * (0.63 / 2.0) / s->fudge : 0.0;
-        break;
-    }
-    case PROFILE_TOP_HAT:
-        bounds->dark_from = 0.3969 / s->fudge;
-        bounds->dark_term = 0.0;
-        break;
-    }
-    bounds->dark_from *= 1.0 + 1e-8;
-    set_weights(s, bounds->weight);
-    for (int i = 0; i < 3; i++)
-        farthest += 0.25 * bounds->weight[i] * bounds->weight[i];
-    return bounds->dark_from < farthest ? NBH_CULLING_REASON_NONE : NBH_CULLING_REASON_NOTHING_DARK;
-}
-
-/* Component after component, each padded to whole chunks. */
-static int copy_cells(nbh_plan *plan, light_bounds *bounds)
-{
-    nbh_error ignored;
-    const int64_t count = (int64_t)plan->info.phi_steps * plan->info.mosaic_domains;
-    bounds->count = count;
-    bounds->stride = (count + LANES - 1) / LANES * LANES;
-    bounds->cells =
-        allocate(9 * bounds->stride, sizeof(double), "cells by component", &plan->memory, &ignored);
-    if (bounds->cells == NULL)
-        return 0;
-    double largest_index = 1.0, shortest = INFINITY;
-    for (int32_t n = 0; n < plan->info.source_count; n++)
-        if (plan->sources[n].wavelength_m < shortest)
-            shortest = plan->sources[n].wavelength_m;
-    for (int64_t n = 0; n < bounds->stride; n++) {
-        const double *cell = plan->cells + 9 * (n < count ? n : count - 1);
-        for (int i = 0; i < 9; i++)
-            bounds->cells[i * bounds->stride + n] = cell[i];
-        for (int i = 0; i < 3; i++) {
-            const double length = vec3_mag(&cell[(ptrdiff_t)3 * i]) * (1.0 + 1e-9);
-            if (!(length <= bounds->length_m[i]))
-                bounds->length_m[i] = length;
-        }
-    }
-    for (int i = 0; i < 3; i++) {
-        bounds->largest_index[i] = bounds->length_m[i] * 2.0 / shortest;
-        if (bounds->largest_index[i] > largest_index)
-            largest_index = bounds->largest_index[i];
-    }
-    bounds->margin = 1e-8 + 1e-12 * largest_index;
-    bounds->margin_of_normal =
-        bounds->margin * (bounds->weight[0] + bounds->weight[1] + bounds->weight[2]);
-    return 1;
-}
-
 /* Where interpolation may be switched off (model 6.5), and from which darkness on it cannot be. */
 static void set_scan(const nbh_plan *plan, light_bounds *bounds)
 {
@@ -250,115 +104,6 @@ static void set_scan(const nbh_plan *plan, light_bounds *bounds)
         bounds->zero_from = bounds->dark_from;
         break;
     }
-}
-
-/* The largest |sin(x N) / sin(x)| of doubles x next to n pi, for whole N.  x N is off by ulp(x) N
- * at most: nine units in the last place away the quotient is below 1.2 N; at the doubles in between
- * it is what the library makes of it. */
-static double largest_quotient(double n_cells, double n)
-{
-    double largest = 1.2 * n_cells, x = n * PI;
-    for (int i = 0; i < 10; i++)
-        x = nextafter(x, 0.0);
-    for (int i = 0; i < 21; i++, x = nextafter(x, INFINITY)) {
-        const double quotient = fabs(shape_sincg(x, n_cells));
-        if (!(quotient <= largest))
-            largest = quotient;
-    }
-    return largest;
-}
-
-/* What next to whole numbers bounds the factors of planes.  Returns 0 if there is too little
- * memory.
- */
-static int set_peaks(nbh_plan *plan, light_bounds *bounds)
-{
-    nbh_error ignored;
-    for (int i = 0; i < 3; i++) {
-        const double n_cells = plan->shape.n_cells[i];
-        if (!bounds->by_planes)
-            continue;
-        const double most = n_cells > 1.0 ? bounds->largest_index[i] + 1.0 : 0.0;
-        const int32_t last = most < LARGEST_PEAK_INDEX ? (int32_t)most + 1 : LARGEST_PEAK_INDEX;
-        double *least =
-            allocate((int64_t)last + 1, sizeof *least, "peaks", &plan->memory, &ignored);
-        bounds->least[i] = least;
-        bounds->last_whole[i] = last;
-        if (least == NULL)
-            return 0;
-        for (int32_t n = 0; n <= last && !(n_cells > 1.0); n++)
-            least[n] = 1.0;
-        if (n_cells != floor(n_cells) || !(n_cells > 1.0)) /* poles: no bound; no factor */
-            continue;
-        least[0] = (1.0 - 1e-6) / (n_cells * n_cells);
-        for (int32_t n = 1; n < last; n++) { /* the last stays 0, for all beyond */
-            const double quotient = largest_quotient(n_cells, n);
-            least[n] = (1.0 - 1e-6) / (quotient * quotient);
-        }
-    }
-    return 1;
-}
-
-/* By how much 1/wavelength may differ in a group. */
-static double width_of_group(const light_bounds *bounds, double reach_of_group)
-{
-    double width = INFINITY;
-    for (int i = 0; i < 3; i++) {
-        const double reach = bounds->by_planes ? 0.1 : sqrt(bounds->dark_from) / bounds->weight[i];
-        const double of_axis = reach_of_group * reach / bounds->length_m[i];
-        if (of_axis < width)
-            width = of_axis;
-    }
-    return width;
-}
-
-static void finish_group(light_sources *group)
-{
-    double least = INFINITY, largest = 0.0;
-    for (int32_t s = 0; s < group->count; s++) {
-        least = group->per_wavelength[s] < least ? group->per_wavelength[s] : least;
-        largest = group->per_wavelength[s] > largest ? group->per_wavelength[s] : largest;
-    }
-    for (int32_t s = group->count; s < LIGHT_SOURCES; s++)
-        group->per_wavelength[s] = group->per_wavelength[group->count - 1];
-    group->members = (UINT64_C(1) << group->count) - 1;
-    group->largest = largest;
-    group->middle = group->count == 1 ? largest : 0.5 * (least + largest);
-    group->half = group->count == 1 ? 0.0 : 0.5 * (largest - least) * (1.0 + 1e-9);
-}
-
-/* Neighbouring sources in one direction with nearly one wavelength, as many as are tested together.
- * Returns how many groups there are. */
-static int32_t group_sources(const nbh_plan *plan, double width, light_sources *groups)
-{
-    int32_t count = 0;
-    double least = 0.0, largest = 0.0;
-    int32_t members = 0;
-    for (int32_t n = 0; n < plan->info.source_count; n++) {
-        const plan_source *source = &plan->sources[n];
-        const double per = 1.0 / source->wavelength_m;
-        const double lower = members > 0 && least < per ? least : per,
-                     upper = members > 0 && largest > per ? largest : per;
-        const int joins = members > 0 && width > 0.0 && members < LIGHT_SOURCES &&
-                          upper - lower <= width &&
-                          vec3_equal(source->incident, plan->sources[n - 1].incident);
-        members = joins ? members + 1 : 1;
-        count += !joins;
-        least = joins ? lower : per;
-        largest = joins ? upper : per;
-        light_sources *group = &groups[count - 1];
-        if (!joins)
-            group->first = n;
-        vec3_copy(source->incident, group->incident);
-        group->per_wavelength[members - 1] = per;
-        group->count = members;
-    }
-    for (int32_t n = 0; n < count; n++) {
-        const int goes_on = n > 0 && vec3_equal(groups[n].incident, groups[n - 1].incident);
-        groups[n].direction = n == 0 ? 0 : groups[n - 1].direction + !goes_on;
-        finish_group(&groups[n]);
-    }
-    return count;
 }
 
 static int sources_are_ordinary(const nbh_plan *plan)
@@ -435,13 +180,15 @@ static light_sample look_at_image(const nbh_plan *plan, const plan_light *light,
 
 /* Groups the sources in the way that makes looking for light cheapest.  Returns whether that is
  * worth it. */
-static nbh_culling_reason choose_groups(const nbh_plan *plan, plan_light *light, light_lists *lists)
+static nbh_culling_reason choose_groups(const nbh_plan *plan, const light_beam *beams,
+                                        plan_light *light, light_lists *lists)
 {
     double least = INFINITY, best = 0.0, share = 1.0;
     int32_t most = 0;
     for (int i = 0; i < REACH_COUNT; i++) {
-        const double width = width_of_group(&light->bounds, REACHES_OF_GROUP[i]);
-        light->group_count = group_sources(plan, width, light->groups);
+        const double width = light_width_of_group(&light->bounds, REACHES_OF_GROUP[i]);
+        light->group_count =
+            light_group_sources(beams, plan->info.source_count, width, light->groups);
         if (light->group_count == most) /* the same groups */
             continue;
         most = light->group_count;
@@ -452,8 +199,28 @@ static nbh_culling_reason choose_groups(const nbh_plan *plan, plan_light *light,
             share = sample.listed / sample.steps;
         }
     }
-    light->group_count = group_sources(plan, best, light->groups);
+    light->group_count = light_group_sources(beams, plan->info.source_count, best, light->groups);
     return share <= LARGEST_SHARE ? NBH_CULLING_REASON_NONE : NBH_CULLING_REASON_NOTHING_DARK;
+}
+
+static double shortest_wavelength(const nbh_plan *plan)
+{
+    double shortest = INFINITY;
+    for (int32_t n = 0; n < plan->info.source_count; n++)
+        if (plan->sources[n].wavelength_m < shortest)
+            shortest = plan->sources[n].wavelength_m;
+    return shortest;
+}
+
+/* To be freed; NULL if there is too little memory. */
+static light_beam *beams_of_plan(const nbh_plan *plan)
+{
+    light_beam *beams = malloc((size_t)plan->info.source_count * sizeof *beams);
+    for (int32_t n = 0; beams != NULL && n < plan->info.source_count; n++) {
+        vec3_copy(plan->sources[n].incident, beams[n].incident);
+        beams[n].wavelength_m = plan->sources[n].wavelength_m;
+    }
+    return beams;
 }
 
 static int is_wanted(nbh_culling culling)
@@ -533,26 +300,31 @@ static nbh_culling_reason set_up(nbh_plan *plan, int32_t culling, plan_light *li
     if (reason)
         return reason;
     light_bounds *bounds = &light->bounds;
-    const double f = largest_f(plan), peak = shape_peak(&plan->shape);
+    const double f = light_largest_f(&plan->table, plan->info.interpolate),
+                 peak = shape_peak(&plan->shape);
     bounds->dark_term = dark_term(plan);
     if (!(f * f * peak * peak < LARGEST_TERM))
         return NBH_CULLING_REASON_NOT_FINITE;
     if (f == 0.0 || !(bounds->dark_term > 0.0 && bounds->dark_term < LARGEST_TERM))
         return NBH_CULLING_REASON_NO_LIGHT;
-    reason = set_measure(plan, f, bounds);
+    reason = light_set_measure(&plan->shape, f, bounds);
     if (reason)
         return reason;
-    if (!copy_cells(plan, bounds) || !set_peaks(plan, bounds))
+    const int64_t count = (int64_t)plan->info.phi_steps * plan->info.mosaic_domains;
+    if (!light_copy_cells(plan->cells, count, shortest_wavelength(plan), &plan->memory, bounds) ||
+        !light_set_peaks(&plan->shape, &plan->memory, bounds))
         return NBH_CULLING_REASON_MEMORY;
     nbh_error ignored;
     set_scan(plan, bounds);
     light->groups = allocate(plan->info.source_count, sizeof *light->groups, "groups of sources",
                              &plan->memory, &ignored);
     light_lists *lists = malloc(sizeof *lists);
-    if (light->groups != NULL && lists != NULL)
-        reason = choose_groups(plan, light, lists);
+    light_beam *beams = beams_of_plan(plan);
+    if (light->groups != NULL && lists != NULL && beams != NULL)
+        reason = choose_groups(plan, beams, light, lists);
     else
         reason = NBH_CULLING_REASON_MEMORY;
+    free(beams);
     free(lists);
     return reason;
 }

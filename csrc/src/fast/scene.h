@@ -11,6 +11,7 @@
 #include "fast/scene_backward.h"
 #include "fast/scene_factors.h"
 #include "fast/scene_geometry.h"
+#include "fast/scene_lists.h"
 #include "fast/sums.h"
 
 static const double *const *rows_of(tile_numbers q[3], const double *rows[3])
@@ -58,20 +59,20 @@ static void without_cut_rays(const tile_numbers is_left, sums_running *running)
 
 /* Adds a ray to the sum of crystal n. */
 static void add_ray(const prepared_scene *p, int32_t n, scene_ray *ray,
-                    const ray_factors_tile *factors, double *total)
+                    const ray_factors_tile *factors, const sums_visits *visits, double *total)
 {
     const double f_sqr = p->common_f[n] * p->common_f[n];
     const double *rows[3];
     tile_numbers sum;
     if (!is_running(p->scene)) {
-        sum_tile(p->lattices + n, rows_of(ray->q, rows), sum, NULL);
+        running_sum_tile(p->lattices + n, rows_of(ray->q, rows), sum, NULL, NULL, visits);
         EACH_PIXEL
             total[j] += f_sqr * sum[j] * factors->weight[j];
         return;
     }
     sums_running running;
     start_growth(p->scene, factors, &running);
-    running_sum_tile(p->lattices + n, rows_of(ray->q, rows), sum, NULL, &running);
+    running_sum_tile(p->lattices + n, rows_of(ray->q, rows), sum, NULL, &running, visits);
     without_cut_rays(ray->is_left, &running);
     EACH_PIXEL
         total[j] = grown(total[j], running.all[0][j], running.all[1][j]) +
@@ -100,16 +101,22 @@ static void add_all_rays(const prepared_scene *p, const scene_tile *tile, const 
         sample_beams memory;
         const sample_beams *own = beams_of(p, tile, pixel, sample, &memory);
         set_sample_factors(p, tile, sample, own, &factors);
+        if (work->lists != NULL)
+            list_steps(p, tile, own, pixel, &factors, work->lists);
         for (int64_t source = 0; source < s->source_count; source++) {
             scene_ray ray;
             if (is_cancelled(work))
                 return;
+            if (!any_has_light(p, work->lists, source))
+                continue;
             if (before != NULL)
                 memcpy(before + (sample * s->source_count + source) * size, sums,
                        (size_t)size * sizeof *sums);
             set_ray(p, source, own, pixel, &ray, &factors);
             for (int32_t n = 0; n < s->crystal_count; n++)
-                add_ray(p, n, &ray, &factors, sums + (ptrdiff_t)n * SCENE_TILE);
+                if (has_light(p, work->lists, n, source))
+                    add_ray(p, n, &ray, &factors, steps_with_light(p, work->lists, n, source),
+                            sums + (ptrdiff_t)n * SCENE_TILE);
         }
     }
 }
@@ -144,7 +151,7 @@ static void scene_values(const prepared_scene *p, const scene_tile *tile, const 
  * scale: what a sum is multiplied with in the weighted value. */
 static void add_crystal_gradient(const scene_backward *w, int32_t n, tile_numbers q[3],
                                  const tile_numbers scale, sums_running *running,
-                                 tile_numbers by_q[3], tile_numbers sum)
+                                 const sums_visits *visits, tile_numbers by_q[3], tile_numbers sum)
 {
     const prepared_scene *p = w->p;
     scene_tile_gradient *out = w->work->gradient;
@@ -159,7 +166,7 @@ static void add_crystal_gradient(const scene_backward *w, int32_t n, tile_number
     EACH_PIXEL
         weight[j] = 2.0 * f * f * scale[j]; /* the kernel gives half of the derivatives */
     const sums_derivatives wanted = {NULL, NULL, weight, &found, NULL};
-    running_sum_tile(p->lattices + n, rows_of(q, rows), sum, &wanted, running);
+    running_sum_tile(p->lattices + n, rows_of(q, rows), sum, &wanted, running, visits);
     for (int i = 0; i < 3; i++)
         EACH_PIXEL
             by_q[i][j] += found.q[i][j];
@@ -187,7 +194,8 @@ static void add_product(tile_numbers out, const tile_numbers scale, const tile_n
 
 /* The same for each pixel by itself. */
 static void add_crystal_local(scene_backward *w, tile_numbers q[3], const tile_numbers scale,
-                              sums_running *running, tile_numbers by_q[3], tile_numbers sum)
+                              sums_running *running, const sums_visits *visits,
+                              tile_numbers by_q[3], tile_numbers sum)
 {
     const prepared_scene *p = w->p;
     const nbh_scene_directions *along = w->work->along->directions;
@@ -202,7 +210,7 @@ static void add_crystal_local(scene_backward *w, tile_numbers q[3], const tile_n
     tile_numbers weight;
     const double *rows[3];
     const sums_derivatives wanted = {NULL, NULL, NULL, NULL, found};
-    running_sum_tile(p->lattices, rows_of(q, rows), sum, &wanted, running);
+    running_sum_tile(p->lattices, rows_of(q, rows), sum, &wanted, running, visits);
     EACH_PIXEL
         weight[j] = 2.0 * f * f * scale[j];
     for (int i = 0; i < 3; i++) {
@@ -234,7 +242,8 @@ static void set_worth(const scene_backward *w, int32_t n, tile_numbers out)
 }
 
 /* How one ray's lattice sums are derived: adds derivatives by its weight and its growth. */
-static void add_ray_gradient(scene_backward *w, int32_t n, int64_t number, scene_ray *ray,
+static void add_ray_gradient(scene_backward *w, int32_t n, int64_t number,
+                             const sums_visits *visits, scene_ray *ray,
                              const pixel_factors_tile *pixel, const ray_factors_tile *factors,
                              double *total, tile_numbers by_q[3], tile_numbers by_weight,
                              tile_numbers by_growth)
@@ -263,9 +272,9 @@ static void add_ray_gradient(scene_backward *w, int32_t n, int64_t number, scene
     EACH_PIXEL
         scale[j] = worth[j] * factors->weight[j];
     if (w->work->gradient != NULL)
-        add_crystal_gradient(w, n, ray->q, scale, runs ? &running : NULL, by_q, sum);
+        add_crystal_gradient(w, n, ray->q, scale, runs ? &running : NULL, visits, by_q, sum);
     else
-        add_crystal_local(w, ray->q, scale, runs ? &running : NULL, by_q, sum);
+        add_crystal_local(w, ray->q, scale, runs ? &running : NULL, visits, by_q, sum);
     EACH_PIXEL
         by_weight[j] += worth[j] * f_sqr * sum[j];
     if (!runs) {
@@ -291,6 +300,7 @@ static void add_rays(scene_backward *w, const pixel_factors_tile *pixel, double 
     const nbh_scene *s = w->p->scene;
     const int64_t samples = samples_of(s), sources = s->source_count;
     const int runs = is_running(s);
+    scene_lists *lists = w->work->lists;
     ray_factors_tile factors;
     sample_gradient of_sample;
     if (runs) {
@@ -307,6 +317,8 @@ static void add_rays(scene_backward *w, const pixel_factors_tile *pixel, double 
         const sample_beams *own = beams_of(w->p, w->tile, pixel, sample, &memory);
         beams_gradient *by = sample == 0 ? &w->by_first : &of_sample.own;
         set_sample_factors(w->p, w->tile, sample, own, &factors);
+        if (lists != NULL)
+            list_steps(w->p, w->tile, own, pixel, &factors, lists);
         clear_sample(s, sample, &of_sample);
         for (int64_t k = 0; k < sources; k++) {
             const int64_t source = runs ? sources - 1 - k : k;
@@ -314,13 +326,18 @@ static void add_rays(scene_backward *w, const pixel_factors_tile *pixel, double 
             tile_numbers by_q[3], by_weight, by_growth;
             if (is_cancelled(w->work))
                 return;
+            if (!any_has_light(w->p, lists, source))
+                continue;
             set_ray(w->p, source, own, pixel, &ray, &factors);
             memset(by_q, 0, sizeof by_q);
             fill(by_weight, 0.0);
             fill(by_growth, 0.0);
             for (int32_t n = 0; n < s->crystal_count; n++)
-                add_ray_gradient(w, n, sample * sources + source, &ray, pixel, &factors,
-                                 sums + (ptrdiff_t)n * SCENE_TILE, by_q, by_weight, by_growth);
+                if (has_light(w->p, lists, n, source))
+                    add_ray_gradient(w, n, sample * sources + source,
+                                     steps_with_light(w->p, lists, n, source), &ray, pixel,
+                                     &factors, sums + (ptrdiff_t)n * SCENE_TILE, by_q, by_weight,
+                                     by_growth);
             add_scattering(w, source, ray.q, by_q, by);
             add_ray_factors(w, source, own, pixel, &factors, ray.is_left, by_weight, by_growth,
                             &of_sample, by);

@@ -3,6 +3,7 @@
 #ifndef NBH_FAST_SCENE_TILE_H
 #define NBH_FAST_SCENE_TILE_H
 
+#include "fast/light_bounds.h"
 #include "fast/sums_tile.h"
 #include "nbh/nbh.h"
 #include "polarization_frame.h"
@@ -87,12 +88,34 @@ static inline int64_t samples_of(const nbh_scene *s)
     return (int64_t)s->layers * s->oversample * s->oversample;
 }
 
+/* Which steps may be left out. */
+typedef struct scene_light {
+    plan_light *crystals;      /* of each; every step of one without groups is visited */
+    double *largest_f;         /* of each */
+    double *dark_times_factor; /* of each: what F^2 times the squared factor of an omitted step may
+                                  be, times what a sample's terms are multiplied with */
+    int64_t *first_step;       /* of each, among the steps of one sample */
+    int32_t crystal_count;
+    int64_t source_count;
+} scene_light;
+
+/* The steps of a sample that may have light, as a kernel finds them. */
+typedef struct scene_lists {
+    light_tile tile;
+    light_lists lists;
+    uint8_t *lit;               /* for each step a bit for each LANES pixels */
+    uint8_t *rays;              /* for each crystal and source: has any step one? */
+    double *factor, *dark_from; /* of each crystal: the last darkness, and what it is for */
+    int64_t visited;            /* steps, of all tiles so far */
+} scene_lists;
+
 /* A scene with what follows from it. */
 typedef struct prepared_scene {
     const nbh_scene *scene;
     const sums_lattice *lattices;     /* of each crystal */
     const double *common_f;           /* of each: what the lattice's sums leave out */
     const polarization_frame *frames; /* of each source; NULL without polarization */
+    const scene_light *light;         /* NULL: every step is visited */
 } prepared_scene;
 
 typedef double tile_numbers[SCENE_TILE];
@@ -100,6 +123,7 @@ typedef double tile_numbers[SCENE_TILE];
 /* Pixels; the last one is repeated where they end. */
 typedef struct scene_tile {
     tile_numbers slow, fast;
+    int64_t count;
 } scene_tile;
 
 /* Derivatives of a tile's weighted values.  All are added to. */
@@ -123,6 +147,7 @@ typedef struct prepared_directions {
  * set a Jacobian; what is not wanted is NULL.  Where the work is cancelled, nothing is right. */
 typedef struct scene_work {
     const volatile int32_t *cancel; /* looked at before each ray; NULL: never cancelled */
+    scene_lists *lists;             /* of a scene with light */
     double *values;                 /* crystal_count * SCENE_TILE */
     const double *weight;           /* likewise, with `gradient`; 0 for repeated pixels */
     scene_tile_gradient *gradient;

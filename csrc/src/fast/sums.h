@@ -6,6 +6,7 @@
 #ifndef NBH_FAST_SUMS_H
 #define NBH_FAST_SUMS_H
 
+#include <limits.h>
 #include <string.h>
 
 #include "fast/amplitudes.h"
@@ -171,7 +172,8 @@ OUT_OF_LINE void grow_step(const int derive, const sums_lattice *lattice, const 
 /* A sums_kernel for one profile. */
 SPECIALISED void sum_tile_of(const int derive, const shape_profile profile,
                              const sums_lattice *lattice, const double *const q[3], double *sum,
-                             const sums_derivatives *wanted, sums_running *running)
+                             const sums_derivatives *wanted, sums_running *running,
+                             const sums_visits *visits)
 {
     sums_totals totals;
     sums_gradient *gradient = derive ? wanted->gradient : NULL;
@@ -185,9 +187,14 @@ SPECIALISED void sum_tile_of(const int derive, const shape_profile profile,
     for (int64_t n = 0; n < lattice->orientation_count; n++) {
         const int64_t o = running == NULL ? n : lattice->orientation_count - 1 - n;
         const double *cell = lattice->cells + 9 * o;
+        const unsigned visited = visits == NULL ? UINT_MAX : visits[o];
+        if (visited == 0)
+            continue;
         double partial[9][8];
         memset(partial, 0, sizeof partial);
         for (int first = 0; first < SUMS_TILE; first += LANES) {
+            if ((visited >> (first / LANES) & 1) == 0)
+                continue;
             const double *const rows[3] = {q[0] + first, q[1] + first, q[2] + first};
             double *own = sum + first;
             lattice_step step;
@@ -221,15 +228,15 @@ SPECIALISED void sum_tile_of(const int derive, const shape_profile profile,
 /* The same, compiled for a profile with and without derivatives. */
 #define SUM_TILE_OF(profile)                                                                       \
     if (wanted == NULL)                                                                            \
-        sum_tile_of(0, profile, lattice, q, sum, NULL, running);                                   \
+        sum_tile_of(0, profile, lattice, q, sum, NULL, running, visits);                           \
     else                                                                                           \
-        sum_tile_of(1, profile, lattice, q, sum, wanted, running)
+        sum_tile_of(1, profile, lattice, q, sum, wanted, running, visits)
 
 /* A sums_kernel, for the instruction set of the file that includes this one; running: NULL, or what
- * the sums are multiplied with. */
+ * the sums are multiplied with; visits: NULL, or which steps are visited. */
 OUT_OF_LINE void running_sum_tile(const sums_lattice *lattice, const double *const q[3],
                                   double *sum, const sums_derivatives *wanted,
-                                  sums_running *running)
+                                  sums_running *running, const sums_visits *visits)
 {
     switch (lattice->shape.profile) {
     case PROFILE_INTERFERENCE:
@@ -250,7 +257,7 @@ OUT_OF_LINE void running_sum_tile(const sums_lattice *lattice, const double *con
 static void sum_tile(const sums_lattice *lattice, const double *const q[3], double *sum,
                      const sums_derivatives *wanted)
 {
-    running_sum_tile(lattice, q, sum, wanted, NULL);
+    running_sum_tile(lattice, q, sum, wanted, NULL, NULL);
 }
 
 #endif

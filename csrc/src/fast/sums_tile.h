@@ -89,6 +89,9 @@ typedef struct sums_running {
     double by_growth[SUMS_TILE]; /* derivatives of the sums */
 } sums_running;
 
+/* One number for each orientation, with a bit for each LANES rows: is the step visited? */
+typedef uint8_t sums_visits;
+
 /* Sets `sum` for the rows q[0..2][i], i < SUMS_TILE, and the derivatives (NULL: none). */
 typedef void sums_kernel(const sums_lattice *lattice, const double *const q[3], double *sum,
                          const sums_derivatives *derivatives);

@@ -723,7 +723,7 @@ OWN_OPTIONS: tuple[OwnOption, ...] = (
     OwnOption(
         "--tolerance",
         "PHOTONS",
-        "c: leave out steps whose light in a pixel is less than this in all (0: exact bytes)",
+        "leave out steps whose light in a pixel is less than this in all (c: 0 gives exact bytes)",
     ),
     OwnOption("--device", "NAME", "torch: cpu, cuda, cuda:1, auto"),
     OwnOption("--dtype", "NAME", "torch: float64, or float32 with phases in float64"),

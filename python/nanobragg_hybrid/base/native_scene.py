@@ -157,6 +157,9 @@ class Scene:
     them; sources float64, (sources, 5); water None: there is none.  Each crystal has an image of
     its own.  Pixels are int32 arrays of slow and fast numbers.
 
+    tolerance_photons: >= 0; steps are left out that together are less than this in every pixel, and
+    their derivatives with them.  0: every step is visited.
+
     What the compiled kernels do not compute is an `UnsupportedError` when it is asked for.
     """
 
@@ -183,6 +186,7 @@ class Scene:
         strength: Sequence[float],
         background: Sequence[float],
         water: Sequence[float] | None,
+        tolerance_photons: float = 0.0,
     ) -> None:
         self._scene = _core.Scene(
             oversample,
@@ -203,7 +207,21 @@ class Scene:
             strength,
             background,
             water,
+            tolerance_photons,
         )
+
+    @property
+    def culling(self) -> int:
+        """Why every step is visited in spite of a tolerance (`nbh_culling_reason`); 0: not so."""
+        with _unsupported():
+            reason: int = self._scene.culling
+        return reason
+
+    @property
+    def visits(self) -> tuple[float, float]:
+        """Steps of all `values` so far: those that were visited, and all."""
+        visited, every = self._scene.visits
+        return visited, every
 
     def values(self, slow: Array, fast: Array, threads: int) -> Buffer:
         """Photons, float64, shape (crystals, pixels)."""

@@ -24,6 +24,24 @@ DIVERGENCE_SHAPES: Final[tuple[DivergenceShape, ...]] = get_args(DivergenceShape
 KERNELS: Final[tuple[Kernel, ...]] = get_args(Kernel)
 CULLINGS: Final[tuple[Culling, ...]] = get_args(Culling)
 
+CULLING_REASONS: Final[Mapping[int, str]] = MappingProxyType(
+    {
+        0: "",
+        1: "it was asked for",
+        2: "the exact kernel visits every step",
+        3: "a sub-pixel has fewer than four steps",
+        4: "the light of this crystal shape reaches everywhere",
+        5: "nearly all steps may have light",
+        6: "oversample options multiply the whole sum at every step",
+        7: "a structure factor or a source is not finite, or huge",
+        8: "there are too many orientations to keep",
+        9: "no pixel has any light",
+        10: "there is too little memory",
+        11: "the mosaic domains have weights of their own",
+    }
+)
+"""Why every step is visited: the numbers of `nbh_culling_reason` in words."""
+
 
 class Directions(NamedTuple):
     """What a convention says about the laboratory: columns of the table of model 3.

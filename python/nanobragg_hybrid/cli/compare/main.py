@@ -147,8 +147,8 @@ def _specs(asked: argparse.Namespace) -> list[RunSpec]:
             takers.remove(REFERENCE)
         if getattr(asked, option) is not None and not takers:
             raise UsageProblemError(f"{option_name(option)}: neither side is {backend!r}")
-    if asked.tolerance is not None and backends["b"] != "c":
-        raise UsageProblemError("--tolerance: B is not 'c'")
+    if asked.tolerance is not None and backends["b"] not in ("c", "torch"):
+        raise UsageProblemError("--tolerance: B is neither 'c' nor 'torch'")
     both = asked.quirks or "nanobragg"
     quirks = {"a": asked.quirks_a or both, "b": asked.quirks_b or both}
     return [

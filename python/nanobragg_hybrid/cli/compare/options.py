@@ -72,7 +72,7 @@ def compare_parser() -> argparse.ArgumentParser:
         "--tolerance",
         type=_photons,
         metavar="PHOTONS",
-        help="of B, which is 'c': leave out steps with less light in all (0)",
+        help="of B, which is 'c' or 'torch': leave out steps with less light in all (0)",
     )
     specs.add_argument("--device", help="of the side 'torch': cpu, cuda, cuda:1, auto")
     specs.add_argument("--dtype", help="of the side 'torch': float64, float32")

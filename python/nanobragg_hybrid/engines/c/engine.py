@@ -11,13 +11,12 @@ from nanobragg_hybrid.base.errors import ConfigError
 from nanobragg_hybrid.engines.c.libnbh import build_info
 from nanobragg_hybrid.engines.c.numbers import (
     ASKED_REASON,
-    CULLING_REASONS,
     EXACT_KERNEL_REASON,
     KERNEL_REASONS,
     UNROUNDED_REASON,
 )
 from nanobragg_hybrid.engines.c.plan import Plan
-from nanobragg_hybrid.model.conventions import CULLINGS, Culling, Kernel
+from nanobragg_hybrid.model.conventions import CULLING_REASONS, CULLINGS, Culling, Kernel
 from nanobragg_hybrid.model.crystal import Crystal
 from nanobragg_hybrid.model.detector import Detector
 from nanobragg_hybrid.model.experiment import Experiment

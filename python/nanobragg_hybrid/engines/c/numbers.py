@@ -9,7 +9,13 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, TypeVar
 
-from nanobragg_hybrid.model.conventions import Convention, Culling, Kernel, Pivot, Shape
+from nanobragg_hybrid.model.conventions import (
+    Convention,
+    Culling,
+    Kernel,
+    Pivot,
+    Shape,
+)
 from nanobragg_hybrid.model.resolved_plan import PlanWarning
 
 Name = TypeVar("Name", bound=str)
@@ -40,25 +46,9 @@ KERNEL_REASONS: Final[Mapping[int, str]] = MappingProxyType(
 UNROUNDED_REASON: Final = 6
 
 CULLING_NUMBERS: Final[Mapping[Culling, int]] = MappingProxyType({"auto": 0, "off": 1})
-CULLING_REASONS: Final[Mapping[int, str]] = MappingProxyType(
-    {
-        0: "",
-        1: "it was asked for",
-        2: "the exact kernel visits every step",
-        3: "a sub-pixel has fewer than four steps",
-        4: "the light of this crystal shape reaches everywhere",
-        5: "nearly all steps may have light",
-        6: "oversample options multiply the whole sum at every step",
-        7: "a structure factor or a source is not finite, or huge",
-        8: "there are too many orientations to keep",
-        9: "no pixel has any light",
-        10: "there is too little memory",
-        11: "the mosaic domains have weights of their own",
-    }
-)
 ASKED_REASON: Final = 1
 EXACT_KERNEL_REASON: Final = 2
-"""Why a plan visits every step: the numbers of `nbh_culling_reason` in words."""
+"""Numbers of `CULLING_REASONS`."""
 
 WARNING_BITS: Final[Mapping[PlanWarning, int]] = MappingProxyType(
     {

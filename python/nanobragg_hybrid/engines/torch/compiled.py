@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -181,6 +182,18 @@ def why_not(
     return None
 
 
+@dataclass(slots=True, eq=False)
+class Visits:
+    """Steps of the values that compiled kernels computed: visited ones, and all."""
+
+    visited: float = 0.0
+    every: float = 0.0
+
+
+COUNTED: Final[ContextVar[Visits | None]] = ContextVar("COUNTED", default=None)
+"""Where they are counted; None: nobody wants to know."""
+
+
 class KernelChoices(NamedTuple):
     """Everything discrete about a scene, as whole numbers: an operator takes nothing else.
 
@@ -251,6 +264,9 @@ class CompiledScene:
     numbers and cells are those of several crystals, of which each has an image; rays are the
     first one's.
 
+    tolerance_photons: what steps that are left out may add to a pixel; their derivatives are left
+    out with them.  0: every step is visited.
+
     The table is finite.  Raises `UnsupportedError` with the reason for other values that the
     kernels do not take, see `refusal`, and phases that are too large.
     """
@@ -263,6 +279,7 @@ class CompiledScene:
         grid: Tensor | None,
         choices: KernelChoices,
         dmin_m: float,
+        tolerance_photons: float = 0.0,
     ) -> None:
         rows, amplitude = np.atleast_2d(_array(numbers)), None if grid is None else _array(grid)
         for row in rows:
@@ -299,11 +316,22 @@ class CompiledScene:
             strength=crystals[:, 14].tolist(),
             background=crystals[:, 15].tolist(),
             water=crystals[:, 16].tolist() if choices.has_water else None,
+            tolerance_photons=tolerance_photons,
         )
+
+    @property
+    def culling(self) -> int:
+        """Why every step is visited in spite of a tolerance, see `Scene.culling`."""
+        return self._scene.culling
 
     def values(self, slow: Integers, fast: Integers) -> Tensor:
         """Photons, float64, shape (pixels,), or (crystals, pixels)."""
         values = _tensor(self._scene.values(slow, fast, torch.get_num_threads()))
+        counted = COUNTED.get()
+        if counted is not None:
+            visited, every = self._scene.visits
+            counted.visited += visited
+            counted.every += every
         return values[0] if self._is_single else values
 
     def gradients(

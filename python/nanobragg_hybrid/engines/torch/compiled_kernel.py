@@ -59,7 +59,8 @@ class SeenTable:
 class CompiledKernel:
     """Pixels by the compiled kernels, float64, on the CPU.
 
-    dtype: of what is neither phase nor sum.  seen: the last table that was looked at.  Values agree
+    dtype: of what is neither phase nor sum.  tolerance_photons: what steps that are left out may
+    add to a pixel, 0 if none are.  seen: the last table that was looked at.  Values agree
     with the eager kernel's to rounding; there are first derivatives.
     """
 
@@ -67,6 +68,7 @@ class CompiledKernel:
     template: Template
     dtype: torch.dtype
     seen: SeenTable
+    tolerance_photons: float = 0.0
 
     def refuses(self, packed: Packed) -> str | None:
         """Why values like these are left to the eager kernel; None: they are not."""
@@ -99,7 +101,9 @@ class CompiledKernel:
 
     def values(self, piece: CompiledPiece, packed: Packed) -> Tensor:
         """The values of a piece's pixels before rounding, float64, shape (pixels,)."""
-        values: Tensor = pixel_values(*_arguments(packed), *self._where(piece))
+        values: Tensor = pixel_values(
+            *_arguments(packed), *self._where(piece), self.tolerance_photons
+        )
         return values
 
     def gradients(
@@ -107,7 +111,11 @@ class CompiledKernel:
     ) -> Packed:
         """Derivatives of the sum of weight times values; the grid's are None if not wanted."""
         by_numbers, by_sources, by_cells, by_grid = pixel_gradients(
-            weight.contiguous(), *_arguments(packed), *self._where(piece), want_grid
+            weight.contiguous(),
+            *_arguments(packed),
+            *self._where(piece),
+            want_grid,
+            self.tolerance_photons,
         )
         start = packed.run_start
         return Packed(
@@ -121,14 +129,14 @@ class CompiledKernel:
     def tangents(self, piece: CompiledPiece, packed: Packed, change: Packed) -> Tensor:
         """How values change where everything in a scene does; no grid: it does not."""
         arguments = (*_arguments(packed), *_arguments(change))
-        tangents: Tensor = pixel_tangents(*arguments, *self._where(piece))
+        tangents: Tensor = pixel_tangents(*arguments, *self._where(piece), self.tolerance_photons)
         return tangents
 
     def jacobian(
         self, piece: CompiledPiece, packed: Packed, tangents: SceneTangents
     ) -> tuple[Tensor, Tensor]:
         """Values, (pixels,), and their derivatives by P numbers, (pixels, P)."""
-        scene = CompiledScene(*_arguments(packed), piece.choices, self.choices.dmin_m)
+        scene = self._scene(packed, piece.choices)
         values, rows = scene.jacobian(
             piece.slow.numpy(),
             piece.fast.numpy(),
@@ -139,6 +147,19 @@ class CompiledKernel:
             turning=[(each.number, each.cells) for each in tangents.turning],
         )
         return values, rows.T
+
+    def culling(self, packed: Packed) -> int:
+        """Why every step of such a scene is visited (`nbh_culling_reason`); 0: it is not."""
+        interpolate = self.choices.interpolate
+        choices = kernel_choices(
+            self.choices, self.template, interpolate=interpolate, dtype=self.dtype
+        )
+        return self._scene(packed, choices).culling
+
+    def _scene(self, packed: Packed, choices: KernelChoices) -> CompiledScene:
+        return CompiledScene(
+            *_arguments(packed), choices, self.choices.dmin_m, self.tolerance_photons
+        )
 
     def _where(self, piece: CompiledPiece) -> tuple[Tensor, Tensor, Sequence[int], float]:
         return piece.slow, piece.fast, list(piece.choices), self.choices.dmin_m

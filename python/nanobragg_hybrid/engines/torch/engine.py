@@ -15,6 +15,7 @@ from torch import Tensor
 
 from nanobragg_hybrid.base.errors import ConfigError, RenderCancelled, UnsupportedError
 from nanobragg_hybrid.engines.torch.bounds import Counts, allocation_errors, image_memory
+from nanobragg_hybrid.engines.torch.compiled import COUNTED, Visits
 from nanobragg_hybrid.engines.torch.devices import device_of, dtype_of
 from nanobragg_hybrid.engines.torch.model import ForwardModel
 from nanobragg_hybrid.engines.torch.report import plan_of
@@ -49,7 +50,7 @@ class TorchRun:
     ) -> Rendered:
         """Renders the image."""
         model = self.model
-        with torch.no_grad(), _threads(threads):
+        with torch.no_grad(), _threads(threads), _counted() as visits:
             values = model(progress=_row_progress(model, progress))
             omega_sum = float(model.solid_angle_sum())
             experiment = model.setup.experiment
@@ -69,6 +70,7 @@ class TorchRun:
                 "dtype": str(model.dtype).removeprefix("torch."),
                 "kernel": "compiled" if eager_reason is None else "eager",
                 "kernel_reason": eager_reason or "",
+                "culling": _culling(model, visits),
             },
             background=None
             if light is None or light.background is None
@@ -98,17 +100,23 @@ class TorchEngine:
         CPU) or "auto" (None too), which compiles where it can.  The result's provenance names the
         one that ran ("kernel"), and why it is "eager" where it is ("kernel_reason").
 
+    tolerance_photons: >= 0; the compiled kernel leaves out steps (of wavelengths, domains, phi)
+        whose light in a pixel is less than this in all; pixels become darker, never brighter.  The
+        eager kernel visits every step.  The provenance ("culling") has the "share_visited", the
+        tolerance, and the "reason" why everything was visited where it was.
+
     When an experiment is prepared, a device that is not there is a `BackendError` that names those
     that are, another number type or kernel a `ConfigError`, and a compiled kernel that does not
     render it an `UnsupportedError` that says why.
     """
 
     name: ClassVar[str] = "torch"
-    options: ClassVar[tuple[str, ...]] = ("device", "dtype", "kernel")
+    options: ClassVar[tuple[str, ...]] = ("device", "dtype", "kernel", "tolerance_photons")
 
     device: str | torch.device | None = None
     dtype: str | torch.dtype | None = None
     kernel: str | None = None
+    tolerance_photons: float = 0.0
 
     def memory_needed(
         self, experiment: Experiment, structure_factors: StructureFactors
@@ -126,7 +134,15 @@ class TorchEngine:
         """Makes the model."""
         device, dtype = device_of(self.device), dtype_of(self.dtype)
         kernel = "auto" if self.kernel is None else self.kernel
-        model = ForwardModel(experiment, structure_factors, quirks, dtype, device, kernel=kernel)
+        model = ForwardModel(
+            experiment,
+            structure_factors,
+            quirks,
+            dtype,
+            device,
+            kernel=kernel,
+            tolerance_photons=self.tolerance_photons,
+        )
         if kernel == "compiled" and model.eager_reason is not None:
             raise UnsupportedError(f'kernel="compiled" does not render this: {model.eager_reason}')
         return TorchRun(model)
@@ -161,6 +177,28 @@ def _row_progress(
             raise RenderCancelled("the progress callback asked to stop")
 
     return report
+
+
+def _culling(model: ForwardModel, visits: Visits) -> dict[str, float | str]:
+    """What was left out, for the provenance."""
+    every = model.active_pixels.count * model.setup.choices.steps_per_pixel
+    left_out = visits.every - visits.visited
+    return {
+        "share_visited": 1.0 - left_out / max(visits.every, every) if left_out > 0.0 else 1.0,
+        "tolerance_photons": model.tolerance_photons,
+        "reason": model.every_step_because,
+    }
+
+
+@contextmanager
+def _counted() -> Iterator[Visits]:
+    """The steps of what is rendered meanwhile."""
+    visits = Visits()
+    token = COUNTED.set(visits)
+    try:
+        yield visits
+    finally:
+        COUNTED.reset(token)
 
 
 @contextmanager

@@ -52,15 +52,17 @@ from nanobragg_hybrid.engines.torch.steps import step
 from nanobragg_hybrid.engines.torch.tables import tables_of
 from nanobragg_hybrid.engines.torch.tiles import SerialOrder, Tiling, tiles
 from nanobragg_hybrid.engines.torch.uncompiled import uncompiled
+from nanobragg_hybrid.model.conventions import CULLING_REASONS
 from nanobragg_hybrid.model.detector import several_panels
 from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.quirks import Quirks
 from nanobragg_hybrid.model.structure_factors import StructureFactors
-from nanobragg_hybrid.model.validate import Choice, Integer, require_class
+from nanobragg_hybrid.model.validate import Choice, Integer, Number, require_class
 
 _CPU_TILE_STEPS = 2**16
 _GPU_TILE_STEPS = 2**22
 _TILE_STEPS = Integer(at_least=1)
+_TOLERANCE = Number(at_least=0.0)
 
 Values = Mapping[str | Parameter, Tensor]
 """By a parameter's name, or by what `ForwardModel.parameters` has of it."""
@@ -81,7 +83,9 @@ class ForwardModel:
     are held in memory at a time by the eager kernel; None chooses.  kernel: what computes pixels:
     "eager" (torch's operators, the definition), "compiled" (the C library, one pass for values and
     one for derivatives; an error where it does not render an experiment), or "auto": compiled where
-    it does, else eager.
+    it does, else eager.  tolerance_photons: >= 0; the compiled kernels leave out steps that
+    together are less than this in every pixel, and their derivatives with them
+    (docs/differentiable.md, "Leaving out what is dark"); the eager kernel visits every step.
 
     Calling the model with tensors for some values (see `parameters`) gives the image as a tensor,
     shape (slow, fast), photons per pixel, differentiable in these tensors:
@@ -106,6 +110,7 @@ class ForwardModel:
         *,
         tile_steps: int | None = None,
         kernel: str = "auto",
+        tolerance_photons: float = 0.0,
     ) -> None:
         quirks = Quirks() if quirks is None else quirks
         require_class("config", config, Experiment)
@@ -132,6 +137,10 @@ class ForwardModel:
             self.kernel = _KERNELS.normalise(kernel)
         except ValueError:
             raise ConfigError("kernel", kernel, _KERNELS.text) from None
+        try:
+            self.tolerance_photons = float(_TOLERANCE.normalise(tolerance_photons))
+        except ValueError:
+            raise ConfigError("tolerance_photons", tolerance_photons, _TOLERANCE.text) from None
         self._kernel = EagerKernel(self._setup.choices, self._tiling, self.dtype, self.device)
         self._seen = SeenTable()
         self._last_chosen: tuple[Selection | None, Chosen] | None = None
@@ -140,7 +149,12 @@ class ForwardModel:
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled as what it was made of, and set up again from that."""
         setup = self._setup
-        again = partial(type(self), tile_steps=self._tiling.tile_steps, kernel=self.kernel)
+        again = partial(
+            type(self),
+            tile_steps=self._tiling.tile_steps,
+            kernel=self.kernel,
+            tolerance_photons=self.tolerance_photons,
+        )
         made_of = (setup.experiment, setup.structure_factors, setup.quirks)
         return again, (*made_of, self.dtype, self.device)
 
@@ -361,7 +375,22 @@ class ForwardModel:
         reason = why_not(self.dtype, self.device, self._setup.choices.domain_weights)
         if reason is not None:
             return reason
-        return CompiledKernel(self._setup.choices, template, self.dtype, self._seen).refuses(packed)
+        return self._compiled_kernel(template).refuses(packed)
+
+    @property
+    def every_step_because(self) -> str:
+        """Why every step of the configuration is visited; empty: some are left out."""
+        if self.tolerance_photons == 0.0:
+            return "tolerance_photons is 0"
+        if self.eager_reason is not None:
+            return "the eager kernel visits every step"
+        packed, template = self._packed({})
+        return CULLING_REASONS[self._compiled_kernel(template).culling(packed)]
+
+    def _compiled_kernel(self, template: Template) -> CompiledKernel:
+        return CompiledKernel(
+            self._setup.choices, template, self.dtype, self._seen, self.tolerance_photons
+        )
 
     def _compiled(self, template: Template, packed: Packed) -> CompiledKernel | None:
         """The compiled kernels, if they render such scenes.
@@ -371,11 +400,7 @@ class ForwardModel:
         if self.kernel == "eager":
             return None
         reason = why_not(self.dtype, self.device, self._setup.choices.domain_weights)
-        compiled = (
-            None
-            if reason
-            else CompiledKernel(self._setup.choices, template, self.dtype, self._seen)
-        )
+        compiled = None if reason else self._compiled_kernel(template)
         if self.kernel == "compiled":
             reason = reason or (compiled.refuses(packed) if compiled else None)
             if reason:

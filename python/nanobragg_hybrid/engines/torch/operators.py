@@ -2,7 +2,7 @@
 
 They have no derivatives of their own; `render.py` calls them inside a step of autograd that has.
 Arguments: numbers, sources, cells, grid as in `Packed`; slow, fast: int32, (pixels,); choices: a
-`KernelChoices`.
+`KernelChoices`; tolerance_photons: see `CompiledScene`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from nanobragg_hybrid.engines.torch.compiled import CompiledScene, KernelChoices
 
 NAMESPACE: Final = "nanobragg_hybrid"
 _NO_GRID: Final = (0, 0, 0)
+_SLOW_OF_TANGENTS: Final = 7
+"""Its place among the arguments of `pixel_tangents` behind the first."""
 
 
 @torch.library.custom_op(f"{NAMESPACE}::pixel_values", mutates_args=(), device_types="cpu")
@@ -29,9 +31,12 @@ def pixel_values(
     fast: Tensor,
     choices: Sequence[int],
     dmin_m: float,
+    tolerance_photons: float = 0.0,
 ) -> Tensor:
     """Photons, float64, shape (pixels,), or with several crystals (crystals, pixels)."""
-    scene = CompiledScene(numbers, sources, cells, grid, KernelChoices(*choices), dmin_m)
+    scene = CompiledScene(
+        numbers, sources, cells, grid, KernelChoices(*choices), dmin_m, tolerance_photons
+    )
     return scene.values(slow.numpy(), fast.numpy())
 
 
@@ -47,10 +52,13 @@ def pixel_gradients(
     choices: Sequence[int],
     dmin_m: float,
     want_grid: bool,
+    tolerance_photons: float = 0.0,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Derivatives of the sum of weight times values by numbers, sources, cells and grid; the last
     are empty if they are not wanted."""
-    scene = CompiledScene(numbers, sources, cells, grid, KernelChoices(*choices), dmin_m)
+    scene = CompiledScene(
+        numbers, sources, cells, grid, KernelChoices(*choices), dmin_m, tolerance_photons
+    )
     *found, by_grid = scene.gradients(slow.numpy(), fast.numpy(), weight, want_grid=want_grid)
     by_numbers, by_sources, by_cells = found
     return (
@@ -75,9 +83,12 @@ def pixel_tangents(
     fast: Tensor,
     choices: Sequence[int],
     dmin_m: float,
+    tolerance_photons: float = 0.0,
 ) -> Tensor:
     """How values change, shape (pixels,), where all of these do."""
-    scene = CompiledScene(numbers, sources, cells, grid, KernelChoices(*choices), dmin_m)
+    scene = CompiledScene(
+        numbers, sources, cells, grid, KernelChoices(*choices), dmin_m, tolerance_photons
+    )
     change = (numbers_change, sources_change, cells_change, grid_change)
     return scene.tangents(slow.numpy(), fast.numpy(), *change)
 
@@ -92,10 +103,19 @@ def _(
 
 @pixel_gradients.register_fake
 def _(
-    weight: Tensor, numbers: Tensor, sources: Tensor, cells: Tensor, grid: Tensor | None, *rest: Any
+    weight: Tensor,
+    numbers: Tensor,
+    sources: Tensor,
+    cells: Tensor,
+    grid: Tensor | None,
+    slow: Tensor,
+    fast: Tensor,
+    choices: Sequence[int],
+    dmin_m: float,
+    want_grid: bool,
+    *_: object,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    del weight
-    want_grid = rest[-1]
+    del weight, slow, fast, choices, dmin_m
     by_grid = numbers.new_empty(_NO_GRID if grid is None or not want_grid else grid.shape)
     by_others = [x.new_empty(x.shape) for x in (numbers, sources, cells)]
     return by_others[0], by_others[1], by_others[2], by_grid
@@ -103,5 +123,5 @@ def _(
 
 @pixel_tangents.register_fake
 def _(numbers: Tensor, *rest: Any) -> Tensor:
-    slow = rest[-4]
+    slow = rest[_SLOW_OF_TANGENTS]
     return numbers.new_empty(slow.shape)

@@ -70,13 +70,18 @@ class PanelModel:
         *,
         tile_steps: int | None = None,
         kernel: str = "auto",
+        tolerance_photons: float = 0.0,
     ) -> None:
         require_class("config", config, Experiment)
         panels = config.detector.panels
         if panels is None:
             raise ConfigError("config.detector.panels", None, "panels; ForwardModel needs none")
         quirks = Quirks() if quirks is None else quirks
-        options: dict[str, Any] = {"tile_steps": tile_steps, "kernel": kernel}
+        options: dict[str, Any] = {
+            "tile_steps": tile_steps,
+            "kernel": kernel,
+            "tolerance_photons": tolerance_photons,
+        }
         require_class("quirks", quirks, Quirks)
         whole = config.with_directions()  # once for all
         experiments = [whole.of_panel(n, quirks) for n in range(len(panels))]
