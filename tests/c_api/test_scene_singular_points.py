@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from c_scene_columns import TYPICAL, by_name, column_error, every_direction, is_free
+from c_scene_columns import TYPICAL, by_name, column_error, every_direction
 from c_scenes import (
     NONE,
     PIXEL,
@@ -114,8 +114,6 @@ def test_derivatives_exactly_forward_and_backward(
         assert part[:, 0] == pytest.approx(gradient[name].reshape(-1), rel=1e-10, abs=0.0), name
         typical = np.broadcast_to(TYPICAL[name], gradient[name].shape).reshape(-1)
         for place, step in enumerate(1e-6 * typical):
-            if not is_free(scene, name, place):
-                continue
             change = np.zeros(part.shape[0])
             change[place] = step
             change = change.reshape(gradient[name].shape)
