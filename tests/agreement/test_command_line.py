@@ -223,11 +223,15 @@ def test_log_says_where_and_how_torch_computed(
         group for group in capsys.readouterr().out.split("\n\n") if group.startswith("computed by")
     ]
     found = dict(
-        line.split(maxsplit=1) for line in group.replace("number type", "type").splitlines()
+        line.split(maxsplit=1)
+        for line in group.replace("number type", "type")
+        .replace("steps visited", "visited")
+        .splitlines()
     )
     assert found == {
         "computed": "by",
         "device": "cpu",
         "type": number_type,
         "kernel": "compiled",
+        "visited": "all, because tolerance_photons is 0",
     }

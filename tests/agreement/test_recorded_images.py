@@ -23,6 +23,7 @@ FIXED = ["phi0_carryover", "roi_phi0", "os_all", "kitchen"]
 
 # Measured over all cases: float64 all pixels identical, 4e-14 before rounding; float32 3e-7.
 ORDINARY = 1e-13
+CURVED = 1e-12  # sines of angles there are right to a rounding only
 SINGLE = 1e-5
 
 
@@ -94,7 +95,8 @@ def test_before_rounding(case: str) -> None:
     finite = np.isfinite(need)
     for kernel in ("auto", "eager"):
         got = _image(case, nb.Quirks(), torch.float64, "cpu", kernel)
-        assert relative_l2(got[finite], need[finite]) <= ORDINARY, kernel
+        limit = CURVED if "curved" in case else ORDINARY
+        assert relative_l2(got[finite], need[finite]) <= limit, kernel
 
 
 def test_same_bits_again() -> None:

@@ -36,6 +36,7 @@ FLOATS = "floatimage.bin"
 ENGINES = re.compile(
     f" kernel ({'|'.join(available_kernels())}|"
     "(compiled|eager, because [^:]+) device cpu number type float64)"
+    r"( steps visited (all, because [^:]+|[\d.]+ ?%.*))?"
 )
 SAID_ALIKE = """
     triclinic kitchen misset_random_1 thick_os interp_latch dump_read img_and_mask roi_reversed

@@ -49,6 +49,7 @@ def test_tangents_are_the_gradient(scene: str) -> None:
         "goniometer.phi_deg",
         "goniometer.osc_deg",
         "crystal.mosaic_spread_deg",
+        "crystal.mosaic_rotations.scale",
     }
     whose = [name for name in names for _ in range(values[name].numel())]
     assert {whose[one.number] for one in found.turning} <= turning

@@ -79,10 +79,11 @@ def prepared_images(
     Jacobian that does not fit into memory.
     """
     count = len(experiments)
-    counted = []
+    alone, counted = [], []
     for n, (experiment, own) in enumerate(zip(experiments, measured, strict=True)):
         with of_image(n, count):
-            counted.append(_checked_counts(own, experiment.detector.shape))
+            alone.append(experiment.of_only_panel(quirks))
+            counted.append(_checked_counts(own, alone[n].detector.shape))
     # engines.torch first: it says what to install where there is no torch
     from nanobragg_hybrid.engines.torch.model import ForwardModel
     from nanobragg_hybrid.fitting.forward import TorchForward, TorchModel
@@ -90,7 +91,7 @@ def prepared_images(
     images: list[FitImage] = []
     every: list[Coordinates] = []
     systems: list[CrystalSystem | None] = []
-    for n, (experiment, own, light) in enumerate(zip(experiments, measured, counted, strict=True)):
+    for n, (experiment, own, light) in enumerate(zip(alone, measured, counted, strict=True)):
         with of_image(n, count):
             model = ForwardModel(experiment, structure_factors, quirks)
             coordinates, used = coordinates_of(TorchModel(model), experiment, names, system)
