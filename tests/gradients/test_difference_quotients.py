@@ -102,7 +102,7 @@ COMPILED = {scene for scene in SCENES if _model(scene).eager_reason is None}
 
 def test_which_scenes_the_compiled_kernels_render() -> None:
     """All but the one whose domains have weights."""
-    assert set(SCENES) - COMPILED == {"weighted"}
+    assert set(SCENES) - COMPILED == {"spectra_of_sources"}
 
 
 @pytest.mark.parametrize(
