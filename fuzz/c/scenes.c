@@ -224,9 +224,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     nbh_error error;
     memset(&r, 0, sizeof r);
     take_scene(&b, &scene, &n);
-    const nbh_pixel_list pixels = {n.slow, n.fast,
-                                   take_below(&b, 2) ? MOST_PIXELS : take_below(&b, 40), NULL};
-    leave_out(&scene, &pixels, r.values);
+    const nbh_pixel_list pixels = {
+        n.slow, n.fast, take_below(&b, 2) ? MOST_PIXELS : take_below(&b, 40), NULL, NULL};
     fill_change(&r.along);
     for (int i = 0; i < MOST_CRYSTALS * MOST_PIXELS; i++)
         r.weight[i] = 0.5 + i % 3;
@@ -239,6 +238,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         for (int64_t i = 0; i < scene.crystal_count * pixels.count; i++)
             if (!isfinite(r.values[i]))
                 FINDING("pixel %d is %g", (int)i, r.values[i]);
+    leave_out(&scene, &pixels, r.values);
     compare_kernels(&scene, &n, &pixels, r.values);
     double *cells[MOST_CRYSTALS], *amplitude[MOST_CRYSTALS];
     for (int i = 0; i < MOST_CRYSTALS; i++)

@@ -68,8 +68,9 @@ static void check_background(bytes *b, const nbh_plan *plan, const nbh_plan_info
         x[i] = take_number(b, i, 0.0, 3e10);
         y[i] = take_number(b, 1.0, -1e3, 1e3);
     }
+    const int32_t rows = take_whole(b, 3, -1, 3); /* of arrays that have no more */
     const nbh_scatterer scatterer = {
-        {take_whole(b, 3, -1, 3), x, y}, take_below(b, 2), take_number(b, 1e10, 0.0, 1e20)};
+        {rows > 3 ? 3 : rows, x, y}, take_below(b, 2), take_number(b, 1e10, 0.0, 1e20)};
     const nbh_background_offset offset = {{take_whole(b, 0, -5, 9), take_whole(b, 3, -5, 9),
                                            take_whole(b, 0, -5, 9), take_whole(b, 3, -5, 9)},
                                           take_number(b, 1.0, -10.0, 10.0)};

@@ -64,6 +64,23 @@ def test_scaled() -> None:
     assert np.array_equal(rotations.scaled(0.0).matrices, np.broadcast_to(np.eye(3), (20, 3, 3)))
 
 
+def test_angles_however_large_or_small() -> None:
+    largest = Rotations.from_vectors([[0.0, 1e200, 0.0], [1e308] * 3])
+    np.testing.assert_allclose(
+        largest.matrices @ largest.matrices.swapaxes(1, 2), [np.eye(3)] * 2, atol=1e-14
+    )
+    turn = math.radians(1e200)
+    assert largest.matrices[0][0] == pytest.approx([math.cos(turn), 0.0, math.sin(turn)], abs=1e-15)
+    least = Rotations.from_vectors([[1e-200, 0.0, 0.0]])
+    assert least.matrices[0, 2, 1] == pytest.approx(math.radians(1e-200), rel=1e-14)
+    half_turn = Rotations.from_vectors([[0.0, 0.0, 180.0]])
+    assert half_turn.scaled(1e307).matrices[0, 2, 2] == pytest.approx(1.0, rel=1e-15)
+    with pytest.raises(
+        ConfigError, match=r"^factor: got 1e.308, need a number by which every angle stays"
+    ):
+        half_turn.scaled(1e308)
+
+
 def test_a_few_digits_become_the_nearest_rotation() -> None:
     exact = Rotations.from_vectors(random_vectors(50))
     for error, kept in ((1e-15, True), (1e-9, False), (1e-7, False)):

@@ -262,7 +262,7 @@ SPECIALISED void scan_listed_any(const nbh_plan *plan, const fast_view *view,
         if (skips_zeros)
             lattice_of(plan, profile, h, k, l, &latt);
         EACH_LANE
-            s->exact[j] = (leaves[j] != 0.0) & (view->active[j] != 0.0) & (latt.is_zero[j] == 0.0)
+            s->exact[j] = ((leaves[j] != 0.0) & (view->active[j] != 0.0) & (latt.is_zero[j] == 0.0))
                               ? NAN
                               : s->exact[j];
     }

@@ -151,7 +151,7 @@ static inline void lattice_gaussian(const crystal_shape *s, const lanes r_sqr, l
         const double e = exponential(y < SMALLEST_EXPONENT ? SMALLEST_EXPONENT : y);
         out->f[j] = scale * (y < SMALLEST_EXPONENT ? 0.0 : e);
         out->is_zero[j] = y <= SURE_ZERO_EXPONENT ? 1.0 : 0.0;
-        out->exact[j] = (y > SURE_ZERO_EXPONENT) & (y < SURE_POSITIVE_EXPONENT) ? NAN : 0.0;
+        out->exact[j] = ((y > SURE_ZERO_EXPONENT) & (y < SURE_POSITIVE_EXPONENT)) ? NAN : 0.0;
     }
 }
 

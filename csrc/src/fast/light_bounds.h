@@ -185,7 +185,7 @@ SPECIALISED double light_above_plane(const double away[3], const double half[3],
                          (fabs(away[2]) + half[2] < 0.5);
     const double above =
         fabs(normal[0] * away[0] + normal[1] * away[1] + normal[2] * away[2]) - half_along_normal;
-    return is_alone & (above > 0.0) ? above * above : 0.0;
+    return (is_alone & (above > 0.0)) ? above * above : 0.0;
 }
 
 /* At least how far from a whole number an index is that is within `half` of one `away` from it. */

@@ -131,7 +131,7 @@ static void set_first_polarization(const prepared_scene *p, const scene_tile *ti
         }
     }
     EACH_PIXEL /* 0 everywhere: it is the first one's */
-        chosen[j] = (chosen[j] < 0.0) & (is_first_left[j] != 0.0) ? 0.0 : chosen[j];
+        chosen[j] = ((chosen[j] < 0.0) & (is_first_left[j] != 0.0)) ? 0.0 : chosen[j];
 }
 
 /* The polarization factor of a sample's first uncut source. */

@@ -338,7 +338,7 @@ SPECIALISED void check_nodes(const fast_view *view, const shape_profile profile,
     EACH_LANE {
         const double is_zero = profile_tells_zeros(profile) ? latt->is_zero[j] : 0.0;
         s->exact[j] =
-            (leaves[j] != 0.0) & (view->active[j] != 0.0) & (is_zero == 0.0) ? NAN : s->exact[j];
+            ((leaves[j] != 0.0) & (view->active[j] != 0.0) & (is_zero == 0.0)) ? NAN : s->exact[j];
     }
 }
 
@@ -362,7 +362,7 @@ static inline int scan_steps(const nbh_plan *plan, const fast_view *view,
             if (!any_is_set(leaves))
                 continue;
             EACH_LANE
-                s->exact[j] = (leaves[j] != 0.0) & (view->active[j] != 0.0) ? NAN : s->exact[j];
+                s->exact[j] = ((leaves[j] != 0.0) & (view->active[j] != 0.0)) ? NAN : s->exact[j];
         }
     }
     return 1;

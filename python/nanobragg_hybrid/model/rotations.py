@@ -74,14 +74,21 @@ class Rotations:
     def scaled(self, factor: float) -> Rotations:
         """Rotations about the same axes, by angles times a factor, with the same weights.
 
-        Raises `ConfigError` (``factor``) for a factor that is not finite.
+        Raises `ConfigError` (``factor``) for a factor that is not finite, or by which an angle is
+        not.
         """
+        import numpy as np
+
         try:
             factor = FINITE.normalise(factor)
         except ValueError:
             raise ConfigError("factor", factor, FINITE.text) from None
         axes, angles = axes_and_angles(self.matrices)
-        return Rotations(_matrices_of(axes * (factor * angles)[:, None]), self.weights)
+        with np.errstate(over="ignore"):
+            angles = factor * angles
+        if not np.isfinite(angles).all():
+            raise ConfigError("factor", factor, "a number by which every angle stays finite")
+        return Rotations(_matrices_of(axes * angles[:, None]), self.weights)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data: nine numbers for each matrix, row by row, and the weights."""
@@ -159,7 +166,7 @@ def _matrices_of(vectors: Floats) -> Floats:
     """Matrices of rotation vectors, radians, shape (n, 3) to (n, 3, 3) (Rodrigues)."""
     import numpy as np
 
-    angle = np.sqrt((vectors**2).sum(axis=1))
+    angle = np.hypot(np.hypot(vectors[:, 0], vectors[:, 1]), vectors[:, 2])  # any finite one
     x, y, z = (vectors / np.where(angle > 0.0, angle, 1.0)[:, None]).T
     c, s = np.cos(angle), np.sin(angle)
     t = 2.0 * np.sin(angle / 2.0) ** 2
