@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, Self
@@ -33,6 +34,8 @@ ROTATION: Final = "crystal.rotation_vector_deg"
 FLUENCE: Final = "beam.fluence_photons_per_m2"
 SCALE: Final = "scale"
 _OF_SOURCES: Final = "beam.sources."
+OF_BACKGROUND: Final = "background."
+_LISTED: Final = re.compile(r"background\.(scatterers|offsets)\[([0-9]+)\]\.([a-z_]+)")
 FARTHEST_TURN_DEG: Final = 10.0
 """What is farther from the start was not found by derivatives but by a step that went astray."""
 
@@ -125,6 +128,8 @@ class Linear(_Movable):
         numbers = self.numbers(x)
         if self.name.startswith(_OF_SOURCES):
             return _changed_sources(self.name, numbers.reshape(self.shape), experiment)
+        if self.name.startswith(OF_BACKGROUND):
+            return _changed_background(self.name, numbers, self.shape, experiment)
         if self.name == "beam.spectrum.weights" and experiment.beam.spectrum is not None:
             weights = tuple(numbers.tolist())
             spectrum = dataclasses.replace(experiment.beam.spectrum, weights=weights)
@@ -143,6 +148,25 @@ def _changed_sources(name: str, numbers: Array, experiment: Experiment) -> Mappi
         change: dict[str, Any] = {field: tuple(row) if isinstance(row, list) else row}
         changed.append(dataclasses.replace(source, **change))
     return {"beam.sources": tuple(changed)}
+
+
+def _changed_background(
+    name: str, numbers: Array, shape: tuple[int, ...], experiment: Experiment
+) -> Mapping[str, Any]:
+    value: Any = tuple(numbers.tolist()) if shape else float(numbers[0])
+    background = experiment.background
+    assert background is not None
+    listed = _LISTED.fullmatch(name)
+    if listed is not None:
+        field, number, own = listed[1], int(listed[2]), listed[3]
+        parts = list(getattr(background, field))
+        parts[number] = dataclasses.replace(parts[number], **{own: value})
+        return {f"background.{field}": tuple(parts)}
+    if name.startswith("background.radial."):
+        own = name.removeprefix("background.radial.")
+        assert background.radial is not None
+        return {"background.radial": dataclasses.replace(background.radial, **{own: value})}
+    return {name: value}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -364,7 +388,9 @@ class Coordinates:
         together: dict[str, Any] = {}
         for block, _, part in self._parts(x):
             change = block.changes(part, changed)
-            if block.name.startswith(_OF_SOURCES):  # the next one sees what this one changed
+            if block.name.startswith(
+                (_OF_SOURCES, OF_BACKGROUND)
+            ):  # the next one sees what this one changed
                 changed = changed.replace(change)
             else:
                 together.update(change)

@@ -12,7 +12,7 @@ from nanobragg_hybrid.base.errors import ConfigError, NanobraggWarning
 from nanobragg_hybrid.base.host import require_memory
 from nanobragg_hybrid.fitting.blocks import checked_names, checked_system
 from nanobragg_hybrid.fitting.coordinates import Coordinates
-from nanobragg_hybrid.fitting.images import Measured, prepared_images
+from nanobragg_hybrid.fitting.images import prepared_images
 from nanobragg_hybrid.fitting.information import INFORMATIONS, Information, observed
 from nanobragg_hybrid.fitting.joint import Joint, checked_shared
 from nanobragg_hybrid.fitting.likelihoods import LIKELIHOODS, Array, Likelihood
@@ -25,6 +25,7 @@ from nanobragg_hybrid.fitting.options import (
     for_each_image,
 )
 from nanobragg_hybrid.fitting.pixels import BACKGROUNDS, Background
+from nanobragg_hybrid.fitting.read_out import Measured
 from nanobragg_hybrid.fitting.result import Evaluations, FitResult, FittedImage, FittedNumber
 from nanobragg_hybrid.fitting.search import Search, Starts
 from nanobragg_hybrid.model.experiment import Experiment
@@ -76,12 +77,15 @@ def fit(
     """Fits numbers of an experiment to a measured image, or of several to as many images.
 
     experiment: where to start.  structure_factors: the amplitudes, which stay.
+        Its background and response, if it has them, belong to the model.
     data: counts, shape (slow, fast), as read from the detector.
         Several images: a list of experiments, and a list of data.  Then boxes, mask, gain,
         adc_offset and readout_variance may be lists with one for each image; what is no list holds
         for all.
     parameters: names as `ForwardModel.parameters` lists them, and "scale", a factor on the beam's
         fluence.  ``crystal.misset_deg`` is moved by rotations, so no order of angles matters.
+        Numbers of the experiment's background go by the names of `ForwardModel.expected_initial`;
+        the response is fixed.
     quirks: None: all on.
     boxes: integers, shape (boxes, 4): slow_start, slow_stop, fast_start, fast_stop; a pixel counts
         in the first box it is in.  None: one box, the detector.  mask: False where a pixel does not
@@ -90,7 +94,8 @@ def fit(
         together with the parameters.
     likelihood: "poisson" or "gaussian", the latter with the model's variance.
     gain: counts per photon, > 0.  adc_offset: counts without light.  readout_variance: of the
-        read-out, counts^2, a number or one for each pixel.
+        read-out, counts^2, a number or one for each pixel.  An experiment with a response says all
+        three, and which pixels are bad or saturated: they do not count.
     crystal_system: which numbers of the cell are free: "triclinic", "monoclinic" (b unique),
         "orthorhombic", "tetragonal", "rhombohedral", "hexagonal" (trigonal cells on hexagonal axes
         too), "cubic"; "auto": the one of most rules that the start obeys exactly; None: triclinic.
@@ -113,8 +118,7 @@ def fit(
     Warns (`NanobraggWarning`) if it has not converged, and for numbers that the data do not
     determine.  Raises `ConfigError` for what breaks a rule, and where the model is no number or has
     no light where the data have; `ResourceError` for a Jacobian that does not fit into memory;
-    `UnsupportedError` for an experiment with a background or a response; `BackendError` without
-    PyTorch.
+    `BackendError` without PyTorch.
     """
     is_joint = isinstance(experiment, list | tuple)
     experiments = tuple(experiment) if isinstance(experiment, list | tuple) else (experiment,)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nanobragg_hybrid.base.errors import ConfigError, Description
 from nanobragg_hybrid.base.host import require_memory
@@ -14,28 +13,16 @@ from nanobragg_hybrid.fitting.capture import capture_sizes, typical_scattering_v
 from nanobragg_hybrid.fitting.coordinates import Coordinates, Orientation
 from nanobragg_hybrid.fitting.joint import of_image
 from nanobragg_hybrid.fitting.likelihoods import Array, Likelihood
-from nanobragg_hybrid.fitting.options import checked, photons_variance
-from nanobragg_hybrid.fitting.pixels import FitPixels, counts_of, fit_pixels
+from nanobragg_hybrid.fitting.pixels import FitPixels, fit_pixels
+from nanobragg_hybrid.fitting.read_out import Measured, checked_counts
 from nanobragg_hybrid.fitting.search import N_CELLS, FitImage
 from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.quirks import Quirks
 from nanobragg_hybrid.model.structure_factors import StructureFactors
-from nanobragg_hybrid.model.validate import FINITE, POSITIVE
 
 if TYPE_CHECKING:
     from nanobragg_hybrid.engines.torch.model import ForwardModel
     from nanobragg_hybrid.fitting.crystal_systems import CrystalSystem
-
-
-class Measured(NamedTuple):
-    """What a user gives for one image, unchecked."""
-
-    data: Any
-    boxes: Any
-    mask: Any
-    gain: Any
-    adc_offset: Any
-    readout_variance: Any
 
 
 class Prepared(NamedTuple):
@@ -45,22 +32,6 @@ class Prepared(NamedTuple):
     images: tuple[FitImage, ...]
     coordinates: tuple[Coordinates, ...]
     system: CrystalSystem | None
-
-
-class _Counts(NamedTuple):
-    """Data, shape (slow, fast), and what makes photons of them; variance: photons^2."""
-
-    counts: NDArray[Any]
-    variance: Array
-    gain: float
-    offset: float
-
-
-def _checked_counts(measured: Measured, shape: tuple[int, int]) -> _Counts:
-    gain: float = checked("gain", measured.gain, POSITIVE, "counts/photon")
-    offset: float = checked("adc_offset", measured.adc_offset, FINITE, "counts")
-    counts = counts_of(measured.data, shape)
-    return _Counts(counts, photons_variance(measured.readout_variance, gain, shape), gain, offset)
 
 
 def prepared_images(
@@ -83,10 +54,10 @@ def prepared_images(
     for n, (experiment, own) in enumerate(zip(experiments, measured, strict=True)):
         with of_image(n, count):
             alone.append(experiment.of_only_panel(quirks))
-            counted.append(_checked_counts(own, alone[n].detector.shape))
+            counted.append(checked_counts(own, alone[n], names, likelihood))
     # engines.torch first: it says what to install where there is no torch
     from nanobragg_hybrid.engines.torch.model import ForwardModel
-    from nanobragg_hybrid.fitting.forward import TorchForward, TorchModel
+    from nanobragg_hybrid.fitting.forward import TorchForward, TorchLight, TorchModel
 
     images: list[FitImage] = []
     every: list[Coordinates] = []
@@ -104,21 +75,35 @@ def prepared_images(
                 own.mask,
                 gain=light.gain,
                 adc_offset=light.offset,
+                growth=light.growth,
+                bad=light.bad,
             )
             if likelihood == "poisson":
                 _require_counts(pixels)
             values = coordinates.model_values(coordinates.start)
             columns = sum(value.size for value in values.values())
-            require_memory({"Jacobian and its copy": 16 * pixels.count * columns})
+            beside = TorchLight(model, pixels) if _has_light(experiment) else None
+            count_of_sources = pixels.count if beside is None else beside.select.count
+            require_memory({"Jacobian and its copy": 16 * count_of_sources * columns})
             sizes = _capture_sizes(model, coordinates, pixels, capture_deg)
             if used != (systems or [used])[0]:
                 what = Description(f"{used}, and {systems[0]} for image 0")
                 rule = 'one system for all images: name it in place of "auto"'
                 raise ConfigError("crystal_system", what, rule)
-        images.append(FitImage(experiment, TorchForward(model, pixels), pixels, sizes))
+        forward = TorchForward(model, pixels, beside)
+        own_light = beside if beside is not None and beside.has_background else None
+        images.append(FitImage(experiment, forward, pixels, sizes, own_light))
         every.append(coordinates)
         systems.append(used)
     return Prepared(tuple(images), tuple(every), systems[0])
+
+
+def _has_light(experiment: Experiment) -> bool:
+    """Whether there is more than spots in pixels: a background, or a point spread."""
+    response = experiment.response
+    return experiment.background is not None or (
+        response is not None and response.point_spread is not None
+    )
 
 
 def _require_counts(pixels: FitPixels) -> None:

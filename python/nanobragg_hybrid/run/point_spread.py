@@ -97,6 +97,11 @@ def source_region(
     return steps[0].source(_regions(steps, region, shape)[0], shape)
 
 
+def reach(point_spread: PointSpread, pixel_um: float) -> int:
+    """How far light spreads along an axis, pixels."""
+    return sum(len(quarter) - 1 for quarter in kernels(point_spread, pixel_um))
+
+
 def kernels(point_spread: PointSpread, pixel_um: float) -> list[NDArray[np.float64]]:
     """Quarters of the kernels that act one after the other: part of a pixel's light that reaches
     the pixel k rows and l columns away, shape (reach + 1, reach + 1).  The sum over all four
@@ -307,7 +312,7 @@ def _fibre(radius: float, reach: int) -> NDArray[np.float64]:
     return quarter
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=16)
 def _transform(quarter: bytes, reach: int, shape: tuple[int, int]) -> NDArray[np.float64]:
     """Fourier transform of a kernel, which is real because the kernel is even."""
     values = np.frombuffer(quarter).reshape(reach + 1, reach + 1)
