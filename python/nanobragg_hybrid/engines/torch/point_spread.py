@@ -8,6 +8,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from nanobragg_hybrid.base.host import require_memory
 from nanobragg_hybrid.engines.torch.scalars import as_float
 from nanobragg_hybrid.model.response import PointSpread
 
@@ -24,6 +25,14 @@ def spread(
     """The image (slow, fast), float64, after the point spread; the widths are None where there is
     none of that kind.  It is differentiable in them and in the pixels' edge."""
     reflects = point_spread.edges == "reflected"
+    for reach_um in (
+        0.0 if fwhm_um is None else point_spread.gaussian_reach_um,
+        0.0 if fibre_um is None else point_spread.fibre_reach_um,
+    ):
+        reach = math.ceil(reach_um / as_float(pixel_um))
+        shape = [n + 4 * reach for n in image.shape]
+        what = f"point spread that reaches {reach} pixels (see its reach_um)"
+        require_memory({what: 40 * shape[0] * shape[1]})
     if fwhm_um is not None:
         reach = math.ceil(point_spread.gaussian_reach_um / as_float(pixel_um))
         edge = torch.arange(-reach, reach + 2, dtype=torch.float64, device=image.device) - 0.5
