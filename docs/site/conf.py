@@ -66,6 +66,7 @@ def setup(app: object) -> None:
 
     def process(*given: object) -> None:
         lines: list[str] = given[-1]  # type: ignore[assignment]
-        lines[:] = field_lists(lines)
+        of_tuple = lines and lines[0].startswith("Alias for field number")
+        lines[:] = [] if of_tuple else field_lists(lines)
 
     app.connect("autodoc-process-docstring", process)  # type: ignore[attr-defined]
