@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     )
     from nanobragg_hybrid.formats.hkl import read_hkl, write_hkl
     from nanobragg_hybrid.formats.matrix import read_matrix, write_matrix
+    from nanobragg_hybrid.formats.measured.image import MeasuredImage, read_image
     from nanobragg_hybrid.formats.mtz import write_mtz
     from nanobragg_hybrid.formats.pgm import read_pgm, write_pgm
     from nanobragg_hybrid.formats.png import write_png
@@ -152,6 +153,7 @@ __all__ = [
     "ImageWarning",
     "Iteration",
     "Mask",
+    "MeasuredImage",
     "NanobraggError",
     "NanobraggWarning",
     "Output",
@@ -212,6 +214,7 @@ __all__ = [
     "read_experiment",
     "read_experiments",
     "read_hkl",
+    "read_image",
     "read_matrix",
     "read_pgm",
     "read_raw",
@@ -287,6 +290,7 @@ __getattr__, __dir__ = lazy_names(
         ),
         ".formats.hkl": "read_hkl write_hkl",
         ".formats.matrix": "read_matrix write_matrix",
+        ".formats.measured.image": "MeasuredImage read_image",
         ".formats.mtz": "write_mtz",
         ".formats.pgm": "read_pgm write_pgm",
         ".formats.png": "write_png",

@@ -51,7 +51,7 @@ BY_NAME: dict[str, tuple[str, ...]] = {
     "make_engine": ("engines.registry", *ABOVE_ENGINES),
 }
 
-HEAVY = {"torch", "matplotlib", "PIL", "cffi", "gemmi", "h5py", "fabio"}
+HEAVY = {"torch", "matplotlib", "PIL", "cffi", "gemmi", "h5py", "fabio", "pycbf", "msgpack"}
 CALLS_THAT_TOUCH_FILES = {
     "open",
     "fdopen",
