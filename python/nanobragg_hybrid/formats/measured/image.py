@@ -216,6 +216,14 @@ def _usable(
 # ---- kinds of files
 
 
+def is_measured(path: _Path) -> bool:
+    """Whether a file begins like a CBF, HDF5 or TIFF file: what holds a detector's panels, frames
+    or bad pixels, which SMV does not."""
+    with open_binary(path) as file:
+        start = file.read(START_BYTES)
+    return any(pattern.match(start) for pattern, read in _READERS if read is not _of_smv)
+
+
 def _of_smv(path: _Path, frame: int) -> _Pixels:  # noqa: ARG001
     from nanobragg_hybrid.formats.smv import read_smv
     from nanobragg_hybrid.model.quirks import Quirks
