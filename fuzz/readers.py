@@ -231,6 +231,10 @@ End of peak list
 astar = +0.25 0 0 nm^-1
 bstar = 0 +0.2 0 nm^-1
 cstar = 0 0 +0.2 nm^-1
+Reflections measured after indexing
+   h    k    l          I   sigma(I)       peak background  fs/px  ss/px panel
+   1    2   -3      55.5       2.0      10.0       1.0    3.5    4.5 p0
+End of reflections
 --- End crystal
 ----- End chunk -----
 """
@@ -310,6 +314,15 @@ _TIFF = (
         )
     )
     + bytes(4)
+)
+
+_REFL = (
+    b"\x93\xbbdials::af::reflection_table\x01\x83\xabidentifiers\x80\xa5nrows\x01\xa4data\x83"
+    b"\xa5panel\x92\xabstd::size_t\x92\x01\xc4\x08\x02\0\0\0\0\0\0\0"
+    b"\xafxyzobs.px.value\x92\xacvec3<double>\x92\x01\xc4\x18"
+    + struct.pack("<3d", 3.5, 4.25, 0.5)
+    + b"\xb3intensity.sum.value\x92\xa6double\x92\x01\xc4\x08"
+    + struct.pack("<d", 100.0)
 )
 
 FILES: dict[str, tuple[st.SearchStrategy[bytes], Callable[[Path], object]]] = {
@@ -436,7 +449,12 @@ FILES.update(
                 _STREAM_HEAD + _GEOM + _STREAM_TAIL,
                 words=b"----- Begin chunk ----- End astar = nm^-1 --- crystal Peaks from peak",
             ),
-            lambda path: (nb.read_stream(path), nb.read_experiments(path)),
+            lambda path: (
+                nb.read_stream(path),
+                nb.read_spots(path),
+                nb.read_spots(path, crystal=0),
+                nb.read_experiments(path),
+            ),
         ),
         "cbf": (
             files(
@@ -469,6 +487,14 @@ FILES["measured"] = (
         words=b"X-Binary-Size: X-Binary-Size-Fastest-Dimension: \x80 \x80\x00\x80 \x0c\x1a\x04\xd5",
     ),
     nb.read_image,
+)
+FILES["spots"] = (
+    files(
+        _REFL,
+        _REFL.replace(b"\xa5panel", b"\xa2id"),
+        words=b"\x93 \x83 \xa5panel \xa3int \x92 \xc4\x04 \xc4\x08 \xa5nrows \xa4data \xff",
+    ),
+    nb.read_spots,
 )
 TABLES = ("hkl", "dump", "mtz", "cif", "pdb", "expt", "xds", "crystfel", "stream")
 

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.formats.hkl import read_hkl, write_hkl
     from nanobragg_hybrid.formats.matrix import read_matrix, write_matrix
     from nanobragg_hybrid.formats.measured.image import MeasuredImage, read_image
+    from nanobragg_hybrid.formats.measured.spot_lists import read_spots
     from nanobragg_hybrid.formats.mtz import write_mtz
     from nanobragg_hybrid.formats.pgm import read_pgm, write_pgm
     from nanobragg_hybrid.formats.png import write_png
@@ -107,6 +108,7 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.model.rotations import Rotations
     from nanobragg_hybrid.model.sampling import Sampling
     from nanobragg_hybrid.model.spectrum import Spectrum
+    from nanobragg_hybrid.model.spots import Spots
     from nanobragg_hybrid.model.statistics import Statistics
     from nanobragg_hybrid.model.structure_factors import StructureFactors
     from nanobragg_hybrid.model.trace import StepTrace, Trace
@@ -177,6 +179,7 @@ __all__ = [
     "SimulationResult",
     "Source",
     "Spectrum",
+    "Spots",
     "Statistics",
     "StepTrace",
     "StreamImage",
@@ -223,6 +226,7 @@ __all__ = [
     "read_smv",
     "read_source_file",
     "read_spectrum",
+    "read_spots",
     "read_stream",
     "read_structure_factors",
     "read_trace",
@@ -278,6 +282,7 @@ __getattr__, __dir__ = lazy_names(
         ".model.rotations": "Rotations",
         ".model.sampling": "Sampling",
         ".model.spectrum": "Spectrum",
+        ".model.spots": "Spots",
         ".model.statistics": "Statistics",
         ".model.structure_factors": "StructureFactors",
         ".model.trace": "StepTrace Trace",
@@ -291,6 +296,7 @@ __getattr__, __dir__ = lazy_names(
         ".formats.hkl": "read_hkl write_hkl",
         ".formats.matrix": "read_matrix write_matrix",
         ".formats.measured.image": "MeasuredImage read_image",
+        ".formats.measured.spot_lists": "read_spots",
         ".formats.mtz": "write_mtz",
         ".formats.pgm": "read_pgm write_pgm",
         ".formats.png": "write_png",
