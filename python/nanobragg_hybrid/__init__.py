@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     )
     from nanobragg_hybrid.engines.external.engine import ExternalEngine
     from nanobragg_hybrid.engines.registry import available_backends
+    from nanobragg_hybrid.engines.torch import ForwardModel as ForwardModel
+    from nanobragg_hybrid.engines.torch import PanelModel as PanelModel
+    from nanobragg_hybrid.engines.torch import TorchEngine as TorchEngine
     from nanobragg_hybrid.fitting.fit import fit
     from nanobragg_hybrid.fitting.minimise import Iteration
     from nanobragg_hybrid.fitting.result import Evaluations, FitResult, FittedImage, FittedNumber
@@ -252,7 +255,7 @@ __all__ = [
     "write_trace",
 ]
 
-__getattr__, __dir__ = lazy_names(
+_imported, __dir__ = lazy_names(
     __name__,
     {
         ".base.errors": (
@@ -327,6 +330,9 @@ __getattr__, __dir__ = lazy_names(
         ".run.versions": "build_info show_versions",
     },
 )
+
+if not TYPE_CHECKING:  # to which a misspelt name is an error
+    __getattr__ = _imported
 
 bind_methods(
     {
