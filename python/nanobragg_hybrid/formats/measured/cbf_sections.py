@@ -13,6 +13,7 @@ import hashlib
 import os
 import re
 import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple, NoReturn
@@ -202,7 +203,10 @@ class _Section:
             self._too_short(count)
         require_memory({f"pixels of {os.fspath(self._path)}": 2 * count * dtype.itemsize})
         try:
-            import pycbf
+            with warnings.catch_warnings():
+                # its extension warns of itself while it is made, and an error there would crash
+                warnings.simplefilter("ignore")
+                import pycbf
         except ImportError:
             raise UnsupportedError(
                 f"{os.fspath(self._path)}: the compression {compression} is read with pycbf, which "
