@@ -60,6 +60,8 @@ if TYPE_CHECKING:
     )
     from nanobragg_hybrid.formats.hkl import read_hkl, write_hkl
     from nanobragg_hybrid.formats.matrix import read_matrix, write_matrix
+    from nanobragg_hybrid.formats.measured.image import MeasuredImage, read_image
+    from nanobragg_hybrid.formats.measured.spot_lists import read_spots
     from nanobragg_hybrid.formats.mtz import write_mtz
     from nanobragg_hybrid.formats.pgm import read_pgm, write_pgm
     from nanobragg_hybrid.formats.png import write_png
@@ -109,6 +111,7 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.model.rotations import Rotations
     from nanobragg_hybrid.model.sampling import Sampling
     from nanobragg_hybrid.model.spectrum import Spectrum
+    from nanobragg_hybrid.model.spots import Spots
     from nanobragg_hybrid.model.statistics import Statistics
     from nanobragg_hybrid.model.structure_factors import StructureFactors
     from nanobragg_hybrid.model.trace import StepTrace, Trace
@@ -155,6 +158,7 @@ __all__ = [
     "ImageWarning",
     "Iteration",
     "Mask",
+    "MeasuredImage",
     "NanobraggError",
     "NanobraggWarning",
     "Output",
@@ -178,6 +182,7 @@ __all__ = [
     "SimulationResult",
     "Source",
     "Spectrum",
+    "Spots",
     "Statistics",
     "StepTrace",
     "StreamImage",
@@ -215,6 +220,7 @@ __all__ = [
     "read_experiment",
     "read_experiments",
     "read_hkl",
+    "read_image",
     "read_matrix",
     "read_pgm",
     "read_raw",
@@ -223,6 +229,7 @@ __all__ = [
     "read_smv",
     "read_source_file",
     "read_spectrum",
+    "read_spots",
     "read_stream",
     "read_structure_factors",
     "read_trace",
@@ -278,6 +285,7 @@ _imported, __dir__ = lazy_names(
         ".model.rotations": "Rotations",
         ".model.sampling": "Sampling",
         ".model.spectrum": "Spectrum",
+        ".model.spots": "Spots",
         ".model.statistics": "Statistics",
         ".model.structure_factors": "StructureFactors",
         ".model.trace": "StepTrace Trace",
@@ -290,6 +298,8 @@ _imported, __dir__ = lazy_names(
         ),
         ".formats.hkl": "read_hkl write_hkl",
         ".formats.matrix": "read_matrix write_matrix",
+        ".formats.measured.image": "MeasuredImage read_image",
+        ".formats.measured.spot_lists": "read_spots",
         ".formats.mtz": "write_mtz",
         ".formats.pgm": "read_pgm write_pgm",
         ".formats.png": "write_png",
