@@ -4,7 +4,7 @@ usage: python docs/site/make_site.py [--out FOLDER]
 
 The pages are those of docs/ with README's neighbours, staged with the layout that they have here,
 so that a link that works in the repository works on the site.  The pages of the Python interface
-are made from the docstrings, the picture of the first page by the command that it shows.  Needs the
+are made from the docstrings, the first page's live image by docs/live/make_page.py.  Needs the
 package with its extras docs, mx, png and torch.
 """
 
@@ -13,13 +13,13 @@ from __future__ import annotations
 import argparse
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Final
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.cli.umbrella.main import main as nanobragg_hybrid
 
 HERE: Final = Path(__file__).resolve().parent
 ROOT: Final = HERE.parents[1]
@@ -101,9 +101,11 @@ def main() -> int:
         folder = Path(name)
         stage(folder)
         write_interface(folder / "api")
-        nanobragg_hybrid(["demo", "--out", str(folder / "demo.png")])
         options = ["--fail-on-warning", "--keep-going", "--quiet", "--conf-dir", str(HERE)]
-        return int(sphinx([*options, str(folder), str(out)]))
+        status = int(sphinx([*options, str(folder), str(out)]))
+    make_live_page = [sys.executable, str(ROOT / "docs" / "live" / "make_page.py")]
+    subprocess.run([*make_live_page, str(out / "live.html")], check=True)
+    return status
 
 
 if __name__ == "__main__":
