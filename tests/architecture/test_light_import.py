@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-LIBRARIES = ("torch", "matplotlib", "PIL", "cffi", "gemmi", "h5py", "fabio")
+LIBRARIES = ("torch", "matplotlib", "PIL", "cffi", "gemmi", "h5py", "hdf5plugin", "fabio")
 SLOW = (
     *("numpy", "datetime", "platform", "pickle", "ctypes"),
     *("argparse", "subprocess", "tempfile", "random"),
