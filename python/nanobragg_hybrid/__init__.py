@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     )
     from nanobragg_hybrid.engines.external.engine import ExternalEngine
     from nanobragg_hybrid.engines.registry import available_backends
+    from nanobragg_hybrid.engines.torch import ForwardModel as ForwardModel
+    from nanobragg_hybrid.engines.torch import PanelModel as PanelModel
+    from nanobragg_hybrid.engines.torch import TorchEngine as TorchEngine
     from nanobragg_hybrid.fitting.fit import fit
     from nanobragg_hybrid.fitting.minimise import Iteration
     from nanobragg_hybrid.fitting.result import Evaluations, FitResult, FittedImage, FittedNumber
@@ -57,6 +60,8 @@ if TYPE_CHECKING:
     )
     from nanobragg_hybrid.formats.hkl import read_hkl, write_hkl
     from nanobragg_hybrid.formats.matrix import read_matrix, write_matrix
+    from nanobragg_hybrid.formats.measured.image import MeasuredImage, read_image
+    from nanobragg_hybrid.formats.measured.spot_lists import read_spots
     from nanobragg_hybrid.formats.mtz import write_mtz
     from nanobragg_hybrid.formats.pgm import read_pgm, write_pgm
     from nanobragg_hybrid.formats.png import write_png
@@ -106,6 +111,7 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.model.rotations import Rotations
     from nanobragg_hybrid.model.sampling import Sampling
     from nanobragg_hybrid.model.spectrum import Spectrum
+    from nanobragg_hybrid.model.spots import Spots
     from nanobragg_hybrid.model.statistics import Statistics
     from nanobragg_hybrid.model.structure_factors import StructureFactors
     from nanobragg_hybrid.model.trace import StepTrace, Trace
@@ -154,6 +160,7 @@ __all__ = [
     "ImageWarning",
     "Iteration",
     "Mask",
+    "MeasuredImage",
     "NXmxSeriesWriter",
     "NanobraggError",
     "NanobraggWarning",
@@ -178,6 +185,7 @@ __all__ = [
     "SimulationResult",
     "Source",
     "Spectrum",
+    "Spots",
     "Statistics",
     "StepTrace",
     "StreamImage",
@@ -215,6 +223,7 @@ __all__ = [
     "read_experiment",
     "read_experiments",
     "read_hkl",
+    "read_image",
     "read_matrix",
     "read_pgm",
     "read_raw",
@@ -223,6 +232,7 @@ __all__ = [
     "read_smv",
     "read_source_file",
     "read_spectrum",
+    "read_spots",
     "read_stream",
     "read_structure_factors",
     "read_trace",
@@ -249,7 +259,7 @@ __all__ = [
     "write_trace",
 ]
 
-__getattr__, __dir__ = lazy_names(
+_imported, __dir__ = lazy_names(
     __name__,
     {
         ".base.errors": (
@@ -279,6 +289,7 @@ __getattr__, __dir__ = lazy_names(
         ".model.rotations": "Rotations",
         ".model.sampling": "Sampling",
         ".model.spectrum": "Spectrum",
+        ".model.spots": "Spots",
         ".model.statistics": "Statistics",
         ".model.structure_factors": "StructureFactors",
         ".model.trace": "StepTrace Trace",
@@ -291,6 +302,8 @@ __getattr__, __dir__ = lazy_names(
         ),
         ".formats.hkl": "read_hkl write_hkl",
         ".formats.matrix": "read_matrix write_matrix",
+        ".formats.measured.image": "MeasuredImage read_image",
+        ".formats.measured.spot_lists": "read_spots",
         ".formats.mtz": "write_mtz",
         ".formats.pgm": "read_pgm write_pgm",
         ".formats.png": "write_png",
@@ -323,6 +336,9 @@ __getattr__, __dir__ = lazy_names(
         ".run.versions": "build_info show_versions",
     },
 )
+
+if not TYPE_CHECKING:  # to which a misspelt name is an error
+    __getattr__ = _imported
 
 bind_methods(
     {

@@ -159,6 +159,34 @@ def test_fabio_reads_the_pixels(
     assert np.array_equal(found, expected)
 
 
+@for_each(
+    "scene, form",
+    [
+        *((scene, form) for scene in DETECTORS for form in ("cbf", "nxmx")),
+        *((scene, "tiff") for scene in DETECTORS if scene != "four panels"),
+        ("off-centre", "smv-adsc"),
+    ],
+)
+def test_our_own_reader_finds_the_pixels(
+    scene: str, form: str, results: dict[str, nb.SimulationResult], tmp_path: Path
+) -> None:
+    result = results[scene]
+    path = written(result, tmp_path / f"{scene}_1{ENDINGS[form]}", form)
+    found = nb.read_image(path)
+    off = 40 if form in ("cbf", "nxmx") else 0
+    assert len(found.panels) == len(result.panels)
+    for panel, image, usable in zip(result.panels, found.panels, found.masks, strict=True):
+        expected = np.array(panel.counts, dtype=np.int64) - off
+        is_bad = np.zeros(expected.shape, bool)
+        is_bad[4, 3] = form in ("cbf", "nxmx")
+        assert np.array_equal(image[~is_bad], expected[~is_bad])
+        assert np.array_equal(usable, ~is_bad)
+    if form == "smv-adsc":
+        assert (found.pedestal, found.gain) == (40.0, 1.0)
+        counts = np.array(result.counts, dtype=np.float64)
+        assert np.array_equal(found.photons()[0], counts - 40.0)
+
+
 def test_a_cbf_file_has_all_panels(results: dict[str, nb.SimulationResult], tmp_path: Path) -> None:
     data = written(results["four panels"], tmp_path / "p_1.cbf").read_bytes()
     parts = data.split(b"\x0c\x1a\x04\xd5")[1:]
@@ -427,6 +455,14 @@ def test_a_beam_that_nxmx_cannot_say(tmp_path: Path) -> None:
     )
 
 
+def test_only_counts_have_dead_pixels(
+    results: dict[str, nb.SimulationResult], tmp_path: Path
+) -> None:
+    path = written(results["off-centre"], tmp_path / "x_1.cbf", pixels="noise")
+    expected = nb.noise_image(results["off-centre"]).pixels.astype(np.int64) - 10
+    assert np.array_equal(fabio.open(path).data, expected)
+
+
 def test_whole_numbers_have_to_be_asked_for(tmp_path: Path) -> None:
     result = nb.simulate(experiment(nb.Detector(**SIZE), response=None), TABLE)
     with pytest.raises(nb.ConfigError, match="pixels: got None, need 'noise' or 'integers'"):
@@ -491,6 +527,43 @@ def test_what_a_format_has_no_place_for(tmp_path: Path) -> None:
     low[3, 2:5] = 20
     with pytest.warns(nb.NanobraggWarning, match="3 pixels are below -1 without the pedestal"):
         nb.write_image(tmp_path / "x_1.cbf", low, experiment=of)
+
+
+def test_sensors(tmp_path: Path) -> None:
+    with_sensor = {"sensor_thickness_um": 320.0, "sensor_attenuation_depth_um": 250.0}
+    of = experiment(nb.Detector(**SIZE, **with_sensor), response=None)  # type: ignore[arg-type]
+    nb.write_image(tmp_path / "x_1.cbf", IMAGE, experiment=of, sensor_material="CdTe")
+    header = (tmp_path / "x_1.cbf").read_bytes()[:2000]
+    assert b"# CdTe sensor, thickness 0.00032 m" in header
+    nb.write_image(tmp_path / "x.h5", IMAGE, experiment=of)
+    with h5py.File(tmp_path / "x.h5", "r") as file:
+        detector = file["entry/instrument/detector"]
+        assert detector["sensor_thickness"][()] == pytest.approx(0.32)
+        assert detector["sensor_material"][()] == b"Si"
+    turned = of.replace({"detector.rotation_deg": (0, 3, 0)})
+    with pytest.warns(nb.NanobraggWarning, match="no place for the sensor"):
+        nb.write_image(tmp_path / "x_1.cbf", IMAGE, experiment=turned)
+    thin = dataclasses.replace(of.detector, sensor_attenuation_depth_um=np.inf)
+    nb.write_image(tmp_path / "x_1.cbf", IMAGE, experiment=of.replace({"detector": thin}))
+    assert b"sensor" not in (tmp_path / "x_1.cbf").read_bytes()[:2000]
+    panels = [dataclasses.replace(panel, **with_sensor) for panel in PANELS[:1]]
+    mixed = experiment(nb.Detector(panels=(*panels, *PANELS[1:])), response=None)
+    images = [np.full(shape, 50, np.int32) for shape in mixed.detector.shapes]
+    with pytest.warns(nb.NanobraggWarning, match="one sensor for all panels"):
+        nb.write_image(tmp_path / "p.h5", images, experiment=mixed)
+
+
+def test_pixels_that_are_not_rendered(tmp_path: Path) -> None:
+    mask = np.ones((70, 80), bool)
+    mask[20, 30] = False
+    detector = nb.Detector(**SIZE, mask=nb.Mask(mask))
+    of = experiment(detector, response=None).replace({"sampling.roi": (10, 69, 5, 59)})
+    nb.write_image(tmp_path / "x_1.cbf", IMAGE, experiment=of)
+    found = fabio.open(tmp_path / "x_1.cbf").data
+    expected = np.full((70, 80), -2)
+    expected[5:60, 10:70] = 50
+    expected[20, 30] = -2
+    assert np.array_equal(found, expected)
 
 
 def test_polarization_in_a_minicbf_and_in_imgcif(tmp_path: Path) -> None:
@@ -568,6 +641,19 @@ def test_a_series_goes_on(tmp_path: Path) -> None:
     (tmp_path / "run_data_000001.h5").write_bytes(b"half")
     with pytest.raises(nb.FileFormatError, match="is no data file of this series"):
         series_of(tmp_path)
+
+
+def test_a_series_of_results(results: dict[str, nb.SimulationResult], tmp_path: Path) -> None:
+    result = results["four panels"]
+    with (
+        pytest.warns(nb.NanobraggWarning, match="different widths"),
+        nb.NXmxSeriesWriter(tmp_path / "run.h5", result.experiment, 1) as writer,
+    ):
+        writer.add(0, result)
+    one = written(result, tmp_path / "one.h5")
+    with h5py.File(tmp_path / "run.h5", "r") as series, h5py.File(one, "r") as alone:
+        assert np.array_equal(series["entry/data/data"][:], alone["entry/data/data"][:])
+        assert series["entry/data/data"][:].max() > 50
 
 
 def test_an_error_leaves_a_series_without_its_master_file(tmp_path: Path) -> None:

@@ -43,8 +43,7 @@ class Rendered(NamedTuple):
     plan: as rendered.  provenance: what computed it.  random_state: see `SimulationResult`.
     background: float64, photons beside the spots (model 9), if the experiment has such a part.
     background_outside: for each scatterer, and behind them for the radial curve, in how many pixels
-    its table was asked outside its rows.  expected: float64, see `SimulationResult`, from an engine
-    that has the response itself; None: made of image and background.
+    its table was asked outside its rows.
     """
 
     image: Array
@@ -55,7 +54,6 @@ class Rendered(NamedTuple):
     random_state: object = None
     background: Array | None = None
     background_outside: tuple[int, ...] = ()
-    expected: Array | None = None
 
 
 OF_ONE_PANEL: Final = (

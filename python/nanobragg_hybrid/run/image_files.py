@@ -161,7 +161,7 @@ def described_series(
 
 def checked_images(frame: Frame, source: object) -> tuple[NDArray[Any], ...]:
     """The arrays of an image.  Raises `ConfigError` for other shapes than those of the panels."""
-    images = _arrays(source)
+    images = _counts(source) if isinstance(source, SimulationResult) else _arrays(source)
     _check_shapes(frame, images)
     return images
 
@@ -296,11 +296,7 @@ def _of_result(result: SimulationResult, pixels: object, chosen: ImageFormat) ->
         images: tuple[Any, ...] = () if chosen == "png" else result.images
         counting = Counting()
     elif kind == "counts":
-        if response is None or any(panel.counts is None for panel in result.panels):
-            rule = "'noise', 'integers' or 'photons': the experiment has no response"
-            raise ConfigError("pixels", kind, rule)
-        images = tuple(panel.counts for panel in result.panels)
-        counting = Counting(response.pedestal, response.gain, _finite(response.most_counts))
+        images, counting = _counts(result), counting_of(experiment)
     elif kind == "noise":
         images = tuple(image.pixels for image in noise_images(result))
         counting = Counting(output.adc_offset, 1.0, 65535.0)
@@ -308,7 +304,14 @@ def _of_result(result: SimulationResult, pixels: object, chosen: ImageFormat) ->
         made = integer_images(result)
         images = tuple(image.pixels for image in made)
         counting = Counting(output.adc_offset, made[0].scale_used, 65535.0)
+    if kind != "counts":
+        experiment = without_response(experiment)
     return _Taken(images, experiment, result.quirks, counting, result)
+
+
+def without_response(experiment: Experiment) -> Experiment:
+    """The experiment of an image that no response has made: no pixel of it is dead."""
+    return experiment.replace({"response": None}) if experiment.response else experiment
 
 
 def counting_of(experiment: Experiment) -> Counting:
@@ -324,6 +327,16 @@ def _material(given: object) -> SensorMaterial:
         if known == given:
             return known
     raise ConfigError("sensor_material", given, f"one of {', '.join(SENSOR_MATERIALS)}")
+
+
+def _counts(result: SimulationResult) -> tuple[NDArray[Any], ...]:
+    """What the detector reads out, of each panel."""
+    counts = [panel.counts for panel in result.panels]
+    whole = tuple(each for each in counts if each is not None)
+    if len(whole) < len(counts):
+        rule = "'noise', 'integers' or 'photons': the experiment has no response"
+        raise ConfigError("pixels", "counts", rule)
+    return whole
 
 
 def _finite(value: float) -> float | None:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from nanobragg_hybrid.model.result import SimulationResult
+
 _MOST_IMAGES: Final = 10**6
 
 
@@ -104,8 +106,11 @@ class NXmxSeriesWriter:
         """The files of data, in the order of their images, whether they are there or not."""
         return tuple(self._path.with_name(data_file.name) for data_file in self._data_files())
 
-    def add(self, number: int, source: NDArray[Any] | Sequence[NDArray[Any]]) -> None:
-        """Adds image `number`, from 0: an array (slow, fast), of several panels one of each.
+    def add(
+        self, number: int, source: SimulationResult | NDArray[Any] | Sequence[NDArray[Any]]
+    ) -> None:
+        """Adds image `number`, from 0: a result, of which the counts are taken, or an array (slow,
+        fast), of several panels one of each.
 
         One that is there already is an error.
         """

@@ -138,11 +138,20 @@ def write_other(
     import numpy as np
 
     from nanobragg_hybrid.formats.images.frame import Counting
-    from nanobragg_hybrid.run.image_files import counting_of, described, write_frame
+    from nanobragg_hybrid.run.image_files import (
+        counting_of,
+        described,
+        without_response,
+        write_frame,
+    )
 
     pixels = np.concatenate([np.asarray(block) for block in blocks])
-    counting = counting_of(result.experiment) if counted is None else Counting(*counted)
-    frame, plans = described(result.experiment, result.quirks, counting, "Si")
+    experiment = result.experiment
+    if counted is None:
+        counting = counting_of(experiment)
+    else:
+        experiment, counting = without_response(experiment), Counting(*counted)
+    frame, plans = described(experiment, result.quirks, counting, "Si")
     frame = frame._replace(pixels=(pixels,))
-    for note in write_frame(file, frame, chosen, result.experiment, plans, result.quirks):
+    for note in write_frame(file, frame, chosen, experiment, plans, result.quirks):
         warn(f"{path.name}: {note}")

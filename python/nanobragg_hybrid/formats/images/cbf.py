@@ -25,6 +25,7 @@ from nanobragg_hybrid.formats.images.frame import (
     kahn_along,
     not_across,
     saturation_counts,
+    sensor_um,
 )
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ def write_cbf(path: Destination, frame: Frame) -> list[str]:
             "smv-adsc keeps the pedestal, and nxmx says how low counts may be"
         )
     mini = is_mini(frame)
+    if not mini and any(sensor_um(panel) > 0.0 for panel in frame.content.panels):
+        notes.append("an imgCIF header has no place for the sensor, which is not written")
     if mini and frame.counting.gain != 1.0:
         notes.append(
             f"a miniCBF header has no place for the gain of {frame.counting.gain:g}: programs take "
@@ -135,11 +138,12 @@ def _mini_header(frame: Frame) -> str:
     scan = frame.content.scan
     start, width = (scan.start_deg, scan.width_deg) if scan is not None else (0.0, 0.0)
     kahn = kahn_along(frame, (0.0, 0.0, 1.0)) or 0.0
-    pixel_m = repr(panel.pixel_mm[0] * 1e-3)
+    pixel_m = repr(panel.pixel_mm[0] / 1e3)
     comments = ["Detector: simulated by nanobragg-hybrid", f"Pixel_size {pixel_m} m x {pixel_m} m"]
-    if panel.thickness_um > 0.0:
+    thickness_um = sensor_um(panel)
+    if thickness_um > 0.0:
         sensor = _SENSORS[frame.material]
-        comments.append(f"{sensor} sensor, thickness {panel.thickness_um * 1e-6!r} m")
+        comments.append(f"{sensor} sensor, thickness {thickness_um / 1e6!r} m")
     cutoff = math.floor(saturation_counts(frame, 2**31 - 1))
     comments += [
         f"Exposure_time {frame.exposure_s!r} s",
@@ -147,7 +151,7 @@ def _mini_header(frame: Frame) -> str:
         f"Count_cutoff {cutoff} counts",
         f"Gain_setting: {counting.gain!r} counts per photon",
         f"Wavelength {frame.wavelength_angstrom!r} A",
-        f"Detector_distance {panel.origin_mm[0] * 1e-3!r} m",
+        f"Detector_distance {panel.origin_mm[0] / 1e3!r} m",
         f"Beam_xy ({fast!r}, {slow!r}) pixels",
         f"Flux {frame.flux!r}",
         "Filter_transmission 1.0",

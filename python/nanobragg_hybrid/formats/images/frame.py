@@ -118,6 +118,12 @@ def distance_mm(frame: Frame) -> float:
     return abs(dot(panel.origin_mm, unit(cross(panel.fast_axis, panel.slow_axis))))
 
 
+def sensor_um(panel: PanelContent) -> float:
+    """The thickness of the sensor of a panel, 0 where nothing is absorbed in it."""
+    depth = panel.attenuation_depth_um
+    return panel.thickness_um if depth is not None and math.isfinite(depth) else 0.0
+
+
 def kahn_along(frame: Frame, electric: Vector) -> float | None:
     """The polarization factor about an axis across the beam; None where its axis is oblique."""
     if frame.content.polarization is None or frame.content.polarization[1] == 0.0:

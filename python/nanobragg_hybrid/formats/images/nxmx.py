@@ -28,6 +28,7 @@ from nanobragg_hybrid.formats.images.frame import (
     is_direction,
     refuse,
     saturation_counts,
+    sensor_um,
 )
 
 if TYPE_CHECKING:
@@ -205,6 +206,8 @@ def notes_of(frame: Frame) -> list[str]:
         )
     if frame.content.polarization is not None and frame.content.polarization[1] != 0.0:
         notes.append("the polarization is not written: programs that read NXmx assume their own")
+    if len({sensor_um(panel) for panel in frame.content.panels}) > 1:
+        notes.append("NXmx has one sensor for all panels: that of the first is written")
     widths = {panel.n_fast for panel in frame.content.panels}
     if len(widths) > 1 and _has_bad_pixels(frame):
         notes.append(
@@ -360,8 +363,8 @@ def _detector(instrument: Any, frame: Frame, dtype: np.dtype[Any]) -> None:
     _set(detector, "x_pixel_size", panels[0].pixel_mm[0], units="mm")
     _set(detector, "y_pixel_size", panels[0].pixel_mm[1], units="mm")
     _set(detector, "sensor_material", _SENSORS[frame.material])
-    thickness_um = max(panels[0].thickness_um, NO_SENSOR_UM)
-    _set(detector, "sensor_thickness", thickness_um * 1e-3, units="mm")
+    thickness_um = max(sensor_um(panels[0]), NO_SENSOR_UM)
+    _set(detector, "sensor_thickness", thickness_um / 1e3, units="mm")
     _set(detector, "count_time", frame.exposure_s, units="s")
     _set(detector, "frame_time", frame.exposure_s, units="s")
     _set(detector, "gain_setting", f"{counting.gain!r} counts per photon")
