@@ -251,6 +251,11 @@ def test_panels_have_offsets_of_their_own() -> None:
         ),
         (
             {},
+            {"parameters": ["spot_scales"]},
+            "parameters: got 'spot_scales', need scale, where the experiment has a background",
+        ),
+        (
+            {},
             {"parameters": ["detector.pixel_size_mm"]},
             "parameters: got 'detector.pixel_size_mm', need another one beside a point spread",
         ),

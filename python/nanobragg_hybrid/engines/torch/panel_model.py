@@ -210,7 +210,9 @@ class PanelModel:
         """The values of some pixels of each panel; see `ForwardModel.pixels`."""
         checked = self._checked(values)
         return tuple(
-            model.pixels(self._of_panel(n, checked), chosen)
+            torch.zeros(0, dtype=self.dtype, device=self.device)
+            if chosen is not None and chosen.count == 0
+            else model.pixels(self._of_panel(n, checked), chosen)
             for n, (model, chosen) in enumerate(self._selected(select))
         )
 
@@ -227,7 +229,12 @@ class PanelModel:
         """
         checked, parameters = self._with_initial(values, names)
         found = []
+        numbers = sum(self._parameters[name].size for name in parameters)
         for n, (model, chosen) in enumerate(self._selected(select)):
+            if chosen is not None and chosen.count == 0:
+                nothing = torch.zeros((0, numbers), dtype=self.dtype, device=self.device)
+                found.append((nothing.sum(1), nothing))
+                continue
             alone, moved, columns = self._linearised(n, checked, parameters)
             pixels, rows = model.jacobian(alone, moved, chosen)
             found.append((pixels, rows @ columns))
