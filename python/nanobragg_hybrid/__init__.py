@@ -118,6 +118,8 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.model.unique_reflections import UniqueReflections
     from nanobragg_hybrid.run.assembled import AssembledImage, assembled_image
     from nanobragg_hybrid.run.experiment_files import write_experiment
+    from nanobragg_hybrid.run.image_files import write_image
+    from nanobragg_hybrid.run.image_series import NXmxSeriesWriter
     from nanobragg_hybrid.run.measure import frame_counts
     from nanobragg_hybrid.run.pictures import (
         integer_image,
@@ -159,6 +161,7 @@ __all__ = [
     "Iteration",
     "Mask",
     "MeasuredImage",
+    "NXmxSeriesWriter",
     "NanobraggError",
     "NanobraggWarning",
     "Output",
@@ -242,6 +245,7 @@ __all__ = [
     "write_dump",
     "write_experiment",
     "write_hkl",
+    "write_image",
     "write_matrix",
     "write_mtz",
     "write_pgm",
@@ -321,6 +325,8 @@ _imported, __dir__ = lazy_names(
         ".fitting.result": "Evaluations FitResult FittedImage FittedNumber",
         ".run.assembled": "AssembledImage assembled_image",
         ".run.experiment_files": "write_experiment",
+        ".run.image_files": "write_image",
+        ".run.image_series": "NXmxSeriesWriter",
         ".run.pictures": (
             "integer_image integer_images noise_image noise_images pgm_image pgm_images"
         ),
@@ -345,6 +351,7 @@ bind_methods(
         "Experiment.load": f"{__name__}.formats.experiment_json:load",
         "Experiment.from_nanobragg_args": f"{__name__}.arguments.parse:experiment_from_args",
         "Experiment.to_nanobragg_args": f"{__name__}.arguments.emit:emit_args",
+        "SimulationResult.save": f"{__name__}.run.image_files:save",
         "StructureFactors.from_reflections": (
             f"{__name__}.formats.reflection_table:expanded_reflections"
         ),

@@ -41,6 +41,9 @@ _ANGLES_DEG: Final = {
     "deg": 1.0, "degree": 1.0, "degrees": 1.0, "rad": 180.0 / math.pi, "radian": 180.0 / math.pi,
     "radians": 180.0 / math.pi,
 }  # fmt: skip
+NO_SENSOR_UM: Final = 0.001
+"""The thickness of a sensor that there is not: programs want one above 0."""
+
 _LONGEST_CHAIN: Final = 100
 _LARGEST: Final = 2**31 - 1
 
@@ -285,7 +288,8 @@ class _Reader:
         if "sensor_thickness" not in detector:
             return 0.0
         dataset = detector["sensor_thickness"]
-        return max(0.0, self._numbers(dataset)[0]) * self._scale(dataset, _LENGTHS_MM, "m") * 1000.0
+        thickness_mm = self._numbers(dataset)[0] * self._scale(dataset, _LENGTHS_MM, "m")
+        return thickness_mm * 1000.0 if thickness_mm * 1000.0 > 1.5 * NO_SENSOR_UM else 0.0
 
     def _trusted(self, detector: Any) -> tuple[float, float] | None:
         if "saturation_value" not in detector:
