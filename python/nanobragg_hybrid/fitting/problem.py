@@ -210,7 +210,7 @@ def _with_spot_scales(problem: Problem, x: Array, background: Backgrounds) -> Ar
         part = joint.parts(x)[n]
         own = joint.places[n][image.coordinates.place(SpotScales)]
         pixels = image.pixels
-        signal = image.unscaled(part) / np.exp(x[own])[pixels.box]
+        signal = image.unscaled(part) / (x[own] ** 2)[pixels.box]
         light = pixels.box_sums(pixels.photons - image.background_of(background[n]))
         model = pixels.box_sums(signal)
         lit = (light > 0.0) & (model > 0.0) & np.isfinite(model)
@@ -222,7 +222,7 @@ def _with_spot_scales(problem: Problem, x: Array, background: Backgrounds) -> Ar
         ratio[lit] = light[lit] / model[lit]
         middle = float(np.median(ratio[lit]))
         ratio[~lit] = middle
-        x[own] = np.log(np.clip(ratio, middle / _LARGEST_START, middle * _LARGEST_START))
+        x[own] = np.sqrt(np.clip(ratio, middle / _LARGEST_START, middle * _LARGEST_START))
     return x
 
 
