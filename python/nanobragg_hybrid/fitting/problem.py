@@ -188,6 +188,7 @@ def scaled_start(problem: Problem, x: Array, unscaled: Sequence[Array] | None = 
             image = problem.images[n]
             photons += float(image.pixels.photons.sum())
             below += float(image.background_of(background[n]).sum())
+            below += float(np.sum(image.light_beside(parts[n]) + np.zeros(image.pixels.count)))
             light = image.unscaled(parts[n]) if unscaled is None else unscaled[n]
             signal += float((image.factor(parts[n]) * light).sum())
         if not photons > 0.0:

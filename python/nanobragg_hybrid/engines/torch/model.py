@@ -253,7 +253,7 @@ class ForwardModel:
             raise ConfigError("values", what, "one length >= 1 for all")
         of_source: dict[str | Parameter, Tensor] = {}
         of_source.update(own)
-        images = self._source(of_source, progress=progress)
+        images = self.source(of_source, progress=progress)
         if not lengths:
             return self._expected(images, own, light)
         members = []
@@ -288,8 +288,9 @@ class ForwardModel:
         return self._active.image(photons), outside
 
     @cached_property
-    def _source(self) -> ForwardModel:
-        """The model of the pixels whose light spreads into the active ones."""
+    def source(self) -> ForwardModel:
+        """The model of the pixels whose light spreads into the active ones; itself without a point
+        spread, or without a region of interest."""
         setup = self._setup
         pixel_um = m_to_um(as_float(self.scene().pixel))
         roi = source_region(setup.experiment, setup.roi, pixel_um)
@@ -309,10 +310,10 @@ class ForwardModel:
     def _expected(
         self, image: Tensor, values: Mapping[str, Tensor], light: Mapping[str, Tensor]
     ) -> Tensor:
-        """The expected counts of an image of `_source` that was rendered for these values; light:
+        """The expected counts of an image of `source` that was rendered for these values; light:
         all numbers of background and response."""
         scene, choices = self.scene(values), self._setup.choices
-        source, experiment = self._source.active_pixels, self._setup.experiment
+        source, experiment = self.source.active_pixels, self._setup.experiment
         return expected_counts(experiment, scene, choices, source, self._active, image, light)
 
     @uncompiled
