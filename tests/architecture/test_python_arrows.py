@@ -44,7 +44,7 @@ BY_NAME: dict[str, tuple[str, ...]] = {
     "eval": (),
     "pkgutil": (),
     "runpy": (),
-    "work_of": ("base.lazy", "model.experiment", "model.structure_factors"),
+    "work_of": ("base.lazy", "model.experiment", "model.result", "model.structure_factors"),
     "class_in": ("base.lazy", "model.validate"),
     "bind_methods": ("base.lazy",),
     "engine_class": ("engines.registry", *ABOVE_ENGINES),

@@ -331,7 +331,8 @@ class Picture {
     if (!this.panels.length || !this.view) return;
     context.imageSmoothingEnabled = false;
     const scale = this.view.scale;
-    const level = Math.max(0, Math.min(8, Math.floor(Math.log2(1 / scale) + 0.5)));
+    // A block is at least as large as a point of the screen, or some would fall between two.
+    const level = Math.max(0, Math.min(8, Math.ceil(Math.log2(1 / scale) - 1e-9)));
     const [ox, oy] = this._canvas(0, 0);
     for (const panel of this.panels) {
       const p = panel.place;
