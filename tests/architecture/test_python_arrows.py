@@ -29,7 +29,7 @@ BLIND: dict[str, tuple[str, ...]] = {
 }
 # The only places that may import the compiled extension, torch, gemmi, touch files, print.
 CORE = ("base.native", "base.native_scene", "engines.c")
-TORCH = ("engines.torch", "fitting.forward")
+TORCH = ("engines.torch", "fitting.forward", "fitting.panels")
 GEMMI = ("formats",)
 FILES = ("base.atomic", "base.control_groups", "formats")
 PRINTS = ("cli",)
@@ -51,7 +51,10 @@ BY_NAME: dict[str, tuple[str, ...]] = {
     "make_engine": ("engines.registry", *ABOVE_ENGINES),
 }
 
-HEAVY = {"torch", "matplotlib", "PIL", "cffi", "gemmi", "h5py", "fabio"}
+HEAVY = {
+    *("torch", "matplotlib", "PIL", "cffi", "gemmi", "h5py", "fabio", "hdf5plugin"),
+    *("pycbf", "msgpack"),
+}
 CALLS_THAT_TOUCH_FILES = {
     "open",
     "fdopen",

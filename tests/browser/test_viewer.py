@@ -166,6 +166,26 @@ def test_contrast(browser: Page, tmp_path: Path) -> None:
         browser.run("viewer.picture.set({scale: 'cube'})")
 
 
+def test_masked_pixels(browser: Page, tmp_path: Path) -> None:
+    """Are drawn apart, are no part of the contrast and say that they are masked."""
+    pixels = np.full((10, 10), 5, np.uint32)
+    pixels[2:4] = 2**32 - 1
+    mask = pixels < 2**32 - 1
+    for shown in (None, mask):
+        panel = ViewedPanel(pixels, mask=shown)
+        _open(browser, tmp_path, viewer_page([ViewedImage("a", (panel,), "counts")], "a"))
+        browser.run("viewer.picture.set({colours: 'grey', automatic: true})")
+        high = browser.run("viewer.picture.settings.high")
+        assert high == (5 if shown is mask else 2**32 - 1)
+        red, green, blue = _colour(browser, 0, 5, 2.3)
+        assert (red < green < blue) is (shown is mask)
+        browser.run("viewer.picture.look(0, 5, 2)")
+        assert _readout(browser) == "fast 5 slow 2 value 4294967295 counts" + (
+            " masked" if shown is mask else ""
+        )
+        assert browser.run("viewer.picture.at(0, 5, 4).masked") is False
+
+
 def test_zoomed_out_the_brightest_pixel_is_seen(browser: Page, tmp_path: Path) -> None:
     """One bright pixel among ten million dark ones is a spot on the screen."""
     pixels = np.zeros((3001, 3333), np.uint16)

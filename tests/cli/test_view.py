@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import sys
+import warnings
 import webbrowser
 from pathlib import Path
 
@@ -48,6 +49,13 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(webbrowser, "open_new_tab", note)
     return addresses
+
+
+def _save(result: nb.SimulationResult, path: Path) -> None:
+    """As integers; what the writer says of formats that cannot hold all is another test's."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", nb.NanobraggWarning)
+        result.save(path, pixels="integers")
 
 
 def _result(*panels: Panel) -> nb.SimulationResult:
@@ -120,6 +128,62 @@ def test_panels_are_placed(folder: Path) -> None:
     assert "shown below each other" in image["note"]
 
 
+@for_each("name", ["a.cbf", "a.img", "a.tif", "several.cbf"])
+def test_measured_images(name: str, folder: Path) -> None:
+    """With their own geometry where they have one, panels in place, and the counts that are
+    stored; what does not count is masked."""
+    panels = (LEFT, RIGHT) if name == "several.cbf" else ()
+    result = _result(*panels)
+    _save(result, folder / name)
+    assert main(["view", name, "--out", f"{name}.html"]) == 0
+    (image,) = images_of((folder / f"{name}.html").read_text())
+    measured = nb.read_image(folder / name)
+    assert len(image["panels"]) == len(measured.panels) == len(result.panels)
+    for number, panel in enumerate(image["panels"]):
+        assert np.array_equal(panel["pixels"], measured.panels[number])
+        assert "mask" not in panel
+        if name == "a.tif":
+            assert "geometry" not in panel
+        else:
+            plan = result.panels[number].plan
+            assert panel["geometry"]["pixel_size"] == pytest.approx(plan.pixel_size_m, rel=1e-6)
+    assert (image["note"] == "") is (name != "a.tif")
+    assert image["unit"] == "counts"
+
+
+def test_masks(folder: Path) -> None:
+    """Pixels of miniCBF files that are -1 or -2."""
+    mask = np.arange(108).reshape(9, 12) % 7 != 0
+    for number, given in enumerate((None, nb.Mask(mask))):
+        experiment = _result().experiment.replace({"detector.mask": given})
+        result = nb.simulate(experiment, nb.StructureFactors.constant(10.0))
+        _save(result, folder / "a.cbf")
+        assert main(["view", "a.cbf", "--out", "page.html"]) == 0
+        (image,) = images_of((folder / "page.html").read_text())
+        if number == 0:
+            assert "mask" not in image["panels"][0]
+        else:
+            assert np.array_equal(image["panels"][0]["mask"], mask)
+
+
+def test_frames(folder: Path) -> None:
+    pytest.importorskip("h5py", reason="h5py is not installed (extra: mx)")
+    experiment = _result().experiment.replace(
+        {"goniometer.osc_deg": 0.5, "goniometer.phi_steps": 1}
+    )
+    with nb.NXmxSeriesWriter(folder / "a.h5", experiment, 3) as series:
+        for number in range(3):
+            series.add(number, np.full((9, 12), number))
+    words = ["view", "a.h5", "--out", "page.html"]
+    assert main([*words, "--frame", "2", "--frame", "0"]) == 0
+    images = images_of((folder / "page.html").read_text())
+    assert [image["panels"][0]["pixels"].max() for image in images] == [2, 0]
+    assert images[0]["name"] == "a.h5, frame 2 of 3 (0 to 2)"
+    assert images[0]["panels"][0]["geometry"]["pixel_size"] == pytest.approx(1e-4)
+    assert main(words) == 0
+    assert images_of((folder / "page.html").read_text())[0]["name"].startswith("a.h5, frame 0 of 3")
+
+
 @for_each(
     "words,problem",
     [
@@ -129,6 +193,9 @@ def test_panels_are_placed(folder: Path) -> None:
         (["f.bin", "--shape", "900", "1", "--geometry", "i.img"], "those of the geometry, 30 x 30"),
         (["f.bin", "--geometry", "f.bin"], "f.bin"),
         (["f.bin", "--out", "f.bin"], "f.bin"),
+        (["f.bin", "--frame", "1"], "frame: got 1, need 0: f.bin has one image"),
+        (["i.img", "--frame", "1"], "frame: got 1, need 0"),
+        (["i.img", "--frame", "-1"], "frame: got -1, need"),
     ],
 )
 def test_what_cannot_be_shown(words: list[str], problem: str, folder: Path) -> None:

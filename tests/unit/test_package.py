@@ -8,6 +8,7 @@ import pkgutil
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ import pytest
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.base import lazy
 from nanobragg_hybrid.base.errors import BackendError
+from nanobragg_hybrid.engines.c.libnbh import available_kernels
 from nanobragg_hybrid.run import versions
 
 
@@ -131,6 +133,23 @@ def test_version_is_a_version() -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+", nb.__version__)
 
 
+def test_one_version_everywhere() -> None:
+    root = Path(__file__).parents[2]
+    citation = (root / "CITATION.cff").read_text(encoding="utf-8")
+    assert re.findall(r"(?m)^version: (.*)$", citation) == [nb.__version__]
+    changes = (root / "CHANGELOG.md").read_text(encoding="utf-8")
+    releases = re.findall(r"(?m)^## \[(\S+)\]", changes)
+    assert nb.__version__ in releases[:2]
+    config = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    assert config["project"]["dynamic"] == ["version"]
+    assert (
+        nb.get_cmake_dir()
+        .joinpath("nbh-config-version.cmake")
+        .read_text()
+        .count(f'"{nb.__version__}"')
+    )
+
+
 def test_library_and_header_are_there() -> None:
     assert (Path(nb.get_include()) / "nbh" / "nbh.h").is_file()
     assert Path(nb.get_library()).is_file()
@@ -145,7 +164,10 @@ def test_show_versions_has_a_line_for_each() -> None:
     text = nb.show_versions()
     assert text.endswith("\n")
     keys = [line.split(": ")[0] for line in text.splitlines()]
-    assert keys[:4] == ["nanobragg_hybrid", "python", "platform", "numpy"]
+    assert keys[:4] == ["nanobragg_hybrid", "python", "platform", "processor"]
+    assert {"cores", "memory", "numpy", "torch", "gemmi", "h5py", "kernel"} < set(keys)
+    kernels = ", ".join(available_kernels())
+    assert f"kernel: {available_kernels()[-1]} (of {kernels})" in text
     assert "libnbh compiler" in keys
     assert f"nanobragg_hybrid: {nb.__version__}" in text
 

@@ -49,12 +49,14 @@ class ViewedPanel(NamedTuple):
 
     pixels: numbers, shape (slow, fast).  place: x0, y0, fast_x, fast_y, slow_x, slow_y: its first
     corner in the picture, and what a pixel's edges are there; None: fast to the right, slow down.
+    mask: booleans of the same shape, False where a pixel is not to be used; None: all are.
     """
 
     pixels: NDArray[Any]
     name: str = ""
     place: tuple[float, float, float, float, float, float] | None = None
     geometry: PanelGeometry | None = None
+    mask: NDArray[np.bool_] | None = None
 
 
 class ViewedImage(NamedTuple):
@@ -80,12 +82,21 @@ def viewer_page(images: Sequence[ViewedImage], title: str) -> str:
         )
     documents: list[dict[str, Any]] = []
     data: list[str] = []
+
+    def kept(pixels: NDArray[Any]) -> str:
+        name = f"pixels-{len(data)}"
+        data.append(f'<script type="text/plain" id="{name}">{_packed(pixels)}</script>')
+        return name
+
     for image, panels in zip(images, held, strict=True):
         described = []
         for panel, pixels in zip(image.panels, panels, strict=True):
-            name = f"pixels-{len(data)}"
-            data.append(f'<script type="text/plain" id="{name}">{_packed(pixels)}</script>')
-            described.append(_panel(panel, pixels, name))
+            document = {**_panel(panel, pixels), "data": kept(pixels)}
+            if panel.mask is not None and not panel.mask.all():
+                if panel.mask.shape != pixels.shape:
+                    raise ConfigError(f"{image.name}: mask", panel.mask.shape, str(pixels.shape))
+                document["mask"] = kept(panel.mask.astype("uint8"))
+            described.append(document)
         documents.append(
             {"name": image.name, "unit": image.unit, "note": image.note, "panels": described}
         )
@@ -99,13 +110,12 @@ def viewer_page(images: Sequence[ViewedImage], title: str) -> str:
     return re.sub(r"\{\{([A-Z]+)\}\}", lambda found: parts[found[1]], template)
 
 
-def _panel(panel: ViewedPanel, pixels: NDArray[Any], data: str) -> dict[str, Any]:
+def _panel(panel: ViewedPanel, pixels: NDArray[Any]) -> dict[str, Any]:
     described: dict[str, Any] = {
         "name": panel.name,
         "type": str(pixels.dtype),
         "n_fast": pixels.shape[1],
         "n_slow": pixels.shape[0],
-        "data": data,
     }
     if panel.place is not None:
         described["place"] = panel.place

@@ -6,15 +6,15 @@ import os
 import tempfile
 import warnings
 import webbrowser
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nanobragg_hybrid.base.errors import ConfigError, NanobraggError, NanobraggWarning
 from nanobragg_hybrid.base.units import m_to_angstrom, m_to_mm
 from nanobragg_hybrid.engines.c.engine import CEngine
-from nanobragg_hybrid.formats.geometry.experiment_files import is_experiment_file, read_experiment
-from nanobragg_hybrid.formats.image_panels import read_image_panels
+from nanobragg_hybrid.formats.geometry.experiment_files import read_experiment
+from nanobragg_hybrid.formats.image_panels import ImagePanels, read_image_panels
 from nanobragg_hybrid.formats.text import write_text
 from nanobragg_hybrid.formats.viewer_page import (
     PanelGeometry,
@@ -31,6 +31,7 @@ from nanobragg_hybrid.model.structure_factors import StructureFactors
 from nanobragg_hybrid.run.assembled import projected_panel
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 _Path = str | os.PathLike[str]
@@ -43,10 +44,11 @@ def show(
 
     See `SimulationResult.show`.
     """
-    names = [panel.name for panel in result.experiment.detector.panels or ()]
+    detector = result.experiment.detector
+    names = tuple(panel.name for panel in detector.panels or ())
     plans = [panel.plan for panel in result.panels]
-    curved = result.experiment.detector.curved
-    image = _viewed("simulated image", result.images, names, plans, "photons", curved)
+    panels = ImagePanels(result.images, names, "photons")
+    image = _viewed("simulated image", panels, plans, detector.curved)
     return show_page(viewer_page([image], "nanobragg-hybrid"), path, open_browser)
 
 
@@ -55,16 +57,17 @@ def page_of_files(
     *,
     shape: tuple[int, int] | None = None,
     geometry: _Path | None = None,
+    frames: Sequence[int] = (0,),
 ) -> str:
     """A page with the images of files, see `read_image_panels`.
 
     shape: (slow, fast) of raw float images.  geometry: a file that says where the panels are, for
-    all images (see `read_experiment`); None: the image's own header, if it has one.  Raises what
-    the readers raise, and `ConfigError`.
+    all images (see `read_experiment`); None: the image's own header, if it has one.  frames: which
+    images of each file, counted from 0.  Raises what the readers raise, and `ConfigError`.
     """
-    plans = None if geometry is None else _plans_of_file(geometry)
-    images = [_file(path, shape, plans) for path in paths]
-    title = os.fspath(paths[0]) if len(paths) == 1 else f"{len(paths)} images"
+    plans = None if geometry is None else _plans_of(lambda: read_experiment(geometry))
+    images = [_file(path, shape, frame, plans) for path in paths for frame in frames]
+    title = os.fspath(paths[0]) if len(paths) == 1 else f"{len(paths)} files"
     return viewer_page(images, title)
 
 
@@ -83,38 +86,44 @@ def show_page(text: str, path: _Path | None, open_browser: bool | None) -> Path:
 
 
 def _file(
-    path: _Path, shape: tuple[int, int] | None, plans: tuple[list[ResolvedPlan], bool] | None
+    path: _Path,
+    shape: tuple[int, int] | None,
+    frame: int,
+    plans: tuple[list[ResolvedPlan], bool] | None,
 ) -> ViewedImage:
-    found = read_image_panels(path, shape)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NanobraggWarning)  # of a header, which is tried below
+        found = read_image_panels(path, shape, frame)
     name = os.fspath(path)
+    if found.frames > 1:
+        name += f", frame {found.frame} of {found.frames} (0 to {found.frames - 1})"
     note = ""
-    if plans is None and is_experiment_file(path):
+    if plans is None and found.experiment is not None:
         try:
-            plans = _plans_of_file(path)
+            plans = _plans_of(found.experiment)
         except NanobraggError as error:  # the pixels are worth a look without
             note = f"No resolution rings: {error}"
     elif plans is None:
         note = "No resolution rings: the file does not say where the detector is."
     if plans is None:
-        panels = [(pixels, None) for pixels in found.panels]
-        if len(panels) > 1:
+        if len(found.panels) > 1:
             note += "  The panels are shown below each other."
-        return ViewedImage(name, _stacked(found.panels, found.names), found.unit, note)
+        return ViewedImage(name, _stacked(found), found.unit, note)
     placed, curved = plans
     shapes = [(plan.n_slow, plan.n_fast) for plan in placed]
     if [pixels.shape for pixels in found.panels] != shapes:
         got = ", ".join(f"{p.shape[1]} x {p.shape[0]}" for p in found.panels)
         need = ", ".join(f"{n_fast} x {n_slow}" for n_slow, n_fast in shapes)
         raise ConfigError(f"{name}: panels", got, f"those of the geometry, {need} (fast x slow)")
-    return _viewed(name, found.panels, found.names, placed, found.unit, curved)
+    return _viewed(name, found, placed, curved)
 
 
-def _plans_of_file(path: _Path) -> tuple[list[ResolvedPlan], bool]:
-    """Where the panels of a file's experiment are, and whether they are curved."""
+def _plans_of(read: Callable[[], Experiment]) -> tuple[list[ResolvedPlan], bool]:
+    """Where the panels of an experiment are, and whether they are curved."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NanobraggWarning)  # of crystals and scans
-        experiment = read_experiment(path)
-    return plans_of(experiment), experiment.detector.curved
+        experiment = read()
+        return plans_of(experiment), experiment.detector.curved
 
 
 def plans_of(experiment: Experiment) -> list[ResolvedPlan]:
@@ -128,34 +137,46 @@ def plans_of(experiment: Experiment) -> list[ResolvedPlan]:
 
 
 def _viewed(
-    name: str,
-    images: Sequence[NDArray[Any]],
-    names: Sequence[str],
-    plans: Sequence[ResolvedPlan],
-    unit: str,
-    curved: bool,
+    name: str, image: ImagePanels, plans: Sequence[ResolvedPlan], curved: bool
 ) -> ViewedImage:
     """Panels where their plans have them; one alone as it is stored."""
     smallest_mm = m_to_mm(min(plan.pixel_size_m for plan in plans))
     panels, hidden = [], []
-    for number, (image, plan) in enumerate(zip(images, plans, strict=True)):
-        own = names[number] if number < len(names) and names[number] else str(number)
+    for number, (pixels, plan) in enumerate(zip(image.panels, plans, strict=True)):
         place = None
-        if len(images) > 1:
+        if len(image.panels) > 1:
             seen = projected_panel(plan)
             if seen is None:
-                hidden.append(own)
+                hidden.append(_panel_name(image, number))
                 continue
             (fast_x, slow_x), (fast_y, slow_y) = (seen.matrix / smallest_mm).tolist()
             x, y = (seen.origin / smallest_mm).tolist()
             place = (x, y, fast_x, fast_y, slow_x, slow_y)
-        panels.append(ViewedPanel(image, own, place, None if curved else _geometry(plan)))
+        panels.append(
+            ViewedPanel(
+                pixels,
+                _panel_name(image, number),
+                place,
+                None if curved else _geometry(plan),
+                _mask(image, number),
+            )
+        )
     if not panels:
-        raise ConfigError("panels", len(images), "one that is downstream, not seen from its edge")
+        raise ConfigError(
+            f"{name}: panels", len(plans), "one that is downstream, not seen from its edge"
+        )
     note = "No resolution rings: the detector is curved." if curved else ""
     if hidden:
         note += f"  Not shown, upstream of the sample or seen from the edge: {', '.join(hidden)}."
-    return ViewedImage(name, tuple(panels), unit, note)
+    return ViewedImage(name, tuple(panels), image.unit, note)
+
+
+def _panel_name(image: ImagePanels, number: int) -> str:
+    return (image.names[number] if number < len(image.names) else "") or str(number)
+
+
+def _mask(image: ImagePanels, number: int) -> NDArray[np.bool_] | None:
+    return image.masks[number] if image.masks else None
 
 
 def _geometry(plan: ResolvedPlan) -> PanelGeometry:
@@ -169,12 +190,12 @@ def _geometry(plan: ResolvedPlan) -> PanelGeometry:
     )
 
 
-def _stacked(images: Sequence[NDArray[Any]], names: Sequence[str]) -> tuple[ViewedPanel, ...]:
+def _stacked(image: ImagePanels) -> tuple[ViewedPanel, ...]:
     """Panels below each other, as they are stored."""
     panels, down = [], 0.0
-    for number, image in enumerate(images):
-        own = names[number] if number < len(names) and names[number] else str(number)
-        place = (0.0, down, 1.0, 0.0, 0.0, 1.0) if len(images) > 1 else None
-        panels.append(ViewedPanel(image, own, place))
-        down += image.shape[0] + max(2, image.shape[0] // 50)
+    for number, pixels in enumerate(image.panels):
+        place = (0.0, down, 1.0, 0.0, 0.0, 1.0) if len(image.panels) > 1 else None
+        name, mask = _panel_name(image, number), _mask(image, number)
+        panels.append(ViewedPanel(pixels, name, place, mask=mask))
+        down += pixels.shape[0] + max(2, pixels.shape[0] // 50)
     return tuple(panels)

@@ -12,7 +12,10 @@ from nanobragg_hybrid.base.errors import CommandLineError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.add_argument(
-        "files", nargs="+", metavar="FILE", help="SMV, PGM, raw float image or numpy array (.npy)"
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="SMV, CBF, NXmx, TIFF, PGM, raw float image or numpy array (.npy)",
     )
     parser.add_argument(
         "--out", metavar="FILE", help="write the page there, instead of opening it in the browser"
@@ -30,6 +33,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where the panels are, for all images: DIALS, XDS, CrystFEL, NXmx, an image's header "
         "(default: each image's own header)",
     )
+    parser.add_argument(
+        "--frame",
+        type=int,
+        action="append",
+        metavar="N",
+        help="which image of files with several, counted from 0; may be given again (default: 0)",
+    )
 
 
 def view(arguments: argparse.Namespace) -> Iterator[str]:
@@ -46,6 +56,8 @@ def view(arguments: argparse.Namespace) -> Iterator[str]:
     if arguments.out is not None:
         inputs = [*arguments.files, *([arguments.geometry] if arguments.geometry else [])]
         check_outputs({"page": Path(arguments.out)}, [Path(name) for name in inputs])
-    text = page_of_files(arguments.files, shape=shape, geometry=arguments.geometry)
+    text = page_of_files(
+        arguments.files, shape=shape, geometry=arguments.geometry, frames=arguments.frame or (0,)
+    )
     page = show_page(text, arguments.out, None)
     yield f"page: {page}"
