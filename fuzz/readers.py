@@ -32,7 +32,8 @@ from nanobragg_hybrid.formats.any_image import read_image
 from nanobragg_hybrid.formats.image_panels import read_image_panels
 from nanobragg_hybrid.formats.smv import header_number
 
-with contextlib.suppress(ImportError):
+with contextlib.suppress(ImportError), warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # its extension warns of itself; an error there would crash
     importlib.import_module("pycbf")  # whose first import is no memory of a file's
 
 MEMORY_PER_BYTE = 64
