@@ -17,7 +17,11 @@ from positions import five_pixels, laboratory_mm, plan_of
 
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.formats.images.byte_offset import compressed
+from nanobragg_hybrid.formats.images.cbf import write_cbf
+from nanobragg_hybrid.formats.images.frame import Counting
+from nanobragg_hybrid.formats.images.smv_adsc import write_smv_adsc
 from nanobragg_hybrid.formats.smv import SmvHeader
+from nanobragg_hybrid.run.image_files import described
 
 h5py = pytest.importorskip("h5py", reason="h5py is not installed (extra: mx)")
 pytest.importorskip("hdf5plugin", reason="hdf5plugin is not installed (extra: mx)")
@@ -444,6 +448,21 @@ def test_pixels_that_do_not_fit(image: Any, form: Any, message: str, tmp_path: P
     assert list(tmp_path.iterdir()) == []
 
 
+def test_pixels_that_are_not_square(tmp_path: Path) -> None:
+    frame, _ = described(FLAT, nb.Quirks(), Counting(), "Si")
+    oblong = frame.panel._replace(pixel_mm=(1.6, 0.8))
+    frame = frame._replace(content=frame.content._replace(panels=(oblong,)), pixels=(IMAGE,))
+    with pytest.raises(nb.UnsupportedError, match="the pixels are not square"):
+        write_smv_adsc(tmp_path / "x.img", frame)
+    write_cbf(tmp_path / "x.cbf", frame)
+    assert b"# Pixel_size 0.0016 m x 0.0008 m" in (tmp_path / "x.cbf").read_bytes()
+    tilted, _ = described(experiment(DETECTORS["tilted"]), nb.Quirks(), Counting(), "Si")
+    oblong = tilted.panel._replace(pixel_mm=(1.6, 0.8))
+    tilted = tilted._replace(content=tilted.content._replace(panels=(oblong,)), pixels=(IMAGE,))
+    write_cbf(tmp_path / "t.cbf", tilted)
+    assert b"ELEMENT1_Y ELEMENT1_Y 0.0 0.8" in (tmp_path / "t.cbf").read_bytes()
+
+
 def test_a_beam_that_nxmx_cannot_say(tmp_path: Path) -> None:
     oblique = experiment(nb.Detector(**SIZE)).replace({"beam.direction": (1.0, 0.01, 0.0)})
     with pytest.raises(nb.UnsupportedError, match="not along the laboratory's axis"):
@@ -641,6 +660,20 @@ def test_a_series_goes_on(tmp_path: Path) -> None:
     (tmp_path / "run_data_000001.h5").write_bytes(b"half")
     with pytest.raises(nb.FileFormatError, match="is no data file of this series"):
         series_of(tmp_path)
+
+
+def test_two_processes_write_a_series(tmp_path: Path) -> None:
+    first, second = series_of(tmp_path), series_of(tmp_path)
+    for number in (0, 1, 4):
+        first.add(number, image_of(number))
+    assert first.missing == (2, 3)
+    for number in (2, 3):
+        second.add(number, image_of(number))
+    assert first.missing == second.missing == ()
+    first.close()
+    before = digest(tmp_path / "run.h5")
+    second.close()
+    assert digest(tmp_path / "run.h5") == before
 
 
 def test_a_series_of_results(results: dict[str, nb.SimulationResult], tmp_path: Path) -> None:

@@ -226,7 +226,11 @@ class Positive(_Movable):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SpotScales(_Movable):
-    """A factor > 0 on the signal of each box, moved by its logarithm: u = y = exp(x)."""
+    """A factor >= 0 on the signal of each box, moved by its root, which is in proportion to the
+    amplitude of a structure factor: u = y = x^2.
+
+    A logarithm would go far astray where the model's spot is beside that of the data.
+    """
 
     start: Array
     name: str = SPOT_SCALES
@@ -243,12 +247,12 @@ class SpotScales(_Movable):
 
     def numbers(self, x: Array) -> Array:
         """The factors."""
-        numbers: Array = np.exp(x)
+        numbers: Array = x * x
         return numbers
 
     def slopes(self, x: Array) -> Array:
-        """Their derivatives, which are the factors again."""
-        return np.diag(np.exp(x))
+        """Their derivatives."""
+        return np.diag(2.0 * x)
 
     def changes(self, x: Array, experiment: Experiment) -> Mapping[str, Any]:  # noqa: ARG002
         """None: an experiment has no factors of boxes."""

@@ -166,15 +166,7 @@ def fit(
     ]
     measured = [Measured(*values) for values in zip(*given, strict=True)]
     images = prepared_images(
-        experiments,
-        structure_factors,
-        quirks,
-        measured,
-        names,
-        system,
-        likelihood,
-        capture,
-        has_background=background is not None,
+        experiments, structure_factors, quirks, measured, names, system, likelihood, capture
     )
     joint = Joint(images.coordinates, common if is_joint else frozenset(names))
     size = joint.every.size

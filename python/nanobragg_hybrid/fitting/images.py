@@ -14,7 +14,6 @@ from nanobragg_hybrid.fitting.coordinates import (
     SPOT_SCALES,
     Coordinates,
     Orientation,
-    SpotScales,
 )
 from nanobragg_hybrid.fitting.image_problem import Forward
 from nanobragg_hybrid.fitting.joint import of_image
@@ -22,7 +21,7 @@ from nanobragg_hybrid.fitting.likelihoods import Array, Likelihood
 from nanobragg_hybrid.fitting.pixels import FitPixels, fit_pixels
 from nanobragg_hybrid.fitting.read_out import Measured, checked_counts
 from nanobragg_hybrid.fitting.search import N_CELLS, FitImage
-from nanobragg_hybrid.fitting.spot_scales import ScaledForward, ScaledModel, starting_scales
+from nanobragg_hybrid.fitting.spot_scales import ScaledForward, ScaledModel
 from nanobragg_hybrid.fitting.stack import Stack, counts_of_image, without_panel
 from nanobragg_hybrid.formats.measured.image import MeasuredImage
 from nanobragg_hybrid.model.experiment import Experiment
@@ -56,8 +55,6 @@ def prepared_images(
     system: CrystalSystem | None,
     likelihood: Likelihood,
     capture_deg: float,
-    *,
-    has_background: bool,
 ) -> Prepared:
     """All images; names: of parameters.  system: of the cell, None: see `coordinates_of`.
 
@@ -120,8 +117,6 @@ def prepared_images(
             if SPOT_SCALES in names:
                 known, forward = _scaled(known, forward, pixels)
             coordinates, used = coordinates_of(known, experiment, names, system)
-            if SPOT_SCALES in names:
-                coordinates = _started(coordinates, forward, pixels, has_background=has_background)
             values = coordinates.model_values(coordinates.start)
             columns = sum(value.size for value in values.values())
             sources = pixels.count if beside is None else beside.select.count
@@ -199,20 +194,6 @@ def _region(model: ForwardModel | PanelModel) -> tuple[int, int, int, int]:
 def _scaled(known: Model, forward: Forward, pixels: FitPixels) -> tuple[Model, Forward]:
     """The same with a factor for each box."""
     return ScaledModel(known, len(pixels.boxes)), ScaledForward(forward, pixels)
-
-
-def _started(
-    coordinates: Coordinates, forward: Forward, pixels: FitPixels, *, has_background: bool
-) -> Coordinates:
-    """The coordinates with factors of boxes to start from."""
-    signal = forward.pixels(coordinates.model_values(coordinates.start))
-    start = starting_scales(signal, pixels, has_background=has_background)
-    return Coordinates(
-        tuple(
-            block.starting_at(start) if isinstance(block, SpotScales) else block
-            for block in coordinates.blocks
-        )
-    )
 
 
 def _require_counts(pixels: FitPixels) -> None:

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 import numpy as np
 
-from nanobragg_hybrid.base.errors import ConfigError, Description
 from nanobragg_hybrid.fitting.blocks import Known, Model
 from nanobragg_hybrid.fitting.coordinates import SPOT_SCALES
 from nanobragg_hybrid.fitting.image_problem import Forward
 from nanobragg_hybrid.fitting.likelihoods import Array
 from nanobragg_hybrid.fitting.pixels import FitPixels
-
-_LARGEST_START: Final = 30.0
-"""A box in which the model has hardly a spot starts from this factor at most, over the median."""
 
 
 class ScaledModel:
@@ -80,27 +75,3 @@ class ScaledForward:
                 parts.append(rows[at : at + values[name].size])
                 at += values[name].size
         return signal * factor, np.concatenate(parts).T
-
-
-def starting_scales(signal: Array, pixels: FitPixels, *, has_background: bool) -> Array:
-    """The logarithms of the factors to start from: photons of the data over those of the signal,
-    box by box.
-
-    has_background: the least of a box's data, the median, is taken for background.  Raises
-    `ConfigError` for a model without light in the boxes, or data.
-    """
-    below = np.zeros(len(pixels.boxes))
-    if has_background:
-        parts = np.split(pixels.photons, pixels.starts[1:])
-        below = np.array([max(float(np.median(part)), 0.0) for part in parts])
-    light = pixels.box_sums(pixels.photons - below[pixels.box])
-    model = pixels.box_sums(signal)
-    lit = (light > 0.0) & (model > 0.0)
-    if not lit.any():
-        what = Description("no box with light in both the model and the data")
-        raise ConfigError("parameters", SPOT_SCALES, f"a box with a spot in it ({what})")
-    ratio = np.where(lit, light, 1.0) / np.where(lit, model, 1.0)
-    middle = float(np.median(ratio[lit]))
-    ratio[~lit] = middle
-    start: Array = np.log(np.clip(ratio, middle / _LARGEST_START, middle * _LARGEST_START))
-    return start

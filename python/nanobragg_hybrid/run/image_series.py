@@ -41,6 +41,7 @@ class NXmxSeriesWriter:
     Images may be added in any order, and are kept, compressed, until the file of data that they
     belong to has all of its images; it is there as a whole or not at all.  A writer of the same
     series goes on where another one ended: `missing` has the numbers that are still to be added.
+    Several processes may write one series at a time, each the images of other files of data.
     `close`, or the end of a with statement, writes the master file, when no image is missing.  The
     bytes of all files depend on the images alone.
 
@@ -83,17 +84,14 @@ class NXmxSeriesWriter:
         self._images, self._per_file = images, images_per_file
         self._identity = self._hashed()
         self._waiting: dict[int, dict[int, bytes]] = {}
-        self._done = {
-            number
-            for number, data_file in enumerate(self._data_files())
-            if nxmx.has_data_file(
-                self._path.with_name(data_file.name), data_file.images, self._identity
-            )
-        }
+        self._done: set[int] = set()
+        self._look()
 
     @property
     def missing(self) -> tuple[int, ...]:
-        """The numbers of images, from 0, that are still to be added."""
+        """The numbers of images, from 0, that are still to be added, here or by other processes
+        that write the same series."""
+        self._look()
         return tuple(
             number
             for number in range(self._images)
@@ -159,6 +157,16 @@ class NXmxSeriesWriter:
     ) -> None:
         if kind is None:
             self.close()
+
+    def _look(self) -> None:
+        """Finds files of data that are there, which other writers of the series have written."""
+        for number, data_file in enumerate(self._data_files()):
+            path = self._path.with_name(data_file.name)
+            if number not in self._done and nxmx.has_data_file(
+                path, data_file.images, self._identity
+            ):
+                self._done.add(number)
+                self._waiting.pop(number, None)
 
     def _data_files(self) -> list[nxmx.DataFile]:
         stem = self._path.stem.removesuffix("_master")

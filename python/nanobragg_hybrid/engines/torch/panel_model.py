@@ -46,6 +46,8 @@ OF_PANELS: Final = "detector.panels."
 _TOGETHER: Final = ("detector.rotation_deg", "detector.twotheta_axis", "detector.twotheta_deg")
 _SENSOR: Final = ("sensor_thickness_um", "sensor_attenuation_depth_um")
 
+_BLOCK_PRODUCTS: Final = 200_000
+
 Selections = Sequence[Selection | None]
 """Which pixels of each panel; None: all of its active ones."""
 
@@ -237,7 +239,7 @@ class PanelModel:
                 continue
             alone, moved, columns = self._linearised(n, checked, parameters)
             pixels, rows = model.jacobian(alone, moved, chosen)
-            found.append((pixels, rows @ columns))
+            found.append((pixels, _product(rows, columns)))
         return tuple(found)
 
     def normal_equations(
@@ -504,6 +506,21 @@ def _memory_needed(experiments: Sequence[Experiment], device: torch.device) -> d
 def _one_for_each_panel(name: str, given: object, count: int) -> None:
     if not isinstance(given, list | tuple) or len(given) != count:
         raise ConfigError(name, given, f"a list or tuple of {count}, one for each panel")
+
+
+def _product(rows: Tensor, columns: Tensor) -> Tensor:
+    """rows @ columns, of many short rows: on the CPU in the thread that calls, since others would
+    take longer to wake than to multiply."""
+    if rows.device.type != "cpu":
+        return rows @ columns
+    left, right = rows.numpy(), columns.to(rows.dtype).numpy()
+    length = max(_BLOCK_PRODUCTS // max(right.size, 1), 16)
+    made = torch.empty((rows.shape[0], right.shape[1]), dtype=rows.dtype)
+    whole = made.numpy()
+    for start in range(0, len(left), length):
+        part = slice(start, start + length)
+        whole[part] = left[part] @ right
+    return made
 
 
 def _slopes(function: Callable[..., Tensor], at: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

@@ -138,8 +138,8 @@ def _mini_header(frame: Frame) -> str:
     scan = frame.content.scan
     start, width = (scan.start_deg, scan.width_deg) if scan is not None else (0.0, 0.0)
     kahn = kahn_along(frame, (0.0, 0.0, 1.0)) or 0.0
-    pixel_m = repr(panel.pixel_mm[0] / 1e3)
-    comments = ["Detector: simulated by nanobragg-hybrid", f"Pixel_size {pixel_m} m x {pixel_m} m"]
+    fast_m, slow_m = (repr(edge / 1e3) for edge in panel.pixel_mm)
+    comments = ["Detector: simulated by nanobragg-hybrid", f"Pixel_size {fast_m} m x {slow_m} m"]
     thickness_um = sensor_um(panel)
     if thickness_um > 0.0:
         sensor = _SENSORS[frame.material]

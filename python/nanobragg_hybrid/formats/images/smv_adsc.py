@@ -28,6 +28,8 @@ _WHAT: Final = "an SMV header of ADSC's kind"
 def check_smv_adsc(frame: Frame) -> None:
     """Raises `UnsupportedError` for a geometry that the header cannot say."""
     why = not_across(frame.content)
+    if why is None and frame.panel.pixel_mm[0] != frame.panel.pixel_mm[1]:
+        why = "the pixels are not square"
     if why is not None:
         raise refuse(_WHAT, why, "write cbf or nxmx, or an .expt beside it")
 

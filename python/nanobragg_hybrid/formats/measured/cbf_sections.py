@@ -240,8 +240,9 @@ class _Section:
             name = Path(folder) / "section.cbf"
             name.write_bytes(header.encode() + _BEGIN + self._binary + end.encode())
             try:
-                handle = pycbf.cbf_handle_struct()
-                handle.read_file(str(name), pycbf.MSG_NODIGEST)
+                library: Any = pycbf
+                handle = library.cbf_handle_struct()
+                handle.read_file(str(name), library.MSG_NODIGEST)
                 for look, what in (("find_category", "array_data"), ("find_column", "data")):
                     getattr(handle, look)(what.encode())
                 handle.select_row(0)
