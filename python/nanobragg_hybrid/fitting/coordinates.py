@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, Self
@@ -33,6 +34,13 @@ ROTATION: Final = "crystal.rotation_vector_deg"
 FLUENCE: Final = "beam.fluence_photons_per_m2"
 SCALE: Final = "scale"
 _OF_SOURCES: Final = "beam.sources."
+OF_BACKGROUND: Final = "background."
+_LISTED: Final = re.compile(r"background\.(scatterers|offsets)\[([0-9]+)\]\.([a-z_]+)")
+SHIFT: Final = "detector.shift_mm"
+OF_PANELS: Final = "detector.panels."
+SPOT_SCALES: Final = "spot_scales"
+_ONE_AFTER_THE_OTHER: Final = (_OF_SOURCES, OF_PANELS, OF_BACKGROUND, SHIFT)
+"""How the names of blocks begin that change the same field of an experiment."""
 FARTHEST_TURN_DEG: Final = 10.0
 """What is farther from the start was not found by derivatives but by a step that went astray."""
 
@@ -125,6 +133,13 @@ class Linear(_Movable):
         numbers = self.numbers(x)
         if self.name.startswith(_OF_SOURCES):
             return _changed_sources(self.name, numbers.reshape(self.shape), experiment)
+        if self.name.startswith(OF_BACKGROUND):
+            return _changed_background(self.name, numbers, self.shape, experiment)
+        if self.name == SHIFT:
+            x_mm, y_mm, z_mm = numbers.tolist()
+            return {"detector": experiment.detector.shifted((x_mm, y_mm, z_mm))}
+        if self.name.startswith(OF_PANELS):
+            return _changed_panels(self.name, numbers.reshape(self.shape), experiment)
         if self.name == "beam.spectrum.weights" and experiment.beam.spectrum is not None:
             weights = tuple(numbers.tolist())
             spectrum = dataclasses.replace(experiment.beam.spectrum, weights=weights)
@@ -135,6 +150,20 @@ class Linear(_Movable):
         return {self.name: tuple(numbers.tolist()) if self.shape else float(numbers[0])}
 
 
+def _changed_panels(name: str, numbers: Array, experiment: Experiment) -> Mapping[str, Any]:
+    field = name.removeprefix(OF_PANELS)
+    detector = experiment.detector
+    changed = []
+    for panel, row in zip(detector.panels or (), numbers.tolist(), strict=True):
+        if field == "shift_mm":
+            changed.append(panel.moved(shift_mm=tuple(row)))
+        elif field == "rotation_deg":
+            changed.append(panel.moved(rotation_deg=row))
+        else:
+            changed.append(dataclasses.replace(panel, **{field: row}))
+    return {"detector": dataclasses.replace(detector, panels=tuple(changed))}
+
+
 def _changed_sources(name: str, numbers: Array, experiment: Experiment) -> Mapping[str, Any]:
     field = name.removeprefix(_OF_SOURCES)
     sources = experiment.beam.sources or ()
@@ -143,6 +172,25 @@ def _changed_sources(name: str, numbers: Array, experiment: Experiment) -> Mappi
         change: dict[str, Any] = {field: tuple(row) if isinstance(row, list) else row}
         changed.append(dataclasses.replace(source, **change))
     return {"beam.sources": tuple(changed)}
+
+
+def _changed_background(
+    name: str, numbers: Array, shape: tuple[int, ...], experiment: Experiment
+) -> Mapping[str, Any]:
+    value: Any = tuple(numbers.tolist()) if shape else float(numbers[0])
+    background = experiment.background
+    assert background is not None
+    listed = _LISTED.fullmatch(name)
+    if listed is not None:
+        field, number, own = listed[1], int(listed[2]), listed[3]
+        parts = list(getattr(background, field))
+        parts[number] = dataclasses.replace(parts[number], **{own: value})
+        return {f"background.{field}": tuple(parts)}
+    if name.startswith("background.radial."):
+        own = name.removeprefix("background.radial.")
+        assert background.radial is not None
+        return {"background.radial": dataclasses.replace(background.radial, **{own: value})}
+    return {name: value}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -174,6 +222,41 @@ class Positive(_Movable):
     def changes(self, x: Array, experiment: Experiment) -> Mapping[str, Any]:  # noqa: ARG002
         """The field of that name."""
         return {self.name: float(np.exp(x[0]))}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SpotScales(_Movable):
+    """A factor >= 0 on the signal of each box, moved by its root, which is in proportion to the
+    amplitude of a structure factor: u = y = x^2.
+
+    A logarithm would go far astray where the model's spot is beside that of the data.
+    """
+
+    start: Array
+    name: str = SPOT_SCALES
+    unit: str = ""
+
+    @property
+    def model_name(self) -> str:
+        """What `ScaledForward` has besides the model's parameters."""
+        return self.name
+
+    def model_numbers(self, x: Array) -> tuple[Array, Array]:
+        """The factors themselves."""
+        return self.numbers(x), self.slopes(x)
+
+    def numbers(self, x: Array) -> Array:
+        """The factors."""
+        numbers: Array = x * x
+        return numbers
+
+    def slopes(self, x: Array) -> Array:
+        """Their derivatives."""
+        return np.diag(2.0 * x)
+
+    def changes(self, x: Array, experiment: Experiment) -> Mapping[str, Any]:  # noqa: ARG002
+        """None: an experiment has no factors of boxes."""
+        return {}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -364,7 +447,7 @@ class Coordinates:
         together: dict[str, Any] = {}
         for block, _, part in self._parts(x):
             change = block.changes(part, changed)
-            if block.name.startswith(_OF_SOURCES):  # the next one sees what this one changed
+            if block.name.startswith(_ONE_AFTER_THE_OTHER):  # the next sees what this one changed
                 changed = changed.replace(change)
             else:
                 together.update(change)

@@ -12,7 +12,7 @@ from nanobragg_hybrid.base.errors import ConfigError, NanobraggWarning
 from nanobragg_hybrid.base.host import require_memory
 from nanobragg_hybrid.fitting.blocks import checked_names, checked_system
 from nanobragg_hybrid.fitting.coordinates import Coordinates
-from nanobragg_hybrid.fitting.images import Measured, prepared_images
+from nanobragg_hybrid.fitting.images import prepared_images
 from nanobragg_hybrid.fitting.information import INFORMATIONS, Information, observed
 from nanobragg_hybrid.fitting.joint import Joint, checked_shared
 from nanobragg_hybrid.fitting.likelihoods import LIKELIHOODS, Array, Likelihood
@@ -25,6 +25,7 @@ from nanobragg_hybrid.fitting.options import (
     for_each_image,
 )
 from nanobragg_hybrid.fitting.pixels import BACKGROUNDS, Background
+from nanobragg_hybrid.fitting.read_out import Measured
 from nanobragg_hybrid.fitting.result import Evaluations, FitResult, FittedImage, FittedNumber
 from nanobragg_hybrid.fitting.search import Search, Starts
 from nanobragg_hybrid.model.experiment import Experiment
@@ -44,13 +45,14 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from nanobragg_hybrid.fitting.crystal_systems import CrystalSystem
+    from nanobragg_hybrid.formats.measured.image import MeasuredImage
     from nanobragg_hybrid.model.mask import Mask
 
 
 def fit(
     experiment: Experiment | Sequence[Experiment],
     structure_factors: StructureFactors,
-    data: ArrayLike | Sequence[ArrayLike],
+    data: ArrayLike | MeasuredImage | Sequence[ArrayLike | MeasuredImage | Sequence[ArrayLike]],
     parameters: Sequence[str] = ("crystal.misset_deg", "scale"),
     *,
     quirks: Quirks | None = None,
@@ -58,8 +60,8 @@ def fit(
     mask: ArrayLike | Mask | Sequence[ArrayLike | Mask | None] | None = None,
     background: Background | None = None,
     likelihood: Likelihood = "poisson",
-    gain: float | Sequence[float] = 1.0,
-    adc_offset: float | Sequence[float] = 0.0,
+    gain: float | Sequence[float] | None = None,
+    adc_offset: float | Sequence[float] | None = None,
     readout_variance: ArrayLike | Sequence[ArrayLike] = 0.0,
     crystal_system: CrystalSystem | str | None = "auto",
     priors: Mapping[str, tuple[ArrayLike, ArrayLike]] | None = None,
@@ -76,21 +78,31 @@ def fit(
     """Fits numbers of an experiment to a measured image, or of several to as many images.
 
     experiment: where to start.  structure_factors: the amplitudes, which stay.
-    data: counts, shape (slow, fast), as read from the detector.
+        Its background and response, if it has them, belong to the model.
+    data: counts, shape (slow, fast), as read from the detector; of a detector of several panels a
+        list with an array for each; or a `MeasuredImage`, whose masks hold as well, and whose gain
+        and pedestal, where it has them and they are not given.
         Several images: a list of experiments, and a list of data.  Then boxes, mask, gain,
         adc_offset and readout_variance may be lists with one for each image; what is no list holds
         for all.
     parameters: names as `ForwardModel.parameters` lists them, and "scale", a factor on the beam's
-        fluence.  ``crystal.misset_deg`` is moved by rotations, so no order of angles matters.
+        fluence, or "spot_scales", one on the signal of each box.  ``crystal.misset_deg`` is moved
+        by rotations, so no order of angles matters.  Of several panels: names as
+        `PanelModel.parameters` lists them; ``detector.shift_mm`` moves them all.  Numbers of the
+        experiment's background go by the names of `ForwardModel.expected_initial`; the response is
+        fixed.
     quirks: None: all on.
     boxes: integers, shape (boxes, 4): slow_start, slow_stop, fast_start, fast_stop; a pixel counts
-        in the first box it is in.  None: one box, the detector.  mask: False where a pixel does not
-        count, shape (slow, fast).  The experiment's own mask and region of interest hold too.
+        in the first box it is in.  Of several panels shape (boxes, 5), the panel in front, as
+        `Spots.boxes` makes them.  None: one box, the detector, or each panel.  mask: False where a
+        pixel does not count, shape (slow, fast), or a list with one for each panel.  The
+        experiment's own masks and regions of interest hold too.
     background: None, or "constant" or "plane": below the signal of each box, never negative, found
         together with the parameters.
     likelihood: "poisson" or "gaussian", the latter with the model's variance.
-    gain: counts per photon, > 0.  adc_offset: counts without light.  readout_variance: of the
-        read-out, counts^2, a number or one for each pixel.
+    gain: counts per photon, > 0; None: 1.  adc_offset: counts without light; None: 0.
+        readout_variance: of the read-out, counts^2, a number or one for each pixel.  An experiment
+        with a response says all three, and which pixels are bad or saturated: they do not count.
     crystal_system: which numbers of the cell are free: "triclinic", "monoclinic" (b unique),
         "orthorhombic", "tetragonal", "rhombohedral", "hexagonal" (trigonal cells on hexagonal axes
         too), "cubic"; "auto": the one of most rules that the start obeys exactly; None: triclinic.
@@ -113,8 +125,7 @@ def fit(
     Warns (`NanobraggWarning`) if it has not converged, and for numbers that the data do not
     determine.  Raises `ConfigError` for what breaks a rule, and where the model is no number or has
     no light where the data have; `ResourceError` for a Jacobian that does not fit into memory;
-    `UnsupportedError` for an experiment with a background or a response; `BackendError` without
-    PyTorch.
+    `BackendError` without PyTorch.
     """
     is_joint = isinstance(experiment, list | tuple)
     experiments = tuple(experiment) if isinstance(experiment, list | tuple) else (experiment,)
@@ -213,6 +224,7 @@ def _result(
             background=background,
             model=found.expected,
             fitted=image.pixels,
+            stack=image.stack,
         )
         for image, coordinates, own, background, found in parts
     )

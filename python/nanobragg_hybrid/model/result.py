@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, get_args
 
 from nanobragg_hybrid.base.arrays import ArrayField, as_buffer
+from nanobragg_hybrid.base.lazy import work_of
 from nanobragg_hybrid.model.detector import several_panels
 from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.quirks import Quirks
@@ -16,11 +18,25 @@ from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
 from nanobragg_hybrid.model.statistics import Statistics
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
 
     from nanobragg_hybrid.base.arrays import Array, Buffer
+    from nanobragg_hybrid.base.atomic import Destination
     from nanobragg_hybrid.model.geometry import Geometry
+
+
+ImageFormat = Literal["smv", "smv-adsc", "cbf", "nxmx", "tiff", "png"]
+"""Formats of image files; see `write_image`."""
+
+IMAGE_FORMATS: Final[tuple[ImageFormat, ...]] = get_args(ImageFormat)
+
+ImagePixels = Literal["counts", "noise", "integers", "photons"]
+"""What of a result an image file has; see `write_image`."""
+
+IMAGE_PIXELS: Final[tuple[ImagePixels, ...]] = get_args(ImagePixels)
 
 
 class Rendered(NamedTuple):
@@ -30,8 +46,7 @@ class Rendered(NamedTuple):
     plan: as rendered.  provenance: what computed it.  random_state: see `SimulationResult`.
     background: float64, photons beside the spots (model 9), if the experiment has such a part.
     background_outside: for each scatterer, and behind them for the radial curve, in how many pixels
-    its table was asked outside its rows.  expected: float64, see `SimulationResult`, from an engine
-    that has the response itself; None: made of image and background.
+    its table was asked outside its rows.
     """
 
     image: Array
@@ -42,7 +57,6 @@ class Rendered(NamedTuple):
     random_state: object = None
     background: Array | None = None
     background_outside: tuple[int, ...] = ()
-    expected: Array | None = None
 
 
 OF_ONE_PANEL: Final = (
@@ -163,12 +177,47 @@ class SimulationResult:
 
         return Geometry.from_plan(self.plan)
 
+    def save(
+        self,
+        path: Destination,
+        *,
+        format: ImageFormat | None = None,  # noqa: A002 (what everybody calls it)
+        pixels: ImagePixels | None = None,
+        **counting: Any,
+    ) -> None:
+        """Writes the image for other programs, with its geometry: see `write_image`.
+
+        counting: its `pedestal`, `gain`, `saturation` and `sensor_material`.
+        """
+        work_of("SimulationResult.save")(self, path, format=format, pixels=pixels, **counting)
+
     @property
     def image_buffer(self) -> Buffer:
         """The memory of `image`, which needs no numpy: float32, shape (slow, fast)."""
         if self.panel_results:
             return as_buffer(self.image)  # an error
         return as_buffer(_stored(self, "image"))
+
+    def show(
+        self, path: str | os.PathLike[str] | None = None, *, open_browser: bool | None = None
+    ) -> Path:
+        """Writes an HTML page to look at the image with (each panel in its place), and opens it.
+
+        The page has everything in it: zoom to pixels and their values, contrast, resolution rings.
+        path: where it is written; None: in a new folder for temporary files, which stays.
+        open_browser: None: if no path is given.  Returns the path of the page.
+
+        Warns (`NanobraggWarning`) if no browser can be started.  Raises `ConfigError` for more
+        pixels than a page holds, and `FileAccessError`.
+        """
+        page: Path = work_of("SimulationResult.show")(self, path, open_browser=open_browser)
+        return page
+
+    def _repr_png_(self) -> bytes | None:
+        """A picture for notebooks, at most about 1000 pixels wide, in which each pixel is the
+        brightest of those that it stands for; None, and so the text alone, without Pillow."""
+        png: bytes | None = work_of("SimulationResult._repr_png_")(self)
+        return png
 
     def replaced(self, **changes: Any) -> SimulationResult:
         """A copy with other values for some fields, and the same memory."""

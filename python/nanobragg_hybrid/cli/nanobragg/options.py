@@ -27,6 +27,7 @@ class Options:
         self.dtype: str | None = None
         self.response: str | None = None
         self.counts: str | None = None
+        self.format: str | None = None
         self.experiment: str | None = None
         self.image: int | None = None
         self.panel: str | None = None
@@ -60,6 +61,7 @@ _VALUES = {
     "--dtype": "dtype",
     "--response": "response",
     "--counts": "counts",
+    "--format": "format",
     "--experiment": "experiment",
     "--image": "image",
     "--panel": "panel",

@@ -7,11 +7,15 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any, Final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from nanobragg_hybrid.base.errors import ConfigError, Description, UnsupportedError
 from nanobragg_hybrid.base.host import require_memory
+from nanobragg_hybrid.base.units import m_to_um
+from nanobragg_hybrid.engines.torch.background import background_photons
 from nanobragg_hybrid.engines.torch.batch import BatchRender, leaves_rays
 from nanobragg_hybrid.engines.torch.bounds import image_memory
 from nanobragg_hybrid.engines.torch.compiled import why_not
@@ -19,10 +23,11 @@ from nanobragg_hybrid.engines.torch.compiled_kernel import CompiledKernel, SeenT
 from nanobragg_hybrid.engines.torch.devices import device_of, dtype_of
 from nanobragg_hybrid.engines.torch.eager import EagerKernel
 from nanobragg_hybrid.engines.torch.expected import (
-    Expected,
+    batched_light,
     expected_counts,
     is_light,
     light_values,
+    source_region,
 )
 from nanobragg_hybrid.engines.torch.forked import require_own_threads
 from nanobragg_hybrid.engines.torch.jacobian import (
@@ -44,7 +49,7 @@ from nanobragg_hybrid.engines.torch.parameters import (
 from nanobragg_hybrid.engines.torch.pixels import ActivePixels, active_pixels
 from nanobragg_hybrid.engines.torch.quantities import GRID
 from nanobragg_hybrid.engines.torch.render import Progress, Render
-from nanobragg_hybrid.engines.torch.scalars import is_transformed
+from nanobragg_hybrid.engines.torch.scalars import as_float, is_transformed
 from nanobragg_hybrid.engines.torch.scene import Scene
 from nanobragg_hybrid.engines.torch.selection import Chosen, Selection, chosen
 from nanobragg_hybrid.engines.torch.setup import Setup, set_up
@@ -143,6 +148,8 @@ class ForwardModel:
             raise ConfigError("tolerance_photons", tolerance_photons, _TOLERANCE.text) from None
         self._kernel = EagerKernel(self._setup.choices, self._tiling, self.dtype, self.device)
         self._seen = SeenTable()
+        self._initial: dict[str, NDArray[np.float64]] = {}
+        self._place = torch.empty(0, device=self.device).device
         self._last_chosen: tuple[Selection | None, Chosen] | None = None
         self._configured = packed_scene(self._setup, self._tables, {}, ())
 
@@ -189,9 +196,13 @@ class ForwardModel:
         Raises `ConfigError` for a name that `parameters` does not list.
         """
         parameter = self._parameter(name)
-        value = initial_value(parameter.name, self._setup)
-        tensor = torch.tensor(value, dtype=torch.float64, device=self.device)
-        return tensor.reshape(parameter.shape)
+        numbers = self._initial.get(parameter.name)
+        if numbers is None:
+            value = initial_value(parameter.name, self._setup)
+            numbers = np.array(value, dtype=np.float64).reshape(parameter.shape)
+            if parameter.name != GRID:
+                self._initial[parameter.name] = numbers
+        return torch.tensor(numbers, dtype=torch.float64, device=self.device)
 
     @uncompiled
     def __call__(self, values: Values | None = None, *, progress: Progress | None = None) -> Tensor:
@@ -221,39 +232,97 @@ class ForwardModel:
         self, values: Mapping[Any, Tensor] | None = None, *, progress: Progress | None = None
     ) -> Tensor:
         """The expected counts for some values: image and background after the point spread, times
-        the gains of the pixels (model 9, 10); float64, shape (slow, fast).
+        the gains of the pixels (model 9, 10); float64, shape (slow, fast), or (batch, slow, fast).
 
-        values: as for the image, without a batch dimension, and tensors by the names of
-        `expected_initial`.  It is differentiable in all of them.  Without background and response
-        these are the photons of the image.
+        values: as for the image, and tensors by the names of `expected_initial`.  It is
+        differentiable in all of them.  With a batch dimension in front of some of them the result
+        has it, too.  Without background and response these are the photons of the image.
 
-        Raises the same as a call of the model, and `UnsupportedError` for a batch.
+        Light that spreads into the region of interest is rendered with it; pixels outside it, and
+        those under the mask, are 0.
+
+        Raises the same as a call of the model.
         """
         given = {} if values is None else values
         is_mapping: bool = isinstance(given, Mapping)
         if not is_mapping:
             raise ConfigError("values", values, "a mapping from names of parameters to tensors")
-        own = {name: x for name, x in given.items() if not is_light(name)}
-        light = {name: x for name, x in given.items() if is_light(name)}
-        checked = self._checked(own)
-        if self._batch(checked) is not None:
-            raise UnsupportedError("expected counts of a batch: call it for each member")
-        return self.expected_of(self(own, progress=progress), checked, light).counts
+        own = self._checked({name: x for name, x in given.items() if not is_light(name)})
+        experiment = self._setup.experiment
+        light = light_values(
+            experiment, {name: x for name, x in given.items() if is_light(name)}, self.device
+        )
+        lengths = batched_light(experiment, light)
+        of_image = self._batch(own)
+        if of_image is not None:
+            lengths["image"] = of_image
+        if len(set(lengths.values())) > 1 or 0 in lengths.values():
+            what = Description(f"batches of {sorted(set(lengths.values()))}")
+            raise ConfigError("values", what, "one length >= 1 for all")
+        of_source: dict[str | Parameter, Tensor] = {}
+        of_source.update(own)
+        images = self.source(of_source, progress=progress)
+        if not lengths:
+            return self._expected(images, own, light)
+        members = []
+        for n in range(next(iter(lengths.values()))):
+            values_of_member = {
+                name: x[n] if x.dim() > len(self._parameters[name].shape) else x
+                for name, x in own.items()
+            }
+            light_of_member = {name: x[n] if name in lengths else x for name, x in light.items()}
+            image = images if of_image is None else images[n]
+            members.append(self._expected(image, values_of_member, light_of_member))
+        return torch.stack(members)
 
     def expected_initial(self) -> dict[str, Tensor]:
         """The numbers of background and response that `expected` is differentiable in, with their
         values in the experiment, float64 tensors by name."""
         return light_values(self._setup.experiment, {}, self.device)
 
-    def expected_of(
-        self, image: Tensor, values: Mapping[str, Tensor], light: Mapping[str, Tensor]
-    ) -> Expected:
-        """The expected counts of an image that was rendered for these values; light: values of
-        background and response."""
+    def background(self) -> tuple[Tensor | None, tuple[int, ...]]:
+        """Photons beside the spots (model 9), float64, shape (slow, fast), None where there are
+        none; and in how many pixels each table was asked outside its rows."""
         experiment, setup = self._setup.experiment, self._setup
-        checked = light_values(experiment, light, self.device)
-        scene = self.scene(values)
-        return expected_counts(experiment, scene, setup.choices, self._active, image, checked)
+        if experiment.background is None:
+            return None, ()
+        photons, outside = background_photons(
+            experiment.background,
+            self.scene(),
+            setup.choices,
+            self._active,
+            light_values(experiment, {}, self.device),
+        )
+        return self._active.image(photons), outside
+
+    @cached_property
+    def source(self) -> ForwardModel:
+        """The model of the pixels whose light spreads into the active ones; itself without a point
+        spread, or without a region of interest."""
+        setup = self._setup
+        pixel_um = m_to_um(as_float(self.scene().pixel))
+        roi = source_region(setup.experiment, setup.roi, pixel_um)
+        if roi == setup.roi:
+            return self
+        return type(self)(
+            setup.experiment.replace({"sampling.roi": roi}),
+            setup.structure_factors,
+            setup.quirks,
+            self.dtype,
+            self.device,
+            tile_steps=self._tiling.tile_steps,
+            kernel=self.kernel,
+            tolerance_photons=self.tolerance_photons,
+        )
+
+    def _expected(
+        self, image: Tensor, values: Mapping[str, Tensor], light: Mapping[str, Tensor]
+    ) -> Tensor:
+        """The expected counts of an image of `source` that was rendered for these values; light:
+        all numbers of background and response."""
+        scene, choices = self.scene(values), self._setup.choices
+        source, experiment = self.source.active_pixels, self._setup.experiment
+        return expected_counts(experiment, scene, choices, source, self._active, image, light)
 
     @uncompiled
     def pixels(self, values: Values | None = None, select: Selection | None = None) -> Tensor:
@@ -440,7 +509,7 @@ class ForwardModel:
         is_sequence: bool = isinstance(names, list | tuple)
         if not is_sequence:
             raise ConfigError("names", names, "a list or tuple of names of parameters")
-        return [self._parameter(name).name for name in names]
+        return [self._parameter(name, "names").name for name in names]
 
     def _packed(self, values: Mapping[str, Tensor]) -> tuple[Packed, Template]:
         """Everything continuous, for some values of the right names, types and shapes; without
@@ -455,7 +524,8 @@ class ForwardModel:
         linked = tuple(name for name in values if name != GRID or self._active.count == 0)
         return packed_scene(self._setup, self._tables, values, linked)
 
-    def _parameter(self, name: str | Parameter) -> Parameter:
+    def _parameter(self, name: str | Parameter, field: str = "values") -> Parameter:
+        """field: the argument that the name stands in."""
         if isinstance(name, Parameter):
             name = name.name
         is_name: bool = isinstance(name, str)
@@ -468,7 +538,7 @@ class ForwardModel:
             raise ConfigError("parameter", name, f"one that has an effect ({why})")
         close = difflib.get_close_matches(name, list(self._parameters), n=1)
         hint = f" (did you mean {close[0]}?)" if close else ""
-        raise ConfigError("values", name, f"a name that parameters() lists{hint}")
+        raise ConfigError(field, name, f"a name that parameters() lists{hint}")
 
     def _checked(self, values: Values) -> dict[str, Tensor]:
         """The values in float64; ConfigError for a wrong name, type, shape or device, and for a
@@ -496,7 +566,7 @@ class ForwardModel:
                     Description(f"shape {tuple(value.shape)}"),
                     f"shape {shape}, or that with a batch dimension in front",
                 )
-            if value.device != torch.empty(0, device=self.device).device:
+            if value.device != self._place:
                 raise ConfigError(
                     field, Description(f"a tensor on {value.device}"), f"one on {self.device}"
                 )
