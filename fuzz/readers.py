@@ -29,6 +29,7 @@ from nanobragg_hybrid.arguments.parse import parse_command
 from nanobragg_hybrid.cli.nanobragg.main import main as nanobragg
 from nanobragg_hybrid.compare.suite import read_suite
 from nanobragg_hybrid.formats.any_image import read_image
+from nanobragg_hybrid.formats.image_panels import read_image_panels
 from nanobragg_hybrid.formats.smv import header_number
 
 with contextlib.suppress(ImportError), warnings.catch_warnings():
@@ -294,6 +295,12 @@ X-Binary-Size-Second-Dimension: 20
 
 """
 
+
+def _npy(header: str, data: bytes) -> bytes:
+    """A .npy file of version 1."""
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + data
+
+
 _BYTE_OFFSET = (
     b"###CBF: VERSION 1.5\ndata_a\n_array_data.data\n;\n--CIF-BINARY-FORMAT-SECTION--\n"
     b'Content-Type: application/octet-stream;\n  conversions="x-CBF_BYTE_OFFSET"\n'
@@ -342,6 +349,14 @@ FILES: dict[str, tuple[st.SearchStrategy[bytes], Callable[[Path], object]]] = {
             words=b"P5 P2 # 255 65535 1 0",
         ),
         nb.read_pgm,
+    ),
+    "npy": (
+        files(
+            _npy("{'descr': '<f4', 'fortran_order': False, 'shape': (1, 2), }", b"abcdefgh"),
+            _npy("{'descr': '>u2', 'fortran_order': True, 'shape': (2, 2, 1), }", b"abcdefgh"),
+            words=b"\x93NUMPY { } 'descr': '<f8' '|O' 'shape': (1,) , True L 99999999999",
+        ),
+        read_image_panels,
     ),
     "matrix": (
         files(b"0.01 0 0\n0 0.01 0\n0 0 0.01\n", b"0.1 0 0 0 .1 0 0 0 .1 0 0 0\n", words=b"# 0.01"),

@@ -51,6 +51,15 @@ SHOWN_QUIRKS = (
     "interpolation_latch",
 )
 """Those with a check box: the ones that the page's numbers can bring out."""
+WORDS = {
+    "oversample_low": "fewer sub-pixels than nanoBragg would choose for spots this small",
+    "mosaic_domains": "the number of domains was chosen, because only a spread is given",
+    "count_alone": "a number of steps without a range: a range was made up",
+    "domains_without_spread": "domains without a spread have no effect",
+    "many_steps": "this takes long",
+    "impossible_cell": "the angles fit no cell",
+}
+"""What the page says of a plan's warnings; of others their names."""
 ABOUT = """The C library in this page is the one of the Python package, compiled for the browser
 from the same source; only sin, cos, exp and the like are another library's, which may round the
 last bit differently. Every recorded command line of nanoBragg that this page can show has the same
@@ -164,7 +173,10 @@ def tables() -> dict[str, Any]:
             }
             for n, quirk in enumerate(LEDGER)
         ],
-        "warnings": [{"name": name, "bit": bit} for name, bit in WARNING_BITS.items()],
+        "warnings": [
+            {"words": WORDS.get(name, name.replace("_", " ")), "bit": bit}
+            for name, bit in WARNING_BITS.items()
+        ],
         "defaults": defaults,
     }
 

@@ -302,7 +302,7 @@ function finished(arrived, milliseconds) {
   const steps = view.steps === 1 ? "1 step" : `${view.steps} steps`;
   at("#time").textContent = `${milliseconds < 10 ? milliseconds.toFixed(1) : milliseconds.toFixed(0)} ms · ${view.n_fast} × ${view.n_slow} pixels · ${steps} each` +
     (view.oversample > 1 ? ` · ${view.oversample} × ${view.oversample} sub-pixels` : "") + (view.domains > 1 ? ` · ${view.domains} domains` : "");
-  const words = TABLES.warnings.filter(warning => Math.floor(view.warnings / warning.bit) % 2).map(warning => warning.name.replaceAll("_", " "));
+  const words = TABLES.warnings.filter(warning => Math.floor(view.warnings / warning.bit) % 2).map(warning => warning.words);
   const cell = [...view.cell_angstrom, ...view.cell_deg].map(number => pictureNumber(number, 6));
   const asked = [...state["crystal.cell_angstrom"], ...state["crystal.cell_deg"]].map(number => pictureNumber(number, 6));
   if (cell.join() !== asked.join()) words.push(`the cell in use is ${cell.slice(0, 3).join(" ")} Å, ${cell.slice(3).join(" ")} °`);

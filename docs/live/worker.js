@@ -9,8 +9,9 @@ const STRIP = 16;          // rows
 const BREATH_MS = 25;      // how long it renders before it looks for messages
 
 let c, part, parts, names, job = null, strips = [], pixels = [], rows = [], planned = "", textOf = null;
+let isDue = false;         // a turn is on its way: there is never more than one
 const next = new MessageChannel();
-next.port1.onmessage = () => go();
+next.port1.onmessage = () => { isDue = false; go(); };
 
 const words = at => {
   const bytes = new Uint8Array(c.memory.buffer);
@@ -79,7 +80,7 @@ function begin(wanted) {
     job = null;
     return;
   }
-  go();
+  if (!isDue) go();
 }
 
 function go() {
@@ -98,7 +99,11 @@ function go() {
     job = null;
     return;
   }
-  if (strips.length) { next.port2.postMessage(0); return; }
+  if (strips.length) {
+    isDue = true;
+    next.port2.postMessage(0);
+    return;
+  }
   postMessage({job: job.id, view: view(), part, rows, pixels}, pixels.map(piece => piece.buffer));
   job = null;
 }

@@ -351,6 +351,8 @@ bind_methods(
         "Experiment.load": f"{__name__}.formats.experiment_json:load",
         "Experiment.from_nanobragg_args": f"{__name__}.arguments.parse:experiment_from_args",
         "Experiment.to_nanobragg_args": f"{__name__}.arguments.emit:emit_args",
+        "SimulationResult.show": f"{__name__}.run.viewing:show",
+        "SimulationResult._repr_png_": f"{__name__}.compare.pictures:png_of_result",
         "SimulationResult.save": f"{__name__}.run.image_files:save",
         "StructureFactors.from_reflections": (
             f"{__name__}.formats.reflection_table:expanded_reflections"

@@ -110,6 +110,18 @@ def test_many_changes_end_with_the_last(live: Page) -> None:
     assert "-lambda 1.5 " in live.run("live.command()")
 
 
+def test_slow_images_are_given_up(live: Page) -> None:
+    """Changes while one that takes long is in work: the next one does not wait for its end."""
+    live.run("live.set('crystal.mosaic_domains', 3000); live.set('crystal.mosaic_spread_deg', 90)")
+    for domains in (2999, 2998, 2997):
+        live.run("new Promise(done => setTimeout(done, 300))")
+        live.run(f"live.set('crystal.mosaic_domains', {domains})")
+    live.run("new Promise(done => setTimeout(done, 300))")
+    live.run("live.set('crystal.mosaic_domains', 2); live.set('detector.n_fast', 64)")
+    native = _native(live.run("live.command()"))
+    assert live.run("live.settled()")["sha256"] == _sha256(native.image)
+
+
 @for_each(
     "quirks",
     ["none", "nanobragg,-triclinic_cell", "none,+phi_left_edge", "nanobragg,-phi_carryover"],

@@ -8,13 +8,14 @@
 //   picture.look(panel, fast, slow); the pixel to tell about; null: none
 //   picture.fit(); picture.zoom(factor);
 //   picture.set({scale, colours, rings, low, high, automatic}); picture.settings has them
-//   picture.at(panel, fast, slow)    {panel, fast, slow, value, d_angstrom, twotheta_deg}
+//   picture.at(panel, fast, slow)    {panel, fast, slow, value, masked, d_angstrom, twotheta_deg}
 //
 // A panel is {pixels, n_fast, n_slow}, pixels any typed array in raster order, and may have
 //   name      said beside its pixels where there are several panels
 //   place     [x0, y0, fast_x, fast_y, slow_x, slow_y]: where the first pixel's corner is in the
 //             picture and how far one goes for a pixel along fast and slow; else fast is to the
 //             right and slow is down
+//   mask      Uint8Array, 0 where a pixel is not to be used: drawn apart, and no part of the contrast
 //   geometry  {pix0, fast, slow, pixel_size, beam, wavelength_angstrom}: three vectors in the
 //             laboratory, the first to the corner of the first pixel, all lengths in one unit (fast and
 //             slow without any); the direction in which the beam goes
@@ -46,6 +47,7 @@ const PICTURE_SCALES = {
   root: t => Math.sqrt(t),
   log: t => Math.log1p(1000 * t) / Math.log1p(1000),
 };
+const PICTURE_MASKED = 0xffc8a078;  // alpha, blue, green, red
 const PICTURE_BACKGROUND = {ink: "#e9ebee", grey: "#20242a", heat: "#14161a"};
 const PICTURE_RINGS = [200, 150, 100, 80, 60, 50, 40, 30, 25, 20, 15, 12, 10, 8, 7, 6, 5, 4.5, 4, 3.5,
   3, 2.7, 2.5, 2.2, 2, 1.9, 1.8, 1.7, 1.6, 1.5, 1.4, 1.3, 1.2, 1.1, 1, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7,
@@ -138,7 +140,8 @@ class Picture {
 
   at(panel, fast, slow) {
     const shown = this.panels[panel];
-    const point = {panel, fast, slow, value: shown.pixels[slow * shown.n_fast + fast]};
+    const index = slow * shown.n_fast + fast;
+    const point = {panel, fast, slow, value: shown.pixels[index], masked: shown.mask ? shown.mask[index] === 0 : false};
     return {...point, ...this._resolution(shown, fast + 0.5, slow + 0.5)};
   }
 
@@ -225,13 +228,14 @@ class Picture {
     const stride = Math.max(1, Math.floor(total / 20000)) | 1;  // odd, so that columns take turns
     const sample = [];
     let largest = -Infinity, smallest = Infinity;
-    for (const {pixels} of this.panels) {
+    for (const {pixels, mask} of this.panels) {
       for (let i = 0; i < pixels.length; i++) {
         const value = pixels[i];
+        if (mask && mask[i] === 0) continue;
         if (value > largest && value < Infinity) largest = value;
         if (value < smallest && value > -Infinity) smallest = value;
       }
-      for (let i = 0; i < pixels.length; i += stride) if (Number.isFinite(pixels[i])) sample.push(pixels[i]);
+      for (let i = 0; i < pixels.length; i += stride) if (Number.isFinite(pixels[i]) && !(mask && mask[i] === 0)) sample.push(pixels[i]);
     }
     if (!(largest >= smallest)) largest = smallest = 0;
     this.range = {smallest, largest, sample: Float64Array.from(sample).sort()};
@@ -264,6 +268,7 @@ class Picture {
       const t = i === 0 ? (0 - low) / (high - low) : (number[0] - low) / (high - low);
       this._shades[i] = Number.isNaN(number[0]) ? 0xff4040d0 : shades[Math.round(1023 * curve(Math.max(0, Math.min(1, t))))];
     }
+    this._shades[0xff80] = PICTURE_MASKED;  // minus infinity, which stands for masked pixels
     for (const panel of this.panels) panel.drawn.clear();
     this._controls();
   }
@@ -273,7 +278,8 @@ class Picture {
     if (panel.levels[level]) return panel.levels[level];
     let made;
     if (level === 0) {
-      const pixels = panel.pixels instanceof Float32Array ? panel.pixels : Float32Array.from(panel.pixels);
+      let pixels = panel.pixels instanceof Float32Array ? panel.pixels : Float32Array.from(panel.pixels);
+      if (panel.mask) pixels = pixels.map((value, i) => panel.mask[i] === 0 ? -Infinity : value);
       made = {pixels, n_fast: panel.n_fast, n_slow: panel.n_slow};
     } else {
       const finer = this._level(panel, level - 1);
@@ -331,7 +337,8 @@ class Picture {
     if (!this.panels.length || !this.view) return;
     context.imageSmoothingEnabled = false;
     const scale = this.view.scale;
-    const level = Math.max(0, Math.min(8, Math.floor(Math.log2(1 / scale) + 0.5)));
+    // A block is at least as large as a point of the screen, or some would fall between two.
+    const level = Math.max(0, Math.min(8, Math.ceil(Math.log2(1 / scale) - 1e-9)));
     const [ox, oy] = this._canvas(0, 0);
     for (const panel of this.panels) {
       const p = panel.place;
@@ -411,7 +418,7 @@ class Picture {
       for (let s = low[1]; s <= high[1]; s++)
         for (let f = low[0]; f <= high[0]; f++) {
           const value = panel.pixels[s * panel.n_fast + f];
-          number[0] = value;
+          number[0] = panel.mask && panel.mask[s * panel.n_fast + f] === 0 ? -Infinity : value;
           const shade = this._shades[halves[1]];
           const light = 0.3 * (shade & 255) + 0.6 * (shade >> 8 & 255) + 0.1 * (shade >> 16 & 255);
           context.fillStyle = light > 128 ? "#111" : "#eee";
@@ -474,7 +481,8 @@ class Picture {
         name.textContent = panel.name ?? point.panel;
         words.push(say("panel", name.innerHTML));
       }
-      words.push(say("fast", point.fast), say("slow", point.slow), say("value", pictureNumber(point.value, 6), this.options.unit));
+      words.push(say("fast", point.fast), say("slow", point.slow), say("value", Number.isSafeInteger(point.value) ? point.value : pictureNumber(point.value, 6), this.options.unit));
+      if (point.masked) words.push("masked");
       if (point.d_angstrom !== undefined)
         words.push(say("d", pictureNumber(point.d_angstrom), "Å"), say("2θ", point.twotheta_deg.toFixed(2), "°"));
     } else {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -17,6 +18,8 @@ from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
 from nanobragg_hybrid.model.statistics import Statistics
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -194,6 +197,27 @@ class SimulationResult:
         if self.panel_results:
             return as_buffer(self.image)  # an error
         return as_buffer(_stored(self, "image"))
+
+    def show(
+        self, path: str | os.PathLike[str] | None = None, *, open_browser: bool | None = None
+    ) -> Path:
+        """Writes an HTML page to look at the image with (each panel in its place), and opens it.
+
+        The page has everything in it: zoom to pixels and their values, contrast, resolution rings.
+        path: where it is written; None: in a new folder for temporary files, which stays.
+        open_browser: None: if no path is given.  Returns the path of the page.
+
+        Warns (`NanobraggWarning`) if no browser can be started.  Raises `ConfigError` for more
+        pixels than a page holds, and `FileAccessError`.
+        """
+        page: Path = work_of("SimulationResult.show")(self, path, open_browser=open_browser)
+        return page
+
+    def _repr_png_(self) -> bytes | None:
+        """A picture for notebooks, at most about 1000 pixels wide, in which each pixel is the
+        brightest of those that it stands for; None, and so the text alone, without Pillow."""
+        png: bytes | None = work_of("SimulationResult._repr_png_")(self)
+        return png
 
     def replaced(self, **changes: Any) -> SimulationResult:
         """A copy with other values for some fields, and the same memory."""

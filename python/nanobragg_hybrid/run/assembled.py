@@ -50,7 +50,9 @@ def assembled_image(result: SimulationResult, pixel_size_mm: float | None = None
     if pixel_size_mm is None:
         pixel_size_mm = smallest_mm
     size = normalised("pixel_size_mm", pixel_size_mm, POSITIVE, "mm")
-    seen = {n: found for n, plan in enumerate(plans) if (found := _projected(plan)) is not None}
+    seen = {
+        n: found for n, plan in enumerate(plans) if (found := projected_panel(plan)) is not None
+    }
     if not seen:
         raise ConfigError(
             "result", result, "a panel that is downstream, and not seen from its edge"
@@ -79,7 +81,7 @@ def assembled_image(result: SimulationResult, pixel_size_mm: float | None = None
     return AssembledImage(pixels, panels, (float(low[0]), float(low[1])), size)
 
 
-class _Projected(NamedTuple):
+class ProjectedPanel(NamedTuple):
     """A panel seen along the beam, mm: the place of its corner, the columns of a pixel's two edges
     as a matrix, and its four corners."""
 
@@ -88,7 +90,7 @@ class _Projected(NamedTuple):
     corners: NDArray[np.float64]
 
 
-def _projected(plan: ResolvedPlan) -> _Projected | None:
+def projected_panel(plan: ResolvedPlan) -> ProjectedPanel | None:
     """None for a panel that cannot be seen."""
     import numpy as np
 
@@ -103,4 +105,4 @@ def _projected(plan: ResolvedPlan) -> _Projected | None:
         return None
     ends = [(0, 0), (plan.n_fast, 0), (0, plan.n_slow), (plan.n_fast, plan.n_slow)]
     corners = np.array([origin + matrix @ end for end in ends])
-    return _Projected(origin, matrix, corners)
+    return ProjectedPanel(origin, matrix, corners)

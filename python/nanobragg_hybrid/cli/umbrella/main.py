@@ -1,5 +1,5 @@
 """The command `nanobragg-hybrid`: a demonstration, what is installed, the quirk ledger, speed,
-structure factors, sums of images."""
+structure factors, sums of images, a viewer."""
 
 from __future__ import annotations
 
@@ -42,6 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             _add(arguments)
         elif arguments.command == "bench":
             _bench(parser, arguments)
+        elif arguments.command == "view":
+            _view(arguments)
         elif arguments.command == "structure-factors":
             _structure_factors(arguments)
         else:
@@ -129,7 +131,17 @@ def _parser() -> argparse.ArgumentParser:
         help="compare whole runs with this executable, in turn (default: the variable NB_C_BIN)",
     )
     from nanobragg_hybrid.cli.structure_factors.main import add_arguments
+    from nanobragg_hybrid.cli.view.main import add_arguments as add_view_arguments
 
+    add_view_arguments(
+        commands.add_parser(
+            "view",
+            help="look at images in the browser: zoom to pixels, contrast, resolution rings",
+            description="Write one HTML page with the images, which needs no server and no "
+            "network, and open it in the browser.",
+            epilog="example: nanobragg-hybrid view intimage.img noiseimage.img",
+        )
+    )
     add_arguments(
         commands.add_parser(
             "structure-factors",
@@ -147,6 +159,13 @@ def _structure_factors(arguments: argparse.Namespace) -> None:
     from nanobragg_hybrid.cli.structure_factors.main import structure_factors
 
     for line in structure_factors(arguments):
+        print(line)
+
+
+def _view(arguments: argparse.Namespace) -> None:
+    from nanobragg_hybrid.cli.view.main import view
+
+    for line in view(arguments):
         print(line)
 
 

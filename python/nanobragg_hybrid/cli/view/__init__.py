@@ -1,0 +1,3 @@
+"""`nanobragg-hybrid view`: images in the browser."""
+
+from __future__ import annotations

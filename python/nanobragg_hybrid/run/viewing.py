@@ -1,0 +1,201 @@
+"""Pages to look at images with: of results, and of files with the geometry that they have."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import warnings
+import webbrowser
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nanobragg_hybrid.base.errors import ConfigError, NanobraggError, NanobraggWarning
+from nanobragg_hybrid.base.units import m_to_angstrom, m_to_mm
+from nanobragg_hybrid.engines.c.engine import CEngine
+from nanobragg_hybrid.formats.geometry.experiment_files import read_experiment
+from nanobragg_hybrid.formats.image_panels import ImagePanels, read_image_panels
+from nanobragg_hybrid.formats.text import write_text
+from nanobragg_hybrid.formats.viewer_page import (
+    PanelGeometry,
+    ViewedImage,
+    ViewedPanel,
+    viewer_page,
+)
+from nanobragg_hybrid.model.crystal import Crystal
+from nanobragg_hybrid.model.experiment import Experiment
+from nanobragg_hybrid.model.quirks import Quirks
+from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
+from nanobragg_hybrid.model.result import SimulationResult
+from nanobragg_hybrid.model.structure_factors import StructureFactors
+from nanobragg_hybrid.run.assembled import projected_panel
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_Path = str | os.PathLike[str]
+
+
+def show(
+    result: SimulationResult, path: _Path | None = None, *, open_browser: bool | None = None
+) -> Path:
+    """Writes a page with the result's image (each panel in its place) and opens it in the browser.
+
+    See `SimulationResult.show`.
+    """
+    detector = result.experiment.detector
+    names = tuple(panel.name for panel in detector.panels or ())
+    plans = [panel.plan for panel in result.panels]
+    panels = ImagePanels(result.images, names, "photons")
+    image = _viewed("simulated image", panels, plans, detector.curved)
+    return show_page(viewer_page([image], "nanobragg-hybrid"), path, open_browser)
+
+
+def page_of_files(
+    paths: Sequence[_Path],
+    *,
+    shape: tuple[int, int] | None = None,
+    geometry: _Path | None = None,
+    frames: Sequence[int] = (0,),
+) -> str:
+    """A page with the images of files, see `read_image_panels`.
+
+    shape: (slow, fast) of raw float images.  geometry: a file that says where the panels are, for
+    all images (see `read_experiment`); None: the image's own header, if it has one.  frames: which
+    images of each file, counted from 0.  Raises what the readers raise, and `ConfigError`.
+    """
+    plans = None if geometry is None else _plans_of(lambda: read_experiment(geometry))
+    images = [_file(path, shape, frame, plans) for path in paths for frame in frames]
+    title = os.fspath(paths[0]) if len(paths) == 1 else f"{len(paths)} files"
+    return viewer_page(images, title)
+
+
+def show_page(text: str, path: _Path | None, open_browser: bool | None) -> Path:
+    """Writes a page, to a new folder if `path` is None, and opens it: None: if there is no path."""
+    if path is None:
+        page = Path(tempfile.mkdtemp(prefix="nanobragg-hybrid-")) / "view.html"
+    else:
+        page = Path(path)
+    write_text(page, text)
+    page = page.resolve()
+    wanted = path is None if open_browser is None else open_browser
+    if wanted and not webbrowser.open_new_tab(page.as_uri()):
+        warnings.warn(f"no browser could be started: open {page}", NanobraggWarning, stacklevel=3)
+    return page
+
+
+def _file(
+    path: _Path,
+    shape: tuple[int, int] | None,
+    frame: int,
+    plans: tuple[list[ResolvedPlan], bool] | None,
+) -> ViewedImage:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NanobraggWarning)  # of a header, which is tried below
+        found = read_image_panels(path, shape, frame)
+    name = os.fspath(path)
+    if found.frames > 1:
+        name += f", frame {found.frame} of {found.frames} (0 to {found.frames - 1})"
+    note = ""
+    if plans is None and found.experiment is not None:
+        try:
+            plans = _plans_of(found.experiment)
+        except NanobraggError as error:  # the pixels are worth a look without
+            note = f"No resolution rings: {error}"
+    elif plans is None:
+        note = "No resolution rings: the file does not say where the detector is."
+    if plans is None:
+        if len(found.panels) > 1:
+            note += "  The panels are shown below each other."
+        return ViewedImage(name, _stacked(found), found.unit, note)
+    placed, curved = plans
+    shapes = [(plan.n_slow, plan.n_fast) for plan in placed]
+    if [pixels.shape for pixels in found.panels] != shapes:
+        got = ", ".join(f"{p.shape[1]} x {p.shape[0]}" for p in found.panels)
+        need = ", ".join(f"{n_fast} x {n_slow}" for n_slow, n_fast in shapes)
+        raise ConfigError(f"{name}: panels", got, f"those of the geometry, {need} (fast x slow)")
+    return _viewed(name, found, placed, curved)
+
+
+def _plans_of(read: Callable[[], Experiment]) -> tuple[list[ResolvedPlan], bool]:
+    """Where the panels of an experiment are, and whether they are curved."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NanobraggWarning)  # of crystals and scans
+        experiment = read()
+        return plans_of(experiment), experiment.detector.curved
+
+
+def plans_of(experiment: Experiment) -> list[ResolvedPlan]:
+    """Where each panel of an experiment is, whatever its crystal."""
+    bare = experiment.replace({"crystal": Crystal(cell_angstrom=(100.0, 100.0, 100.0))})
+    quirks, dark = Quirks(), StructureFactors.constant(0.0)
+    return [
+        CEngine().prepare(bare.of_panel(number, quirks), dark, quirks).plan
+        for number in range(len(bare.detector.shapes))
+    ]
+
+
+def _viewed(
+    name: str, image: ImagePanels, plans: Sequence[ResolvedPlan], curved: bool
+) -> ViewedImage:
+    """Panels where their plans have them; one alone as it is stored."""
+    smallest_mm = m_to_mm(min(plan.pixel_size_m for plan in plans))
+    panels, hidden = [], []
+    for number, (pixels, plan) in enumerate(zip(image.panels, plans, strict=True)):
+        place = None
+        if len(image.panels) > 1:
+            seen = projected_panel(plan)
+            if seen is None:
+                hidden.append(_panel_name(image, number))
+                continue
+            (fast_x, slow_x), (fast_y, slow_y) = (seen.matrix / smallest_mm).tolist()
+            x, y = (seen.origin / smallest_mm).tolist()
+            place = (x, y, fast_x, fast_y, slow_x, slow_y)
+        panels.append(
+            ViewedPanel(
+                pixels,
+                _panel_name(image, number),
+                place,
+                None if curved else _geometry(plan),
+                _mask(image, number),
+            )
+        )
+    if not panels:
+        raise ConfigError(
+            f"{name}: panels", len(plans), "one that is downstream, not seen from its edge"
+        )
+    note = "No resolution rings: the detector is curved." if curved else ""
+    if hidden:
+        note += f"  Not shown, upstream of the sample or seen from the edge: {', '.join(hidden)}."
+    return ViewedImage(name, tuple(panels), image.unit, note)
+
+
+def _panel_name(image: ImagePanels, number: int) -> str:
+    return (image.names[number] if number < len(image.names) else "") or str(number)
+
+
+def _mask(image: ImagePanels, number: int) -> NDArray[np.bool_] | None:
+    return image.masks[number] if image.masks else None
+
+
+def _geometry(plan: ResolvedPlan) -> PanelGeometry:
+    return PanelGeometry(
+        plan.pix0_m,
+        plan.fast_axis,
+        plan.slow_axis,
+        plan.pixel_size_m,
+        plan.beam_direction,
+        m_to_angstrom(plan.wavelength_m),
+    )
+
+
+def _stacked(image: ImagePanels) -> tuple[ViewedPanel, ...]:
+    """Panels below each other, as they are stored."""
+    panels, down = [], 0.0
+    for number, pixels in enumerate(image.panels):
+        place = (0.0, down, 1.0, 0.0, 0.0, 1.0) if len(image.panels) > 1 else None
+        name, mask = _panel_name(image, number), _mask(image, number)
+        panels.append(ViewedPanel(pixels, name, place, mask=mask))
+        down += pixels.shape[0] + max(2, pixels.shape[0] // 50)
+    return tuple(panels)
