@@ -32,6 +32,7 @@ const PICTURE_STYLE = `
 .nb-picture canvas { position: absolute; inset: 0; width: 100%; height: 100%; touch-action: none; cursor: crosshair; border-radius: 4px; }
 .nb-picture canvas:focus-visible { outline: 2px solid #2f6fb5; outline-offset: 1px; }
 .nb-picture .nb-readout { min-height: 1.5em; font-variant-numeric: tabular-nums; }
+@media (max-width: 1000px) { .nb-picture .nb-readout { min-height: 3em; } }
 .nb-picture .nb-readout b { font-weight: 600; }
 `;
 
