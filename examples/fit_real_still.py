@@ -21,11 +21,12 @@ GAIN = 14.0
 """Counts per photon: how the variance of neighbours grows with their mean, on this image."""
 READOUT_VARIANCE = 70.0
 """Counts^2: what is left of that variance without light."""
+SPOTS = 100
+"""The brightest of those that are indexed."""
 PLACES = (
     "crystal.misset_deg",
     "crystal.cell_angstrom",
     "detector.shift_mm",
-    "detector.panels.shift_mm",
     "spot_scales",
 )
 """What moves spots: fitted first, with blocks so small that the spots of the model are wide."""
@@ -33,8 +34,6 @@ WIDTHS = ("crystal.n_cells", "crystal.mosaic_spread_deg")
 PRIORS = {
     # A still knows little of where the beam hits the detector: to 0.2 mm, and 2 mm along it.
     "detector.shift_mm": ((0.0, 0.0, 0.0), (2.0, 0.2, 0.2)),
-    # Each panel is where the header has it, to a pixel.
-    "detector.panels.shift_mm": (np.zeros(128), np.full(128, 0.11)),
 }
 
 
@@ -47,6 +46,8 @@ def main(still: str, expt: str, refl: str, picture: str) -> None:
     image = nb.read_image(still)
     indexed = nb.read_spots(refl)
     indexed = indexed.where(indexed.is_indexed)
+    brightest = np.argsort(-indexed.intensity)[:SPOTS]
+    indexed = indexed.where(np.isin(np.arange(len(indexed)), brightest))
     boxes = indexed.boxes(image.shapes, half_width_px=7)
     start = (
         nb.read_experiment(still, crystal=expt)
@@ -63,10 +64,13 @@ def main(still: str, expt: str, refl: str, picture: str) -> None:
             }
         )
     )
-    for n_cells, names, iterations in (
-        ((8, 8, 16), PLACES, 15),
-        ((20, 20, 40), PLACES, 15),
-        ((20, 20, 40), PLACES + WIDTHS, 30),
+    # From wide spots of the model and of little weight to what is measured: spots that do not
+    # overlap at first would drive everything else astray.
+    for n_cells, names, variance, iterations in (
+        ((6, 6, 12), PLACES, 1e7, 20),
+        ((10, 10, 20), PLACES, 1e6, 20),
+        ((10, 10, 20), PLACES + WIDTHS, 1e5, 20),
+        ((10, 10, 20), PLACES + WIDTHS, READOUT_VARIANCE, 25),
     ):
         if "crystal.n_cells" not in names:
             start = start.replace({"crystal.n_cells": n_cells})
@@ -80,7 +84,7 @@ def main(still: str, expt: str, refl: str, picture: str) -> None:
             background="plane",
             likelihood="gaussian",
             gain=GAIN,
-            readout_variance=READOUT_VARIANCE,
+            readout_variance=variance,
             priors=PRIORS,
             max_iterations=iterations,
             callback=told,

@@ -10,6 +10,7 @@ from for_each import for_each
 
 from nanobragg_hybrid.fitting.likelihoods import (
     LIKELIHOODS,
+    Growth,
     Likelihood,
     curvature,
     deviance,
@@ -68,6 +69,35 @@ def test_curvature_is_the_slope_of_the_gradient(kind: Likelihood) -> None:
     need = (ends[0] - ends[1]) / (2.0 * step)
     found = curvature(kind, EXPECTED, PHOTONS, variance)
     assert found == pytest.approx(need, rel=1e-5, abs=1e-6)
+
+
+GROWTH = Growth(1.01, 0.04)
+"""Of gains that differ from frame to frame."""
+
+
+def test_variance_that_grows_otherwise() -> None:
+    """Deviance, gradient and curvature of a gaussian, by its density and by differences."""
+    variance = VARIANCE + 0.25
+    spread = 1.01 * EXPECTED + 0.04 * EXPECTED**2 + variance
+    assert GROWTH.spread(EXPECTED, variance) == pytest.approx(spread, rel=1e-14)
+    best = 1.01 * PHOTONS + 0.04 * PHOTONS**2 + variance
+    need = float(np.sum((PHOTONS - EXPECTED) ** 2 / spread + np.log(spread / best)))
+    given = (PHOTONS, variance, GROWTH)
+    assert deviance("gaussian", EXPECTED, *given) == pytest.approx(need, rel=1e-12)
+    gradient = slopes("gaussian", EXPECTED, *given).gradient
+    bent = curvature("gaussian", EXPECTED, *given)
+    for n, mean in enumerate(EXPECTED):
+        step = np.zeros_like(EXPECTED)
+        step[n] = 1e-5 * mean
+        ends = [deviance("gaussian", EXPECTED + end, *given) for end in (step, -step)]
+        slope = (ends[0] - ends[1]) / (4.0 * step[n])
+        assert gradient[n] == pytest.approx(slope, rel=1e-4, abs=1e-7)
+        ends = [slopes("gaussian", EXPECTED + end, *given).gradient[n] for end in (step, -step)]
+        assert bent[n] == pytest.approx((ends[0] - ends[1]) / (2.0 * step[n]), rel=1e-5, abs=1e-6)
+    mean, sigma = 6.0, math.sqrt(GROWTH.spread(np.array([6.0]), np.zeros(1))[0])
+    data = mean + np.random.default_rng(5).normal(0.0, sigma, 2_000_000)
+    found = slopes("gaussian", np.full(data.size, mean), data, np.zeros(data.size), GROWTH)
+    assert found.gradient.var() == pytest.approx(found.weight[0], rel=0.01)
 
 
 @for_each("kind", LIKELIHOODS)

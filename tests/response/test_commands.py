@@ -111,18 +111,3 @@ def test_sums_that_are_refused(
     assert umbrella(["add", *words.split()]) == 1
     assert message in capsys.readouterr().err
     assert not (folder / "s").exists()
-
-
-def test_a_fit_refuses_what_it_does_not_use() -> None:
-    pytest.importorskip("torch", reason="PyTorch is not installed (extra: torch)")
-    experiment = nb.Experiment(
-        crystal=nb.Crystal(cell_angstrom=(70, 80, 90)), detector=nb.Detector(n_fast=4, n_slow=3)
-    )
-    for part, value in (("background", nb.Background()), ("response", nb.Response())):
-        with pytest.raises(nb.UnsupportedError, match=rf"experiment\.{part}: a fit does not use"):
-            nb.fit(
-                experiment.replace({part: value}),
-                nb.StructureFactors.constant(10.0),
-                np.ones((3, 4)),
-                ["scale"],
-            )

@@ -70,7 +70,13 @@ def test_gradcheck(name: str) -> None:
 
 
 @for_each(
-    "name", ["detector.close_distance_mm", "detector.rotation_deg", "beam.wavelength_angstrom"]
+    "name",
+    [
+        "detector.close_distance_mm",
+        "detector.rotation_deg",
+        "detector.pixel_size_mm",
+        "beam.wavelength_angstrom",
+    ],
 )
 def test_geometry_moves_the_background(name: str) -> None:
     """Of the background alone, whose image is dark."""

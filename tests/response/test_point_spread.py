@@ -128,6 +128,15 @@ def test_torch_spreads_alike(name: str, edges: str) -> None:
     np.testing.assert_allclose(found.numpy(), spread(image, point_spread, PIXEL_UM), rtol=1e-11)
 
 
+@for_each("kind", ["gaussian_fwhm_um", "fibre_radius_um"])
+def test_kernels_that_do_not_fit_into_memory(kind: str) -> None:
+    given: dict[str, Any] = {kind: 1e9}
+    point_spread = nb.PointSpread(**given)
+    message = r"kernel of a point spread that reaches [0-9]+ pixels \(see its reach_um\)"
+    with pytest.raises(nb.ResourceError, match=message):
+        spread(np.ones((5, 6)), point_spread, PIXEL_UM)
+
+
 @for_each(
     "field, value",
     [

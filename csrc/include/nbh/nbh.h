@@ -713,7 +713,8 @@ typedef struct nbh_lattice_tangent {
 /* One cell, shape square, F = 1, kernel auto, no orientation. */
 NBH_API void nbh_lattice_init(nbh_lattice *lattice);
 /* Sums of the rows first .. end-1 of q, which is 3 * row_count: all x, all y, all z.  Any part may
- * be computed at the same time as another.  NBH_TOO_LARGE if indices or phases are too large. */
+ * be computed at the same time as another.  Whoever knows which orientations have light for a part
+ * of the rows gives a lattice of these alone.  NBH_TOO_LARGE if indices or phases are too large. */
 NBH_API nbh_status nbh_lattice_sums(const nbh_lattice *lattice, const double *q, int64_t row_count,
                                     int64_t first, int64_t end, double *sums, nbh_error *error);
 /* The same to rounding, with derivatives; weight has row_count.  What rows share is added up from
@@ -824,7 +825,9 @@ typedef struct nbh_scene {
     double steps;  /* the divisor of model 6.8 */
     double dmin_m; /* 0: no limit */
     /* >= 0.  Steps are left out that together are less than this in every pixel; their derivatives
-     * are left out with them.  0: every step is visited. */
+     * are left out with them.  The lists of steps that are left, of each 32 pixels, source and
+     * orientation, are made inside, by bounds; none is taken from the caller.  0: no lists, and
+     * every step is visited. */
     double tolerance_photons;
     double numbers[NBH_SCENE_NUMBERS];
     const double *sources;       /* NBH_SOURCE_NUMBERS for each */

@@ -19,8 +19,9 @@
 /* Of x^2: below it the slope of the sphere's transform is the start of its series. */
 #define SPHERE_SERIES_BELOW 0.09
 #define SPHERE_SERIES_BELOW_F32 1.0
-/* exp of less counts as 0. */
-#define LEAST_EXPONENT (-690.0)
+/* exp of less counts as 0.  Its square is 1e-250: what derivatives multiply it with leaves normal
+ * numbers, and those below the smallest of them are slow on some processors. */
+#define LEAST_EXPONENT (-288.0)
 
 /* One axis of a parallelepiped: sines and cosines of pi h and pi h N.  Signs may be lost, but of
  * both that belong to one angle together. */
@@ -280,37 +281,58 @@ SPECIALISED void profile_of(const int derive, int is_single, const shape_profile
     }
 }
 
-/* A profile of the distance from the reflection (model 6.5). */
-SPECIALISED void spot_step(const int derive, int is_single, const shape_profile profile,
-                           const crystal_shape *s, const step_indices *at, lattice_step *step)
+/* Is a lane in reach of the profile?  Of a Gaussian a little more than that. */
+SPECIALISED int is_in_reach(const shape_profile profile, double fudge, const lanes distance_sqr)
+{
+    const double reach = profile == PROFILE_GAUSSIAN ? -0.6301 * LEAST_EXPONENT : 0.3969;
+    lanes is_out;
+    if (profile == PROFILE_SPHERE)
+        return 1;
+    EACH_LANE
+        is_out[j] = distance_sqr[j] * fudge >= reach ? 1.0 : 0.0; /* NaN is not */
+    return !all_are_set(is_out);
+}
+
+/* A profile of the distance from the reflection (model 6.5).  With may_skip it returns 0, and sets
+ * nothing, where every lattice factor counts as 0, and with it all derivatives. */
+SPECIALISED int spot_step(const int derive, int is_single, int may_skip,
+                          const shape_profile profile, const crystal_shape *s,
+                          const step_indices *at, lattice_step *step)
 {
     const double cells = shape_peak(s), cells_sqr = cells * cells;
     distance_step distance;
-    lanes f, slope;
+    lanes f, slope, by_distance, per_fudge;
     distance_of(derive, s, at, &distance);
+    if (may_skip && !is_in_reach(profile, s->fudge, distance.square))
+        return 0;
     profile_of(derive, is_single, profile, s->fudge, distance.square, f, slope);
     EACH_LANE
         step->square[j] = cells_sqr * f[j] * f[j];
     if (!derive)
-        return;
+        return 1;
+    EACH_LANE {
+        per_fudge[j] = cells_sqr * f[j] * slope[j];
+        /* half of d(square) is f times df, and the distance's derivatives are halves */
+        by_distance[j] = 2.0 * per_fudge[j] * s->fudge;
+        step->by_fudge[j] = per_fudge[j] * distance.square[j];
+    }
     for (int i = 0; i < 3; i++) {
         const double per_n = 1.0 / s->n_cells[i];
         EACH_LANE {
-            /* half of d(square) is f times df, and the distance's derivatives are halves */
-            const double by_distance = 2.0 * cells_sqr * f[j] * slope[j] * s->fudge;
-            step->by_index[i][j] = by_distance * distance.by_index[i][j];
-            step->by_n[i][j] = step->square[j] * per_n + by_distance * distance.by_n[i][j];
+            step->by_index[i][j] = by_distance[j] * distance.by_index[i][j];
+            step->by_n[i][j] = step->square[j] * per_n + by_distance[j] * distance.by_n[i][j];
         }
     }
-    EACH_LANE
-        step->by_fudge[j] = cells_sqr * f[j] * slope[j] * distance.square[j];
     if (s->metric == METRIC_RECIPROCAL)
-        for (int i = 0; i < 3; i++)
-            for (int x = 0; x < 3; x++)
+        for (int x = 0; x < 3; x++) {
+            lanes across;
+            EACH_LANE
+                across[j] = by_distance[j] * distance.across[x][j];
+            for (int i = 0; i < 3; i++)
                 EACH_LANE
-                    step->by_star[i][x][j] = 2.0 * cells_sqr * f[j] * slope[j] * s->fudge *
-                                             distance.across[x][j] *
-                                             (at->hkl[i][j] - at->whole[i][j]);
+                    step->by_star[i][x][j] = across[j] * (at->hkl[i][j] - at->whole[i][j]);
+        }
+    return 1;
 }
 
 #endif

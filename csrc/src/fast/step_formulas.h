@@ -73,10 +73,14 @@ SPECIALISED void OF_REAL(sphere)(const int derive, double fudge, const lanes dis
 SPECIALISED void OF_REAL(gaussian)(const int derive, double fudge, const lanes distance_sqr,
                                    lanes f, lanes slope)
 {
+    lanes y, lit;
     EACH_LANE {
-        const double y = -(distance_sqr[j] / 0.63 * fudge);
-        const double e = OF_REAL(exponential)(y < LEAST_EXPONENT ? LEAST_EXPONENT : y);
-        f[j] = y < LEAST_EXPONENT ? 0.0 : e;
+        const double exponent = -(distance_sqr[j] / 0.63 * fudge);
+        y[j] = exponent < LEAST_EXPONENT ? LEAST_EXPONENT : exponent;
+        lit[j] = exponent < LEAST_EXPONENT ? 0.0 : 1.0;
+    }
+    EACH_LANE { /* in the same loop compilers take back the limit where 0 hides the result */
+        f[j] = OF_REAL(exponential)(y[j]) * lit[j];
         if (derive)
             slope[j] = f[j] * (-1.0 / 0.63);
     }

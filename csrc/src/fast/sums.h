@@ -6,7 +6,9 @@
 #ifndef NBH_FAST_SUMS_H
 #define NBH_FAST_SUMS_H
 
+#include <float.h>
 #include <limits.h>
+#include <math.h>
 #include <string.h>
 
 #include "fast/amplitudes.h"
@@ -33,11 +35,11 @@ SPECIALISED void indices_of(const double cell[9], const double *const q[3], int 
 }
 
 /* What a step adds to its row's sum, and half of that term's derivatives.  Without a table F is
- * left out: it is the caller's business. */
-SPECIALISED void evaluate_step(const int derive, const shape_profile profile,
-                               const sums_lattice *lattice, const double cell[9],
-                               const double *const q[3], lattice_step *step,
-                               step_amplitudes *amplitudes)
+ * left out: it is the caller's business.  Returns 0 where that is nothing: see spot_step. */
+SPECIALISED int evaluate_step(const int derive, int may_skip, const shape_profile profile,
+                              const sums_lattice *lattice, const double cell[9],
+                              const double *const q[3], lattice_step *step,
+                              step_amplitudes *amplitudes)
 {
     const crystal_shape *s = &lattice->shape;
     const nbh_structure_factors *table = &lattice->table;
@@ -47,10 +49,10 @@ SPECIALISED void evaluate_step(const int derive, const shape_profile profile,
     if (profile == PROFILE_INTERFERENCE)
         interference_step(derive, lattice->is_single, lattice->has_whole_cells, lattice->axes, &at,
                           step);
-    else
-        spot_step(derive, lattice->is_single, profile, s, &at, step);
+    else if (!spot_step(derive, lattice->is_single, may_skip, profile, s, &at, step))
+        return 0;
     if (!has_table)
-        return;
+        return 1;
     double *f = amplitudes->f;
     if (lattice->interpolates)
         interpolated_amplitudes(derive, table, &at, amplitudes);
@@ -80,6 +82,7 @@ SPECIALISED void evaluate_step(const int derive, const shape_profile profile,
     }
     EACH_LANE
         step->square[j] *= f[j] * f[j];
+    return 1;
 }
 
 /* exp(-x) is 0 from here on: half of the smallest double, or less. */
@@ -169,6 +172,24 @@ OUT_OF_LINE void grow_step(const int derive, const sums_lattice *lattice, const 
                     step->by_star[i][x][j] *= one[j] * other[j];
 }
 
+/* For each LANES rows a bit: may steps without light be skipped?  Not where a step's derivatives
+ * are multiplied by what is no number, and not where what is multiplied is the sum so far. */
+static inline unsigned skippable(const sums_derivatives *wanted, const sums_running *running)
+{
+    unsigned bits = 0;
+    if (running != NULL)
+        return 0;
+    if (wanted == NULL || wanted->gradient == NULL)
+        return UINT_MAX;
+    for (int first = 0; first < SUMS_TILE; first += LANES) {
+        lanes is_number;
+        EACH_LANE
+            is_number[j] = fabs(wanted->weight[first + j]) <= DBL_MAX ? 1.0 : 0.0;
+        bits |= (unsigned)all_are_set(is_number) << (first / LANES);
+    }
+    return bits;
+}
+
 /* A sums_kernel for one profile. */
 SPECIALISED void sum_tile_of(const int derive, const shape_profile profile,
                              const sums_lattice *lattice, const double *const q[3], double *sum,
@@ -184,6 +205,8 @@ SPECIALISED void sum_tile_of(const int derive, const shape_profile profile,
     memset(sum, 0, SUMS_TILE * sizeof *sum);
     if (running != NULL)
         start_running(running);
+    const unsigned may_skip =
+        profile == PROFILE_INTERFERENCE ? 0 : skippable(derive ? wanted : NULL, running);
     for (int64_t n = 0; n < lattice->orientation_count; n++) {
         const int64_t o = running == NULL ? n : lattice->orientation_count - 1 - n;
         const double *cell = lattice->cells + 9 * o;
@@ -199,7 +222,9 @@ SPECIALISED void sum_tile_of(const int derive, const shape_profile profile,
             double *own = sum + first;
             lattice_step step;
             step_amplitudes amplitudes;
-            evaluate_step(derive, profile, lattice, cell, rows, &step, &amplitudes);
+            if (!evaluate_step(derive, may_skip >> (first / LANES) & 1, profile, lattice, cell,
+                               rows, &step, &amplitudes))
+                continue;
             if (running != NULL)
                 grow_step(derive, lattice, cell, rows, first, &step, running);
             EACH_LANE

@@ -136,7 +136,7 @@ def _block(model: Model, experiment: Experiment, name: str, system: CrystalSyste
     if name == SCALE:
         return Scale(name, "", 1.0, np.zeros(1))
     if name == SPOT_SCALES:
-        return SpotScales(np.zeros(model.known(name).value.size))
+        return SpotScales(np.sqrt(model.known(name).value))
     known = model.known(name)
     if name == FLUENCE:
         whole = float(known.value[0])

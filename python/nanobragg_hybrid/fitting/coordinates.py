@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, Self
@@ -33,10 +34,12 @@ ROTATION: Final = "crystal.rotation_vector_deg"
 FLUENCE: Final = "beam.fluence_photons_per_m2"
 SCALE: Final = "scale"
 _OF_SOURCES: Final = "beam.sources."
+OF_BACKGROUND: Final = "background."
+_LISTED: Final = re.compile(r"background\.(scatterers|offsets)\[([0-9]+)\]\.([a-z_]+)")
 SHIFT: Final = "detector.shift_mm"
 OF_PANELS: Final = "detector.panels."
 SPOT_SCALES: Final = "spot_scales"
-_ONE_AFTER_THE_OTHER: Final = (_OF_SOURCES, OF_PANELS, SHIFT)
+_ONE_AFTER_THE_OTHER: Final = (_OF_SOURCES, OF_PANELS, OF_BACKGROUND, SHIFT)
 """How the names of blocks begin that change the same field of an experiment."""
 FARTHEST_TURN_DEG: Final = 10.0
 """What is farther from the start was not found by derivatives but by a step that went astray."""
@@ -130,6 +133,8 @@ class Linear(_Movable):
         numbers = self.numbers(x)
         if self.name.startswith(_OF_SOURCES):
             return _changed_sources(self.name, numbers.reshape(self.shape), experiment)
+        if self.name.startswith(OF_BACKGROUND):
+            return _changed_background(self.name, numbers, self.shape, experiment)
         if self.name == SHIFT:
             x_mm, y_mm, z_mm = numbers.tolist()
             return {"detector": experiment.detector.shifted((x_mm, y_mm, z_mm))}
@@ -169,6 +174,25 @@ def _changed_sources(name: str, numbers: Array, experiment: Experiment) -> Mappi
     return {"beam.sources": tuple(changed)}
 
 
+def _changed_background(
+    name: str, numbers: Array, shape: tuple[int, ...], experiment: Experiment
+) -> Mapping[str, Any]:
+    value: Any = tuple(numbers.tolist()) if shape else float(numbers[0])
+    background = experiment.background
+    assert background is not None
+    listed = _LISTED.fullmatch(name)
+    if listed is not None:
+        field, number, own = listed[1], int(listed[2]), listed[3]
+        parts = list(getattr(background, field))
+        parts[number] = dataclasses.replace(parts[number], **{own: value})
+        return {f"background.{field}": tuple(parts)}
+    if name.startswith("background.radial."):
+        own = name.removeprefix("background.radial.")
+        assert background.radial is not None
+        return {"background.radial": dataclasses.replace(background.radial, **{own: value})}
+    return {name: value}
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Positive(_Movable):
     """One number > 0, moved by its logarithm: u = y = exp(x)."""
@@ -202,7 +226,11 @@ class Positive(_Movable):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SpotScales(_Movable):
-    """A factor > 0 on the signal of each box, moved by its logarithm: u = y = exp(x)."""
+    """A factor >= 0 on the signal of each box, moved by its root, which is in proportion to the
+    amplitude of a structure factor: u = y = x^2.
+
+    A logarithm would go far astray where the model's spot is beside that of the data.
+    """
 
     start: Array
     name: str = SPOT_SCALES
@@ -219,12 +247,12 @@ class SpotScales(_Movable):
 
     def numbers(self, x: Array) -> Array:
         """The factors."""
-        numbers: Array = np.exp(x)
+        numbers: Array = x * x
         return numbers
 
     def slopes(self, x: Array) -> Array:
-        """Their derivatives, which are the factors again."""
-        return np.diag(np.exp(x))
+        """Their derivatives."""
+        return np.diag(2.0 * x)
 
     def changes(self, x: Array, experiment: Experiment) -> Mapping[str, Any]:  # noqa: ARG002
         """None: an experiment has no factors of boxes."""

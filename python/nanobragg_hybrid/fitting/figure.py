@@ -52,7 +52,9 @@ def _row(pixels: FitPixels, expected: Array, n: int, zoom: int) -> Picture:
     stop = pixels.starts[n + 1] if n + 1 < pixels.starts.size else pixels.count
     part = slice(start, stop)
     data, model = pixels.photons[part], expected[part]
-    spread = np.sqrt(np.maximum(model + pixels.variance[part], np.finfo(float).tiny))
+    spread = np.sqrt(
+        np.maximum(pixels.growth.spread(model, pixels.variance[part]), np.finfo(float).tiny)
+    )
     brightest = max(float(data.max()), float(model.max()), np.finfo(float).tiny)
     shape, place = _place(pixels, n, part)
     colours = [_grey(data / brightest), _grey(model / brightest), _signed((data - model) / spread)]

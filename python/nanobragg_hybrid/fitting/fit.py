@@ -12,7 +12,7 @@ from nanobragg_hybrid.base.errors import ConfigError, NanobraggWarning
 from nanobragg_hybrid.base.host import require_memory
 from nanobragg_hybrid.fitting.blocks import checked_names, checked_system
 from nanobragg_hybrid.fitting.coordinates import Coordinates
-from nanobragg_hybrid.fitting.images import Measured, prepared_images
+from nanobragg_hybrid.fitting.images import prepared_images
 from nanobragg_hybrid.fitting.information import INFORMATIONS, Information, observed
 from nanobragg_hybrid.fitting.joint import Joint, checked_shared
 from nanobragg_hybrid.fitting.likelihoods import LIKELIHOODS, Array, Likelihood
@@ -25,6 +25,7 @@ from nanobragg_hybrid.fitting.options import (
     for_each_image,
 )
 from nanobragg_hybrid.fitting.pixels import BACKGROUNDS, Background
+from nanobragg_hybrid.fitting.read_out import Measured
 from nanobragg_hybrid.fitting.result import Evaluations, FitResult, FittedImage, FittedNumber
 from nanobragg_hybrid.fitting.search import Search, Starts
 from nanobragg_hybrid.model.experiment import Experiment
@@ -77,6 +78,7 @@ def fit(
     """Fits numbers of an experiment to a measured image, or of several to as many images.
 
     experiment: where to start.  structure_factors: the amplitudes, which stay.
+        Its background and response, if it has them, belong to the model.
     data: counts, shape (slow, fast), as read from the detector; of a detector of several panels a
         list with an array for each; or a `MeasuredImage`, whose masks hold as well, and whose gain
         and pedestal, where it has them and they are not given.
@@ -86,7 +88,9 @@ def fit(
     parameters: names as `ForwardModel.parameters` lists them, and "scale", a factor on the beam's
         fluence, or "spot_scales", one on the signal of each box.  ``crystal.misset_deg`` is moved
         by rotations, so no order of angles matters.  Of several panels: names as
-        `PanelModel.parameters` lists them; ``detector.shift_mm`` moves them all.
+        `PanelModel.parameters` lists them; ``detector.shift_mm`` moves them all.  Numbers of the
+        experiment's background go by the names of `ForwardModel.expected_initial`; the response is
+        fixed.
     quirks: None: all on.
     boxes: integers, shape (boxes, 4): slow_start, slow_stop, fast_start, fast_stop; a pixel counts
         in the first box it is in.  Of several panels shape (boxes, 5), the panel in front, as
@@ -97,7 +101,8 @@ def fit(
         together with the parameters.
     likelihood: "poisson" or "gaussian", the latter with the model's variance.
     gain: counts per photon, > 0; None: 1.  adc_offset: counts without light; None: 0.
-        readout_variance: of the read-out, counts^2, a number or one for each pixel.
+        readout_variance: of the read-out, counts^2, a number or one for each pixel.  An experiment
+        with a response says all three, and which pixels are bad or saturated: they do not count.
     crystal_system: which numbers of the cell are free: "triclinic", "monoclinic" (b unique),
         "orthorhombic", "tetragonal", "rhombohedral", "hexagonal" (trigonal cells on hexagonal axes
         too), "cubic"; "auto": the one of most rules that the start obeys exactly; None: triclinic.
@@ -120,8 +125,7 @@ def fit(
     Warns (`NanobraggWarning`) if it has not converged, and for numbers that the data do not
     determine.  Raises `ConfigError` for what breaks a rule, and where the model is no number or has
     no light where the data have; `ResourceError` for a Jacobian that does not fit into memory;
-    `UnsupportedError` for an experiment with a background or a response; `BackendError` without
-    PyTorch.
+    `BackendError` without PyTorch.
     """
     is_joint = isinstance(experiment, list | tuple)
     experiments = tuple(experiment) if isinstance(experiment, list | tuple) else (experiment,)

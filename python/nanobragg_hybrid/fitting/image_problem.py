@@ -42,6 +42,18 @@ class Forward(Protocol):
         ...
 
 
+class Beside(Protocol):
+    """Light in the fitted pixels that no factor on the signal acts on."""
+
+    def light(self, values: Mapping[str, Array]) -> Array:
+        """Expected photons, shape (n,)."""
+        ...
+
+    def jacobian(self, values: Mapping[str, Array], names: tuple[str, ...]) -> Array:
+        """Their derivatives by all numbers of `names` in order, shape (p, n)."""
+        ...
+
+
 class NoValueError(ConfigError):
     """The model is no number, or has no light where the data have."""
 
@@ -86,7 +98,8 @@ class ImageProblem:
     """-2 log likelihood of an image, for a set of coordinates.
 
     fixed: values of the model that do not move.  softening: a variance, photons^2, that is added to
-    the read-out's so that pixels without light in the model do not decide.
+    the read-out's so that pixels without light in the model do not decide.  beside: light beside
+    the signal, None: none.
     """
 
     def __init__(
@@ -100,10 +113,12 @@ class ImageProblem:
         experiment: Experiment,
         fixed: Mapping[str, Array] | None = None,
         softening: float = 0.0,
+        beside: Beside | None = None,
     ) -> None:
         self.coordinates = coordinates
         self.pixels = pixels
         self._forward = forward
+        self._beside = beside
         self._likelihood: Likelihood = likelihood
         self._shapes = pixels.shapes_of(background)
         self._experiment = experiment
@@ -129,6 +144,10 @@ class ImageProblem:
         below: Array = np.einsum("nq,nq->n", self._shapes, coefficients[self.pixels.box])
         return below
 
+    def light_beside(self, x: Array) -> Array | float:
+        """The light of each pixel that is neither signal nor a box's background, photons."""
+        return 0.0 if self._beside is None else self._beside.light(self.values(x))
+
     def unscaled(self, x: Array) -> Array:
         """The signal of the pixels before the factor that coordinates may have for it."""
         return self._forward.pixels(self.values(x))
@@ -152,15 +171,20 @@ class ImageProblem:
         """
         if unscaled is None:
             unscaled = self.unscaled(state.x)
-        return self._value(self._expected(self.factor(state.x) * unscaled, state.background))
+        return self._value(self._expected(self.factor(state.x) * unscaled, state))
 
-    def _expected(self, signal: Array, background: Array) -> Array:
-        return signal + self.background_of(background) if background.shape[1] else signal
+    def _expected(self, signal: Array, state: ImageState) -> Array:
+        if self._beside is not None:
+            signal = signal + self.light_beside(state.x)
+        if state.background.shape[1]:
+            signal = signal + self.background_of(state.background)
+        return signal
 
     def _value(self, expected: Array) -> float:
         if not np.isfinite(expected).all():
             return np.inf
-        return deviance(self._likelihood, expected, self.pixels.photons, self._variance)
+        pixels = self.pixels
+        return deviance(self._likelihood, expected, pixels.photons, self._variance, pixels.growth)
 
     def quadratic(self, state: ImageState) -> ImageQuadratic:
         """The quadratic model: the Fisher information in place of second derivatives.
@@ -177,14 +201,19 @@ class ImageProblem:
             jacobian = np.empty((0, signal.size))
         factor = self.factor(x)
         signal = factor * signal
-        expected = self._expected(signal, state.background)
+        expected = self._expected(signal, state)
         value = self._value(expected)
         if not np.isfinite(value):
             raise self._no_value(expected)
-        gradient, weight = slopes(self._likelihood, expected, pixels.photons, self._variance)
+        gradient, weight = slopes(
+            self._likelihood, expected, pixels.photons, self._variance, pixels.growth
+        )
         # Products with J come first, and the change of coordinates after them: J is large.
         turn, scale = coordinates.signal_slopes(x)
-        turn = factor * turn
+        if self._beside is None or not names:
+            turn = factor * turn
+        else:
+            jacobian = factor * jacobian + self._beside.jacobian(values, names)
         sums = products(jacobian, signal, weight, gradient)
         square = turn.T @ sums.square @ turn
         mixed = np.outer(turn.T @ sums.mixed, scale)
@@ -216,12 +245,12 @@ class ImageProblem:
         """The second derivatives by the coefficients of each box where the pixels expect so many
         photons, shape (boxes, coefficients, coefficients)."""
         photons = self.pixels.photons
-        weight = curvature(self._likelihood, expected, photons, self._variance)
+        weight = curvature(self._likelihood, expected, photons, self._variance, self.pixels.growth)
         return self._background_products(weight)
 
     def _no_value(self, expected: Array) -> NoValueError:
         """What is wrong with the first pixel that has no likelihood."""
-        mean = expected + self._variance
+        mean = self.pixels.growth.spread(expected, self._variance)
         bad = ~np.isfinite(expected) | (mean < 0.0)
         bad |= (mean == 0.0) & (self.pixels.photons > 0.0)
         if not bad.any():

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nanobragg_hybrid.base.errors import ConfigError, Description, UnsupportedError
 from nanobragg_hybrid.base.host import require_memory
@@ -19,8 +18,8 @@ from nanobragg_hybrid.fitting.coordinates import (
 from nanobragg_hybrid.fitting.image_problem import Forward
 from nanobragg_hybrid.fitting.joint import of_image
 from nanobragg_hybrid.fitting.likelihoods import Array, Likelihood
-from nanobragg_hybrid.fitting.options import checked, photons_variance
-from nanobragg_hybrid.fitting.pixels import FitPixels, counts_of, fit_pixels
+from nanobragg_hybrid.fitting.pixels import FitPixels, fit_pixels
+from nanobragg_hybrid.fitting.read_out import Measured, checked_counts
 from nanobragg_hybrid.fitting.search import N_CELLS, FitImage
 from nanobragg_hybrid.fitting.spot_scales import ScaledForward, ScaledModel
 from nanobragg_hybrid.fitting.stack import Stack, counts_of_image, without_panel
@@ -28,7 +27,6 @@ from nanobragg_hybrid.formats.measured.image import MeasuredImage
 from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.quirks import Quirks
 from nanobragg_hybrid.model.structure_factors import StructureFactors
-from nanobragg_hybrid.model.validate import FINITE, POSITIVE
 
 if TYPE_CHECKING:
     from nanobragg_hybrid.engines.torch.model import ForwardModel
@@ -39,17 +37,6 @@ if TYPE_CHECKING:
 _WHOLE: Final = (0, 2**31, 0, 2**31)
 
 
-class Measured(NamedTuple):
-    """What a user gives for one image, unchecked."""
-
-    data: Any
-    boxes: Any
-    mask: Any
-    gain: Any
-    adc_offset: Any
-    readout_variance: Any
-
-
 class Prepared(NamedTuple):
     """images, with the coordinates of each alone, and the crystal system that cells among their
     parameters have."""
@@ -57,22 +44,6 @@ class Prepared(NamedTuple):
     images: tuple[FitImage, ...]
     coordinates: tuple[Coordinates, ...]
     system: CrystalSystem | None
-
-
-class _Counts(NamedTuple):
-    """Data, shape (slow, fast), and what makes photons of them; variance: photons^2."""
-
-    counts: NDArray[Any]
-    variance: Array
-    gain: float
-    offset: float
-
-
-def _checked_counts(measured: Measured, shape: tuple[int, int]) -> _Counts:
-    gain: float = checked("gain", measured.gain, POSITIVE, "counts/photon")
-    offset: float = checked("adc_offset", measured.adc_offset, FINITE, "counts")
-    counts = counts_of(measured.data, shape)
-    return _Counts(counts, photons_variance(measured.readout_variance, gain, shape), gain, offset)
 
 
 def prepared_images(
@@ -99,12 +70,12 @@ def prepared_images(
             alone.append(experiment.of_only_panel(quirks) if stack is None else experiment)
             flats.append(alone[n] if stack is None else stack.experiment(experiment))
             measured[n] = _completed(own, experiment, stack)
-            counted.append(_checked_counts(measured[n], flats[n].detector.shape))
+            counted.append(checked_counts(measured[n], flats[n], names, likelihood))
             stacks.append(stack)
     # engines.torch first: it says what to install where there is no torch
     from nanobragg_hybrid.engines.torch.model import ForwardModel
     from nanobragg_hybrid.engines.torch.panel_model import PanelModel
-    from nanobragg_hybrid.fitting.forward import TorchForward, TorchModel
+    from nanobragg_hybrid.fitting.forward import TorchForward, TorchLight, TorchModel
     from nanobragg_hybrid.fitting.panels import PanelsForward, PanelsModel
 
     images: list[FitImage] = []
@@ -127,31 +98,54 @@ def prepared_images(
                 own.mask,
                 gain=light.gain,
                 adc_offset=light.offset,
+                growth=light.growth,
+                bad=light.bad,
             )
             if likelihood == "poisson":
                 _require_counts(pixels)
             known: Model
             forward: Forward
+            beside: TorchLight | None = None
             if isinstance(model, PanelModel):
                 assert stack is not None
                 known, forward = PanelsModel(model), PanelsForward(model, pixels, stack)
             else:
-                known, forward = TorchModel(model), TorchForward(model, pixels)
+                if _has_light(experiment):
+                    _refuse_spot_scales(names)
+                    beside = TorchLight(model, pixels)
+                known, forward = TorchModel(model), TorchForward(model, pixels, beside)
             if SPOT_SCALES in names:
                 known, forward = _scaled(known, forward, pixels)
             coordinates, used = coordinates_of(known, experiment, names, system)
             values = coordinates.model_values(coordinates.start)
             columns = sum(value.size for value in values.values())
-            require_memory({"Jacobian and its copy": 16 * pixels.count * columns})
+            sources = pixels.count if beside is None else beside.select.count
+            require_memory({"Jacobian and its copy": 16 * sources * columns})
             sizes = _capture_sizes(model, coordinates, pixels, stack, capture_deg)
             if used != (systems or [used])[0]:
                 what = Description(f"{used}, and {systems[0]} for image 0")
                 rule = 'one system for all images: name it in place of "auto"'
                 raise ConfigError("crystal_system", what, rule)
-        images.append(FitImage(experiment, forward, pixels, sizes, stack))
+        own_light = beside if beside is not None and beside.has_background else None
+        images.append(FitImage(experiment, forward, pixels, sizes, stack, own_light))
         every.append(coordinates)
         systems.append(used)
     return Prepared(tuple(images), tuple(every), systems[0])
+
+
+def _has_light(experiment: Experiment) -> bool:
+    """Whether there is more than spots in pixels: a background, or a point spread."""
+    response = experiment.response
+    return experiment.background is not None or (
+        response is not None and response.point_spread is not None
+    )
+
+
+def _refuse_spot_scales(names: tuple[str, ...]) -> None:
+    """Raises `ConfigError` for factors of boxes, which would act on scattered light, too."""
+    if SPOT_SCALES in names:
+        rule = "scale, where the experiment has a background or a point spread"
+        raise ConfigError("parameters", SPOT_SCALES, rule)
 
 
 def _stack(experiment: Experiment) -> Stack | None:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nanobragg_hybrid.base.arrays import refuse_masked
 from nanobragg_hybrid.base.errors import ConfigError, Description
-from nanobragg_hybrid.fitting.likelihoods import Array
+from nanobragg_hybrid.fitting.likelihoods import COUNTED, Array, Growth
 from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.mask import Mask
 
@@ -26,7 +26,7 @@ class FitPixels:
     slow, fast: their places, shape (n,).  boxes: slow_start, slow_stop, fast_start, fast_stop of
     each box, shape (boxes, 4).  starts: the number of each box's first pixel, shape (boxes,).
     box: the box of each pixel, shape (n,).  photons: data, shape (n,).  variance: of the read-out,
-    photons^2, shape (n,).
+    photons^2, shape (n,).  growth: how it grows with the expectation.
     """
 
     slow: Indices
@@ -36,6 +36,7 @@ class FitPixels:
     box: Indices
     photons: Array
     variance: Array
+    growth: Growth = COUNTED
 
     @property
     def count(self) -> int:
@@ -96,14 +97,17 @@ def fit_pixels(
     boxes: ArrayLike | None,
     mask: ArrayLike | Mask | None,
     *,
-    gain: float = 1.0,
+    gain: float | Array = 1.0,
     adc_offset: float = 0.0,
+    growth: Growth = COUNTED,
+    bad: NDArray[np.bool_] | None = None,
 ) -> FitPixels:
     """The pixels in boxes that are active and not masked; each counts in the first box it is in.
 
     roi: region of interest, inclusive: fast_min, fast_max, slow_min, slow_max.  counts: the data;
-    variance: of the read-out, photons^2; shape (slow, fast).  Nothing else of the size of an image
-    is looked at where boxes are small.
+    variance: of the read-out, photons^2; shape (slow, fast).  gain: counts per photon, one or that
+    of each pixel.  bad: pixels that tell nothing, as if masked.  Nothing else of the size of an
+    image is looked at where boxes are small.
 
     Raises `ConfigError` for wrong boxes and masks, a box without pixels and data that are no
     numbers.
@@ -121,6 +125,8 @@ def fit_pixels(
         place, box = place[kept], box[kept]
     slow, fast = place // shape[1], place % shape[1]
     usable = _usable(experiment, roi, mask, slow, fast)
+    if bad is not None:
+        usable &= ~bad[slow, fast]
     slow, fast, box = slow[usable], fast[usable], box[usable]
     starts = np.searchsorted(box, np.arange(len(bounds)))
     sizes = np.diff(np.append(starts, box.size))
@@ -129,13 +135,14 @@ def fit_pixels(
         what = Description(f"box {n}, {bounds[n].tolist()}, without a pixel of its own")
         rule = "pixels that are in no box before, in the region of interest and not masked"
         raise ConfigError("boxes", what, rule)
-    chosen = (counts[slow, fast].astype(np.float64) - adc_offset) / gain
+    own_gain = gain if isinstance(gain, float) else gain[slow, fast]
+    chosen = (counts[slow, fast].astype(np.float64) - adc_offset) / own_gain
     if not np.isfinite(chosen).all():
         first = int(np.argmin(np.isfinite(chosen)))
         where = f"slow {slow[first]}, fast {fast[first]}"
         what = Description(f"{chosen[first]} at {where}")
         raise ConfigError("data", what, "finite numbers in all pixels that are not masked")
-    return FitPixels(slow, fast, bounds, starts, box, chosen, variance[slow, fast])
+    return FitPixels(slow, fast, bounds, starts, box, chosen, variance[slow, fast], growth)
 
 
 def _boxes(boxes: ArrayLike | None, shape: tuple[int, int]) -> Indices:

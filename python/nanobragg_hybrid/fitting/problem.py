@@ -188,6 +188,7 @@ def scaled_start(problem: Problem, x: Array, unscaled: Sequence[Array] | None = 
             image = problem.images[n]
             photons += float(image.pixels.photons.sum())
             below += float(image.background_of(background[n]).sum())
+            below += float(np.sum(image.light_beside(parts[n]) + np.zeros(image.pixels.count)))
             light = image.unscaled(parts[n]) if unscaled is None else unscaled[n]
             signal += float((image.factor(parts[n]) * light).sum())
         if not photons > 0.0:
@@ -210,7 +211,7 @@ def _with_spot_scales(problem: Problem, x: Array, background: Backgrounds) -> Ar
         part = joint.parts(x)[n]
         own = joint.places[n][image.coordinates.place(SpotScales)]
         pixels = image.pixels
-        signal = image.unscaled(part) / np.exp(x[own])[pixels.box]
+        signal = image.unscaled(part) / (x[own] ** 2)[pixels.box]
         light = pixels.box_sums(pixels.photons - image.background_of(background[n]))
         model = pixels.box_sums(signal)
         lit = (light > 0.0) & (model > 0.0) & np.isfinite(model)
@@ -222,7 +223,7 @@ def _with_spot_scales(problem: Problem, x: Array, background: Backgrounds) -> Ar
         ratio[lit] = light[lit] / model[lit]
         middle = float(np.median(ratio[lit]))
         ratio[~lit] = middle
-        x[own] = np.log(np.clip(ratio, middle / _LARGEST_START, middle * _LARGEST_START))
+        x[own] = np.sqrt(np.clip(ratio, middle / _LARGEST_START, middle * _LARGEST_START))
     return x
 
 

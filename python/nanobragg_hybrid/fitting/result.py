@@ -99,7 +99,7 @@ class FittedImage:
     def chi_square(self) -> float:
         """Squared residuals over the variance of the model (Pearson), summed over the pixels; NaN
         where a pixel of the model has neither light nor read-out noise."""
-        spread = self.model + self.fitted.variance
+        spread = self.fitted.growth.spread(self.model, self.fitted.variance)
         if not bool(np.all(spread > 0.0)):
             return float("nan")
         return float(np.sum((self.data - self.model) ** 2 / spread))

@@ -10,7 +10,7 @@ import numpy as np
 
 from nanobragg_hybrid.base.errors import ConfigError
 from nanobragg_hybrid.fitting.coordinates import SCALE, Block, Coordinates, Orientation, Scale
-from nanobragg_hybrid.fitting.image_problem import Forward, ImageProblem
+from nanobragg_hybrid.fitting.image_problem import Beside, Forward, ImageProblem
 from nanobragg_hybrid.fitting.joint import Joint, of_image
 from nanobragg_hybrid.fitting.likelihoods import Array, Likelihood
 from nanobragg_hybrid.fitting.minimise import Callback, Iteration, Minimum, minimise
@@ -32,7 +32,7 @@ class FitImage:
     """An image of a fit: where it starts, what renders it, and which pixels count.
 
     capture_sizes: numbers of cells for each capture stage.  stack: of the panels of a detector of
-    several.
+    several.  beside: light beside the signal, None: none.
     """
 
     experiment: Experiment
@@ -40,6 +40,7 @@ class FitImage:
     pixels: FitPixels
     capture_sizes: tuple[Array, ...]
     stack: Stack | None = None
+    beside: Beside | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,6 +102,7 @@ class Search:
                 experiment=image.experiment,
                 fixed=own,
                 softening=_softening(image.pixels) if softened else 0.0,
+                beside=image.beside,
             )
             for image, coordinates, own in zip(self.images, joint.images, fixed, strict=True)
         ]

@@ -165,6 +165,15 @@ class Response(Record):
         return float("inf") if limits is None else float(limits[1])
 
     @property
+    def rounding_variance(self) -> float:
+        """What rounding adds to the variance of counts (model 10.3)."""
+        is_exact = self.gain_error == self.frame_gain_error == self.read_noise == 0.0
+        is_whole = self.gain.is_integer() and self.pedestal.is_integer()
+        if not self.is_rounded or (is_exact and is_whole and self.shot_noise):
+            return 0.0
+        return 1.0 / 12.0
+
+    @property
     def is_rounded(self) -> bool:
         """Whether counts are whole numbers."""
         return self.count_type != "float32"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import numpy as np
 
+from nanobragg_hybrid.base.host import require_memory
 from nanobragg_hybrid.model.response import PointSpread
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ faster."""
 _TILE: Final = 342
 _TILE_PER_REACH: Final = 6
 """Edge of a tile, in pixels, at most; and at most so many times the reach, if that is more."""
+_KERNELS: Final = 100
+"""Quarters of a kernel that are in memory while a tile is transformed, about."""
 _ROW_BLOCK: Final = 1 << 15
 """Pixels of some rows that stay in a cache."""
 
@@ -97,6 +100,11 @@ def source_region(
     return steps[0].source(_regions(steps, region, shape)[0], shape)
 
 
+def reach(point_spread: PointSpread, pixel_um: float) -> int:
+    """How far light spreads along an axis, pixels."""
+    return sum(len(quarter) - 1 for quarter in kernels(point_spread, pixel_um))
+
+
 def kernels(point_spread: PointSpread, pixel_um: float) -> list[NDArray[np.float64]]:
     """Quarters of the kernels that act one after the other: part of a pixel's light that reaches
     the pixel k rows and l columns away, shape (reach + 1, reach + 1).  The sum over all four
@@ -132,10 +140,12 @@ def _steps(point_spread: PointSpread, pixel_um: float) -> list[_Step]:
     if point_spread.gaussian_fwhm_um > 0.0:
         sigma = point_spread.gaussian_fwhm_um / _FWHM_PER_SIGMA / pixel_um
         reach = math.ceil(point_spread.gaussian_reach_um / pixel_um)
+        _require_memory(reach)
         line = _Line(_gaussian(sigma, reach))
         found.append(line if reach <= _LONGEST_SUM else _Tiles(line.quarter))
     if point_spread.fibre_radius_um > 0.0:
         reach = math.ceil(point_spread.fibre_reach_um / pixel_um)
+        _require_memory(reach)
         found.append(_Tiles(_fibre(point_spread.fibre_radius_um / pixel_um, reach)))
     return found
 
@@ -291,6 +301,12 @@ def _gaussian(sigma: float, reach: int) -> tuple[float, ...]:
     return tuple(line)
 
 
+def _require_memory(reach: int) -> None:
+    """Raises `ResourceError` for a kernel that does not fit into memory."""
+    what = f"kernel of a point spread that reaches {reach} pixels (see its reach_um)"
+    require_memory({what: _KERNELS * 8 * (reach + 1) ** 2})
+
+
 @lru_cache(maxsize=8)
 def _fibre(radius: float, reach: int) -> NDArray[np.float64]:
     """radius / (2 pi (radius^2 + r^2)^(3/2)), integrated over pixels: the solid angle of a pixel
@@ -307,7 +323,7 @@ def _fibre(radius: float, reach: int) -> NDArray[np.float64]:
     return quarter
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=16)
 def _transform(quarter: bytes, reach: int, shape: tuple[int, int]) -> NDArray[np.float64]:
     """Fourier transform of a kernel, which is real because the kernel is even."""
     values = np.frombuffer(quarter).reshape(reach + 1, reach + 1)

@@ -25,8 +25,7 @@ from nanobragg_hybrid.run.point_spread import Region, spread
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_BLOCK = 1 << 15
-_ROUNDING_VARIANCE = 1.0 / 12.0
+_BLOCK = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,23 +95,12 @@ class Chain:
         variance = positive * of_photons if response.shot_noise else np.zeros_like(positive)
         if per_square > 0.0:
             variance += per_square * positive * positive
-        constant = response.read_noise**2
-        if response.is_rounded and not self._are_counts_whole:
-            constant += _ROUNDING_VARIANCE
-        variance += constant
+        variance += response.read_noise**2 + response.rounding_variance
         if self.is_active is not None:
             variance[~self.is_active] = np.inf
         if self.bad is not None:
             variance[self.bad[0] | self.bad[1]] = np.inf
         return variance
-
-    @property
-    def _are_counts_whole(self) -> bool:
-        """Whether there is nothing to round."""
-        response = self.response
-        is_exact = response.gain_error == response.frame_gain_error == response.read_noise == 0.0
-        whole = response.gain.is_integer() and response.pedestal.is_integer()
-        return is_exact and whole and response.shot_noise
 
     def counts(self, expected: NDArray[np.float64], frame: int) -> NDArray[Any]:
         """What is read out in a frame (model 10.4), in the type of the response; 0 where nothing is

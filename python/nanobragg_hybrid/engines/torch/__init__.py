@@ -10,6 +10,7 @@ from nanobragg_hybrid.engines.registry import PYTORCH_IS_MISSING
 if importlib.util.find_spec("torch") is None:
     raise BackendError(PYTORCH_IS_MISSING)
 
+from nanobragg_hybrid.engines.torch import operators  # torch.ops.nanobragg_hybrid
 from nanobragg_hybrid.engines.torch.engine import TorchEngine
 from nanobragg_hybrid.engines.torch.jacobian import NormalEquations
 from nanobragg_hybrid.engines.torch.model import ForwardModel
@@ -24,4 +25,5 @@ __all__ = [
     "Parameter",
     "Selection",
     "TorchEngine",
+    "operators",
 ]

@@ -12,7 +12,7 @@ from torch import Tensor
 from nanobragg_hybrid.base.constants import INT32_MAX
 from nanobragg_hybrid.base.units import deg_to_rad
 from nanobragg_hybrid.engines.torch.factors import captured, ray_polarization, solid_angle
-from nanobragg_hybrid.engines.torch.pixels import ActivePixels
+from nanobragg_hybrid.engines.torch.pixels import Pixels
 from nanobragg_hybrid.engines.torch.rays import Beams, beams_to
 from nanobragg_hybrid.engines.torch.scene import Choices, Scene
 from nanobragg_hybrid.engines.torch.tiles import Tile
@@ -52,7 +52,7 @@ def background_photons(
     background: Background,
     scene: Scene,
     choices: Choices,
-    active: ActivePixels,
+    active: Pixels,
     values: Values,
 ) -> tuple[Tensor, tuple[int, ...]]:
     """Photons beside the spots in the active pixels, float64, shape (pixels,), and for each

@@ -326,12 +326,13 @@ class CompiledScene:
 
     def values(self, slow: Integers, fast: Integers) -> Tensor:
         """Photons, float64, shape (pixels,), or (crystals, pixels)."""
+        visited_before, every_before = self._scene.visits  # of all calls so far
         values = _tensor(self._scene.values(slow, fast, torch.get_num_threads()))
         counted = COUNTED.get()
         if counted is not None:
             visited, every = self._scene.visits
-            counted.visited += visited
-            counted.every += every
+            counted.visited += visited - visited_before
+            counted.every += every - every_before
         return values[0] if self._is_single else values
 
     def gradients(
@@ -428,17 +429,17 @@ def _lattice(
     crystal: Floats, cells: Floats, amplitude: Floats | None, choices: KernelChoices
 ) -> Lattice:
     """crystal: its numbers, in their order in nbh.h."""
-    n_cells, fudge, star, default_f, _ = np.split(crystal, [3, 4, 13, 14])
+    numbers = crystal.tolist()
     return Lattice(
         shape=SHAPES[choices.shape],
         interpolate=bool(choices.interpolate),
-        n_cells=n_cells.tolist(),
-        shape_fudge=float(fudge[0]),
-        star_per_angstrom=star.tolist(),
+        n_cells=numbers[:3],
+        shape_fudge=numbers[3],
+        star_per_angstrom=numbers[4:13],
         cells_m=cells,
         amplitude=amplitude,
         hkl_min=(choices.h_min, choices.k_min, choices.l_min),
-        default_f=float(default_f[0]),
+        default_f=numbers[13],
         single_precision=bool(choices.single_precision),
     )
 

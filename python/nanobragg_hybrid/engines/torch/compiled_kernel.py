@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -17,11 +17,6 @@ from nanobragg_hybrid.engines.torch.compiled import (
     KernelChoices,
     kernel_choices,
     refusal,
-)
-from nanobragg_hybrid.engines.torch.operators import (
-    pixel_gradients,
-    pixel_tangents,
-    pixel_values,
 )
 from nanobragg_hybrid.engines.torch.packing import NUMBERS, Packed, Template
 from nanobragg_hybrid.engines.torch.packing import tensors as tensors_of
@@ -55,6 +50,18 @@ class SeenTable:
     is_ordinary: bool = True
 
 
+@dataclass(slots=True, eq=False)
+class _Last:
+    """The last tensors that were looked at, as they were, why they are refused, and the scene that
+    was made of them for some choices."""
+
+    tensors: tuple[Tensor | None, ...] = ()
+    key: tuple[int, ...] | None = None
+    reason: str | None = None
+    choices: KernelChoices | None = None
+    scene: CompiledScene | None = None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class CompiledKernel:
     """Pixels by the compiled kernels, float64, on the CPU.
@@ -69,9 +76,22 @@ class CompiledKernel:
     dtype: torch.dtype
     seen: SeenTable
     tolerance_photons: float = 0.0
+    _last: _Last = field(default_factory=_Last)
 
     def refuses(self, packed: Packed) -> str | None:
         """Why values like these are left to the eager kernel; None: they are not."""
+        if not self._is_last(packed):
+            reason = self._refuses(packed)  # may be an error: then nothing is kept
+            last = self._last
+            last.tensors, last.key = tuple(tensors_of(packed)), _key_of(packed)
+            last.reason, last.scene = reason, None
+        return self._last.reason
+
+    def _is_last(self, packed: Packed) -> bool:
+        key = _key_of(packed)
+        return key is not None and key == self._last.key
+
+    def _refuses(self, packed: Packed) -> str | None:
         numbers = packed.numbers.detach()
         reason = refusal(numbers.numpy(), packed.sources.detach().numpy())
         if reason is not None:
@@ -101,36 +121,25 @@ class CompiledKernel:
 
     def values(self, piece: CompiledPiece, packed: Packed) -> Tensor:
         """The values of a piece's pixels before rounding, float64, shape (pixels,)."""
-        values: Tensor = pixel_values(
-            *_arguments(packed), *self._where(piece), self.tolerance_photons
-        )
-        return values
+        scene = self._scene(packed, piece.choices)
+        return scene.values(piece.slow.numpy(), piece.fast.numpy())
 
     def gradients(
         self, piece: CompiledPiece, packed: Packed, weight: Tensor, *, want_grid: bool
     ) -> Packed:
         """Derivatives of the sum of weight times values; the grid's are None if not wanted."""
-        by_numbers, by_sources, by_cells, by_grid = pixel_gradients(
-            weight.contiguous(),
-            *_arguments(packed),
-            *self._where(piece),
-            want_grid,
-            self.tolerance_photons,
+        scene = self._scene(packed, piece.choices)
+        by_numbers, by_sources, by_cells, by_grid = scene.gradients(
+            piece.slow.numpy(), piece.fast.numpy(), weight, want_grid=want_grid
         )
         start = packed.run_start
-        return Packed(
-            by_numbers,
-            by_sources,
-            by_cells,
-            None if start is None else torch.zeros_like(start),
-            by_grid if want_grid and packed.grid is not None else None,
-        )
+        by_start = None if start is None else torch.zeros_like(start)
+        return Packed(by_numbers, by_sources, by_cells, by_start, by_grid)
 
     def tangents(self, piece: CompiledPiece, packed: Packed, change: Packed) -> Tensor:
         """How values change where everything in a scene does; no grid: it does not."""
-        arguments = (*_arguments(packed), *_arguments(change))
-        tangents: Tensor = pixel_tangents(*arguments, *self._where(piece), self.tolerance_photons)
-        return tangents
+        scene = self._scene(packed, piece.choices)
+        return scene.tangents(piece.slow.numpy(), piece.fast.numpy(), *_arguments(change))
 
     def jacobian(
         self, piece: CompiledPiece, packed: Packed, tangents: SceneTangents
@@ -157,12 +166,16 @@ class CompiledKernel:
         return self._scene(packed, choices).culling
 
     def _scene(self, packed: Packed, choices: KernelChoices) -> CompiledScene:
-        return CompiledScene(
+        """Made once for values and derivatives of the same tensors."""
+        last, is_last = self._last, self._is_last(packed)
+        if is_last and last.scene is not None and last.choices == choices:
+            return last.scene
+        scene = CompiledScene(
             *_arguments(packed), choices, self.choices.dmin_m, self.tolerance_photons
         )
-
-    def _where(self, piece: CompiledPiece) -> tuple[Tensor, Tensor, Sequence[int], float]:
-        return piece.slow, piece.fast, list(piece.choices), self.choices.dmin_m
+        if is_last:
+            last.choices, last.scene = choices, scene
+        return scene
 
     def _is_ordinary(self, grid: Tensor | None) -> bool:
         """Looked at once for the same table: it may be larger than a small image."""
@@ -199,6 +212,14 @@ def _phases_are_small(packed: Packed, n_cells: Tensor) -> bool:
         longest = np.sqrt((cells * cells).sum(axis=2).max(axis=0)) * longest_q
         turns = longest * n_cells.numpy()
     return bool((longest < LARGEST_INDEX).all() and (turns < LARGEST_PHASE_TURNS).all())
+
+
+def _key_of(packed: Packed) -> tuple[int, ...] | None:
+    """What tells tensors apart, and changes with them; None: nothing does (inference mode)."""
+    tensors = [x for x in tensors_of(packed) if x is not None]
+    if any(x.is_inference() for x in tensors):
+        return None
+    return tuple(number for x in tensors for number in (x.data_ptr(), x._version, *x.stride()))
 
 
 def _arguments(packed: Packed) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:

@@ -14,7 +14,6 @@ from nanobragg_hybrid.base.units import m_to_um
 from nanobragg_hybrid.engines.torch.background import background_numbers, background_photons
 from nanobragg_hybrid.engines.torch.pixels import ActivePixels, Roi
 from nanobragg_hybrid.engines.torch.point_spread import spread
-from nanobragg_hybrid.engines.torch.scalars import as_float
 from nanobragg_hybrid.engines.torch.scene import Choices, Scene
 from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.pixel_maps import relative_gains
@@ -127,7 +126,7 @@ def expected_counts(
     if response is None:
         return light
     if response.point_spread is not None and source.count > 0:
-        pixel_um = m_to_um(as_float(scene.pixel))
+        pixel_um = m_to_um(scene.pixel)
         fwhm, fibre = values.get(_FWHM), values.get(_FIBRE)
         fast_min, fast_max, slow_min, slow_max = source.roi
         rectangle = light[slow_min : slow_max + 1, fast_min : fast_max + 1]

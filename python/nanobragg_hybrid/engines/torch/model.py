@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any, Final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from nanobragg_hybrid.base.errors import ConfigError, Description, UnsupportedError
@@ -146,6 +148,8 @@ class ForwardModel:
             raise ConfigError("tolerance_photons", tolerance_photons, _TOLERANCE.text) from None
         self._kernel = EagerKernel(self._setup.choices, self._tiling, self.dtype, self.device)
         self._seen = SeenTable()
+        self._initial: dict[str, NDArray[np.float64]] = {}
+        self._place = torch.empty(0, device=self.device).device
         self._last_chosen: tuple[Selection | None, Chosen] | None = None
         self._configured = packed_scene(self._setup, self._tables, {}, ())
 
@@ -192,9 +196,13 @@ class ForwardModel:
         Raises `ConfigError` for a name that `parameters` does not list.
         """
         parameter = self._parameter(name)
-        value = initial_value(parameter.name, self._setup)
-        tensor = torch.tensor(value, dtype=torch.float64, device=self.device)
-        return tensor.reshape(parameter.shape)
+        numbers = self._initial.get(parameter.name)
+        if numbers is None:
+            value = initial_value(parameter.name, self._setup)
+            numbers = np.array(value, dtype=np.float64).reshape(parameter.shape)
+            if parameter.name != GRID:
+                self._initial[parameter.name] = numbers
+        return torch.tensor(numbers, dtype=torch.float64, device=self.device)
 
     @uncompiled
     def __call__(self, values: Values | None = None, *, progress: Progress | None = None) -> Tensor:
@@ -253,7 +261,7 @@ class ForwardModel:
             raise ConfigError("values", what, "one length >= 1 for all")
         of_source: dict[str | Parameter, Tensor] = {}
         of_source.update(own)
-        images = self._source(of_source, progress=progress)
+        images = self.source(of_source, progress=progress)
         if not lengths:
             return self._expected(images, own, light)
         members = []
@@ -288,8 +296,9 @@ class ForwardModel:
         return self._active.image(photons), outside
 
     @cached_property
-    def _source(self) -> ForwardModel:
-        """The model of the pixels whose light spreads into the active ones."""
+    def source(self) -> ForwardModel:
+        """The model of the pixels whose light spreads into the active ones; itself without a point
+        spread, or without a region of interest."""
         setup = self._setup
         pixel_um = m_to_um(as_float(self.scene().pixel))
         roi = source_region(setup.experiment, setup.roi, pixel_um)
@@ -309,10 +318,10 @@ class ForwardModel:
     def _expected(
         self, image: Tensor, values: Mapping[str, Tensor], light: Mapping[str, Tensor]
     ) -> Tensor:
-        """The expected counts of an image of `_source` that was rendered for these values; light:
+        """The expected counts of an image of `source` that was rendered for these values; light:
         all numbers of background and response."""
         scene, choices = self.scene(values), self._setup.choices
-        source, experiment = self._source.active_pixels, self._setup.experiment
+        source, experiment = self.source.active_pixels, self._setup.experiment
         return expected_counts(experiment, scene, choices, source, self._active, image, light)
 
     @uncompiled
@@ -500,7 +509,7 @@ class ForwardModel:
         is_sequence: bool = isinstance(names, list | tuple)
         if not is_sequence:
             raise ConfigError("names", names, "a list or tuple of names of parameters")
-        return [self._parameter(name).name for name in names]
+        return [self._parameter(name, "names").name for name in names]
 
     def _packed(self, values: Mapping[str, Tensor]) -> tuple[Packed, Template]:
         """Everything continuous, for some values of the right names, types and shapes; without
@@ -515,7 +524,8 @@ class ForwardModel:
         linked = tuple(name for name in values if name != GRID or self._active.count == 0)
         return packed_scene(self._setup, self._tables, values, linked)
 
-    def _parameter(self, name: str | Parameter) -> Parameter:
+    def _parameter(self, name: str | Parameter, field: str = "values") -> Parameter:
+        """field: the argument that the name stands in."""
         if isinstance(name, Parameter):
             name = name.name
         is_name: bool = isinstance(name, str)
@@ -528,7 +538,7 @@ class ForwardModel:
             raise ConfigError("parameter", name, f"one that has an effect ({why})")
         close = difflib.get_close_matches(name, list(self._parameters), n=1)
         hint = f" (did you mean {close[0]}?)" if close else ""
-        raise ConfigError("values", name, f"a name that parameters() lists{hint}")
+        raise ConfigError(field, name, f"a name that parameters() lists{hint}")
 
     def _checked(self, values: Values) -> dict[str, Tensor]:
         """The values in float64; ConfigError for a wrong name, type, shape or device, and for a
@@ -556,7 +566,7 @@ class ForwardModel:
                     Description(f"shape {tuple(value.shape)}"),
                     f"shape {shape}, or that with a batch dimension in front",
                 )
-            if value.device != torch.empty(0, device=self.device).device:
+            if value.device != self._place:
                 raise ConfigError(
                     field, Description(f"a tensor on {value.device}"), f"one on {self.device}"
                 )

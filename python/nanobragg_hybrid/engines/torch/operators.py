@@ -1,6 +1,7 @@
 """The compiled kernels as operators of torch: pixels of a scene, their gradient and their tangent.
 
-They have no derivatives of their own; `render.py` calls them inside a step of autograd that has.
+They are for graphs of torch's operators. They have no derivatives of their own: a `ForwardModel` is
+a step of autograd that has them, and keeps the scene between values and derivatives.
 Arguments: numbers, sources, cells, grid as in `Packed`; slow, fast: int32, (pixels,); choices: a
 `KernelChoices`; tolerance_photons: see `CompiledScene`.
 """

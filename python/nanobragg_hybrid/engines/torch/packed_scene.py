@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -37,13 +36,7 @@ def packed_scene(
 def _linked(
     setup: Setup, tables: Tables, values: Values, linked: tuple[str, ...]
 ) -> tuple[Packed, Template]:
-    packed, template = packed_of(setup, tables, values)
-    nothing = [values[name].reshape(-1)[:0].sum() for name in linked if values[name].requires_grad]
-    if not nothing:
-        return packed, template
-    # Less 0 leaves every number as it is, -0 too.
-    numbers = packed.numbers - torch.stack(nothing).sum()
-    return dataclasses.replace(packed, numbers=numbers), template
+    return packed_of(setup, tables, values, linked)
 
 
 class _Layout(NamedTuple):

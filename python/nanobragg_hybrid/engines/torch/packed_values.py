@@ -8,6 +8,7 @@ other devices.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -28,15 +29,18 @@ from nanobragg_hybrid.engines.torch.tables import Tables
 
 
 def packed_of(
-    setup: Setup, tables: Tables, values: Mapping[str, Tensor]
+    setup: Setup, tables: Tables, values: Mapping[str, Tensor], linked: tuple[str, ...] = ()
 ) -> tuple[Packed, Template]:
     """`pack` of `scene_of` for some float64 values of the right names, shapes and device.
 
     A grid among the values passes through as it is.  Only what depends on values that require
     derivatives requires them.
+
+    linked: names of values that get a derivative of 0 if the scene does not depend on them.
     """
     if not _is_ordinary(values.values(), tables):
-        return _composite(setup, tables, values)
+        packed, template = _composite(setup, tables, values)
+        return _with_link(packed, values, linked), template
     recorded = _recorded(setup, tables, values)
     grid = tables.grid
     if grid is not None:
@@ -45,12 +49,25 @@ def packed_of(
     wanted = [name for name, value in single.items() if value.requires_grad]
     if not wanted or not torch.is_grad_enabled():
         done = _evaluated(recorded, single)
-        return Packed(*_tensors(done), grid), done.template
-    step = _Step(setup, tables, recorded, tuple(single), tuple(wanted))
+        return _with_link(Packed(*_tensors(done), grid), values, linked), done.template
+    # Of all its arguments a step has derivatives, those that are 0, too.
+    own = tuple(name for name in linked if name in wanted)
+    step = _Step(setup, tables, recorded, tuple(single), tuple(wanted), own)
     numbers, sources, cells, *run_start = applied(_SetupFunction, step, *single.values())
     assert step.done is not None
     start = run_start[0] if run_start else None
-    return Packed(numbers, sources, cells, start, grid), step.done.template
+    packed = Packed(numbers, sources, cells, start, grid)
+    others = tuple(name for name in linked if name not in own)
+    return _with_link(packed, values, others), step.done.template
+
+
+def _with_link(packed: Packed, values: Mapping[str, Tensor], linked: Iterable[str]) -> Packed:
+    """The same numbers, with a derivative of 0 by some values."""
+    nothing = [values[name].reshape(-1)[:0].sum() for name in linked if values[name].requires_grad]
+    if not nothing:
+        return packed
+    # Less 0 leaves every number as it is, -0 too.
+    return replace(packed, numbers=packed.numbers - torch.stack(nothing).sum())
 
 
 def packed_and_tangents(
@@ -128,7 +145,7 @@ class _Step:
     """What one evaluation leaves for its derivatives.
 
     names: of the values, in the order in which autograd gets them.  wanted: those of which it wants
-    derivatives.
+    derivatives; linked: those of them that have one in any case, if only 0.
     """
 
     def __init__(
@@ -138,12 +155,14 @@ class _Step:
         recorded: RecordedSetup,
         names: tuple[str, ...],
         wanted: tuple[str, ...],
+        linked: tuple[str, ...],
     ) -> None:
         self.setup = setup
         self.tables = tables
         self.recorded = recorded
         self.names = names
         self.wanted = wanted
+        self.linked = linked
         self.done: SetupValues | None = None
 
 
@@ -156,7 +175,8 @@ class _SetupFunction(torch.autograd.Function):
         step.done = _evaluated(step.recorded, dict(zip(step.names, values, strict=True)))
         numbers, sources, cells, run_start = _tensors(step.done)
         outputs = [numbers, sources, cells, *([] if run_start is None else [run_start])]
-        live = step.recorded.is_live(step.wanted)[: len(outputs)]
+        numbers_live, *others_live = step.recorded.is_live(step.wanted)[: len(outputs)]
+        live = [numbers_live or bool(step.linked), *others_live]
         fixed = [output for output, lives in zip(outputs, live, strict=True) if not lives]
         ctx.mark_non_differentiable(*fixed)
         return tuple(outputs)
@@ -184,6 +204,7 @@ def _composite_gradient(
     keeps_graph = torch.is_grad_enabled()
     with torch.enable_grad():
         packed, _ = _composite(step.setup, step.tables, values)
+        packed = _with_link(packed, values, step.linked)
     outputs = [packed.numbers, packed.sources, packed.cells, packed.run_start]
     pairs = [
         (output, grad)

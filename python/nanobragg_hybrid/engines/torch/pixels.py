@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -177,6 +177,11 @@ class ChosenPixels:
     number: NDArray[np.int64]
     slow: Tensor
     fast: Tensor
+    _whole: tuple[Tensor, Tensor] = field(init=False)
+
+    def __post_init__(self) -> None:
+        slow, fast = (x[:, 0].to("cpu", torch.int32) for x in (self.slow, self.fast))
+        object.__setattr__(self, "_whole", (slow, fast))
 
     @property
     def count(self) -> int:
@@ -189,8 +194,8 @@ class ChosenPixels:
 
     def whole_numbers(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
         """See `Pixels`."""
-        slow, fast = self.numbers(start, stop, torch.device("cpu"))
-        return slow[:, 0].to(torch.int32), fast[:, 0].to(torch.int32)
+        slow, fast = self._whole
+        return slow[start:stop], fast[start:stop]
 
     def place_of(self, number: int) -> int:
         """See `Pixels`."""

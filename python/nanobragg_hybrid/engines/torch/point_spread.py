@@ -8,6 +8,8 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from nanobragg_hybrid.base.host import require_memory
+from nanobragg_hybrid.engines.torch.scalars import as_float
 from nanobragg_hybrid.model.response import PointSpread
 
 _SIGMA_PER_FWHM: Final = 1.0 / math.sqrt(8.0 * math.log(2.0))
@@ -16,20 +18,28 @@ _SIGMA_PER_FWHM: Final = 1.0 / math.sqrt(8.0 * math.log(2.0))
 def spread(
     image: Tensor,
     point_spread: PointSpread,
-    pixel_um: float,
+    pixel_um: Tensor | float,
     fwhm_um: Tensor | None,
     fibre_um: Tensor | None,
 ) -> Tensor:
     """The image (slow, fast), float64, after the point spread; the widths are None where there is
-    none of that kind."""
+    none of that kind.  It is differentiable in them and in the pixels' edge."""
     reflects = point_spread.edges == "reflected"
+    for reach_um in (
+        0.0 if fwhm_um is None else point_spread.gaussian_reach_um,
+        0.0 if fibre_um is None else point_spread.fibre_reach_um,
+    ):
+        reach = math.ceil(reach_um / as_float(pixel_um))
+        shape = [n + 4 * reach for n in image.shape]
+        what = f"point spread that reaches {reach} pixels (see its reach_um)"
+        require_memory({what: 40 * shape[0] * shape[1]})
     if fwhm_um is not None:
-        reach = math.ceil(point_spread.gaussian_reach_um / pixel_um)
+        reach = math.ceil(point_spread.gaussian_reach_um / as_float(pixel_um))
         edge = torch.arange(-reach, reach + 2, dtype=torch.float64, device=image.device) - 0.5
         line = torch.erf(edge * pixel_um / (fwhm_um * (_SIGMA_PER_FWHM * math.sqrt(2.0)))).diff()
         image = _convolved(image, line.unsqueeze(1) * line, reflects)
     if fibre_um is not None:
-        reach = math.ceil(point_spread.fibre_reach_um / pixel_um)
+        reach = math.ceil(point_spread.fibre_reach_um / as_float(pixel_um))
         edge = torch.arange(-reach, reach + 2, dtype=torch.float64, device=image.device) - 0.5
         x, y = edge * pixel_um, edge.unsqueeze(1) * pixel_um
         corner = torch.atan(x * y / (fibre_um * torch.sqrt(fibre_um * fibre_um + x * x + y * y)))

@@ -11,9 +11,11 @@ where the set-up is being recorded (see `tape`), and a numpy array of many float
 
 from __future__ import annotations
 
+import inspect
 import math
 import sys
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import torch
@@ -24,6 +26,8 @@ from nanobragg_hybrid.engines.torch import tape
 
 Scalar = float | Tensor
 """A float, or a float64 tensor (of shape () in the set-up)."""
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 Condition = bool | Tensor
 """What holds for a scalar."""
@@ -39,6 +43,13 @@ def applied(function: type[torch.autograd.Function], *arguments: object) -> Any:
     """
     apply: Any = function.apply
     return apply(*arguments)
+
+
+def with_signature(function: F) -> F:
+    """The same function, which has its signature at hand: torch asks for that at each call."""
+    own: Any = function
+    own.__signature__ = inspect.signature(function)
+    return function
 
 
 def remember(ctx: Any, *arguments: object) -> None:

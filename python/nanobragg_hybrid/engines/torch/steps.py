@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from nanobragg_hybrid.base.errors import UnsupportedError
-from nanobragg_hybrid.engines.torch.scalars import applied
+from nanobragg_hybrid.engines.torch.scalars import applied, with_signature
 
 TRACED: Final = (
     "the torch engine cannot be traced into torch's operators (torch.func.linearize, make_fx, "
@@ -113,6 +113,7 @@ class _Step(torch.autograd.Function):
     (tiles are cut by values, square roots are numpy's), so that vmap cannot go through it."""
 
     @staticmethod
+    @with_signature
     def forward(program: Program, *tensors: Tensor) -> tuple[Tensor, ...]:
         return tuple(program.run(tensors))
 
