@@ -166,6 +166,26 @@ def test_contrast(browser: Page, tmp_path: Path) -> None:
         browser.run("viewer.picture.set({scale: 'cube'})")
 
 
+def test_any_part_in_view_has_its_colours(browser: Page, tmp_path: Path) -> None:
+    """Wherever one looks in a large panel that stands obliquely, and at any zoom."""
+    pixels = RANDOM.integers(0, 101, (700, 900)).astype(np.uint8)
+    panel = ViewedPanel(pixels, place=(10, 20, 0.8, 0.6, -0.6, 0.8))
+    _open(browser, tmp_path, viewer_page([ViewedImage("a", (panel,))], "a"))
+    browser.run("viewer.picture.set({colours: 'grey', scale: 'linear', low: 0, high: 100})")
+    browser.run("viewer.picture.set({rings: false})")
+    for fast, slow, scale in ((3, 2, 9), (255, 256, 5), (511, 513, 2.5), (899, 699, 30)):
+        browser.run(
+            f"""(() => {{ const p = viewer.picture;
+            const [x, y] = p._placed(p.panels[0], {fast + 0.5}, {slow + 0.5});
+            p.view = {{scale: {scale}, x: x + 4, y: y - 3}}; p._draw(); }})()"""
+        )
+        for near_fast, near_slow in ((fast, slow), (fast - 2, slow), (fast, slow - 2)):
+            if near_slow < 0:
+                continue
+            shade = 255 * int(pixels[near_slow, near_fast]) / 100
+            assert _colour(browser, 0, near_fast, near_slow)[0] == pytest.approx(shade, abs=2)
+
+
 def test_masked_pixels(browser: Page, tmp_path: Path) -> None:
     """Are drawn apart, are no part of the contrast and say that they are masked."""
     pixels = np.full((10, 10), 5, np.uint32)

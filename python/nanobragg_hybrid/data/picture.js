@@ -32,6 +32,7 @@ const PICTURE_STYLE = `
 .nb-picture canvas { position: absolute; inset: 0; width: 100%; height: 100%; touch-action: none; cursor: crosshair; border-radius: 4px; }
 .nb-picture canvas:focus-visible { outline: 2px solid #2f6fb5; outline-offset: 1px; }
 .nb-picture .nb-readout { min-height: 1.5em; font-variant-numeric: tabular-nums; }
+@media (max-width: 1000px) { .nb-picture .nb-readout { min-height: 3em; } }
 .nb-picture .nb-readout b { font-weight: 600; }
 `;
 
@@ -302,21 +303,30 @@ class Picture {
     return made;
   }
 
-  _drawnPanel(panel, level) {
-    if (!panel.drawn.has(level)) {
-      const {pixels, n_fast, n_slow} = this._level(panel, level);
+  /** The part of a panel that is in view, a canvas, and its bounds in pixels of the level. */
+  _drawnPart(panel, level) {
+    const {pixels, n_fast, n_slow} = this._level(panel, level);
+    const {width, height} = this.canvas, step = 2 ** level, coarse = 256;
+    const corners = [[0, 0], [width, 0], [0, height], [width, height]].map(([x, y]) => this._unplaced(panel, ...this._picture(x, y)));
+    const [f0, s0] = [0, 1].map(k => Math.max(0, Math.floor(Math.min(...corners.map(c => c[k])) / step / coarse) * coarse));
+    const [f1, s1] = [0, 1].map(k => Math.min([n_fast, n_slow][k], Math.ceil(Math.max(...corners.map(c => c[k])) / step / coarse) * coarse));
+    if (!(f1 > f0 && s1 > s0)) return null;
+    const key = [level, f0, s0, f1, s1].join();
+    if (!panel.drawn.has(key)) {
       const canvas = document.createElement("canvas");
-      canvas.width = n_fast;
-      canvas.height = n_slow;
+      canvas.width = f1 - f0;
+      canvas.height = s1 - s0;
       const context = canvas.getContext("2d");
-      const data = context.createImageData(n_fast, n_slow);
+      const data = context.createImageData(canvas.width, canvas.height);
       const out = new Uint32Array(data.data.buffer);
       const halves = new Uint16Array(pixels.buffer, pixels.byteOffset, 2 * pixels.length);
-      for (let i = 0; i < out.length; i++) out[i] = this._shades[halves[2 * i + 1]];
+      for (let s = s0, to = 0; s < s1; s++)
+        for (let from = 2 * (s * n_fast + f0) + 1, end = from + 2 * (f1 - f0); from < end; from += 2) out[to++] = this._shades[halves[from]];
       context.putImageData(data, 0, 0);
-      panel.drawn.set(level, canvas);
+      panel.drawn.clear();
+      panel.drawn.set(key, {canvas, f0, s0});
     }
-    return panel.drawn.get(level);
+    return panel.drawn.get(key);
   }
 
   // ---- drawing -------------------------------------------------------------------------------
@@ -343,8 +353,8 @@ class Picture {
     for (const panel of this.panels) {
       const p = panel.place;
       context.setTransform(scale * p[2], scale * p[3], scale * p[4], scale * p[5], ox + scale * p[0], oy + scale * p[1]);
-      const drawn = this._drawnPanel(panel, level);
-      context.drawImage(drawn, 0, 0, drawn.width * 2 ** level, drawn.height * 2 ** level);
+      const drawn = this._drawnPart(panel, level), step = 2 ** level;
+      if (drawn) context.drawImage(drawn.canvas, drawn.f0 * step, drawn.s0 * step, drawn.canvas.width * step, drawn.canvas.height * step);
     }
     context.setTransform(1, 0, 0, 1, 0, 0);
     if (this.settings.rings) this._paintRings(context, dark);
