@@ -111,6 +111,7 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.model.trace import StepTrace, Trace
     from nanobragg_hybrid.model.unique_reflections import UniqueReflections
     from nanobragg_hybrid.run.assembled import AssembledImage, assembled_image
+    from nanobragg_hybrid.run.by_wavelength import SpectralImage, simulate_by_wavelength
     from nanobragg_hybrid.run.experiment_files import write_experiment
     from nanobragg_hybrid.run.measure import frame_counts
     from nanobragg_hybrid.run.pictures import (
@@ -174,6 +175,7 @@ __all__ = [
     "SetupWarning",
     "SimulationResult",
     "Source",
+    "SpectralImage",
     "Spectrum",
     "Statistics",
     "StepTrace",
@@ -225,6 +227,7 @@ __all__ = [
     "read_trace",
     "show_versions",
     "simulate",
+    "simulate_by_wavelength",
     "structure_factors_from_model",
     "trace",
     "trace_phi",
@@ -307,6 +310,7 @@ __getattr__, __dir__ = lazy_names(
         ".run.measure": "frame_counts",
         ".fitting.result": "Evaluations FitResult FittedImage FittedNumber",
         ".run.assembled": "AssembledImage assembled_image",
+        ".run.by_wavelength": "SpectralImage simulate_by_wavelength",
         ".run.experiment_files": "write_experiment",
         ".run.pictures": (
             "integer_image integer_images noise_image noise_images pgm_image pgm_images"

@@ -28,8 +28,9 @@ def typical_scattering_vector(
         np.array([float(x) for x in vector])
         for vector in (geometry.pix0, geometry.fast, geometry.slow, geometry.beam)
     )
-    edge = float(geometry.pixel)
-    along = edge * (pixels.fast + 0.5)[:, None] * fast + edge * (pixels.slow + 0.5)[:, None] * slow
+    width, height = float(geometry.pixel), float(geometry.pixel_slow)
+    along = width * (pixels.fast + 0.5)[:, None] * fast
+    along += height * (pixels.slow + 0.5)[:, None] * slow
     place = pix0 + along
     direction = place / np.linalg.norm(place, axis=1)[:, None]
     q = np.linalg.norm(direction - beam, axis=1) / wavelength_m

@@ -17,53 +17,63 @@ _FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
 
 
 def spread(
-    image: NDArray[np.float64], point_spread: PointSpread, pixel_um: float
+    image: NDArray[np.float64], point_spread: PointSpread, pixel_um: tuple[float, float]
 ) -> NDArray[np.float64]:
-    """The image, shape (slow, fast), after the point spread of square pixels with this edge."""
+    """The image, shape (slow, fast), after the point spread of pixels with these edges, along fast
+    and slow."""
     for kernel in kernels(point_spread, pixel_um):
         image = _convolved(image, kernel, point_spread.edges == "reflected")
     return image
 
 
-def kernels(point_spread: PointSpread, pixel_um: float) -> list[NDArray[np.float64]]:
+def kernels(point_spread: PointSpread, pixel_um: tuple[float, float]) -> list[NDArray[np.float64]]:
     """Quarters of the kernels that act one after the other: part of a pixel's light that reaches
-    the pixel k rows and l columns away, shape (reach + 1, reach + 1).  The sum over all four
+    the pixel k rows and l columns away, shape (rows + 1, columns + 1).  The sum over all four
     quarters is 1."""
     found = []
     if point_spread.gaussian_fwhm_um > 0.0:
-        sigma = point_spread.gaussian_fwhm_um / _FWHM_PER_SIGMA / pixel_um
-        reach = math.ceil(point_spread.gaussian_reach_um / pixel_um)
-        found.append(_gaussian(sigma, reach))
+        lines = [
+            (
+                point_spread.gaussian_fwhm_um / _FWHM_PER_SIGMA / edge,
+                math.ceil(point_spread.gaussian_reach_um / edge),
+            )
+            for edge in pixel_um
+        ]
+        found.append(_gaussian(*lines))
     if point_spread.fibre_radius_um > 0.0:
-        reach = math.ceil(point_spread.fibre_reach_um / pixel_um)
-        found.append(_fibre(point_spread.fibre_radius_um / pixel_um, reach))
+        columns, rows = (math.ceil(point_spread.fibre_reach_um / edge) for edge in pixel_um)
+        radius = point_spread.fibre_radius_um / pixel_um[0]
+        found.append(_fibre(radius, columns, rows, pixel_um[1] / pixel_um[0]))
     return found
 
 
 @lru_cache(maxsize=8)
-def _gaussian(sigma: float, reach: int) -> NDArray[np.float64]:
-    """A gaussian, integrated over pixels."""
-    edges = [math.erf((k - 0.5) / (sigma * math.sqrt(2.0))) for k in range(reach + 2)]
-    line = 0.5 * np.diff(edges)
-    return _normalised(np.outer(line, line))
+def _gaussian(fast: tuple[float, int], slow: tuple[float, int]) -> NDArray[np.float64]:
+    """A gaussian, integrated over pixels; its sigma and its reach, in pixels, along each axis."""
+    along_fast, along_slow = (
+        0.5 * np.diff([math.erf((k - 0.5) / (sigma * math.sqrt(2.0))) for k in range(reach + 2)])
+        for sigma, reach in (fast, slow)
+    )
+    return _normalised(np.outer(along_slow, along_fast))
 
 
 @lru_cache(maxsize=8)
-def _fibre(radius: float, reach: int) -> NDArray[np.float64]:
+def _fibre(radius: float, columns: int, rows: int, height: float) -> NDArray[np.float64]:
     """radius / (2 pi (radius^2 + r^2)^(3/2)), integrated over pixels: the solid angle of a pixel
-    seen from a point at this height above the middle one, over 2 pi."""
-    edge = np.arange(reach + 2) - 0.5
-    across = edge[:, np.newaxis]
-    height = radius * np.sqrt(radius * radius + across * across + edge * edge)
-    corner = np.arctan2(across * edge, height) / (2.0 * math.pi)
+    seen from a point that is radius above the middle one, over 2 pi.  Lengths are in widths of a
+    pixel, height is its own."""
+    edge = np.arange(columns + 2) - 0.5
+    across = (np.arange(rows + 2) - 0.5)[:, np.newaxis] * height
+    away = radius * np.sqrt(radius * radius + across * across + edge * edge)
+    corner = np.arctan2(across * edge, away) / (2.0 * math.pi)
     quarter = np.diff(np.diff(corner, axis=0), axis=1)
     return _normalised(quarter)
 
 
 def _normalised(quarter: NDArray[np.float64]) -> NDArray[np.float64]:
-    times = np.full(len(quarter), 2.0)
-    times[0] = 1.0
-    quarter = quarter / (times @ quarter @ times)
+    rows, columns = (np.full(length, 2.0) for length in quarter.shape)
+    rows[0] = columns[0] = 1.0
+    quarter = quarter / (rows @ quarter @ columns)
     quarter.setflags(write=False)
     return quarter
 
@@ -72,26 +82,28 @@ def _convolved(
     image: NDArray[np.float64], quarter: NDArray[np.float64], reflects: bool
 ) -> NDArray[np.float64]:
     n_slow, n_fast = image.shape
-    reach = len(quarter) - 1
-    begin = 0
+    rows, columns = quarter.shape[0] - 1, quarter.shape[1] - 1
+    row = column = 0
     if reflects:
-        image = np.pad(image, reach, mode="symmetric")
-        begin = reach
-    shape = _good_size(image.shape[0] + reach), _good_size(image.shape[1] + reach)
+        image = np.pad(image, ((rows, rows), (columns, columns)), mode="symmetric")
+        row, column = rows, columns
+    shape = _good_size(image.shape[0] + rows), _good_size(image.shape[1] + columns)
     transform = np.fft.rfft2(image, shape)
-    transform *= _transform(quarter.tobytes(), reach, shape)
+    transform *= _transform(quarter.tobytes(), (rows, columns), shape)
     out = np.fft.irfft2(transform, shape)
-    return out[begin : begin + n_slow, begin : begin + n_fast]
+    return out[row : row + n_slow, column : column + n_fast]
 
 
 @lru_cache(maxsize=4)
-def _transform(quarter: bytes, reach: int, shape: tuple[int, int]) -> NDArray[np.float64]:
+def _transform(
+    quarter: bytes, reach: tuple[int, int], shape: tuple[int, int]
+) -> NDArray[np.float64]:
     """Fourier transform of a kernel, which is real because the kernel is even."""
-    values = np.frombuffer(quarter).reshape(reach + 1, reach + 1)
+    values = np.frombuffer(quarter).reshape(reach[0] + 1, reach[1] + 1)
     kernel = np.zeros(shape)
-    places = [np.arange(-reach, reach + 1) % n for n in shape]
-    away = np.abs(np.arange(-reach, reach + 1))
-    np.add.at(kernel, np.ix_(*places), values[np.ix_(away, away)])
+    offsets = [np.arange(-far, far + 1) for far in reach]
+    places = [offset % n for offset, n in zip(offsets, shape, strict=True)]
+    np.add.at(kernel, np.ix_(*places), values[np.ix_(*map(np.abs, offsets))])
     transform = np.fft.rfft2(kernel).real.copy()
     transform.setflags(write=False)
     return transform

@@ -33,19 +33,21 @@ _ROUNDING_VARIANCE = 1.0 / 12.0
 class Chain:
     """The response of one panel; without a response only photons are counted.
 
-    is_active: pixels that are rendered, shape (slow, fast); None: all.
+    pixel_um: edges along fast and slow.  is_active: pixels that are rendered, shape (slow, fast);
+    None: all.
     """
 
     response: Response
     shape: tuple[int, int]
-    pixel_um: float
+    pixel_um: tuple[float, float]
     is_active: NDArray[np.bool_] | None
 
     @classmethod
     def of(cls, experiment: Experiment, plan: ResolvedPlan) -> Chain:
         """That of an experiment; raises `ConfigError` for a bad pixel outside the detector."""
         response = experiment.response or Response()
-        chain = cls(response, plan.shape, m_to_um(plan.pixel_size_m), _active(experiment, plan))
+        edges_um = m_to_um(plan.pixel_size_m), m_to_um(plan.pixel_size_slow_m)
+        chain = cls(response, plan.shape, edges_um, _active(experiment, plan))
         _ = chain.bad
         return chain
 

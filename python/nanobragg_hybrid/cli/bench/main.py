@@ -241,7 +241,7 @@ def response_figures(
     say(f"\none thread, ms for a frame of {edge} x {edge} pixels, background and image given")
     figures = []
     for name, response in cases.items():
-        chain = Chain(response, photons.shape, 100.0, None)
+        chain = Chain(response, photons.shape, (100.0, 100.0), None)
         times = []
         for frame in range(runs + 1):
             start = clock()

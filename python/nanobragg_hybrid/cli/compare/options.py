@@ -22,6 +22,9 @@ examples:
   nb-compare --files ours.bin theirs.bin --shape 2463 2527
   nb-compare --suite commands.txt --a c --b torch
 
+ARGS is a nanoBragg command line, to which --experiment, --image, --panel and --column of the
+command nanoBragg may be added.
+
 exit status: 0 the criteria are met; 1 usage; 2 a side could not be rendered; 3 a criterion is not
 met; 4 the shapes differ (and no --resample); 5 a file cannot be read or written.
 """

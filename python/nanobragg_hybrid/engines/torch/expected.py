@@ -100,7 +100,8 @@ def expected_counts(
     response = experiment.response
     if response is not None:
         if response.point_spread is not None:
-            pixel_um = m_to_um(as_float(scene.pixel))
+            edges = (as_float(scene.pixel), as_float(scene.pixel_slow))
+            pixel_um = m_to_um(edges[0]), m_to_um(edges[1])
             fwhm, fibre = values.get(_FWHM), values.get(_FIBRE)
             light = spread(light, response.point_spread, pixel_um, fwhm, fibre)
             if active.count < light.numel():
