@@ -11,6 +11,7 @@ time: the files which have them are exempt.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import struct
 import time
@@ -29,6 +30,10 @@ from nanobragg_hybrid.cli.nanobragg.main import main as nanobragg
 from nanobragg_hybrid.compare.suite import read_suite
 from nanobragg_hybrid.formats.any_image import read_image
 from nanobragg_hybrid.formats.smv import header_number
+
+with contextlib.suppress(ImportError), warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # its extension warns of itself; an error there would crash
+    importlib.import_module("pycbf")  # whose first import is no memory of a file's
 
 MEMORY_PER_BYTE = 64
 MEMORY_ANYWAY = 4 << 20
@@ -227,6 +232,10 @@ End of peak list
 astar = +0.25 0 0 nm^-1
 bstar = 0 +0.2 0 nm^-1
 cstar = 0 0 +0.2 nm^-1
+Reflections measured after indexing
+   h    k    l          I   sigma(I)       peak background  fs/px  ss/px panel
+   1    2   -3      55.5       2.0      10.0       1.0    3.5    4.5 p0
+End of reflections
 --- End crystal
 ----- End chunk -----
 """
@@ -284,6 +293,38 @@ X-Binary-Size-Fastest-Dimension: 30
 X-Binary-Size-Second-Dimension: 20
 
 """
+
+_BYTE_OFFSET = (
+    b"###CBF: VERSION 1.5\ndata_a\n_array_data.data\n;\n--CIF-BINARY-FORMAT-SECTION--\n"
+    b'Content-Type: application/octet-stream;\n  conversions="x-CBF_BYTE_OFFSET"\n'
+    b'Content-Transfer-Encoding: BINARY\nX-Binary-Size: 12\nX-Binary-Element-Type: "signed 32-bit '
+    b'integer"\nX-Binary-Size-Fastest-Dimension: 3\nX-Binary-Size-Second-Dimension: 2\n\n'
+    b"\x0c\x1a\x04\xd5\x01\x02\x80\x00\x01\x80\x00\x80\x00\x00\x01\x00\x05\x06\x07\n"
+    b"--CIF-BINARY-FORMAT-SECTION----\n;\n"
+)
+_TIFF = (
+    b"II*\0"
+    + struct.pack("<I", 14)
+    + bytes(6)
+    + struct.pack("<H", 8)
+    + b"".join(
+        struct.pack("<HHII", tag, 4, 1, value)
+        for tag, value in (
+            *((256, 3), (257, 2), (258, 8), (259, 1)),
+            *((262, 1), (273, 8), (278, 2), (279, 6)),
+        )
+    )
+    + bytes(4)
+)
+
+_REFL = (
+    b"\x93\xbbdials::af::reflection_table\x01\x83\xabidentifiers\x80\xa5nrows\x01\xa4data\x83"
+    b"\xa5panel\x92\xabstd::size_t\x92\x01\xc4\x08\x02\0\0\0\0\0\0\0"
+    b"\xafxyzobs.px.value\x92\xacvec3<double>\x92\x01\xc4\x18"
+    + struct.pack("<3d", 3.5, 4.25, 0.5)
+    + b"\xb3intensity.sum.value\x92\xa6double\x92\x01\xc4\x08"
+    + struct.pack("<d", 100.0)
+)
 
 FILES: dict[str, tuple[st.SearchStrategy[bytes], Callable[[Path], object]]] = {
     "smv": (
@@ -409,7 +450,12 @@ FILES.update(
                 _STREAM_HEAD + _GEOM + _STREAM_TAIL,
                 words=b"----- Begin chunk ----- End astar = nm^-1 --- crystal Peaks from peak",
             ),
-            lambda path: (nb.read_stream(path), nb.read_experiments(path)),
+            lambda path: (
+                nb.read_stream(path),
+                nb.read_spots(path),
+                nb.read_spots(path, crystal=0),
+                nb.read_experiments(path),
+            ),
         ),
         "cbf": (
             files(
@@ -430,6 +476,26 @@ FILES.update(
             nb.read_experiment,
         ),
     }
+)
+FILES["measured"] = (
+    files(
+        _smv("TYPE=unsigned_short;\nGAIN=2;\n"),
+        _MINICBF + b"\x0c\x1a\x04\xd5" + bytes(600),
+        _BYTE_OFFSET,
+        _BYTE_OFFSET.replace(b"BYTE_OFFSET", b"NONE"),
+        _BYTE_OFFSET.replace(b"BYTE_OFFSET", b"PACKED"),
+        _TIFF,
+        words=b"X-Binary-Size: X-Binary-Size-Fastest-Dimension: \x80 \x80\x00\x80 \x0c\x1a\x04\xd5",
+    ),
+    nb.read_image,
+)
+FILES["spots"] = (
+    files(
+        _REFL,
+        _REFL.replace(b"\xa5panel", b"\xa2id"),
+        words=b"\x93 \x83 \xa5panel \xa3int \x92 \xc4\x04 \xc4\x08 \xa5nrows \xa4data \xff",
+    ),
+    nb.read_spots,
 )
 TABLES = ("hkl", "dump", "mtz", "cif", "pdb", "expt", "xds", "crystfel", "stream")
 

@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     )
     from nanobragg_hybrid.engines.external.engine import ExternalEngine
     from nanobragg_hybrid.engines.registry import available_backends
+    from nanobragg_hybrid.engines.torch import ForwardModel as ForwardModel
+    from nanobragg_hybrid.engines.torch import PanelModel as PanelModel
+    from nanobragg_hybrid.engines.torch import TorchEngine as TorchEngine
     from nanobragg_hybrid.fitting.fit import fit
     from nanobragg_hybrid.fitting.minimise import Iteration
     from nanobragg_hybrid.fitting.result import Evaluations, FitResult, FittedImage, FittedNumber
@@ -57,6 +60,8 @@ if TYPE_CHECKING:
     )
     from nanobragg_hybrid.formats.hkl import read_hkl, write_hkl
     from nanobragg_hybrid.formats.matrix import read_matrix, write_matrix
+    from nanobragg_hybrid.formats.measured.image import MeasuredImage, read_image
+    from nanobragg_hybrid.formats.measured.spot_lists import read_spots
     from nanobragg_hybrid.formats.mtz import write_mtz
     from nanobragg_hybrid.formats.pgm import read_pgm, write_pgm
     from nanobragg_hybrid.formats.png import write_png
@@ -106,6 +111,7 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.model.rotations import Rotations
     from nanobragg_hybrid.model.sampling import Sampling
     from nanobragg_hybrid.model.spectrum import Spectrum
+    from nanobragg_hybrid.model.spots import Spots
     from nanobragg_hybrid.model.statistics import Statistics
     from nanobragg_hybrid.model.structure_factors import StructureFactors
     from nanobragg_hybrid.model.trace import StepTrace, Trace
@@ -113,6 +119,8 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.run.assembled import AssembledImage, assembled_image
     from nanobragg_hybrid.run.by_wavelength import SpectralImage, simulate_by_wavelength
     from nanobragg_hybrid.run.experiment_files import write_experiment
+    from nanobragg_hybrid.run.image_files import write_image
+    from nanobragg_hybrid.run.image_series import NXmxSeriesWriter
     from nanobragg_hybrid.run.measure import frame_counts
     from nanobragg_hybrid.run.pictures import (
         integer_image,
@@ -153,6 +161,8 @@ __all__ = [
     "ImageWarning",
     "Iteration",
     "Mask",
+    "MeasuredImage",
+    "NXmxSeriesWriter",
     "NanobraggError",
     "NanobraggWarning",
     "Output",
@@ -177,6 +187,7 @@ __all__ = [
     "Source",
     "SpectralImage",
     "Spectrum",
+    "Spots",
     "Statistics",
     "StepTrace",
     "StreamImage",
@@ -214,6 +225,7 @@ __all__ = [
     "read_experiment",
     "read_experiments",
     "read_hkl",
+    "read_image",
     "read_matrix",
     "read_pgm",
     "read_raw",
@@ -222,6 +234,7 @@ __all__ = [
     "read_smv",
     "read_source_file",
     "read_spectrum",
+    "read_spots",
     "read_stream",
     "read_structure_factors",
     "read_trace",
@@ -235,6 +248,7 @@ __all__ = [
     "write_dump",
     "write_experiment",
     "write_hkl",
+    "write_image",
     "write_matrix",
     "write_mtz",
     "write_pgm",
@@ -248,7 +262,7 @@ __all__ = [
     "write_trace",
 ]
 
-__getattr__, __dir__ = lazy_names(
+_imported, __dir__ = lazy_names(
     __name__,
     {
         ".base.errors": (
@@ -278,6 +292,7 @@ __getattr__, __dir__ = lazy_names(
         ".model.rotations": "Rotations",
         ".model.sampling": "Sampling",
         ".model.spectrum": "Spectrum",
+        ".model.spots": "Spots",
         ".model.statistics": "Statistics",
         ".model.structure_factors": "StructureFactors",
         ".model.trace": "StepTrace Trace",
@@ -290,6 +305,8 @@ __getattr__, __dir__ = lazy_names(
         ),
         ".formats.hkl": "read_hkl write_hkl",
         ".formats.matrix": "read_matrix write_matrix",
+        ".formats.measured.image": "MeasuredImage read_image",
+        ".formats.measured.spot_lists": "read_spots",
         ".formats.mtz": "write_mtz",
         ".formats.pgm": "read_pgm write_pgm",
         ".formats.png": "write_png",
@@ -312,6 +329,8 @@ __getattr__, __dir__ = lazy_names(
         ".run.assembled": "AssembledImage assembled_image",
         ".run.by_wavelength": "SpectralImage simulate_by_wavelength",
         ".run.experiment_files": "write_experiment",
+        ".run.image_files": "write_image",
+        ".run.image_series": "NXmxSeriesWriter",
         ".run.pictures": (
             "integer_image integer_images noise_image noise_images pgm_image pgm_images"
         ),
@@ -321,6 +340,9 @@ __getattr__, __dir__ = lazy_names(
         ".run.versions": "build_info show_versions",
     },
 )
+
+if not TYPE_CHECKING:  # to which a misspelt name is an error
+    __getattr__ = _imported
 
 bind_methods(
     {
@@ -333,6 +355,7 @@ bind_methods(
         "Experiment.load": f"{__name__}.formats.experiment_json:load",
         "Experiment.from_nanobragg_args": f"{__name__}.arguments.parse:experiment_from_args",
         "Experiment.to_nanobragg_args": f"{__name__}.arguments.emit:emit_args",
+        "SimulationResult.save": f"{__name__}.run.image_files:save",
         "StructureFactors.from_reflections": (
             f"{__name__}.formats.reflection_table:expanded_reflections"
         ),

@@ -67,3 +67,91 @@ def test_what_else_the_header_says(still: nb.Experiment) -> None:
     assert still.beam.direction == (1.0, 0.0, 0.0)
     assert still.goniometer == nb.Goniometer()
     assert still.crystal == nb.Crystal()
+
+
+# ---- the crystal
+
+
+FOUND = json.loads((Path(__file__).parent / "data" / "lysozyme_still.json").read_text())
+RENDERED = {
+    "beam.dispersion_percent": 0.3,
+    "beam.dispersion_steps": 3,
+    "crystal.n_cells": (20, 20, 20),
+    "crystal.mosaic_spread_deg": 0.2,
+    "crystal.mosaic_domains": 25,
+    "sampling.oversample": 1,
+}
+"""-N 20 -mosaic 0.2 -mosaic_domains 25 -dispersion 0.3 -dispsteps 3 -oversample 1"""
+FACTORS = nb.StructureFactors.constant(100.0)
+NEAR_PX = 4.0
+
+Places = list[tuple[int, float, float]]
+
+
+def lit_share(experiment: nb.Experiment, spots: Places) -> float:
+    """The share of spots (panel, slow, fast) with a pixel near them that is brighter than 99 % of
+    all pixels."""
+    rendered = experiment.replace(RENDERED)
+    images = nb.simulate(rendered, FACTORS, quirks=nb.Quirks.none()).images
+    limit = np.percentile(np.concatenate([image.ravel() for image in images]), 99.0)
+    lit = 0
+    for panel, slow, fast in spots:
+        rows, columns = np.ogrid[: images[panel].shape[0], : images[panel].shape[1]]
+        near = (rows + 0.5 - slow) ** 2 + (columns + 0.5 - fast) ** 2 <= NEAR_PX**2
+        lit += bool((images[panel][near] > limit).any())
+    return lit / len(spots)
+
+
+def turned(matrix: tuple[float, ...], seed: int) -> tuple[float, ...]:
+    """The matrix of another orientation, any one."""
+    basis, _ = np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))
+    basis *= np.sign(np.linalg.det(basis))
+    result: tuple[float, ...] = tuple((basis @ np.reshape(matrix, (3, 3))).ravel().tolist())
+    return result
+
+
+def test_the_spots_are_where_the_crystal_has_light(still: nb.Experiment) -> None:
+    matrix = tuple(FOUND["orientation_matrix"])
+    spots = [(panel, slow, fast) for panel, slow, fast, *_ in FOUND["spots"]]
+    assert len(spots) > 200
+    assert lit_share(still.replace({"crystal.orientation_matrix": matrix}), spots) >= 0.8
+    for seed in range(3):
+        other = still.replace({"crystal.orientation_matrix": turned(matrix, seed)})
+        assert lit_share(other, spots) <= 0.1
+
+
+def test_pixels_of_the_image(still: nb.Experiment) -> None:
+    image = nb.read_image(os.environ["NB_REAL_STILL_CBF"])
+    assert (image.kind, len(image.panels)) == ("imgCIF", 64)
+    assert image.panel_names == still.detector.panel_names
+    assert set(image.shapes) == {(185, 194)}
+    assert (image.pedestal, image.gain) == (None, 1.0)
+    assert sum(float(panel.sum()) for panel in image.panels) == 93296006.0  # as CBFlib reads it
+    # the spots that DIALS indexed are bright
+    bright = 0
+    for panel, slow, fast, *_ in FOUND["spots"]:
+        counts = image.panels[panel]
+        rows, columns = int(slow), int(fast)
+        near = counts[max(rows - 1, 0) : rows + 2, max(columns - 1, 0) : columns + 2]
+        bright += near.max() > 5.0 * np.median(counts)
+    assert bright > 0.9 * len(FOUND["spots"])
+
+
+def test_what_dials_finds_here(still: nb.Experiment) -> None:
+    """Its experiment list and its reflection table, by our readers."""
+    folder = Path(os.environ.get("NB_REAL_STILL_DIALS", ""))
+    if not os.environ.get("NB_REAL_STILL_DIALS") or not (folder / "indexed.refl").is_file():
+        pytest.skip("what DIALS makes of the still needs DIALS: run .ci/acceptance where it is")
+    pytest.importorskip("msgpack", reason="msgpack is not installed (extra: test)")
+    found = nb.read_spots(folder / "strong.refl")
+    assert found.hkl is None
+    assert found.bounds is not None
+    spots = nb.read_spots(folder / "indexed.refl")
+    assert len(spots) == len(found)
+    spots = spots.where(spots.is_indexed)
+    assert len(spots) > 200
+    experiment = nb.read_experiment(
+        os.environ["NB_REAL_STILL_CBF"], crystal=folder / "indexed.expt", like=still
+    )
+    rows = zip(spots.panel.tolist(), spots.slow_px.tolist(), spots.fast_px.tolist(), strict=True)
+    assert lit_share(experiment, list(rows)) >= 0.8

@@ -168,9 +168,7 @@ SCENES = {
     "statistics": {"sampling.roi": (1, 7, 2, 5)},
     "background": {
         "background": nb.Background(scatterers=(nb.water_scatterer(1e-3),)),
-        "response": nb.Response(
-            point_spread=nb.PointSpread(gaussian_fwhm_um=150.0, fibre_radius_um=40.0)
-        ),
+        "response": nb.Response(gain=2.0),
     },
 }
 
@@ -319,6 +317,14 @@ def test_geometry_files_have_both_edges(name: str, tmp_path: Path) -> None:
             far = corner + plan.size_fast_m * f + plan.size_slow_m * s
             ends.append((far @ beam, np.linalg.norm(far)))  # frames differ by a rotation
         assert ends[0] == pytest.approx(ends[1], rel=1e-9)
+
+
+def test_a_point_spread_is_refused() -> None:
+    response = nb.Response(point_spread=nb.PointSpread(gaussian_fwhm_um=150.0))
+    rule = r"response\.point_spread: .* need None with pixels that are not square, 0.1 x 0.2 mm"
+    with pytest.raises(nb.ConfigError, match=rule):
+        BASE.replace({"response": response})
+    assert oblong(pixel_size_mm=0.1).replace({"response": response}).response == response
 
 
 def test_arguments_say_one_size() -> None:

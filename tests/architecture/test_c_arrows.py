@@ -263,6 +263,10 @@ def incomplete_choices(text: str, enumerators: set[str]) -> list[str]:
     return found
 
 
+# What the processor runs: asked once, as the answer takes long and is always the same.
+WRITABLE = {("fast/instruction_sets.c", "static int sets_of_processor")}
+
+
 def writable_globals(text: str) -> list[str]:
     """Declarations at file scope, or static ones inside functions, that are not constant."""
     plain = without_comments_and_strings(text)
@@ -315,7 +319,9 @@ RULES: dict[str, Callable[[str, str], list[str]]] = {
     "choices": lambda name, text: [
         f"{name} {what}" for what in incomplete_choices(text, choices(PUBLIC))
     ],
-    "globals": lambda name, text: [f"{name}: {what}" for what in writable_globals(text)],
+    "globals": lambda name, text: [
+        f"{name}: {what}" for what in writable_globals(text) if (name, what) not in WRITABLE
+    ],
 }
 
 
@@ -545,7 +551,7 @@ def _need(program: str) -> str:
 
 def test_built_library_has_no_writable_data() -> None:
     _need("nm")
-    assert writable_symbols(Path(nb.get_library())) == []
+    assert set(writable_symbols(Path(nb.get_library()))) <= {"sets_of_processor (.bss)"}
 
 
 @pytest.mark.parametrize(

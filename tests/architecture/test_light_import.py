@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
-LIBRARIES = ("torch", "matplotlib", "PIL", "cffi", "gemmi", "h5py", "fabio")
+LIBRARIES = (
+    *("torch", "matplotlib", "PIL", "cffi", "gemmi", "h5py", "fabio", "hdf5plugin"),
+    *("pycbf", "msgpack"),
+)
 SLOW = (
     *("numpy", "datetime", "platform", "pickle", "ctypes"),
     *("argparse", "subprocess", "tempfile", "random"),

@@ -29,7 +29,7 @@ BLIND: dict[str, tuple[str, ...]] = {
 }
 # The only places that may import the compiled extension, torch, gemmi, touch files, print.
 CORE = ("base.native", "base.native_scene", "engines.c")
-TORCH = ("engines.torch", "fitting.forward")
+TORCH = ("engines.torch", "fitting.forward", "fitting.panels")
 GEMMI = ("formats",)
 FILES = ("base.atomic", "base.control_groups", "formats")
 PRINTS = ("cli",)
@@ -44,14 +44,17 @@ BY_NAME: dict[str, tuple[str, ...]] = {
     "eval": (),
     "pkgutil": (),
     "runpy": (),
-    "work_of": ("base.lazy", "model.experiment", "model.structure_factors"),
+    "work_of": ("base.lazy", "model.experiment", "model.result", "model.structure_factors"),
     "class_in": ("base.lazy", "model.validate"),
     "bind_methods": ("base.lazy",),
     "engine_class": ("engines.registry", *ABOVE_ENGINES),
     "make_engine": ("engines.registry", *ABOVE_ENGINES),
 }
 
-HEAVY = {"torch", "matplotlib", "PIL", "cffi", "gemmi", "h5py", "fabio"}
+HEAVY = {
+    *("torch", "matplotlib", "PIL", "cffi", "gemmi", "h5py", "fabio", "hdf5plugin"),
+    *("pycbf", "msgpack"),
+}
 CALLS_THAT_TOUCH_FILES = {
     "open",
     "fdopen",

@@ -623,6 +623,11 @@ def test_unwritable_output_in_python(name: str, tmp_path: Path) -> None:
         def write(path: Path, experiment: nb.Experiment) -> None:
             nb.write_experiment(experiment, path, format="dials")
 
+    if name == "write_image":
+
+        def write(path: Path, image: np.ndarray) -> None:
+            nb.write_image(path, image, experiment=SMALL_RUN[0], format="cbf")
+
     factors = nb.StructureFactors.from_reflections([[0, 0, 0]], [1.0])
     with_cell = nb.StructureFactors.from_reflections(
         [[1, 0, 0]], [1.0], space_group="P 1", cell_angstrom=(9, 8, 7), missing="zero"
@@ -631,6 +636,7 @@ def test_unwritable_output_in_python(name: str, tmp_path: Path) -> None:
         "write_dump": (factors,),
         "write_experiment": (SMALL_RUN[0],),
         "write_hkl": (factors,),
+        "write_image": (np.zeros(SMALL_RUN[0].detector.shapes[0], np.uint16),),
         "write_matrix": ((1.0,) * 9,),
         "write_mtz": (with_cell,),
         "write_pgm": (np.zeros((2, 3), np.uint8), 1.0),

@@ -32,7 +32,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     "given, own, words",
     [
         (["--a", "c", "--", "-N", "5"], ["--a", "c"], ["-N", "5"]),
-        (["--panel=b", "--a", "c", "--", "-N"], ["--a", "c"], ["--panel=b", "-N"]),
+        (["--panel=b", "--a", "c"], ["--panel=b", "--a", "c"], []),
+        (["--panel=b", "--", "--experiment", "x"], [], ["--panel=b", "--experiment", "x"]),
         (["--experiment", "x", "--a", "c", "--"], ["--a", "c"], ["--experiment", "x"]),
         (["--", "--image", "3"], [], ["--image", "3"]),
     ],

@@ -106,6 +106,17 @@ def test_geometry_listing(tmp_path: Path) -> None:
     assert float(difference) < 1e-3
 
 
+def test_listing_of_files_out(tmp_path: Path) -> None:
+    for library in ("h5py", "hdf5plugin"):
+        pytest.importorskip(library, reason=f"{library} is not installed (extra: mx)")
+    lines = _run([sys.executable, "-c", _listing("files_out.md", "files-out-example")], tmp_path)
+    assert lines.splitlines() == ["10.0 0.5", "['run_data_000001.h5', 'run_data_000002.h5']"]
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("frame_001.cbf", "frame_001.img", "run.h5"),
+        *("run_data_000001.h5", "run_data_000002.h5"),
+    }
+
+
 def test_c_listing_links_against_the_library(tmp_path: Path) -> None:
     compiler = shutil.which("cc")
     if compiler is None:

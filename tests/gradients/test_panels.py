@@ -412,7 +412,7 @@ def test_what_is_wrong_is_said() -> None:
 
 
 def test_a_fit_takes_one_panel() -> None:
-    """Whose mask and detector it takes; several are an error that says what to do."""
+    """Whose mask and detector it takes; the parameters are those of a detector without panels."""
     mask = np.ones((10, 12), bool)
     mask[4, 3] = False
     panel = nb.Panel("a", (100, 10, -12), (0, 0, 1), (0, -1, 0), 12, 10, 2.0, mask=nb.Mask(mask))
@@ -430,6 +430,3 @@ def test_a_fit_takes_one_panel() -> None:
     assert fitted.experiment.detector.panels is None
     assert fitted.experiment.detector.close_x_mm == pytest.approx(12.0, abs=1e-3)
     assert fitted.degrees_of_freedom == 119 - 4
-    two = experiment.replace({"detector.panels": (panel, dataclasses.replace(panel, name="b"))})
-    with pytest.raises(nb.ConfigError, match=r"need one panel: Experiment.of_panel\(n\) is the"):
-        nb.fit(two, factors, data, names)

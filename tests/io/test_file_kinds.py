@@ -66,6 +66,7 @@ SAMPLES = {
     "a PGM picture": b"P5\n3 2\n255\n" + bytes(6),
     "a picture of the PNM family": b"P2\n3 2\n255\n0 1 2 3 4 5\n",
     "a binary dump of structure factors": b"0 0 0 0 0 0\n\f" + bytes(64),
+    "a DIALS reflection table (.refl)": b"\x93\xbbdials::af::reflection_table\x01\x83",
     "an XDS_ASCII file": b"!FORMAT=XDS_ASCII    MERGE=FALSE\n!NUMBER=5\n 1 2 3 4.5 0.5\n",
     "a file of XDS": b"!OUTPUT_FILE=INTEGRATE.HKL    DATE= 1\n 1 2 3 4.5 0.5\n",
     "a reflection list of CrystFEL": b"CrystFEL reflection list version 2.0\nSymmetry: 1\n",

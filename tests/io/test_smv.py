@@ -167,6 +167,7 @@ def test_header_from_a_plan() -> None:
         "beam_direction": (1.0, 0.0, 0.0),
         "fast_axis": (0.0, 0.0, 1.0),
         "slow_axis": (0.0, -1.0, 0.0),
+        "spindle_axis": (0.0, 0.0, 1.0),
         "normal_axis": (1.0, 0.0, 0.0),
         "pix0_m": (0.09, 0.0122, -0.0132),
     }

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import platform
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from for_each import for_each
@@ -41,6 +45,18 @@ def used(experiment: nb.Experiment, kernel: str) -> str:
     )
     name: str = result.provenance["kernel"]
     return name
+
+
+@pytest.mark.skipif(
+    platform.machine() not in ("x86_64", "AMD64") or not Path("/proc/cpuinfo").exists(),
+    reason="compares with what Linux says of an x86 processor",
+)
+def test_the_kernels_are_those_the_processor_runs() -> None:
+    flags = set(re.findall(r"(?m)^flags\s*: (.*)$", Path("/proc/cpuinfo").read_text())[0].split())
+    avx2 = {"fma", "avx", "avx2"} <= flags
+    avx512 = avx2 and {"avx512f", "avx512dq", "avx512vl"} <= flags
+    expected = ["baseline", *["avx2"] * avx2, *["avx512"] * avx512]
+    assert [name for name in available_kernels() if name != "exact"] == expected
 
 
 FEW_EVALUATIONS = 3_000_000

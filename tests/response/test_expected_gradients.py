@@ -110,7 +110,8 @@ def test_values_are_those_of_an_experiment_with_them() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         result = nb.simulate(other, nb.StructureFactors.constant(50.0), backend="torch")
-    assert np.array_equal(result.expected, model.expected().numpy())
+    # The result's are those of its image, which is rounded to 32 bits.
+    np.testing.assert_allclose(result.expected, model.expected().numpy(), rtol=1e-6)
 
 
 def test_without_background_and_response_it_is_the_image() -> None:
@@ -125,12 +126,64 @@ def test_wrong_values() -> None:
     cases: list[tuple[Any, str]] = [
         ({"response.gian": INITIAL[gain]}, r"expected_initial\(\) \(did you mean response.gain\?"),
         ({gain: 2.0}, r"values\[response.gain\]: .*need a tensor of real numbers"),
-        ({gain: torch.ones(2)}, r"values\[response.gain\]: got shape \(2,\), need shape \(\)"),
+        (
+            {gain: torch.ones(2, 1)},
+            r"values\[response.gain\]: got shape \(2, 1\), need shape \(\), or",
+        ),
         (3, "values: got 3, need a mapping"),
     ]
     for values, message in cases:
         with pytest.raises(nb.ConfigError, match=message):
             MODEL.expected(values)
-    many = torch.stack([MODEL.initial("crystal.misset_deg")] * 2)
-    with pytest.raises(nb.UnsupportedError, match="expected counts of a batch"):
-        MODEL.expected({"crystal.misset_deg": many})
+    cases = [
+        ({gain: torch.ones(0)}, r"values: got batches of \[0\], need one length >= 1 for all"),
+        (
+            {gain: torch.ones(2), "crystal.misset_deg": torch.zeros(3, 3)},
+            r"values: got batches of \[2, 3\], need one length >= 1 for all",
+        ),
+    ]
+    for values, message in cases:
+        with pytest.raises(nb.ConfigError, match=message):
+            MODEL.expected(values)
+
+
+def test_batches() -> None:
+    """Of the image's numbers, of background and response, and of both."""
+    misset = torch.tensor([[0.0, 0.0, 0.0], [3.0, 1.0, 2.0]], dtype=torch.float64)
+    name = "background.scatterers[0].values"
+    many = torch.stack([INITIAL[name], 2.0 * INITIAL[name]])
+    gain = torch.tensor([1.0, 3.0], dtype=torch.float64)
+    model = ForwardModel(EXPERIMENT, nb.StructureFactors.constant(5e8))  # spots as bright as that
+    cases: list[dict[str, Any]] = [
+        {"crystal.misset_deg": misset},
+        {name: many, "response.gain": gain},
+        {"crystal.misset_deg": misset, name: many, "response.gain": gain[1]},
+    ]
+    for given in cases:
+        found = model.expected(given)
+        assert found.shape == (2, 5, 6)
+        for n in range(2):
+            single = {key: x if x.dim() == 0 else x[n] for key, x in given.items()}
+            torch.testing.assert_close(found[n], model.expected(single), rtol=1e-13, atol=0.0)
+        assert not torch.equal(found[0], found[1])
+
+
+def test_region_has_the_light_from_around_it() -> None:
+    whole = EXPERIMENT.replace(
+        {
+            "detector.n_fast": 30,
+            "detector.n_slow": 24,
+            "response.point_spread": nb.PointSpread(9000.0, 300.0, 16000.0),
+        }
+    )
+    table = nb.StructureFactors.constant(5e8)  # spots as bright as the background
+    image = ForwardModel(whole, table).expected()
+    part = ForwardModel(whole.replace({"sampling.roi": (10, 17, 3, 9)}), table)
+    name = "response.point_spread.gaussian_fwhm_um"
+    fwhm = part.expected_initial()[name].requires_grad_()
+    found = part.expected({name: fwhm})
+    wanted = torch.zeros_like(image)
+    wanted[3:10, 10:18] = image[3:10, 10:18]
+    torch.testing.assert_close(found.detach(), wanted, rtol=1e-12, atol=0.0)
+    (slope,) = torch.autograd.grad(found.sum(), fwhm)
+    assert slope.abs() > 0.0

@@ -84,5 +84,51 @@ def test_offset_of_a_panel_that_is_not_there() -> None:
     )
 
 
+def test_expected_counts_of_panels() -> None:
+    """Those of the engine; an offset is its own panel's alone."""
+    pytest.importorskip("torch", reason="PyTorch is not installed (extra: torch)")
+    import torch
+
+    from nanobragg_hybrid.engines.torch import PanelModel
+
+    left_offset = nb.BackgroundOffset(7.0, 3, 9, panel=0)
+    experiment = EXPERIMENT.replace(
+        {
+            "background.offsets": (nb.BackgroundOffset(500.0, 0, 4, panel=1), left_offset),
+            "response.point_spread": nb.PointSpread(1500.0),
+        }
+    )
+    model = PanelModel(experiment, FACTORS)
+    result = nb.simulate(experiment, FACTORS)
+    before = model.expected()
+    for own, expected in zip(result.panels, before, strict=True):
+        np.testing.assert_allclose(own.expected, expected.numpy(), rtol=1e-6)
+    names = [f"background.offsets[{n}].photons_per_pixel" for n in range(2)]
+    initial = model.expected_initial()
+    assert [initial[name].item() for name in names] == [500.0, 7.0]
+    offset = torch.tensor(8.0, dtype=torch.float64, requires_grad=True)
+    shift = model.initial("detector.shift_mm").requires_grad_()
+    left, right = model.expected({names[1]: offset, "detector.shift_mm": shift})
+    assert torch.equal(right, before[1])
+    (slope,) = torch.autograd.grad(left.sum(), offset)
+    assert slope.item() == pytest.approx(float((left - before[0]).sum().detach()), rel=1e-7)
+    assert slope.item() == pytest.approx(2.0 * 7 * 30, rel=0.06)  # lost at the edges, and gains
+    (moved,) = torch.autograd.grad(right.sum(), shift)
+    assert moved.abs().max() > 0.0
+    many = torch.tensor([500.0, 0.0], dtype=torch.float64)
+    batch = model.expected({names[0]: many})
+    assert [tuple(each.shape) for each in batch] == [(2, 30, 20), (2, 30, 20)]
+    torch.testing.assert_close(batch[0][1], before[0])
+    torch.testing.assert_close(batch[1][0], before[1])
+    assert batch[1][1, 15, 1] < before[1][15, 1] - 500.0
+    for wrong in (
+        {"background.offsets[2].photons_per_pixel": offset},
+        {names[0]: many, "response.gain": torch.ones(3)},
+        {names[0]: many, names[1]: torch.ones(3)},
+    ):
+        with pytest.raises(nb.ConfigError, match="values: got"):
+            model.expected(wrong)
+
+
 def test_json() -> None:
     assert nb.Experiment.from_json(EXPERIMENT.to_json()) == EXPERIMENT

@@ -14,7 +14,6 @@ import nanobragg_hybrid as nb
 from nanobragg_hybrid.run.point_spread import kernels, spread
 
 PIXEL_UM = 50.0
-EDGES_UM = (PIXEL_UM, PIXEL_UM)
 SPREADS = {
     "gaussian": nb.PointSpread(gaussian_fwhm_um=80.0),
     "narrow gaussian": nb.PointSpread(gaussian_fwhm_um=10.0),
@@ -51,9 +50,9 @@ def test_direct_convolution(name: str, edges: str) -> None:
         given.gaussian_fwhm_um, given.fibre_radius_um, given.reach_um, own
     )
     wanted = image
-    for quarter in kernels(point_spread, EDGES_UM):
+    for quarter in kernels(point_spread, PIXEL_UM):
         wanted = direct(wanted, full(quarter), edges == "reflected")
-    found = spread(image, point_spread, EDGES_UM)
+    found = spread(image, point_spread, PIXEL_UM)
     assert found.shape == image.shape
     np.testing.assert_allclose(found, wanted, rtol=1e-12)
 
@@ -66,19 +65,19 @@ def test_sum_stays(name: str) -> None:
         given.gaussian_fwhm_um, given.fibre_radius_um, given.reach_um, "reflected"
     )
     image = rng.exponential(100.0, (19, 26))
-    assert spread(image, reflected, EDGES_UM).sum() == pytest.approx(image.sum(), rel=1e-12)
+    assert spread(image, reflected, PIXEL_UM).sum() == pytest.approx(image.sum(), rel=1e-12)
     middle = np.zeros((64, 64))
     middle[30, 33] = 1e6
-    assert spread(middle, given, EDGES_UM).sum() == pytest.approx(1e6, rel=1e-12)
+    assert spread(middle, given, PIXEL_UM).sum() == pytest.approx(1e6, rel=1e-12)
     corner = np.zeros((64, 64))
     corner[0, 0] = 1e6
     if name != "narrow gaussian":
-        assert 0.25e6 < spread(corner, given, EDGES_UM).sum() < 0.9e6
+        assert 0.25e6 < spread(corner, given, PIXEL_UM).sum() < 0.9e6
 
 
 def test_gaussian_has_its_width() -> None:
     """Second moments: those of the gaussian and of a pixel, sigma^2 + 1/12, less what is cut."""
-    (quarter,) = kernels(nb.PointSpread(gaussian_fwhm_um=200.0), EDGES_UM)
+    (quarter,) = kernels(nb.PointSpread(gaussian_fwhm_um=200.0), PIXEL_UM)
     kernel = full(quarter)
     away = np.arange(len(kernel)) - len(kernel) // 2
     sigma = 200.0 / PIXEL_UM / math.sqrt(8.0 * math.log(2.0))
@@ -87,7 +86,7 @@ def test_gaussian_has_its_width() -> None:
 
 def test_fibre_is_the_integral_of_its_formula() -> None:
     g = 27.0 / PIXEL_UM
-    (quarter,) = kernels(nb.PointSpread(fibre_radius_um=27.0, reach_um=1000.0), EDGES_UM)
+    (quarter,) = kernels(nb.PointSpread(fibre_radius_um=27.0, reach_um=1000.0), PIXEL_UM)
     fine = (np.arange(400) + 0.5) / 400 - 0.5
     for k, n in ((0, 0), (0, 1), (3, 2), (20, 7)):
         r2 = (fine + n) ** 2 + ((fine + k) ** 2)[:, np.newaxis]
@@ -104,9 +103,9 @@ def test_fibre_is_the_integral_of_its_formula() -> None:
 
 
 def test_default_reach() -> None:
-    assert kernels(nb.PointSpread(gaussian_fwhm_um=100.0), EDGES_UM)[0].shape == (9, 9)
-    assert kernels(nb.PointSpread(fibre_radius_um=27.0), EDGES_UM)[0].shape == (55, 55)
-    assert kernels(nb.PointSpread(), EDGES_UM) == []
+    assert kernels(nb.PointSpread(gaussian_fwhm_um=100.0), PIXEL_UM)[0].shape == (9, 9)
+    assert kernels(nb.PointSpread(fibre_radius_um=27.0), PIXEL_UM)[0].shape == (55, 55)
+    assert kernels(nb.PointSpread(), PIXEL_UM) == []
 
 
 @for_each("name", SPREADS)
@@ -125,8 +124,8 @@ def test_torch_spreads_alike(name: str, edges: str) -> None:
         torch.tensor(x, dtype=torch.float64) if x > 0.0 else None
         for x in (given.gaussian_fwhm_um, given.fibre_radius_um)
     ]
-    found = spread_by_torch(torch.from_numpy(image), point_spread, EDGES_UM, *widths)
-    np.testing.assert_allclose(found.numpy(), spread(image, point_spread, EDGES_UM), rtol=1e-11)
+    found = spread_by_torch(torch.from_numpy(image), point_spread, PIXEL_UM, *widths)
+    np.testing.assert_allclose(found.numpy(), spread(image, point_spread, PIXEL_UM), rtol=1e-11)
 
 
 @for_each(

@@ -153,15 +153,42 @@ def test_frames_do_not_depend_on_workers_order_or_threads() -> None:
                 assert np.array_equal(counts, series[frame])
 
 
-@for_each("roi", [(0, 59, 0, 49), (10, 40, 5, 45), (59, 59, 0, 49), (3, 3, 3, 3)])
-def test_a_region_is_part_of_the_whole_frame(roi: tuple[int, int, int, int]) -> None:
-    whole = nb.simulate(SCENE, FACTORS).counts
-    part = nb.simulate(SCENE.replace({"sampling.roi": roi}), FACTORS).counts
-    assert whole is not None
-    wanted = np.zeros_like(whole)
-    box = np.s_[roi[2] : roi[3] + 1, roi[0] : roi[1] + 1]
-    wanted[box] = whole[box]
-    assert np.array_equal(part, wanted)
+SPREADS = {
+    "none": None,
+    "sums": nb.PointSpread(1500.0),
+    "sums, reflected": nb.PointSpread(2500.0, edges="reflected"),
+    "tiles": nb.PointSpread(fibre_radius_um=300.0, reach_um=6000.0),
+    "both": nb.PointSpread(2000.0, 300.0, 5000.0, "reflected"),
+    "wide": nb.PointSpread(9000.0, 300.0, 20000.0),
+}
+
+
+@for_each("name", SPREADS)
+@for_each("backend", ["c", "torch"])
+def test_a_region_is_part_of_the_whole_frame(
+    name: str, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the last bit, with the light that spreads into it from outside."""
+    if backend == "torch":
+        pytest.importorskip("torch", reason="PyTorch is not installed (extra: torch)")
+    # Tiles of some pixels, so that there are many of them.
+    monkeypatch.setattr("nanobragg_hybrid.run.point_spread._TILE", 17)
+    monkeypatch.setattr("nanobragg_hybrid.run.point_spread._TILE_PER_REACH", 1)
+    scene = SCENE.replace({"response.point_spread": SPREADS[name]})
+    whole = nb.simulate(scene, FACTORS, backend=backend)
+    for roi in ((0, 59, 0, 49), (10, 40, 5, 45), (59, 59, 0, 49), (3, 3, 3, 3)):
+        part = nb.simulate(scene.replace({"sampling.roi": roi}), FACTORS, backend=backend)
+        box = np.s_[roi[2] : roi[3] + 1, roi[0] : roi[1] + 1]
+        for given, own in ((whole.image, part.image), (whole.expected, part.expected)):
+            assert given is not None
+            wanted = np.zeros_like(given)
+            wanted[box] = given[box]
+            assert np.array_equal(own, wanted)
+        assert whole.counts is not None
+        wanted = np.zeros_like(whole.counts)
+        wanted[box] = whole.counts[box]
+        assert np.array_equal(part.counts, wanted)
+        assert part.warnings == whole.warnings
 
 
 def test_bad_pixels_and_saturation() -> None:
@@ -199,7 +226,7 @@ def test_types_and_rounding() -> None:
         ("float32", "nearest", [0.5, 1.5, np.float32(2.7), -3.0, 70000.0]),
     ):
         own = chain((1, 5), count_type=count_type, rounding=rounding)
-        read = own._read(values.copy())
+        read = own._shown(values.copy())
         assert read.dtype == count_type
         assert read.tolist() == [wanted]
 
@@ -217,19 +244,37 @@ def test_light_that_is_none() -> None:
     )
 
 
-def test_region_with_a_point_spread_is_told() -> None:
+def test_light_from_under_a_mask_is_missing_and_the_user_hears_of_it() -> None:
     response = nb.Response(point_spread=nb.PointSpread(gaussian_fwhm_um=1500.0))
     sentence = (
-        "with a point spread, light from outside the region of interest and from under the mask "
-        "is missing near their borders"
+        "with a point spread, light from under the mask is missing near its borders: what is "
+        "masked is not rendered"
     )
     whole = SCENE.replace({"response": response})
-    assert sentence not in nb.simulate(whole, FACTORS).warnings
-    part = nb.simulate(whole.replace({"sampling.roi": (10, 40, 5, 45)}), FACTORS)
+    mask = np.ones((50, 60), dtype=bool)
+    mask[:, :10] = False
+    first = nb.simulate(whole, FACTORS)
+    part = nb.simulate(whole.replace({"detector.mask": nb.Mask(mask)}), FACTORS)
+    assert sentence not in first.warnings
     assert sentence in part.warnings
+    assert first.expected is not None
     assert part.expected is not None
     assert not part.expected[:, :10].any()
-    assert part.expected[20, 12] > 1.0
+    assert part.expected[20, 10] < 0.8 * first.expected[20, 10]
+    np.testing.assert_allclose(part.expected[:, 16:], first.expected[:, 16:], rtol=1e-12)
+
+
+def test_only_background_is_not_dark() -> None:
+    """But dark is an image whose background has no light, and one that should have spots."""
+    flat = SCENE.replace({"response": None})
+    dark = "the image is dark"
+    assert not any(dark in text for text in nb.simulate(flat, NONE).warnings)
+    for experiment, factors, reason in (
+        (flat.replace({"background": nb.Background()}), NONE, "every structure factor is 0"),
+        (flat.replace({"background": None}), NONE, "every structure factor is 0"),
+        (flat.replace({"beam.fluence_photons_per_m2": 0.0}), FACTORS, "the fluence is 0"),
+    ):
+        assert f"{dark}: {reason}" in nb.simulate(experiment, factors).warnings
 
 
 @for_each("name", ["pilatus", "eiger", "ccd", "jungfrau", "cspad"])

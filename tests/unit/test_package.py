@@ -8,6 +8,7 @@ import pkgutil
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ import pytest
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.base import lazy
 from nanobragg_hybrid.base.errors import BackendError
+from nanobragg_hybrid.engines.c.libnbh import available_kernels
 from nanobragg_hybrid.run import versions
 
 
@@ -76,7 +78,7 @@ def test_names_of_the_package() -> None:
 
 def test_type_checkers_and_users_find_the_same_names() -> None:
     """The imports for type checkers, the table of homes and `__all__`; those of torch, which need
-    not be installed, stand in the table alone."""
+    not be installed, are not in the last."""
     tree = ast.parse(Path(nb.__file__).read_text(encoding="utf-8"))
     (table,) = (
         node.args[1]
@@ -88,15 +90,31 @@ def test_type_checkers_and_users_find_the_same_names() -> None:
         for module, names in ast.literal_eval(table).items()
         for name in names.split()
     }
-    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    (block,) = (
+        node
+        for node in tree.body
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    )
     typed = {
         (str(node.module).removeprefix(nb.__name__), alias.name)
         for node in block.body
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     }
-    assert typed == {(module, name) for module, name in homes if module != ".engines.torch"}
-    assert {name for _, name in typed} | {"__version__"} == set(nb.__all__)
+    assert typed == homes
+    plain = {name for module, name in typed if module != ".engines.torch"}
+    assert plain | {"__version__"} == set(nb.__all__)
+
+
+def test_a_misspelt_name_is_an_error_to_a_type_checker() -> None:
+    """`__getattr__` is hidden from them; .ci/run asks mypy itself."""
+    tree = ast.parse(Path(nb.__file__).read_text(encoding="utf-8"))
+    assigned = {
+        ast.unparse(node.test) if isinstance(node, ast.If) else ""
+        for node in tree.body
+        if "__getattr__" in {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
+    }
+    assert assigned == {"not TYPE_CHECKING"}
 
 
 def test_every_method_bound_from_above_is_a_function_there() -> None:
@@ -115,6 +133,23 @@ def test_version_is_a_version() -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+", nb.__version__)
 
 
+def test_one_version_everywhere() -> None:
+    root = Path(__file__).parents[2]
+    citation = (root / "CITATION.cff").read_text(encoding="utf-8")
+    assert re.findall(r"(?m)^version: (.*)$", citation) == [nb.__version__]
+    changes = (root / "CHANGELOG.md").read_text(encoding="utf-8")
+    releases = re.findall(r"(?m)^## \[(\S+)\]", changes)
+    assert nb.__version__ in releases[:2]
+    config = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    assert config["project"]["dynamic"] == ["version"]
+    assert (
+        nb.get_cmake_dir()
+        .joinpath("nbh-config-version.cmake")
+        .read_text()
+        .count(f'"{nb.__version__}"')
+    )
+
+
 def test_library_and_header_are_there() -> None:
     assert (Path(nb.get_include()) / "nbh" / "nbh.h").is_file()
     assert Path(nb.get_library()).is_file()
@@ -129,7 +164,10 @@ def test_show_versions_has_a_line_for_each() -> None:
     text = nb.show_versions()
     assert text.endswith("\n")
     keys = [line.split(": ")[0] for line in text.splitlines()]
-    assert keys[:4] == ["nanobragg_hybrid", "python", "platform", "numpy"]
+    assert keys[:4] == ["nanobragg_hybrid", "python", "platform", "processor"]
+    assert {"cores", "memory", "numpy", "torch", "gemmi", "h5py", "kernel"} < set(keys)
+    kernels = ", ".join(available_kernels())
+    assert f"kernel: {available_kernels()[-1]} (of {kernels})" in text
     assert "libnbh compiler" in keys
     assert f"nanobragg_hybrid: {nb.__version__}" in text
 

@@ -746,6 +746,12 @@ OWN_OPTIONS: tuple[OwnOption, ...] = (
     ),
     OwnOption("--counts", "FILE", "where that goes, as numpy's .npy (counts.npy)"),
     OwnOption(
+        "--format",
+        "NAME",
+        "of the images of -intfile, -noisefile and --counts: smv, smv-adsc, cbf, nxmx, tiff "
+        "(default: what their names end in, else smv)",
+    ),
+    OwnOption(
         "--experiment",
         "FILE",
         "beam, detector, rotation, crystal of a geometry file (.expt, XDS.INP, XPARM.XDS, .geom, "

@@ -40,13 +40,16 @@ def split_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     Options of the input (`INPUT_OPTIONS`) may stand on either side; they belong to the latter.
     """
     end = arguments.index("--") if "--" in arguments else len(arguments)
+    # Beside --files a tool has a --panel of its own.
+    has_geometry = any(word.partition("=")[0] == "--experiment" for word in arguments)
+    names = INPUT_OPTIONS if has_geometry else ("--column",)
     own: list[str] = []
     moved: list[str] = []
     words = list(arguments[:end])
     while words:
         word = words.pop(0)
         name, equals, _ = word.partition("=")
-        if name not in INPUT_OPTIONS:
+        if name not in names:
             own.append(word)
             continue
         moved.append(word)

@@ -13,12 +13,14 @@ from nanobragg_hybrid.fitting.coordinates import (
     MISSET,
     ROTATION,
     SCALE,
+    SPOT_SCALES,
     Block,
     Coordinates,
     Linear,
     Orientation,
     Positive,
     Scale,
+    SpotScales,
 )
 from nanobragg_hybrid.fitting.crystal_systems import (
     CRYSTAL_SYSTEMS,
@@ -45,8 +47,13 @@ _REFUSED: Final = {
     "structure_factors.default_f": "scale (no experiment has structure factors)",
 }
 
-_TWICE: Final = ((MISSET, ROTATION), (SCALE, FLUENCE))
-"""Two names for the same numbers."""
+_TWICE: Final = (
+    (MISSET, ROTATION),
+    (SCALE, FLUENCE),
+    (SCALE, SPOT_SCALES),
+    (FLUENCE, SPOT_SCALES),
+)
+"""Two names for the same numbers, or for numbers of which one follows from the others."""
 
 
 class Known(NamedTuple):
@@ -128,6 +135,8 @@ def _system(model: Model, experiment: Experiment, given: CrystalSystem | None) -
 def _block(model: Model, experiment: Experiment, name: str, system: CrystalSystem | None) -> Block:
     if name == SCALE:
         return Scale(name, "", 1.0, np.zeros(1))
+    if name == SPOT_SCALES:
+        return SpotScales(np.zeros(model.known(name).value.size))
     known = model.known(name)
     if name == FLUENCE:
         whole = float(known.value[0])

@@ -14,23 +14,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nanobragg_hybrid.fitting.likelihoods import Array
-from nanobragg_hybrid.fitting.pixels import FitPixels
+from nanobragg_hybrid.fitting.pixels import Indices
 
 if TYPE_CHECKING:
     from nanobragg_hybrid.engines.torch.detector import DetectorGeometry
 
 
 def typical_scattering_vector(
-    geometry: DetectorGeometry, wavelength_m: float, pixels: FitPixels
+    geometry: DetectorGeometry, wavelength_m: float, slow: Indices, fast: Indices
 ) -> float:
     """|q|, 1/angstrom, of the pixels in the mean; of a flat detector."""
-    pix0, fast, slow, beam = (
+    pix0, fast_axis, slow_axis, beam = (
         np.array([float(x) for x in vector])
         for vector in (geometry.pix0, geometry.fast, geometry.slow, geometry.beam)
     )
     width, height = float(geometry.pixel), float(geometry.pixel_slow)
-    along = width * (pixels.fast + 0.5)[:, None] * fast
-    along += height * (pixels.slow + 0.5)[:, None] * slow
+    along = width * (fast + 0.5)[:, None] * fast_axis + height * (slow + 0.5)[:, None] * slow_axis
     place = pix0 + along
     direction = place / np.linalg.norm(place, axis=1)[:, None]
     q = np.linalg.norm(direction - beam, axis=1) / wavelength_m

@@ -33,6 +33,11 @@ ROTATION: Final = "crystal.rotation_vector_deg"
 FLUENCE: Final = "beam.fluence_photons_per_m2"
 SCALE: Final = "scale"
 _OF_SOURCES: Final = "beam.sources."
+SHIFT: Final = "detector.shift_mm"
+OF_PANELS: Final = "detector.panels."
+SPOT_SCALES: Final = "spot_scales"
+_ONE_AFTER_THE_OTHER: Final = (_OF_SOURCES, OF_PANELS, SHIFT)
+"""How the names of blocks begin that change the same field of an experiment."""
 FARTHEST_TURN_DEG: Final = 10.0
 """What is farther from the start was not found by derivatives but by a step that went astray."""
 
@@ -125,6 +130,11 @@ class Linear(_Movable):
         numbers = self.numbers(x)
         if self.name.startswith(_OF_SOURCES):
             return _changed_sources(self.name, numbers.reshape(self.shape), experiment)
+        if self.name == SHIFT:
+            x_mm, y_mm, z_mm = numbers.tolist()
+            return {"detector": experiment.detector.shifted((x_mm, y_mm, z_mm))}
+        if self.name.startswith(OF_PANELS):
+            return _changed_panels(self.name, numbers.reshape(self.shape), experiment)
         if self.name == "beam.spectrum.weights" and experiment.beam.spectrum is not None:
             weights = tuple(numbers.tolist())
             spectrum = dataclasses.replace(experiment.beam.spectrum, weights=weights)
@@ -133,6 +143,20 @@ class Linear(_Movable):
         if self.name == "crystal.mosaic_rotations.scale" and rotations is not None:
             return {"crystal.mosaic_rotations": rotations.scaled(float(numbers[0]))}
         return {self.name: tuple(numbers.tolist()) if self.shape else float(numbers[0])}
+
+
+def _changed_panels(name: str, numbers: Array, experiment: Experiment) -> Mapping[str, Any]:
+    field = name.removeprefix(OF_PANELS)
+    detector = experiment.detector
+    changed = []
+    for panel, row in zip(detector.panels or (), numbers.tolist(), strict=True):
+        if field == "shift_mm":
+            changed.append(panel.moved(shift_mm=tuple(row)))
+        elif field == "rotation_deg":
+            changed.append(panel.moved(rotation_deg=row))
+        else:
+            changed.append(dataclasses.replace(panel, **{field: row}))
+    return {"detector": dataclasses.replace(detector, panels=tuple(changed))}
 
 
 def _changed_sources(name: str, numbers: Array, experiment: Experiment) -> Mapping[str, Any]:
@@ -174,6 +198,37 @@ class Positive(_Movable):
     def changes(self, x: Array, experiment: Experiment) -> Mapping[str, Any]:  # noqa: ARG002
         """The field of that name."""
         return {self.name: float(np.exp(x[0]))}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SpotScales(_Movable):
+    """A factor > 0 on the signal of each box, moved by its logarithm: u = y = exp(x)."""
+
+    start: Array
+    name: str = SPOT_SCALES
+    unit: str = ""
+
+    @property
+    def model_name(self) -> str:
+        """What `ScaledForward` has besides the model's parameters."""
+        return self.name
+
+    def model_numbers(self, x: Array) -> tuple[Array, Array]:
+        """The factors themselves."""
+        return self.numbers(x), self.slopes(x)
+
+    def numbers(self, x: Array) -> Array:
+        """The factors."""
+        numbers: Array = np.exp(x)
+        return numbers
+
+    def slopes(self, x: Array) -> Array:
+        """Their derivatives, which are the factors again."""
+        return np.diag(np.exp(x))
+
+    def changes(self, x: Array, experiment: Experiment) -> Mapping[str, Any]:  # noqa: ARG002
+        """None: an experiment has no factors of boxes."""
+        return {}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -364,7 +419,7 @@ class Coordinates:
         together: dict[str, Any] = {}
         for block, _, part in self._parts(x):
             change = block.changes(part, changed)
-            if block.name.startswith(_OF_SOURCES):  # the next one sees what this one changed
+            if block.name.startswith(_ONE_AFTER_THE_OTHER):  # the next sees what this one changed
                 changed = changed.replace(change)
             else:
                 together.update(change)

@@ -44,13 +44,14 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from nanobragg_hybrid.fitting.crystal_systems import CrystalSystem
+    from nanobragg_hybrid.formats.measured.image import MeasuredImage
     from nanobragg_hybrid.model.mask import Mask
 
 
 def fit(
     experiment: Experiment | Sequence[Experiment],
     structure_factors: StructureFactors,
-    data: ArrayLike | Sequence[ArrayLike],
+    data: ArrayLike | MeasuredImage | Sequence[ArrayLike | MeasuredImage | Sequence[ArrayLike]],
     parameters: Sequence[str] = ("crystal.misset_deg", "scale"),
     *,
     quirks: Quirks | None = None,
@@ -58,8 +59,8 @@ def fit(
     mask: ArrayLike | Mask | Sequence[ArrayLike | Mask | None] | None = None,
     background: Background | None = None,
     likelihood: Likelihood = "poisson",
-    gain: float | Sequence[float] = 1.0,
-    adc_offset: float | Sequence[float] = 0.0,
+    gain: float | Sequence[float] | None = None,
+    adc_offset: float | Sequence[float] | None = None,
     readout_variance: ArrayLike | Sequence[ArrayLike] = 0.0,
     crystal_system: CrystalSystem | str | None = "auto",
     priors: Mapping[str, tuple[ArrayLike, ArrayLike]] | None = None,
@@ -76,21 +77,27 @@ def fit(
     """Fits numbers of an experiment to a measured image, or of several to as many images.
 
     experiment: where to start.  structure_factors: the amplitudes, which stay.
-    data: counts, shape (slow, fast), as read from the detector.
+    data: counts, shape (slow, fast), as read from the detector; of a detector of several panels a
+        list with an array for each; or a `MeasuredImage`, whose masks hold as well, and whose gain
+        and pedestal, where it has them and they are not given.
         Several images: a list of experiments, and a list of data.  Then boxes, mask, gain,
         adc_offset and readout_variance may be lists with one for each image; what is no list holds
         for all.
     parameters: names as `ForwardModel.parameters` lists them, and "scale", a factor on the beam's
-        fluence.  ``crystal.misset_deg`` is moved by rotations, so no order of angles matters.
+        fluence, or "spot_scales", one on the signal of each box.  ``crystal.misset_deg`` is moved
+        by rotations, so no order of angles matters.  Of several panels: names as
+        `PanelModel.parameters` lists them; ``detector.shift_mm`` moves them all.
     quirks: None: all on.
     boxes: integers, shape (boxes, 4): slow_start, slow_stop, fast_start, fast_stop; a pixel counts
-        in the first box it is in.  None: one box, the detector.  mask: False where a pixel does not
-        count, shape (slow, fast).  The experiment's own mask and region of interest hold too.
+        in the first box it is in.  Of several panels shape (boxes, 5), the panel in front, as
+        `Spots.boxes` makes them.  None: one box, the detector, or each panel.  mask: False where a
+        pixel does not count, shape (slow, fast), or a list with one for each panel.  The
+        experiment's own masks and regions of interest hold too.
     background: None, or "constant" or "plane": below the signal of each box, never negative, found
         together with the parameters.
     likelihood: "poisson" or "gaussian", the latter with the model's variance.
-    gain: counts per photon, > 0.  adc_offset: counts without light.  readout_variance: of the
-        read-out, counts^2, a number or one for each pixel.
+    gain: counts per photon, > 0; None: 1.  adc_offset: counts without light; None: 0.
+        readout_variance: of the read-out, counts^2, a number or one for each pixel.
     crystal_system: which numbers of the cell are free: "triclinic", "monoclinic" (b unique),
         "orthorhombic", "tetragonal", "rhombohedral", "hexagonal" (trigonal cells on hexagonal axes
         too), "cubic"; "auto": the one of most rules that the start obeys exactly; None: triclinic.
@@ -213,6 +220,7 @@ def _result(
             background=background,
             model=found.expected,
             fitted=image.pixels,
+            stack=image.stack,
         )
         for image, coordinates, own, background, found in parts
     )

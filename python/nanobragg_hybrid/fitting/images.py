@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nanobragg_hybrid.base.errors import ConfigError, Description
+from nanobragg_hybrid.base.errors import ConfigError, Description, UnsupportedError
 from nanobragg_hybrid.base.host import require_memory
-from nanobragg_hybrid.fitting.blocks import coordinates_of
+from nanobragg_hybrid.fitting.blocks import Model, coordinates_of
 from nanobragg_hybrid.fitting.capture import capture_sizes, typical_scattering_vector
-from nanobragg_hybrid.fitting.coordinates import Coordinates, Orientation
+from nanobragg_hybrid.fitting.coordinates import (
+    SPOT_SCALES,
+    Coordinates,
+    Orientation,
+)
+from nanobragg_hybrid.fitting.image_problem import Forward
 from nanobragg_hybrid.fitting.joint import of_image
 from nanobragg_hybrid.fitting.likelihoods import Array, Likelihood
 from nanobragg_hybrid.fitting.options import checked, photons_variance
 from nanobragg_hybrid.fitting.pixels import FitPixels, counts_of, fit_pixels
 from nanobragg_hybrid.fitting.search import N_CELLS, FitImage
+from nanobragg_hybrid.fitting.spot_scales import ScaledForward, ScaledModel
+from nanobragg_hybrid.fitting.stack import Stack, counts_of_image, without_panel
+from nanobragg_hybrid.formats.measured.image import MeasuredImage
 from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.quirks import Quirks
 from nanobragg_hybrid.model.structure_factors import StructureFactors
@@ -24,7 +32,11 @@ from nanobragg_hybrid.model.validate import FINITE, POSITIVE
 
 if TYPE_CHECKING:
     from nanobragg_hybrid.engines.torch.model import ForwardModel
+    from nanobragg_hybrid.engines.torch.panel_model import PanelModel
     from nanobragg_hybrid.fitting.crystal_systems import CrystalSystem
+
+
+_WHOLE: Final = (0, 2**31, 0, 2**31)
 
 
 class Measured(NamedTuple):
@@ -79,25 +91,36 @@ def prepared_images(
     Jacobian that does not fit into memory.
     """
     count = len(experiments)
-    alone, counted = [], []
+    alone, counted, stacks, flats = [], [], [], []
+    measured = list(measured)
     for n, (experiment, own) in enumerate(zip(experiments, measured, strict=True)):
         with of_image(n, count):
-            alone.append(experiment.of_only_panel(quirks))
-            counted.append(_checked_counts(own, alone[n].detector.shape))
+            stack = _stack(experiment)
+            alone.append(experiment.of_only_panel(quirks) if stack is None else experiment)
+            flats.append(alone[n] if stack is None else stack.experiment(experiment))
+            measured[n] = _completed(own, experiment, stack)
+            counted.append(_checked_counts(measured[n], flats[n].detector.shape))
+            stacks.append(stack)
     # engines.torch first: it says what to install where there is no torch
     from nanobragg_hybrid.engines.torch.model import ForwardModel
+    from nanobragg_hybrid.engines.torch.panel_model import PanelModel
     from nanobragg_hybrid.fitting.forward import TorchForward, TorchModel
+    from nanobragg_hybrid.fitting.panels import PanelsForward, PanelsModel
 
     images: list[FitImage] = []
     every: list[Coordinates] = []
     systems: list[CrystalSystem | None] = []
     for n, (experiment, own, light) in enumerate(zip(alone, measured, counted, strict=True)):
         with of_image(n, count):
-            model = ForwardModel(experiment, structure_factors, quirks)
-            coordinates, used = coordinates_of(TorchModel(model), experiment, names, system)
+            stack = stacks[n]
+            model: ForwardModel | PanelModel
+            if stack is None:
+                model = ForwardModel(experiment, structure_factors, quirks)
+            else:
+                model = PanelModel(experiment, structure_factors, quirks)
             pixels = fit_pixels(
-                experiment,
-                model.setup.roi,
+                flats[n],
+                _region(model),
                 light.counts,
                 light.variance,
                 own.boxes,
@@ -107,18 +130,76 @@ def prepared_images(
             )
             if likelihood == "poisson":
                 _require_counts(pixels)
+            known: Model
+            forward: Forward
+            if isinstance(model, PanelModel):
+                assert stack is not None
+                known, forward = PanelsModel(model), PanelsForward(model, pixels, stack)
+            else:
+                known, forward = TorchModel(model), TorchForward(model, pixels)
+            if SPOT_SCALES in names:
+                known, forward = _scaled(known, forward, pixels)
+            coordinates, used = coordinates_of(known, experiment, names, system)
             values = coordinates.model_values(coordinates.start)
             columns = sum(value.size for value in values.values())
             require_memory({"Jacobian and its copy": 16 * pixels.count * columns})
-            sizes = _capture_sizes(model, coordinates, pixels, capture_deg)
+            sizes = _capture_sizes(model, coordinates, pixels, stack, capture_deg)
             if used != (systems or [used])[0]:
                 what = Description(f"{used}, and {systems[0]} for image 0")
                 rule = 'one system for all images: name it in place of "auto"'
                 raise ConfigError("crystal_system", what, rule)
-        images.append(FitImage(experiment, TorchForward(model, pixels), pixels, sizes))
+        images.append(FitImage(experiment, forward, pixels, sizes, stack))
         every.append(coordinates)
         systems.append(used)
     return Prepared(tuple(images), tuple(every), systems[0])
+
+
+def _stack(experiment: Experiment) -> Stack | None:
+    """The panels of a detector of several, as one image."""
+    if len(experiment.detector.shapes) == 1:
+        return None
+    for part in ("background", "response"):
+        if getattr(experiment, part) is not None:
+            raise UnsupportedError(
+                f"experiment.{part}: a fit of several panels does not use it; give an experiment "
+                "without it, and background, gain, adc_offset or readout_variance as arguments"
+            )
+    return Stack.of(experiment.detector)
+
+
+def _completed(own: Measured, experiment: Experiment, stack: Stack | None) -> Measured:
+    """What is given, with what a measured image says itself, and panels stacked."""
+    gain, offset = own.gain, own.adc_offset
+    if isinstance(own.data, MeasuredImage):
+        image = own.data
+        data, mask = counts_of_image(image, own.mask, experiment)
+        own = own._replace(data=data, mask=mask)
+        if experiment.response is None:  # which says it
+            gain = image.gain if gain is None else gain
+            offset = image.pedestal if offset is None else offset
+    own = own._replace(
+        gain=1.0 if gain is None else gain, adc_offset=0.0 if offset is None else offset
+    )
+    if stack is None:
+        return own._replace(boxes=without_panel(own.boxes))
+    return own._replace(
+        data=stack.arrays("data", own.data, "arrays of real numbers"),
+        mask=stack.mask(own.mask),
+        boxes=stack.boxes(own.boxes),
+        readout_variance=stack.number_or_arrays("readout_variance", own.readout_variance),
+    )
+
+
+def _region(model: ForwardModel | PanelModel) -> tuple[int, int, int, int]:
+    """The region of interest; of a stack all of it, whose mask has those of the panels."""
+    from nanobragg_hybrid.engines.torch.panel_model import PanelModel
+
+    return _WHOLE if isinstance(model, PanelModel) else model.setup.roi
+
+
+def _scaled(known: Model, forward: Forward, pixels: FitPixels) -> tuple[Model, Forward]:
+    """The same with a factor for each box."""
+    return ScaledModel(known, len(pixels.boxes)), ScaledForward(forward, pixels)
 
 
 def _require_counts(pixels: FitPixels) -> None:
@@ -133,7 +214,11 @@ def _require_counts(pixels: FitPixels) -> None:
 
 
 def _capture_sizes(
-    model: ForwardModel, coordinates: Coordinates, pixels: FitPixels, capture_deg: float
+    model: ForwardModel | PanelModel,
+    coordinates: Coordinates,
+    pixels: FitPixels,
+    stack: Stack | None,
+    capture_deg: float,
 ) -> tuple[Array, ...]:
     if capture_deg == 0.0:
         return ()
@@ -141,10 +226,13 @@ def _capture_sizes(
 
     if not coordinates.has(Orientation):
         raise ConfigError("capture_deg", capture_deg, "0 where no orientation is fitted", "deg")
-    if model.setup.experiment.crystal.size_mm != (None, None, None):
+    from nanobragg_hybrid.engines.torch.panel_model import PanelModel
+    from nanobragg_hybrid.fitting.panels import mean_scattering_vector
+
+    setup = model.models[0].setup if isinstance(model, PanelModel) else model.setup
+    if setup.experiment.crystal.size_mm != (None, None, None):
         rule = "0 for a crystal with a size_mm: give n_cells, which the stages change"
         raise ConfigError("capture_deg", capture_deg, rule, "deg")
-    setup = model.setup
     n_cells = model.initial(N_CELLS).numpy()
     lengths = np.array(
         [
@@ -152,6 +240,10 @@ def _capture_sizes(
             for vector in (setup.cell.a0, setup.cell.b0, setup.cell.c0)
         ]
     )
-    q = typical_scattering_vector(setup.geometry, setup.wavelength_m, pixels)
-    by_length = is_in_reciprocal_lengths(model.setup.experiment.crystal.shape)
+    if isinstance(model, PanelModel):
+        assert stack is not None
+        q = mean_scattering_vector(model, pixels, stack)
+    else:
+        q = typical_scattering_vector(setup.geometry, setup.wavelength_m, pixels.slow, pixels.fast)
+    by_length = is_in_reciprocal_lengths(setup.experiment.crystal.shape)
     return capture_sizes(n_cells, lengths, capture_deg, q, in_reciprocal_lengths=by_length)

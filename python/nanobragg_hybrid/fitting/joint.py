@@ -15,6 +15,7 @@ from nanobragg_hybrid.fitting.coordinates import (
     MISSET,
     ROTATION,
     SCALE,
+    SPOT_SCALES,
     Block,
     Coordinates,
 )
@@ -36,6 +37,7 @@ OWN: Final = (
     ROTATION,
     SCALE,
     FLUENCE,
+    SPOT_SCALES,
     "goniometer.phi_deg",
     "goniometer.osc_deg",
 )

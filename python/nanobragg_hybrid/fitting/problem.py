@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nanobragg_hybrid.base.errors import ConfigError, Description
-from nanobragg_hybrid.fitting.coordinates import Coordinates, Scale
+from nanobragg_hybrid.fitting.coordinates import Coordinates, Scale, SpotScales
 from nanobragg_hybrid.fitting.image_problem import (
     ImageProblem,
     ImageQuadratic,
@@ -18,6 +19,9 @@ from nanobragg_hybrid.fitting.image_problem import (
 )
 from nanobragg_hybrid.fitting.joint import Joint, of_image
 from nanobragg_hybrid.fitting.likelihoods import Array
+
+_LARGEST_START: Final = 30.0
+"""A box in which the model has hardly a spot starts from this factor at most, over the median."""
 
 Backgrounds = tuple[Array, ...]
 """Coefficients of each image, shape (boxes, coefficients)."""
@@ -168,6 +172,8 @@ def scaled_start(problem: Problem, x: Array, unscaled: Sequence[Array] | None = 
     Raises `ConfigError` for data without light whose scale is to be found.
     """
     background, joint = problem.background_start, problem.joint
+    if joint.images[0].has(SpotScales):
+        return State(_with_spot_scales(problem, x, background), background)
     if not joint.images[0].has(Scale):
         return State(x, background)
     together: dict[int, list[int]] = {}  # images, by the coordinate that scales them
@@ -191,3 +197,35 @@ def scaled_start(problem: Problem, x: Array, unscaled: Sequence[Array] | None = 
         if 0.0 < signal < np.inf:
             x[place] += np.log(max(photons - below, 0.1 * photons) / signal)
     return State(x, background)
+
+
+def _with_spot_scales(problem: Problem, x: Array, background: Backgrounds) -> Array:
+    """The start with factors of boxes that give each the data's number of photons."""
+    joint = problem.joint
+    x = x.copy()
+    shared = bool(joint.owners[_number_of_spot_scales(joint)] is None and len(problem.images) > 1)
+    if shared:  # what one box needs another image's may not
+        return x
+    for n, image in enumerate(problem.images):
+        part = joint.parts(x)[n]
+        own = joint.places[n][image.coordinates.place(SpotScales)]
+        pixels = image.pixels
+        signal = image.unscaled(part) / np.exp(x[own])[pixels.box]
+        light = pixels.box_sums(pixels.photons - image.background_of(background[n]))
+        model = pixels.box_sums(signal)
+        lit = (light > 0.0) & (model > 0.0) & np.isfinite(model)
+        if not lit.any():
+            what = Description("a model and data that are nowhere lit in the same box")
+            with of_image(n, len(problem.images)):
+                raise ConfigError("parameters", what, "light in boxes, to find spot_scales")
+        ratio = np.ones(lit.size)
+        ratio[lit] = light[lit] / model[lit]
+        middle = float(np.median(ratio[lit]))
+        ratio[~lit] = middle
+        x[own] = np.log(np.clip(ratio, middle / _LARGEST_START, middle * _LARGEST_START))
+    return x
+
+
+def _number_of_spot_scales(joint: Joint) -> int:
+    blocks = joint.every.blocks
+    return next(n for n, block in enumerate(blocks) if isinstance(block, SpotScales))

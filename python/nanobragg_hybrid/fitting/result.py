@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanobragg_hybrid.base.errors import ConfigError, Description
+from nanobragg_hybrid.fitting.coordinates import SPOT_SCALES
 from nanobragg_hybrid.fitting.crystal_systems import CrystalSystem
 from nanobragg_hybrid.fitting.figure import boxes_picture
 from nanobragg_hybrid.fitting.likelihoods import Array, Likelihood
 from nanobragg_hybrid.fitting.minimise import Iteration
 from nanobragg_hybrid.fitting.options import checked
 from nanobragg_hybrid.fitting.pixels import FitPixels
+from nanobragg_hybrid.fitting.stack import Stack
 from nanobragg_hybrid.formats.png import write_png
 from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.validate import COUNT, Optional
@@ -58,7 +60,8 @@ class FittedImage:
     background: coefficients for each box, photons, shape (boxes, coefficients): none, the constant,
     or also what a plane adds at the end of the box along slow and fast.
     model: photons in the fitted pixels, box by box, signal and background, shape (n,).
-    fitted: the pixels, data and boxes.
+    fitted: the pixels, data and boxes; of a detector of several panels, with the panels below each
+    other.  stack: how they are; None: there is one panel.
     """
 
     experiment: Experiment
@@ -67,16 +70,25 @@ class FittedImage:
     background: Array
     model: Array
     fitted: FitPixels
+    stack: Stack | None = None
 
     @property
     def boxes(self) -> NDArray[np.intp]:
-        """As fitted: slow_start, slow_stop, fast_start, fast_stop, shape (boxes, 4)."""
-        return self.fitted.boxes
+        """As fitted: slow_start, slow_stop, fast_start, fast_stop, shape (boxes, 4); of several
+        panels with the panel in front, shape (boxes, 5)."""
+        if self.stack is None:
+            return self.fitted.boxes
+        return self.stack.boxes_of_panels(self.fitted.boxes)
 
     @property
     def pixels(self) -> NDArray[np.intp]:
-        """Slow and fast of the fitted pixels, in the order of `model`, shape (n, 2)."""
-        return np.stack([self.fitted.slow, self.fitted.fast], axis=1)
+        """Slow and fast of the fitted pixels, in the order of `model`, shape (n, 2); of several
+        panels with the panel in front, shape (n, 3)."""
+        slow, fast = self.fitted.slow, self.fitted.fast
+        if self.stack is None:
+            return np.stack([slow, fast], axis=1)
+        panel = self.stack.panel(slow)
+        return np.stack([panel, slow - self.stack.starts[panel], fast], axis=1)
 
     @property
     def data(self) -> Array:
@@ -97,10 +109,10 @@ class FittedImage:
 
         Raises `IndexError` for a box that there is not.
         """
-        slow_start, slow_stop, fast_start, fast_stop = self.boxes[box].tolist()
+        slow_start, slow_stop, fast_start, fast_stop = self.fitted.boxes[box].tolist()
         images = np.full((2, slow_stop - slow_start, fast_stop - fast_start), np.nan)
-        mine = self.fitted.box == range(len(self.boxes))[box]
-        place = (self.pixels[mine, 0] - slow_start, self.pixels[mine, 1] - fast_start)
+        mine = self.fitted.box == range(len(self.fitted.boxes))[box]
+        place = (self.fitted.slow[mine] - slow_start, self.fitted.fast[mine] - fast_start)
         for image, values in zip(images, (self.data, self.model), strict=True):
             image[place] = values[mine]
         return images[0], images[1]
@@ -194,12 +206,14 @@ class FitResult:
 
     @property
     def boxes(self) -> NDArray[np.intp]:
-        """As fitted: slow_start, slow_stop, fast_start, fast_stop, shape (boxes, 4)."""
+        """As fitted: slow_start, slow_stop, fast_start, fast_stop, shape (boxes, 4); see
+        `FittedImage`."""
         return self._only("boxes").boxes
 
     @property
     def pixels(self) -> NDArray[np.intp]:
-        """Slow and fast of the fitted pixels, in the order of `model`, shape (n, 2)."""
+        """Slow and fast of the fitted pixels, in the order of `model`, shape (n, 2); see
+        `FittedImage`."""
         return self._only("pixels").pixels
 
     @property
@@ -240,10 +254,19 @@ class FitResult:
         ]
         sizes = Counter((number.name, number.image) for number in self.parameters)
         for number in self.parameters:
+            if number.name == SPOT_SCALES:
+                continue
             several = sizes[number.name, number.image] > 1
             name = f"{number.name}[{number.index}]" if several else number.name
             if number.image is not None:
                 name += f" of image {number.image}"
             error = f"{number.esd:.2g}"
             lines.append(f"{name:32s} {number.value:14.8g} +- {error:8s} {number.unit}".rstrip())
+        scales = [number.value for number in self.parameters if number.name == SPOT_SCALES]
+        if scales:
+            low, middle, high = np.percentile(scales, [10, 50, 90])
+            lines.append(
+                f"{SPOT_SCALES:32s} {len(scales)} boxes, {low:.3g} to {high:.3g} for most of them, "
+                f"median {middle:.3g}"
+            )
         return "\n".join(lines)

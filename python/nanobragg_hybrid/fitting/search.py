@@ -16,6 +16,7 @@ from nanobragg_hybrid.fitting.likelihoods import Array, Likelihood
 from nanobragg_hybrid.fitting.minimise import Callback, Iteration, Minimum, minimise
 from nanobragg_hybrid.fitting.pixels import Background, FitPixels
 from nanobragg_hybrid.fitting.problem import Priors, Problem, scaled_start
+from nanobragg_hybrid.fitting.stack import Stack
 from nanobragg_hybrid.model.experiment import Experiment
 
 _REFINED_STARTS: Final = 3
@@ -30,13 +31,15 @@ N_CELLS: Final = "crystal.n_cells"
 class FitImage:
     """An image of a fit: where it starts, what renders it, and which pixels count.
 
-    capture_sizes: numbers of cells for each capture stage.
+    capture_sizes: numbers of cells for each capture stage.  stack: of the panels of a detector of
+    several.
     """
 
     experiment: Experiment
     forward: Forward
     pixels: FitPixels
     capture_sizes: tuple[Array, ...]
+    stack: Stack | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -146,9 +146,9 @@ def structure_factors_from_model(
     """Structure factors calculated from an atomic model (needs gemmi, extra: mx).
 
     model: a PDB file, an mmCIF file, the CIF of a small molecule, or gemmi's structure.  Of several
-    models in a file the first counts.
+        models in a file the first counts.
     d_min_angstrom: every reflection down to it is calculated, to d_max_angstrom if that is given.
-        default_f: amplitude beyond, electrons.
+    default_f: amplitude beyond, electrons.
     f000: F(000), electrons; None: default_f, because F(000), which `report` has, would outshine
         every other spot.
     wavelength_angstrom: 0.1 to 10; f' and f'' are those of Cromer and Liberman for it, and Friedel

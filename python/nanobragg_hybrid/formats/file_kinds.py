@@ -99,6 +99,11 @@ FILE_KINDS: Final = (
         "give it with -dump, or read_dump",
         "dump",
     ),
+    FileKind(
+        rb"[\x90-\x9f].{0,5}dials::af::reflection_table",
+        "a DIALS reflection table (.refl)",
+        "read_spots takes its spots",
+    ),
     FileKind(rb"!FORMAT=XDS_ASCII", "an XDS_ASCII file", _INTENSITIES),
     FileKind(rb"!OUTPUT_FILE=", "a file of XDS", _INTENSITIES),
     FileKind(rb"CrystFEL reflection list", "a reflection list of CrystFEL", _INTENSITIES),

@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.base.arrays import Array, Buffer
 
 BLOCK: Final = 512
+_SAME_DIRECTION: Final = 1e-12
+_MOST_PIXELS_OFF: Final = 1.5
 _START: Final = rb"\{\nHEADER_BYTES[ \t]*=[ \t]*(\d{1,9})"
 _ENTRY: Final = r"(?m)^[ \t]*([^=\n]*[^=\s])[ \t]*=[ \t]*([^;\n]*)"
 
@@ -120,7 +122,8 @@ class RenderedGeometry(Record):
     Lengths in metres.  distance_m: along the beam to the plane of the detector, below 0 where that
     is behind the sample; beam_fast_m, beam_slow_m: the point that it hits; beam_x_m, beam_y_m: the
     same in the convention's meaning.  origin_mm: corner of pixel (0, 0) in the convention's own
-    frame.  unsaid: dotted names of what no header can say.
+    frame.  unsaid: dotted names of what no header can say.  is_across: the detector is flat, across
+    the beam, its fast axis along the spindle, its slow axis as the conventions' headers mean it.
     """
 
     convention: Convention
@@ -132,6 +135,7 @@ class RenderedGeometry(Record):
     beam_y_m: float
     origin_mm: tuple[float, float, float]
     unsaid: tuple[str, ...] = ()
+    is_across: bool = True
 
     @classmethod
     def from_plan(
@@ -168,7 +172,27 @@ class RenderedGeometry(Record):
             beam_y_m=y,
             origin_mm=(m_to_mm(origin_m[0]), m_to_mm(origin_m[1]), m_to_mm(origin_m[2])),
             unsaid=() if experiment is None else _unsaid(plan, experiment),
+            is_across=_is_across(plan)
+            and not (experiment is not None and experiment.detector.curved),
         )
+
+
+def _is_across(plan: ResolvedPlan) -> bool:
+    fast, slow, beam = plan.fast_axis, plan.slow_axis, plan.beam_direction
+    across = _cross(beam, fast)  # where the slow axis of such a detector points
+    return (
+        abs(_dot(fast, beam)) < _SAME_DIRECTION
+        and _dot(slow, across) > 1.0 - _SAME_DIRECTION
+        and _dot(fast, plan.spindle_axis) > 1.0 - _SAME_DIRECTION
+    )
+
+
+def _cross(x: Sequence[float], y: Sequence[float]) -> tuple[float, float, float]:
+    return (
+        x[1] * y[2] - x[2] * y[1],
+        x[2] * y[0] - x[0] * y[2],
+        x[0] * y[1] - x[1] * y[0],
+    )
 
 
 def _dot(x: Iterable[float], y: Iterable[float]) -> float:
@@ -267,6 +291,27 @@ class SmvHeader(Record):
             "an SMV header cannot say " + ", ".join(rendered.unsaid) + ": -img of this image gives "
             "another geometry without the same options beside it"
         )
+
+    def misread(self, quirks: Quirks | None = None) -> str | None:
+        """What other programs misread in the header, in a sentence; None: nothing, or the quirk
+        header_geometry is off, for which there are `doubts`."""
+        rendered = self.rendered
+        if not (quirks or Quirks()).header_geometry or rendered is None:
+            return None
+        instead = "the formats smv-adsc, cbf and nxmx say a geometry as programs read it"
+        if not rendered.is_across:
+            return (
+                "programs take the detector of an SMV header for one across the beam, with its "
+                f"fast axis along the spindle and its slow axis down; this one is not: {instead}"
+            )
+        # BEAMLINE=fake: DIALS takes BEAM_CENTER for ADXV's numbers, plus a pixel.
+        pixel = self.pixel_size_m
+        fast = self.beam_x_m / pixel + 1.0 - rendered.beam_fast_m / pixel
+        slow = (self.size_slow_m - self.beam_y_m - rendered.beam_slow_m) / pixel + 1.0
+        off = max(abs(fast), abs(slow))
+        if not off > _MOST_PIXELS_OFF:
+            return None
+        return f"DIALS reads the beam centre of this SMV header {off:.4g} pixels off: {instead}"
 
 
 def read_smv(path: str | os.PathLike[str], *, quirks: Quirks | None = None) -> SmvImage:

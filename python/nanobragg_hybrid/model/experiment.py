@@ -64,6 +64,13 @@ class Experiment(Record):
                 if offset.panel >= panels:
                     rule = f"a panel of the detector, 0 to {panels - 1}"
                     raise ConfigError(f"background.offsets[{n}].panel", offset.panel, rule)
+        if self.response is not None and self.response.point_spread is not None:
+            size = self.detector.pixel_size_mm
+            sizes = [panel.pixel_size_mm for panel in self.detector.panels or ()] or [size]
+            for edges in sizes:
+                if isinstance(edges, tuple):
+                    rule = f"None with pixels that are not square, {edges[0]:g} x {edges[1]:g} mm"
+                    raise ConfigError("response.point_spread", self.response.point_spread, rule)
         if self.detector.panels is not None and self.sampling.roi is not None:
             rule = "None beside detector.panels, each of which has a roi"
             raise ConfigError("sampling.roi", self.sampling.roi, rule, "px")
@@ -157,6 +164,28 @@ class Experiment(Record):
         if beam is self.beam and goniometer is self.goniometer:
             return self
         return dataclasses.replace(self, beam=beam, goniometer=goniometer)
+
+    def with_cell(self) -> Experiment:
+        """A copy whose crystal is said by its cell and missetting angles, not by an orientation
+        matrix; itself where it has none.
+
+        So the numbers of the cell can be fitted.  Lengths and angles are rounded to 1e-9.  A
+        triclinic cell is rendered as it is said with the quirk triclinic_cell off.  Raises
+        `ConfigError` for a matrix that is no right-handed cell, and with ``misset_random``.
+        """
+        crystal = self.crystal
+        if crystal.orientation_matrix is None:
+            return self
+        if crystal.misset_random:
+            rule = "False beside an orientation matrix, to have angles"
+            raise ConfigError("crystal.misset_random", True, rule)
+        from nanobragg_hybrid.model.cell_of_matrix import cell_and_misset
+
+        found = cell_and_misset(
+            crystal.orientation_matrix, crystal.misset_deg, self.beam.wavelength_angstrom
+        )
+        changed = dataclasses.replace(crystal, orientation_matrix=None, **found._asdict())
+        return dataclasses.replace(self, crystal=changed)
 
     def of_only_panel(self, quirks: Quirks | None = None) -> Experiment:
         """Itself, or the experiment of its only panel; `ConfigError` if it has several."""

@@ -6,9 +6,10 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, get_args
 
 from nanobragg_hybrid.base.arrays import ArrayField, as_buffer
+from nanobragg_hybrid.base.lazy import work_of
 from nanobragg_hybrid.model.detector import several_panels
 from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.quirks import Quirks
@@ -20,7 +21,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nanobragg_hybrid.base.arrays import Array, Buffer
+    from nanobragg_hybrid.base.atomic import Destination
     from nanobragg_hybrid.model.geometry import Geometry
+
+
+ImageFormat = Literal["smv", "smv-adsc", "cbf", "nxmx", "tiff", "png"]
+"""Formats of image files; see `write_image`."""
+
+IMAGE_FORMATS: Final[tuple[ImageFormat, ...]] = get_args(ImageFormat)
+
+ImagePixels = Literal["counts", "noise", "integers", "photons"]
+"""What of a result an image file has; see `write_image`."""
+
+IMAGE_PIXELS: Final[tuple[ImagePixels, ...]] = get_args(ImagePixels)
 
 
 class Rendered(NamedTuple):
@@ -30,8 +43,7 @@ class Rendered(NamedTuple):
     plan: as rendered.  provenance: what computed it.  random_state: see `SimulationResult`.
     background: float64, photons beside the spots (model 9), if the experiment has such a part.
     background_outside: for each scatterer, and behind them for the radial curve, in how many pixels
-    its table was asked outside its rows.  expected: float64, see `SimulationResult`, from an engine
-    that has the response itself; None: made of image and background.
+    its table was asked outside its rows.
     """
 
     image: Array
@@ -42,7 +54,6 @@ class Rendered(NamedTuple):
     random_state: object = None
     background: Array | None = None
     background_outside: tuple[int, ...] = ()
-    expected: Array | None = None
 
 
 OF_ONE_PANEL: Final = (
@@ -162,6 +173,20 @@ class SimulationResult:
         from nanobragg_hybrid.model.geometry import Geometry
 
         return Geometry.from_plan(self.plan)
+
+    def save(
+        self,
+        path: Destination,
+        *,
+        format: ImageFormat | None = None,  # noqa: A002 (what everybody calls it)
+        pixels: ImagePixels | None = None,
+        **counting: Any,
+    ) -> None:
+        """Writes the image for other programs, with its geometry: see `write_image`.
+
+        counting: its `pedestal`, `gain`, `saturation` and `sensor_material`.
+        """
+        work_of("SimulationResult.save")(self, path, format=format, pixels=pixels, **counting)
 
     @property
     def image_buffer(self) -> Buffer:

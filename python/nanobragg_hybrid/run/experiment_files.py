@@ -152,6 +152,13 @@ def _format(path: str | os.PathLike[str], given: object) -> GeometryFormat:
 
 def content_of(experiment: Experiment, quirks: Quirks) -> ExperimentContent:
     """What is rendered for an experiment, in the frame whose beam is nearest to x."""
+    return content_and_plans(experiment, quirks)[0]
+
+
+def content_and_plans(
+    experiment: Experiment, quirks: Quirks
+) -> tuple[ExperimentContent, list[ResolvedPlan]]:
+    """The same, and the plan of each panel."""
     crystal = experiment.crystal
     has_crystal = crystal.cell_angstrom is not None or crystal.orientation_matrix is not None
     if not has_crystal:
@@ -173,7 +180,7 @@ def content_of(experiment: Experiment, quirks: Quirks) -> ExperimentContent:
         notes.append("the beam is written as one direction and one wavelength")
     if not beam.polarization_correction:
         notes.append("that there is no polarization factor cannot be written")
-    return ExperimentContent(
+    content = ExperimentContent(
         wavelength_angstrom=beam.wavelength_angstrom,
         beam=place(plan.beam_direction),
         polarization=(place(plan.polarization_axis), beam.polarization_kahn),
@@ -189,6 +196,7 @@ def content_of(experiment: Experiment, quirks: Quirks) -> ExperimentContent:
         crystal=_crystal(plan, place) if has_crystal else None,
         notes=tuple(notes),
     )
+    return content, plans
 
 
 def _panel(

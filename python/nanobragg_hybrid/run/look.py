@@ -68,10 +68,12 @@ class Given(NamedTuple):
     quirks: Quirks
 
 
-def look(image: Array, given: Given) -> tuple[Finding, ...]:
+def look(image: Array, given: Given, *, is_lit_beside: bool = False) -> tuple[Finding, ...]:
     """What is odd about a rendered image, float32, shape (slow, fast).
 
     Pixels outside the region of interest and under the mask do not count: they are 0 on purpose.
+    is_lit_beside: whether a background has light: then an image whose structure factors are all 0
+    is meant to be dark.
     """
     plan, mask = given.plan, given.experiment.detector.mask
     odd = odd_pixels(image, plan.roi, mask)
@@ -79,6 +81,8 @@ def look(image: Array, given: Given) -> tuple[Finding, ...]:
     if looked_at == 0:
         return (Finding("dark", 0, 0, None, (_nothing_to_render(plan),)),)
     if odd["lit"] == 0:
+        if is_lit_beside and _no_amplitude(given) is not None:
+            return ()
         return (Finding("dark", looked_at, looked_at, None, _causes("dark", given)),)
     kinds: tuple[Kind, ...] = ("nan", "infinite", "negative")
     return tuple(

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from nanobragg_hybrid.base.arrays import Array
     from nanobragg_hybrid.model.result import Rendered, SimulationResult
 
 _FRAME: Final = Integer(at_least=0, at_most=INT32_MAX)
@@ -29,10 +30,37 @@ class Measured(NamedTuple):
     sentences: tuple[str, ...]
 
 
+def source_roi(experiment: Experiment, plan: ResolvedPlan) -> tuple[int, int, int, int] | None:
+    """The region whose light spreads into the region of interest, inclusive bounds as in
+    `Sampling.roi`; None where it is no larger."""
+    response = experiment.response
+    fast_min, fast_max, slow_min, slow_max = plan.roi
+    if response is None or response.point_spread is None:
+        return None
+    if fast_min > fast_max or slow_min > slow_max:
+        return None
+    from nanobragg_hybrid.base.units import m_to_um
+    from nanobragg_hybrid.run.point_spread import Region, source_region
+
+    region = Region(slow_min, slow_max + 1, fast_min, fast_max + 1)
+    pixel_um = m_to_um(plan.pixel_size_m)
+    source = source_region(region, response.point_spread, pixel_um, plan.shape)
+    if source == region:
+        return None
+    return source.left, source.right - 1, source.top, source.bottom - 1
+
+
 def measured(
-    made: Rendered, plan: ResolvedPlan, experiment: Experiment, frame: int, backend: str
+    made: Rendered,
+    source: Rendered,
+    plan: ResolvedPlan,
+    experiment: Experiment,
+    frame: int,
+    backend: str,
 ) -> Measured | None:
     """None for an experiment without background and response.
+
+    source: what was rendered of `source_roi`, the same as made where that is None.
 
     Raises `UnsupportedError` for an engine that renders no background, and `ConfigError` for bad
     pixels that the detector does not have.
@@ -44,13 +72,11 @@ def measured(
     if experiment.background is not None and made.background is None:
         raise UnsupportedError(f"the backend {backend!r} renders no background")
     chain = Chain.of(experiment, plan)
-    if made.expected is not None:
-        expected = as_ndarray(made.expected)
-    else:
-        background = None if made.background is None else as_ndarray(made.background)
-        expected = chain.expected(as_ndarray(made.image), background)
+    background = None if source.background is None else as_ndarray(source.background)
+    expected = chain.expected(as_ndarray(source.image), background)
     counts = None if experiment.response is None else chain.counts(expected, frame)
-    sentences = (*_outside(experiment, made.background_outside), *_doubts(chain, expected))
+    doubts = _doubts(chain, expected, is_masked=experiment.detector.mask is not None)
+    sentences = (*_outside(experiment, made.background_outside), *doubts)
     return Measured(expected, chain.variance(expected), counts, sentences)
 
 
@@ -83,12 +109,20 @@ def checked_frame(frame: int) -> int:
         raise ConfigError("frame", frame, _FRAME.text) from None
 
 
+def has_light(background: Array | None) -> bool:
+    """Whether there are photons in a background."""
+    return background is not None and bool((as_ndarray(background) > 0.0).any())
+
+
 def memory_needed(experiment: Experiment) -> dict[str, int]:
     """Bytes by what needs them; nothing without background and response."""
     if experiment.background is None and experiment.response is None:
         return {}
     n_slow, n_fast = experiment.detector.shape
     parts = {"expected counts and their variance": 16 * n_slow * n_fast}
+    has_spread = experiment.response is not None and experiment.response.point_spread is not None
+    if has_spread and experiment.sampling.roi is not None:
+        parts["light that spreads into the region of interest"] = 12 * n_slow * n_fast
     if experiment.background is not None:
         parts["background"] = 8 * n_slow * n_fast
     if experiment.response is not None:
@@ -111,7 +145,7 @@ def _outside(experiment: Experiment, outside: tuple[int, ...]) -> list[str]:
     ]
 
 
-def _doubts(chain: Any, expected: NDArray[np.float64]) -> list[str]:
+def _doubts(chain: Any, expected: NDArray[np.float64], *, is_masked: bool) -> list[str]:
     import numpy as np
 
     found = []
@@ -121,9 +155,9 @@ def _doubts(chain: Any, expected: NDArray[np.float64]) -> list[str]:
     odd = int(np.count_nonzero(~np.isfinite(expected)))
     if odd:
         found.append(f"the expected counts of {odd} pixels are no number: they get no photons")
-    if chain.response.point_spread is not None and chain.is_active is not None:
+    if chain.response.point_spread is not None and is_masked:
         found.append(
-            "with a point spread, light from outside the region of interest and from under the "
-            "mask is missing near their borders"
+            "with a point spread, light from under the mask is missing near its borders: what is "
+            "masked is not rendered"
         )
     return found

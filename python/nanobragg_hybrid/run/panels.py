@@ -17,6 +17,7 @@ from nanobragg_hybrid.model.result import Rendered, SimulationResult
 from nanobragg_hybrid.model.statistics import statistics_of_panels
 from nanobragg_hybrid.model.structure_factors import StructureFactors
 from nanobragg_hybrid.run.look import DARK, UNEXPLAINED
+from nanobragg_hybrid.run.measure import source_roi
 from nanobragg_hybrid.run.quirk_effects import quirks_that_mattered
 
 if TYPE_CHECKING:
@@ -30,11 +31,13 @@ _MOST_NAMES: Final = 8
 class PreparedPanel(NamedTuple):
     """A panel that an engine has set up.
 
-    experiment: of this panel alone, with seeds.  run: the engine's side of it.
+    experiment: of this panel alone, with seeds.  run: the engine's side of it.  source: the same of
+    the larger region whose light spreads into the region of interest; None where that is no larger.
     """
 
     experiment: Experiment
     run: EngineRun
+    source: EngineRun | None = None
 
     def quirks_that_mattered(self, asked: Experiment, quirks: Quirks) -> tuple[str, ...]:
         """Of this panel; asked: as the user gave the experiment, before seeds were filled in."""
@@ -71,7 +74,12 @@ def prepare_panels(
                 raise
             field = f"detector.panels[{names[number]}]{error.field.removeprefix('detector')}"
             raise ConfigError(field, error.value, error.rule, error.unit) from None
-        panels.append(PreparedPanel(experiment, run))
+        roi = source_roi(experiment, run.plan)
+        source = None
+        if roi is not None:
+            wider = experiment.replace({"sampling.roi": roi})
+            source = engine.prepare(wider, structure_factors, quirks)
+        panels.append(PreparedPanel(experiment, run, source))
     return tuple(panels)
 
 

@@ -24,39 +24,60 @@ _STEP: Final = 0.125
 _GUIDES: Final = 256
 _UNIT: Final = 2.0**-32
 _BLOCK: Final = 1 << 15
+_SECOND: Final = math.ceil(math.exp(-_STEP) / _UNIT)
+"""Lower halves of raw numbers from which on the second deviate may be more than 0."""
+_LARGEST_SMALL: Final = math.nextafter(LARGE_MEAN, 0.0)
+
+
+class PoissonStream:
+    """Draws the photons of a frame, block by block from its first pixel to its last.
+
+    Below 64 the distribution is Poisson's to 2^-32; from there on the total variation distance to
+    it is at most 3.2e-5, falls as 1/mean^(3/2), and mean and variance are right to 2e-6.
+    """
+
+    def __init__(self, seed: int, frame: int, panel: int) -> None:
+        self._small = stream(seed, frame, panel, "photons").bit_generator
+        self._large = stream(seed, frame, panel, "large means")
+        self._undrawn = 0
+
+    def photons(self, mean: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Whole numbers of photons, as float64, of the next pixels; mean: finite, >= 0, flat."""
+        raw: NDArray[np.uint64] = self._small.random_raw(mean.size)
+        large = np.flatnonzero(mean >= LARGE_MEAN)
+        if not large.size:
+            self._undrawn += mean.size
+            return _of_small_means(mean, raw)
+        # Normal deviates are drawn one after the other: those of blocks before may be missing.
+        while self._undrawn:
+            count = min(self._undrawn, _BLOCK)
+            self._large.standard_normal(count)
+            self._undrawn -= count
+        normal = self._large.standard_normal(mean.size)
+        if large.size == mean.size:
+            return _of_large_means(mean, normal)
+        if 2 * large.size < mean.size:
+            photons = _of_small_means(np.minimum(mean, _LARGEST_SMALL), raw)
+        else:
+            photons = np.empty(mean.size)
+            small = np.flatnonzero(mean < LARGE_MEAN)
+            photons[small] = _of_small_means(mean.take(small), raw.take(small))
+        photons[large] = _of_large_means(mean.take(large), normal.take(large))
+        return photons
 
 
 def poisson_photons(
     mean: NDArray[np.float64], seed: int, frame: int, panel: int
 ) -> NDArray[np.float64]:
     """Whole numbers of photons, as float64, of the shape of `mean`, whose values are finite and
-    >= 0; that of the whole panel.
-
-    Below 64 the distribution is Poisson's to 2^-32; from there on the total variation distance to
-    it is at most 3.2e-5, falls as 1/mean^(3/2), and mean and variance are right to 2e-6.
-    """
+    >= 0; that of the whole panel.  See `PoissonStream`."""
     flat = np.ascontiguousarray(mean).reshape(-1)
     photons = np.empty(flat.size)
-    small = stream(seed, frame, panel, "photons").bit_generator
-    large = stream(seed, frame, panel, "large means")
-    last = flat.size - int(np.argmax(flat[::-1] >= LARGE_MEAN)) if flat.size else 0
-    has_large = bool(flat.size) and bool(flat[last - 1] >= LARGE_MEAN)
+    drawn = PoissonStream(seed, frame, panel)
     # Blocks that fit into a cache; the numbers of a stream do not depend on them.
     for start in range(0, flat.size, _BLOCK):
         part = slice(start, start + _BLOCK)
-        means = flat[part]
-        raw = small.random_raw(means.size)
-        if not has_large or start >= last:
-            photons[part] = _of_small_means(means, raw)
-            continue
-        normal = large.standard_normal(means.size)
-        is_large = means >= LARGE_MEAN
-        if is_large.all():
-            photons[part] = _of_large_means(means, normal)
-            continue
-        block, small_ones, large_ones = photons[part], *map(np.flatnonzero, (~is_large, is_large))
-        block[small_ones] = _of_small_means(means.take(small_ones), raw.take(small_ones))
-        block[large_ones] = _of_large_means(means.take(large_ones), normal.take(large_ones))
+        photons[part] = drawn.photons(flat[part])
     return photons.reshape(mean.shape)
 
 
@@ -89,19 +110,23 @@ def _of_small_means(mean: NDArray[np.float64], raw: NDArray[np.uint64]) -> NDArr
     what is left."""
     tables = _tables()
     row = (mean * (1.0 / _STEP)).astype(np.intp)
-    rest = mean - row * _STEP
-    uniform = (raw >> np.uint64(32)) * _UNIT
-    place = tables.guide.take(row * _GUIDES + (raw >> np.uint64(56)).view(np.int64))
+    upper = raw >> np.uint64(32)
+    uniform = upper.astype(np.uint32) * _UNIT
+    upper >>= np.uint64(24)
     first = row * tables.width
-    at = first + place
+    at = upper.view(np.int64)
+    at += row * _GUIDES
+    at = first + tables.guide.take(at)
     above = np.flatnonzero(uniform >= tables.distribution.take(at))
     while above.size:
         at[above] += 1
         above = above[uniform.take(above) >= tables.distribution.take(at.take(above))]
-    photons = (at - first).astype(np.float64)
-    second = (raw & np.uint64(0xFFFFFFFF)) * _UNIT
-    maybe = np.flatnonzero(second >= math.exp(-_STEP))
-    left, second = rest[maybe], second[maybe]
+    at -= first
+    photons = at.astype(np.float64)
+    lower = raw.astype(np.uint32)
+    maybe = np.flatnonzero(lower >= _SECOND)
+    left = mean.take(maybe) - row.take(maybe) * _STEP
+    second = lower.take(maybe) * _UNIT
     term = np.exp(-left)
     total = term.copy()
     k = 0

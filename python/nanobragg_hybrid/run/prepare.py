@@ -161,29 +161,40 @@ class Prepared:
             )
         started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         runs = [panel.run for panel in self.panels]
-        made = render_runs(
-            self.engine, runs, threads=checked, progress=progress, unrounded=unrounded
+        sources = [panel.source for panel in self.panels if panel.source is not None]
+        made = list(
+            render_runs(
+                self.engine, runs + sources, threads=checked, progress=progress, unrounded=unrounded
+            )
         )
+        wider = iter(made[len(runs) :])
         asked = {"quirks": str(self.quirks), "threads": checked, "started": started}
         results = tuple(
-            self._result(panel, each, asked, number)
-            for panel, each in zip(self.panels, made, strict=True)
+            self._result(panel, own, own if panel.source is None else next(wider), asked, number)
+            for panel, own in zip(self.panels, made[: len(runs)], strict=True)
         )
         if len(results) > 1:
             return result_of_panels(self.experiment, self.quirks, results)
         return results[0].replaced(experiment=self.experiment)
 
     def _result(
-        self, panel: PreparedPanel, made: Rendered, asked: Mapping[str, Any], frame: int
+        self,
+        panel: PreparedPanel,
+        made: Rendered,
+        source: Rendered,
+        asked: Mapping[str, Any],
+        frame: int,
     ) -> SimulationResult:
-        """That of one panel; asked: what the provenance has of the call."""
+        """That of one panel; source: see `PreparedPanel`; asked: what the provenance has of the
+        call."""
         from nanobragg_hybrid.engines.c.plan_info import plan_info
 
         plan = made.plan
         given = Given(plan, panel.experiment, self.structure_factors, self.quirks)
-        findings = tuple(finding.text for finding in look(made.image, given))
+        is_lit = measure.has_light(made.background)
+        findings = tuple(each.text for each in look(made.image, given, is_lit_beside=is_lit))
+        seen = measure.measured(made, source, plan, panel.experiment, frame, self.backend)
         note = one_wavelength_note(given)
-        seen = measure.measured(made, plan, panel.experiment, frame, self.backend)
         crystal, output = panel.experiment.crystal, panel.experiment.output
         return SimulationResult(
             image=cast("NDArray[np.float32]", made.image),

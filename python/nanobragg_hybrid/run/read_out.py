@@ -19,13 +19,13 @@ from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.pixel_maps import bad_pixels, relative_gains
 from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
 from nanobragg_hybrid.model.response import COUNT_LIMITS, Response
-from nanobragg_hybrid.run.photons import poisson_photons
-from nanobragg_hybrid.run.point_spread import spread
+from nanobragg_hybrid.run.photons import PoissonStream
+from nanobragg_hybrid.run.point_spread import Region, spread
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_BLOCK = 1 << 14
+_BLOCK = 1 << 15
 _ROUNDING_VARIANCE = 1.0 / 12.0
 
 
@@ -33,21 +33,30 @@ _ROUNDING_VARIANCE = 1.0 / 12.0
 class Chain:
     """The response of one panel; without a response only photons are counted.
 
-    pixel_um: edges along fast and slow.  is_active: pixels that are rendered, shape (slow, fast);
-    None: all.
+    is_active: pixels that are rendered, shape (slow, fast); None: all.  region: what has all of
+    them; None: the whole image.
     """
 
     response: Response
     shape: tuple[int, int]
-    pixel_um: tuple[float, float]
+    pixel_um: float
     is_active: NDArray[np.bool_] | None
+    region: Region | None = None
 
     @classmethod
     def of(cls, experiment: Experiment, plan: ResolvedPlan) -> Chain:
         """That of an experiment; raises `ConfigError` for a bad pixel outside the detector."""
         response = experiment.response or Response()
-        edges_um = m_to_um(plan.pixel_size_m), m_to_um(plan.pixel_size_slow_m)
-        chain = cls(response, plan.shape, edges_um, _active(experiment, plan))
+        fast_min, fast_max, slow_min, slow_max = plan.roi
+        is_empty = fast_min > fast_max or slow_min > slow_max
+        region = Region(slow_min, slow_max + 1, fast_min, fast_max + 1)
+        chain = cls(
+            response,
+            plan.shape,
+            m_to_um(plan.pixel_size_m),
+            _active(experiment, plan),
+            None if is_empty else region,
+        )
         _ = chain.bad
         return chain
 
@@ -65,14 +74,15 @@ class Chain:
     def expected(
         self, image: NDArray[np.floating[Any]], background: NDArray[np.float64] | None
     ) -> NDArray[np.float64]:
-        """Counts above the pedestal before noise (model 10.1, 10.2), of photons in pixels."""
+        """Counts above the pedestal before noise (model 10.1, 10.2), of photons in pixels: those of
+        `source_roi`, more than the region, where there is a point spread."""
         light = image.astype(np.float64)
         if background is not None:
             light += background
         if self.response.point_spread is not None:
-            light = spread(light, self.response.point_spread, self.pixel_um)
+            light = spread(light, self.response.point_spread, self.pixel_um, self.region)
             if self.is_active is not None:
-                light = np.where(self.is_active, light, 0.0)
+                light[~self.is_active] = 0.0
         light *= self.gains
         return light
 
@@ -108,46 +118,53 @@ class Chain:
         """What is read out in a frame (model 10.4), in the type of the response; 0 where nothing is
         rendered.  Pixels whose expected counts are not finite, or below 0, get no photons."""
         response, seed, panel = self.response, self.response.seed, self.response.panel
-        light = expected / self.gains
-        if not _is_light(light):
-            light = np.where(np.isfinite(light), np.maximum(light, 0.0), 0.0)
-        if response.flicker > 0.0:
-            light *= _flicker(response, frame)
-        if response.shot_noise:
-            light = poisson_photons(light, seed, frame, panel)
-        self._amplify(light.reshape(-1), frame)
-        return self._read(light)
-
-    def _amplify(self, light: NDArray[np.float64], frame: int) -> None:
-        """From photons to counts above 0, in place; light: flat."""
-        response, seed, panel = self.response, self.response.seed, self.response.panel
+        photons = PoissonStream(seed, frame, panel) if response.shot_noise else None
         change = stream(seed, frame, panel, "frame gains")
         noise = stream(seed, frame, panel, "read-out")
+        flicker = _flicker(response, frame) if response.flicker > 0.0 else 1.0
         gains = self.gains
         of_pixels = gains.reshape(-1) if isinstance(gains, np.ndarray) else None
+        flat = expected.reshape(-1)
+        read = np.empty(flat.size, dtype=response.count_type)
         # Blocks that fit into a cache; the numbers of a stream do not depend on them.
-        for start in range(0, light.size, _BLOCK):
+        for start in range(0, flat.size, _BLOCK):
             part = slice(start, start + _BLOCK)
-            block = light[part]
-            block *= response.gain if of_pixels is None else of_pixels[part]
+            gain = response.gain if of_pixels is None else of_pixels[part]
+            block = flat[part] / gain
+            if not _is_light(block):
+                block = np.where(np.isfinite(block), np.maximum(block, 0.0), 0.0)
+            if response.flicker > 0.0:
+                block *= flicker
+            if photons is not None:
+                block = photons.photons(block)
+            block *= gain
             if response.frame_gain_error > 0.0:
-                block *= 1.0 + response.frame_gain_error * change.standard_normal(block.size)
+                factor = change.standard_normal(block.size)
+                factor *= response.frame_gain_error
+                factor += 1.0
+                block *= factor
             if response.read_noise > 0.0:
-                block += response.read_noise * noise.standard_normal(block.size)
+                added = noise.standard_normal(block.size)
+                added *= response.read_noise
+                block += added
             block += response.pedestal
+            read[part] = self._shown(block)
+        if self.bad is not None:
+            ends = self._shown(np.array([response.dead_counts, response.most_counts]))
+            dead, hot = (each.reshape(-1) for each in self.bad)
+            read[hot] = ends[1]
+            read[dead] = ends[0]
+        if self.is_active is not None:
+            read[~self.is_active.reshape(-1)] = 0
+        return read.reshape(expected.shape)
 
-    def _read(self, counts: NDArray[np.float64]) -> NDArray[Any]:
+    def _shown(self, counts: NDArray[np.float64]) -> NDArray[Any]:
+        """What a read-out shows of these counts, which are overwritten."""
         response = self.response
         limits = COUNT_LIMITS[response.count_type]
         np.clip(counts, -np.inf if limits is None else limits[0], response.most_counts, out=counts)
-        if self.bad is not None:
-            dead, hot = self.bad
-            counts[hot] = response.most_counts
-            counts[dead] = response.dead_counts
         if response.is_rounded:
             (np.rint if response.rounding == "nearest" else np.floor)(counts, out=counts)
-        if self.is_active is not None:
-            counts[~self.is_active] = 0.0
         return counts.astype(response.count_type)
 
 

@@ -6,10 +6,7 @@ compared.  Kernels take turns, so that another program's load hits all of them.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import platform
-import re
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -19,17 +16,16 @@ from typing import Any, Final
 import numpy as np
 
 from nanobragg_hybrid._version import __version__
-from nanobragg_hybrid.base.errors import NanobraggError
 from nanobragg_hybrid.base.host import usable_cores
 from nanobragg_hybrid.cli.bench.whole_process import compare
 from nanobragg_hybrid.cli.bench.workloads import Workload, series, shots, workloads
 from nanobragg_hybrid.engines.c.libnbh import available_kernels, build_info
 from nanobragg_hybrid.engines.c.plan import Plan
-from nanobragg_hybrid.formats.text import read_text
 from nanobragg_hybrid.model.conventions import Culling, Kernel
 from nanobragg_hybrid.model.quirks import Quirks
 from nanobragg_hybrid.model.response import PointSpread, Response
 from nanobragg_hybrid.run.read_out import Chain
+from nanobragg_hybrid.run.versions import processor_name
 
 Clock = Callable[[], float]
 
@@ -55,7 +51,7 @@ def bench(
     `say` gets the lines of the table as they become known.  `reference`: an executable to compare
     whole runs of the command with.
     """
-    processor, cores, kernels = _processor(), usable_cores(), available_kernels()
+    processor, cores, kernels = processor_name(), usable_cores(), available_kernels()
     say(f"{processor}, {cores} usable cores, kernels {', '.join(kernels)}")
     chosen = workloads(quick=quick)
     return {
@@ -241,7 +237,7 @@ def response_figures(
     say(f"\none thread, ms for a frame of {edge} x {edge} pixels, background and image given")
     figures = []
     for name, response in cases.items():
-        chain = Chain(response, photons.shape, (100.0, 100.0), None)
+        chain = Chain(response, photons.shape, 100.0, None)
         times = []
         for frame in range(runs + 1):
             start = clock()
@@ -269,15 +265,6 @@ def fraction_redone(workload: Workload) -> float:
         return 1.0
     low, high = (bound[slow, fast].astype(np.float32) for bound in plan.intervals())
     return float(np.mean(~(low == high)))
-
-
-def _processor() -> str:
-    """What the system calls the processor."""
-    with contextlib.suppress(NanobraggError):
-        found = re.search(r"(?m)^model name\s*:\s*(.+)$", read_text("/proc/cpuinfo"))
-        if found is not None:
-            return found[1].strip()
-    return platform.processor() or platform.machine()
 
 
 def _plan(workload: Workload, kernel: Kernel) -> Plan:

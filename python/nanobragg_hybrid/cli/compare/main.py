@@ -14,6 +14,7 @@ from typing import Any, Final, NoReturn
 import numpy as np
 
 from nanobragg_hybrid.base.errors import FileFormatError
+from nanobragg_hybrid.cli.compare.measured import measured_panels, measured_side, told
 from nanobragg_hybrid.cli.compare.options import (
     UsageProblemError,
     check_usage,
@@ -71,6 +72,7 @@ from nanobragg_hybrid.compare.suite import (
     worst,
 )
 from nanobragg_hybrid.formats.any_image import read_image
+from nanobragg_hybrid.formats.measured.image import is_measured
 from nanobragg_hybrid.formats.raw import write_raw
 from nanobragg_hybrid.formats.text import write_bytes, write_text
 
@@ -135,11 +137,12 @@ def _specs(asked: argparse.Namespace) -> list[RunSpec]:
         raise UsageProblemError(f"--py-bin: is B, which --b says is {asked.b!r}")
     executables = {"a": asked.c_bin, "b": asked.py_bin or asked.c_bin}
     recorded = asked.suite == "golden"
+    alone = recorded or asked.measured is not None
     backends = {
         "a": asked.a or (REFERENCE if has_reference else "c"),
-        "b": asked.b or (REFERENCE if asked.py_bin else "c" if recorded else "torch"),
+        "b": asked.b or (REFERENCE if asked.py_bin else "c" if alone else "torch"),
     }
-    if recorded:
+    if alone:
         del backends["a"]
     for option, backend in (("c_bin", REFERENCE), ("device", "torch"), ("dtype", "torch")):
         takers = [n for n in backends.values() if n == backend]
@@ -179,6 +182,10 @@ def _compare_runs(
             warnings.append(text)
             _say(f"warning: {text}")
 
+    measured = None
+    if asked.measured is not None:
+        with told(warn):
+            measured = measured_side(asked.measured, asked.frame, asked.panel)
     inputs = read_inputs(specs, args, warn)
     shapes = [given.command.experiment.detector.shape for given in inputs]
     region = _region(asked, shapes[0], warn)
@@ -199,20 +206,33 @@ def _compare_runs(
         for text in run.result.warnings:
             warn(f"{spec.label.upper()}: {text}")
         runs.append(run)
-    a, b = (run.result.image for run in runs)
+    images = [run.result.image for run in runs]
     documents = [run_document(spec, run) for spec, run in zip(specs, runs, strict=True)]
+    if measured is not None:
+        images.insert(0, measured.photons)
+        documents.insert(0, measured.document(measured.photons))
+        write_raw(folder / "a.bin", measured.photons)
+    a, b = images
+    if measured is not None and a.shape == b.shape:
+        b = np.where(measured.mask, b, np.float32(np.nan))  # where there is nothing to compare
     return _finish(asked, folder, a, b, region, criteria, documents, list(args), command, warnings)
 
 
 def _compare_files(asked: argparse.Namespace, criteria: Criteria, command: str) -> int:
-    shape = None if asked.shape is None else (asked.shape[1], asked.shape[0])
-    a, b = _read_pair(asked.files[0], asked.files[1], shape)
     warnings: list[str] = []
 
     def warn(text: str) -> None:
         warnings.append(text)
         _say(f"warning: {text}")
 
+    if any(is_measured(path) for path in asked.files):
+        return _compare_measured(asked, criteria, command, warnings, warn)
+    for name in ("panel", "frame"):
+        if getattr(asked, name) is not None:
+            rule = "does not go with files of one image each"
+            raise UsageProblemError(f"{option_name(name)}: {rule}")
+    shape = None if asked.shape is None else (asked.shape[1], asked.shape[0])
+    a, b = _read_pair(asked.files[0], asked.files[1], shape)
     region = _region(asked, a.shape, warn)
     folder = result_folder(asked.outdir)
     for label, image in (("a", a), ("b", b)):
@@ -222,6 +242,76 @@ def _compare_files(asked: argparse.Namespace, criteria: Criteria, command: str) 
         for path, image in zip(asked.files, (a, b), strict=True)
     ]
     return _finish(asked, folder, a, b, region, criteria, documents, None, command, warnings)
+
+
+def _compare_measured(
+    asked: argparse.Namespace,
+    criteria: Criteria,
+    command: str,
+    warnings: list[str],
+    warn: Warn,
+) -> int:
+    """Two files of which at least one holds panels, frames or bad pixels."""
+    shape = None if asked.shape is None else (asked.shape[1], asked.shape[0])
+    with told(warn):
+        first, second = (
+            measured_panels(path, asked.frame, asked.panel, shape) for path in asked.files
+        )
+    if len(first) != len(second):
+        text = f"A has {len(first)} panels, B {len(second)}; --panel chooses one"
+        raise UsageProblemError(f"--files: {text}")
+    folder = result_folder(asked.outdir)
+    statuses: list[int] = []
+    summaries: list[dict[str, Any]] = []
+    for a, b in zip(first, second, strict=True):
+        own = folder
+        if len(first) > 1:
+            own = folder / f"panel_{len(statuses)}"
+            own.mkdir()
+            if not asked.json:
+                print(f"panel         {a.name}")
+        both = a.mask & b.mask if a.mask.shape == b.mask.shape else None
+        images = [side.compared(both) for side in (a, b)]
+        for label, image in zip("ab", images, strict=True):
+            write_raw(own / f"{label}.bin", image)
+        region = _region(asked, images[0].shape, warn)
+        documents = [side.document(image) for side, image in zip((a, b), images, strict=True)]
+        summary: dict[str, Any] = {}
+        statuses.append(
+            _finish(
+                asked,
+                own,
+                images[0],
+                images[1],
+                region,
+                criteria,
+                documents,
+                None,
+                command,
+                warnings,
+                summary if len(first) > 1 else None,
+            )
+        )
+        summaries.append({"panel": a.name, **summary})
+    if len(first) == 1:
+        return statuses[0]
+    failed = [each["panel"] for each in summaries if each["verdict"] == "fail"]
+    document = {
+        "format": "nanobragg-hybrid comparison of panels",
+        "schema_version": 1,
+        "versions": versions_used(),
+        "command": command,
+        "verdict": "fail" if failed else "pass",
+        "panels": summaries,
+    }
+    text = json_text(document)
+    write_text(folder / "summary.json", text)
+    if asked.json:
+        print(text, end="")
+    else:
+        shown = f": {', '.join(failed)}" if failed else ""
+        print(f"{len(first)} panels, {len(failed)} fail{shown}\nfolder {folder}")
+    return max(statuses)
 
 
 def _read_pair(first: str, second: str, shape: tuple[int, int] | None) -> tuple[Image, Image]:
@@ -257,8 +347,12 @@ def _finish(
     args: list[str] | None,
     command: str,
     warnings: list[str],
+    part: dict[str, Any] | None = None,
 ) -> int:
-    """Compares, writes and says what there is to write and say."""
+    """Compares, writes and says what there is to write and say.
+
+    part: of a comparison of several panels: filled with the summary, which is not printed.
+    """
     is_resampled = a.shape != b.shape
     if is_resampled:
         if not asked.resample:
@@ -298,9 +392,11 @@ def _finish(
     text = json_text(summary)
     for name in ("summary.json", "metrics.json"):
         write_text(folder / name, text)
-    if asked.json:
+    if part is not None:
+        part.update(summary)
+    if asked.json and part is None:
         print(text, end="")
-    else:
+    elif not asked.json:
         print_comparison(found, documents)
         print(f"folder        {folder}")
     return AGREE if found.is_met else BELOW

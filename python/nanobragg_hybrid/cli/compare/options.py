@@ -20,6 +20,8 @@ examples:
   nb-compare --a c --b c --quirks-b nanobragg,-phi_carryover --roi 90 140 60 110 -- ARGS
   nb-compare --c-bin ~/bin/nanoBragg --py-bin ~/bin/theirs --outdir found -- ARGS
   nb-compare --files ours.bin theirs.bin --shape 2463 2527
+  nb-compare --files still_1.cbf still_2.cbf --panel ARRAY_D0Q0S0A0
+  nb-compare --measured frame.cbf --b c --threshold 0.9 -- -mat A.mat -hkl P1.hkl -lambda 1 -N 20
   nb-compare --suite commands.txt --a c --b torch
 
 ARGS is a nanoBragg command line, to which --experiment, --image, --panel and --column of the
@@ -46,6 +48,7 @@ def compare_parser() -> argparse.ArgumentParser:
         prog="nb-compare",
         usage="nb-compare [options] -- ARGS\n"
         "       nb-compare [options] --files A B\n"
+        "       nb-compare [options] --measured A -- ARGS\n"
         "       nb-compare [options] --suite golden|FILE",
         description="Render a nanoBragg command line (ARGS) twice and compare the images; or "
         "compare two image files; or do that for many command lines.",
@@ -90,7 +93,20 @@ def compare_parser() -> argparse.ArgumentParser:
         "others, put a -roi into ARGS as well",
     )
     what.add_argument(
-        "--files", nargs=2, metavar=("A", "B"), help="compare files: SMV, PGM or raw floats"
+        "--files",
+        nargs=2,
+        metavar=("A", "B"),
+        help="compare files: SMV, PGM, raw floats, CBF, NXmx, TIFF; panel by panel, without the "
+        "pixels that cannot be used",
+    )
+    what.add_argument(
+        "--measured",
+        metavar="A",
+        help="compare this file, its counts as photons, with what B renders of ARGS",
+    )
+    what.add_argument("--panel", metavar="NAME", help="of files with several: this panel alone")
+    what.add_argument(
+        "--frame", type=int, metavar="N", help="of files with several: this frame, from 0 (0)"
     )
     what.add_argument(
         "--shape",
@@ -160,9 +176,9 @@ def check_usage(asked: argparse.Namespace, args: Sequence[str]) -> None:
         "threads",
     )
     suite_only, files_only = ("golden", "limit", "select"), ("shape",)
-    one_only = ("roi", "resample", "save_diff")
+    one_only = ("roi", "resample", "save_diff", "measured", "panel", "frame")
     if asked.files is not None:
-        _refuse(asked, (*rendering, *suite_only), "--files")
+        _refuse(asked, (*rendering, *suite_only, "measured"), "--files")
     elif asked.suite is not None:
         _refuse(asked, (*files_only, *one_only), "--suite")
         if asked.suite == "golden":
@@ -171,6 +187,10 @@ def check_usage(asked: argparse.Namespace, args: Sequence[str]) -> None:
             _refuse(asked, ("golden",), "a --suite of one's own")
     else:
         _refuse(asked, (*suite_only, *files_only), "a command line")
+        if asked.measured is None:
+            _refuse(asked, ("panel", "frame"), "a command line without --measured")
+        else:
+            _refuse(asked, ("a", "quirks_a"), "--measured, which is A")
     rules: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
         ("limit", lambda n: n >= 1, "a number >= 1"),
         ("max_l2", lambda x: x >= 0.0, "a number >= 0"),
@@ -178,6 +198,7 @@ def check_usage(asked: argparse.Namespace, args: Sequence[str]) -> None:
         ("threshold", lambda x: -1.0 <= x <= 1.0, "a correlation, -1 to 1"),
         ("png_scale", lambda x: 0.0 < x <= 100.0, "a percentile above 0, up to 100"),
         ("shape", lambda pair: min(pair) >= 1, "two numbers >= 1"),
+        ("frame", lambda n: n >= 0, "a number >= 0"),
     )
     for name, is_right, rule in rules:
         value = getattr(asked, name)

@@ -30,6 +30,7 @@ class Options:
         self.dtype: str | None = None
         self.response: str | None = None
         self.counts: str | None = None
+        self.format: str | None = None
         self.experiment: str | None = None
         self.image: int | None = None
         self.panel: str | None = None
@@ -71,6 +72,7 @@ _VALUES = {
     "--dtype": "dtype",
     "--response": "response",
     "--counts": "counts",
+    "--format": "format",
     "--experiment": "experiment",
     "--image": "image",
     "--panel": "panel",

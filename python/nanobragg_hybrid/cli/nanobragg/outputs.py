@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 
 from nanobragg_hybrid.base.atomic import AtomicFiles, atomic_write, is_standard_output
 from nanobragg_hybrid.base.errors import CommandLineError
+from nanobragg_hybrid.cli.nanobragg.image_formats import write_other
 from nanobragg_hybrid.formats.raw import write_raw
 from nanobragg_hybrid.formats.smv import SmvHeader, write_smv_blocks
 
 if TYPE_CHECKING:
     from nanobragg_hybrid.arguments.command import Command
     from nanobragg_hybrid.cli.nanobragg.facts import Images
+    from nanobragg_hybrid.cli.nanobragg.image_formats import ImageFormats
+    from nanobragg_hybrid.cli.nanobragg.inputs import Warn
     from nanobragg_hybrid.model.quirks import Quirks
     from nanobragg_hybrid.model.result import SimulationResult
     from nanobragg_hybrid.model.structure_factors import StructureFactors
@@ -33,8 +36,8 @@ def output_files(
         PGM: command.pgm_path,
         NOISE: command.noise_path,
         DUMP: None if command.hkl_path is None else command.dump_path,
-        JSON: None if json_path is None else Path(json_path),
         COUNTS: None if counts_path is None else Path(counts_path),
+        JSON: None if json_path is None else Path(json_path),
     }
     return {kind: path for kind, path in wanted.items() if path is not None}
 
@@ -84,15 +87,23 @@ def write_outputs(
     table: StructureFactors,
     result: SimulationResult,
     images: Images,
+    formats: ImageFormats,
     document: Callable[[], str],
+    warn: Warn,
 ) -> None:
-    """Writes every file: all of them or none.  `document` makes the text of the JSON file."""
+    """Writes every file: all of them or none.  `document` makes the text of the JSON file, which is
+    the last one; `warn` gets what the others have no place for."""
+    output = result.experiment.output
     header = SmvHeader.from_plan(result.plan, result.experiment)
     with AtomicFiles() as files:
         for kind, path in outputs.items():
             with files.write(path) as file:
                 if kind == FLOATS:
                     write_raw(file, result.image_buffer)
+                elif kind == INTEGERS and formats.integers != "smv":
+                    counted = output.adc_offset, images.integer.scale_used, 65535.0
+                    blocks = images.integer.blocks()
+                    write_other(file, path, formats.integers, result, blocks, counted, warn)
                 elif kind == INTEGERS:
                     write_smv_blocks(
                         file, images.integer.blocks(), result.image_buffer.shape, header, quirks
@@ -103,6 +114,10 @@ def write_outputs(
                     write_pgm_blocks(
                         file, images.pgm.blocks(), result.image_buffer.shape, images.pgm.scale_used
                     )
+                elif kind == NOISE and images.noise is not None and formats.noise != "smv":
+                    counted = output.adc_offset, 1.0, 65535.0
+                    blocks = images.noise.blocks()
+                    write_other(file, path, formats.noise, result, blocks, counted, warn)
                 elif kind == NOISE and images.noise is not None:
                     write_smv_blocks(
                         file, images.noise.blocks(), result.image_buffer.shape, header, quirks
@@ -111,6 +126,9 @@ def write_outputs(
                     from nanobragg_hybrid.formats.dump import write_dump
 
                     write_dump(file, table)
+                elif kind == COUNTS and formats.counts is not None:
+                    whole = [result.counts]
+                    write_other(file, path, formats.counts, result, whole, None, warn)
                 elif kind == COUNTS and result.counts is not None:
                     from nanobragg_hybrid.formats.npy import write_npy
 

@@ -11,6 +11,12 @@ from nanobragg_hybrid.base.atomic import is_standard_output
 from nanobragg_hybrid.base.constants import DEFAULT_COUNTS_FILE
 from nanobragg_hybrid.base.errors import CommandLineError, NanobraggError
 from nanobragg_hybrid.cli.nanobragg.facts import Images, facts, plan_facts
+from nanobragg_hybrid.cli.nanobragg.image_formats import (
+    check_before,
+    doubts_before,
+    image_formats,
+    named_by_format,
+)
 from nanobragg_hybrid.cli.nanobragg.inputs import Warn, read_input
 from nanobragg_hybrid.cli.nanobragg.outputs import (
     check_outputs,
@@ -59,6 +65,8 @@ def run(options: Options, command_line: Sequence[str], log: Log, say: Warn) -> N
     read = read_input(options, quirks, warn)
     command, table = read.command, read.table
     counts = None if options.response is None else options.counts or DEFAULT_COUNTS_FILE
+    command, counts = named_by_format(command, counts, options.format)
+    formats = image_formats(command, counts, options.format)
     outputs = output_files(command, options.json, counts)
     check_outputs(outputs, read.files())
     if any(is_standard_output(path) for path in outputs.values()):
@@ -74,9 +82,13 @@ def run(options: Options, command_line: Sequence[str], log: Log, say: Warn) -> N
     if options.strict and (doubts := plan.doubts()):
         raise CommandLineError("; ".join(doubts))
     # The image is what was asked for, so it is rendered in any case.
-    header_doubt = SmvHeader.from_plan(plan, command.experiment).doubts(quirks)
+    check_before(formats, command.experiment, quirks)
+    header = SmvHeader.from_plan(plan, command.experiment)
+    header_doubt = header.doubts(quirks)
     if header_doubt is not None:
         warn(header_doubt)
+    for text in doubts_before(command, formats, header, plan):
+        warn(text)
     misset_random = command.experiment.crystal.misset_random
     log_setup(log, command, table, plan_facts(plan, misset_random=misset_random), plan)
     _print_pixels(log, command, prepared, options.threads)
@@ -115,7 +127,7 @@ def run(options: Options, command_line: Sequence[str], log: Log, say: Warn) -> N
             }
         )
 
-    write_outputs(outputs, command.quirks, table, result, images, document)
+    write_outputs(outputs, command.quirks, table, result, images, formats, document, warn)
     log_image(log, result.statistics, images)
     log_kernel(log, result.provenance)
     log_files(log, named_files(outputs))

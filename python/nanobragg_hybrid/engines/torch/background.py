@@ -39,8 +39,13 @@ def background_numbers(background: Background) -> dict[str, float | tuple[float,
         found["background.radial.photons_per_pixel"] = background.radial.photons_per_pixel
     found["background.flat_photons_per_pixel"] = background.flat_photons_per_pixel
     for n, offset in enumerate(background.offsets):
-        found[f"background.offsets[{n}].photons_per_pixel"] = offset.photons_per_pixel
+        found[offset_name(n)] = offset.photons_per_pixel
     return found
+
+
+def offset_name(number: int) -> str:
+    """The name of the photons of an offset."""
+    return f"background.offsets[{number}].photons_per_pixel"
 
 
 def background_photons(
@@ -102,7 +107,7 @@ def _part(
         is_in = (fast >= (offset.fast_min or 0)) & (slow >= (offset.slow_min or 0))
         is_in &= fast <= (INT32_MAX if offset.fast_max is None else offset.fast_max)
         is_in &= slow <= (INT32_MAX if offset.slow_max is None else offset.slow_max)
-        photons = photons + is_in * values[f"background.offsets[{n}].photons_per_pixel"]
+        photons = photons + is_in * values[offset_name(n)]
     return photons, outside
 
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from nanobragg_hybrid.base.errors import ConfigError, RenderCancelled, UnsupportedError
 from nanobragg_hybrid.engines.torch.bounds import Counts, allocation_errors, image_memory
@@ -53,10 +52,7 @@ class TorchRun:
         with torch.no_grad(), _threads(threads), _counted() as visits:
             values = model(progress=_row_progress(model, progress))
             omega_sum = float(model.solid_angle_sum())
-            experiment = model.setup.experiment
-            light = None
-            if experiment.background is not None or experiment.response is not None:
-                light = model.expected_of(values, {}, {})
+            background, outside = model.background()
         image = values.to(torch.float32).cpu().numpy()
         eager_reason = model.eager_reason
         return Rendered(
@@ -72,11 +68,8 @@ class TorchRun:
                 "kernel_reason": eager_reason or "",
                 "culling": _culling(model, visits),
             },
-            background=None
-            if light is None or light.background is None
-            else _array(light.background),
-            background_outside=() if light is None else light.outside,
-            expected=None if light is None else _array(light.counts),
+            background=None if background is None else background.cpu().numpy(),
+            background_outside=outside,
         )
 
     @allocation_errors()
@@ -156,11 +149,6 @@ class TorchEngine:
         if not is_array or hkl.dtype != np.float64 or hkl.shape[1:] != (3,):
             raise ConfigError("hkl", hkl, "a float64 array of shape (n, 3)")
         return amplitudes_at(structure_factors, hkl)
-
-
-def _array(tensor: Tensor) -> NDArray[np.float64]:
-    array: NDArray[np.float64] = tensor.cpu().numpy()
-    return array
 
 
 def _row_progress(

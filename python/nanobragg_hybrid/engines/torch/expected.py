@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ from torch import Tensor
 from nanobragg_hybrid.base.errors import ConfigError, Description, suggestion
 from nanobragg_hybrid.base.units import m_to_um
 from nanobragg_hybrid.engines.torch.background import background_numbers, background_photons
-from nanobragg_hybrid.engines.torch.pixels import ActivePixels
+from nanobragg_hybrid.engines.torch.pixels import ActivePixels, Roi
 from nanobragg_hybrid.engines.torch.point_spread import spread
 from nanobragg_hybrid.engines.torch.scalars import as_float
 from nanobragg_hybrid.engines.torch.scene import Choices, Scene
@@ -21,15 +22,6 @@ from nanobragg_hybrid.model.pixel_maps import relative_gains
 _PARTS = ("background.", "response.")
 _FWHM = "response.point_spread.gaussian_fwhm_um"
 _FIBRE = "response.point_spread.fibre_radius_um"
-
-
-class Expected(NamedTuple):
-    """counts: float64, shape (slow, fast), above the pedestal, before noise.  background: photons,
-    of the same shape, or None.  outside: see `background_photons`."""
-
-    counts: Tensor
-    background: Tensor | None
-    outside: tuple[int, ...]
 
 
 def is_light(name: object) -> bool:
@@ -56,7 +48,8 @@ def light_numbers(experiment: Experiment) -> dict[str, float | tuple[float, ...]
 def light_values(
     experiment: Experiment, values: Mapping[str, Any], device: torch.device
 ) -> dict[str, Tensor]:
-    """Every number of `light_numbers` as a float64 tensor: as given, or the experiment's own.
+    """Every number of `light_numbers` as a float64 tensor: as given, which may have a batch
+    dimension in front, or the experiment's own.
 
     Raises `ConfigError` for a name that is none, and for a wrong type, shape or device.
     """
@@ -73,42 +66,79 @@ def light_values(
         if not isinstance(value, Tensor) or not value.dtype.is_floating_point:
             raise ConfigError(field, Description(str(type(value))), "a tensor of real numbers")
         shape = tuple(found[name].shape)
-        if tuple(value.shape) != shape:
-            raise ConfigError(field, Description(f"shape {tuple(value.shape)}"), f"shape {shape}")
+        extra = value.dim() - len(shape)
+        if extra not in (0, 1) or tuple(value.shape[extra:]) != shape:
+            rule = f"shape {shape}, or that with a batch dimension in front"
+            raise ConfigError(field, Description(f"shape {tuple(value.shape)}"), rule)
         if value.device != found[name].device:
             raise ConfigError(field, Description(f"a tensor on {value.device}"), f"one on {device}")
         found[name] = value.to(torch.float64)
     return found
 
 
+def batched_light(experiment: Experiment, light: Mapping[str, Tensor]) -> dict[str, int]:
+    """Of the values that have a batch dimension, its length."""
+    numbers = light_numbers(experiment)
+    dims = {name: 1 if isinstance(value, tuple) else 0 for name, value in numbers.items()}
+    return {name: len(value) for name, value in light.items() if value.dim() > dims[name]}
+
+
+def source_region(experiment: Experiment, roi: Roi, pixel_um: float) -> Roi:
+    """The region whose light spreads into a region of interest, both inclusive."""
+    response = experiment.response
+    fast_min, fast_max, slow_min, slow_max = roi
+    if response is None or response.point_spread is None or fast_max < fast_min:
+        return roi
+    given = response.point_spread
+    reach = 0
+    if given.gaussian_fwhm_um > 0.0:
+        reach += math.ceil(given.gaussian_reach_um / pixel_um)
+    if given.fibre_radius_um > 0.0:
+        reach += math.ceil(given.fibre_reach_um / pixel_um)
+    n_slow, n_fast = experiment.detector.shape
+    return (
+        max(fast_min - reach, 0),
+        min(fast_max + reach, n_fast - 1),
+        max(slow_min - reach, 0),
+        min(slow_max + reach, n_slow - 1),
+    )
+
+
 def expected_counts(
     experiment: Experiment,
     scene: Scene,
     choices: Choices,
+    source: ActivePixels,
     active: ActivePixels,
     image: Tensor,
     values: Mapping[str, Tensor],
-) -> Expected:
-    """The expected counts of one panel, whose Bragg image is given; values: `light_values`."""
+) -> Tensor:
+    """The expected counts of one panel, float64, shape (slow, fast), above the pedestal, before
+    noise.
+
+    image: the Bragg image of the pixels `source`, whose light spreads into the active ones, of
+    which the scene is; values: `light_values`, without batch.
+    """
     light = image.to(torch.float64)
-    background: Tensor | None = None
-    outside: tuple[int, ...] = ()
     if experiment.background is not None:
-        photons, outside = background_photons(experiment.background, scene, choices, active, values)
-        background = active.image(photons)
-        light = light + background
+        photons, _ = background_photons(experiment.background, scene, choices, source, values)
+        light = light + source.image(photons)
     response = experiment.response
-    if response is not None:
-        if response.point_spread is not None:
-            edges = (as_float(scene.pixel), as_float(scene.pixel_slow))
-            pixel_um = m_to_um(edges[0]), m_to_um(edges[1])
-            fwhm, fibre = values.get(_FWHM), values.get(_FIBRE)
-            light = spread(light, response.point_spread, pixel_um, fwhm, fibre)
-            if active.count < light.numel():
-                ones = torch.ones(active.count, dtype=torch.float64, device=light.device)
-                light = light * active.image(ones)
-        gains = relative_gains(response, experiment.detector.shape)
-        if gains is not None:
-            light = light * torch.from_numpy(gains).to(light.device)
-        light = light * values["response.gain"]
-    return Expected(light, background, outside)
+    if response is None:
+        return light
+    if response.point_spread is not None and source.count > 0:
+        pixel_um = m_to_um(as_float(scene.pixel))
+        fwhm, fibre = values.get(_FWHM), values.get(_FIBRE)
+        fast_min, fast_max, slow_min, slow_max = source.roi
+        rectangle = light[slow_min : slow_max + 1, fast_min : fast_max + 1]
+        rectangle = spread(rectangle, response.point_spread, pixel_um, fwhm, fibre)
+        n_slow, n_fast = light.shape
+        margins = (fast_min, n_fast - 1 - fast_max, slow_min, n_slow - 1 - slow_max)
+        light = torch.nn.functional.pad(rectangle, margins)
+        if active.count < light.numel():
+            ones = torch.ones(active.count, dtype=torch.float64, device=light.device)
+            light = light * active.image(ones)
+    gains = relative_gains(response, experiment.detector.shape)
+    if gains is not None:
+        light = light * torch.from_numpy(gains).to(light.device)
+    return light * values["response.gain"]

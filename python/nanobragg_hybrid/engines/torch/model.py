@@ -12,6 +12,8 @@ from torch import Tensor
 
 from nanobragg_hybrid.base.errors import ConfigError, Description, UnsupportedError
 from nanobragg_hybrid.base.host import require_memory
+from nanobragg_hybrid.base.units import m_to_um
+from nanobragg_hybrid.engines.torch.background import background_photons
 from nanobragg_hybrid.engines.torch.batch import BatchRender, leaves_rays
 from nanobragg_hybrid.engines.torch.bounds import image_memory
 from nanobragg_hybrid.engines.torch.compiled import why_not
@@ -19,10 +21,11 @@ from nanobragg_hybrid.engines.torch.compiled_kernel import CompiledKernel, SeenT
 from nanobragg_hybrid.engines.torch.devices import device_of, dtype_of
 from nanobragg_hybrid.engines.torch.eager import EagerKernel
 from nanobragg_hybrid.engines.torch.expected import (
-    Expected,
+    batched_light,
     expected_counts,
     is_light,
     light_values,
+    source_region,
 )
 from nanobragg_hybrid.engines.torch.forked import require_own_threads
 from nanobragg_hybrid.engines.torch.jacobian import (
@@ -44,7 +47,7 @@ from nanobragg_hybrid.engines.torch.parameters import (
 from nanobragg_hybrid.engines.torch.pixels import ActivePixels, active_pixels
 from nanobragg_hybrid.engines.torch.quantities import GRID
 from nanobragg_hybrid.engines.torch.render import Progress, Render
-from nanobragg_hybrid.engines.torch.scalars import is_transformed
+from nanobragg_hybrid.engines.torch.scalars import as_float, is_transformed
 from nanobragg_hybrid.engines.torch.scene import Scene
 from nanobragg_hybrid.engines.torch.selection import Chosen, Selection, chosen
 from nanobragg_hybrid.engines.torch.setup import Setup, set_up
@@ -221,39 +224,96 @@ class ForwardModel:
         self, values: Mapping[Any, Tensor] | None = None, *, progress: Progress | None = None
     ) -> Tensor:
         """The expected counts for some values: image and background after the point spread, times
-        the gains of the pixels (model 9, 10); float64, shape (slow, fast).
+        the gains of the pixels (model 9, 10); float64, shape (slow, fast), or (batch, slow, fast).
 
-        values: as for the image, without a batch dimension, and tensors by the names of
-        `expected_initial`.  It is differentiable in all of them.  Without background and response
-        these are the photons of the image.
+        values: as for the image, and tensors by the names of `expected_initial`.  It is
+        differentiable in all of them.  With a batch dimension in front of some of them the result
+        has it, too.  Without background and response these are the photons of the image.
 
-        Raises the same as a call of the model, and `UnsupportedError` for a batch.
+        Light that spreads into the region of interest is rendered with it; pixels outside it, and
+        those under the mask, are 0.
+
+        Raises the same as a call of the model.
         """
         given = {} if values is None else values
         is_mapping: bool = isinstance(given, Mapping)
         if not is_mapping:
             raise ConfigError("values", values, "a mapping from names of parameters to tensors")
-        own = {name: x for name, x in given.items() if not is_light(name)}
-        light = {name: x for name, x in given.items() if is_light(name)}
-        checked = self._checked(own)
-        if self._batch(checked) is not None:
-            raise UnsupportedError("expected counts of a batch: call it for each member")
-        return self.expected_of(self(own, progress=progress), checked, light).counts
+        own = self._checked({name: x for name, x in given.items() if not is_light(name)})
+        experiment = self._setup.experiment
+        light = light_values(
+            experiment, {name: x for name, x in given.items() if is_light(name)}, self.device
+        )
+        lengths = batched_light(experiment, light)
+        of_image = self._batch(own)
+        if of_image is not None:
+            lengths["image"] = of_image
+        if len(set(lengths.values())) > 1 or 0 in lengths.values():
+            what = Description(f"batches of {sorted(set(lengths.values()))}")
+            raise ConfigError("values", what, "one length >= 1 for all")
+        of_source: dict[str | Parameter, Tensor] = {}
+        of_source.update(own)
+        images = self._source(of_source, progress=progress)
+        if not lengths:
+            return self._expected(images, own, light)
+        members = []
+        for n in range(next(iter(lengths.values()))):
+            values_of_member = {
+                name: x[n] if x.dim() > len(self._parameters[name].shape) else x
+                for name, x in own.items()
+            }
+            light_of_member = {name: x[n] if name in lengths else x for name, x in light.items()}
+            image = images if of_image is None else images[n]
+            members.append(self._expected(image, values_of_member, light_of_member))
+        return torch.stack(members)
 
     def expected_initial(self) -> dict[str, Tensor]:
         """The numbers of background and response that `expected` is differentiable in, with their
         values in the experiment, float64 tensors by name."""
         return light_values(self._setup.experiment, {}, self.device)
 
-    def expected_of(
-        self, image: Tensor, values: Mapping[str, Tensor], light: Mapping[str, Tensor]
-    ) -> Expected:
-        """The expected counts of an image that was rendered for these values; light: values of
-        background and response."""
+    def background(self) -> tuple[Tensor | None, tuple[int, ...]]:
+        """Photons beside the spots (model 9), float64, shape (slow, fast), None where there are
+        none; and in how many pixels each table was asked outside its rows."""
         experiment, setup = self._setup.experiment, self._setup
-        checked = light_values(experiment, light, self.device)
-        scene = self.scene(values)
-        return expected_counts(experiment, scene, setup.choices, self._active, image, checked)
+        if experiment.background is None:
+            return None, ()
+        photons, outside = background_photons(
+            experiment.background,
+            self.scene(),
+            setup.choices,
+            self._active,
+            light_values(experiment, {}, self.device),
+        )
+        return self._active.image(photons), outside
+
+    @cached_property
+    def _source(self) -> ForwardModel:
+        """The model of the pixels whose light spreads into the active ones."""
+        setup = self._setup
+        pixel_um = m_to_um(as_float(self.scene().pixel))
+        roi = source_region(setup.experiment, setup.roi, pixel_um)
+        if roi == setup.roi:
+            return self
+        return type(self)(
+            setup.experiment.replace({"sampling.roi": roi}),
+            setup.structure_factors,
+            setup.quirks,
+            self.dtype,
+            self.device,
+            tile_steps=self._tiling.tile_steps,
+            kernel=self.kernel,
+            tolerance_photons=self.tolerance_photons,
+        )
+
+    def _expected(
+        self, image: Tensor, values: Mapping[str, Tensor], light: Mapping[str, Tensor]
+    ) -> Tensor:
+        """The expected counts of an image of `_source` that was rendered for these values; light:
+        all numbers of background and response."""
+        scene, choices = self.scene(values), self._setup.choices
+        source, experiment = self._source.active_pixels, self._setup.experiment
+        return expected_counts(experiment, scene, choices, source, self._active, image, light)
 
     @uncompiled
     def pixels(self, values: Values | None = None, select: Selection | None = None) -> Tensor:

@@ -12,8 +12,15 @@ from torch import Tensor
 
 from nanobragg_hybrid.base.errors import ConfigError, Description
 from nanobragg_hybrid.base.host import require_memory
+from nanobragg_hybrid.engines.torch.background import offset_name
 from nanobragg_hybrid.engines.torch.bounds import image_memory
 from nanobragg_hybrid.engines.torch.devices import device_of
+from nanobragg_hybrid.engines.torch.expected import (
+    batched_light,
+    is_light,
+    light_numbers,
+    light_values,
+)
 from nanobragg_hybrid.engines.torch.jacobian import NormalEquations
 from nanobragg_hybrid.engines.torch.model import ForwardModel, Values
 from nanobragg_hybrid.engines.torch.panel_placement import (
@@ -38,6 +45,8 @@ OF_PANELS: Final = "detector.panels."
 """How the names of numbers that each panel has begin."""
 _TOGETHER: Final = ("detector.rotation_deg", "detector.twotheta_axis", "detector.twotheta_deg")
 _SENSOR: Final = ("sensor_thickness_um", "sensor_attenuation_depth_um")
+
+_BLOCK_PRODUCTS: Final = 200_000
 
 Selections = Sequence[Selection | None]
 """Which pixels of each panel; None: all of its active ones."""
@@ -137,13 +146,75 @@ class PanelModel:
             before += model.active_pixels.count
         return tuple(images)
 
+    def expected(
+        self, values: Mapping[Any, Tensor] | None = None, *, progress: Progress | None = None
+    ) -> tuple[Tensor, ...]:
+        """The expected counts of each panel, shape (slow, fast), or (batch, slow, fast); see
+        `ForwardModel.expected`.
+
+        values: as for the images, and tensors by the names of `expected_initial`: background and
+        response belong to all panels, each offset to its own.
+        """
+        given = {} if values is None else values
+        is_mapping: bool = isinstance(given, Mapping)
+        if not is_mapping:
+            raise ConfigError("values", values, "a mapping from names of parameters to tensors")
+        checked = self._checked({name: x for name, x in given.items() if not is_light(name)})
+        own = {name: x for name, x in given.items() if is_light(name)}
+        light = light_values(self._experiment, own, self.device)
+        lengths = set(batched_light(self._experiment, light).values())
+        before = 0
+        panels = []
+        for n, model in enumerate(self.models):
+            values_of_panel: dict[Any, Tensor] = {**self._of_panel(n, checked)}
+            for name, alone in self._light_of_panel(n).items():
+                if name in own:
+                    values_of_panel[alone] = light[name]
+            panels.append(model.expected(values_of_panel, progress=_after(before, progress)))
+            before += model.active_pixels.count
+        lengths |= {len(each) for each in panels if each.dim() == 3}
+        if len(lengths) > 1 or 0 in lengths:
+            what = Description(f"batches of {sorted(lengths)}")
+            raise ConfigError("values", what, "one length >= 1 for all")
+        # Of a batch of another panel's offset, all members are the same.
+        return tuple(
+            each.expand(*lengths, *each.shape) if lengths and each.dim() == 2 else each
+            for each in panels
+        )
+
+    def expected_initial(self) -> dict[str, Tensor]:
+        """The numbers of background and response that `expected` is differentiable in, with their
+        values in the experiment, float64 tensors by name."""
+        return light_values(self._experiment, {}, self.device)
+
+    @property
+    def _experiment(self) -> Experiment:
+        return self._made_of[0]
+
+    def _light_of_panel(self, number: int) -> dict[str, str]:
+        """The numbers of background and response that a panel has, and their names there, where
+        offsets are counted anew."""
+        alone = {name: name for name in light_numbers(self._experiment)}
+        background = self._experiment.background
+        count = 0
+        for n, offset in enumerate(() if background is None else background.offsets):
+            name = offset_name(n)
+            if offset.panel == number:
+                alone[name] = offset_name(count)
+                count += 1
+            else:
+                del alone[name]
+        return alone
+
     def pixels(
         self, values: Values | None = None, select: Selections | None = None
     ) -> tuple[Tensor, ...]:
         """The values of some pixels of each panel; see `ForwardModel.pixels`."""
         checked = self._checked(values)
         return tuple(
-            model.pixels(self._of_panel(n, checked), chosen)
+            torch.zeros(0, dtype=self.dtype, device=self.device)
+            if chosen is not None and chosen.count == 0
+            else model.pixels(self._of_panel(n, checked), chosen)
             for n, (model, chosen) in enumerate(self._selected(select))
         )
 
@@ -160,10 +231,15 @@ class PanelModel:
         """
         checked, parameters = self._with_initial(values, names)
         found = []
+        numbers = sum(self._parameters[name].size for name in parameters)
         for n, (model, chosen) in enumerate(self._selected(select)):
+            if chosen is not None and chosen.count == 0:
+                nothing = torch.zeros((0, numbers), dtype=self.dtype, device=self.device)
+                found.append((nothing.sum(1), nothing))
+                continue
             alone, moved, columns = self._linearised(n, checked, parameters)
             pixels, rows = model.jacobian(alone, moved, chosen)
-            found.append((pixels, rows @ columns))
+            found.append((pixels, _product(rows, columns)))
         return tuple(found)
 
     def normal_equations(
@@ -435,6 +511,21 @@ def _memory_needed(experiments: Sequence[Experiment], device: torch.device) -> d
 def _one_for_each_panel(name: str, given: object, count: int) -> None:
     if not isinstance(given, list | tuple) or len(given) != count:
         raise ConfigError(name, given, f"a list or tuple of {count}, one for each panel")
+
+
+def _product(rows: Tensor, columns: Tensor) -> Tensor:
+    """rows @ columns, of many short rows: on the CPU in the thread that calls, since others would
+    take longer to wake than to multiply."""
+    if rows.device.type != "cpu":
+        return rows @ columns
+    left, right = rows.numpy(), columns.to(rows.dtype).numpy()
+    length = max(_BLOCK_PRODUCTS // max(right.size, 1), 16)
+    made = torch.empty((rows.shape[0], right.shape[1]), dtype=rows.dtype)
+    whole = made.numpy()
+    for start in range(0, len(left), length):
+        part = slice(start, start + length)
+        whole[part] = left[part] @ right
+    return made
 
 
 def _slopes(function: Callable[..., Tensor], at: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

@@ -189,6 +189,24 @@ def contents_of_geom(
     ]
 
 
+def places_of_panels(
+    path: str | os.PathLike[str], text: str, *, first_line: int = 1
+) -> dict[str, tuple[int, float, float]]:
+    """By a panel's name its number, and fs and ss of its first pixel in the array of all data.
+
+    Raises `FileFormatError`.
+    """
+    geom = _Geom(path, text, first_line)
+    return {
+        name: (
+            number,
+            geom.number(values, "min_fs", None, f"panel {name}"),
+            geom.number(values, "min_ss", None, f"panel {name}"),
+        )
+        for number, (name, values) in enumerate(geom.panels.items())
+    }
+
+
 def _is_on(value: _Value | None) -> bool:
     return value is not None and _number(value.text) not in (None, 0.0)
 

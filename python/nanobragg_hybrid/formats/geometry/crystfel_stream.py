@@ -37,13 +37,25 @@ _MOST_GEOMETRIES: Final = 8
 _LONGEST_LINE: Final = 1 << 16
 
 
+class ReflectionRows(NamedTuple):
+    """Reflections of a crystal, where they were predicted.
+
+    hkl: int32, shape (n, 3).  numbers: float64, shape (n, 4): intensity and its error, fs and ss in
+    pixels of the data array.  panels: the panel of each.
+    """
+
+    hkl: NDArray[np.int32]
+    numbers: NDArray[np.float64]
+    panels: tuple[str, ...]
+
+
 class ChunkContent(NamedTuple):
     """One image of a stream.
 
     image: its file, event: which of that file's images, both as the stream has them; serial: its
     number, 0 if it has none.  peaks: float64, shape (peaks, 4): fs and ss in pixels of the data
-    array, resolution in 1/nm, intensity; peak_panels: their panels.  contents: one for each
-    crystal.
+    array, resolution in 1/nm, intensity; peak_panels: their panels.  contents, reflections: one for
+    each crystal, the latter where they were asked for.
     """
 
     image: str
@@ -53,16 +65,28 @@ class ChunkContent(NamedTuple):
     peaks: NDArray[np.float64]
     peak_panels: tuple[str, ...]
     contents: tuple[ExperimentContent, ...]
+    reflections: tuple[ReflectionRows, ...] = ()
 
 
-def chunks_of_stream(path: str | os.PathLike[str]) -> Iterator[ChunkContent]:
+def chunks_of_stream(
+    path: str | os.PathLike[str], *, with_reflections: bool = False
+) -> Iterator[ChunkContent]:
     """The images of a stream, one after the other.
 
     Raises `FileAccessError`, and `FileFormatError` with the line; of a stream that ends inside an
     image as well.
     """
     with open_binary(path) as file:
-        yield from _Stream(path, _lines(file)).chunks()
+        yield from _Stream(path, _lines(file), with_reflections).chunks()
+
+
+def geometry_of_stream(path: str | os.PathLike[str]) -> tuple[str, int]:
+    """The geometry file that a stream begins with, and the line where it begins.
+
+    Raises `FileAccessError`, `FileFormatError`.
+    """
+    with open_binary(path) as file:
+        return _Stream(path, _lines(file), False).geometry()
 
 
 def _lines(file: BinaryIO) -> Iterator[tuple[int, str]]:
@@ -73,8 +97,14 @@ def _lines(file: BinaryIO) -> Iterator[tuple[int, str]]:
 
 
 class _Stream:
-    def __init__(self, path: str | os.PathLike[str], lines: Iterator[tuple[int, str]]) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        lines: Iterator[tuple[int, str]],
+        with_reflections: bool,
+    ) -> None:
         self._path, self._lines = path, lines
+        self._with_reflections = with_reflections
         self._geometry: str | None = None
         self._first_line = 1
         self._counts_in_ev = self._needs_camera_length = False
@@ -96,6 +126,15 @@ class _Stream:
             elif line.startswith("----- Begin chunk"):
                 yield self._chunk(number)
 
+    def geometry(self) -> tuple[str, int]:
+        """Its text and first line."""
+        next(self.chunks(), None)
+        if self._geometry is None:
+            raise FileFormatError(
+                self._path, 0, "has no geometry file in it: it was written without its header"
+            )
+        return self._geometry, self._first_line
+
     def _until(self, end: str, begin: int) -> Iterator[str]:
         for _, line in self._lines:
             if line.startswith(end):
@@ -107,7 +146,7 @@ class _Stream:
         said: dict[str, str] = {}
         peaks: list[tuple[float, float, float, float]] = []
         panels: list[str] = []
-        crystals: list[tuple[Rows, tuple[str, ...]]] = []
+        crystals: list[tuple[Rows, tuple[str, ...], ReflectionRows | None]] = []
         for number, line in self._lines:
             if line.startswith("----- End chunk"):
                 return self._finished(begin, said, peaks, panels, crystals)
@@ -142,9 +181,10 @@ class _Stream:
             panels.append(words[4] if len(words) > 4 else "")
         raise FileFormatError(self._path, begin, "the list of peaks that begins here has no end")
 
-    def _crystal(self, begin: int) -> tuple[Rows, tuple[str, ...]]:
+    def _crystal(self, begin: int) -> tuple[Rows, tuple[str, ...], ReflectionRows | None]:
         axes: dict[str, Vector] = {}
         notes: list[str] = []
+        reflections: ReflectionRows | None = None
         for number, line in self._lines:
             name, _, value = line.partition(" = ")
             if line.startswith("--- End crystal"):
@@ -155,7 +195,10 @@ class _Stream:
                 if reciprocal(a, b, c) is None:
                     rule = "three vectors that do not lie in a plane"
                     raise FileFormatError(self._path, begin, f"astar, bstar, cstar: need {rule}")
-                return (a, b, c), tuple(notes)
+                return (a, b, c), tuple(notes), reflections
+            if self._with_reflections and line.startswith("Reflections measured after indexing"):
+                reflections = self._reflections(number)
+                continue
             if name in _AXES:
                 axes[name] = self._axis(number, name, value)
             elif name.startswith("predict_refine/det_shift x"):
@@ -163,6 +206,43 @@ class _Stream:
                 if any(word.strip("+-0.") for word in words if word[-1:].isdigit()):
                     notes.append("predict_refine/det_shift of the crystals is not applied")
         raise FileFormatError(self._path, begin, "the crystal that begins here has no end")
+
+    def _reflections(self, begin: int) -> ReflectionRows:
+        import numpy as np
+
+        _, head = next(self._lines, (0, ""))
+        columns = head.split()
+        wanted = ("h", "k", "l", "I", "sigma(I)", "fs/px", "ss/px", "panel")
+        missing = [name for name in wanted if name not in columns]
+        if missing:
+            rule = f"columns of reflections with {missing[0]}"
+            raise FileFormatError(self._path, begin + 1, f"got {quoted(head)}, need {rule}")
+        at = [columns.index(name) for name in wanted]
+        hkl: list[tuple[int, ...]] = []
+        numbers: list[tuple[float, ...]] = []
+        panels: list[str] = []
+        for number, line in self._lines:
+            if line.startswith("End of reflections"):
+                return ReflectionRows(
+                    np.array(hkl, dtype=np.int32).reshape(-1, 3),
+                    np.array(numbers, dtype=np.float64).reshape(-1, 4),
+                    tuple(panels),
+                )
+            words = line.split()
+            try:
+                indices = tuple(int(words[n]) for n in at[:3])
+                values = tuple(float(words[n]) for n in at[3:7])
+                panel = words[at[7]]
+            except (ValueError, IndexError):
+                indices, values, panel = (2**31,), (), ""
+            if any(abs(index) >= 2**31 for index in indices):
+                rule = f"a reflection: {', '.join(wanted)}"
+                raise FileFormatError(self._path, number, f"got {quoted(line)}, need {rule}")
+            hkl.append(indices)
+            numbers.append(values)
+            panels.append(panel)
+        text = "the list of reflections that begins here has no end"
+        raise FileFormatError(self._path, begin, text)
 
     def _axis(self, number: int, name: str, value: str) -> Vector:
         words = value.split()
@@ -181,7 +261,7 @@ class _Stream:
         said: dict[str, str],
         peaks: list[tuple[float, float, float, float]],
         panels: list[str],
-        crystals: list[tuple[Rows, tuple[str, ...]]],
+        crystals: list[tuple[Rows, tuple[str, ...], ReflectionRows | None]],
     ) -> ChunkContent:
         import numpy as np
 
@@ -193,7 +273,7 @@ class _Stream:
         wavelength = None if energy is None else EV_ANGSTROM / energy
         beamline = Beamline(wavelength, self._number(begin, said, "average_camera_length"))
         contents = []
-        for rows, notes in crystals:
+        for rows, notes, _ in crystals:
             base = self._described(beamline)
             wave = wavelength if wavelength is not None else base.wavelength_angstrom
             contents.append(
@@ -213,6 +293,14 @@ class _Stream:
             peaks=np.array(peaks, dtype=np.float64).reshape(-1, 4),
             peak_panels=tuple(panels),
             contents=tuple(contents),
+            reflections=tuple(
+                ReflectionRows(np.zeros((0, 3), np.int32), np.zeros((0, 4)), ())
+                if rows is None
+                else rows
+                for _, _, rows in crystals
+            )
+            if self._with_reflections
+            else (),
         )
 
     def _number(self, begin: int, said: dict[str, str], name: str) -> float | None:

@@ -136,6 +136,14 @@ def read_stream(path: _Path, *, like: Experiment | None = None) -> list[StreamIm
     return images
 
 
+def contents_of(path: _Path) -> list[ExperimentContent] | Experiment:
+    """What a file says, in the simulator's frame; of a file of this package its experiment.
+
+    Raises as `read_experiments` does.
+    """
+    return _read(path)
+
+
 def _experiments(
     path: _Path, image: int | None, crystal: _Path | None, like: Experiment | None
 ) -> list[Experiment]:

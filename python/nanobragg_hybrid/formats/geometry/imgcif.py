@@ -278,6 +278,9 @@ def _panel(
         header.refuse(f"{what}.axis_set_id", " ".join(names), "two axes at right angles")
     gain = header.number(intensities, "gain", 0.0, "_array_intensities")
     overload = header.number(intensities, "overload", 0.0, "_array_intensities")
+    # Below 0 it is a limit, as for DIALS; 0 is also what an empty pixel has.
+    undefined = header.number(intensities, "undefined_value", 0.0, "_array_intensities")
+    lowest = undefined if undefined < 0.0 else -1e300
     return PanelContent(
         name=name,
         origin_mm=to_simulator("dials", corner),
@@ -286,6 +289,6 @@ def _panel(
         n_fast=counts[0],
         n_slow=counts[1],
         pixel_mm=(abs(steps[0]), abs(steps[1])),
-        trusted_range=(-1e300, overload) if overload > 0.0 else None,
+        trusted_range=(lowest, overload) if overload > 0.0 else None,
         gain=gain if gain > 0.0 else None,
     )

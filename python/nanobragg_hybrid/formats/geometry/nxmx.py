@@ -41,6 +41,9 @@ _ANGLES_DEG: Final = {
     "deg": 1.0, "degree": 1.0, "degrees": 1.0, "rad": 180.0 / math.pi, "radian": 180.0 / math.pi,
     "radians": 180.0 / math.pi,
 }  # fmt: skip
+NO_SENSOR_UM: Final = 0.001
+"""The thickness of a sensor that there is not: programs want one above 0."""
+
 _LONGEST_CHAIN: Final = 100
 _LARGEST: Final = 2**31 - 1
 
@@ -91,20 +94,20 @@ class _Reader:
     def content(self) -> ExperimentContent:
         entries = [
             group
-            for group in _groups(self._file, "NXentry")
-            if _text(group.get("definition")) == "NXmx"
+            for group in groups_of(self._file, "NXentry")
+            if text_of(group.get("definition")) == "NXmx"
         ]
         if not entries:
             raise FileFormatError(self._path, 0, "has no entry with the definition NXmx")
         if len(entries) > 1:
             self._notes.append(f"has {len(entries)} entries: the first is used")
         entry = entries[0]
-        instruments = list(_groups(entry, "NXinstrument"))
+        instruments = list(groups_of(entry, "NXinstrument"))
         if not instruments:
             self.refuse(entry.name, "an NXinstrument")
         panels = []
-        for detector in _groups(instruments[0], "NXdetector"):
-            modules = list(_groups(detector, "NXdetector_module"))
+        for detector in groups_of(instruments[0], "NXdetector"):
+            modules = list(groups_of(detector, "NXdetector_module"))
             for module in modules:
                 panels.append(self._panel(detector, module, only=len(modules) == 1))
         if not panels:
@@ -120,8 +123,8 @@ class _Reader:
     def _wavelength(self, entry: Any, instrument: Any) -> float:
         found = [
             beam["incident_wavelength"]
-            for parent in (instrument, *_groups(entry, "NXsample"))
-            for beam in _groups(parent, "NXbeam")
+            for parent in (instrument, *groups_of(entry, "NXsample"))
+            for beam in groups_of(parent, "NXbeam")
             if "incident_wavelength" in beam
         ]
         if not found:
@@ -147,7 +150,7 @@ class _Reader:
         return tuple(values.tolist())
 
     def _scale(self, dataset: Any, units: dict[str, float], default: str) -> float:
-        word = _text(dataset.attrs.get("units", default)).strip()
+        word = text_of(dataset.attrs.get("units", default)).strip()
         if word.lower() not in units:
             self.refuse(f"{dataset.name}@units", f"one of {', '.join(units)}")
         return units[word.lower()]
@@ -162,7 +165,7 @@ class _Reader:
         return x, y, z
 
     def _step(self, dataset: Any) -> _Step:
-        kind = _text(dataset.attrs.get("transformation_type", ""))
+        kind = text_of(dataset.attrs.get("transformation_type", ""))
         if kind not in ("rotation", "translation"):
             self.refuse(f"{dataset.name}@transformation_type", "'rotation' or 'translation'")
         vector, offset = self._vector(dataset, "vector"), self._vector(dataset, "offset")
@@ -174,8 +177,8 @@ class _Reader:
             dataset, _ANGLES_DEG if is_rotation else _LENGTHS_MM, "deg" if is_rotation else "m"
         )
         if any(offset):
-            own = "mm" if is_rotation else _text(dataset.attrs.get("units", "m"))
-            word = _text(dataset.attrs.get("offset_units", own)).lower()
+            own = "mm" if is_rotation else text_of(dataset.attrs.get("units", "m"))
+            word = text_of(dataset.attrs.get("offset_units", own)).lower()
             if word not in _LENGTHS_MM:
                 self.refuse(f"{dataset.name}@offset_units", f"one of {', '.join(_LENGTHS_MM)}")
             offset = times(_LENGTHS_MM[word], offset)
@@ -187,7 +190,7 @@ class _Reader:
         depends = holder.attrs.get("depends_on")
         if depends is None and "depends_on" in getattr(holder, "keys", tuple)():
             depends = holder["depends_on"][()]
-        name = _text(depends).strip()
+        name = text_of(depends).strip()
         if name in ("", "."):
             return None
         parent = holder if hasattr(holder, "keys") else holder.parent
@@ -285,7 +288,8 @@ class _Reader:
         if "sensor_thickness" not in detector:
             return 0.0
         dataset = detector["sensor_thickness"]
-        return max(0.0, self._numbers(dataset)[0]) * self._scale(dataset, _LENGTHS_MM, "m") * 1000.0
+        thickness_mm = self._numbers(dataset)[0] * self._scale(dataset, _LENGTHS_MM, "m")
+        return thickness_mm * 1000.0 if thickness_mm * 1000.0 > 1.5 * NO_SENSOR_UM else 0.0
 
     def _trusted(self, detector: Any) -> tuple[float, float] | None:
         if "saturation_value" not in detector:
@@ -311,7 +315,7 @@ class _Reader:
         return np.asarray(dataset[slow : ends[0], fast : ends[1]]) == 0
 
     def _scan(self, entry: Any) -> ScanContent | None:
-        samples = list(_groups(entry, "NXsample"))
+        samples = list(groups_of(entry, "NXsample"))
         if not samples:
             return None
         if "ub_matrix" in samples[0] or "orientation_matrix" in samples[0]:
@@ -343,15 +347,15 @@ class _Reader:
         return step.values[1] - step.values[0] if len(step.values) > 1 else 0.0
 
 
-def _groups(parent: Any, kind: str) -> Iterator[Any]:
+def groups_of(parent: Any, kind: str) -> Iterator[Any]:
     """The groups of a NeXus class in a group, in the order of their names."""
     for name in parent:
         child = parent.get(name)
-        if hasattr(child, "keys") and _text(child.attrs.get("NX_class", "")) == kind:
+        if hasattr(child, "keys") and text_of(child.attrs.get("NX_class", "")) == kind:
             yield child
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
     """Text of an attribute or a dataset, whatever it is stored as."""
     if value is None:
         return ""

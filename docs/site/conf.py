@@ -1,0 +1,72 @@
+"""How the pages of docs/ become a site: `python docs/site/make_site.py`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+project = "nanobragg-hybrid"
+author = "The nanobragg-hybrid maintainers"
+copyright = author  # noqa: A001
+release = re.findall(
+    r'__version__ = "(.*)"', (ROOT / "python/nanobragg_hybrid/_version.py").read_text()
+)[0]
+version = release
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.viewcode",
+]
+myst_enable_extensions = ["dollarmath", "attrs_inline", "colon_fence"]
+myst_heading_anchors = 4
+nitpicky = False
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+python_maximum_signature_line_length = 80
+autodoc_member_order = "bysource"
+
+html_theme = "furo"
+html_title = f"nanobragg-hybrid {release}"
+html_static_path = ["static"]
+html_css_files = ["site.css"]
+html_copy_source = False
+html_show_sphinx = False
+
+default_role = "code"
+_NAME = r"\*{0,2}(?:[a-z_]\w*|[A-Z]_\w+)"
+_ENTRY = re.compile(rf"^(?P<names>{_NAME}(?:, {_NAME})*): (?P<text>.*)$")
+
+
+def field_lists(lines: list[str]) -> list[str]:
+    """A docstring in which `name: text` at the margin, with indented lines after it, is a field."""
+    out: list[str] = []
+    inside = False
+    for given in lines:
+        line = given.replace("|", r"\|")  # |F| is no substitution
+        line = re.sub(r"(`[^`\s]+`)(?=\w)", r"\1\\ ", line)  # `Source`s
+        entry = _ENTRY.match(line)
+        is_continued = inside and (line.startswith(" ") or not line.strip())
+        if entry is not None and (inside or not out or out[-1] == ""):
+            out.append(f":{entry['names'].replace('*', chr(92) + '*')}: {entry['text']}")
+            inside = True
+        elif is_continued or not inside:
+            out.append(line)
+        else:
+            out += ["", line] if out[-1] != "" else [line]
+            inside = False
+    return out
+
+
+def setup(app: object) -> None:
+    """Called by Sphinx."""
+
+    def process(*given: object) -> None:
+        lines: list[str] = given[-1]  # type: ignore[assignment]
+        of_tuple = lines and lines[0].startswith("Alias for field number")
+        lines[:] = [] if of_tuple else field_lists(lines)
+
+    app.connect("autodoc-process-docstring", process)  # type: ignore[attr-defined]

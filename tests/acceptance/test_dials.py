@@ -1,0 +1,237 @@
+"""Images in every format through DIALS, from import to integration, where DIALS is installed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from for_each import for_each
+from positions import five_pixels, laboratory_mm, plan_of
+
+import nanobragg_hybrid as nb
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("dials.import") is None, reason="DIALS is not installed (Debian: dials)"
+)
+hdf5plugin = pytest.importorskip("hdf5plugin", reason="hdf5plugin is not installed (extra: mx)")
+
+IMAGES = 12
+CELL = (79.0, 79.0, 38.0)
+PEDESTAL = 40
+
+
+def dials(program: str, folder: Path, *words: str) -> str:
+    """What a program of DIALS prints; fails with that if the program does."""
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("PYTHON")
+    }
+    environment["HDF5_PLUGIN_PATH"] = hdf5plugin.PLUGIN_PATH
+    done = subprocess.run(
+        [program, *words],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=1800,
+        check=False,
+    )
+    assert done.returncode == 0, f"{program}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
+    return done.stdout
+
+
+def structure_factors() -> nb.StructureFactors:
+    """Random amplitudes of the symmetry 4/mmm to 1.9 angstrom."""
+    random = np.random.default_rng(5)
+    most = [int(length / 1.9) for length in CELL]
+    amplitudes: dict[tuple[int, ...], float] = {}
+    indices = []
+    for h in range(-most[0], most[0] + 1):
+        for k in range(-most[1], most[1] + 1):
+            for l in range(-most[2], most[2] + 1):
+                if (h / CELL[0]) ** 2 + (k / CELL[1]) ** 2 + (l / CELL[2]) ** 2 <= 1.9**-2:
+                    indices.append((h, k, l))
+    values = []
+    for h, k, l in indices:
+        key = (*sorted((abs(h), abs(k))), abs(l))
+        if key not in amplitudes:
+            amplitudes[key] = 100.0 * float(np.sqrt(random.exponential()))
+        values.append(amplitudes[key])
+    return nb.StructureFactors.from_reflections(indices, values, 0.0)
+
+
+def experiment(number: int = 0) -> nb.Experiment:
+    """Image `number`, from 0, of the series."""
+    return nb.Experiment(
+        beam=nb.Beam(wavelength_angstrom=1.0, fluence_photons_per_m2=1.2e28),
+        crystal=nb.Crystal(
+            cell_angstrom=CELL,
+            n_cells=(12, 12, 12),
+            misset_deg=(12, 34, 56),
+            mosaic_spread_deg=0.15,
+            mosaic_domains=4,
+            water_um=1.6,
+        ),
+        goniometer=nb.Goniometer(phi_deg=10.0 + 0.5 * number, osc_deg=0.5, phi_steps=10),
+        detector=nb.Detector(
+            distance_mm=120, pixel_size_mm=0.1, n_fast=1280, n_slow=1280, beam_x_mm=64.05
+        ),
+        sampling=nb.Sampling(oversample=1),
+        output=nb.Output(noise_seed=number + 1, adc_offset=PEDESTAL),
+    )
+
+
+@pytest.fixture(scope="module")
+def frames() -> list[nb.SimulationResult]:
+    table = structure_factors()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", nb.NanobraggWarning)
+        return [nb.simulate(experiment(number), table) for number in range(IMAGES)]
+
+
+def numbered(ending: str, form: Any) -> Callable[[Path, list[nb.SimulationResult]], str]:
+    """A file for each image."""
+
+    def write(folder: Path, frames: list[nb.SimulationResult]) -> str:
+        for number, frame in enumerate(frames):
+            frame.save(folder / f"noise_{number + 1:03d}{ending}", format=form, pixels="noise")
+        return f"template=noise_###{ending}"
+
+    return write
+
+
+def series(folder: Path, frames: list[nb.SimulationResult]) -> str:
+    """One file over files of five images."""
+    with nb.NXmxSeriesWriter(
+        folder / "noise.h5", experiment(), IMAGES, images_per_file=5, pedestal=PEDESTAL
+    ) as writer:
+        for number, frame in enumerate(frames):
+            writer.add(number, nb.noise_image(frame).pixels)
+    return "noise.h5"
+
+
+FORMATS: dict[str, tuple[Callable[[Path, list[nb.SimulationResult]], str], float]] = {
+    "smv-adsc": (numbered(".img", "smv-adsc"), 95.0),
+    "cbf": (numbered(".cbf", "cbf"), 85.0),
+    "nxmx": (series, 85.0),
+}
+"""How a series is written, and how many of the spots, %, have to be indexed."""
+
+
+def geometry_of(folder: Path, wanted: nb.Experiment) -> None:
+    """Beam, detector, rotation as DIALS has imported them are those of the experiment."""
+    found = json.loads((folder / "imported.expt").read_text())
+    assert found["beam"][0]["wavelength"] == pytest.approx(1.0, rel=1e-12)
+    assert found["beam"][0]["direction"] == pytest.approx((0.0, 0.0, 1.0), abs=1e-12)
+    group = found["detector"][0]
+    panels = group["panels"]
+    places = placed(group["hierarchy"], np.eye(3), np.zeros(3))
+    places = places or {0: (np.eye(3), np.zeros(3))}
+    assert len(panels) == len(wanted.detector.shapes)
+    for number, panel in enumerate(panels):
+        turn, origin = places[number]
+        plan = plan_of(wanted, number)
+        assert panel["image_size"] == [plan.n_fast, plan.n_slow]
+        for fast, slow in five_pixels(plan.n_fast, plan.n_slow):
+            point = np.array(panel["origin"])
+            point += fast * panel["pixel_size"][0] * np.array(panel["fast_axis"])
+            point += slow * panel["pixel_size"][1] * np.array(panel["slow_axis"])
+            expected = laboratory_mm(plan, (fast, slow), "dials")
+            assert np.abs(origin + turn @ point - expected).max() < 1e-6
+    goniometer = found["goniometer"][0]
+    (axis,) = goniometer.get("axes", [goniometer.get("rotation_axis")])
+    assert axis == pytest.approx((1.0, 0.0, 0.0), abs=1e-12)
+    assert found["scan"][0]["oscillation"] == pytest.approx((10.0, 0.5), abs=1e-9)
+
+
+def placed(group: Any, turn: Any, origin: Any) -> dict[int, Any]:
+    """The frame that the vectors of each panel are in."""
+    found = {}
+    for child in group.get("children", []):
+        if "panel" in child:
+            found[child["panel"]] = turn, origin
+            continue
+        fast, slow = np.array(child["fast_axis"]), np.array(child["slow_axis"])
+        own = np.stack([fast, slow, np.cross(fast, slow)], axis=1)
+        found |= placed(child, turn @ own, origin + turn @ np.array(child["origin"]))
+    return found
+
+
+SIZE: dict[str, Any] = {"distance_mm": 120, "pixel_size_mm": 0.4, "n_fast": 320, "n_slow": 300}
+DETECTORS = {
+    "off-centre": nb.Detector(**SIZE, beam_x_mm=50, beam_y_mm=60),
+    "tilted": nb.Detector(**SIZE, rotation_deg=(2, 3, 5)),
+    "two-theta": nb.Detector(**SIZE, twotheta_deg=12),
+    "four panels": nb.Detector(
+        panels=tuple(
+            nb.Panel(
+                name=f"row{row}",
+                origin_mm=(100.0 + row, 15.0 - 16.0 * row, -20.0 + row),
+                fast_axis=(0.0, 0.01 * row, 1.0),
+                slow_axis=(0.0, -1.0, 0.01 * row),
+                n_fast=100 + row,
+                n_slow=38 - row,
+                pixel_size_mm=0.4,
+            )
+            for row in range(4)
+        )
+    ),
+}
+
+
+@for_each(
+    "name, ending, form",
+    [
+        *((name, ".cbf", "cbf") for name in DETECTORS if name != "four panels"),
+        *((name, ".h5", "nxmx") for name in DETECTORS),
+        ("off-centre", ".img", "smv-adsc"),
+    ],
+)
+def test_dials_finds_the_geometry(name: str, ending: str, form: Any, tmp_path: Path) -> None:
+    folder = tmp_path / f"{name} {form}"
+    folder.mkdir()
+    made = experiment().replace({"detector": DETECTORS[name]})
+    images = [np.full(shape, 3, np.int32) for shape in made.detector.shapes]
+    nb.write_image(folder / f"image_001{ending}", images, experiment=made, format=form)
+    dials("dials.import", folder, f"image_001{ending}")
+    geometry_of(folder, made)
+
+
+@for_each("name", list(FORMATS))
+def test_a_series_from_import_to_integration(
+    name: str, frames: list[nb.SimulationResult], tmp_path: Path
+) -> None:
+    write, least = FORMATS[name]
+    folder = tmp_path / name
+    folder.mkdir()
+    dials("dials.import", folder, write(folder, frames))
+    geometry_of(folder, experiment())
+    dials("dials.find_spots", folder, "imported.expt", "nproc=1")
+    dials("dials.index", folder, "imported.expt", "strong.refl")
+    indexed, others = spots((folder / "dials.index.log").read_text())
+    assert indexed > 1000
+    assert 100.0 * indexed / (indexed + others) > least
+    dials("dials.refine", folder, "indexed.expt", "indexed.refl")
+    refined = json.loads((folder / "refined.expt").read_text())
+    crystal = refined["crystal"][0]
+    lengths = sorted(float(np.linalg.norm(crystal[f"real_space_{axis}"])) for axis in "abc")
+    assert lengths == pytest.approx(sorted(CELL), abs=0.05)
+    (panel,) = refined["detector"][0]["panels"]
+    assert abs(panel["origin"][2]) == pytest.approx(120.0, abs=0.2)
+    dials("dials.integrate", folder, "refined.expt", "refined.refl", "nproc=1")
+    assert (folder / "integrated.refl").stat().st_size > 100_000
+
+
+def spots(log: str) -> tuple[int, int]:
+    """How many spots are indexed and how many are not, after the last step."""
+    rows = re.findall(r"\|\s*0\s*\|\s*(\d+)\s*\|\s*(\d+)\s*\|\s*[\d.]+\s*%?\s*\|", log)
+    assert rows, log[-2000:]
+    return int(rows[-1][0]), int(rows[-1][1])
