@@ -56,6 +56,7 @@ py::dict to_dict(const nbh_plan_info &from)
     PUT(org_y_px);
     PUT(dials_origin_mm);
     PUT(pixel_size_m);
+    PUT(pixel_size_slow_m);
     PUT(size_fast_m);
     PUT(size_slow_m);
     PUT(twotheta_rad);

@@ -110,6 +110,7 @@ void register_detector(py::module_ &m)
     FIELD(distance_m);
     FIELD(close_distance_m);
     FIELD(pixel_size_m);
+    FIELD(pixel_size_slow_m);
     FIELD(n_fast);
     FIELD(n_slow);
     FIELD(size_fast_m);

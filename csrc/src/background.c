@@ -96,10 +96,10 @@ static seen_pixel see_pixel(const nbh_plan *plan, const nbh_background *backgrou
                             int32_t slow)
 {
     const nbh_plan_info *info = &plan->info;
-    const double pixel = info->pixel_size_m;
     double position[3];
     seen_pixel seen;
-    subpixel_position(plan, (fast + 0.5) * pixel, (slow + 0.5) * pixel, 0.0, position);
+    subpixel_position(plan, (fast + 0.5) * info->pixel_size_m,
+                      (slow + 0.5) * info->pixel_size_slow_m, 0.0, position);
     seen.distance_m = vec3_mag(position);
     vec3_unit(position, seen.direction);
     seen.factor = subpixel_solid_angle(plan, seen.distance_m) *

@@ -336,8 +336,9 @@ static void resolve_size(const nbh_experiment *experiment, nbh_plan_info *info)
         if (length_m * n > largest)
             largest = length_m * n;
     }
-    double recommended =
-        ceil(3.0 * largest / (info->wavelength_m * info->distance_m / info->pixel_size_m));
+    const double pixel =
+        info->pixel_size_slow_m > info->pixel_size_m ? info->pixel_size_slow_m : info->pixel_size_m;
+    double recommended = ceil(3.0 * largest / (info->wavelength_m * info->distance_m / pixel));
     if (!(recommended > 0.0))
         recommended = 1.0;
     info->recommended_oversample = recommended < INT32_MAX ? (int32_t)recommended : INT32_MAX;

@@ -56,21 +56,23 @@ static void given_vector(const double given[3], const double otherwise[3], doubl
 static nbh_status resolve_size(const nbh_detector *detector, nbh_plan_info *info, nbh_error *error)
 {
     const double pixel = detector->pixel_size_m;
+    const double pixel_slow = given_or(detector->pixel_size_slow_m, pixel);
     double size_fast = detector->size_fast_m, size_slow = detector->size_slow_m;
     if (is_given_int(detector->n_fast))
         size_fast = pixel * detector->n_fast;
     if (is_given_int(detector->n_slow))
-        size_slow = pixel * detector->n_slow;
-    double n_fast = ceil(size_fast / pixel - 0.5), n_slow = ceil(size_slow / pixel - 0.5);
+        size_slow = pixel_slow * detector->n_slow;
+    double n_fast = ceil(size_fast / pixel - 0.5), n_slow = ceil(size_slow / pixel_slow - 0.5);
     if (!(n_fast >= 1 && n_fast <= INT32_MAX))
         return nbh_fail(error, n_fast >= 1 ? NBH_TOO_LARGE : NBH_INVALID, "detector.size_fast_m",
                         "got %g m of %g m pixels, need 1 to %d pixels", size_fast, pixel,
                         INT32_MAX);
     if (!(n_slow >= 1 && n_slow <= INT32_MAX))
         return nbh_fail(error, n_slow >= 1 ? NBH_TOO_LARGE : NBH_INVALID, "detector.size_slow_m",
-                        "got %g m of %g m pixels, need 1 to %d pixels", size_slow, pixel,
+                        "got %g m of %g m pixels, need 1 to %d pixels", size_slow, pixel_slow,
                         INT32_MAX);
     info->pixel_size_m = pixel;
+    info->pixel_size_slow_m = pixel_slow;
     info->size_fast_m = size_fast;
     info->size_slow_m = size_slow;
     info->n_fast = (int32_t)n_fast;
@@ -185,14 +187,14 @@ nbh_status detector_resolve(const nbh_experiment *experiment, nbh_plan_info *inf
         return status;
     resolve_roi(&experiment->sampling, info);
 
-    const double pixel = info->pixel_size_m;
+    const double pixel = info->pixel_size_m, pixel_slow = info->pixel_size_slow_m;
     const double size_fast = info->size_fast_m, size_slow = info->size_slow_m;
 
     /* near point and beam centre before conventions */
     double close_fast =
         is_given(detector->org_x_px) ? (detector->org_x_px - 0.5) * pixel : size_fast / 2.0;
     double close_slow =
-        is_given(detector->org_y_px) ? (detector->org_y_px - 0.5) * pixel : size_slow / 2.0;
+        is_given(detector->org_y_px) ? (detector->org_y_px - 0.5) * pixel_slow : size_slow / 2.0;
     const double close_x = given_or(detector->close_x_m, close_fast);
     const double close_y = given_or(detector->close_y_m, close_slow);
 
@@ -218,21 +220,21 @@ nbh_status detector_resolve(const nbh_experiment *experiment, nbh_plan_info *inf
     switch (convention) {
     case NBH_CONVENTION_ADXV:
         beam_x = given_or(detector->beam_x_m, (size_fast + pixel) / 2.0);
-        beam_y = given_or(detector->beam_y_m, (size_slow - pixel) / 2.0);
+        beam_y = given_or(detector->beam_y_m, (size_slow - pixel_slow) / 2.0);
         beam_fast = beam_x;
         beam_slow = size_slow - beam_y;
         break;
     case NBH_CONVENTION_MOSFLM:
-        beam_x = given_or(detector->beam_x_m, (size_slow + pixel) / 2.0);
+        beam_x = given_or(detector->beam_x_m, (size_slow + pixel_slow) / 2.0);
         beam_y = given_or(detector->beam_y_m, (size_fast + pixel) / 2.0);
         beam_fast = beam_y + 0.5 * pixel;
-        beam_slow = beam_x + 0.5 * pixel;
+        beam_slow = beam_x + 0.5 * pixel_slow;
         break;
     case NBH_CONVENTION_DENZO:
-        beam_x = given_or(detector->beam_x_m, (size_slow + pixel) / 2.0);
+        beam_x = given_or(detector->beam_x_m, (size_slow + pixel_slow) / 2.0);
         beam_y = given_or(detector->beam_y_m, (size_fast + pixel) / 2.0);
         beam_fast = beam_y + 0.0 * pixel;
-        beam_slow = beam_x + 0.0 * pixel;
+        beam_slow = beam_x + 0.0 * pixel_slow;
         break;
     case NBH_CONVENTION_XDS:
     case NBH_CONVENTION_DIALS:
@@ -385,7 +387,7 @@ nbh_status detector_resolve(const nbh_experiment *experiment, nbh_plan_info *inf
     info->close_slow_m = close_slow;
     /* step 8, reported only */
     info->org_x_px = close_fast / pixel + 0.5;
-    info->org_y_px = close_slow / pixel + 0.5;
+    info->org_y_px = close_slow / pixel_slow + 0.5;
     const double dials_axes[3][3] = {{0, 0, 1}, {0, 1, 0}, {-1, 0, 0}};
     for (int i = 0; i < 3; i++)
         info->dials_origin_mm[i] = 1000.0 * vec3_dot(origin, dials_axes[i]);

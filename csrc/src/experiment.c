@@ -61,6 +61,7 @@ void nbh_experiment_init(nbh_experiment *experiment)
     detector->distance_m = DEFAULT_DISTANCE_M;
     detector->close_distance_m = NBH_UNSET;
     detector->pixel_size_m = 1e-4;
+    detector->pixel_size_slow_m = NBH_UNSET;
     detector->n_fast = NBH_UNSET_INT;
     detector->n_slow = NBH_UNSET_INT;
     detector->size_fast_m = 0.1024;
@@ -133,6 +134,7 @@ static const field_rule FIELD_RULES[] = {
     FIELD(detector.distance_m, 1, POSITIVE, 0),
     FIELD(detector.close_distance_m, 1, FINITE, 1),
     FIELD(detector.pixel_size_m, 1, POSITIVE, 0),
+    FIELD(detector.pixel_size_slow_m, 1, POSITIVE, 1),
     FIELD(detector.size_fast_m, 1, POSITIVE, 0),
     FIELD(detector.size_slow_m, 1, POSITIVE, 0),
     FIELD(detector.beam_x_m, 1, FINITE, 1),

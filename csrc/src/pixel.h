@@ -225,8 +225,8 @@ static inline int pixel_add_subpixel(pixel_pass *pass, const pixel_mode mode, in
                                      int32_t slow)
 {
     const nbh_plan *plan = pass->plan;
-    const double fast_m = subpixel_coordinate(plan, fast, pass->sub_fast);
-    const double slow_m = subpixel_coordinate(plan, slow, pass->sub_slow);
+    const double fast_m = subpixel_fast(plan, fast, pass->sub_fast);
+    const double slow_m = subpixel_slow(plan, slow, pass->sub_slow);
     double d[3];
     subpixel_position(plan, fast_m, slow_m, pass->layer * plan->info.sensor_layer_step_m,
                       pass->position);

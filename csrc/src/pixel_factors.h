@@ -89,8 +89,8 @@ static inline double pixel_water(const nbh_plan *plan, const pixel_origin *origi
     for (int32_t sub_slow = 0; sub_slow < oversample; sub_slow++) {
         for (int32_t sub_fast = 0; sub_fast < oversample; sub_fast++) {
             double position[3], d[3];
-            subpixel_position(plan, subpixel_coordinate(plan, fast, sub_fast),
-                              subpixel_coordinate(plan, slow, sub_slow), 0.0, position);
+            subpixel_position(plan, subpixel_fast(plan, fast, sub_fast),
+                              subpixel_slow(plan, slow, sub_slow), 0.0, position);
             vec3_unit(position, d);
             sum += pixel_water_towards(plan, origin, d,
                                        subpixel_solid_angle(plan, vec3_mag(position)));
@@ -118,8 +118,8 @@ static inline double pixel_water_background(const nbh_plan *plan, const pixel_or
         background *= pixel_source_polarization(plan, origin, 0);
     if (plan->omega_per_sample) {
         double position[3];
-        subpixel_position(plan, subpixel_coordinate(plan, fast, 0),
-                          subpixel_coordinate(plan, slow, 0), 0.0, position);
+        subpixel_position(plan, subpixel_fast(plan, fast, 0), subpixel_slow(plan, slow, 0), 0.0,
+                          position);
         background *= subpixel_solid_angle(plan, vec3_mag(position));
     }
     return background;

@@ -36,7 +36,9 @@ struct nbh_plan {
     nbh_quirks quirks;
 
     /* detector */
-    double subpixel_m;
+    double subpixel_m;      /* edge of a sub-pixel along f, */
+    double subpixel_slow_m; /* and along s */
+    double pixel_area_m2;
     int32_t curved;
     int32_t faces_sample;   /* every pixel does, and so does the sensor (C-PARITY-029 off) */
     int32_t has_pixel_area; /* of the factors of a solid angle: pixel^2, not with point pixels

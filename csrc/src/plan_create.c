@@ -164,6 +164,8 @@ static nbh_status derive(const nbh_experiment *experiment, const nbh_structure_f
         return status;
 
     plan->subpixel_m = info->pixel_size_m / info->oversample;
+    plan->subpixel_slow_m = info->pixel_size_slow_m / info->oversample;
+    plan->pixel_area_m2 = info->pixel_size_m * info->pixel_size_slow_m;
     plan->curved = experiment->detector.curved != 0;
     plan->faces_sample = plan->curved && !(plan->quirks & NBH_QUIRK_CURVED_FLAT_FACTORS);
     const int point_pixel = experiment->detector.point_pixel != 0;

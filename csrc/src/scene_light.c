@@ -89,8 +89,9 @@ static nbh_culling_reason reason_against(const nbh_scene *s)
 /* A factor of a pixel as it may be, for the groups of sources alone: pixels have their own. */
 static double usual_factor(const nbh_scene *s)
 {
-    const double pixel = s->numbers[NBH_SCENE_PIXEL], close = s->numbers[NBH_SCENE_CLOSE];
-    const double factor = (s->has_pixel_area ? pixel * pixel : 1.0) / (close * close);
+    const double close = s->numbers[NBH_SCENE_CLOSE];
+    const double area = s->numbers[NBH_SCENE_PIXEL] * s->numbers[NBH_SCENE_PIXEL_SLOW];
+    const double factor = (s->has_pixel_area ? area : 1.0) / (close * close);
     return factor > 0.0 && isfinite(factor) ? factor : 1.0;
 }
 

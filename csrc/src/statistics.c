@@ -101,8 +101,8 @@ nbh_status nbh_plan_statistics(const nbh_plan *plan, const float *image, double 
         statistics->max = active.max;
         statistics->max_fast = active.max_fast;
         statistics->max_slow = active.max_slow;
-        statistics->max_fast_m = subpixel_coordinate(plan, active.max_fast, last_subpixel);
-        statistics->max_slow_m = subpixel_coordinate(plan, active.max_slow, last_subpixel);
+        statistics->max_fast_m = subpixel_fast(plan, active.max_fast, last_subpixel);
+        statistics->max_slow_m = subpixel_slow(plan, active.max_slow, last_subpixel);
     }
     if (plan->quirks & NBH_QUIRK_SOLID_ANGLE_OVER_STEPS) /* C-PARITY-022 */
         statistics->solid_angle_sr = omega_sum_sr / info->steps;

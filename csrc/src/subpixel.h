@@ -8,11 +8,17 @@
 #include "plan.h"
 #include "vec3.h"
 
-/* Coordinate along an axis of a sub-pixel's centre (model 6.2). */
-static inline double subpixel_coordinate(const nbh_plan *plan, int32_t pixel, int32_t sub_pixel)
+/* Coordinates of a sub-pixel's centre along fast and along slow (model 6.2). */
+static inline double subpixel_fast(const nbh_plan *plan, int32_t pixel, int32_t sub_pixel)
 {
     return plan->subpixel_m * ((double)pixel * plan->info.oversample + sub_pixel) +
            plan->subpixel_m / 2.0;
+}
+
+static inline double subpixel_slow(const nbh_plan *plan, int32_t pixel, int32_t sub_pixel)
+{
+    return plan->subpixel_slow_m * ((double)pixel * plan->info.oversample + sub_pixel) +
+           plan->subpixel_slow_m / 2.0;
 }
 
 /* A point of the curved detector's plane bent onto the sphere (or, C-PARITY-008, what nanoBragg
@@ -64,8 +70,7 @@ static inline double subpixel_solid_angle(const nbh_plan *plan, double r)
 {
     if (!plan->has_pixel_area)
         return 1.0 / r / r;
-    const double pixel = plan->info.pixel_size_m;
-    const double facing = pixel * pixel / r / r;
+    const double facing = plan->pixel_area_m2 / r / r;
     return plan->is_oblique ? facing * plan->info.close_distance_m / r : facing;
 }
 
@@ -89,7 +94,7 @@ static inline void subpixel_first_direction(const nbh_plan *plan, int32_t fast, 
                                             int32_t layer, double d[3])
 {
     double position[3];
-    subpixel_position(plan, subpixel_coordinate(plan, fast, 0), subpixel_coordinate(plan, slow, 0),
+    subpixel_position(plan, subpixel_fast(plan, fast, 0), subpixel_slow(plan, slow, 0),
                       layer * plan->info.sensor_layer_step_m, position);
     vec3_unit(position, d);
 }

@@ -154,6 +154,7 @@ static inline void take_detector(bytes *b, scene *s)
     detector->distance_m = take_number(b, detector->distance_m, 0.01, 1.0);
     detector->close_distance_m = take_number(b, detector->close_distance_m, -0.2, 0.2);
     detector->pixel_size_m = take_number(b, 2e-3, 1e-5, 1e-2);
+    detector->pixel_size_slow_m = take_number(b, NBH_UNSET, 1e-5, 1e-2);
     detector->n_fast = take_whole(b, 12, 1, 40);
     detector->n_slow = take_whole(b, 6, 1, 12);
     detector->size_fast_m = take_number(b, 2.4e-2, 1e-3, 5e-2);

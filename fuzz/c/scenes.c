@@ -16,8 +16,8 @@ typedef struct scene_numbers {
 
 /* A detector across the beam z, of 0.1 mm, 0.1 m away. */
 static const double PRESETS[NBH_SCENE_NUMBERS] = {
-    1.0,  0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0, -0.02, -0.02, 0.1,  1e-4,
-    1e-5, 1e4, 0.1, 0.5, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0,   0.1,   0.02, 0.02};
+    1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0,  0.0, 1.0, -0.02, -0.02, 0.1,  1e-4, 1e-5,
+    1e4, 0.1, 0.5, 0.0, 1.0, 0.0, 1e-4, 0.0, 0.0, 1.0,   0.1,   0.02, 0.02};
 
 static void take_scene(bytes *b, nbh_scene *s, scene_numbers *n)
 {

@@ -117,6 +117,7 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.model.trace import StepTrace, Trace
     from nanobragg_hybrid.model.unique_reflections import UniqueReflections
     from nanobragg_hybrid.run.assembled import AssembledImage, assembled_image
+    from nanobragg_hybrid.run.by_wavelength import SpectralImage, simulate_by_wavelength
     from nanobragg_hybrid.run.experiment_files import write_experiment
     from nanobragg_hybrid.run.image_files import write_image
     from nanobragg_hybrid.run.image_series import NXmxSeriesWriter
@@ -184,6 +185,7 @@ __all__ = [
     "SetupWarning",
     "SimulationResult",
     "Source",
+    "SpectralImage",
     "Spectrum",
     "Spots",
     "Statistics",
@@ -238,6 +240,7 @@ __all__ = [
     "read_trace",
     "show_versions",
     "simulate",
+    "simulate_by_wavelength",
     "structure_factors_from_model",
     "trace",
     "trace_phi",
@@ -324,6 +327,7 @@ _imported, __dir__ = lazy_names(
         ".run.measure": "frame_counts",
         ".fitting.result": "Evaluations FitResult FittedImage FittedNumber",
         ".run.assembled": "AssembledImage assembled_image",
+        ".run.by_wavelength": "SpectralImage simulate_by_wavelength",
         ".run.experiment_files": "write_experiment",
         ".run.image_files": "write_image",
         ".run.image_series": "NXmxSeriesWriter",

@@ -75,6 +75,7 @@ class Detector:
     distance_m: float
     close_distance_m: float
     pixel_size_m: float
+    pixel_size_slow_m: float
     n_fast: int
     n_slow: int
     size_fast_m: float

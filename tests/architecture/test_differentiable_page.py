@@ -25,6 +25,7 @@ SHAPES = {
     "beam.sources.weight": "(sources,)",
     "beam.spectrum.weights": "(nodes,)",
     "structure_factors.grid": "(h, k, l)",
+    "detector.pixel_size_mm": "() or (2,)",
 }
 
 

@@ -31,12 +31,12 @@ def in_long_numbers(scene: CScene) -> dict[str, Array]:
     numbers, crystal = scene.numbers.astype(LONG), scene.crystals[0].numbers.astype(LONG)
     slow, fast = (x.astype(LONG) + LONG(0.5) for x in PIXELS)
     f, s, _, origin = numbers[:12].reshape(4, 3, 1)
-    position = numbers[12] * (f * fast + s * slow) + origin
+    position = numbers[12] * f * fast + numbers[20] * s * slow + origin
     length = np.sqrt((position * position).sum(0))
     d = position / length
     source = scene.sources[0].astype(LONG)
     q = (d - source[:3, None]) / source[3]
-    omega = numbers[12] ** 2 / length**3 * numbers[15]
+    omega = numbers[12] * numbers[20] / length**3 * numbers[15]
     scale = crystal[14] * omega * crystal[13] ** 2
     n = crystal[:3, None]
     total, by_q = np.zeros_like(length), np.zeros_like(q)

@@ -38,7 +38,7 @@ CELLS = np.ascontiguousarray(
 GRID = RNG.uniform(10, 100, (9, 8, 7))
 NUMBERS = [
     *(1.0, 0, 0, 0, 1.0, 0, 0, 0, 1.0, -0.02, -0.02, 0.1, 1e-4, 5e-5, 4e3, 0.1, 0.7, 0, 1.0, 0),
-    *(0, 0, 1.0, 0.1, 0.02, 0.02),
+    *(8e-5, 0, 0, 1.0, 0.1, 0.02, 0.02),
 ]
 SOURCES = np.array([[0.0, 0.0, 1.0, 1e-10, 0.8], [0.01, 0.0, 0.99995, 1.02e-10, 1.2]])
 
@@ -91,7 +91,7 @@ def directions(count: int = 3, **changes: Any) -> SceneDirections:
     rng = np.random.default_rng(1)
     members: dict[str, Any] = {
         "directions": count,
-        "numbers": rng.normal(size=(count, 26)) * 1e-6,
+        "numbers": rng.normal(size=(count, 27)) * 1e-6,
         "sources": rng.normal(size=(count, 2, 5)) * 1e-12,
         "crystal": rng.normal(size=(count, 17)) * 1e-3,
         "rotations": rng.normal(size=(7, 9)),
@@ -168,7 +168,7 @@ def test_shapes() -> None:
         slow, fast = SLOW[:count].copy(), FAST[:count].copy()
         assert np.asarray(scene().values(slow, fast, 2)).shape == (1, count)
         by = scene().gradients(slow, fast, np.ones((1, count)), True, 2)
-        assert np.asarray(by.numbers).shape == (26,)
+        assert np.asarray(by.numbers).shape == (27,)
         assert np.asarray(by.sources).shape == (2, 5)
         assert np.asarray(by.crystals).shape == (1, 17)
         assert [np.asarray(x).shape for x in by.cells_m] == [(7, 9)]
@@ -230,7 +230,7 @@ WEIGHT = np.ones((1, PIXELS))
                 f"got {np.prod(shape)} numbers, need {size}",
             )
             for name, shape, size in (
-                ("numbers", (3, 25), 78),
+                ("numbers", (3, 25), 81),
                 ("sources", (3, 1, 5), 30),
                 ("crystal", (3, 16), 51),
                 ("rotations", (6, 9), 63),
@@ -317,7 +317,7 @@ def test_wrong_arrays(use: Callable[[], object], field: str, message: str) -> No
         lambda: scene().values(SLOW.astype(np.int64), FAST, 1),
         lambda: scene().values(SLOW[::2], FAST[::2], 1),
         lambda: scene().gradients(SLOW, FAST, WEIGHT.astype(np.float32), True, 1),
-        lambda: scene().jacobian(SLOW, FAST, directions(numbers=np.zeros((3, 26), np.float32)), 1),
+        lambda: scene().jacobian(SLOW, FAST, directions(numbers=np.zeros((3, 27), np.float32)), 1),
     ],
 )
 def test_arrays_of_the_wrong_kind(use: Callable[[], object]) -> None:

@@ -66,6 +66,9 @@ EVERY_PIXEL: dict[str, Any] = {"capture": PIXEL, "polarization": PIXEL}
 RUNNING: dict[str, Any] = {"capture": STEP, "polarization": STEP, "solid_angle": RAY}
 SCENES = {
     "plain": lambda: scene_of([crystal_of(background=4.0)]),
+    "oblong pixels": lambda: scene_of(
+        [even(crystal_of(mode="table"))], oversample=2, solid_angle=RAY, pixel_slow_m=1.3e-4
+    ),
     "factors of pixels": lambda: scene_of(
         [even(crystal_of(mode="table", background=4.0))],
         sources=2,
@@ -213,7 +216,7 @@ def test_a_reference_cell(call: Calls, name: str) -> None:
     expected = np.einsum("oiyp,oyx->ixp", of_cells, rotations.reshape(3, 3, 3)).reshape(9, -1)
     assert np.linalg.norm(found - expected) < 1e-12 * np.linalg.norm(expected)
 
-    numbers, crystal = (np.random.default_rng(n).normal(size=s) for n, s in ((2, 26), (3, 17)))
+    numbers, crystal = (np.random.default_rng(n).normal(size=s) for n, s in ((2, 27), (3, 17)))
     numbers, crystal = numbers * 1e-9, crystal * 1e-3
     own = cells[None] * 1e-3
     mixed = Directions(
@@ -265,7 +268,7 @@ def test_crystals_are_those_that_stand_alone(call: Calls, places: dict[str, Any]
     rest: dict[str, Any] = {"sources": 2, "oversample": 2, "layers": 2, **places}
     weights = np.random.default_rng(6).uniform(0.5, 1.5, (3, 60))
     together = call.gradients(scene_of(crystals, **rest), PIXELS, weights)
-    shared = {"numbers": np.zeros(26), "sources": np.zeros((2, 5))}
+    shared = {"numbers": np.zeros(27), "sources": np.zeros((2, 5))}
     size = {name: np.zeros_like(total) for name, total in shared.items()}
     for n, crystal in enumerate(crystals):
         alone = call.gradients(scene_of([crystal], **rest), PIXELS, weights[n])
@@ -298,7 +301,7 @@ def test_nothing_changes_along_nothing(call: Calls) -> None:
     """Not even where a polarization axis is NaN, and with it every value."""
     scene = scene_of(polarization=PIXEL)
     scene.numbers[17] = np.nan
-    along = Directions(1, numbers=np.zeros((1, 26)), sources=np.zeros((1, 1, 5)))
+    along = Directions(1, numbers=np.zeros((1, 27)), sources=np.zeros((1, 1, 5)))
     values, found = call.jacobian(scene, PIXELS, along)
     assert np.isnan(values).all()
     assert not found.any()

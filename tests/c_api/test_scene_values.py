@@ -146,7 +146,7 @@ def test_a_running_sum_that_grows_and_falls(call: Calls) -> None:
         crystal = crystal_of(background=4.0)
         cells = np.tile(crystal.cells, (20, 1))
         scene = scene_of([dataclasses.replace(crystal, cells=cells)], solid_angle=STEP)
-        scene.numbers[15], scene.numbers[12] = close, pixel
+        scene.numbers[15], scene.numbers[12], scene.numbers[20] = close, pixel, pixel
         pixels = tuple(x[:3].copy() for x in pixels_of(3))
         values = call.values(scene, pixels)
         with np.errstate(over="ignore"):

@@ -168,6 +168,12 @@ def test_unique_listing_of_structure_factors(tmp_path: Path) -> None:
     assert re.fullmatch(r"True \[ *-?\d+ +-?\d+ +-?\d+\]", line)
 
 
+def test_wavelengths_listing_of_structure_factors(tmp_path: Path) -> None:
+    pytest.importorskip("gemmi", reason="gemmi is not installed")
+    code = _listing("structure_factors.md", "wavelengths-example")
+    assert _run([sys.executable, "-c", code], ROOT).splitlines() == ["(24, 24) (0.75, 0.25)"]
+
+
 def test_the_helix_is_what_its_script_makes(tmp_path: Path) -> None:
     script = ROOT / "examples" / "make_helix.py"
     assert _run([sys.executable, str(script), "helix.pdb"], tmp_path) == "helix.pdb: 106 atoms\n"

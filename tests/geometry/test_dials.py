@@ -436,5 +436,9 @@ def test_a_deep_tree(tmp_path: Path) -> None:
 
 
 def test_pixels_that_are_not_square(tmp_path: Path) -> None:
-    with pytest.raises(nb.UnsupportedError, match=r"panel p: pixels of 0.5 x 0.6 mm; only square"):
-        read(tmp_path, broken_panel(pixel_size=[0.5, 0.6]))
+    experiment = read(tmp_path, broken_panel(pixel_size=[0.5, 0.6]))
+    assert experiment.detector.panels is not None
+    assert experiment.detector.panels[0].pixel_size_mm == (0.5, 0.6)
+    experiment = read(tmp_path, broken_panel(pixel_size=[0.5, 0.5 * (1.0 + 1e-10)]))
+    assert experiment.detector.panels is not None
+    assert experiment.detector.panels[0].pixel_size_mm == 0.5

@@ -45,6 +45,7 @@ EXPERIMENTS = {
     "tilted": BASE.replace({"detector.rotation_deg": (1, 2, 3), "detector.twotheta_deg": 10.0}),
     "panels": BASE.replace({"detector": nb.Detector(panels=PANELS)}),
     "turned panels": BASE.replace({"detector": nb.Detector(panels=PANELS, rotation_deg=(1, 0, 2))}),
+    "oblong pixels": BASE.replace({"detector.pixel_size_mm": (1.1, 0.8)}),
     "still": BASE.replace({"goniometer.osc_deg": 0.0, "goniometer.phi_steps": None}),
 }
 NAMES = {"dials": "some.expt", "xds": "XDS.INP", "crystfel": "some.geom"}

@@ -8,7 +8,13 @@ from c_scenes import Array, Calls, CScene, Directions, Integers
 Pixels = tuple[Integers, Integers]
 TYPICAL = {
     "numbers": np.array(
-        [1.0] * 9 + [0.1] * 3 + [1e-4, 5e-5, 4e3, 0.1, 1.0] + [0.1] * 3 + [1.0] * 3 + [0.1] * 3
+        [1.0] * 9
+        + [0.1] * 3
+        + [1e-4, 5e-5, 4e3, 0.1, 1.0]
+        + [0.1] * 3
+        + [1e-4]
+        + [1.0] * 3
+        + [0.1] * 3
     ),
     "sources": np.array([1.0, 1.0, 1.0, 1e-10, 1.0]),
     "crystal 0": np.array([5.0] * 3 + [0.5] + [0.03] * 9 + [7.0, 0.3, 4.0, 0.02]),

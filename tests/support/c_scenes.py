@@ -34,7 +34,7 @@ class Crystal:
 
 @dataclass(frozen=True)
 class CScene:
-    """numbers: the 26 of nbh_scene_number.  sources: (sources, 5).  has_water: of its own."""
+    """numbers: the 27 of nbh_scene_number.  sources: (sources, 5).  has_water: of its own."""
 
     numbers: Array
     sources: Array
@@ -117,12 +117,18 @@ def crystal_of(
     return Crystal(numbers, cells_of(seed, 3), shape, grid, mode == "interpolated")
 
 
-def scene_of(crystals: Sequence[Crystal] | None = None, *, sources: int = 1, **rest: Any) -> CScene:
+def scene_of(
+    crystals: Sequence[Crystal] | None = None,
+    *,
+    sources: int = 1,
+    pixel_slow_m: float = 1e-4,
+    **rest: Any,
+) -> CScene:
     """A tilted detector 0.1 m from the crystal, nearly across the beams."""
     axes = turn(np.array([0.05, -0.08, 0.1]))
     lengths_and_rest = [-0.021, -0.017, 0.1, 1e-4, 5e-5, 4e3, 0.099, 0.7, 0.1, 1.0, 0.05]
     beam_and_centre = [0.02, -0.01, np.sqrt(1.0 - 5e-4), 0.1, 0.021, 0.018]
-    numbers = np.concatenate([axes.reshape(-1), lengths_and_rest, beam_and_centre])
+    numbers = np.concatenate([axes.reshape(-1), lengths_and_rest, [pixel_slow_m], beam_and_centre])
     beams = np.array([[0.01 * n, -0.008 * n, 1.0] for n in range(sources)])
     beams /= np.linalg.norm(beams, axis=1, keepdims=True)
     lengths = 1e-10 * (1.0 + 0.02 * np.arange(sources))
@@ -489,7 +495,7 @@ def _beam(scene: CScene, pixels: tuple[Integers, Integers], sample: int) -> Beam
     layer, rest = divmod(sample, edge * edge)
     sub_slow, sub_fast = divmod(rest, edge)
     u = scene.numbers[12] * (fast + (sub_fast + 0.5) / edge)
-    v = scene.numbers[12] * (slow + (sub_slow + 0.5) / edge)
+    v = scene.numbers[20] * (slow + (sub_slow + 0.5) / edge)
     position = POSITIONS[scene.surface](scene, u, v, layer)
     length = np.sqrt((position * position).sum(0))
     return Beam(layer, length, position / length)
@@ -503,16 +509,16 @@ def _on_plane(scene: CScene, u: Array, v: Array, layer: int) -> Array:
 
 def _turned(scene: CScene, u: Array, v: Array, layer: int) -> Array:
     """Pixel by pixel, by rotation matrices."""
-    flat, distance = _on_plane(scene, u, v, layer), scene.numbers[23]
-    far = scene.numbers[20:23] * distance
+    flat, distance = _on_plane(scene, u, v, layer), scene.numbers[24]
+    far = scene.numbers[21:24] * distance
     f, s = scene.numbers[:3], scene.numbers[3:6]
     return np.array([turn(f * z / distance) @ turn(s * y / distance) @ far for _, y, z in flat.T]).T
 
 
 def _on_sphere(scene: CScene, u: Array, v: Array, layer: int) -> Array:
     f, s = scene.numbers[:6].reshape(2, 3, 1)
-    beam, distance = scene.numbers[20:23, None], scene.numbers[23]
-    x, y = (u - scene.numbers[24]) / distance, (v - scene.numbers[25]) / distance
+    beam, distance = scene.numbers[21:24, None], scene.numbers[24]
+    x, y = (u - scene.numbers[25]) / distance, (v - scene.numbers[26]) / distance
     arc = f * x + s * y
     across = arc - beam * (arc * beam).sum(0)
     rho = np.hypot(x, y)
@@ -534,7 +540,7 @@ def _capture(scene: CScene, top: int, bottom: int, d: Array) -> Array:
 
 
 def _solid_angle(scene: CScene, length: Array) -> Array:
-    area = scene.numbers[12] ** 2 if scene.has_pixel_area else 1.0
+    area = scene.numbers[12] * scene.numbers[20] if scene.has_pixel_area else 1.0
     facing = scene.numbers[15] / length if scene.is_oblique else 1.0
     out: Array = area / length**2 * facing
     return out

@@ -62,8 +62,9 @@ class Corrected:
         """Where the sub-pixels are, shape (slow, fast, 3)."""
         info = self.info
         step = info["pixel_size_m"] / info["oversample"]
+        step_slow = info["pixel_size_slow_m"] / info["oversample"]
         fast = step * (np.arange(info["n_fast"]) * info["oversample"] + sub_fast + 0.5)
-        slow = step * (np.arange(info["n_slow"]) * info["oversample"] + sub_slow + 0.5)
+        slow = step_slow * (np.arange(info["n_slow"]) * info["oversample"] + sub_slow + 0.5)
         f, s, o = info["fast_axis"], info["slow_axis"], info["normal_axis"]
         fast, slow = fast[None, :, None], slow[:, None, None]
         if not self.experiment.detector.curved:
@@ -78,7 +79,7 @@ class Corrected:
 
     def solid_angle(self, position: Array) -> Array:
         r = np.linalg.norm(position, axis=-1)
-        facing = np.asarray(self.info["pixel_size_m"] ** 2 / r**2)
+        facing = np.asarray(self.info["pixel_size_m"] * self.info["pixel_size_slow_m"] / r**2)
         detector = self.experiment.detector
         if detector.point_pixel or detector.curved:
             return facing

@@ -39,7 +39,8 @@ def laboratory_mm(
     plan: nb.ResolvedPlan, pixel: tuple[float, float], frame: str
 ) -> NDArray[np.float64]:
     """Where a point of the panel is in a program's frame, mm."""
-    fast, slow = (1000.0 * plan.pixel_size_m * number for number in pixel)
+    edges_m = (plan.pixel_size_m, plan.pixel_size_slow_m)
+    fast, slow = (1000.0 * edge * number for edge, number in zip(edges_m, pixel, strict=True))
     point = (
         1000.0 * np.array(plan.pix0_m)
         + fast * np.array(plan.fast_axis)

@@ -12,9 +12,11 @@ from nanobragg_hybrid.model.beam import Source
 from nanobragg_hybrid.model.detector import PanelsRule
 from nanobragg_hybrid.model.mask import Mask
 from nanobragg_hybrid.model.panel import Panel
+from nanobragg_hybrid.model.pixel_size import PixelSizeRule
 from nanobragg_hybrid.model.rotations import Rotations
 from nanobragg_hybrid.model.spectrum import Spectrum
 from nanobragg_hybrid.model.validate import (
+    POSITIVE,
     Choice,
     Flag,
     Instance,
@@ -78,6 +80,10 @@ def accepted(rule: Rule) -> list[tuple[Any, Any]]:
             return [(_INSTANCES[rule.of], _INSTANCES[rule.of])]
         case PanelsRule():
             return [(list(_PANELS), _PANELS), (_PANELS[:1], _PANELS[:1])]
+        case PixelSizeRule():
+            pairs = accepted(POSITIVE)[:3]
+            oblong = [((1.0, 2.0), (1.0, 2.0)), (np.array([3, 1]), (3.0, 1.0)), ([2, 2], 2.0)]
+            return [*pairs, *oblong]
         case Text():
             return [("a text", "a text"), ("/ü", "/ü"), (np.str_("0"), "0")]
     raise AssertionError(rule)
@@ -131,6 +137,15 @@ def rejected(rule: Rule) -> list[Any]:
             return [[], [None], ["a"], "a", 1, {accepted(rule.item)[0][0]}, flat[:0], flat[None]]
         case Instance():
             return [1, "a", {}, rule.of]
+        case PixelSizeRule():
+            return [
+                *rejected(POSITIVE),
+                (1.0,),
+                (1.0, 2.0, 3.0),
+                (1.0, 0.0),
+                (-1.0, 1.0),
+                (1.0, math.nan),
+            ]
         case PanelsRule():
             return [[], [1], "a", _PANELS[0], [_PANELS[0], _PANELS[0]], {_PANELS[0]}]
         case Text():

@@ -414,6 +414,18 @@ def spectra_of_sources() -> Scene:
     return experiment, nb.StructureFactors.constant(100.0), nb.Quirks.none()
 
 
+def oblong() -> Scene:
+    """Pixels that are not square, with sub-pixels, seen at an angle."""
+    experiment, factors, quirks = still()
+    return experiment.replace({"detector.pixel_size_mm": (0.9, 0.7)}), factors, quirks
+
+
+def oblong_sphere() -> Scene:
+    """The same on a sphere around the crystal."""
+    experiment, factors, quirks = sphere()
+    return experiment.replace({"detector.pixel_size_mm": (0.8, 0.5)}), factors, quirks
+
+
 _TURNS = ((0.3, -0.2, 0.5), (-0.6, 0.1, 0.2), (0.1, 0.7, -0.3))
 """Degrees."""
 
@@ -432,6 +444,8 @@ SCENES = {
     "weighted": weighted,
     "spectral": spectral,
     "spectra_of_sources": spectra_of_sources,
+    "oblong": oblong,
+    "oblong_sphere": oblong_sphere,
 }
 
 

@@ -273,11 +273,12 @@ typedef struct nbh_detector {
     double slow_axis[3];
     double normal_axis[3];
     double twotheta_axis[3];
-    double pix0_m[3];        /* first component NBH_UNSET: from beam centre and distance */
-    double distance_m;       /* 0.1, the default, counts as not given beside a close distance */
-    double close_distance_m; /* before 2theta; NBH_UNSET: from distance_m */
-    double pixel_size_m;
-    int32_t n_fast; /* NBH_UNSET_INT: from size_fast_m */
+    double pix0_m[3];         /* first component NBH_UNSET: from beam centre and distance */
+    double distance_m;        /* 0.1, the default, counts as not given beside a close distance */
+    double close_distance_m;  /* before 2theta; NBH_UNSET: from distance_m */
+    double pixel_size_m;      /* edge of a pixel along f, */
+    double pixel_size_slow_m; /* and along s; NBH_UNSET: the same */
+    int32_t n_fast;           /* NBH_UNSET_INT: from size_fast_m */
     int32_t n_slow;
     double size_fast_m;
     double size_slow_m;
@@ -371,7 +372,8 @@ typedef struct nbh_plan_info {
     double org_x_px;
     double org_y_px;
     double dials_origin_mm[3];
-    double pixel_size_m;
+    double pixel_size_m; /* along f */
+    double pixel_size_slow_m;
     double size_fast_m;
     double size_slow_m;
     double twotheta_rad;
@@ -770,17 +772,18 @@ typedef enum nbh_scene_number {
     NBH_SCENE_SLOW = 3,
     NBH_SCENE_NORMAL = 6,
     NBH_SCENE_ORIGIN = 9,       /* D0, m */
-    NBH_SCENE_PIXEL = 12,       /* size, m */
+    NBH_SCENE_PIXEL = 12,       /* size along f, m */
     NBH_SCENE_LAYER = 13,       /* thickness of a layer, m */
     NBH_SCENE_ATTENUATION = 14, /* 1/m */
     NBH_SCENE_CLOSE = 15,       /* close distance, m */
     NBH_SCENE_KAHN = 16,
     NBH_SCENE_POLARIZATION = 17, /* axis */
-    NBH_SCENE_BEAM = 20,         /* direction; from here on for surfaces that are no plane */
-    NBH_SCENE_DISTANCE = 23,     /* m */
-    NBH_SCENE_BEAM_FAST = 24,    /* beam centre, m from the detector's corner along f, */
-    NBH_SCENE_BEAM_SLOW = 25,    /* and along s */
-    NBH_SCENE_NUMBERS = 26       /* how many there are */
+    NBH_SCENE_PIXEL_SLOW = 20,   /* size along s, m */
+    NBH_SCENE_BEAM = 21,         /* direction; from here on for surfaces that are no plane */
+    NBH_SCENE_DISTANCE = 24,     /* m */
+    NBH_SCENE_BEAM_FAST = 25,    /* beam centre, m from the detector's corner along f, */
+    NBH_SCENE_BEAM_SLOW = 26,    /* and along s */
+    NBH_SCENE_NUMBERS = 27       /* how many there are */
 } nbh_scene_number;
 
 /* The same for a source, nbh_scene.sources. */
@@ -812,7 +815,7 @@ typedef struct nbh_scene {
     int32_t capture;    /* nbh_factor_place, as the next two */
     int32_t polarization;
     int32_t solid_angle;    /* never NBH_FACTOR_NONE */
-    int32_t has_pixel_area; /* the solid angle has the factor pixel^2, */
+    int32_t has_pixel_area; /* the solid angle has the factor of its area, */
     int32_t is_oblique;     /* and the factor close distance / R */
     int32_t surface;        /* nbh_detector_surface */
     int32_t faces_sample;   /* capture: beams meet the sensor at right angles */

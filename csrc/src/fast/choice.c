@@ -104,7 +104,9 @@ static int is_ordinary(double x)
 /* All that divides, or is divided, and that the kernel does not look at itself. */
 static int quotients_are_ordinary(const nbh_plan *plan)
 {
-    int ordinary = is_ordinary(plan->info.pixel_size_m) && is_ordinary(plan->info.close_distance_m);
+    int ordinary = is_ordinary(plan->info.pixel_size_m) &&
+                   is_ordinary(plan->info.pixel_size_slow_m) &&
+                   is_ordinary(plan->info.close_distance_m);
     for (int32_t n = 0; n < plan->info.source_count; n++) {
         const plan_source *source = &plan->sources[n];
         ordinary &= is_ordinary(source->wavelength_m);

@@ -510,8 +510,8 @@ OUT_OF_LINE void culled_compute_once(const nbh_plan *plan, const int32_t *fast, 
         for (int32_t sub_slow = 0; sub_slow < oversample; sub_slow++) {
             lanes slow_m;
             EACH_LANE
-                slow_m[j] = plan->subpixel_m * ((double)slow[j] * oversample + sub_slow) +
-                            plan->subpixel_m / 2.0;
+                slow_m[j] = plan->subpixel_slow_m * ((double)slow[j] * oversample + sub_slow) +
+                            plan->subpixel_slow_m / 2.0;
             for (int32_t sub_fast = 0; sub_fast < oversample; sub_fast++) {
                 lanes fast_m;
                 EACH_LANE

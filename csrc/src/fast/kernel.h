@@ -179,18 +179,18 @@ static inline void positions(const nbh_plan *plan, const lanes fast_m, const lan
 /* Solid angle at the distances r (model 6.2). */
 static inline void solid_angles(const nbh_plan *plan, const lanes r, const lanes per_r, lanes omega)
 {
-    const double pixel = plan->info.pixel_size_m, close = plan->info.close_distance_m;
+    const double area = plan->pixel_area_m2, close = plan->info.close_distance_m;
     if (!plan->has_pixel_area) {
         EACH_LANE
             omega[j] = quotient(per_r[j], r[j], per_r[j]);
     } else if (!plan->is_oblique) {
         EACH_LANE {
-            const double over_r = quotient(pixel * pixel, r[j], per_r[j]);
+            const double over_r = quotient(area, r[j], per_r[j]);
             omega[j] = quotient(over_r, r[j], per_r[j]);
         }
     } else {
         EACH_LANE {
-            const double over_r = quotient(pixel * pixel, r[j], per_r[j]);
+            const double over_r = quotient(area, r[j], per_r[j]);
             const double over_r_sqr = quotient(over_r, r[j], per_r[j]);
             omega[j] = quotient(over_r_sqr * close, r[j], per_r[j]);
         }
@@ -434,8 +434,8 @@ static inline void fast_compute_block(const nbh_plan *plan, const int32_t *fast,
         for (int32_t sub_slow = 0; sub_slow < oversample; sub_slow++) {
             lanes slow_m;
             EACH_LANE
-                slow_m[j] = plan->subpixel_m * ((double)slow[j] * oversample + sub_slow) +
-                            plan->subpixel_m / 2.0;
+                slow_m[j] = plan->subpixel_slow_m * ((double)slow[j] * oversample + sub_slow) +
+                            plan->subpixel_slow_m / 2.0;
             for (int32_t sub_fast = 0; sub_fast < oversample; sub_fast++) {
                 lanes fast_m;
                 EACH_LANE

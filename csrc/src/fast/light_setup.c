@@ -47,13 +47,14 @@ static const double REACHES_OF_GROUP[] = {0.0, 0.5, 2.0, 8.0, 32.0, 128.0, 512.0
 static double largest_omega(const nbh_plan *plan)
 {
     const nbh_plan_info *info = &plan->info;
-    const double pixel = info->pixel_size_m, close = fabs(info->close_distance_m);
+    const double pixel = info->pixel_size_m, along_slow = info->pixel_size_slow_m;
+    const double close = fabs(info->close_distance_m);
     double r_sqr = info->distance_m * info->distance_m;
     if (!plan->curved) {
         const double *axes[2] = {info->fast_axis, info->slow_axis};
-        const double first[2] = {info->roi_fast_min * pixel, info->roi_slow_min * pixel},
+        const double first[2] = {info->roi_fast_min * pixel, info->roi_slow_min * along_slow},
                      last[2] = {(info->roi_fast_max + 1.0) * pixel,
-                                (info->roi_slow_max + 1.0) * pixel};
+                                (info->roi_slow_max + 1.0) * along_slow};
         r_sqr = close * close;
         for (int i = 0; i < 2; i++) {
             const double near = -vec3_dot(info->pix0_m, axes[i]);
@@ -63,7 +64,7 @@ static double largest_omega(const nbh_plan *plan)
             r_sqr += away * away;
         }
     }
-    const double area = plan->has_pixel_area ? pixel * pixel : 1.0;
+    const double area = plan->has_pixel_area ? plan->pixel_area_m2 : 1.0;
     return area / r_sqr * (plan->is_oblique ? close / sqrt(r_sqr) : 1.0);
 }
 

@@ -313,12 +313,13 @@ static void set_beams(const nbh_scene *s, const scene_tile *tile, int64_t sample
     out->sub_fast = (double)(sample % edge);
     out->sub_slow = (double)(row % edge);
     out->layer = (double)layer;
-    const double size = s->numbers[NBH_SCENE_PIXEL] / per_edge, half = size / 2.0;
+    const double width = s->numbers[NBH_SCENE_PIXEL] / per_edge, half_width = width / 2.0;
+    const double height = s->numbers[NBH_SCENE_PIXEL_SLOW] / per_edge, half_height = height / 2.0;
     tile_numbers p[3];
     int are_ordinary = 1;
     EACH_PIXEL {
-        out->along_fast[j] = size * (tile->fast[j] * per_edge + out->sub_fast) + half;
-        out->along_slow[j] = size * (tile->slow[j] * per_edge + out->sub_slow) + half;
+        out->along_fast[j] = width * (tile->fast[j] * per_edge + out->sub_fast) + half_width;
+        out->along_slow[j] = height * (tile->slow[j] * per_edge + out->sub_slow) + half_height;
     }
     set_positions(s, out, p);
     EACH_PIXEL {
@@ -398,7 +399,8 @@ static void add_beams_gradient(const nbh_scene *s, const scene_tile *tile, const
     EACH_PIXEL {
         const double u = (tile->fast[j] * per_edge + b->sub_fast + 0.5) / per_edge;
         const double v = (tile->slow[j] * per_edge + b->sub_slow + 0.5) / per_edge;
-        local[NBH_SCENE_PIXEL][j] += by_fast[j] * u + by_slow[j] * v;
+        local[NBH_SCENE_PIXEL][j] += by_fast[j] * u;
+        local[NBH_SCENE_PIXEL_SLOW][j] += by_slow[j] * v;
     }
 }
 

@@ -20,8 +20,9 @@
 /* Solid angle of a pixel, steradian (model 6.2). */
 static void set_solid_angle(const nbh_scene *s, const sample_beams *b, tile_numbers out)
 {
-    const double pixel = s->numbers[NBH_SCENE_PIXEL], close = s->numbers[NBH_SCENE_CLOSE];
-    const double area = s->has_pixel_area ? pixel * pixel : 1.0;
+    const double close = s->numbers[NBH_SCENE_CLOSE];
+    const double pixel_area = s->numbers[NBH_SCENE_PIXEL] * s->numbers[NBH_SCENE_PIXEL_SLOW];
+    const double area = s->has_pixel_area ? pixel_area : 1.0;
     const int is_oblique = s->is_oblique;
     EACH_PIXEL {
         const double length = b->length[j], per_length = b->per_length[j];
@@ -40,16 +41,19 @@ static void add_solid_angle_gradient(const nbh_scene *s, const sample_beams *b,
                                      const tile_numbers by_factor, beams_gradient *by,
                                      local_numbers local)
 {
-    const double pixel = s->numbers[NBH_SCENE_PIXEL], close = s->numbers[NBH_SCENE_CLOSE];
-    const double area = s->has_pixel_area ? pixel * pixel : 1.0;
-    const double by_pixel = s->has_pixel_area ? 2.0 * pixel : 0.0;
+    const double close = s->numbers[NBH_SCENE_CLOSE];
+    const double along_fast = s->numbers[NBH_SCENE_PIXEL],
+                 along_slow = s->numbers[NBH_SCENE_PIXEL_SLOW];
+    const double area = s->has_pixel_area ? along_fast * along_slow : 1.0;
+    const double has_area = s->has_pixel_area ? 1.0 : 0.0;
     const double power = s->is_oblique ? -3.0 : -2.0;
     EACH_PIXEL {
         const double per_length = b->length[j] == 0.0 ? INFINITY : b->per_length[j];
         const double per_sqr = per_length * per_length;
         const double facing = s->is_oblique ? close * per_length : 1.0, w = by_factor[j] * per_sqr;
         by->length[j] += w * area * facing * power * per_length;
-        local[NBH_SCENE_PIXEL][j] += w * by_pixel * facing;
+        local[NBH_SCENE_PIXEL][j] += w * has_area * along_slow * facing;
+        local[NBH_SCENE_PIXEL_SLOW][j] += w * has_area * along_fast * facing;
         local[NBH_SCENE_CLOSE][j] += s->is_oblique ? w * area * per_length : 0.0;
     }
 }

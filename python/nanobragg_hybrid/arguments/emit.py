@@ -87,7 +87,7 @@ def emit_args(experiment: Experiment, folder: str | os.PathLike[str] | None = No
 
     Raises `ConfigError` naming the field if a file is needed and `folder` is None, or if no
     arguments can say a value (a fractional number of cells); `UnsupportedError` for a background, a
-    response and a detector of several panels.
+    response, a detector of several panels and pixels that are not square.
     """
     for part in ("background", "response"):
         if getattr(experiment, part) is not None:
@@ -104,6 +104,12 @@ def emit_args(experiment: Experiment, folder: str | os.PathLike[str] | None = No
             "those of one"
         )
     experiment = experiment.of_only_panel()
+    size = experiment.detector.pixel_size_mm
+    if isinstance(size, tuple):
+        raise UnsupportedError(
+            "nanoBragg's arguments say one -pixel, and detector.pixel_size_mm is "
+            f"{size[0]:g} x {size[1]:g} mm (fast x slow)"
+        )
     emitter = _Emitter(experiment, None if folder is None else Path(folder))
     for path in _ordered_fields(experiment):
         by_hand = _BY_HAND.get(path)

@@ -761,5 +761,10 @@ OWN_OPTIONS: tuple[OwnOption, ...] = (
     OwnOption(
         "--panel", "NAME", "of --experiment: this panel of its detector, or its number from 0"
     ),
+    OwnOption(
+        "--column",
+        "LABEL",
+        "of -hkl with MTZ or CIF: these amplitudes or intensities; a pair as A,B",
+    ),
     OwnOption("--json", "FILE", "write facts, statistics, files and warnings for scripts"),
 )

@@ -13,7 +13,7 @@ import os
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from nanobragg_hybrid.arguments.argument_reader import ArgumentReader, normalised
 from nanobragg_hybrid.arguments.command import Command
@@ -125,6 +125,31 @@ class _Option(NamedTuple):
     def name(self) -> str:
         """The option itself, as it was given."""
         return self.reader.option
+
+
+_FLUX: Final = (
+    ("-flux", "beam.flux_photons_per_s"),
+    ("-exposure", "beam.exposure_s"),
+    ("-beamsize", "beam.beam_size_mm"),
+)
+_LAYERS: Final = {
+    False: "-thicksteps {0} has no effect without -detector_thick: there is no sensor",
+    True: "-thicksteps {0} without -detector_thick: the sensor's thickness is made up",
+}
+"""By whether the thickness is left open."""
+
+
+def _taken_as(flag: Flag, number: float | int, counted: float | int | None) -> str | None:
+    """What nanoBragg takes a number for that can hardly be meant; None: for itself, or the flag's
+    documentation says it."""
+    if counted is None:
+        # 0 asks for the default where an option's text says so, and of lengths and ranges.
+        is_meant = number == 0 and flag.rule != "zero is not given" and flag.kind != "int"
+        is_said = number == 0 and flag.targets == ("sampling.oversample",)
+        return None if is_meant or is_said else "is as if not given"
+    if counted != number and flag.rule != "not positive is zero":
+        return f"counts as {counted:g}"
+    return None
 
 
 class _Parser:
@@ -291,9 +316,10 @@ class _Parser:
             self.set_all(flag, flag.value)
         else:
             number = option.reader.value(values[0])
-            if flag.rule == "zero is not given" and number == 0:
-                self.complain(f"{option.name}: got {quoted(values[0])}, which is as if not given")
-            self.set_all(flag, normalised(flag.rule, number))
+            counted = normalised(flag.rule, number)
+            if (instead := _taken_as(flag, number, counted)) is not None:
+                self.complain(f"{option.name}: got {quoted(values[0])}, which {instead}")
+            self.set_all(flag, counted)
 
     def take(self, option: _Option, count: int) -> list[str] | None:
         """The `count` values after the option; None, with a complaint, if there are fewer."""
@@ -328,6 +354,11 @@ class _Parser:
         if self.image_path is not None:
             self.check_header(self.image_path)
         self.settle_pixels()
+        self.settle_fluence()
+        layers = self.fields.get("detector.sensor_layers")
+        thickness_um = self.fields.get("detector.sensor_thickness_um")
+        if layers is not None and layers > 1 and not thickness_um:
+            self.complain(_LAYERS[thickness_um is None].format(layers))
         water_um = self.fields.get("crystal.water_um")
         if water_um < 0.0:
             self.complain(
@@ -441,6 +472,31 @@ class _Parser:
             if path != last:
                 self.fields.set(path, unset)
                 self.warnings.append(f"{path} is not used: {last} was given after it")
+
+    def settle_fluence(self) -> None:
+        """A flux, the exposure and the beam's size make the fluence, all of them or none."""
+        given = [option for option, path in _FLUX if self.fields.last_set([path]) is not None]
+        lacking = [option for option, _ in _FLUX if option not in given]
+        if not given or not lacking:
+            return
+        beam = self.fields
+        if "-flux" in lacking:
+            options = " and ".join(option for option in given if option != "-beamsize")
+            if options:  # -beamsize clips the crystal, too
+                self.complain(f"{options} has no effect on the fluence without -flux")
+            return
+        if beam.get("beam.flux_photons_per_s") == 0.0:
+            return
+        defaults = {
+            "-exposure": f"{beam.get('beam.exposure_s'):g} s",
+            "-beamsize": f"{beam.get('beam.beam_size_mm'):g} mm",
+        }
+        self.complain(
+            "-flux without "
+            + " and ".join(lacking)
+            + ": the fluence is that of the default, "
+            + " and ".join(defaults[option] for option in lacking)
+        )
 
     def settle_pixels(self) -> None:
         """A size counts only where the pixels are not counted, whose 0 is "not given" (model 2)."""

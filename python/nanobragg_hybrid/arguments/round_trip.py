@@ -17,6 +17,7 @@ from nanobragg_hybrid.arguments.flags import FLAGS
 from nanobragg_hybrid.arguments.input_files import InputFiles
 from nanobragg_hybrid.arguments.parse import parse_args
 from nanobragg_hybrid.base.errors import CommandLineError, ConfigError
+from nanobragg_hybrid.model.pixel_size import edges_mm
 from nanobragg_hybrid.model.quirks import Quirks
 
 if TYPE_CHECKING:
@@ -105,8 +106,9 @@ def _respellings(experiment: Experiment, back: Experiment) -> dict[str, tuple[ob
         clamped = (_lower(fast_min), _upper(fast_max), _lower(slow_min), _upper(slow_max))
         respelled["sampling.roi"] = (clamped,)
     if detector.mask is not None:
-        for axis, pixels in zip(("slow", "fast"), detector.shape, strict=True):
-            counted_mm = detector.pixel_size_mm * pixels
+        edges = reversed(edges_mm(detector.pixel_size_mm))
+        for axis, pixels, edge_mm in zip(("slow", "fast"), detector.shape, edges, strict=True):
+            counted_mm = edge_mm * pixels
             size_mm = getattr(detector, f"size_{axis}_mm")
             if getattr(detector, f"n_{axis}") is None and math.isclose(
                 size_mm, counted_mm, rel_tol=_ROUNDING

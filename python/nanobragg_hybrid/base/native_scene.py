@@ -71,7 +71,7 @@ SMALLEST_WAVELENGTH_M: Final = 2.0**-150
 LARGEST_WAVELENGTH_M: Final = 2.0**150
 """Others are refused."""
 
-SCENE_NUMBERS: Final = 26
+SCENE_NUMBERS: Final = 27
 SOURCE_NUMBERS: Final = 5
 CRYSTAL_NUMBERS: Final = 17
 """Of a scene, of each of its sources, of each of its crystals; their order is that of nbh.h."""
@@ -118,7 +118,7 @@ class Lattice:
 class SceneGradient(NamedTuple):
     """Derivatives of a weighted sum of pixels, float64.
 
-    numbers: (26,).  sources: (sources, 5).  crystals: (crystals, 17).  cells_m, amplitude: for each
+    numbers: (27,).  sources: (sources, 5).  crystals: (crystals, 17).  cells_m, amplitude: for each
     crystal (orientations, 9), and like its table, None if that was not wanted.
     """
 
@@ -132,7 +132,7 @@ class SceneGradient(NamedTuple):
 class SceneDirections(NamedTuple):
     """Directions in which a scene of one crystal changes, float64; None: not at all.
 
-    numbers: (directions, 26).  sources: (directions, sources, 5).  crystal: (directions, 17).
+    numbers: (directions, 27).  sources: (directions, sources, 5).  crystal: (directions, 17).
     rotations: (orientations, 9), row by row: cells are these times a reference cell, whose changes
     are reference_m, (directions, 9).  turning: directions in which cells change besides, and
     turning_m, (turning, orientations, 9), by how much.  amplitude: change of the table in direction

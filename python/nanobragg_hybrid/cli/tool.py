@@ -16,6 +16,7 @@ from nanobragg_hybrid.base.errors import (
     NanobraggError,
 )
 from nanobragg_hybrid.cli.nanobragg.log import prepare_streams, silence_stdout
+from nanobragg_hybrid.cli.nanobragg.options import INPUT_OPTIONS
 
 AGREE, USAGE, RUNNER_FAILED, DIVERGED, FILE_ERROR = 0, 1, 2, 3, 5
 INTERRUPTED: Final = 130
@@ -34,9 +35,27 @@ class ToolParser(argparse.ArgumentParser):
 
 
 def split_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """A tool's own words, and those behind ``--``: a nanoBragg command line."""
+    """A tool's own words, and those behind ``--``: a nanoBragg command line.
+
+    Options of the input (`INPUT_OPTIONS`) may stand on either side; they belong to the latter.
+    """
     end = arguments.index("--") if "--" in arguments else len(arguments)
-    return list(arguments[:end]), list(arguments[end + 1 :])
+    # Beside --files a tool has a --panel of its own.
+    has_geometry = any(word.partition("=")[0] == "--experiment" for word in arguments)
+    names = INPUT_OPTIONS if has_geometry else ("--column",)
+    own: list[str] = []
+    moved: list[str] = []
+    words = list(arguments[:end])
+    while words:
+        word = words.pop(0)
+        name, equals, _ = word.partition("=")
+        if name not in names:
+            own.append(word)
+            continue
+        moved.append(word)
+        if not equals and words:
+            moved.append(words.pop(0))
+    return own, [*moved, *arguments[end + 1 :]]
 
 
 def say(prog: str, text: str) -> None:

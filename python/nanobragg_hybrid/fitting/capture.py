@@ -28,8 +28,8 @@ def typical_scattering_vector(
         np.array([float(x) for x in vector])
         for vector in (geometry.pix0, geometry.fast, geometry.slow, geometry.beam)
     )
-    edge = float(geometry.pixel)
-    along = edge * (fast + 0.5)[:, None] * fast_axis + edge * (slow + 0.5)[:, None] * slow_axis
+    width, height = float(geometry.pixel), float(geometry.pixel_slow)
+    along = width * (fast + 0.5)[:, None] * fast_axis + height * (slow + 0.5)[:, None] * slow_axis
     place = pix0 + along
     direction = place / np.linalg.norm(place, axis=1)[:, None]
     q = np.linalg.norm(direction - beam, axis=1) / wavelength_m

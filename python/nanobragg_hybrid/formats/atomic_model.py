@@ -287,6 +287,7 @@ def structure_factors_of(
         known=len(spacing),
         shells=shells,
         assumptions=tuple(notes),
+        wavelength_angstrom=wavelength,
     )
     return finished_table(unique, values, table.default_f, len(spacing), report)
 

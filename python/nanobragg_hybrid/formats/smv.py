@@ -19,7 +19,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, assert_never
 from nanobragg_hybrid.base.arrays import as_buffer, as_ndarray, refuse_masked
 from nanobragg_hybrid.base.atomic import Destination, atomic_write
 from nanobragg_hybrid.base.constants import INT32_MAX
-from nanobragg_hybrid.base.errors import ConfigError, FileFormatError, NanobraggWarning, quoted
+from nanobragg_hybrid.base.errors import (
+    ConfigError,
+    FileFormatError,
+    NanobraggWarning,
+    UnsupportedError,
+    quoted,
+)
 from nanobragg_hybrid.base.host import require_memory
 from nanobragg_hybrid.base.record import Record
 from nanobragg_hybrid.base.units import m_to_angstrom, m_to_mm, rad_to_deg
@@ -246,7 +252,16 @@ class SmvHeader(Record):
 
     @classmethod
     def from_plan(cls, plan: ResolvedPlan, experiment: Experiment | None = None) -> SmvHeader:
-        """The header for an image of a plan, which `experiment` led to."""
+        """The header for an image of a plan, which `experiment` led to.
+
+        Raises `UnsupportedError` for pixels that are not square: a header has one PIXEL_SIZE.
+        """
+        if plan.pixel_size_m != plan.pixel_size_slow_m:
+            raise UnsupportedError(
+                "the header of an SMV image has one PIXEL_SIZE, and the pixels are "
+                f"{m_to_mm(plan.pixel_size_m):g} x {m_to_mm(plan.pixel_size_slow_m):g} mm "
+                "(fast x slow): write another format"
+            )
         return cls(
             pixel_size_m=plan.pixel_size_m,
             distance_m=plan.distance_m,

@@ -13,6 +13,7 @@ from nanobragg_hybrid.base.record import Record
 from nanobragg_hybrid.base.units import mm_to_m
 from nanobragg_hybrid.model.conventions import CONVENTIONS, PIVOTS, Convention, Pivot
 from nanobragg_hybrid.model.mask import Mask
+from nanobragg_hybrid.model.pixel_size import PIXEL_SIZE, PixelSize, edges_mm
 from nanobragg_hybrid.model.validate import (
     COUNT,
     DIRECTION,
@@ -70,7 +71,8 @@ class Detector(Record):
     close_distance_mm: from sample to the nearest point of the detector plane, mm, finite; if given
         it replaces `distance_mm` (model 3).  Of a `distance_mm` other than the default beside one
         that says otherwise there is a warning; with the quirk distance_beside_close off, an error.
-    pixel_size_mm: edge of a pixel, mm, > 0, default 0.1 (model 2).
+    pixel_size_mm: edge of a pixel, mm, > 0, default 0.1; or two edges, along fast and slow, of
+        pixels that are not square (two that are equal are stored as one number) (model 2).
     n_fast, n_slow: number of pixels, >= 1; None: from the size (model 2).
     size_fast_mm, size_slow_mm: size of the detector, mm, > 0, default 102.4; without effect along
         an axis whose pixel number is given (model 2).
@@ -120,7 +122,7 @@ class Detector(Record):
     )
     distance_mm: float = field(default=100.0, metadata=meta(POSITIVE, "mm"))
     close_distance_mm: float | None = field(default=None, metadata=meta(Optional(FINITE), "mm"))
-    pixel_size_mm: float = field(default=0.1, metadata=meta(POSITIVE, "mm"))
+    pixel_size_mm: PixelSize = field(default=0.1, metadata=meta(PIXEL_SIZE, "mm"))
     n_fast: int | None = field(default=None, metadata=meta(Optional(COUNT), "px"))
     n_slow: int | None = field(default=None, metadata=meta(Optional(COUNT), "px"))
     size_fast_mm: float = field(default=102.4, metadata=meta(POSITIVE, "mm"))
@@ -221,15 +223,18 @@ class Detector(Record):
         return dataclasses.replace(self, panels=panels)
 
     def _pixels(self, axis: str) -> int:
-        pixel_m = mm_to_m(self.pixel_size_mm)
+        edge_fast, edge_slow = edges_mm(self.pixel_size_mm)
+        pixel_m = mm_to_m(edge_fast if axis == "fast" else edge_slow)
         count: int | None = getattr(self, f"n_{axis}")
         size_mm: float = getattr(self, f"size_{axis}_mm")
         size_m = mm_to_m(size_mm) if count is None else pixel_m * count
         pixels = size_m / pixel_m - 0.5 if pixel_m > 0.0 else math.inf
         if not 0.0 < pixels <= INT32_MAX:
-            name, value, unit = f"detector.size_{axis}_mm", size_mm, "mm"
+            name, unit = f"detector.size_{axis}_mm", "mm"
+            value: PixelSize = size_mm
             if count is not None:
-                name, value, unit = "detector.pixel_size_mm", self.pixel_size_mm, "mm"
+                name, unit = "detector.pixel_size_mm", "mm"
+                value = self.pixel_size_mm
             raise ConfigError(name, value, f"1 to {INT32_MAX} pixels along the {axis} axis", unit)
         return math.ceil(pixels)
 

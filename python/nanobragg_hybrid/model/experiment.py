@@ -64,6 +64,13 @@ class Experiment(Record):
                 if offset.panel >= panels:
                     rule = f"a panel of the detector, 0 to {panels - 1}"
                     raise ConfigError(f"background.offsets[{n}].panel", offset.panel, rule)
+        if self.response is not None and self.response.point_spread is not None:
+            size = self.detector.pixel_size_mm
+            sizes = [panel.pixel_size_mm for panel in self.detector.panels or ()] or [size]
+            for edges in sizes:
+                if isinstance(edges, tuple):
+                    rule = f"None with pixels that are not square, {edges[0]:g} x {edges[1]:g} mm"
+                    raise ConfigError("response.point_spread", self.response.point_spread, rule)
         if self.detector.panels is not None and self.sampling.roi is not None:
             rule = "None beside detector.panels, each of which has a roi"
             raise ConfigError("sampling.roi", self.sampling.roi, rule, "px")

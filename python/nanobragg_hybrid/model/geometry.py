@@ -27,8 +27,9 @@ class Geometry(Record):
     close_distance_mm: to the nearest point of the plane.  beam_x_mm, beam_y_mm: beam centre as
     image headers report it; beam_fast_mm, beam_slow_mm: where the beam hits the detector;
     close_fast_mm, close_slow_mm: its nearest point; org_x_px, org_y_px: the same for XDS.
-    dials_origin_mm: for DIALS.  pixel_size_mm, size_fast_mm, size_slow_mm, n_fast, n_slow: of the
-    detector.  roi: inclusive bounds (fast_min, fast_max, slow_min, slow_max).
+    dials_origin_mm: for DIALS. pixel_size_mm, pixel_size_slow_mm: edge of a pixel along fast and
+    along slow; size_fast_mm, size_slow_mm, n_fast, n_slow: of the detector. roi: inclusive bounds
+    (fast_min, fast_max, slow_min, slow_max).
     a_angstrom, b_angstrom, c_angstrom: cell vectors before any spindle rotation;
     cell_angstrom, cell_deg: their lengths and angles; cell_volume_angstrom3; misset_deg: the
     missetting as used.
@@ -57,6 +58,7 @@ class Geometry(Record):
     org_y_px: float
     dials_origin_mm: Vector
     pixel_size_mm: float
+    pixel_size_slow_mm: float
     size_fast_mm: float
     size_slow_mm: float
     n_fast: int

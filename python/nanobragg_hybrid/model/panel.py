@@ -15,13 +15,13 @@ from nanobragg_hybrid.base.errors import ConfigError, Description
 from nanobragg_hybrid.base.record import Record
 from nanobragg_hybrid.base.units import mm_to_m
 from nanobragg_hybrid.model.mask import Mask
+from nanobragg_hybrid.model.pixel_size import PIXEL_SIZE, PixelSize, edges_mm
 from nanobragg_hybrid.model.validate import (
     COUNT,
     DIRECTION,
     FINITE,
     INT32,
     NOT_NEGATIVE,
-    POSITIVE,
     VECTOR,
     Instance,
     Items,
@@ -53,7 +53,8 @@ class Panel(Record):
     fast_axis, slow_axis: directions of growing pixel numbers in the same frame, three finite
         numbers, not all 0; stored as unit vectors.  They are perpendicular, to within 1e-4 rad.
     n_fast, n_slow: number of pixels, >= 1.
-    pixel_size_mm: edge of a pixel, mm, > 0.
+    pixel_size_mm: edge of a pixel, mm, > 0; or two edges, along fast and slow, of pixels that are
+        not square (two that are equal are stored as one number).
     sensor_thickness_um, sensor_attenuation_depth_um, sensor_layers: as in `Detector`.
     mask: `Mask` of the panel's shape; None (default): every pixel counts.
     roi: region of interest, as `Sampling.roi`; None (default): the whole panel.
@@ -69,7 +70,7 @@ class Panel(Record):
     slow_axis: Vector = field(metadata=meta(DIRECTION))
     n_fast: int = field(metadata=meta(COUNT, "px"))
     n_slow: int = field(metadata=meta(COUNT, "px"))
-    pixel_size_mm: float = field(metadata=meta(POSITIVE, "mm"))
+    pixel_size_mm: PixelSize = field(metadata=meta(PIXEL_SIZE, "mm"))
     sensor_thickness_um: float | None = field(
         default=0.0, metadata=meta(Optional(NOT_NEGATIVE), "um")
     )
@@ -96,9 +97,10 @@ class Panel(Record):
             rule = "a direction perpendicular to fast_axis"
             shown = Description(f"{self.slow_axis} at {angle:g} degrees to it")
             raise ConfigError(f"{where}.slow_axis", shown, rule)
-        for axis, count in (("fast", self.n_fast), ("slow", self.n_slow)):
+        counts = (("fast", self.n_fast), ("slow", self.n_slow))
+        for (axis, count), edge_mm in zip(counts, edges_mm(self.pixel_size_mm), strict=True):
             # model 2 finds the number again from the size
-            pixel_m = mm_to_m(self.pixel_size_mm)
+            pixel_m = mm_to_m(edge_mm)
             size_m = pixel_m * count
             if not (pixel_m > 0.0 and math.isfinite(size_m)):
                 rule = f"1 to {INT32_MAX} pixels along the {axis} axis"
@@ -164,8 +166,9 @@ class Panel(Record):
         cosine, sine = math.cos(angle), math.sin(angle)
         turned_fast = tuple(cosine * f + sine * s for f, s in zip(fast, slow, strict=True))
         turned_slow = tuple(cosine * s - sine * f for f, s in zip(fast, slow, strict=True))
-        half_fast = 0.5 * self.n_fast * self.pixel_size_mm
-        half_slow = 0.5 * self.n_slow * self.pixel_size_mm
+        edge_fast, edge_slow = edges_mm(self.pixel_size_mm)
+        half_fast = 0.5 * self.n_fast * edge_fast
+        half_slow = 0.5 * self.n_slow * edge_slow
         origin = tuple(
             o
             + half_fast * (f - tf)

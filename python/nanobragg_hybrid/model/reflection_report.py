@@ -30,7 +30,8 @@ class ReflectionReport:
     apart.  d_max_angstrom, d_min_angstrom: the range of resolution; None without a cell.
     possible, known: unique reflections of that range, and those with an amplitude.  shells: the
     same by resolution, from low to high.  assumptions: a sentence for each thing that the source
-    does not say or that was chosen for it.
+    does not say or that was chosen for it.  wavelength_angstrom: for which f' and f'' of a model
+    are; None: they are 0, or the amplitudes were measured.
     """
 
     source: str
@@ -46,6 +47,7 @@ class ReflectionReport:
     known: int
     shells: tuple[ResolutionShell, ...]
     assumptions: tuple[str, ...]
+    wavelength_angstrom: float | None = None
 
     @property
     def missing(self) -> int:

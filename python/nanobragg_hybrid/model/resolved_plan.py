@@ -192,9 +192,10 @@ class ResolvedPlan(NamedTuple):
     (0, 0).  distance_m: along the beam; close_distance_m: to the nearest point of the plane.
     beam_x_m, beam_y_m: beam centre as image headers report it; beam_fast_m, beam_slow_m: where the
     beam hits the detector; close_fast_m, close_slow_m: its nearest point, org_x_px, org_y_px: the
-    same for XDS; dials_origin_mm: for DIALS.  pixel_size_m, size_fast_m, size_slow_m, n_fast,
-    n_slow: of the detector.  roi: the pixels that are computed, inclusive bounds (fast_min,
-    fast_max, slow_min, slow_max), clipped to the detector; min > max: none.
+    same for XDS; dials_origin_mm: for DIALS. pixel_size_m, pixel_size_slow_m: edge of a pixel along
+    fast and along slow; size_fast_m, size_slow_m, n_fast, n_slow: of the detector. roi: the pixels
+    that are computed, inclusive bounds (fast_min, fast_max, slow_min, slow_max), clipped to the
+    detector; min > max: none.
 
     Crystal (model 4).  a0_m, b0_m, c0_m: cell vectors before any spindle rotation;
     cell_length_angstrom, cell_angle_rad: their lengths and angles.  a_star_per_angstrom,
@@ -242,6 +243,7 @@ class ResolvedPlan(NamedTuple):
     org_y_px: float
     dials_origin_mm: Vector
     pixel_size_m: float
+    pixel_size_slow_m: float
     size_fast_m: float
     size_slow_m: float
     twotheta_rad: float

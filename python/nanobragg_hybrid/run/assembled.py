@@ -38,7 +38,7 @@ def assembled_image(result: SimulationResult, pixel_size_mm: float | None = None
     the beam, whose columns go along the axis of the polarization and whose rows along the vertical
     axis (those of a detector of the convention "mosflm").  A panel that is upstream of the sample,
     or seen from its edge, is left out; where two overlap, the one with the lower number is seen.
-    pixel_size_mm: edge of the picture's pixels, mm; None: that of the smallest pixel of a panel.
+    pixel_size_mm: edge of the picture's pixels, mm; None: the shortest of a panel's pixel.
 
     Raises `ConfigError`, also if no panel can be seen, and `ResourceError`.
     """
@@ -46,7 +46,7 @@ def assembled_image(result: SimulationResult, pixel_size_mm: float | None = None
 
     require_class("result", result, SimulationResult)
     plans = [panel.plan for panel in result.panels]
-    smallest_mm = min(m_to_mm(plan.pixel_size_m) for plan in plans)
+    smallest_mm = m_to_mm(min(min(plan.pixel_size_m, plan.pixel_size_slow_m) for plan in plans))
     if pixel_size_mm is None:
         pixel_size_mm = smallest_mm
     size = normalised("pixel_size_mm", pixel_size_mm, POSITIVE, "mm")
@@ -96,12 +96,12 @@ def projected_panel(plan: ResolvedPlan) -> ProjectedPanel | None:
 
     beam, vertical = np.array(plan.beam_direction), np.array(plan.vertical_axis)
     across = np.array([np.cross(vertical, beam), vertical])
-    pixel_mm = m_to_mm(plan.pixel_size_m)
-    edges = pixel_mm * np.array([plan.fast_axis, plan.slow_axis]).T
+    width, height = m_to_mm(plan.pixel_size_m), m_to_mm(plan.pixel_size_slow_m)
+    edges = np.array([plan.fast_axis, plan.slow_axis]).T * (width, height)
     corner = np.array([m_to_mm(x) for x in plan.pix0_m])
     matrix, origin = across @ edges, across @ corner
     middle = corner + edges @ (0.5 * plan.n_fast, 0.5 * plan.n_slow)
-    if beam @ middle <= 0.0 or abs(np.linalg.det(matrix)) < 1e-3 * pixel_mm * pixel_mm:
+    if beam @ middle <= 0.0 or abs(np.linalg.det(matrix)) < 1e-3 * width * height:
         return None
     ends = [(0, 0), (plan.n_fast, 0), (0, plan.n_slow), (plan.n_fast, plan.n_slow)]
     corners = np.array([origin + matrix @ end for end in ends])

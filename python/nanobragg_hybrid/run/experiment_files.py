@@ -30,6 +30,7 @@ from nanobragg_hybrid.formats.geometry.xds import xds_inp_of
 from nanobragg_hybrid.formats.text import write_text
 from nanobragg_hybrid.model.crystal import Crystal
 from nanobragg_hybrid.model.experiment import Experiment
+from nanobragg_hybrid.model.pixel_size import edges_mm
 from nanobragg_hybrid.model.quirks import Quirks, quirks_or_all
 from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
 from nanobragg_hybrid.model.structure_factors import StructureFactors
@@ -222,7 +223,7 @@ def _panel(
         slow_axis=slow,
         n_fast=plan.n_fast,
         n_slow=plan.n_slow,
-        pixel_mm=(alone.pixel_size_mm, alone.pixel_size_mm),
+        pixel_mm=edges_mm(alone.pixel_size_mm),
         thickness_um=alone.sensor_thickness_um or 0.0,
         attenuation_depth_um=alone.sensor_thickness_um if depth_um is None else depth_um,
         trusted_range=trusted,

@@ -27,6 +27,8 @@ _WHAT: Final = {"nan": "NaN", "infinite": "infinite", "negative": "below 0"}
 DARK: Final = "the image is dark"
 UNEXPLAINED: Final = "no setting was found that explains it"
 """How the sentence about a dark image begins; what it says where no cause is found."""
+_SAME_WAVELENGTH: Final = 1e-4
+"""How far, relative to it, a wavelength may be from that of structure factors."""
 _SMALLEST_FLOAT: Final = 2.0**-149
 
 
@@ -133,6 +135,24 @@ def _wavelengths(given: Given) -> list[float]:
     steps = range(max(plan.dispersion_steps, 1))
     shifts = (plan.dispersion_step * n - plan.dispersion_fraction / 2.0 for n in steps)
     return [plan.wavelength_m * (1.0 + shift) for shift in shifts]
+
+
+def one_wavelength_note(given: Given) -> str | None:
+    """That f' and f'' of the structure factors are for one wavelength, where the beam has others;
+    None: they are for the beam's, or not known to depend on it."""
+    report = given.table.report
+    if report is None or report.wavelength_angstrom is None:
+        return None
+    of_table = report.wavelength_angstrom
+    lengths = [m_to_angstrom(length) for length in _wavelengths(given)]
+    low, high = min(lengths), max(lengths)
+    if max(abs(low - of_table), abs(high - of_table)) <= _SAME_WAVELENGTH * of_table:
+        return None
+    beam = f"{low:g} to {high:g}" if high > low else f"{low:g}"
+    return (
+        f"the structure factors have f' and f'' for {of_table:g} angstrom, and are the same at all "
+        f"wavelengths of the beam ({beam} angstrom): simulate_by_wavelength takes a table for each"
+    )
 
 
 def _no_wavelength(given: Given) -> str | None:
@@ -265,7 +285,11 @@ def _underflow(given: Given) -> str | None:
     plan, table = given.plan, given.table
     amplitudes = _amplitudes(table)
     largest_f = max(abs(table.default_f), max(amplitudes, default=0.0), -min(amplitudes, default=0))
-    omega = (plan.pixel_size_m / plan.distance_m) ** 2 if plan.distance_m != 0.0 else 1.0
+    omega = (
+        plan.pixel_size_m * plan.pixel_size_slow_m / plan.distance_m**2
+        if plan.distance_m != 0.0
+        else 1.0
+    )
     brightest = R_E_SQR_M2 * plan.fluence_photons_per_m2 * largest_f * largest_f * omega
     brightest *= math.prod(plan.n_cells) ** 2
     if 0.0 < brightest < _SMALLEST_FLOAT:
@@ -306,7 +330,7 @@ def _scattering_vectors(given: Given) -> list[Vector]:
     """
     plan = given.plan
     fast_min, fast_max, slow_min, slow_max = plan.roi
-    pixel, wavelength_m = plan.pixel_size_m, _wavelengths(given)[0]
+    width, height, wavelength_m = plan.pixel_size_m, plan.pixel_size_slow_m, _wavelengths(given)[0]
     if wavelength_m == 0.0:
         return []
     places = [
@@ -315,13 +339,13 @@ def _scattering_vectors(given: Given) -> list[Vector]:
         for fast in (fast_min, (fast_min + fast_max) // 2, fast_max)
     ]
     nearest = (
-        min(max(plan.beam_fast_m / pixel, fast_min + 0.5), fast_max + 0.5),
-        min(max(plan.beam_slow_m / pixel, slow_min + 0.5), slow_max + 0.5),
+        min(max(plan.beam_fast_m / width, fast_min + 0.5), fast_max + 0.5),
+        min(max(plan.beam_slow_m / height, slow_min + 0.5), slow_max + 0.5),
     )
     vectors = []
     for fast, slow in [*places, nearest]:
         position = [
-            fast * pixel * f + slow * pixel * s + origin
+            fast * width * f + slow * height * s + origin
             for f, s, origin in zip(plan.fast_axis, plan.slow_axis, plan.pix0_m, strict=True)
         ]
         length = math.hypot(*position) or 1.0

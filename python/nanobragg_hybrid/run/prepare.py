@@ -22,7 +22,7 @@ from nanobragg_hybrid.model.seeds import with_clock_seeds
 from nanobragg_hybrid.model.structure_factors import StructureFactors
 from nanobragg_hybrid.model.validate import Integer, require_class
 from nanobragg_hybrid.run import measure
-from nanobragg_hybrid.run.look import Given, look
+from nanobragg_hybrid.run.look import Given, look, one_wavelength_note
 from nanobragg_hybrid.run.panels import (
     PreparedPanel,
     experiments_of_panels,
@@ -194,6 +194,7 @@ class Prepared:
         is_lit = measure.has_light(made.background)
         findings = tuple(each.text for each in look(made.image, given, is_lit_beside=is_lit))
         seen = measure.measured(made, source, plan, panel.experiment, frame, self.backend)
+        note = one_wavelength_note(given)
         crystal, output = panel.experiment.crystal, panel.experiment.output
         return SimulationResult(
             image=cast("NDArray[np.float32]", made.image),
@@ -209,6 +210,7 @@ class Prepared:
                 "misset_seed": crystal.misset_seed,
                 "mosaic_seed": crystal.mosaic_seed,
                 "noise_seed": output.noise_seed,
+                **({} if note is None else {"structure_factors": note}),
             },
             warnings=plan.sentences() + findings + (() if seen is None else seen.sentences),
             random_state=made.random_state,

@@ -182,9 +182,9 @@ def _detector(detector: Detector, plan: ResolvedPlan, quirks: Quirks) -> Detecto
         length = getattr(plan, f"{name}_m")
         given = getattr(detector, f"{name}_mm")
         changes[f"{name}_mm"] = _filled(given, mm_to_m, length, m_to_mm(length))
-    for axis in ("fast", "slow"):
+    for axis, edge_m in (("fast", plan.pixel_size_m), ("slow", plan.pixel_size_slow_m)):
         pixels = getattr(plan, f"n_{axis}")
-        if plan.pixel_size_m * pixels == getattr(plan, f"size_{axis}_m"):
+        if edge_m * pixels == getattr(plan, f"size_{axis}_m"):
             changes[f"n_{axis}"] = pixels
     upright = plan.close_distance_m == plan.distance_m == mm_to_m(detector.distance_mm)
     if upright and detector.close_distance_mm is None:

@@ -24,6 +24,9 @@ examples:
   nb-compare --measured frame.cbf --b c --threshold 0.9 -- -mat A.mat -hkl P1.hkl -lambda 1 -N 20
   nb-compare --suite commands.txt --a c --b torch
 
+ARGS is a nanoBragg command line, to which --experiment, --image, --panel and --column of the
+command nanoBragg may be added.
+
 exit status: 0 the criteria are met; 1 usage; 2 a side could not be rendered; 3 a criterion is not
 met; 4 the shapes differ (and no --resample); 5 a file cannot be read or written.
 """

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from nanobragg_hybrid._version import __version__
 from nanobragg_hybrid.base.atomic import AtomicFiles
-from nanobragg_hybrid.base.errors import NanobraggWarning
+from nanobragg_hybrid.base.errors import CommandLineError, NanobraggWarning
 from nanobragg_hybrid.cli.json_text import json_text
 from nanobragg_hybrid.cli.nanobragg.outputs import check_outputs
 from nanobragg_hybrid.cli.tool import (
@@ -51,7 +51,7 @@ examples:
   nb-compare-hkl --hkl ours.hkl theirs.hkl
   nb-compare-hkl --hkl P1.hkl --engines c torch
 
-Two files are compared: a text and a dump, two texts or two dumps.  With --engines the
+Two files are compared, of the same kind or not.  With --engines the
 table of the first is given to both engines, and they are asked for the amplitude of every
 reflection in its bounds and one index beyond.
 
@@ -82,7 +82,7 @@ def console() -> NoReturn:
 def _parser() -> argparse.ArgumentParser:
     parser = ToolParser(
         prog=PROG,
-        description="Compare structure factors: two files, texts or binary dumps, and what two "
+        description="Compare structure factors: two files of any kind that is read, and what two "
         "engines make of them.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -90,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     for name, text in (
-        ("--hkl", "text: h k l F; one or two"),
+        ("--hkl", "text of h k l F, MTZ, CIF or an atomic model; one or two"),
         ("--fdump", "binary dump, as written beside -hkl; one or two"),
     ):
         parser.add_argument(name, nargs="+", action="extend", default=[], metavar="FILE", help=text)
@@ -110,6 +110,17 @@ def _parser() -> argparse.ArgumentParser:
         default=0.0,
         metavar="F",
         help="of reflections that are not listed (%(default)g)",
+    )
+    parser.add_argument(
+        "--column",
+        metavar="LABEL",
+        help="of --hkl with MTZ or CIF: this column; two labels with a comma are a pair",
+    )
+    parser.add_argument(
+        "--d-min",
+        type=float,
+        metavar="ANGSTROM",
+        help="of --hkl with MTZ, CIF or a model (which needs it): down to this resolution",
     )
     parser.add_argument("--quirks", default="nanobragg", metavar="Q", help="how files are read")
     parser.add_argument("--out", metavar="FILE", help="write the report, Markdown")
@@ -175,11 +186,33 @@ def _read(asked: argparse.Namespace, quirks: Quirks) -> list[tuple[str, Structur
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", NanobraggWarning)
         for name, path in _files(asked).items():
-            read = read_hkl if name.startswith("hkl") else read_dump
-            tables.append((name, read(path, default_f=asked.default_f, quirks=quirks)))
+            tables.append((name, _table(name, path, asked, quirks)))
     for warning in caught:
         say(PROG, f"warning: {warning.message}")
     return tables
+
+
+def _table(name: str, path: str, asked: argparse.Namespace, quirks: Quirks) -> StructureFactors:
+    """One of them; --hkl also reads what needs gemmi: MTZ, CIF, atomic models."""
+    if name.startswith("fdump"):
+        return read_dump(path, default_f=asked.default_f, quirks=quirks)
+    from nanobragg_hybrid.formats.any_structure_factors import (
+        WITH_GEMMI,
+        own_kind,
+        read_structure_factors,
+    )
+
+    if own_kind(path) not in WITH_GEMMI:
+        if asked.column is not None or asked.d_min is not None:
+            option = "--column" if asked.column is not None else "--d-min"
+            raise CommandLineError(f"{option}: {path} is neither MTZ nor CIF nor a model")
+        return read_hkl(path, default_f=asked.default_f, quirks=quirks)
+    column = asked.column
+    if column is not None and "," in column:
+        column = tuple(part.strip() for part in column.split(","))
+    return read_structure_factors(
+        path, default_f=asked.default_f, column=column, d_min_angstrom=asked.d_min
+    )
 
 
 def _lookup(engine: str, table: StructureFactors) -> Lookup:

@@ -47,7 +47,7 @@ def read_input(options: Options, quirks: Quirks, warn: Warn) -> Input:
     if not _hkl_may_have_a_cell(command):
         _require_crystal(command)
     with _reader_warnings(warn, strict=options.strict):
-        table = _structure_factors(command, warn, strict=options.strict)
+        table = _structure_factors(command, warn, options)
         return Input(_with_cell_of(command, table, warn), table)
 
 
@@ -154,14 +154,17 @@ def _is_missing(path: Path) -> bool:
     return False
 
 
-def _structure_factors(command: Command, warn: Warn, *, strict: bool) -> StructureFactors:
+def _structure_factors(command: Command, warn: Warn, options: Options) -> StructureFactors:
     """From -hkl, else from a dump, else the -default_F alone."""
-    default_f, quirks = command.default_f, command.quirks
-    if command.hkl_path is not None:
-        if _hkl_may_have_a_cell(command):
-            from nanobragg_hybrid.cli.nanobragg.reflections import read_for_command
+    default_f, quirks, strict = command.default_f, command.quirks, options.strict
+    if command.hkl_path is not None and _hkl_may_have_a_cell(command):
+        from nanobragg_hybrid.cli.nanobragg.reflections import read_for_command
 
-            return read_for_command(command.hkl_path, command)
+        return read_for_command(command.hkl_path, command, options.columns)
+    if options.column is not None:
+        where = "there is no -hkl" if command.hkl_path is None else f"{command.hkl_path} has none"
+        raise CommandLineError(f"--column: chooses a column of -hkl with MTZ or CIF, and {where}")
+    if command.hkl_path is not None:
         from nanobragg_hybrid.formats.hkl import read_hkl
 
         return read_hkl(command.hkl_path, default_f=default_f, quirks=quirks)

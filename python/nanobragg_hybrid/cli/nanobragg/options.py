@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from nanobragg_hybrid.base.errors import CommandLineError, quoted
+
+INPUT_OPTIONS: Final = ("--experiment", "--image", "--panel", "--column")
+"""Of the command `nanoBragg`: what is read, and so what tools take beside nanoBragg's words."""
 
 
 class Options:
@@ -31,6 +34,14 @@ class Options:
         self.experiment: str | None = None
         self.image: int | None = None
         self.panel: str | None = None
+        self.column: str | None = None
+
+    @property
+    def columns(self) -> str | tuple[str, ...] | None:
+        """The label of --column, or a pair of labels."""
+        if self.column is None or "," not in self.column:
+            return self.column
+        return tuple(part.strip() for part in self.column.split(","))
 
     @property
     def engine_options(self) -> dict[str, object]:
@@ -65,11 +76,14 @@ _VALUES = {
     "--experiment": "experiment",
     "--image": "image",
     "--panel": "panel",
+    "--column": "column",
 }
 
 
-def split_options(arguments: Sequence[str]) -> Options:
+def split_options(arguments: Sequence[str], only: Collection[str] | None = None) -> Options:
     """Separates our options (as `--name value` or `--name=value`) from nanoBragg's words.
+
+    only: those that count; None: all.
 
     Raises `CommandLineError` for a missing or impossible value.
     """
@@ -78,7 +92,9 @@ def split_options(arguments: Sequence[str]) -> Options:
     while at < len(arguments):
         name, equals, value = arguments[at].partition("=")
         at += 1
-        if name in _SWITCHES:
+        if only is not None and name not in only:
+            options.arguments.append(arguments[at - 1])
+        elif name in _SWITCHES:
             if equals:
                 raise CommandLineError(f"{name}: got {quoted(value)}, but it takes no value")
             setattr(options, _SWITCHES[name], True)
@@ -103,16 +119,14 @@ def split_options(arguments: Sequence[str]) -> Options:
 
 
 def nanobragg_options(arguments: Sequence[str]) -> Options:
-    """Options without any of ours: `arguments` are what follows ``--`` of a tool.
+    """Options of the input alone: `arguments` are what follows ``--`` of a tool.
 
-    Raises `CommandLineError` for a word that begins with two dashes.
+    Raises `CommandLineError` for another word that begins with two dashes.
     """
-    own = next((word for word in arguments if word.startswith("--")), None)
-    if own is not None:
-        raise CommandLineError(f"{own}: is no option of nanoBragg")
-    options = Options()
-    options.arguments = list(arguments)
-    return options
+    for word in arguments:
+        if word.startswith("--") and word.partition("=")[0] not in INPUT_OPTIONS:
+            raise CommandLineError(f"{word}: is no option of nanoBragg")
+    return split_options(arguments, only=INPUT_OPTIONS)
 
 
 def tolerance_of(word: str) -> float:

@@ -31,14 +31,19 @@ _ANGLES_DIFFER_DEG: Final = 1.0
 _ANY_CELL: Final = (100.0, 100.0, 100.0)
 
 
-def read_for_command(path: Path, command: Command) -> StructureFactors:
-    """The table of a file that gemmi reads.
+def read_for_command(
+    path: Path, command: Command, column: str | tuple[str, ...] | None = None
+) -> StructureFactors:
+    """The table of a file that gemmi reads; column: a label of its amplitudes or intensities, or a
+    pair of labels.
 
     A model's amplitudes are those for the command's wavelength, down to -dmin, else to the corner
     of the detector.
     """
     if not holds_model(path):
-        return read_structure_factors(path, default_f=command.default_f)
+        return read_structure_factors(path, default_f=command.default_f, column=column)  # type: ignore[arg-type]
+    if column is not None:
+        raise CommandLineError(f"--column: {path} is an atomic model, which has no columns")
     experiment = command.experiment
     d_min = experiment.sampling.dmin_angstrom or corner_spacing_angstrom(
         experiment, command.quirks, path
@@ -66,7 +71,7 @@ def corner_spacing_angstrom(experiment: Experiment, quirks: Quirks, path: Path) 
     plan = prepare(experiment, StructureFactors.constant(0.0), quirks=quirks).plan
     fast, slow = (np.array(plan.fast_axis), np.array(plan.slow_axis))
     corners = [
-        np.array(plan.pix0_m) + plan.pixel_size_m * (f * fast + s * slow)
+        np.array(plan.pix0_m) + plan.pixel_size_m * f * fast + plan.pixel_size_slow_m * s * slow
         for f in (0, plan.n_fast)
         for s in (0, plan.n_slow)
     ]

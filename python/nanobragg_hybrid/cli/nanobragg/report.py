@@ -75,6 +75,9 @@ def log_kernel(log: Log, provenance: Mapping[str, Any]) -> None:
         if key in provenance:
             reason = provenance.get("kernel_reason") if key == "kernel" else None
             log.fact(words, provenance[key] + (f", because {reason}" if reason else ""))
+    note = provenance.get("structure_factors")
+    if note is not None:
+        log.line(f"  note: {note}")
     culling = provenance.get("culling")
     if culling is not None:
         if culling["reason"]:
@@ -174,7 +177,10 @@ def _detector(log: Log, known: Facts, plan: ResolvedPlan) -> None:
     log.fact("convention", known["convention"])
     log.fact("pivot", known["pivot"])
     log.fact("pixels fast slow", known["detector"])
-    log.fact("pixel size", m_to_mm(plan.pixel_size_m), "mm")
+    edges_m = [plan.pixel_size_m]
+    if plan.pixel_size_slow_m != plan.pixel_size_m:
+        edges_m.append(plan.pixel_size_slow_m)
+    log.fact("pixel size", [m_to_mm(x) for x in edges_m], "mm")
     log.fact("distance", m_to_mm(plan.distance_m), "mm")
     log.fact("close distance", m_to_mm(plan.close_distance_m), "mm")
     for name, key in (

@@ -22,7 +22,8 @@ examples:
 
 A and B are backends ({", ".join(available_backends())}) or files with lines like
 'TRACE_C: name values' (a log does; FILE:PY takes the lines TRACE_PY of a file that has several
-kinds) or what --format json wrote.  ARGS is a nanoBragg command line.
+kinds) or what --format json wrote.  ARGS is a nanoBragg command line, to which --experiment,
+--image, --panel and --column of the command nanoBragg may be added.
 
 {EXIT_STATUS}
 """

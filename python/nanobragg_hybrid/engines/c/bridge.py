@@ -35,6 +35,7 @@ from nanobragg_hybrid.model.beam import Source
 from nanobragg_hybrid.model.conventions import Culling, DivergenceShape, Kernel
 from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.mask import Mask
+from nanobragg_hybrid.model.pixel_size import PixelSize, edges_mm
 from nanobragg_hybrid.model.quirks import Quirks
 from nanobragg_hybrid.model.rotations import Rotations
 from nanobragg_hybrid.model.spectrum import Spectrum
@@ -80,6 +81,15 @@ def _bound(index: int) -> Callable[[Sequence[int | None]], int]:
         return _core.UNSET_INT if bound is None else bound
 
     return pick
+
+
+def _edge_fast(size: PixelSize) -> float:
+    return units.mm_to_m(edges_mm(size)[0])
+
+
+def _edge_slow(size: PixelSize) -> float:
+    """Not given where it is that along fast."""
+    return units.mm_to_m(size[1]) if isinstance(size, tuple) else _core.UNSET
 
 
 def _source_rows(sources: Sequence[Source]) -> Buffer:
@@ -178,7 +188,8 @@ LINKS: Final[tuple[Link, ...]] = (
     Link("detector.pix0_m", "detector.pix0_m", _same),
     Link("detector.distance_mm", "detector.distance_m", units.mm_to_m),
     Link("detector.close_distance_mm", "detector.close_distance_m", units.mm_to_m),
-    Link("detector.pixel_size_mm", "detector.pixel_size_m", units.mm_to_m),
+    Link("detector.pixel_size_mm", "detector.pixel_size_m", _edge_fast),
+    Link("detector.pixel_size_mm", "detector.pixel_size_slow_m", _edge_slow),
     Link("detector.n_fast", "detector.n_fast", _same),
     Link("detector.n_slow", "detector.n_slow", _same),
     Link("detector.size_fast_mm", "detector.size_fast_m", units.mm_to_m),

@@ -48,7 +48,7 @@ def leaves_rays(name: str, *, runs: bool = False) -> bool:
 class BatchRender(Primal):
     """Values of pixels, float64, shape (members, pixels).
 
-    render: that of the first member.  Arguments: numbers (members, 44), of which those of the rays
+    render: that of the first member.  Arguments: numbers (members, 45), of which those of the rays
     are the first member's; sources; cells (members, orientations, 9); the grid if there is one.
     """
 

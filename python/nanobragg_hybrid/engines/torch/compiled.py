@@ -60,6 +60,7 @@ _OF_SCENE: Final = _places(
     "close",
     "kahn",
     "polarization",
+    "pixel_slow",
     "beam",
     "distance",
     "beam_fast",
@@ -80,7 +81,7 @@ _FUDGE: Final = NUMBERS.index("fudge")
 _DEFAULT_F: Final = NUMBERS.index("default_f")
 _WAVELENGTH: Final = 3
 """Its row among the numbers of sources."""
-_LENGTHS: Final = _places("pix0", "pixel", "close", "layer_step", "distance")
+_LENGTHS: Final = _places("pix0", "pixel", "pixel_slow", "close", "layer_step", "distance")
 _LARGEST_LENGTH_M: Final = 2.0**150
 """Of what is squared."""
 
@@ -396,7 +397,7 @@ class CompiledScene:
     ) -> tuple[Tensor, Tensor]:
         """Values, (pixels,), and derivatives along P directions, (P, pixels).
 
-        numbers: changes of the numbers, (P, 44).  sources: (P, 5, sources).  rotations: those of
+        numbers: changes of the numbers, (P, 45).  sources: (P, 5, sources).  rotations: those of
         every orientation, (orientations, 3, 3), which make its cell of the reference cell.
         reference_cell: changes of that, (P, 9).  turning: directions in which cells change besides,
         with these changes, (orientations, 9).

@@ -21,7 +21,8 @@ class Positions(torch.autograd.Function):
     """P of model 6.2, three components of shape (pixels, samples).
 
     Arguments: the sub-pixels' numbers along fast and slow, (pixels, samples), the layers' numbers,
-    (samples,); sub-pixel size and distance of layers; the components of f, s, o and D0.
+    (samples,); the sub-pixel's edges along fast and slow, the distance of layers; the components of
+    f, s, o and D0.
     """
 
     @staticmethod
@@ -30,42 +31,43 @@ class Positions(torch.autograd.Function):
         fast: Tensor,
         slow: Tensor,
         layer: Tensor,
-        subpixel: Scalar,
+        width: Scalar,
+        height: Scalar,
         layer_step: Scalar,
         *vectors: Scalar,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        along_fast = subpixel * fast + subpixel / 2.0
-        along_slow = subpixel * slow + subpixel / 2.0
+        along_fast = width * fast + width / 2.0
+        along_slow = height * slow + height / 2.0
         depth = layer * layer_step
-        remember(ctx, fast, slow, layer, subpixel, layer_step, *vectors)
+        remember(ctx, fast, slow, layer, width, height, layer_step, *vectors)
         f, s, o, d0 = vectors[0:3], vectors[3:6], vectors[6:9], vectors[9:12]
         x, y, z = (along_fast * f[n] + along_slow * s[n] + depth * o[n] + d0[n] for n in range(3))
         return x, y, z
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> _Grads:
-        fast, slow, layer, subpixel, layer_step, *vectors = remembered(ctx)
-        along_fast = subpixel * fast + subpixel / 2.0
-        along_slow = subpixel * slow + subpixel / 2.0
+        fast, slow, layer, width, height, layer_step, *vectors = remembered(ctx)
+        along_fast = width * fast + width / 2.0
+        along_slow = height * slow + height / 2.0
         needs = ctx.needs_input_grad
-        found: list[Tensor | None] = [None] * 17
+        found: list[Tensor | None] = [None] * 18
         # With one sample the arrays along one axis have a single column.
         by_layer = [grad.sum(0) for grad in grads]
         for n, grad in enumerate(grads):
-            if needs[5 + n]:
-                found[5 + n] = _inner(grad, along_fast)
-            if needs[8 + n]:
-                found[8 + n] = _inner(grad, along_slow)
-            if needs[11 + n]:
-                found[11 + n] = _inner(by_layer[n], layer) * layer_step
-            if needs[14 + n]:
-                found[14 + n] = by_layer[n].sum()
+            if needs[6 + n]:
+                found[6 + n] = _inner(grad, along_fast)
+            if needs[9 + n]:
+                found[9 + n] = _inner(grad, along_slow)
+            if needs[12 + n]:
+                found[12 + n] = _inner(by_layer[n], layer) * layer_step
+            if needs[15 + n]:
+                found[15 + n] = by_layer[n].sum()
         if needs[3]:
-            found[3] = _inner(_combined(grads, vectors[0:3]), fast + 0.5) + _inner(
-                _combined(grads, vectors[3:6]), slow + 0.5
-            )
+            found[3] = _inner(_combined(grads, vectors[0:3]), fast + 0.5)
         if needs[4]:
-            found[4] = _inner(_combined(by_layer, vectors[6:9]), layer)
+            found[4] = _inner(_combined(grads, vectors[3:6]), slow + 0.5)
+        if needs[5]:
+            found[5] = _inner(_combined(by_layer, vectors[6:9]), layer)
         return tuple(found)
 
 

@@ -35,6 +35,8 @@ from nanobragg_hybrid.model.detector import Detector
 
 _DEFAULT_DISTANCE_MM: Final = Detector().distance_mm
 
+PIXEL_SIZE: Final = "detector.pixel_size_mm"
+
 ORIGIN: Final = "detector.origin_m"
 """Name of the value that replaces the corner of the detector, whatever the rest of model 3 says."""
 
@@ -45,8 +47,8 @@ class DetectorGeometry:
 
     fast, slow, normal are the detector's directions after its rotations, pix0 the outer corner of
     pixel (0, 0), close the distance to the nearest point of the plane, asked_close the same as in
-    step 2 of model 3, before two-theta.  beam_x, beam_y are as image headers report
-    them; beam_fast to close_slow as model 3 leaves them.
+    step 2 of model 3, before two-theta.  pixel, pixel_slow: edges of a pixel along fast and slow.
+    beam_x, beam_y are as image headers report them; beam_fast to close_slow as model 3 leaves them.
     """
 
     placement: Placement
@@ -60,6 +62,7 @@ class DetectorGeometry:
     spindle: Vector
     pix0: Vector
     pixel: Scalar
+    pixel_slow: Scalar
     distance: Scalar
     close: Scalar
     asked_close: Scalar
@@ -83,10 +86,10 @@ def detector_geometry(inputs: Inputs) -> DetectorGeometry:
     experiment = inputs.experiment
     placement = Placement.of(experiment, inputs.quirks)
     convention = placement.convention
-    pixel, size_fast, size_slow = _sizes(inputs)
-    close_fast, close_slow, close_x, close_y = _near_point(inputs, pixel, size_fast, size_slow)
-    beam_x, beam_y = _beam_centre(inputs, convention, pixel, size_fast, size_slow, close_x, close_y)
-    beam_fast, beam_slow = _beam_on_detector(convention, pixel, size_slow, beam_x, beam_y)
+    sizes = _sizes(inputs)
+    close_fast, close_slow, close_x, close_y = _near_point(inputs, sizes)
+    beam_x, beam_y = _beam_centre(inputs, convention, sizes, close_x, close_y)
+    beam_fast, beam_slow = _beam_on_detector(convention, sizes, beam_x, beam_y)
     if not inputs.quirks.near_point_ignored:
         close_fast, close_slow = close_x, close_y
     elif not is_named(convention):
@@ -166,7 +169,8 @@ def detector_geometry(inputs: Inputs) -> DetectorGeometry:
         vertical=unit(cross(beam, polarization)),
         spindle=spindle,
         pix0=pix0,
-        pixel=pixel,
+        pixel=sizes.pixel,
+        pixel_slow=sizes.pixel_slow,
         distance=close / ratio,
         close=close,
         asked_close=asked_close,
@@ -176,8 +180,8 @@ def detector_geometry(inputs: Inputs) -> DetectorGeometry:
         beam_slow=dot(slow, centre),
         close_fast=close_fast,
         close_slow=close_slow,
-        size_fast=size_fast,
-        size_slow=size_slow,
+        size_fast=sizes.fast,
+        size_slow=sizes.slow,
         twotheta=twotheta,
         distance_ignored=distance_ignored,
     )
@@ -230,29 +234,47 @@ def _not_zero(ratio: Scalar) -> Scalar:
     return SMALLEST_NORMAL if isinstance(ratio, float) and ratio == 0.0 else ratio
 
 
-def _sizes(inputs: Inputs) -> tuple[Scalar, Scalar, Scalar]:
-    """Pixel, and the detector's size along fast and slow; a given count decides (model 2)."""
+@dataclass(frozen=True, slots=True)
+class _Sizes:
+    """Edges of a pixel along fast and slow, and of the detector; metres."""
+
+    pixel: Scalar
+    pixel_slow: Scalar
+    fast: Scalar
+    slow: Scalar
+
+
+def pixel_edges_mm(inputs: Inputs) -> tuple[Scalar, Scalar]:
+    """Of a pixel, along fast and slow; one number where it is square."""
+    size = inputs.experiment.detector.pixel_size_mm
+    if isinstance(size, tuple):
+        fast, slow = inputs.items(PIXEL_SIZE)
+        return fast, slow
+    edge = inputs.number(PIXEL_SIZE)
+    return edge, edge
+
+
+def _sizes(inputs: Inputs) -> _Sizes:
+    """A given count decides (model 2)."""
     detector = inputs.experiment.detector
-    pixel = mm_to_m(inputs.number("detector.pixel_size_mm"))
+    pixel, pixel_slow = (mm_to_m(edge) for edge in pixel_edges_mm(inputs))
     sizes = []
-    for count, size_mm in (
-        (detector.n_fast, detector.size_fast_mm),
-        (detector.n_slow, detector.size_slow_mm),
+    for count, size_mm, edge in (
+        (detector.n_fast, detector.size_fast_mm, pixel),
+        (detector.n_slow, detector.size_slow_mm, pixel_slow),
     ):
-        sizes.append(mm_to_m(size_mm) if count is None else pixel * count)
-    return pixel, sizes[0], sizes[1]
+        sizes.append(mm_to_m(size_mm) if count is None else edge * count)
+    return _Sizes(pixel, pixel_slow, sizes[0], sizes[1])
 
 
-def _near_point(
-    inputs: Inputs, pixel: Scalar, size_fast: Scalar, size_slow: Scalar
-) -> tuple[Scalar, Scalar, Scalar, Scalar]:
+def _near_point(inputs: Inputs, sizes: _Sizes) -> tuple[Scalar, Scalar, Scalar, Scalar]:
     """Fclose, Sclose, Xclose, Yclose before the conventions (model 3)."""
-    fast, slow = size_fast / 2.0, size_slow / 2.0
+    fast, slow = sizes.fast / 2.0, sizes.slow / 2.0
     org_x, org_y = (inputs.optional(name) for name in XDS_ORIGIN)
     if org_x is not None:
-        fast = (org_x - 0.5) * pixel
+        fast = (org_x - 0.5) * sizes.pixel
     if org_y is not None:
-        slow = (org_y - 0.5) * pixel
+        slow = (org_y - 0.5) * sizes.pixel_slow
     x_mm, y_mm = (inputs.optional(name) for name in NEAR_POINT)
     x = fast if x_mm is None else mm_to_m(x_mm)
     y = slow if y_mm is None else mm_to_m(y_mm)
@@ -262,9 +284,7 @@ def _near_point(
 def _beam_centre(
     inputs: Inputs,
     convention: Convention,
-    pixel: Scalar,
-    size_fast: Scalar,
-    size_slow: Scalar,
+    sizes: _Sizes,
     close_x: Scalar,
     close_y: Scalar,
 ) -> tuple[Scalar, Scalar]:
@@ -273,9 +293,9 @@ def _beam_centre(
     y: Scalar
     match convention:
         case "adxv":
-            x, y = (size_fast + pixel) / 2.0, (size_slow - pixel) / 2.0
+            x, y = (sizes.fast + sizes.pixel) / 2.0, (sizes.slow - sizes.pixel_slow) / 2.0
         case "mosflm" | "denzo":
-            x, y = (size_slow + pixel) / 2.0, (size_fast + pixel) / 2.0
+            x, y = (sizes.slow + sizes.pixel_slow) / 2.0, (sizes.fast + sizes.pixel) / 2.0
         case "xds" | "dials" | "custom":
             x, y = close_x, close_y
         case other:
@@ -285,16 +305,16 @@ def _beam_centre(
 
 
 def _beam_on_detector(
-    convention: Convention, pixel: Scalar, size_slow: Scalar, beam_x: Scalar, beam_y: Scalar
+    convention: Convention, sizes: _Sizes, beam_x: Scalar, beam_y: Scalar
 ) -> tuple[Scalar, Scalar]:
     """Fbeam, Sbeam in the meaning of the convention (model 3)."""
     match convention:
         case "adxv":
-            return beam_x, size_slow - beam_y
+            return beam_x, sizes.slow - beam_y
         case "mosflm":
-            return beam_y + 0.5 * pixel, beam_x + 0.5 * pixel
+            return beam_y + 0.5 * sizes.pixel, beam_x + 0.5 * sizes.pixel_slow
         case "denzo":
-            return beam_y + 0.0 * pixel, beam_x + 0.0 * pixel
+            return beam_y + 0.0 * sizes.pixel, beam_x + 0.0 * sizes.pixel_slow
         case "xds" | "dials" | "custom":
             return beam_x, beam_y
         case other:

@@ -270,7 +270,7 @@ def polarization_factor(kahn: Scalar, incident: Vector, diffracted: Vector, axis
 def solid_angle(scene: Scene, choices: Choices, beams: Beams) -> Tensor:
     """Solid angle of a pixel as seen from the crystal, steradian (model 6.2)."""
     length = beams.length
-    area = scene.pixel * scene.pixel if choices.has_pixel_area else 1.0
+    area = scene.pixel * scene.pixel_slow if choices.has_pixel_area else 1.0
     facing = area / length / length
     return facing * scene.close / length if choices.is_oblique else facing
 

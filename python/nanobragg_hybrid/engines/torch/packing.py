@@ -17,6 +17,7 @@ from nanobragg_hybrid.engines.torch.vectors import Vector, as_tensor
 
 _SCALARS: Final = (
     "pixel",
+    "pixel_slow",
     "distance",
     "close",
     "beam_fast",
@@ -54,7 +55,7 @@ NUMBERS: Final[tuple[str, ...]] = (
 class Packed:
     """A scene's continuous content, float64.
 
-    numbers: those of `NUMBERS`, shape (44,).  sources: for each the components of its incident
+    numbers: those of `NUMBERS`, shape (45,).  sources: for each the components of its incident
     direction, wavelength and relative weight (1 where weights are ignored), shape (5, sources).
     cells: a, b, c of each orientation, shape (orientations, 9).  run_start: the same for each
     domain, where the first phi loop of the run differs, or None.  grid: the table, or None.

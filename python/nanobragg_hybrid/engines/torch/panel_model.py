@@ -292,8 +292,11 @@ class PanelModel:
             (SLOW, "", (3,), ""),
             (IN_PLANE_SHIFT, "mm", (2,), "along the panel's fast and slow axis"),
             (IN_PLANE_ROTATION, "deg", (), "about the panel's middle, in its plane"),
-            (PIXEL, "mm", (), "the number of pixels stays"),
         ]
+        are_oblong = {isinstance(panel.pixel_size_mm, tuple) for panel in self._panels}
+        if len(are_oblong) == 1:  # else it would have a number for some and two for others
+            shape = (2,) if True in are_oblong else ()
+            own.append((PIXEL, "mm", shape, "the number of pixels stays"))
         own += [(name, "um", (), "") for name in _SENSOR if not self._without_sensor(name)]
         note = "moves all panels, before rotations turn them about the sample"
         return [
@@ -335,6 +338,8 @@ class PanelModel:
         own = name.removeprefix(OF_PANELS)
         close = difflib.get_close_matches(name, list(self._parameters), n=1)
         hint = f" (did you mean {close[0]}?)" if close else ""
+        if own != name and own == PIXEL:
+            raise ConfigError("parameter", name, "pixels that are square in all panels, or in none")
         if own != name and own in _SENSOR:
             without = ", ".join(self._without_sensor(own))
             raise ConfigError(

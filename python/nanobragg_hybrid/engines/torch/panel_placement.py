@@ -59,9 +59,9 @@ class PanelPlacement:
             angle = deg_to_rad_of(given[IN_PLANE_ROTATION])[..., None]
             cosine, sine = torch.cos(angle), torch.sin(angle)
             turned_fast, turned_slow = cosine * fast + sine * slow, cosine * slow - sine * fast
-            pixel = given.get(PIXEL, own(self.panel.pixel_size_mm))[..., None]
-            origin = origin + 0.5 * self.panel.n_fast * pixel * (fast - turned_fast)
-            origin = origin + 0.5 * self.panel.n_slow * pixel * (slow - turned_slow)
+            width, height = self._edges(given.get(PIXEL, own(self.panel.pixel_size_mm)))
+            origin = origin + 0.5 * self.panel.n_fast * width * (fast - turned_fast)
+            origin = origin + 0.5 * self.panel.n_slow * height * (slow - turned_slow)
             fast, slow = turned_fast, turned_slow
         if SHIFT in given:
             origin = origin + given[SHIFT]
@@ -78,14 +78,27 @@ class PanelPlacement:
         found["detector.close_x_mm"] = (cosine * by_slow - by_fast) / sine_sqr
         found["detector.close_y_mm"] = (cosine * by_fast - by_slow) / sine_sqr
         found["detector.close_distance_mm"] = _dot(origin, normal)
-        length = max(x.dim() - _DIMENSIONS.get(name, 0) for name, x in found.items())
+        dimensions = dict(_DIMENSIONS)
+        if self._is_oblong:
+            dimensions["detector.pixel_size_mm"] = 1
+        length = max(x.dim() - dimensions.get(name, 0) for name, x in found.items())
         if length == 0:
             return found
-        batch = max(x.shape[0] for n, x in found.items() if x.dim() > _DIMENSIONS.get(n, 0))
+        batch = max(x.shape[0] for n, x in found.items() if x.dim() > dimensions.get(n, 0))
         return {
-            name: x if x.dim() > _DIMENSIONS.get(name, 0) else x.expand(batch, *x.shape)
+            name: x if x.dim() > dimensions.get(name, 0) else x.expand(batch, *x.shape)
             for name, x in found.items()
         }
+
+    @property
+    def _is_oblong(self) -> bool:
+        return isinstance(self.panel.pixel_size_mm, tuple)
+
+    def _edges(self, pixel: Tensor) -> tuple[Tensor, Tensor]:
+        """Along fast and slow, with a dimension for the components of what they multiply."""
+        if self._is_oblong:
+            return pixel[..., :1], pixel[..., 1:]
+        return pixel[..., None], pixel[..., None]
 
     @property
     def _side(self) -> float:
@@ -103,7 +116,7 @@ _DIMENSIONS: Final = {
     "detector.slow_axis": 1,
     "detector.normal_axis": 1,
 }
-"""Of a value without a batch; 0 for the others."""
+"""Of a value without a batch; 0 for the others, 1 for two edges of a pixel."""
 
 
 def deg_to_rad_of(angle: Tensor) -> Tensor:

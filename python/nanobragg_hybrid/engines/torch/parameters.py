@@ -17,7 +17,7 @@ from nanobragg_hybrid.base.units import (
     per_m_to_attenuation_depth_um,
     rad_to_deg,
 )
-from nanobragg_hybrid.engines.torch.detector import ORIGIN, DetectorGeometry
+from nanobragg_hybrid.engines.torch.detector import ORIGIN, PIXEL_SIZE, DetectorGeometry
 from nanobragg_hybrid.engines.torch.lattice import ROTATION_MATRIX, ROTATION_VECTOR
 from nanobragg_hybrid.engines.torch.orientations import ROTATION_SCALE
 from nanobragg_hybrid.engines.torch.placement import normal_is_recomputed
@@ -114,6 +114,8 @@ class _Row:
 
 
 def _shape(row: _Row, setup: Setup) -> tuple[int, ...]:
+    if row.name == PIXEL_SIZE:
+        return (2,) if isinstance(setup.experiment.detector.pixel_size_mm, tuple) else ()
     if row.shape == _GRID_SHAPE:
         grid = setup.structure_factors.grid
         assert grid is not None
@@ -314,14 +316,18 @@ def _centre_mm(name: str, derived: Callable[[DetectorGeometry], Scalar]) -> _Row
     )
 
 
-def _centre_px(name: str, derived: Callable[[DetectorGeometry], Scalar]) -> _Row:
+def _centre_px(
+    name: str,
+    derived: Callable[[DetectorGeometry], Scalar],
+    edge: Callable[[DetectorGeometry], Scalar],
+) -> _Row:
     return _Row(
         name,
         "px",
         inactive_because=_another_centre(name),
         initial=_or_derived(
             name,
-            lambda setup: as_float(derived(setup.geometry)) / as_float(setup.geometry.pixel) + 0.5,
+            lambda setup: as_float(derived(setup.geometry)) / as_float(edge(setup.geometry)) + 0.5,
         ),
     )
 
@@ -478,9 +484,21 @@ _ROWS: Final = (
     _centre_mm("detector.beam_y_mm", lambda geometry: geometry.beam_y),
     _centre_mm("detector.close_x_mm", lambda geometry: geometry.close_fast),
     _centre_mm("detector.close_y_mm", lambda geometry: geometry.close_slow),
-    _centre_px("detector.org_x_px", lambda geometry: geometry.close_fast),
-    _centre_px("detector.org_y_px", lambda geometry: geometry.close_slow),
-    _Row("detector.pixel_size_mm", "mm", note="the number of pixels stays"),
+    _centre_px(
+        "detector.org_x_px",
+        lambda geometry: geometry.close_fast,
+        lambda geometry: geometry.pixel,
+    ),
+    _centre_px(
+        "detector.org_y_px",
+        lambda geometry: geometry.close_slow,
+        lambda geometry: geometry.pixel_slow,
+    ),
+    _Row(
+        PIXEL_SIZE,
+        "mm",
+        note="the number of pixels stays; two numbers, fast and slow, where it is not square",
+    ),
     _Row("detector.rotation_deg", "deg", (3,)),
     _Row("detector.twotheta_deg", "deg"),
     _Row("detector.sensor_thickness_um", "um", inactive_because=_no_thickness),

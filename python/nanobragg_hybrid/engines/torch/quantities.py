@@ -78,6 +78,7 @@ def numbers_of(setup: Setup, inputs: Inputs) -> tuple[SceneNumbers, Origins]:
     na, nb, nc = counts
     numbers = SceneNumbers(
         pixel=geometry.pixel,
+        pixel_slow=geometry.pixel_slow,
         fast=geometry.fast,
         slow=geometry.slow,
         normal=geometry.normal,

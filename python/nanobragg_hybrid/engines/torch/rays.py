@@ -84,7 +84,14 @@ def _positions(scene: Scene, choices: Choices, tile: Tile, sample: Tensor) -> Ve
     along_fast, along_slow = tile.fast * per_edge + sub_fast, tile.slow * per_edge + sub_slow
     position: Vector
     if choices.is_sphere:
-        position = _on_sphere(scene, scene.pixel / per_edge, along_fast, along_slow, layer)
+        position = _on_sphere(
+            scene,
+            scene.pixel / per_edge,
+            scene.pixel_slow / per_edge,
+            along_fast,
+            along_slow,
+            layer,
+        )
     else:
         position = applied(
             Positions,
@@ -92,6 +99,7 @@ def _positions(scene: Scene, choices: Choices, tile: Tile, sample: Tensor) -> Ve
             along_slow,
             layer,
             scene.pixel / per_edge,
+            scene.pixel_slow / per_edge,
             scene.layer_step,
             *scene.fast,
             *scene.slow,
@@ -107,16 +115,22 @@ def _positions(scene: Scene, choices: Choices, tile: Tile, sample: Tensor) -> Ve
 
 
 def _on_sphere(
-    scene: Scene, subpixel: Scalar, sub_fast: Tensor, sub_slow: Tensor, layer: Tensor
+    scene: Scene,
+    width: Scalar,
+    height: Scalar,
+    sub_fast: Tensor,
+    sub_slow: Tensor,
+    layer: Tensor,
 ) -> Vector:
     """P on a sphere around the crystal, the sub-pixels' distances from the beam centre being arcs
-    (curved_detector_axes off).  sub_fast, sub_slow: numbers of sub-pixels; layer: of layers.
+    (curved_detector_axes off).  width, height: of a sub-pixel, along fast and slow; sub_fast,
+    sub_slow: numbers of sub-pixels; layer: of layers.
 
     Towards the beam centre sin(rho)/|across| is 1 where both detector directions are across the
     beam; where they are not, the sphere has a tip there, which is given that derivative.
     """
-    u = (subpixel * sub_fast + subpixel / 2.0 - scene.beam_fast) / scene.distance
-    w = (subpixel * sub_slow + subpixel / 2.0 - scene.beam_slow) / scene.distance
+    u = (width * sub_fast + width / 2.0 - scene.beam_fast) / scene.distance
+    w = (height * sub_slow + height / 2.0 - scene.beam_slow) / scene.distance
     rho_sqr = u * u + w * w
     rho = sqrt(rho_sqr)
     arc: Vector = (

@@ -117,7 +117,7 @@ class RecordedSetup:
 class SetupValues:
     """A scene's content, as in `Packed`, and its derivatives.
 
-    numbers: shape (44,).  sources: (5, sources).  cells: (orientations, 9).  run_start: (domains,
+    numbers: shape (45,).  sources: (5, sources).  cells: (orientations, 9).  run_start: (domains,
     9), or None.
     """
 
@@ -252,7 +252,7 @@ class TurningTangent:
 class SceneTangents:
     """Derivatives of a scene by P numbers, those of some parameters one after the other; float64.
 
-    numbers: of `Packed.numbers`, shape (P, 44).  sources: of `Packed.sources`, (P, 5, sources).
+    numbers: of `Packed.numbers`, shape (P, 45).  sources: of `Packed.sources`, (P, 5, sources).
     The cell of orientation o is rotations[o] times each vector of the reference cell (before phi
     and domains): rotations has shape (orientations, 3, 3), reference_cell (9,), and its
     derivatives (P, 9).  run_start_rotations: the same for `Packed.run_start`, (domains, 3, 3), or

@@ -25,7 +25,7 @@ def plan_of(setup: Setup) -> ResolvedPlan:
     photons = as_float(fluence(inputs))
     n_slow, n_fast = experiment.detector.shape
     roi = region_of_interest(experiment)
-    pixel = as_float(geometry.pixel)
+    pixel, pixel_slow = as_float(geometry.pixel), as_float(geometry.pixel_slow)
     real = (cell.a, cell.b, cell.c)
     star = (cell.a_star, cell.b_star, cell.c_star)
     lengths = _lengths(real)
@@ -50,7 +50,7 @@ def plan_of(setup: Setup) -> ResolvedPlan:
         close_fast_m=as_float(geometry.close_fast),
         close_slow_m=as_float(geometry.close_slow),
         org_x_px=as_float(geometry.close_fast / pixel + 0.5),
-        org_y_px=as_float(geometry.close_slow / pixel + 0.5),
+        org_y_px=as_float(geometry.close_slow / pixel_slow + 0.5),
         dials_origin_mm=_floats(
             (
                 m_to_mm(dot(geometry.pix0, (0.0, 0.0, 1.0))),
@@ -59,6 +59,7 @@ def plan_of(setup: Setup) -> ResolvedPlan:
             )
         ),
         pixel_size_m=pixel,
+        pixel_size_slow_m=pixel_slow,
         size_fast_m=as_float(geometry.size_fast),
         size_slow_m=as_float(geometry.size_slow),
         twotheta_rad=as_float(geometry.twotheta),

@@ -134,6 +134,7 @@ class SceneNumbers:
     """
 
     pixel: Scalar
+    pixel_slow: Scalar
     fast: Vector
     slow: Vector
     normal: Vector

@@ -100,8 +100,9 @@ def set_up(experiment: Experiment, structure_factors: StructureFactors, quirks: 
     doubts = cell_doubts(experiment, quirks, wavelength)
     cell = lattice(inputs, wavelength, misset)
     size = crystal_size(experiment, quirks, cell, geometry.beam)
+    longer_edge = max(as_float(geometry.pixel), as_float(geometry.pixel_slow))
     recommended = recommended_oversample(
-        cell, size.n_cells, wavelength, as_float(geometry.distance), as_float(geometry.pixel)
+        cell, size.n_cells, wavelength, as_float(geometry.distance), longer_edge
     )
     given_oversample = experiment.sampling.oversample
     oversample = recommended if given_oversample is None else given_oversample

@@ -7,6 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from nanobragg_hybrid.engines.torch.scalars import Scalar
 from nanobragg_hybrid.engines.torch.setup import Setup
 from nanobragg_hybrid.model.statistics import Statistics
 
@@ -29,7 +30,8 @@ def image_statistics(setup: Setup, image: NDArray[np.float32], omega_sum: float)
         row, column = np.unravel_index(np.nanargmax(region), region.shape)
         brightest = float(region[row, column])
         fast, slow = int(column) + fast_min, int(row) + slow_min
-        fast_m, slow_m = _last_subpixel(setup, fast), _last_subpixel(setup, slow)
+        fast_m = _last_subpixel(setup, setup.geometry.pixel, fast)
+        slow_m = _last_subpixel(setup, setup.geometry.pixel_slow, slow)
     choices = setup.choices
     samples = choices.steps if setup.quirks.solid_angle_over_steps else choices.samples
     with np.errstate(over="ignore", invalid="ignore"):
@@ -55,10 +57,9 @@ def image_statistics(setup: Setup, image: NDArray[np.float32], omega_sum: float)
     )
 
 
-def _last_subpixel(setup: Setup, number: int) -> float:
-    """Place of the last sub-pixel of a pixel along one axis, metres."""
+def _last_subpixel(setup: Setup, pixel: Scalar, number: int) -> float:
+    """Place of the last sub-pixel of a pixel along an axis with this edge, metres."""
     per_edge = setup.choices.oversample
-    pixel = setup.geometry.pixel
     assert isinstance(pixel, float)
     subpixel = pixel / per_edge
     return subpixel * (number * per_edge + per_edge - 1) + subpixel / 2.0

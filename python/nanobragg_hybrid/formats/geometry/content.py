@@ -18,7 +18,6 @@ from nanobragg_hybrid.base.errors import (
     ConfigError,
     FileFormatError,
     NanobraggWarning,
-    UnsupportedError,
 )
 from nanobragg_hybrid.formats.geometry.vectors import Rows, Vector, unit
 from nanobragg_hybrid.model.beam import Beam
@@ -115,14 +114,12 @@ def experiment_of(
 
     like: where that comes from which the file says nothing of; None: defaults.  made: detectors of
     other experiments of the file, of which equal ones are made once.  Raises
-    `FileFormatError` where values break a rule, `ConfigError` (``image``) for an image that there
-    is not, and `UnsupportedError` for pixels that are not square.
+    `FileFormatError` where values break a rule, and `ConfigError` (``image``) for an image that
+    there is not.
     """
     like = content.own or (Experiment() if like is None else like)
     notes = list(content.notes)
     number = _number_of_image(content, image, notes)
-    for index, panel in enumerate(content.panels):
-        _require_square(path, panel, index)
     try:
         beam = _beam(content, like.beam, notes)
         sampling = like.sampling
@@ -173,13 +170,9 @@ def _number_of_image(content: ExperimentContent, image: int | None, notes: list[
     return image - first
 
 
-def _require_square(path: str | os.PathLike[str], panel: PanelContent, index: int) -> None:
+def _is_square(panel: PanelContent) -> bool:
     fast, slow = panel.pixel_mm
-    if not abs(fast - slow) <= _SAME_PIXEL * max(abs(fast), abs(slow)):
-        raise UnsupportedError(
-            f"{os.fspath(path)}: panel {panel.name or index}: pixels of {fast:g} x {slow:g} mm; "
-            "only square ones can be simulated"
-        )
+    return abs(fast - slow) <= _SAME_PIXEL * max(abs(fast), abs(slow))
 
 
 def _beam(content: ExperimentContent, like: Beam, notes: list[str]) -> Beam:
@@ -281,7 +274,7 @@ def _panel(name: str, panel: PanelContent) -> Panel:
         slow_axis=panel.slow_axis,
         n_fast=panel.n_fast,
         n_slow=panel.n_slow,
-        pixel_size_mm=panel.pixel_mm[0],
+        pixel_size_mm=panel.pixel_mm[0] if _is_square(panel) else panel.pixel_mm,
         sensor_thickness_um=panel.thickness_um if has_sensor else 0.0,
         sensor_attenuation_depth_um=panel.attenuation_depth_um if has_sensor else None,
         mask=None if panel.mask is None or panel.mask.all() else Mask(panel.mask),

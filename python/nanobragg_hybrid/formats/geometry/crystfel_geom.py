@@ -378,8 +378,6 @@ def geom_of(content: ExperimentContent) -> str:
     below = 0
     taken: set[str] = set()
     for panel in content.panels:
-        if abs(panel.pixel_mm[0] - panel.pixel_mm[1]) > 1e-9 * panel.pixel_mm[0]:
-            raise UnsupportedError(f"panel {panel.name}: pixels that are not square")
         name = re.sub(r"[^A-Za-z0-9_]", "_", panel.name) or f"p{below}"
         if name.startswith(("bad", *_GROUPS)) or name in taken:
             name = f"p{below}_{name}"
@@ -396,7 +394,7 @@ def geom_of(content: ExperimentContent) -> str:
             ("corner_y", repr(y / panel.pixel_mm[0])),
             ("coffset", repr(z / 1000.0)),
             ("fs", _terms(panel.fast_axis)),
-            ("ss", _terms(panel.slow_axis)),
+            ("ss", _terms(panel.slow_axis, panel.pixel_mm[1] / panel.pixel_mm[0])),
         ]
         if panel.trusted_range is not None:
             entries.append(("max_adu", repr(panel.trusted_range[1])))
@@ -417,8 +415,9 @@ def geom_of(content: ExperimentContent) -> str:
     return "\n".join(lines)
 
 
-def _terms(vector: Vector) -> str:
+def _terms(vector: Vector, length: float = 1.0) -> str:
+    """A direction with a length, in the pixels of res."""
     return " ".join(
-        f"{number:+.17g}{axis}"
+        f"{number * length:+.17g}{axis}"
         for number, axis in zip(from_simulator("crystfel", vector), "xyz", strict=True)
     )
