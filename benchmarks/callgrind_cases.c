@@ -49,6 +49,19 @@ static int render(const char *name)
         experiment.goniometer.phi_steps = 10;
         experiment.crystal.mosaic_spread_rad = 0.01;
         experiment.crystal.mosaic_domains = 10;
+    } else if (strcmp(name, "gauss") == 0) {
+        experiment.crystal.shape = NBH_SHAPE_GAUSS_HKL;
+        experiment.crystal.mosaic_spread_rad = 0.01;
+        experiment.crystal.mosaic_domains = 20;
+    } else if (strcmp(name, "shot") == 0) { /* most of whose steps have no light */
+        experiment.crystal.shape = NBH_SHAPE_GAUSS_HKL;
+        for (int i = 0; i < 3; i++)
+            experiment.crystal.n_cells[i] = 30.0;
+        experiment.crystal.mosaic_spread_rad = 0.002;
+        experiment.crystal.mosaic_domains = 40;
+        experiment.beam.dispersion_fraction = 0.004;
+        experiment.beam.dispersion_steps = 40;
+        experiment.detector.pixel_size_m = 0.0001;
     } else if (strcmp(name, "tricubic") == 0) {
         experiment.sampling.interpolate = 1;
         experiment.detector.distance_m = 0.5;
@@ -93,7 +106,7 @@ static int read_text(void)
 int main(int argc, char **argv)
 {
     if (argc != 2) {
-        fprintf(stderr, "usage: callgrind_cases still|rotation|tricubic|text\n");
+        fprintf(stderr, "usage: callgrind_cases still|rotation|tricubic|gauss|shot|text\n");
         return 2;
     }
     return strcmp(argv[1], "text") == 0 ? read_text() : render(argv[1]);

@@ -29,7 +29,7 @@ from nanobragg_hybrid.engines.c.libnbh import build_info
 HERE = Path(__file__).resolve().parent
 SOURCE = HERE / "callgrind_cases.c"
 BASELINE = HERE / "callgrind_baseline.json"
-CASES = ("still", "rotation", "tricubic", "text")
+CASES = ("still", "rotation", "tricubic", "gauss", "shot", "text")
 COUNTED = ("nbh_plan_render", "nbh_hkl_scan", "nbh_hkl_fill")
 PLAIN_LIBM = "glibc.cpu.hwcaps=-AVX2,-FMA,-FMA4,-AVX,-AVX512F"
 

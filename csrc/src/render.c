@@ -32,7 +32,7 @@ static nbh_status check_pixels(const nbh_plan *plan, int64_t pixel0, int64_t pix
 }
 
 /* The block by the fast kernel; lanes without a pixel compute its last.  Returns 0 if cancelled. */
-static int run_fast_kernel(const nbh_plan *plan, pixel_block *pixels, int scans,
+static int run_fast_kernel(const nbh_plan *plan, pixel_block *pixels, fast_task task,
                            const volatile int32_t *cancel, fast_block *block)
 {
     for (int32_t j = pixels->count; j < FAST_LANES; j++) {
@@ -41,7 +41,7 @@ static int run_fast_kernel(const nbh_plan *plan, pixel_block *pixels, int scans,
     }
     const int is_culled = plan->light != NULL;
     fast_kernel *const kernel = is_culled ? plan->culled_kernel : plan->kernel;
-    kernel(plan, pixels->fast, pixels->slow, scans, cancel, block);
+    kernel(plan, pixels->fast, pixels->slow, task, cancel, block);
     return !block->cancelled;
 }
 
@@ -99,8 +99,17 @@ static void clear_underflows(double x[FAST_LANES])
         x[j] = x[j] > 0.0 && x[j] < below_floats ? 0.0 : x[j];
 }
 
-/* With a tolerance: the middles of the intervals.  NaN where they are not finite, or where more may
- * be left out than is allowed, which rounding alone could bring about. */
+/* Is the middle of an interval as good as its ends?  Its width may be this part of it, or of the
+ * tolerance, which light_setup.c does not use up. */
+static int is_narrow(const nbh_plan *plan, double low, double high)
+{
+    const double width = high - low, middle = 0.5 * (low + high);
+    return width <= 1e-8 * fabs(middle) || width <= 1e-6 * plan->tolerance_photons;
+}
+
+/* With a tolerance: the middles of the intervals.  NaN where these are not finite or too wide (next
+ * to h = k = l = 0 a sphere's are), or where more may be left out than is allowed, which rounding
+ * alone could bring about. */
 static int round_middles(const nbh_plan *plan, const fast_block *block, float rounded[FAST_LANES])
 {
     int any_is_nan = 0;
@@ -108,8 +117,9 @@ static int round_middles(const nbh_plan *plan, const fast_block *block, float ro
         /* half of a number below 1e-308 takes long */
         const int is_dark = block->low[j] >= 0.0 && block->high[j] < 1e-60;
         const double middle = is_dark ? 0.0 : 0.5 * (block->low[j] + block->high[j]);
-        const int is_known =
-            isfinite(middle) && left_out_of(plan, block, j) <= plan->tolerance_photons;
+        const int is_known = isfinite(middle) &&
+                             (is_dark || is_narrow(plan, block->low[j], block->high[j])) &&
+                             left_out_of(plan, block, j) <= plan->tolerance_photons;
         rounded[j] = is_known ? (float)middle : NAN;
         any_is_nan |= isnan(rounded[j]) != 0;
     }
@@ -221,7 +231,8 @@ static int render_block(const nbh_plan *plan, pixel_block *pixels, output *o)
     int some_are_left = 1;
     const int is_fast = o->to->unrounded == NULL || o->to->half_width != NULL;
     if (is_fast && fast_covers_pixel(plan, first)) {
-        if (!run_fast_kernel(plan, pixels, 0, o->to->cancel, &block))
+        const fast_task task = o->to->half_width != NULL ? FAST_RENDER_NARROWLY : FAST_RENDER;
+        if (!run_fast_kernel(plan, pixels, task, o->to->cancel, &block))
             return 0;
         some_are_left = plan->tolerance_photons > 0.0 ? round_middles(plan, &block, rounded)
                                                       : round_intervals(plan, &block, rounded);
@@ -358,7 +369,7 @@ nbh_status nbh_plan_pixel_interval(const nbh_plan *plan, int32_t fast, int32_t s
     if (fast_covers_pixel(plan, pixel)) {
         pixel_block alone = {.fast = {fast}, .slow = {slow}, .count = 1};
         fast_block block;
-        run_fast_kernel(plan, &alone, 0, NULL, &block);
+        run_fast_kernel(plan, &alone, FAST_RENDER_NARROWLY, NULL, &block);
         /* a factor below 0 (behind the detector, a Kahn factor above 1) has exchanged the ends */
         const double left_out = left_out_of(plan, &block, 0);
         const int is_reversed = block.low[0] > block.high[0];
@@ -382,7 +393,7 @@ static int scan_block(const nbh_plan *plan, pixel_block *pixels, const volatile 
     fast_block block;
     const int64_t first = plan_pixel_number(plan, pixels->fast[0], pixels->slow[0]);
     const int use_fast = fast_covers_pixel(plan, first);
-    if (use_fast && !run_fast_kernel(plan, pixels, 1, cancel, &block))
+    if (use_fast && !run_fast_kernel(plan, pixels, FAST_SCAN, cancel, &block))
         return 0;
     for (int32_t j = 0; j < pixels->count; j++) {
         if (use_fast && !isnan(block.low[j]))

@@ -90,6 +90,16 @@ static inline double shape_peak(const crystal_shape *s)
     return s->n_cells[0] * s->n_cells[1] * s->n_cells[2];
 }
 
+/* Is what a Gaussian's exponent multiplies squares with far from overflow? */
+static inline int shape_has_exponents(const crystal_shape *s)
+{
+    const double largest = 1e150, peak = shape_peak(s);
+    int has = s->fudge < largest && s->fudge * peak * peak < largest;
+    for (int i = 0; i < 3; i++)
+        has &= s->fudge * s->n_cells[i] * s->n_cells[i] < largest;
+    return has;
+}
+
 /* Is the lattice factor finite everywhere?  Then a structure factor of 0 makes a term of 0.  No
  * crystal comes near these bounds, below which nothing that it is made of overflows. */
 static inline int shape_is_finite(const crystal_shape *s)

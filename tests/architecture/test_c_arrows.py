@@ -100,7 +100,8 @@ LAYERS: tuple[frozenset[str], ...] = (
             "fast/sum_derivatives",
         }
     ),
-    frozenset({"pixel", "fast/gaussian_steps", "fast/kernel", "fast/scene_factors", "fast/sums"}),
+    frozenset({"fast/gaussian_steps", "fast/gaussian_tiles"}),
+    frozenset({"pixel", "fast/kernel", "fast/scene_factors", "fast/sums"}),
     frozenset({"fast/culled_steps", "fast/scene_backward", "fast/scene_lists"}),
     frozenset({"fast/culled", "fast/scene"}),
     frozenset(

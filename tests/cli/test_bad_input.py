@@ -285,6 +285,8 @@ READERS: dict[str, tuple[bytes, Callable[[Path], object]]] = {
     "experiment": (nb.Experiment().to_json().encode(), nb.Experiment.load),
     "scattering table": (b"0.0000000000 1.0\n", nb.read_scattering_table),
     "stream": (STREAM, nb.read_stream),
+    "spots": (STREAM, nb.read_spots),
+    "measured image": (smv(), nb.read_image),
     **{f"geometry, {kind}": (data, nb.read_experiments) for kind, data in TEXTS.items()},
     "geometry, one": (EXPT, nb.read_experiment),
     "run": (nb.Experiment().to_json(nb.Quirks.none()).encode(), nb.load_run),

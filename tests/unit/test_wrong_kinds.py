@@ -53,6 +53,7 @@ RECORDS = {
     *("StepTrace", "StreamImage", "Trace", "PgmImage", "AssembledImage", "MeasuredImage", "Spots"),
     *("Evaluations", "FitResult", "FittedImage", "FittedNumber", "Iteration"),
     *("ReflectionReport", "ResolutionShell", "UniqueReflections"),
+    *("MeasuredImage", "Spots"),
 }
 """Plain data that engines and readers fill; whoever makes one himself is not checked."""
 

@@ -24,10 +24,16 @@ typedef struct fast_block {
     int32_t cancelled;            /* 1: nothing else is set */
 } fast_block;
 
+/* What is wanted of a block. */
+typedef enum fast_task {
+    FAST_RENDER,          /* intervals that round to one float each, where that is quick */
+    FAST_RENDER_NARROWLY, /* intervals as narrow as they can be */
+    FAST_SCAN             /* only `low`: NaN where interpolation may be switched off */
+} fast_task;
+
 /* Computes the pixels (fast[j], slow[j]), j < FAST_LANES, which may be the same.  fast_covers_pixel
- * the first of them, and the others are up to its fast_block_limit (coverage.h).  If `scans`, only
- * `low` is set: NaN where interpolation may be switched off. */
-typedef void fast_kernel(const nbh_plan *plan, const int32_t *fast, const int32_t *slow, int scans,
-                         const volatile int32_t *cancel, fast_block *out);
+ * the first of them, and the others are up to its fast_block_limit (coverage.h). */
+typedef void fast_kernel(const nbh_plan *plan, const int32_t *fast, const int32_t *slow,
+                         fast_task task, const volatile int32_t *cancel, fast_block *out);
 
 #endif

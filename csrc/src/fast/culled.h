@@ -7,6 +7,7 @@
 #define NBH_FAST_CULLED_H
 
 #include "fast/culled_steps.h"
+#include "fast/gaussian_tiles.h"
 #include "fast/kernel.h"
 #include "fast/light_bounds.h"
 #include "fast/tile.h"
@@ -20,6 +21,9 @@ typedef struct culled_block {
     light_lists lists;
     gaussian_batch batch; /* steps of this sub-pixel that wait */
     lanes gaussians;      /* the sum of others */
+    int is_narrow;        /* no index may be off from the exact kernel's */
+    tile_measure measure;
+    tile_batch of_tile; /* steps that wait, and their sum, whose indices may be */
 } culled_block;
 
 /* A sub-pixel, seen by its sources. */
@@ -125,6 +129,186 @@ static inline void add_list(const nbh_plan *plan, const culled_sample *sample,
     block->visited += list->count;
 }
 
+/* The steps of one source of a group.  Returns 0 if cancelled. */
+static inline int add_source_steps(const nbh_plan *plan, const light_sources *group, int32_t n,
+                                   const volatile int32_t *cancel, culled_sample *sample,
+                                   culled_block *block)
+{
+    const light_bounds *bounds = &plan->light->bounds;
+    const light_sources one = alone(group, n);
+    for (int64_t first = 0; first < bounds->count;) {
+        if (plan_is_cancelled(cancel, 0))
+            return 0;
+        first = list_light(bounds, &one, first, &block->tile, &block->lists);
+        const step_list list = {block->lists.orientation[0], block->lists.count[0]};
+        add_list(plan, sample, &list, block);
+    }
+    return 1;
+}
+
+/* One source of a group with the model's indices, because its directions are those of the
+ * polarization factor, after which they change (model 6.3).  Returns 0 if cancelled. */
+static inline int add_first_source(const nbh_plan *plan, const light_sources *group, int32_t n,
+                                   const volatile int32_t *cancel, culled_sample *sample,
+                                   culled_block *block)
+{
+    look_at_source(plan, group->first + n, sample, &block->s);
+    source_factors(plan, group->first + n, &block->s, sample->view.factor);
+    if (!add_source_steps(plan, group, n, cancel, sample, block))
+        return 0;
+    leave_out(plan, &sample->view, block);
+    allow_for_losses(plan, &sample->view, &block->s.sums);
+    return 1;
+}
+
+/* May the sources of a group be added up by add_tile_group?  Their indices are off by so much. */
+static inline int fits_tile(const nbh_plan *plan, const light_sources *group,
+                            const culled_sample *sample, const culled_block *block, double *error)
+{
+    if (!sample->waits_for_all || block->is_narrow)
+        return 0;
+    const double largest =
+        plan->tolerance_photons > 0.0 ? TILE_LARGEST_ERROR_OF_TOLERANCE : TILE_LARGEST_ERROR;
+    *error =
+        tile_index_error(&block->measure, &plan->light->bounds, &block->tile.directions, group);
+    return *error < largest; /* and not NaN */
+}
+
+/* The lists' steps, one source after the other; they become empty. */
+static inline void add_lists(const nbh_plan *plan, const light_sources *group,
+                             culled_sample *sample, culled_block *block)
+{
+    light_lists *lists = &block->lists;
+    for (int32_t n = 0; n < group->count; n++) {
+        if (lists->count[n] == 0)
+            continue;
+        look_at_source(plan, group->first + n, sample, &block->s);
+        const step_list list = {lists->orientation[n], lists->count[n]};
+        keep_gaussians(plan, &sample->view, &list, &block->batch, block->gaussians);
+        lists->count[n] = 0;
+    }
+}
+
+/* The nearest reflection of the tile's middle, and whether it is that of all its pixels: for an
+ * orientation, number n of its chunk, and 1/wavelength within `range` of `per_wavelength`. */
+static inline int tile_is_alone(const light_bounds *bounds, const light_reach *reach, int n,
+                                double per_wavelength, double range, double whole[3])
+{
+    int is_alone = 1;
+    for (int i = 0; i < 3; i++) {
+        const double index = reach->middle[i][n] * per_wavelength;
+        const double away = fabs(reach->middle[i][n]) * range +
+                            reach->half[i][n] * (per_wavelength + range) + bounds->margin;
+        whole[i] = nearest_whole(index);
+        is_alone &= fabs(index - whole[i]) + away < 0.5;
+    }
+    return is_alone;
+}
+
+/* The steps of one orientation for the sources whose bits are set. */
+static inline void add_orientation(const nbh_plan *plan, const light_sources *group,
+                                   const light_reach *reach, int64_t orientation, uint64_t lit,
+                                   const tile_view *view, culled_block *block)
+{
+    const light_bounds *bounds = &plan->light->bounds;
+    const tile_measure *measure = &block->measure;
+    const int n = (int)(orientation % LANES);
+    light_lists *lists = &block->lists;
+    double whole[3], origin[3];
+    lanes x[3];
+    tile_turn(measure, bounds->cells + orientation, bounds->stride, view, x);
+    if (tile_is_alone(bounds, reach, n, group->middle, group->half, whole)) {
+        const double f = tile_f(plan, whole);
+        tile_origin(measure, whole, origin);
+        for (; f != 0.0 && lit != 0; lit &= lit - 1) {
+            const double per = group->per_wavelength[lowest_bit(lit)];
+            tile_add_alone(measure, origin, f * f, per, x, &block->of_tile);
+        }
+        return;
+    }
+    const int any_are_alike = plan->table.amplitude == NULL && measure->along_indices;
+    for (; lit != 0; lit &= lit - 1) {
+        const int s = lowest_bit(lit);
+        const double per = group->per_wavelength[s];
+        if (any_are_alike) {
+            const double f = plan->table.default_f;
+            tile_add_nearest(measure, f * f, per, x, &block->of_tile);
+        } else if (tile_is_alone(bounds, reach, n, per, 0.0, whole)) {
+            const double f = tile_f(plan, whole);
+            tile_origin(measure, whole, origin);
+            if (f != 0.0)
+                tile_add_alone(measure, origin, f * f, per, x, &block->of_tile);
+        } else {
+            lists->orientation[s][lists->count[s]++] = (int32_t)orientation;
+        }
+    }
+}
+
+/* The sources of a group whose bits are set, without factors of their own: orientation after
+ * orientation.  Returns 0 if cancelled. */
+OUT_OF_LINE int add_tile_group(const nbh_plan *plan, const light_sources *group, uint64_t members,
+                               const volatile int32_t *cancel, culled_sample *sample,
+                               culled_block *block)
+{
+    const light_bounds *bounds = &plan->light->bounds;
+    int64_t listed = 0;
+    tile_view view;
+    EACH_LANE {
+        view.vx[j] = sample->dx[j] - group->incident[0];
+        view.vy[j] = sample->dy[j] - group->incident[1];
+        view.vz[j] = sample->dz[j] - group->incident[2];
+    }
+    for (int32_t s = 0; s < group->count; s++)
+        block->lists.count[s] = 0;
+    for (int64_t first = 0; first < bounds->count; first += LANES) {
+        if (plan_is_cancelled(cancel, 0))
+            return 0;
+        if (listed > LIGHT_LIST - LANES) {
+            add_lists(plan, group, sample, block);
+            listed = 0;
+        }
+        lanes chunk, each;
+        const light_reach *reach = light_reach_at(bounds, group, first / LANES, &block->tile);
+        light_of_chunk(bounds, 0, group, reach, chunk, NULL);
+        uint64_t bright = lanes_below(chunk, bounds->dark_from);
+        if (bounds->count - first < LANES)
+            bright &= (UINT64_C(1) << (bounds->count - first)) - 1;
+        for (; bright != 0; bright &= bright - 1) {
+            const int j = lowest_bit(bright);
+            uint64_t lit = members;
+            if (group->count > 1) {
+                light_of_sources(bounds, 0, group, reach, j, each);
+                lit &= lanes_below(each, bounds->dark_from);
+            }
+            if (lit == 0)
+                continue;
+            block->visited += count_bits(lit);
+            add_orientation(plan, group, reach, first + j, lit, &view, block);
+            listed++;
+        }
+    }
+    add_lists(plan, group, sample, block);
+    const step_loss loss = loss_of_step(plan);
+    const double steps = (double)bounds->count * count_bits(members);
+    EACH_LANE {
+        block->left_out[j] += steps * bounds->dark_term;
+        block->s.sums.slack[j] += steps * loss.underflow;
+    }
+    return 1;
+}
+
+/* What add_tile_group has added up, of all groups of a sub-pixel. */
+static inline void add_tile_sum(const nbh_plan *plan, culled_block *block)
+{
+    lanes sum, error;
+    tile_finish(plan, &block->measure, &block->of_tile, sum, error);
+    EACH_LANE {
+        block->s.sums.intensity[j] += sum[j];
+        block->s.sums.slack[j] += error[j];
+    }
+    tile_start(&block->of_tile);
+}
+
 /* All sources of a group at one sub-pixel.  Returns 0 if cancelled. */
 static inline int add_group(const nbh_plan *plan, const light_sources *group,
                             const volatile int32_t *cancel, culled_sample *sample,
@@ -135,6 +319,16 @@ static inline int add_group(const nbh_plan *plan, const light_sources *group,
     light_lists *lists = &block->lists;
     if (plan_is_cancelled(cancel, 0))
         return 0;
+    double index_error;
+    if (fits_tile(plan, group, sample, block, &index_error)) {
+        uint64_t members = group->members;
+        int32_t n = 0;
+        block->of_tile.index_error = larger(block->of_tile.index_error, index_error);
+        for (; s->polar_is_pending && n < group->count; n++, members &= members - 1)
+            if (!add_first_source(plan, group, n, cancel, sample, block))
+                return 0;
+        return members == 0 || add_tile_group(plan, group, members, cancel, sample, block);
+    }
     const int is_whole = list_light(bounds, group, 0, &block->tile, lists) == bounds->count;
     for (int32_t n = 0; n < group->count; n++) {
         const int32_t source = group->first + n;
@@ -151,14 +345,8 @@ static inline int add_group(const nbh_plan *plan, const light_sources *group,
             const step_list list = {lists->orientation[n], lists->count[n]};
             add_list(plan, sample, &list, block);
         } else {
-            const light_sources one = alone(group, n);
-            for (int64_t first = 0; first < bounds->count;) {
-                if (plan_is_cancelled(cancel, 0))
-                    return 0;
-                first = list_light(bounds, &one, first, &block->tile, lists);
-                const step_list list = {lists->orientation[0], lists->count[0]};
-                add_list(plan, sample, &list, block);
-            }
+            if (!add_source_steps(plan, group, n, cancel, sample, block))
+                return 0;
         }
         if (sample->waits && !sample->waits_for_all)
             add_gaussians(plan, &sample->view, &block->batch, block->gaussians, &s->sums);
@@ -245,6 +433,7 @@ static inline int add_culled_subpixel(const nbh_plan *plan, const int32_t *fast,
     sample.waits = gaussians_wait(plan->shape.profile) && !view->interpolates;
     sample.waits_for_all = sample.waits && !sample.needs_every_source && !(plan->dmin_m > 0.0);
     start_gaussians(&block->batch, block->gaussians);
+    tile_start(&block->of_tile);
     tile_fit(fast, slow, sample.dx, sample.dy, sample.dz, &block->tile.directions);
     block->tile.direction = -1;
     for (int32_t n = 0; n < plan->light->group_count; n++) {
@@ -257,6 +446,7 @@ static inline int add_culled_subpixel(const nbh_plan *plan, const int32_t *fast,
         EACH_LANE
             view->active[j] = view->factor[j] = 1.0;
         add_gaussians(plan, view, &block->batch, block->gaussians, &s->sums);
+        add_tile_sum(plan, block);
     }
     return 1;
 }
@@ -280,10 +470,26 @@ static inline void finish_left_out(const nbh_plan *plan, const culled_block *blo
         out->left_out[j] *= 1.0 + 1e-9;
 }
 
-/* A fast_kernel, for the instruction set of the file that includes this one. */
-static inline void culled_compute_block(const nbh_plan *plan, const int32_t *fast,
-                                        const int32_t *slow, int scans,
-                                        const volatile int32_t *cancel, fast_block *out)
+/* Does every interval round to one float?  Not where it is none. */
+static inline int all_are_decided(const fast_block *out)
+{
+    float low[LANES], high[LANES];
+    uint32_t low_bits[LANES], high_bits[LANES], all = 0;
+    EACH_LANE { /* numbers below floats would take processors long */
+        low[j] = (float)(out->low[j] < 1e-60 ? 0.0 : out->low[j]);
+        high[j] = (float)(out->high[j] < 1e-60 ? 0.0 : out->high[j]);
+    }
+    memcpy(low_bits, low, sizeof low_bits);
+    memcpy(high_bits, high, sizeof high_bits);
+    EACH_LANE
+        all |= low_bits[j] ^ high_bits[j];
+    return all == 0;
+}
+
+/* With sums as narrow as they can be, or in the quickest way. */
+OUT_OF_LINE void culled_compute_once(const nbh_plan *plan, const int32_t *fast, const int32_t *slow,
+                                     int scans, int is_narrow, const volatile int32_t *cancel,
+                                     fast_block *out)
 {
     const nbh_plan_info *info = &plan->info;
     const int32_t oversample = info->oversample;
@@ -293,6 +499,8 @@ static inline void culled_compute_block(const nbh_plan *plan, const int32_t *fas
     s->scans = scans;
     start_block(plan, fast, slow, s);
     set_gaussians(plan, &block.batch);
+    block.measure = tile_measure_of(plan);
+    block.is_narrow = is_narrow;
     block.visited = 0;
     EACH_LANE
         block.left_out[j] = 0.0;
@@ -331,6 +539,20 @@ static inline void culled_compute_block(const nbh_plan *plan, const int32_t *fas
         out->left_out[j] = 0.0;
     if (has_tolerance)
         finish_left_out(plan, &block, out);
+}
+
+/* A fast_kernel, for the instruction set of the file that includes this one. */
+static inline void culled_compute_block(const nbh_plan *plan, const int32_t *fast,
+                                        const int32_t *slow, fast_task task,
+                                        const volatile int32_t *cancel, fast_block *out)
+{
+    const int has_tiles = task == FAST_RENDER && gaussians_wait(plan->shape.profile);
+    culled_compute_once(plan, fast, slow, task == FAST_SCAN, !has_tiles, cancel, out);
+    if (!has_tiles || out->cancelled || plan->tolerance_photons > 0.0 || all_are_decided(out))
+        return;
+    const int64_t visited = out->visited; /* the same in all builds */
+    culled_compute_once(plan, fast, slow, 0, 1, cancel, out);
+    out->visited = visited;
 }
 
 #endif

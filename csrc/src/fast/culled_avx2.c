@@ -3,8 +3,8 @@
 
 #include "fast/culled.h"
 
-void culled_kernel_avx2(const nbh_plan *plan, const int32_t *fast, const int32_t *slow, int scans,
-                        const volatile int32_t *cancel, fast_block *out)
+void culled_kernel_avx2(const nbh_plan *plan, const int32_t *fast, const int32_t *slow,
+                        fast_task task, const volatile int32_t *cancel, fast_block *out)
 {
-    culled_compute_block(plan, fast, slow, scans, cancel, out);
+    culled_compute_block(plan, fast, slow, task, cancel, out);
 }

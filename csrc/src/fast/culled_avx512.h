@@ -6,7 +6,7 @@
 #include "fast/block.h"
 
 /* A fast_kernel. */
-void culled_kernel_avx512(const nbh_plan *plan, const int32_t *fast, const int32_t *slow, int scans,
-                          const volatile int32_t *cancel, fast_block *out);
+void culled_kernel_avx512(const nbh_plan *plan, const int32_t *fast, const int32_t *slow,
+                          fast_task task, const volatile int32_t *cancel, fast_block *out);
 
 #endif

@@ -7,6 +7,6 @@
 
 /* A fast_kernel. */
 void culled_kernel_baseline(const nbh_plan *plan, const int32_t *fast, const int32_t *slow,
-                            int scans, const volatile int32_t *cancel, fast_block *out);
+                            fast_task task, const volatile int32_t *cancel, fast_block *out);
 
 #endif

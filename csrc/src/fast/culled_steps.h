@@ -73,13 +73,13 @@ typedef struct gaussian_batch {
     int32_t part[GAUSSIAN_BATCH * (LANES / PART)]; /* the first lane: 32 for the second step */
     int32_t count, part_count;
     gaussian_constants constants;
-    double darkest; /* exponents below it are those of steps without light */
+    double darkest; /* exponents above it are those of steps without light */
 } gaussian_batch;
 
 static inline void set_gaussians(const nbh_plan *plan, gaussian_batch *batch)
 {
     batch->constants = gaussian_constants_of(&plan->shape);
-    batch->darkest = -2.0 * plan->shape.fudge / 0.63 * plan->light->bounds.dark_from;
+    batch->darkest = 2.0 * plan->shape.fudge / 0.63 / LN2 * plan->light->bounds.dark_from;
 }
 
 static inline void start_gaussians(gaussian_batch *batch, lanes sum)
@@ -100,8 +100,7 @@ SPECIALISED void sum_batch(const f_origin from, gaussian_batch *batch, lanes sum
         EACH_OF_PART
         {
             /* what is below is less than the light of an omitted step */
-            const double y = exponent[j] > SMALLEST_EXPONENT ? exponent[j] : SMALLEST_EXPONENT;
-            const double e = exponential(y);
+            const double e = power_of_half(smaller(exponent[j], LARGEST_HALVINGS));
             to[j] += from == ONE_F ? e : f[j] * e;
         }
     }
@@ -132,7 +131,7 @@ SPECIALISED void keep_list(const nbh_plan *plan, const fast_view *view, const f_
         if (!gaussian_exponents(&table, &c, view, from, metric, cell, exponent,
                                 batch->f_sqr[batch->count]))
             continue;
-        const uint64_t lit = ~lanes_below(exponent, darkest);
+        const uint64_t lit = lanes_below(exponent, darkest);
         for (int32_t first = 0; first < LANES; first += PART) {
             batch->part[batch->part_count] = LANES * batch->count + first;
             batch->part_count += (lit >> first & ((1 << PART) - 1)) != 0;

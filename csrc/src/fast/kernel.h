@@ -7,6 +7,7 @@
 
 #include <math.h>
 
+#include "fast/gaussian_steps.h"
 #include "fast/polarization_factors.h"
 #include "fast/profiles.h"
 #include "fast/steps.h"
@@ -310,7 +311,7 @@ static inline int add_subpixel(const nbh_plan *plan, const lanes fast_m, const l
             continue;
         }
         source_factors(plan, source, s, view.factor);
-        if (!add_steps(plan, &view, cancel, &s->sums))
+        if (!add_every_step(plan, &view, cancel, &s->sums))
             return 0;
     }
     return 1;
@@ -419,13 +420,13 @@ static inline void finish_block(const nbh_plan *plan, const int32_t *fast, const
 
 /* A fast_kernel, for the instruction set of the file that includes this one. */
 static inline void fast_compute_block(const nbh_plan *plan, const int32_t *fast,
-                                      const int32_t *slow, int scans,
+                                      const int32_t *slow, fast_task task,
                                       const volatile int32_t *cancel, fast_block *out)
 {
     const nbh_plan_info *info = &plan->info;
     const int32_t oversample = info->oversample;
     block_state s;
-    s.scans = scans;
+    s.scans = task == FAST_SCAN;
     start_block(plan, fast, slow, &s);
     block_position at = {.layer = 0, .is_first = 1};
     for (; at.layer < info->sensor_layers; at.layer++) {
@@ -448,7 +449,7 @@ static inline void fast_compute_block(const nbh_plan *plan, const int32_t *fast,
             }
         }
     }
-    if (scans) {
+    if (s.scans) {
         memcpy(out->low, s.sums.exact, sizeof out->low);
         out->cancelled = 0;
         return;

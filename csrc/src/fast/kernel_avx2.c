@@ -4,8 +4,8 @@
 
 #include "fast/kernel.h"
 
-void fast_kernel_avx2(const nbh_plan *plan, const int32_t *fast, const int32_t *slow, int scans,
-                      const volatile int32_t *cancel, fast_block *out)
+void fast_kernel_avx2(const nbh_plan *plan, const int32_t *fast, const int32_t *slow,
+                      fast_task task, const volatile int32_t *cancel, fast_block *out)
 {
-    fast_compute_block(plan, fast, slow, scans, cancel, out);
+    fast_compute_block(plan, fast, slow, task, cancel, out);
 }

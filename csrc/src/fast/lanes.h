@@ -56,6 +56,7 @@ typedef double lanes[LANES];
 #define LN2_HIGH 0x1.62e42fee00000p-1
 #define LN2_LOW 0x1.a39ef35793c76p-33
 #define INVERSE_LN2 0x1.71547652b82fep+0
+#define LN2 0x1.62e42fefa39efp-1
 
 SPECIALISED double smaller(double a, double b)
 {
@@ -201,6 +202,33 @@ SPECIALISED double exponential(double x)
     return p * power;
 }
 
+/* Larger x may count as this one, whose power of two is lost. */
+#define LARGEST_HALVINGS 500.0
+#define LOST_GAUSSIAN 0x1p-499
+
+/* 2^-x for 0 <= x < 1000, to within 2.3e-14 of it. */
+SPECIALISED double power_of_half(double x)
+{
+    const double shifted = ROUNDING_MAGIC - x; /* its last bits are n: 2^-x = 2^n 2^r */
+    const double r = (ROUNDING_MAGIC - shifted) - x;
+    double p = 0x1.b6571de2f2351p-24;
+    p = MULTIPLY_ADD(p, r, 0x1.63ef969a64d3cp-20);
+    p = MULTIPLY_ADD(p, r, 0x1.ffcb76789860fp-17);
+    p = MULTIPLY_ADD(p, r, 0x1.43088e257f341p-13);
+    p = MULTIPLY_ADD(p, r, 0x1.5d87fe908f88ap-10);
+    p = MULTIPLY_ADD(p, r, 0x1.3b2ab72b175eep-7);
+    p = MULTIPLY_ADD(p, r, 0x1.c6b08d7044119p-5);
+    p = MULTIPLY_ADD(p, r, 0x1.ebfbdff8149f2p-3);
+    p = MULTIPLY_ADD(p, r, 0x1.62e42fefa39f7p-1);
+    p = MULTIPLY_ADD(p, r, 1.0);
+    uint64_t n, bits;
+    memcpy(&n, &shifted, sizeof n);
+    memcpy(&bits, &p, sizeof bits);
+    bits += n << 52;
+    memcpy(&p, &bits, sizeof p);
+    return p;
+}
+
 /* ceil(x - 0.5) for |x| < 2^50, up to the sign of zero. */
 SPECIALISED double nearest_index(double x)
 {
@@ -210,6 +238,16 @@ SPECIALISED double nearest_index(double x)
 #else
     const double rounded = nearest_whole(y);
     return rounded < y ? rounded + 1.0 : rounded;
+#endif
+}
+
+/* A whole number nearest to x, |x| < 2^50: next to a half, either of two. */
+SPECIALISED double either_nearest(double x)
+{
+#if defined(NBH_FAST_FMA)
+    return rint(x);
+#else
+    return nearest_whole(x);
 #endif
 }
 

@@ -76,6 +76,7 @@ typedef struct light_tile {
 /* What a plan knows of its light: the lattice, and all sources in groups. */
 typedef struct plan_light {
     light_bounds bounds;
+    double brightest_term; /* F^2 times the squared lattice factor of a step, at most */
     light_sources *groups;
     int32_t group_count;
 } plan_light;
@@ -109,6 +110,15 @@ static inline int lowest_bit(uint64_t bits)
         n++;
     return n;
 #endif
+}
+
+/* How many bits are set. */
+static inline int count_bits(uint64_t bits)
+{
+    int n = 0;
+    for (; bits != 0; bits &= bits - 1)
+        n++;
+    return n;
 }
 
 /* The bit of each lane; a shift would not be vectorised. */

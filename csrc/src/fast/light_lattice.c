@@ -96,7 +96,7 @@ double light_dark_from(const crystal_shape *s, double f, double dark_term)
         break;
     case PROFILE_GAUSSIAN: {
         const double exponent = log(brightest / dark_term) + 1e-6;
-        if (!(exponent < LARGEST_EXPONENT))
+        if (!(exponent < LARGEST_EXPONENT) || !shape_has_exponents(s))
             return INFINITY;
         dark_from = exponent > 0.0 ? exponent * (0.63 / 2.0) / s->fudge : 0.0;
         break;

@@ -32,8 +32,8 @@
 #define TILES_PER_SAMPLE 16.0
 /* Sources are tested together while their indices differ by so little, in parts of how far light
  * reaches from a reflection: whichever of these is best. */
-static const double REACHES_OF_GROUP[] = {0.0, 0.5, 2.0, 8.0};
-#define REACH_COUNT 4
+static const double REACHES_OF_GROUP[] = {0.0, 0.5, 2.0, 8.0, 32.0, 128.0, 512.0};
+#define REACH_COUNT 7
 /* What it costs to test a source for one orientation of a tile, where all sources were tested
  * before, in tests of a chunk of orientations for a group of sources. */
 #define COST_OF_SOURCES 1.2
@@ -41,6 +41,7 @@ static const double REACHES_OF_GROUP[] = {0.0, 0.5, 2.0, 8.0};
 #define TILE_ROWS 8
 #define LEAST_BANDS 12
 #define LEAST_TILE_COLUMNS 16
+#define LEAST_PIXELS_OF_BAND (2 * LANES)
 
 /* The largest solid angle of any pixel of the ROI, or more. */
 static double largest_omega(const nbh_plan *plan)
@@ -307,6 +308,7 @@ static nbh_culling_reason set_up(nbh_plan *plan, int32_t culling, plan_light *li
         return NBH_CULLING_REASON_NOT_FINITE;
     if (f == 0.0 || !(bounds->dark_term > 0.0 && bounds->dark_term < LARGEST_TERM))
         return NBH_CULLING_REASON_NO_LIGHT;
+    light->brightest_term = f * f * peak * peak;
     reason = light_set_measure(&plan->shape, f, bounds);
     if (reason)
         return reason;
@@ -329,6 +331,22 @@ static nbh_culling_reason set_up(nbh_plan *plan, int32_t culling, plan_light *li
     return reason;
 }
 
+/* Has a band so many pixels, on average, that the lanes that its last tile leaves empty matter
+ * little? */
+static int bands_fill_tiles(const nbh_plan *plan, int32_t rows)
+{
+    const nbh_plan_info *info = &plan->info;
+    const int32_t bands = (info->roi_slow_max - info->roi_slow_min) / rows + 1;
+    const int64_t least = (int64_t)bands * LEAST_PIXELS_OF_BAND;
+    int64_t active = 0;
+    if (plan->mask == NULL)
+        return 1;
+    for (int32_t slow = info->roi_slow_min; slow <= info->roi_slow_max && active < least; slow++)
+        for (int32_t fast = info->roi_fast_min; fast <= info->roi_fast_max; fast++)
+            active += plan_pixel_is_active(plan, fast, slow) != 0;
+    return active >= least;
+}
+
 /* The rows of a band; 0 where the image is too small for bands. */
 static int32_t tile_rows(const nbh_plan *plan)
 {
@@ -339,7 +357,7 @@ static int32_t tile_rows(const nbh_plan *plan)
     int32_t rows = TILE_ROWS;
     while (rows > 1 && height / rows < LEAST_BANDS)
         rows /= 2;
-    return rows > 1 ? rows : 0;
+    return rows > 1 && bands_fill_tiles(plan, rows) ? rows : 0;
 }
 
 void light_setup(nbh_plan *plan, int32_t culling)

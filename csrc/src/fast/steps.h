@@ -464,20 +464,51 @@ SPECIALISED int add_any_steps(const nbh_plan *plan, const fast_view *view,
     return 1;
 }
 
+/* 0 times a factor that is not finite is NaN, which a step without F must not hide. */
+static inline void check_factors(const fast_view *view, fast_sums *s)
+{
+    EACH_LANE
+        s->exact[j] += view->active[j] != 0.0 ? 0.0 * view->factor[j] : 0.0;
+}
+
+/* What the steps of a view lose, and factors that no bound is for: those below 0 would make terms
+ * of either sign. */
+static inline void allow_for_steps(const nbh_plan *plan, const fast_view *view, fast_sums *s)
+{
+    if (!multiplies_sum(plan)) {
+        const step_loss loss = loss_of_step(plan);
+        const double steps = (double)plan->info.phi_steps * plan->info.mosaic_domains;
+        lanes largest;
+        largest_factors(plan, view, largest);
+        EACH_LANE {
+            const double lost =
+                loss.underflow + loss.per_f_sqr * s->brightest_f[j] * s->brightest_f[j];
+            s->slack[j] += steps * lost * largest[j];
+        }
+    }
+    EACH_LANE
+        s->exact[j] = view->factor[j] < 0.0 ? NAN : s->exact[j];
+    for (int n = 0; n < view->step_count; n++)
+        EACH_LANE
+            s->exact[j] = view->steps[n][j] < 0.0 ? NAN : s->exact[j];
+}
+
+/* Has a view factors, besides those of all its sums? */
+static inline int view_has_factors(const nbh_plan *plan, const fast_view *view)
+{
+    return plan->polar_per_source || plan->polar_per_sample || plan->use_source_weights ||
+           plan->capture_per_layer || plan->capture_per_sample || plan->omega_per_sample ||
+           view->step_count > 0;
+}
+
 /* All phi steps and domains of one view.  Returns 0 if cancelled. */
 static inline int add_steps(const nbh_plan *plan, const fast_view *view,
                             const volatile int32_t *cancel, fast_sums *s)
 {
-    const nbh_plan_info *info = &plan->info;
-    const int of_sum = multiplies_sum(plan);
-    const int has_factors = plan->polar_per_source || plan->polar_per_sample ||
-                            plan->use_source_weights || plan->capture_per_layer ||
-                            plan->capture_per_sample || plan->omega_per_sample ||
-                            view->step_count > 0;
+    const int of_sum = multiplies_sum(plan), has_factors = view_has_factors(plan, view);
     int done = 0;
-    if (has_factors) /* 0 times what is not finite is NaN, which a step without F must not hide */
-        EACH_LANE
-            s->exact[j] += view->active[j] != 0.0 ? 0.0 * view->factor[j] : 0.0;
+    if (has_factors)
+        check_factors(view, s);
     switch (plan->shape.profile) {
     case PROFILE_INTERFERENCE:
         if (of_sum || view->interpolates)
@@ -499,23 +530,7 @@ static inline int add_steps(const nbh_plan *plan, const fast_view *view,
     }
     if (!done)
         return 0;
-    if (!of_sum) {
-        const step_loss loss = loss_of_step(plan);
-        const double steps = (double)info->phi_steps * info->mosaic_domains;
-        lanes largest;
-        largest_factors(plan, view, largest);
-        EACH_LANE {
-            const double lost =
-                loss.underflow + loss.per_f_sqr * s->brightest_f[j] * s->brightest_f[j];
-            s->slack[j] += steps * lost * largest[j];
-        }
-    }
-    /* factors below 0 would make terms of either sign; their bound is not this one */
-    EACH_LANE
-        s->exact[j] = view->factor[j] < 0.0 ? NAN : s->exact[j];
-    for (int n = 0; n < view->step_count; n++)
-        EACH_LANE
-            s->exact[j] = view->steps[n][j] < 0.0 ? NAN : s->exact[j];
+    allow_for_steps(plan, view, s);
     return 1;
 }
 
