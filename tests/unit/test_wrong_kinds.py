@@ -50,7 +50,7 @@ ACCEPTED = {
 
 RECORDS = {
     *("Geometry", "Quirk", "ResolvedPlan", "SavedRun", "SimulationResult", "Statistics"),
-    *("StepTrace", "StreamImage", "Trace", "PgmImage", "AssembledImage"),
+    *("StepTrace", "StreamImage", "Trace", "PgmImage", "AssembledImage", "MeasuredImage", "Spots"),
     *("Evaluations", "FitResult", "FittedImage", "FittedNumber", "Iteration"),
     *("ReflectionReport", "ResolutionShell", "UniqueReflections"),
     *("MeasuredImage", "Spots"),
