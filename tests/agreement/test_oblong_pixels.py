@@ -328,9 +328,8 @@ def test_a_point_spread_is_refused() -> None:
 
 
 def test_arguments_say_one_size() -> None:
-    with pytest.raises(
-        nb.UnsupportedError, match=r"one -pixel, .* is 0.1 x 0.2 mm \(fast x slow\)"
-    ):
+    rule = r"^detector.pixel_size_mm: got \(0.1, 0.2\), need one size, to be written as -pixel$"
+    with pytest.raises(nb.ConfigError, match=rule):
         BASE.to_nanobragg_args()
 
 

@@ -30,6 +30,7 @@ WITHOUT_EFFECT = {
     ("by_near_point", "crystal.water_um"): "there is no water",
     ("spectra_of_sources", "crystal.water_um"): "there is no water",
     ("sphere", "structure_factors.default_f"): "all reflections are inside the table",
+    ("oblong_sphere", "structure_factors.default_f"): "all reflections are inside the table",
     ("weighted", "structure_factors.default_f"): "all reflections are inside the table",
 }
 

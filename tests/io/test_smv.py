@@ -148,6 +148,7 @@ def test_only_uint16_images_are_written(tmp_path: Path, bad: np.ndarray) -> None
 def test_header_from_a_plan() -> None:
     values = {
         "pixel_size_m": 0.0004,
+        "pixel_size_slow_m": 0.0004,
         "distance_m": 0.1,
         "wavelength_m": 0.9e-10,
         "beam_x_m": 0.013,

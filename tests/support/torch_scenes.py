@@ -417,13 +417,13 @@ def spectra_of_sources() -> Scene:
 def oblong() -> Scene:
     """Pixels that are not square, with sub-pixels, seen at an angle."""
     experiment, factors, quirks = still()
-    return experiment.replace({"detector.pixel_size_mm": (0.9, 0.7)}), factors, quirks
+    return experiment.replace({"detector.pixel_size_mm": (0.9, 0.8)}), factors, quirks
 
 
 def oblong_sphere() -> Scene:
     """The same on a sphere around the crystal."""
     experiment, factors, quirks = sphere()
-    return experiment.replace({"detector.pixel_size_mm": (0.8, 0.5)}), factors, quirks
+    return experiment.replace({"detector.pixel_size_mm": (0.25, 0.22)}), factors, quirks
 
 
 _TURNS = ((0.3, -0.2, 0.5), (-0.6, 0.1, 0.2), (0.1, 0.7, -0.3))

@@ -523,7 +523,8 @@ def test_numbers_stand_in_the_headers_order() -> None:
     """Names of Scene at the positions that nbh.h gives to what they mean."""
     of_scene = {
         "fast": "fast", "slow": "slow", "normal": "normal", "origin": "pix0", "pixel": "pixel",
-        "layer": "layer_step", "attenuation": "attenuation", "close": "close", "kahn": "kahn",
+        "pixel_slow": "pixel_slow", "layer": "layer_step", "attenuation": "attenuation",
+        "close": "close", "kahn": "kahn",
         "polarization": "polarization", "beam": "beam", "distance": "distance",
         "beam_fast": "beam_fast", "beam_slow": "beam_slow",
     }  # fmt: skip

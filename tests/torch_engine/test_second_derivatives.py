@@ -67,7 +67,7 @@ def _cells(h: torch.Tensor, n: torch.Tensor) -> torch.Tensor:
     return sincg_squared(h, (h.detach() - 0.5).ceil(), n, torch.float64)
 
 
-NUMBERS = tuple(_random(seed=n) for n in range(14))
+NUMBERS = tuple(_random(seed=n) for n in range(15))
 SAMPLES = (
     _random(3, 2, seed=1).detach(),
     _random(3, 2, seed=2).detach(),

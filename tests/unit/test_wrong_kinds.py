@@ -50,7 +50,16 @@ ACCEPTED = {
 
 RECORDS = {
     *("Geometry", "Quirk", "ResolvedPlan", "SavedRun", "SimulationResult", "Statistics"),
-    *("StepTrace", "StreamImage", "Trace", "PgmImage", "AssembledImage", "MeasuredImage", "Spots"),
+    *(
+        "StepTrace",
+        "StreamImage",
+        "Trace",
+        "PgmImage",
+        "AssembledImage",
+        "MeasuredImage",
+        "SpectralImage",
+        "Spots",
+    ),
     *("Evaluations", "FitResult", "FittedImage", "FittedNumber", "Iteration"),
     *("ReflectionReport", "ResolutionShell", "UniqueReflections"),
     *("MeasuredImage", "Spots"),

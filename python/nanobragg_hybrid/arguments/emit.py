@@ -86,8 +86,8 @@ def emit_args(experiment: Experiment, folder: str | os.PathLike[str] | None = No
     values without effect, a number of pixels that the mask states).
 
     Raises `ConfigError` naming the field if a file is needed and `folder` is None, or if no
-    arguments can say a value (a fractional number of cells); `UnsupportedError` for a background, a
-    response, a detector of several panels and pixels that are not square.
+    arguments can say a value (a fractional number of cells, pixels that are not square);
+    `UnsupportedError` for a background, a response and a detector of several panels.
     """
     for part in ("background", "response"):
         if getattr(experiment, part) is not None:
@@ -106,10 +106,8 @@ def emit_args(experiment: Experiment, folder: str | os.PathLike[str] | None = No
     experiment = experiment.of_only_panel()
     size = experiment.detector.pixel_size_mm
     if isinstance(size, tuple):
-        raise UnsupportedError(
-            "nanoBragg's arguments say one -pixel, and detector.pixel_size_mm is "
-            f"{size[0]:g} x {size[1]:g} mm (fast x slow)"
-        )
+        rule = "one size, to be written as -pixel"
+        raise ConfigError("detector.pixel_size_mm", size, rule)
     emitter = _Emitter(experiment, None if folder is None else Path(folder))
     for path in _ordered_fields(experiment):
         by_hand = _BY_HAND.get(path)
