@@ -148,5 +148,5 @@ def test_found_and_indexed(tmp_path: Path) -> None:
     indexed, left = map(int, rows[-1])
     assert indexed > 4000
     assert indexed > 9 * left
-    experiment: Any = nb.read_experiment(folder / "indexed.expt")
+    experiment: Any = nb.read_experiment(folder / "indexed.expt").with_cell()
     assert experiment.crystal.cell_angstrom == pytest.approx(CELL, rel=5e-3)

@@ -286,12 +286,12 @@ def _underflow(given: Given) -> str | None:
     amplitudes = _amplitudes(table)
     largest_f = max(abs(table.default_f), max(amplitudes, default=0.0), -min(amplitudes, default=0))
     omega = (
-        plan.pixel_size_m * plan.pixel_size_slow_m / plan.distance_m**2
+        plan.pixel_size_m / plan.distance_m * (plan.pixel_size_slow_m / plan.distance_m)
         if plan.distance_m != 0.0
         else 1.0
     )
     brightest = R_E_SQR_M2 * plan.fluence_photons_per_m2 * largest_f * largest_f * omega
-    brightest *= math.prod(plan.n_cells) ** 2
+    brightest *= math.prod(plan.n_cells) * math.prod(plan.n_cells)
     if 0.0 < brightest < _SMALLEST_FLOAT:
         return f"a spot has some {brightest:.1e} photons, too few for a 32-bit float"
     return None
