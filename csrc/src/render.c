@@ -206,6 +206,8 @@ static int keep_intervals(const nbh_plan *plan, const pixel_block *pixels, const
                           float rounded[FAST_LANES], output *o)
 {
     int left = 0;
+    if (o->to->unrounded == NULL) /* widths are asked for beside values */
+        return 0;
     for (int32_t j = 0; j < pixels->count; j++) {
         const int64_t at = index_in(o, pixels->fast[j], pixels->slow[j]);
         const double middle = 0.5 * (block->low[j] + block->high[j]);

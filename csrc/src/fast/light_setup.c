@@ -41,7 +41,7 @@ static const double REACHES_OF_GROUP[] = {0.0, 0.5, 2.0, 8.0, 32.0, 128.0, 512.0
 #define TILE_ROWS 8
 #define LEAST_BANDS 12
 #define LEAST_TILE_COLUMNS 16
-#define LEAST_PIXELS_OF_BAND (2 * LANES)
+#define LEAST_PIXELS_OF_BAND ((int64_t)2 * LANES)
 
 /* The largest solid angle of any pixel of the ROI, or more. */
 static double largest_omega(const nbh_plan *plan)
@@ -154,7 +154,7 @@ static void look_at_tile(const nbh_plan *plan, const plan_light *light, int32_t 
                 sample->listed += lists->count[s];
             sample->cost += COST_OF_SOURCES * lists->looked_at;
         }
-        sample->cost += (double)(bounds->stride / LANES);
+        sample->cost += (double)bounds->stride / LANES;
     }
     sample->steps += (double)bounds->count * info->source_count;
 }
@@ -338,7 +338,7 @@ static int bands_fill_tiles(const nbh_plan *plan, int32_t rows)
 {
     const nbh_plan_info *info = &plan->info;
     const int32_t bands = (info->roi_slow_max - info->roi_slow_min) / rows + 1;
-    const int64_t least = (int64_t)bands * LEAST_PIXELS_OF_BAND;
+    const int64_t least = bands * LEAST_PIXELS_OF_BAND;
     int64_t active = 0;
     if (plan->mask == NULL)
         return 1;
