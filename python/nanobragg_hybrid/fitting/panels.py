@@ -22,6 +22,7 @@ from nanobragg_hybrid.fitting.stack import Stack
 
 _BATCH_NUMBERS: Final = 2**23
 """Pixels of a batch, 64 MiB."""
+_PLACES: Final = tuple(f"detector.panels.{n}" for n in ("origin_mm", "fast_axis", "slow_axis"))
 _MOVED: Final = "detector.shift_mm and detector.panels.shift_mm and rotation_deg"
 
 
@@ -34,9 +35,7 @@ class PanelsModel:
 
     def known(self, name: str) -> Known:
         """A parameter with its value; `ConfigError` for one that is not active."""
-        if name in ("detector.panels.origin_mm", "detector.panels.fast_axis") or name == (
-            "detector.panels.slow_axis"
-        ):
+        if name in _PLACES:
             raise ConfigError("parameters", name, f"{_MOVED}, which move the same")
         value = self._model.initial(name).numpy().ravel()
         parameter = self._parameters[name]
