@@ -115,16 +115,16 @@ def main() -> None:
         lines.append(shlex.join(["nanoBragg", *words, "--quirks", str(quirks)]))
         try:
             experiment = parse_command(words, quirks=quirks, strict=True).experiment
+            results = {
+                kernel: nb.simulate(
+                    experiment, factors, quirks=quirks, threads=1, backend=nb.CEngine(kernel=kernel)
+                )
+                for kernel in kernels
+            }
         except nb.NanobraggError as error:
             refused += 1
             print(f"seed {seed}: {error}")
             continue
-        results = {
-            kernel: nb.simulate(
-                experiment, factors, quirks=quirks, threads=1, backend=nb.CEngine(kernel=kernel)
-            )
-            for kernel in kernels
-        }
         exact = results["exact"].image
         pixels += exact.size
         lit += int(np.count_nonzero(exact))
