@@ -58,7 +58,7 @@ class Experiment(Record):
 
     def __post_init__(self) -> None:
         check_fields(self, "")
-        panels = len(self.detector.shapes)
+        panels = self.detector.panel_count
         if self.background is not None:
             for n, offset in enumerate(self.background.offsets):
                 if offset.panel >= panels:
@@ -189,7 +189,7 @@ class Experiment(Record):
 
     def of_only_panel(self, quirks: Quirks | None = None) -> Experiment:
         """Itself, or the experiment of its only panel; `ConfigError` if it has several."""
-        count = len(self.detector.shapes)
+        count = self.detector.panel_count
         if count > 1:
             instead = "Experiment.of_panel(n) is the experiment of one of them"
             raise several_panels("detector.panels", count, instead)
