@@ -195,7 +195,7 @@ class SeriesRun:
     def warnings(self) -> tuple[str, ...]:
         """Each kind of warning with the first frame that has it."""
         return tuple(
-            f"frame {first}{f' and {count - 1} more' if count > 1 else ''}: {text}"
+            f"image {first + 1}{f' and {count - 1} more' if count > 1 else ''}: {text}"
             for count, first, text in sorted(self._notes.values(), key=lambda note: note[1])
         )
 
