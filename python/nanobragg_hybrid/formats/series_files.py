@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import re
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple, cast
@@ -26,6 +27,7 @@ FORMAT: Final = "nanobragg-hybrid series manifest"
 SUMMARY_FORMAT: Final = "nanobragg-hybrid series of files"
 SCHEMA_VERSION: Final = 1
 _AT_A_TIME: Final = 2**20
+_SYNCED_EVERY_S: Final = 1.0
 
 
 class SeriesFiles(NamedTuple):
@@ -141,11 +143,16 @@ class WholeFile(NamedTuple):
 
 
 class ManifestWriter:
-    """Adds lines to a manifest; each is on the disk when `add` returns."""
+    """Adds lines to a manifest.
+
+    A process that is killed loses none of them.  They are on the disk a second later at most: a
+    computer that stops loses those of that second, and what they are about is made again.
+    """
 
     def __init__(self, path: Path, identity: Mapping[str, Any]) -> None:
         self.path = path
         with access_errors(path):
+            self._synced = time.monotonic()
             self._file = path.open("ab+")
             self._file.seek(0)
             if not self._file.readline().endswith(b"\n"):  # it is new, or all of it is torn
@@ -167,14 +174,18 @@ class ManifestWriter:
             )
 
     def close(self) -> None:
-        """Lets go of the file."""
-        self._file.close()
+        """Lets go of the file, all of which is on the disk then."""
+        with access_errors(self.path):
+            os.fsync(self._file.fileno())
+            self._file.close()
 
     def _write(self, lines: Iterable[Mapping[str, Any]]) -> None:
         text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
         self._file.write(text.encode("utf-8"))
         self._file.flush()
-        os.fsync(self._file.fileno())
+        if time.monotonic() - self._synced > _SYNCED_EVERY_S:
+            os.fsync(self._file.fileno())
+            self._synced = time.monotonic()
 
 
 def read_manifest(path: Path) -> tuple[Mapping[str, Any] | None, Iterator[WholeFile]]:

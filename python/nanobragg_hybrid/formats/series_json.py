@@ -163,7 +163,7 @@ def _made(cls: type, data: object, path: str) -> Any:
     names = [field.name for field in dataclasses.fields(cls)]
     for name in data:
         if name not in names:
-            rule = f"only the keys {', '.join(names)}{suggestion(name, names)}"
+            rule = f"only the keys {', '.join(names)}{suggestion(name, names)}" if names else "none"
             raise ConfigError(path, name, rule)
     for field in dataclasses.fields(cls):
         if field.default is dataclasses.MISSING and field.name not in data:

@@ -123,17 +123,19 @@ class SeriesRun:
         failed: list[Outcome] = []
         is_cancelled = False
         try:
-            for outcome in window.run(calls.next_call):
-                if outcome.error is not None:
-                    failed.append(outcome)
+            for outcomes in window.run(calls.next_call):
+                good = [outcome for outcome in outcomes if outcome.error is None]
+                bad = [outcome for outcome in outcomes if outcome.error is not None]
+                before = self.rendered
+                self._note_done(good, manifest)
+                for outcome in good:
+                    calls.ended(outcome)
+                if bad:
+                    failed += bad
                     window.stop()
-                    continue
-                self._note_done(outcome, manifest)
-                calls.ended(outcome)
-                if progress is not None and not is_cancelled:
-                    done = self._kept + self.rendered
-                    if outcome.key[0] == "frame" and progress(done, self.total) is False:
-                        is_cancelled = True
+                if progress is not None and self.rendered > before and not is_cancelled:
+                    is_cancelled = progress(self._kept + self.rendered, self.total) is False
+                    if is_cancelled:
                         window.stop()
         finally:
             manifest.close()
@@ -169,19 +171,21 @@ class SeriesRun:
 
     # ---- what is kept of outcomes
 
-    def _note_done(self, outcome: Outcome, manifest: ManifestWriter) -> None:
-        done: worker.Done = outcome.value
-        kind = outcome.key[0]
-        line = WholeFile(kind, done.number, done.sha256, done.data)
-        manifest.add([line])
-        self.whole.add(line)
-        for note in done.notes:
-            self._note(done.number, note)
-        if kind == "frame":
-            self.rendered += 1
-        else:
-            images = self.whole.images_in(done.number)
-            remove_files(self._files.image(number) for number in images)
+    def _note_done(self, outcomes: list[Outcome], manifest: ManifestWriter) -> None:
+        lines = []
+        for outcome in outcomes:
+            done: worker.Done = outcome.value
+            lines.append(WholeFile(outcome.key[0], done.number, done.sha256, done.data))
+            for note in done.notes:
+                self._note(done.number, note)
+        manifest.add(lines)
+        for line in lines:
+            self.whole.add(line)
+            if line.kind == "frame":
+                self.rendered += 1
+            else:
+                images = self.whole.images_in(line.number)
+                remove_files(self._files.image(number) for number in images)
 
     def _note(self, number: int, text: str) -> None:
         """Keeps one text of those that differ in nothing but numbers."""

@@ -38,8 +38,8 @@ class Window:
         self._pending: dict[Future[Any], Any] = {}
         self._is_stopped = False
 
-    def run(self, next_call: Callable[[], Call | None]) -> Iterator[Outcome]:
-        """The outcome of every task, as they end.
+    def run(self, next_call: Callable[[], Call | None]) -> Iterator[list[Outcome]]:
+        """The outcome of every task, as they end; those that have ended together in one list.
 
         next_call: the next task; None: there is none before one of those under way has ended.
         """
@@ -48,10 +48,12 @@ class Window:
                 yield from self._here(next_call)
                 return
             while True:
-                yield from self._fill(next_call)
+                refused = self._fill(next_call)
+                if refused is not None:
+                    yield [refused]
                 if not self._pending:
                     return
-                yield from self._ended()
+                yield self._ended()
         finally:
             for future in self._pending:
                 future.cancel()
@@ -62,39 +64,43 @@ class Window:
         for future in [future for future in self._pending if future.cancel()]:
             del self._pending[future]
 
-    def _here(self, next_call: Callable[[], Call | None]) -> Iterator[Outcome]:
+    def _here(self, next_call: Callable[[], Call | None]) -> Iterator[list[Outcome]]:
         while not self._is_stopped and (call := next_call()) is not None:
             try:
                 value = call.function(*call.arguments)
             except Exception as error:
-                yield Outcome(call.key, error=error)
+                yield [Outcome(call.key, error=error)]
             else:
-                yield Outcome(call.key, value)
+                yield [Outcome(call.key, value)]
 
-    def _fill(self, next_call: Callable[[], Call | None]) -> Iterator[Outcome]:
+    def _fill(self, next_call: Callable[[], Call | None]) -> Outcome | None:
+        """Gives the executor as many tasks as fit; the outcome of one that it does not take."""
         assert self._executor is not None
         while not self._is_stopped and len(self._pending) < self._size:
             call = next_call()
             if call is None:
-                return
+                return None
             try:
                 future = self._executor.submit(call.function, *call.arguments)
             except RuntimeError as error:  # it is broken, or was shut down
                 self._is_stopped = True
-                yield Outcome(call.key, error=error)
-                return
+                return Outcome(call.key, error=error)
             self._pending[future] = call.key
+        return None
 
-    def _ended(self) -> Iterator[Outcome]:
+    def _ended(self) -> list[Outcome]:
+        found = []
         done, _ = wait(self._pending, return_when=FIRST_COMPLETED)
         for future in done:
-            key = self._pending.pop(future, None)
+            key = self._pending.pop(future)
             if future.cancelled():
                 continue
             error = future.exception()
             if isinstance(error, BrokenExecutor):
                 self._is_stopped = True
-            yield Outcome(key, error=error) if error is not None else Outcome(key, future.result())
+            value = future.result() if error is None else None
+            found.append(Outcome(key, value, error))
+        return found
 
 
 def default_window(executor: Executor | None) -> int:
