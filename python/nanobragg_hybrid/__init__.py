@@ -105,6 +105,7 @@ if TYPE_CHECKING:
     )
     from nanobragg_hybrid.model.quirks import LEDGER, Quirk, Quirks
     from nanobragg_hybrid.model.reflection_report import ReflectionReport, ResolutionShell
+    from nanobragg_hybrid.model.reflection_truth import ReflectionTruth
     from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
     from nanobragg_hybrid.model.response import PointSpread, Response
     from nanobragg_hybrid.model.result import SimulationResult
@@ -133,6 +134,7 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.run.prepare import Prepared, prepare
     from nanobragg_hybrid.run.simulate import simulate
     from nanobragg_hybrid.run.trace import trace, trace_phi
+    from nanobragg_hybrid.run.truth import predict_reflections
     from nanobragg_hybrid.run.versions import build_info, show_versions
 
 __all__ = [
@@ -173,6 +175,7 @@ __all__ = [
     "Quirks",
     "RadialBackground",
     "ReflectionReport",
+    "ReflectionTruth",
     "RenderCancelled",
     "ResolutionShell",
     "ResolvedPlan",
@@ -220,6 +223,7 @@ __all__ = [
     "pgm_images",
     "pilatus_response",
     "polyimide_scatterer",
+    "predict_reflections",
     "prepare",
     "read_dump",
     "read_experiment",
@@ -286,6 +290,7 @@ _imported, __dir__ = lazy_names(
         ".model.quirks": "LEDGER Quirk Quirks",
         ".model.geometry": "Geometry",
         ".model.reflection_report": "ReflectionReport ResolutionShell",
+        ".model.reflection_truth": "ReflectionTruth",
         ".model.resolved_plan": "ResolvedPlan",
         ".model.result": "SimulationResult",
         ".model.response": "PointSpread Response",
@@ -337,6 +342,7 @@ _imported, __dir__ = lazy_names(
         ".run.prepare": "Prepared prepare",
         ".run.simulate": "simulate",
         ".run.trace": "trace trace_phi",
+        ".run.truth": "predict_reflections",
         ".run.versions": "build_info show_versions",
     },
 )

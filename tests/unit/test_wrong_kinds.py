@@ -61,7 +61,7 @@ RECORDS = {
         "Spots",
     ),
     *("Evaluations", "FitResult", "FittedImage", "FittedNumber", "Iteration"),
-    *("ReflectionReport", "ResolutionShell", "UniqueReflections"),
+    *("ReflectionReport", "ReflectionTruth", "ResolutionShell", "UniqueReflections"),
     *("MeasuredImage", "Spots"),
 }
 """Plain data that engines and readers fill; whoever makes one himself is not checked."""
