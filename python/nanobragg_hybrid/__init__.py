@@ -106,6 +106,7 @@ if TYPE_CHECKING:
     )
     from nanobragg_hybrid.model.quirks import LEDGER, Quirk, Quirks
     from nanobragg_hybrid.model.reflection_report import ReflectionReport, ResolutionShell
+    from nanobragg_hybrid.model.reflection_truth import ReflectionTruth
     from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
     from nanobragg_hybrid.model.response import PointSpread, Response
     from nanobragg_hybrid.model.result import SimulationResult
@@ -143,6 +144,7 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.run.series.simulate import simulate_series
     from nanobragg_hybrid.run.simulate import simulate
     from nanobragg_hybrid.run.trace import trace, trace_phi
+    from nanobragg_hybrid.run.truth import predict_reflections
     from nanobragg_hybrid.run.versions import build_info, show_versions
 
 __all__ = [
@@ -185,6 +187,7 @@ __all__ = [
     "RadialBackground",
     "RandomStills",
     "ReflectionReport",
+    "ReflectionTruth",
     "RenderCancelled",
     "ResolutionShell",
     "ResolvedPlan",
@@ -238,6 +241,7 @@ __all__ = [
     "pgm_images",
     "pilatus_response",
     "polyimide_scatterer",
+    "predict_reflections",
     "prepare",
     "read_dump",
     "read_experiment",
@@ -305,6 +309,7 @@ _imported, __dir__ = lazy_names(
         ".model.quirks": "LEDGER Quirk Quirks",
         ".model.geometry": "Geometry",
         ".model.reflection_report": "ReflectionReport ResolutionShell",
+        ".model.reflection_truth": "ReflectionTruth",
         ".model.resolved_plan": "ResolvedPlan",
         ".model.result": "SimulationResult",
         ".model.response": "PointSpread Response",
@@ -360,6 +365,7 @@ _imported, __dir__ = lazy_names(
         ".run.series.simulate": "simulate_series",
         ".run.simulate": "simulate",
         ".run.trace": "trace trace_phi",
+        ".run.truth": "predict_reflections",
         ".run.versions": "build_info show_versions",
     },
 )
