@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple, NoReturn
 
-from nanobragg_hybrid.base.errors import FileFormatError, UnsupportedError
+from nanobragg_hybrid.base.errors import FileFormatError, UnsupportedError, how_to_install
 from nanobragg_hybrid.base.host import require_memory
 from nanobragg_hybrid.formats.geometry.content import (
     ExperimentContent,
@@ -69,7 +69,7 @@ def contents_of_nxmx(path: str | os.PathLike[str]) -> list[ExperimentContent]:
     except ImportError:
         raise UnsupportedError(
             f"{os.fspath(path)}: an HDF5 file is read with h5py, which is not installed: "
-            "pip install 'nanobragg-hybrid[mx]'"
+            f"{how_to_install('mx')}"
         ) from None
     with open_binary(path):
         pass  # for the errors of a file that is not there

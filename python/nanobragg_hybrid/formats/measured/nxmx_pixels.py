@@ -12,7 +12,12 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from nanobragg_hybrid.base.errors import ConfigError, FileFormatError, UnsupportedError
+from nanobragg_hybrid.base.errors import (
+    ConfigError,
+    FileFormatError,
+    UnsupportedError,
+    how_to_install,
+)
 from nanobragg_hybrid.base.host import require_memory
 from nanobragg_hybrid.formats.geometry.nxmx import groups_of, text_of
 from nanobragg_hybrid.formats.text import open_binary
@@ -39,7 +44,7 @@ def nxmx_pixels(path: str | os.PathLike[str], frame: int) -> tuple[list[ModulePi
     except ImportError:
         raise UnsupportedError(
             f"{os.fspath(path)}: an HDF5 file is read with h5py, which is not installed: "
-            "pip install 'nanobragg-hybrid[mx]'"
+            f"{how_to_install('mx')}"
         ) from None
     has_plugins = True
     try:
@@ -58,7 +63,7 @@ def nxmx_pixels(path: str | os.PathLike[str], frame: int) -> tuple[list[ModulePi
         if "filter" in text.lower() and not has_plugins:
             raise UnsupportedError(
                 f"{os.fspath(path)}: its pixels are compressed in a way that needs hdf5plugin, "
-                "which is not installed: pip install 'nanobragg-hybrid[mx]'"
+                f"which is not installed: {how_to_install('mx')}"
             ) from None
         raise FileFormatError(path, 0, f"its pixels cannot be read: {text}") from None
 
