@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         read_structure_factors,
         structure_factors_from_model,
     )
+    from nanobragg_hybrid.formats.demo_data import data_path
     from nanobragg_hybrid.formats.dump import read_dump, write_dump
     from nanobragg_hybrid.formats.experiment_json import SavedRun, load_run
     from nanobragg_hybrid.formats.geometry.experiment_files import (
@@ -223,6 +224,7 @@ __all__ = [
     "build_info",
     "ccd_response",
     "cspad_response",
+    "data_path",
     "eiger_response",
     "fit",
     "frame_counts",
@@ -324,6 +326,7 @@ _imported, __dir__ = lazy_names(
         ".model.trace": "StepTrace Trace",
         ".model.unique_reflections": "UniqueReflections",
         ".formats.any_structure_factors": "read_structure_factors structure_factors_from_model",
+        ".formats.demo_data": "data_path",
         ".formats.dump": "read_dump write_dump",
         ".formats.experiment_json": "SavedRun load_run",
         ".formats.geometry.experiment_files": (
