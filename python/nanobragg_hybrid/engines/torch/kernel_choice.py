@@ -29,7 +29,7 @@ def planned_kernel(
     device: torch.device,
     domain_weights: tuple[float, ...] | None,
 ) -> PlannedKernel:
-    """asked: one of `KERNELS`; "auto" is Triton's kernels on a GPU, the compiled ones on the CPU."""
+    """asked: one of `KERNELS`; "auto" is Triton's on a GPU, the compiled ones on the CPU."""
     if asked == "eager":
         return PlannedKernel("eager", 'kernel="eager" was asked for')
     if asked == "triton" or (asked == "auto" and device.type == "cuda"):

@@ -33,7 +33,8 @@ class Render(Primal):
     of a `Packed` that there are.
 
     compiled: used where it covers a segment and only first derivatives are asked for: the C
-    library's, or one that renders where the tensors are; None: not at all.  active: all pixels of the image, whose serial order counts; pixels: those that are wanted.
+    library's, or one that renders where the tensors are; None: not at all.  active: all pixels of
+    the image, whose serial order counts; pixels: those that are wanted.
     """
 
     kernel: EagerKernel

@@ -77,43 +77,46 @@ def _node(second, step: tl.constexpr, size):
 
 
 @triton.jit
-def node_element(second, i: tl.constexpr, j: tl.constexpr, m: tl.constexpr, extent):
-    """The flat place of one of the 64 nodes."""
-    _, _, _, size_h, size_k, size_l = extent
-    second_h, second_k, second_l = second
-    at_h = _node(second_h, i - 1, size_h)
-    at_k = _node(second_k, j - 1, size_k)
-    return (at_h * size_k + at_k) * size_l + _node(second_l, m - 1, size_l)
+def _four_nodes(second, size, stride):
+    """Where the nodes along one axis are in the table."""
+    return (
+        _node(second, -1, size) * stride,
+        _node(second, 0, size) * stride,
+        _node(second, 1, size) * stride,
+        _node(second, 2, size) * stride,
+    )
 
 
 @triton.jit
 def nodes(h, k, l, extent):
-    """The places of the second nodes along h, k, l, and weights and slopes along each."""
+    """Places of the nodes along h, k, l, whose sums are elements of the table; and their weights
+    and slopes along each."""
     first_h, first_k, first_l, size_h, size_k, size_l = extent
-    second = (
-        _second_node(h, first_h, size_h),
-        _second_node(k, first_k, size_k),
-        _second_node(l, first_l, size_l),
+    places = (
+        _four_nodes(_second_node(h, first_h, size_h), size_h, size_k * size_l),
+        _four_nodes(_second_node(k, first_k, size_k), size_k, size_l),
+        _four_nodes(_second_node(l, first_l, size_l), size_l, 1),
     )
     weights_h, slopes_h = _lagrange(h)
     weights_k, slopes_k = _lagrange(k)
     weights_l, slopes_l = _lagrange(l)
-    return second, (weights_h, weights_k, weights_l), (slopes_h, slopes_k, slopes_l)
+    return places, (weights_h, weights_k, weights_l), (slopes_h, slopes_k, slopes_l)
 
 
 @triton.jit
 def tricubic(grid, h, k, l, extent, lanes):
     """Four-point Lagrange interpolation along l, then k, then h."""
-    second, weights, _ = nodes(h, k, l, extent)
+    places, weights, _ = nodes(h, k, l, extent)
+    at_h, at_k, at_l = places
     along_h, along_k, along_l = weights
     total = tl.zeros_like(h)
     for i in tl.static_range(4):
         plane = tl.zeros_like(h)
         for j in tl.static_range(4):
             row = tl.zeros_like(h)
+            first = at_h[i] + at_k[j]
             for m in tl.static_range(4):
-                element = node_element(second, i, j, m, extent)
-                row += along_l[m] * tl.load(grid + element, mask=lanes, other=0.0)
+                row += along_l[m] * tl.load(grid + (first + at_l[m]), mask=lanes, other=0.0)
             plane += along_k[j] * row
         total += along_h[i] * plane
     return total
@@ -122,7 +125,8 @@ def tricubic(grid, h, k, l, extent, lanes):
 @triton.jit
 def tricubic_slopes(grid, h, k, l, extent, lanes):
     """The same and its derivatives by h, k, l."""
-    second, weights, slopes = nodes(h, k, l, extent)
+    places, weights, slopes = nodes(h, k, l, extent)
+    at_h, at_k, at_l = places
     along_h, along_k, along_l = weights
     slope_h, slope_k, slope_l = slopes
     total, by_h = tl.zeros_like(h), tl.zeros_like(h)
@@ -131,9 +135,9 @@ def tricubic_slopes(grid, h, k, l, extent, lanes):
         plane, plane_k, plane_l = tl.zeros_like(h), tl.zeros_like(h), tl.zeros_like(h)
         for j in tl.static_range(4):
             row, row_l = tl.zeros_like(h), tl.zeros_like(h)
+            first = at_h[i] + at_k[j]
             for m in tl.static_range(4):
-                element = node_element(second, i, j, m, extent)
-                f = tl.load(grid + element, mask=lanes, other=0.0)
+                f = tl.load(grid + (first + at_l[m]), mask=lanes, other=0.0)
                 row += along_l[m] * f
                 row_l += slope_l[m] * f
             plane += along_k[j] * row

@@ -1,5 +1,5 @@
-"""Pixels by Triton's kernels: what belongs to rays and pixels by torch's operators, all that belongs
-to steps in one launch (see `lattice_sums`)."""
+"""Pixels by Triton's kernels: what belongs to rays and pixels by torch's operators, all that
+belongs to steps in one launch (see `lattice_sums`)."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ from nanobragg_hybrid.engines.torch.pixels import Pixels
 from nanobragg_hybrid.engines.torch.rays import beams_to
 from nanobragg_hybrid.engines.torch.scene import Choices
 from nanobragg_hybrid.engines.torch.tiles import Block, Segment, Tile, ranges
+from nanobragg_hybrid.engines.torch.vectors import as_tensor
 
 IS_INTERPRETED: Final = isinstance(triton_sums.pixel_sums, InterpretedFunction)
 """Whether Triton runs in its interpreter, which is decided when its kernels are loaded."""
@@ -100,15 +101,14 @@ class TritonKernel(FusedKernel):
         first = beams.first()
         factor = ray_factor(scene, choices, tile, every, beams, first)
         weight = step_weight(scene, choices, beams, every.sources)
-        start: Tensor | None = torch.zeros_like(first.length[:, 0])
-        start = start + background(scene, choices, tile, first)
+        start = torch.zeros_like(first.length[:, 0]) + background(scene, choices, tile, first)
         is_running = choices.running_product and weight is not None
         if not is_running and weight is not None:
             factor, weight = weight if factor is None else factor * weight, None
         total = lattice_sums(
             self._sum_choices(piece, template, is_running=is_running),
             SumTensors(
-                direction=torch.stack(beams.direction),
+                direction=torch.stack([as_tensor(x) for x in beams.direction]),
                 sources=packed.sources[:4],
                 cells=packed.cells,
                 numbers=_lattice_numbers(packed.numbers, template),
@@ -120,7 +120,7 @@ class TritonKernel(FusedKernel):
                 others=torch.cat([packed.numbers[_WATER_M : _WATER_M + 1].detach(), self.limit]),
             ),
         )
-        value = scene.strength * (total if is_running else start + total) / choices.steps
+        value = (total if is_running else start + total) * scene.strength / choices.steps
         for own in pixel_factors(scene, choices, tile, first):
             value = value * own
         return value + water(scene, choices, tile, first)

@@ -12,9 +12,7 @@ import triton.language as tl
 from nanobragg_hybrid.engines.torch.triton_amplitudes import (
     leaves_table,
     nearest_element,
-    node_element,
     nodes,
-    tricubic,
 )
 from nanobragg_hybrid.engines.torch.triton_profiles import nearest_whole
 from nanobragg_hybrid.engines.torch.triton_rays import (
@@ -90,26 +88,31 @@ def _store_elements(
         tl.store(elements + place, tl.where(counts & is_inside, element, -1), mask=lanes)
         tl.store(amounts + place, amount, mask=lanes)
     else:
-        second, weights, _ = nodes(h, k, l, extent)
+        places, weights, _ = nodes(h, k, l, extent)
+        at_h, at_k, at_l = places
         along_h, along_k, along_l = weights
         is_out = lanes & ~lanes
-        outside, is_inside = nearest_element(
-            nearest_whole(h), nearest_whole(k), nearest_whole(l), extent
-        )
         if interpolation == "inside":
             is_out = leaves_table(h, k, l, extent)
-        outside = tl.where(counts & is_inside, outside, -1)
+        nearest_one, is_inside = nearest_element(
+            nearest_whole(h), nearest_whole(k), nearest_whole(l), extent
+        )
+        # Outside the first of the nodes stands for the nearest reflection, the others for nothing.
+        instead = tl.where(counts & is_inside, nearest_one, -1)
         for i in tl.static_range(4):
             for j in tl.static_range(4):
+                row = amount * along_h[i] * along_k[j]
+                first = at_h[i] + at_k[j]
                 for m in tl.static_range(4):
-                    element = tl.where(counts, node_element(second, i, j, m, extent), -1)
-                    element = tl.where(is_out, outside, element)
-                    own = amount * along_h[i] * along_k[j] * along_l[m]
-                    own = tl.where(is_out, amount, own)
+                    element = tl.where(counts, first + at_l[m], -1)
+                    own = row * along_l[m]
+                    if interpolation == "inside":
+                        element = tl.where(is_out, instead, element)
+                        own = tl.where(is_out, amount, own)
+                        instead = tl.full(instead.shape, -1, tl.int64)
                     tl.store(elements + place, element, mask=lanes)
                     tl.store(amounts + place, own, mask=lanes)
                     place += count
-                    outside = tl.full(outside.shape, -1, tl.int64)
 
 
 @triton.jit

@@ -2,8 +2,8 @@
 pixels, its steps in serial order.
 
 shape: pixels, samples, sources.  counts: orientations, domains.  extent: of the table, see
-`triton_amplitudes`.  factor, weight: of each ray, where there are some, with strides of 0 where they
-do not differ; with a weight the sum is multiplied by it after every step (model 6.5).
+`triton_amplitudes`.  factor, weight: of each ray, where there are some, with strides of 0 where
+they do not differ; with a weight the sum is multiplied by it after every step (model 6.5).
 """
 
 from __future__ import annotations
