@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         read_structure_factors,
         structure_factors_from_model,
     )
+    from nanobragg_hybrid.formats.demo_data import data_path
     from nanobragg_hybrid.formats.dump import read_dump, write_dump
     from nanobragg_hybrid.formats.experiment_json import SavedRun, load_run
     from nanobragg_hybrid.formats.geometry.experiment_files import (
@@ -106,6 +107,7 @@ if TYPE_CHECKING:
     )
     from nanobragg_hybrid.model.quirks import LEDGER, Quirk, Quirks
     from nanobragg_hybrid.model.reflection_report import ReflectionReport, ResolutionShell
+    from nanobragg_hybrid.model.reflection_truth import ReflectionTruth
     from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
     from nanobragg_hybrid.model.response import PointSpread, Response
     from nanobragg_hybrid.model.result import SimulationResult
@@ -143,6 +145,7 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.run.series.simulate import simulate_series
     from nanobragg_hybrid.run.simulate import simulate
     from nanobragg_hybrid.run.trace import trace, trace_phi
+    from nanobragg_hybrid.run.truth import predict_reflections
     from nanobragg_hybrid.run.versions import build_info, show_versions
 
 __all__ = [
@@ -185,6 +188,7 @@ __all__ = [
     "RadialBackground",
     "RandomStills",
     "ReflectionReport",
+    "ReflectionTruth",
     "RenderCancelled",
     "ResolutionShell",
     "ResolvedPlan",
@@ -220,6 +224,7 @@ __all__ = [
     "build_info",
     "ccd_response",
     "cspad_response",
+    "data_path",
     "eiger_response",
     "fit",
     "frame_counts",
@@ -238,6 +243,7 @@ __all__ = [
     "pgm_images",
     "pilatus_response",
     "polyimide_scatterer",
+    "predict_reflections",
     "prepare",
     "read_dump",
     "read_experiment",
@@ -305,6 +311,7 @@ _imported, __dir__ = lazy_names(
         ".model.quirks": "LEDGER Quirk Quirks",
         ".model.geometry": "Geometry",
         ".model.reflection_report": "ReflectionReport ResolutionShell",
+        ".model.reflection_truth": "ReflectionTruth",
         ".model.resolved_plan": "ResolvedPlan",
         ".model.result": "SimulationResult",
         ".model.response": "PointSpread Response",
@@ -319,6 +326,7 @@ _imported, __dir__ = lazy_names(
         ".model.trace": "StepTrace Trace",
         ".model.unique_reflections": "UniqueReflections",
         ".formats.any_structure_factors": "read_structure_factors structure_factors_from_model",
+        ".formats.demo_data": "data_path",
         ".formats.dump": "read_dump write_dump",
         ".formats.experiment_json": "SavedRun load_run",
         ".formats.geometry.experiment_files": (
@@ -360,6 +368,7 @@ _imported, __dir__ = lazy_names(
         ".run.series.simulate": "simulate_series",
         ".run.simulate": "simulate",
         ".run.trace": "trace trace_phi",
+        ".run.truth": "predict_reflections",
         ".run.versions": "build_info show_versions",
     },
 )

@@ -61,7 +61,7 @@ RECORDS = {
         "Spots",
     ),
     *("Evaluations", "FitResult", "FittedImage", "FittedNumber", "Iteration"),
-    *("ReflectionReport", "ResolutionShell", "UniqueReflections"),
+    *("ReflectionReport", "ReflectionTruth", "ResolutionShell", "UniqueReflections"),
     *("MeasuredImage", "Spots"),
     *("SeriesFrame", "SeriesResult"),
 }

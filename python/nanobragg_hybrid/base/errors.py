@@ -23,6 +23,12 @@ NOT_BUILT: Final = (
 """What to add where the compiled extension cannot be imported."""
 
 
+def how_to_install(extra: str) -> str:
+    """The command that brings the packages of an extra, from an index that has this package and in
+    a clone."""
+    return f"pip install 'nanobragg-hybrid[{extra}]' (in a clone: '.[{extra}]')"
+
+
 def quoted(text: str) -> str:
     """A word of the user's, in quotes; the middle of a very long one is left out."""
     return _SHORT.repr(text)

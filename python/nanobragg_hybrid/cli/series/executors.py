@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import Executor
 from typing import Any, NamedTuple
 
-from nanobragg_hybrid.base.errors import CommandLineError, UnsupportedError
+from nanobragg_hybrid.base.errors import CommandLineError, UnsupportedError, how_to_install
 from nanobragg_hybrid.base.host import usable_cores
 
 
@@ -93,7 +93,7 @@ def _dask(address: str) -> Iterator[Workers]:
     try:
         import distributed
     except ImportError:
-        raise UnsupportedError("--dask needs dask: pip install 'nanobragg-hybrid[dask]'") from None
+        raise UnsupportedError(f"--dask needs dask: {how_to_install('dask')}") from None
     options: dict[str, Any] = {} if address == "local" else {"address": address}
     if address == "local":
         options = {"dashboard_address": None, "threads_per_worker": 1}
@@ -111,7 +111,7 @@ def _mpi() -> Iterator[Workers]:
     except (ImportError, RuntimeError) as error:
         why = str(error).partition("\n")[0]
         raise UnsupportedError(
-            f"--mpi needs mpi4py and an MPI library ({why}): pip install 'nanobragg-hybrid[mpi]' "
+            f"--mpi needs mpi4py and an MPI library ({why}): {how_to_install('mpi')} "
             "and a library, such as mpich"
         ) from None
     size = MPI.COMM_WORLD.Get_size()

@@ -1,5 +1,5 @@
-"""The command `nanobragg-hybrid`: a demonstration, what is installed, the quirk ledger, speed,
-structure factors, sums of images, a viewer, series of frames."""
+"""The command `nanobragg-hybrid`: a demonstration and its files, what is installed, the ledger of
+quirks, speed, structure factors, sums of images, a viewer, series of frames."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from nanobragg_hybrid._version import __version__
 from nanobragg_hybrid.base.errors import CommandLineError, NanobraggError
 from nanobragg_hybrid.cli.nanobragg.log import silence_stdout
 from nanobragg_hybrid.cli.tool import os_problem, prepare_process
+from nanobragg_hybrid.formats.demo_data import data_path
 from nanobragg_hybrid.model.quirks import Quirks
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 FAILED = 1
 INTERRUPTED = 130
-DEMO_FILE = Path(__file__).parents[2] / "data" / "demo.hkl"
+DEMO_FILE = data_path("demo.hkl")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,6 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             _add(arguments)
         elif arguments.command == "bench":
             _bench(parser, arguments)
+        elif arguments.command == "data":
+            _data(arguments.name)
         elif arguments.command == "view":
             _view(arguments)
         elif arguments.command == "series":
@@ -86,6 +89,15 @@ def _parser() -> argparse.ArgumentParser:
         "--quirks", default="nanobragg", metavar="LIST", help="preset and toggles (default: all on)"
     )
     commands.add_parser("info", help="print versions and how the compiled core was built")
+    data = commands.add_parser(
+        "data",
+        help="say where the files are that come with the package",
+        description="Print the path of a file that comes with the package; without a name, list "
+        "them all.",
+        epilog='example: nanoBragg -hkl "$(nanobragg-hybrid data demo.hkl)" -cell 30 34 38 '
+        "90 90 90 -N 10",
+    )
+    data.add_argument("name", nargs="?", metavar="NAME", help="a file's name")
     quirks = commands.add_parser(
         "quirks",
         help="list nanoBragg's quirks, or show what they do to an image",
@@ -253,6 +265,17 @@ def _explain(arguments: argparse.Namespace, command_line: Sequence[str]) -> None
                 write_png(file, found.picture)
     for line in explanation_lines(found, has_picture=arguments.out is not None):
         print(line)
+
+
+def _data(name: str | None) -> None:
+    from nanobragg_hybrid.formats.demo_data import DEMO_FILES
+
+    if name is not None:
+        print(data_path(name))
+        return
+    print(data_path())
+    for each, what in DEMO_FILES.items():
+        print(f"  {each}: {what}")
 
 
 def _bench(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
