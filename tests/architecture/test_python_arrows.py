@@ -29,7 +29,7 @@ BLIND: dict[str, tuple[str, ...]] = {
 }
 # The only places that may import the compiled extension, torch, gemmi, touch files, print.
 CORE = ("base.native", "base.native_scene", "engines.c")
-TORCH = ("engines.torch", "fitting.forward", "fitting.panels")
+TORCH = ("engines.torch", "fitting.forward", "fitting.panels", "run.frame_dataset")
 GEMMI = ("formats",)
 FILES = ("base.atomic", "base.control_groups", "formats")
 PRINTS = ("cli",)

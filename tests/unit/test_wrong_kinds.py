@@ -71,6 +71,7 @@ EXPERIMENT = nb.Experiment(
 )
 TABLE = nb.StructureFactors.from_reflections([(0, 0, 1), (1, 0, 0)], [2.0, 3.0], 1.0)
 
+TRUTH = nb.predict_reflections(EXPERIMENT, TABLE)
 UNIQUE = nb.StructureFactors.from_reflections([(0, 0, 1), (1, 0, 0)], [2.0, 3.0], space_group="P 1")
 
 
@@ -141,6 +142,9 @@ def _good() -> dict[str, Any]:
         "centre_ev": 12000.0,
         "fwhm_ev": 20.0,
         "pulse_fwhm_fs": 2.0,
+        "truth": TRUTH,
+        "parts": [TRUTH],
+        "experiments": [EXPERIMENT],
     }
 
 
