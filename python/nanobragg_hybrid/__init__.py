@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.formats.source_file import read_source_file, write_source_file
     from nanobragg_hybrid.formats.spectrum_file import read_spectrum, write_spectrum
     from nanobragg_hybrid.formats.trace_text import read_trace, write_trace
+    from nanobragg_hybrid.formats.truth_hdf5 import TruthWriter, read_truth
     from nanobragg_hybrid.model.background import (
         Background,
         BackgroundOffset,
@@ -129,6 +130,7 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.run.assembled import AssembledImage, assembled_image
     from nanobragg_hybrid.run.by_wavelength import SpectralImage, simulate_by_wavelength
     from nanobragg_hybrid.run.experiment_files import write_experiment
+    from nanobragg_hybrid.run.frame_dataset import FrameDataset as FrameDataset
     from nanobragg_hybrid.run.image_files import write_image
     from nanobragg_hybrid.run.image_series import NXmxSeriesWriter
     from nanobragg_hybrid.run.measure import frame_counts
@@ -146,6 +148,7 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.run.simulate import simulate
     from nanobragg_hybrid.run.trace import trace, trace_phi
     from nanobragg_hybrid.run.truth import predict_reflections
+    from nanobragg_hybrid.run.truth_files import write_experiments, write_truth
     from nanobragg_hybrid.run.versions import build_info, show_versions
 
 __all__ = [
@@ -215,6 +218,7 @@ __all__ = [
     "StreamImage",
     "StructureFactors",
     "Trace",
+    "TruthWriter",
     "UniqueReflections",
     "UnsupportedError",
     "__version__",
@@ -262,6 +266,7 @@ __all__ = [
     "read_stream",
     "read_structure_factors",
     "read_trace",
+    "read_truth",
     "show_versions",
     "simulate",
     "simulate_by_wavelength",
@@ -272,6 +277,7 @@ __all__ = [
     "water_scatterer",
     "write_dump",
     "write_experiment",
+    "write_experiments",
     "write_hkl",
     "write_image",
     "write_matrix",
@@ -285,6 +291,7 @@ __all__ = [
     "write_source_file",
     "write_spectrum",
     "write_trace",
+    "write_truth",
 ]
 
 _imported, __dir__ = lazy_names(
@@ -346,6 +353,7 @@ _imported, __dir__ = lazy_names(
         ".formats.source_file": "read_source_file write_source_file",
         ".formats.spectrum_file": "read_spectrum write_spectrum",
         ".formats.trace_text": "read_trace write_trace",
+        ".formats.truth_hdf5": "TruthWriter read_truth",
         ".engines.c.engine": "CEngine",
         ".engines.c.libnbh": "get_cmake_dir get_include get_library get_pkgconfig_dir",
         ".engines.registry": "available_backends",
@@ -358,6 +366,7 @@ _imported, __dir__ = lazy_names(
         ".run.assembled": "AssembledImage assembled_image",
         ".run.by_wavelength": "SpectralImage simulate_by_wavelength",
         ".run.experiment_files": "write_experiment",
+        ".run.frame_dataset": "FrameDataset",
         ".run.image_files": "write_image",
         ".run.image_series": "NXmxSeriesWriter",
         ".run.pictures": (
@@ -369,6 +378,7 @@ _imported, __dir__ = lazy_names(
         ".run.simulate": "simulate",
         ".run.trace": "trace trace_phi",
         ".run.truth": "predict_reflections",
+        ".run.truth_files": "write_experiments write_truth",
         ".run.versions": "build_info show_versions",
     },
 )

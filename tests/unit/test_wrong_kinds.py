@@ -72,6 +72,7 @@ EXPERIMENT = nb.Experiment(
 )
 TABLE = nb.StructureFactors.from_reflections([(0, 0, 1), (1, 0, 0)], [2.0, 3.0], 1.0)
 
+TRUTH = nb.predict_reflections(EXPERIMENT, TABLE)
 UNIQUE = nb.StructureFactors.from_reflections([(0, 0, 1), (1, 0, 0)], [2.0, 3.0], space_group="P 1")
 
 
@@ -153,6 +154,9 @@ def _good() -> dict[str, Any]:
         "number": 0,
         "series": SERIES,
         "out": "x_#.tif",
+        "truth": TRUTH,
+        "parts": [TRUTH],
+        "experiments": [EXPERIMENT],
     }
 
 
