@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.fitting.fit import fit
     from nanobragg_hybrid.fitting.minimise import Iteration
     from nanobragg_hybrid.fitting.result import Evaluations, FitResult, FittedImage, FittedNumber
+    from nanobragg_hybrid.formats.animation import write_animation
     from nanobragg_hybrid.formats.any_structure_factors import (
         read_structure_factors,
         structure_factors_from_model,
@@ -112,6 +113,7 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.model.result import SimulationResult
     from nanobragg_hybrid.model.rotations import Rotations
     from nanobragg_hybrid.model.sampling import Sampling
+    from nanobragg_hybrid.model.sketch import Sketch
     from nanobragg_hybrid.model.spectrum import Spectrum
     from nanobragg_hybrid.model.spots import Spots
     from nanobragg_hybrid.model.statistics import Statistics
@@ -120,6 +122,7 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.model.unique_reflections import UniqueReflections
     from nanobragg_hybrid.run.assembled import AssembledImage, assembled_image
     from nanobragg_hybrid.run.by_wavelength import SpectralImage, simulate_by_wavelength
+    from nanobragg_hybrid.run.converge import Convergence, converge
     from nanobragg_hybrid.run.experiment_files import write_experiment
     from nanobragg_hybrid.run.frame_dataset import FrameDataset as FrameDataset
     from nanobragg_hybrid.run.image_files import write_image
@@ -150,6 +153,7 @@ __all__ = [
     "CEngine",
     "CommandLineError",
     "ConfigError",
+    "Convergence",
     "Crystal",
     "Detector",
     "Evaluations",
@@ -190,6 +194,7 @@ __all__ = [
     "Scatterer",
     "SetupWarning",
     "SimulationResult",
+    "Sketch",
     "Source",
     "SpectralImage",
     "Spectrum",
@@ -208,6 +213,7 @@ __all__ = [
     "available_backends",
     "build_info",
     "ccd_response",
+    "converge",
     "cspad_response",
     "eiger_response",
     "fit",
@@ -254,6 +260,7 @@ __all__ = [
     "trace",
     "trace_phi",
     "water_scatterer",
+    "write_animation",
     "write_dump",
     "write_experiment",
     "write_experiments",
@@ -303,12 +310,14 @@ _imported, __dir__ = lazy_names(
         ".model.response": "PointSpread Response",
         ".model.rotations": "Rotations",
         ".model.sampling": "Sampling",
+        ".model.sketch": "Sketch",
         ".model.spectrum": "Spectrum",
         ".model.spots": "Spots",
         ".model.statistics": "Statistics",
         ".model.structure_factors": "StructureFactors",
         ".model.trace": "StepTrace Trace",
         ".model.unique_reflections": "UniqueReflections",
+        ".formats.animation": "write_animation",
         ".formats.any_structure_factors": "read_structure_factors structure_factors_from_model",
         ".formats.dump": "read_dump write_dump",
         ".formats.experiment_json": "SavedRun load_run",
@@ -341,6 +350,7 @@ _imported, __dir__ = lazy_names(
         ".fitting.result": "Evaluations FitResult FittedImage FittedNumber",
         ".run.assembled": "AssembledImage assembled_image",
         ".run.by_wavelength": "SpectralImage simulate_by_wavelength",
+        ".run.converge": "Convergence converge",
         ".run.experiment_files": "write_experiment",
         ".run.frame_dataset": "FrameDataset",
         ".run.image_files": "write_image",
@@ -363,6 +373,7 @@ if not TYPE_CHECKING:  # to which a misspelt name is an error
 bind_methods(
     {
         "Experiment.resolved": f"{__name__}.run.resolve:resolved",
+        "Experiment.sketch": f"{__name__}.run.sketch:sketch",
         "Experiment.to_dict": f"{__name__}.formats.experiment_json:experiment_to_dict",
         "Experiment.from_dict": f"{__name__}.formats.experiment_json:experiment_from_dict",
         "Experiment.to_json": f"{__name__}.formats.experiment_json:experiment_to_json",

@@ -1,5 +1,5 @@
 """The command `nanobragg-hybrid`: a demonstration, what is installed, the quirk ledger, speed,
-structure factors, sums of images, a viewer."""
+structure factors, sums of images, a viewer, convergence."""
 
 from __future__ import annotations
 
@@ -31,8 +31,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = _parser()
     arguments = parser.parse_args(argv[:end])
     command_line = argv[end + 1 :]
-    if command_line and not getattr(arguments, "explain", False):
-        parser.error("only quirks --explain takes a command line after --")
+    takes_words = arguments.command == "converge" or getattr(arguments, "explain", False)
+    if command_line and not takes_words:
+        parser.error("only converge and quirks --explain take a command line after --")
     try:
         if arguments.command == "demo":
             _demo(Path(arguments.out), arguments.backend, Quirks.parse(arguments.quirks))
@@ -42,6 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             _add(arguments)
         elif arguments.command == "bench":
             _bench(parser, arguments)
+        elif arguments.command == "converge":
+            _converge(parser, arguments, command_line)
         elif arguments.command == "view":
             _view(arguments)
         elif arguments.command == "structure-factors":
@@ -130,9 +133,21 @@ def _parser() -> argparse.ArgumentParser:
         default=os.environ.get("NB_C_BIN"),
         help="compare whole runs with this executable, in turn (default: the variable NB_C_BIN)",
     )
+    from nanobragg_hybrid.cli.converge.main import add_arguments as add_converge_arguments
     from nanobragg_hybrid.cli.structure_factors.main import add_arguments
     from nanobragg_hybrid.cli.view.main import add_arguments as add_view_arguments
 
+    add_converge_arguments(
+        commands.add_parser(
+            "converge",
+            help="how many domains, phi steps, sub-pixels, wavelengths an image needs",
+            usage="%(prog)s [--tolerance PERCENT] [--most N] [--json FILE] -- ARGS",
+            description="Render the nanoBragg command line ARGS with 1, 2, 4, ... mosaic domains, "
+            "phi steps, sub-pixels, wavelengths and directions until the frame stands still.",
+            epilog="example: nanobragg-hybrid converge -- -mat A.mat -hkl P1.hkl -osc 1 "
+            "-mosaic 0.2 -N 20 -roi 400 600 400 600",
+        )
+    )
     add_view_arguments(
         commands.add_parser(
             "view",
@@ -160,6 +175,25 @@ def _structure_factors(arguments: argparse.Namespace) -> None:
 
     for line in structure_factors(arguments):
         print(line)
+
+
+def _converge(
+    parser: argparse.ArgumentParser, arguments: argparse.Namespace, command_line: Sequence[str]
+) -> None:
+    from nanobragg_hybrid.cli.converge.main import converge_command
+
+    if not command_line:
+        parser.error("converge needs a nanoBragg command line after --")
+
+    def warn(text: str) -> None:
+        print(f"nanobragg-hybrid: warning: {text}", file=sys.stderr)
+
+    converge_command(
+        arguments,
+        command_line,
+        say=lambda text: print(text, flush=True),
+        warn=warn,
+    )
 
 
 def _view(arguments: argparse.Namespace) -> None:
