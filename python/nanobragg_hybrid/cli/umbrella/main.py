@@ -1,5 +1,5 @@
 """The command `nanobragg-hybrid`: a demonstration and its files, what is installed, the ledger of
-quirks, speed, structure factors, sums of images, a viewer, series of frames."""
+quirks, speed, convergence, structure factors, sums of images, a viewer, series of frames."""
 
 from __future__ import annotations
 
@@ -32,9 +32,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = _parser()
     arguments = parser.parse_args(argv[:end])
     command_line = argv[end + 1 :]
-    takes_words = arguments.command == "series" or getattr(arguments, "explain", False)
+    takes_words = arguments.command in ("converge", "series") or getattr(
+        arguments, "explain", False
+    )
     if command_line and not takes_words:
-        parser.error("only series and quirks --explain take a command line after --")
+        parser.error("only converge, series and quirks --explain take a command line after --")
     try:
         if arguments.command == "demo":
             _demo(Path(arguments.out), arguments.backend, Quirks.parse(arguments.quirks))
@@ -46,6 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             _bench(parser, arguments)
         elif arguments.command == "data":
             _data(arguments.name)
+        elif arguments.command == "converge":
+            _converge(parser, arguments, command_line)
         elif arguments.command == "view":
             _view(arguments)
         elif arguments.command == "series":
@@ -145,10 +149,22 @@ def _parser() -> argparse.ArgumentParser:
         default=os.environ.get("NB_C_BIN"),
         help="compare whole runs with this executable, in turn (default: the variable NB_C_BIN)",
     )
+    from nanobragg_hybrid.cli.converge.main import add_arguments as add_converge_arguments
     from nanobragg_hybrid.cli.series.arguments import add_arguments as add_series_arguments
     from nanobragg_hybrid.cli.structure_factors.main import add_arguments
     from nanobragg_hybrid.cli.view.main import add_arguments as add_view_arguments
 
+    add_converge_arguments(
+        commands.add_parser(
+            "converge",
+            help="how many domains, phi steps, sub-pixels, wavelengths an image needs",
+            usage="%(prog)s [--tolerance PERCENT] [--most N] [--json FILE] -- ARGS",
+            description="Render the nanoBragg command line ARGS with 1, 2, 4, ... mosaic domains, "
+            "phi steps, sub-pixels, wavelengths and directions until the frame stands still.",
+            epilog="example: nanobragg-hybrid converge -- -mat A.mat -hkl P1.hkl -osc 1 "
+            "-mosaic 0.2 -N 20 -roi 400 600 400 600",
+        )
+    )
     add_view_arguments(
         commands.add_parser(
             "view",
@@ -199,6 +215,25 @@ def _series(arguments: argparse.Namespace, own: Sequence[str], command_line: Seq
         command_line,
         say=lambda text: print(text, flush=True),
         complain=lambda text: print(f"nanobragg-hybrid: warning: {text}", file=sys.stderr),
+    )
+
+
+def _converge(
+    parser: argparse.ArgumentParser, arguments: argparse.Namespace, command_line: Sequence[str]
+) -> None:
+    from nanobragg_hybrid.cli.converge.main import converge_command
+
+    if not command_line:
+        parser.error("converge needs a nanoBragg command line after --")
+
+    def warn(text: str) -> None:
+        print(f"nanobragg-hybrid: warning: {text}", file=sys.stderr)
+
+    converge_command(
+        arguments,
+        command_line,
+        say=lambda text: print(text, flush=True),
+        warn=warn,
     )
 
 
