@@ -2,8 +2,8 @@
 
     python compile_only.py 80 gauss float64
 
-The words are the compute capability, a shape and a number type.  Each line has a kernel, the size of its machine
-code and what its assembly has of fused multiply-adds in float32 that nobody asked for.
+The words are the compute capability, a shape and a number type.  Each line has a
+kernel, the size of its machine code, and how many fused multiply-adds of float32 it has.
 """
 
 from __future__ import annotations
