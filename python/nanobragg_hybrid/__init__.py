@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         NanobraggWarning,
         RenderCancelled,
         ResourceError,
+        SeriesError,
         SetupWarning,
         UnsupportedError,
     )
@@ -108,11 +109,19 @@ if TYPE_CHECKING:
     )
     from nanobragg_hybrid.model.quirks import LEDGER, Quirk, Quirks
     from nanobragg_hybrid.model.reflection_report import ReflectionReport, ResolutionShell
+    from nanobragg_hybrid.model.reflection_truth import ReflectionTruth
     from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
     from nanobragg_hybrid.model.response import PointSpread, Response
     from nanobragg_hybrid.model.result import SimulationResult
     from nanobragg_hybrid.model.rotations import Rotations
     from nanobragg_hybrid.model.sampling import Sampling
+    from nanobragg_hybrid.model.series import Series, SeriesFrame
+    from nanobragg_hybrid.model.series_kinds import (
+        ParameterGrid,
+        RandomStills,
+        RotationWedge,
+        SasePulses,
+    )
     from nanobragg_hybrid.model.spectrum import Spectrum
     from nanobragg_hybrid.model.spots import Spots
     from nanobragg_hybrid.model.statistics import Statistics
@@ -134,8 +143,11 @@ if TYPE_CHECKING:
         pgm_images,
     )
     from nanobragg_hybrid.run.prepare import Prepared, prepare
+    from nanobragg_hybrid.run.series.series_result import SeriesResult
+    from nanobragg_hybrid.run.series.simulate import simulate_series
     from nanobragg_hybrid.run.simulate import simulate
     from nanobragg_hybrid.run.trace import trace, trace_phi
+    from nanobragg_hybrid.run.truth import predict_reflections
     from nanobragg_hybrid.run.versions import build_info, show_versions
 
 __all__ = [
@@ -170,21 +182,30 @@ __all__ = [
     "NanobraggWarning",
     "Output",
     "Panel",
+    "ParameterGrid",
     "PointSpread",
     "Prepared",
     "Quirk",
     "Quirks",
     "RadialBackground",
+    "RandomStills",
     "ReflectionReport",
+    "ReflectionTruth",
     "RenderCancelled",
     "ResolutionShell",
     "ResolvedPlan",
     "ResourceError",
     "Response",
+    "RotationWedge",
     "Rotations",
     "Sampling",
+    "SasePulses",
     "SavedRun",
     "Scatterer",
+    "Series",
+    "SeriesError",
+    "SeriesFrame",
+    "SeriesResult",
     "SetupWarning",
     "SimulationResult",
     "Source",
@@ -224,6 +245,7 @@ __all__ = [
     "pgm_images",
     "pilatus_response",
     "polyimide_scatterer",
+    "predict_reflections",
     "prepare",
     "read_dump",
     "read_experiment",
@@ -245,6 +267,7 @@ __all__ = [
     "show_versions",
     "simulate",
     "simulate_by_wavelength",
+    "simulate_series",
     "structure_factors_from_model",
     "trace",
     "trace_phi",
@@ -272,7 +295,7 @@ _imported, __dir__ = lazy_names(
         ".base.errors": (
             "BackendError CommandLineError ConfigError ExecutableError FileAccessError "
             "FileFormatError ImageWarning NanobraggError NanobraggWarning RenderCancelled "
-            "ResourceError SetupWarning UnsupportedError"
+            "ResourceError SeriesError SetupWarning UnsupportedError"
         ),
         ".model.background": "Background BackgroundOffset RadialBackground Scatterer",
         ".model.beam": "Beam Source",
@@ -290,11 +313,14 @@ _imported, __dir__ = lazy_names(
         ".model.quirks": "LEDGER Quirk Quirks",
         ".model.geometry": "Geometry",
         ".model.reflection_report": "ReflectionReport ResolutionShell",
+        ".model.reflection_truth": "ReflectionTruth",
         ".model.resolved_plan": "ResolvedPlan",
         ".model.result": "SimulationResult",
         ".model.response": "PointSpread Response",
         ".model.rotations": "Rotations",
         ".model.sampling": "Sampling",
+        ".model.series": "Series SeriesFrame",
+        ".model.series_kinds": "ParameterGrid RandomStills RotationWedge SasePulses",
         ".model.spectrum": "Spectrum",
         ".model.spots": "Spots",
         ".model.statistics": "Statistics",
@@ -340,8 +366,11 @@ _imported, __dir__ = lazy_names(
             "integer_image integer_images noise_image noise_images pgm_image pgm_images"
         ),
         ".run.prepare": "Prepared prepare",
+        ".run.series.series_result": "SeriesResult",
+        ".run.series.simulate": "simulate_series",
         ".run.simulate": "simulate",
         ".run.trace": "trace trace_phi",
+        ".run.truth": "predict_reflections",
         ".run.versions": "build_info show_versions",
     },
 )
@@ -360,6 +389,12 @@ bind_methods(
         "Experiment.load": f"{__name__}.formats.experiment_json:load",
         "Experiment.from_nanobragg_args": f"{__name__}.arguments.parse:experiment_from_args",
         "Experiment.to_nanobragg_args": f"{__name__}.arguments.emit:emit_args",
+        "Series.to_dict": f"{__name__}.formats.series_json:series_to_dict",
+        "Series.from_dict": f"{__name__}.formats.series_json:series_from_dict",
+        "Series.to_json": f"{__name__}.formats.series_json:series_to_json",
+        "Series.from_json": f"{__name__}.formats.series_json:series_from_json",
+        "Series.save": f"{__name__}.formats.series_json:save_series",
+        "Series.load": f"{__name__}.formats.series_json:load_series",
         "SimulationResult.show": f"{__name__}.run.viewing:show",
         "SimulationResult._repr_png_": f"{__name__}.compare.pictures:png_of_result",
         "SimulationResult.save": f"{__name__}.run.image_files:save",

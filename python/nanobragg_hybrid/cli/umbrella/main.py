@@ -1,5 +1,5 @@
-"""The command `nanobragg-hybrid`: a demonstration and its files, what is installed, the quirk
-ledger, speed, structure factors, sums of images, a viewer."""
+"""The command `nanobragg-hybrid`: a demonstration and its files, what is installed, the quirk ledger,
+speed, structure factors, sums of images, a viewer, series of frames."""
 
 from __future__ import annotations
 
@@ -33,8 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = umbrella_parser()
     arguments = parser.parse_args(argv[:end])
     command_line = argv[end + 1 :]
-    if command_line and not getattr(arguments, "explain", False):
-        parser.error("only quirks --explain takes a command line after --")
+    takes_words = arguments.command == "series" or getattr(arguments, "explain", False)
+    if command_line and not takes_words:
+        parser.error("only series and quirks --explain take a command line after --")
     try:
         if arguments.command == "demo":
             _demo(Path(arguments.out), arguments.backend, Quirks.parse(arguments.quirks))
@@ -52,6 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             _data(arguments.name)
         elif arguments.command == "view":
             _view(arguments)
+        elif arguments.command == "series":
+            _series(arguments, argv[:end], command_line)
         elif arguments.command == "structure-factors":
             _structure_factors(arguments)
         else:
@@ -159,6 +162,7 @@ def umbrella_parser() -> argparse.ArgumentParser:
         default=os.environ.get("NB_C_BIN"),
         help="compare whole runs with this executable, in turn (default: the variable NB_C_BIN)",
     )
+    from nanobragg_hybrid.cli.series.arguments import add_arguments as add_series_arguments
     from nanobragg_hybrid.cli.structure_factors.main import add_arguments
     from nanobragg_hybrid.cli.view.main import add_arguments as add_view_arguments
 
@@ -169,6 +173,18 @@ def umbrella_parser() -> argparse.ArgumentParser:
             description="Write one HTML page with the images, which needs no server and no "
             "network, and open it in the browser.",
             epilog="example: nanobragg-hybrid view intimage.img noiseimage.img",
+        )
+    )
+    add_series_arguments(
+        commands.add_parser(
+            "series",
+            help="render a rotation, stills or a grid into files, on many processes or machines",
+            usage="%(prog)s --out NAME [--frames N] [options] -- WORDS",
+            description="Render frames of the nanoBragg command line WORDS into files that other "
+            "programs read.  The files do not depend on who renders them, and a series that was "
+            "stopped goes on with --resume.",
+            epilog="example: nanobragg-hybrid series --frames 90 --osc 1 --out x_####.cbf "
+            "--photons-in-brightest 1e5 -- -cell 79 79 38 90 90 90 -hkl P1.hkl -N 20 -phisteps 10",
         )
     )
     add_arguments(
@@ -189,6 +205,18 @@ def _structure_factors(arguments: argparse.Namespace) -> None:
 
     for line in structure_factors(arguments):
         print(line)
+
+
+def _series(arguments: argparse.Namespace, own: Sequence[str], command_line: Sequence[str]) -> None:
+    from nanobragg_hybrid.cli.series.main import series_command
+
+    series_command(
+        arguments,
+        own,
+        command_line,
+        say=lambda text: print(text, flush=True),
+        complain=lambda text: print(f"nanobragg-hybrid: warning: {text}", file=sys.stderr),
+    )
 
 
 def _view(arguments: argparse.Namespace) -> None:

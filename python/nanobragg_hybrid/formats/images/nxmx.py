@@ -143,7 +143,7 @@ def write_master(
 
 
 def write_data_file(
-    path: str | os.PathLike[str],
+    path: Destination,
     chunks: Sequence[bytes],
     shape: tuple[int, int],
     dtype: np.dtype[Any],
