@@ -1,10 +1,11 @@
-"""What a frame of a series costs: kernel, background, noise, compression, writing; frames per second.
+"""What a frame of a series costs: kernel, background, noise, compression, writing; frames a second.
 
 usage: python benchmarks/series.py [--frames N] [--pixels N] [--json FILE]
 
-One scene: 1000 x 1000 pixels, a cell of 79 79 38 A, 12 cells along each axis, 4 mosaic domains, 10 phi
-steps of 0.05 degrees, water and air, Poisson and read-out noise.  Parts are CPU time of one thread, the
-least of some runs; frames per second are of whole runs, with the start of processes and without.
+One scene: 1000 x 1000 pixels, a cell of 79 79 38 A, 12 cells along each axis, 4 mosaic domains, 10
+phi steps of 0.05 degrees, water and air, Poisson and read-out noise.  Parts are CPU time of one
+thread, the least of some runs; frames per second are of whole runs, with the start of processes and
+without.
 """
 
 from __future__ import annotations

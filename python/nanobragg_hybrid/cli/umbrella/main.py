@@ -1,5 +1,5 @@
-"""The command `nanobragg-hybrid`: a demonstration and its files, what is installed, the quirk ledger,
-speed, structure factors, sums of images, a viewer, series of frames."""
+"""The command `nanobragg-hybrid`: a demonstration and its files, what is installed, the ledger of
+quirks, speed, structure factors, sums of images, a viewer, series of frames."""
 
 from __future__ import annotations
 
