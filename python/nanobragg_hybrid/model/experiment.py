@@ -32,6 +32,13 @@ if TYPE_CHECKING:
 class Experiment(Record):
     """One experiment: frozen, comparable, hashable, savable.
 
+    >>> import nanobragg_hybrid as nb
+    >>> experiment = nb.Experiment.from_nanobragg_args("-cell 70 80 90 75 85 95 -lambda 1.5 -N 5")
+    >>> experiment.beam.wavelength_angstrom, experiment.crystal.n_cells
+    (1.5, (5.0, 5.0, 5.0))
+    >>> experiment.replace({"beam.wavelength_angstrom": 1.0}).beam.wavelength_angstrom
+    1.0
+
     beam, crystal, goniometer, detector, sampling, output: objects of the classes `Beam`, `Crystal`,
         `Goniometer`, `Detector`, `Sampling`, `Output`; each defaults to its defaults.
     background: `Background`, light beside the crystal's spots; None (default): none.

@@ -18,6 +18,7 @@ from nanobragg_hybrid.formats.demo_data import data_path
 from nanobragg_hybrid.model.quirks import Quirks
 
 if TYPE_CHECKING:
+    from nanobragg_hybrid.cli.completion.shells import Shell
     from nanobragg_hybrid.model.experiment import Experiment
 
 FAILED = 1
@@ -29,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; `argv` is without the program's name.  Returns the exit status."""
     argv = sys.argv[1:] if argv is None else list(argv)
     end = argv.index("--") if "--" in argv else len(argv)
-    parser = _parser()
+    parser = umbrella_parser()
     arguments = parser.parse_args(argv[:end])
     command_line = argv[end + 1 :]
     takes_words = arguments.command in ("converge", "series") or getattr(
@@ -46,6 +47,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             _add(arguments)
         elif arguments.command == "bench":
             _bench(parser, arguments)
+        elif arguments.command == "completion":
+            _completion(arguments.shell)
+        elif arguments.command == "man":
+            _manual(arguments.program)
         elif arguments.command == "data":
             _data(arguments.name)
         elif arguments.command == "converge":
@@ -80,7 +85,7 @@ def console() -> NoReturn:
     sys.exit(main())
 
 
-def _parser() -> argparse.ArgumentParser:
+def umbrella_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="nanobragg-hybrid", description="Diffraction images of crystals.", allow_abbrev=False
     )
@@ -102,6 +107,18 @@ def _parser() -> argparse.ArgumentParser:
         "90 90 90 -N 10",
     )
     data.add_argument("name", nargs="?", metavar="NAME", help="a file's name")
+    shells = commands.add_parser(
+        "completion",
+        help="print a script that completes words of all programs in a shell",
+        epilog='example: eval "$(nanobragg-hybrid completion bash)"',
+    )
+    shells.add_argument("shell", choices=("bash", "zsh", "fish"), help="whose script")
+    page = commands.add_parser(
+        "man",
+        help="print the manual page of a program",
+        epilog="example: nanobragg-hybrid man nanoBragg | man -l -",
+    )
+    page.add_argument("program", metavar="PROGRAM", help="nanoBragg, nb-compare, ...")
     quirks = commands.add_parser(
         "quirks",
         help="list nanoBragg's quirks, or show what they do to an image",
@@ -300,6 +317,18 @@ def _explain(arguments: argparse.Namespace, command_line: Sequence[str]) -> None
                 write_png(file, found.picture)
     for line in explanation_lines(found, has_picture=arguments.out is not None):
         print(line)
+
+
+def _completion(shell: Shell) -> None:
+    from nanobragg_hybrid.cli.completion.shells import completion
+
+    print(completion(shell), end="")
+
+
+def _manual(program: str) -> None:
+    from nanobragg_hybrid.cli.completion.manual import manual
+
+    print(manual(program), end="")
 
 
 def _data(name: str | None) -> None:
