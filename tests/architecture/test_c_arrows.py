@@ -93,6 +93,7 @@ LAYERS: tuple[frozenset[str], ...] = (
         {
             "pixel_block",
             "pixel_factors",
+            "reflection_lights",
             "statistics",
             "trace_recorder",
             "fast/factor_steps",
@@ -121,7 +122,9 @@ LAYERS: tuple[frozenset[str], ...] = (
         }
     ),
     frozenset({"fast/sums_builds"}),
-    frozenset({"background", "lattice_sums", "render", "scene", "trace", "fast/choice"}),
+    frozenset(
+        {"background", "lattice_sums", "reflections", "render", "scene", "trace", "fast/choice"}
+    ),
     frozenset({"plan_create"}),
 )
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.MULTILINE)

@@ -1,0 +1,44 @@
+"""What a kernel is that renders whole pixels, with first derivatives, on the device where the
+tensors are: Triton's are such kernels."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from nanobragg_hybrid.engines.torch.packing import Packed, Template
+from nanobragg_hybrid.engines.torch.pixels import Pixels
+from nanobragg_hybrid.engines.torch.steps import Piece
+from nanobragg_hybrid.engines.torch.tiles import Segment
+
+
+@dataclass(frozen=True, slots=True)
+class FusedPiece(Piece):
+    """Pixels that are treated alike; slow, fast: float64, shape (pixels, 1), on the device."""
+
+    slow: Tensor
+    fast: Tensor
+    interpolates: bool
+
+
+class FusedKernel(ABC):
+    """Pixels with all their steps at once; values are differentiable once by autograd."""
+
+    @abstractmethod
+    def refuses(self, packed: Packed) -> str | None:
+        """Why values like these are left to the eager kernel; None: they are not."""
+
+    @abstractmethod
+    def covers(self, segment: Segment) -> bool:
+        """Whether all steps of these pixels are alike."""
+
+    @abstractmethod
+    def pieces(self, pixels: Pixels, segment: Segment) -> Iterator[FusedPiece]:
+        """How the pixels of a segment are cut."""
+
+    @abstractmethod
+    def values(self, piece: FusedPiece, packed: Packed, template: Template) -> Tensor:
+        """The values of a piece's pixels before rounding, float64, shape (pixels,)."""
