@@ -1,5 +1,5 @@
 """The command `nanobragg-hybrid`: a demonstration and its files, what is installed, the ledger of
-quirks, speed, structure factors, sums of images, a viewer, series of frames."""
+quirks, speed, convergence, structure factors, sums of images, a viewer, series of frames."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from nanobragg_hybrid.formats.demo_data import data_path
 from nanobragg_hybrid.model.quirks import Quirks
 
 if TYPE_CHECKING:
+    from nanobragg_hybrid.cli.completion.shells import Shell
     from nanobragg_hybrid.model.experiment import Experiment
 
 FAILED = 1
@@ -29,12 +30,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; `argv` is without the program's name.  Returns the exit status."""
     argv = sys.argv[1:] if argv is None else list(argv)
     end = argv.index("--") if "--" in argv else len(argv)
-    parser = _parser()
+    parser = umbrella_parser()
     arguments = parser.parse_args(argv[:end])
     command_line = argv[end + 1 :]
-    takes_words = arguments.command == "series" or getattr(arguments, "explain", False)
+    takes_words = arguments.command in ("converge", "series") or getattr(
+        arguments, "explain", False
+    )
     if command_line and not takes_words:
-        parser.error("only series and quirks --explain take a command line after --")
+        parser.error("only converge, series and quirks --explain take a command line after --")
     try:
         if arguments.command == "demo":
             _demo(Path(arguments.out), arguments.backend, Quirks.parse(arguments.quirks))
@@ -44,8 +47,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             _add(arguments)
         elif arguments.command == "bench":
             _bench(parser, arguments)
+        elif arguments.command == "completion":
+            _completion(arguments.shell)
+        elif arguments.command == "man":
+            _manual(arguments.program)
         elif arguments.command == "data":
             _data(arguments.name)
+        elif arguments.command == "converge":
+            _converge(parser, arguments, command_line)
         elif arguments.command == "view":
             _view(arguments)
         elif arguments.command == "series":
@@ -76,7 +85,7 @@ def console() -> NoReturn:
     sys.exit(main())
 
 
-def _parser() -> argparse.ArgumentParser:
+def umbrella_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="nanobragg-hybrid", description="Diffraction images of crystals.", allow_abbrev=False
     )
@@ -98,6 +107,18 @@ def _parser() -> argparse.ArgumentParser:
         "90 90 90 -N 10",
     )
     data.add_argument("name", nargs="?", metavar="NAME", help="a file's name")
+    shells = commands.add_parser(
+        "completion",
+        help="print a script that completes words of all programs in a shell",
+        epilog='example: eval "$(nanobragg-hybrid completion bash)"',
+    )
+    shells.add_argument("shell", choices=("bash", "zsh", "fish"), help="whose script")
+    page = commands.add_parser(
+        "man",
+        help="print the manual page of a program",
+        epilog="example: nanobragg-hybrid man nanoBragg | man -l -",
+    )
+    page.add_argument("program", metavar="PROGRAM", help="nanoBragg, nb-compare, ...")
     quirks = commands.add_parser(
         "quirks",
         help="list nanoBragg's quirks, or show what they do to an image",
@@ -145,10 +166,22 @@ def _parser() -> argparse.ArgumentParser:
         default=os.environ.get("NB_C_BIN"),
         help="compare whole runs with this executable, in turn (default: the variable NB_C_BIN)",
     )
+    from nanobragg_hybrid.cli.converge.main import add_arguments as add_converge_arguments
     from nanobragg_hybrid.cli.series.arguments import add_arguments as add_series_arguments
     from nanobragg_hybrid.cli.structure_factors.main import add_arguments
     from nanobragg_hybrid.cli.view.main import add_arguments as add_view_arguments
 
+    add_converge_arguments(
+        commands.add_parser(
+            "converge",
+            help="how many domains, phi steps, sub-pixels, wavelengths an image needs",
+            usage="%(prog)s [--tolerance PERCENT] [--most N] [--json FILE] -- ARGS",
+            description="Render the nanoBragg command line ARGS with 1, 2, 4, ... mosaic domains, "
+            "phi steps, sub-pixels, wavelengths and directions until the frame stands still.",
+            epilog="example: nanobragg-hybrid converge -- -mat A.mat -hkl P1.hkl -osc 1 "
+            "-mosaic 0.2 -N 20 -roi 400 600 400 600",
+        )
+    )
     add_view_arguments(
         commands.add_parser(
             "view",
@@ -199,6 +232,25 @@ def _series(arguments: argparse.Namespace, own: Sequence[str], command_line: Seq
         command_line,
         say=lambda text: print(text, flush=True),
         complain=lambda text: print(f"nanobragg-hybrid: warning: {text}", file=sys.stderr),
+    )
+
+
+def _converge(
+    parser: argparse.ArgumentParser, arguments: argparse.Namespace, command_line: Sequence[str]
+) -> None:
+    from nanobragg_hybrid.cli.converge.main import converge_command
+
+    if not command_line:
+        parser.error("converge needs a nanoBragg command line after --")
+
+    def warn(text: str) -> None:
+        print(f"nanobragg-hybrid: warning: {text}", file=sys.stderr)
+
+    converge_command(
+        arguments,
+        command_line,
+        say=lambda text: print(text, flush=True),
+        warn=warn,
     )
 
 
@@ -265,6 +317,18 @@ def _explain(arguments: argparse.Namespace, command_line: Sequence[str]) -> None
                 write_png(file, found.picture)
     for line in explanation_lines(found, has_picture=arguments.out is not None):
         print(line)
+
+
+def _completion(shell: Shell) -> None:
+    from nanobragg_hybrid.cli.completion.shells import completion
+
+    print(completion(shell), end="")
+
+
+def _manual(program: str) -> None:
+    from nanobragg_hybrid.cli.completion.manual import manual
+
+    print(manual(program), end="")
 
 
 def _data(name: str | None) -> None:
