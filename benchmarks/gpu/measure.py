@@ -126,7 +126,7 @@ def checks(device: str, shapes: Sequence[str]) -> Iterator[tuple[str, float, flo
         slopes = gradient(reference, weight)
         _, rows = reference.jacobian({}, NAMES[:2])
         for dtype, (of_values, of_slopes) in LIMITS.items():
-            model = ForwardModel(*scene, dtype, device, kernel="triton")
+            model = ForwardModel(*scene, dtype=dtype, device=device, kernel="triton")
             what = f"{shape} {dtype}"
             yield f"{what}: values", distance(model(), expected), of_values
             on_device = weight.to(device)
@@ -253,7 +253,7 @@ def rows(args: argparse.Namespace) -> Iterator[dict[str, object]]:
     repeats = 1 if args.device == "cpu" else 7
     for name, scene in workloads(args):
         for dtype in LIMITS:
-            model = ForwardModel(*scene, dtype, args.device, kernel="triton")
+            model = ForwardModel(*scene, dtype=dtype, device=args.device, kernel="triton")
             steps = model.active_pixels.count * model.setup.choices.steps_per_pixel
             angles = model.initial("crystal.misset_deg") + torch.zeros((8, 1), device=args.device)
             calls: dict[str, Callable[[], object]] = {
