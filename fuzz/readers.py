@@ -14,6 +14,7 @@ import contextlib
 import importlib
 import io
 import struct
+import tempfile
 import time
 import tracemalloc
 import warnings
@@ -21,6 +22,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from hypothesis import strategies as st
 
 import nanobragg_hybrid as nb
@@ -164,6 +166,22 @@ def _mtz() -> bytes:
     file = io.BytesIO()
     nb.write_mtz(file, made)
     return file.getvalue()
+
+
+def _nxmx() -> bytes:
+    """A small NXmx file; of another kind where h5py is not installed."""
+    pixels = [np.arange(12, dtype=np.uint16).reshape(3, 4)]
+    detector = nb.Detector(n_fast=4, n_slow=3, pixel_size_mm=0.1, distance_mm=50)
+    made = nb.Experiment(
+        detector=detector, goniometer=nb.Goniometer(phi_deg=10.0, osc_deg=0.5, phi_steps=2)
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "small.h5"
+        try:
+            nb.write_image(path, pixels, experiment=made, format="nxmx")
+        except nb.UnsupportedError:
+            return b"\x89HDF\r\n\x1a\n"
+        return path.read_bytes()
 
 
 def _model(path: Path) -> object:
@@ -515,6 +533,13 @@ FILES["spots"] = (
 FILES["truth"] = (  # what HDF5 makes of its own bytes is not ours to look at
     files(b"\x89HDF\r\n\x1a\n" + bytes(88), words=b"\x89HDF \r\n\x1a\n OHDR TREE HEAP \xff \x00"),
     nb.read_truth,
+)
+FILES["nxmx"] = (
+    files(
+        _nxmx(),
+        words=b"NXmx NXentry NXdetector NX_class depends_on . / mm deg rotation \x89HDF \xff\xff",
+    ),
+    lambda path: (nb.read_image(path), nb.read_experiments(path)),
 )
 TABLES = ("hkl", "dump", "mtz", "cif", "pdb", "expt", "xds", "crystfel", "stream")
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         NanobraggWarning,
         RenderCancelled,
         ResourceError,
+        SeriesError,
         SetupWarning,
         UnsupportedError,
     )
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
         read_structure_factors,
         structure_factors_from_model,
     )
+    from nanobragg_hybrid.formats.demo_data import data_path
     from nanobragg_hybrid.formats.dump import read_dump, write_dump
     from nanobragg_hybrid.formats.experiment_json import SavedRun, load_run
     from nanobragg_hybrid.formats.geometry.experiment_files import (
@@ -113,6 +115,13 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.model.result import SimulationResult
     from nanobragg_hybrid.model.rotations import Rotations
     from nanobragg_hybrid.model.sampling import Sampling
+    from nanobragg_hybrid.model.series import Series, SeriesFrame
+    from nanobragg_hybrid.model.series_kinds import (
+        ParameterGrid,
+        RandomStills,
+        RotationWedge,
+        SasePulses,
+    )
     from nanobragg_hybrid.model.sketch import Sketch
     from nanobragg_hybrid.model.spectrum import Spectrum
     from nanobragg_hybrid.model.spots import Spots
@@ -137,6 +146,8 @@ if TYPE_CHECKING:
         pgm_images,
     )
     from nanobragg_hybrid.run.prepare import Prepared, prepare
+    from nanobragg_hybrid.run.series.series_result import SeriesResult
+    from nanobragg_hybrid.run.series.simulate import simulate_series
     from nanobragg_hybrid.run.simulate import simulate
     from nanobragg_hybrid.run.trace import trace, trace_phi
     from nanobragg_hybrid.run.truth import predict_reflections
@@ -176,11 +187,13 @@ __all__ = [
     "NanobraggWarning",
     "Output",
     "Panel",
+    "ParameterGrid",
     "PointSpread",
     "Prepared",
     "Quirk",
     "Quirks",
     "RadialBackground",
+    "RandomStills",
     "ReflectionReport",
     "ReflectionTruth",
     "RenderCancelled",
@@ -188,10 +201,16 @@ __all__ = [
     "ResolvedPlan",
     "ResourceError",
     "Response",
+    "RotationWedge",
     "Rotations",
     "Sampling",
+    "SasePulses",
     "SavedRun",
     "Scatterer",
+    "Series",
+    "SeriesError",
+    "SeriesFrame",
+    "SeriesResult",
     "SetupWarning",
     "SimulationResult",
     "Sketch",
@@ -215,6 +234,7 @@ __all__ = [
     "ccd_response",
     "converge",
     "cspad_response",
+    "data_path",
     "eiger_response",
     "fit",
     "frame_counts",
@@ -256,6 +276,7 @@ __all__ = [
     "show_versions",
     "simulate",
     "simulate_by_wavelength",
+    "simulate_series",
     "structure_factors_from_model",
     "trace",
     "trace_phi",
@@ -286,7 +307,7 @@ _imported, __dir__ = lazy_names(
         ".base.errors": (
             "BackendError CommandLineError ConfigError ExecutableError FileAccessError "
             "FileFormatError ImageWarning NanobraggError NanobraggWarning RenderCancelled "
-            "ResourceError SetupWarning UnsupportedError"
+            "ResourceError SeriesError SetupWarning UnsupportedError"
         ),
         ".model.background": "Background BackgroundOffset RadialBackground Scatterer",
         ".model.beam": "Beam Source",
@@ -310,6 +331,8 @@ _imported, __dir__ = lazy_names(
         ".model.response": "PointSpread Response",
         ".model.rotations": "Rotations",
         ".model.sampling": "Sampling",
+        ".model.series": "Series SeriesFrame",
+        ".model.series_kinds": "ParameterGrid RandomStills RotationWedge SasePulses",
         ".model.sketch": "Sketch",
         ".model.spectrum": "Spectrum",
         ".model.spots": "Spots",
@@ -319,6 +342,7 @@ _imported, __dir__ = lazy_names(
         ".model.unique_reflections": "UniqueReflections",
         ".formats.animation": "write_animation",
         ".formats.any_structure_factors": "read_structure_factors structure_factors_from_model",
+        ".formats.demo_data": "data_path",
         ".formats.dump": "read_dump write_dump",
         ".formats.experiment_json": "SavedRun load_run",
         ".formats.geometry.experiment_files": (
@@ -359,6 +383,8 @@ _imported, __dir__ = lazy_names(
             "integer_image integer_images noise_image noise_images pgm_image pgm_images"
         ),
         ".run.prepare": "Prepared prepare",
+        ".run.series.series_result": "SeriesResult",
+        ".run.series.simulate": "simulate_series",
         ".run.simulate": "simulate",
         ".run.trace": "trace trace_phi",
         ".run.truth": "predict_reflections",
@@ -382,6 +408,12 @@ bind_methods(
         "Experiment.load": f"{__name__}.formats.experiment_json:load",
         "Experiment.from_nanobragg_args": f"{__name__}.arguments.parse:experiment_from_args",
         "Experiment.to_nanobragg_args": f"{__name__}.arguments.emit:emit_args",
+        "Series.to_dict": f"{__name__}.formats.series_json:series_to_dict",
+        "Series.from_dict": f"{__name__}.formats.series_json:series_from_dict",
+        "Series.to_json": f"{__name__}.formats.series_json:series_to_json",
+        "Series.from_json": f"{__name__}.formats.series_json:series_from_json",
+        "Series.save": f"{__name__}.formats.series_json:save_series",
+        "Series.load": f"{__name__}.formats.series_json:load_series",
         "SimulationResult.show": f"{__name__}.run.viewing:show",
         "SimulationResult._repr_png_": f"{__name__}.compare.pictures:png_of_result",
         "SimulationResult.save": f"{__name__}.run.image_files:save",

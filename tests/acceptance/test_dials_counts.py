@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.formats.smv import SmvHeader
+from nanobragg_hybrid.model.pixel_maps import bad_pixels, relative_gains
 
 pytestmark = [
     pytest.mark.skipif(
@@ -31,8 +32,9 @@ pytestmark = [
 ]
 
 CELL = (50.0, 60.0, 70.0)
-FRAMES = 10
-FLAT = 30.0
+FRAMES = 5
+FLAT_PHOTONS = 100.0
+LEAST_INDEXED_PERCENT = 85.0
 FACTORS = nb.StructureFactors.from_grid(
     np.random.default_rng(3).rayleigh(100.0, (61, 61, 61)), (-30, -30, -30), default_f=0.0
 )
@@ -67,11 +69,11 @@ def _results(name: str, *, bright: bool) -> tuple[nb.SimulationResult, ...]:
             n_cells=(cells, cells, cells),
             shape="gauss",
         ),
-        detector=nb.Detector(n_fast=512, n_slow=512, pixel_size_mm=0.172, distance_mm=90.0),
+        detector=nb.Detector(n_fast=320, n_slow=320, pixel_size_mm=0.172, distance_mm=90.0),
         sampling=nb.Sampling(oversample=1),
         background=nb.Background(
             scatterers=(nb.Scatterer((0.0, 0.5), (6.0, 3.0), volume_mm3),),
-            flat_photons_per_pixel=FLAT,
+            flat_photons_per_pixel=30.0 if bright else FLAT_PHOTONS,
         ),
         response=PRESETS[name].response,
     )
@@ -89,64 +91,77 @@ def _results(name: str, *, bright: bool) -> tuple[nb.SimulationResult, ...]:
 
 
 def _pixels(result: nb.SimulationResult, preset: Preset) -> NDArray[np.uint16]:
-    """SMV holds whole numbers of 16 bits, 0 to 65535; DIALS takes no pedestal off them."""
+    """The frame as a detector's own software gives it away: pedestal and map of gains taken off, in
+    place of a dead pixel its neighbour.  SMV holds whole numbers of 16 bits, 0 to 65535."""
     assert result.counts is not None
     counts = (result.counts.astype(float) - preset.response.pedestal) * preset.scale
+    gains = relative_gains(preset.response, counts.shape)
+    if gains is not None:
+        counts /= gains
+    bad = bad_pixels(preset.response, counts.shape)
+    if bad is not None:
+        counts = np.where(bad[0], np.roll(counts, 1, axis=1), counts)
     return np.clip(np.rint(counts), 0, 65535).astype(np.uint16)
 
 
 def _run(folder: Path, *words: str) -> str:
+    """What a program of DIALS prints; it has its own Python, not the one of an environment."""
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("PYTHON") and name != "VIRTUAL_ENV"
+    }
     done = subprocess.run(
-        words, cwd=folder, capture_output=True, text=True, check=False, timeout=900
+        words,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=900,
     )
     assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
     return done.stdout
 
 
-def _imported(folder: Path, name: str, *, bright: bool) -> tuple[nb.SimulationResult, ...]:
+def _imported(folder: Path, name: str, *, bright: bool) -> None:
     """The series, written into a new folder and imported by DIALS."""
     folder.mkdir()
-    results = _results(name, bright=bright)
-    for number, result in enumerate(results, 1):
+    for number, result in enumerate(_results(name, bright=bright), 1):
         header = SmvHeader.from_plan(result.plan, result.experiment)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             pixels = _pixels(result, PRESETS[name])
             nb.write_smv(folder / f"frame_{number:03d}.img", pixels, header)
     _run(folder, "dials.import", "template=frame_###.img")
-    return results
 
 
 @for_each("name", PRESETS)
 def test_gain(name: str, tmp_path: Path) -> None:
-    """DIALS measures variance over mean of neighbouring pixels, with read-out noise and the map of
-    gains: some per cent more than the gain."""
+    """DIALS measures variance over mean of neighbouring pixels: the gain, and read-out noise, of
+    which there is little at so many photons."""
     preset = PRESETS[name]
-    first = _imported(tmp_path / name, name, bright=False)[0]
+    _imported(tmp_path / name, name, bright=False)
     said = _run(tmp_path / name, "dials.estimate_gain", "imported.expt", f"max_images={FRAMES}")
     found = re.search(r"Estimated gain: ([0-9.]+)", said)
     assert found, said
-    assert first.expected is not None
-    assert first.variance is not None
-    mean = float(np.median(first.expected))
-    response = preset.response
-    spread = float(np.median(first.variance)) - (response.flicker * mean) ** 2
-    index = preset.scale * (spread + (response.gain_error * mean) ** 2) / mean
-    assert float(found[1]) == pytest.approx(index, rel=0.05)
-    assert index == pytest.approx(preset.scale * response.gain, rel=0.15)
+    assert float(found[1]) == pytest.approx(preset.scale * preset.response.gain, rel=0.05)
 
 
-def test_found_and_indexed(tmp_path: Path) -> None:
-    folder = tmp_path / "series"
-    _imported(folder, "pilatus", bright=True)
-    _run(folder, "dials.find_spots", "imported.expt", "gain=1", "nproc=1")
+@for_each("name", PRESETS)
+def test_found_and_indexed(name: str, tmp_path: Path) -> None:
+    preset, folder = PRESETS[name], tmp_path / name
+    _imported(folder, name, bright=True)
+    gain = preset.scale * preset.response.gain
+    _run(folder, "dials.find_spots", "imported.expt", f"gain={gain}", "nproc=1")
     cell = f"unit_cell={','.join(map(str, (*CELL, 90.0, 90.0, 90.0)))}"
-    _run(folder, "dials.index", "imported.expt", "strong.refl", "space_group=P1", cell)
+    words = ("space_group=P1", cell, "n_macro_cycles=2", "detector.fix=distance")
+    _run(folder, "dials.index", "imported.expt", "strong.refl", *words)
     log = (folder / "dials.index.log").read_text()
     rows = re.findall(r"\|\s*0\s*\|\s*(\d+)\s*\|\s*(\d+)\s*\|", log)
     assert rows, log[-3000:]
     indexed, left = map(int, rows[-1])
-    assert indexed > 4000
-    assert indexed > 9 * left
+    assert indexed > 800
+    assert indexed > 0.01 * LEAST_INDEXED_PERCENT * (indexed + left)
     experiment: Any = nb.read_experiment(folder / "indexed.expt").with_cell()
     assert experiment.crystal.cell_angstrom == pytest.approx(CELL, rel=5e-3)

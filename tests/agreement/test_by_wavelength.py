@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from for_each import for_each
 
 import nanobragg_hybrid as nb
 
-HELIX = Path(__file__).parents[2] / "examples" / "helix.pdb"
+HELIX = nb.data_path("helix.pdb")
 EDGE = (0.9800, 0.9780)
 """Angstrom, below and above the K edge of selenium in energy."""
 EXPERIMENT = nb.Experiment(
@@ -81,6 +80,26 @@ def test_a_node_of_weight_0_and_energies() -> None:
     np.testing.assert_allclose(found.image, nb.simulate(experiment, invented(1)).image, rtol=3e-7)
 
 
+@for_each("backend", ["c", "torch"])
+def test_each_panel_has_what_it_has_alone(backend: str) -> None:
+    panels = [
+        nb.Panel("a", (60, 12, -20), (0, 0, 1), (0, -1, 0), 9, 7, 2.0),
+        nb.Panel("b", (61, 12, 0), (0, 0.1, 1), (0, -1, 0.1), 8, 10, 2.0),
+    ]
+    experiment = EXPERIMENT.replace({"detector": nb.Detector(panels=panels)})
+    own = [invented(1), invented(2)]
+    found = nb.simulate_by_wavelength(experiment, own, backend=backend)
+    assert [image.shape for image in found.images] == [(7, 9), (10, 8)]
+    for number in range(2):
+        alone = nb.simulate_by_wavelength(experiment.of_panel(number), own, backend=backend)
+        assert alone.image.max() > 0.0
+        assert found.images[number].tobytes() == alone.image.tobytes()
+        assert found.unrounded_images[number].tobytes() == alone.unrounded.tobytes()
+    for name, every in (("image", "images"), ("unrounded", "unrounded_images")):
+        with pytest.raises(nb.ConfigError, match=f"{name}: got 2 panels, need one panel: {every}"):
+            getattr(found, name)
+
+
 REFUSED: dict[str, tuple[dict[str, Any], Any, type[Exception], str]] = {
     "no spectrum": (
         {"beam.spectrum": None},
@@ -96,18 +115,6 @@ REFUSED: dict[str, tuple[dict[str, Any], Any, type[Exception], str]] = {
         [invented(1), invented(2)],
         nb.UnsupportedError,
         "background: simulate_by_wavelength renders",
-    ),
-    "panels": (
-        {
-            "detector": nb.Detector(
-                panels=[
-                    nb.Panel(name, (60, 0, 0), (0, 0, 1), (0, -1, 0), 4, 4, 1.0) for name in "ab"
-                ]
-            )
-        },
-        [invented(1), invented(2)],
-        nb.UnsupportedError,
-        "renders one panel",
     ),
 }
 

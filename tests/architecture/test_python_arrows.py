@@ -29,7 +29,10 @@ BLIND: dict[str, tuple[str, ...]] = {
 }
 # The only places that may import the compiled extension, torch, gemmi, touch files, print.
 CORE = ("base.native", "base.native_scene", "engines.c")
-TORCH = ("engines.torch", "fitting.forward", "fitting.panels", "run.frame_dataset")
+TORCH = (
+    *("engines.torch", "fitting.forward", "fitting.panels", "fitting.panel_light"),
+    "run.frame_dataset",
+)
 GEMMI = ("formats",)
 FILES = ("base.atomic", "base.control_groups", "formats")
 PRINTS = ("cli",)
@@ -44,7 +47,13 @@ BY_NAME: dict[str, tuple[str, ...]] = {
     "eval": (),
     "pkgutil": (),
     "runpy": (),
-    "work_of": ("base.lazy", "model.experiment", "model.result", "model.structure_factors"),
+    "work_of": (
+        "base.lazy",
+        "model.experiment",
+        "model.result",
+        "model.series",
+        "model.structure_factors",
+    ),
     "class_in": ("base.lazy", "model.validate"),
     "bind_methods": ("base.lazy",),
     "engine_class": ("engines.registry", *ABOVE_ENGINES),

@@ -149,7 +149,7 @@ def test_a_wrong_gain_is_seen_as_width() -> None:
     assert _pulls(5.0, "gaussian")[shape].std() < 0.8 * right
 
 
-def test_bad_and_saturated_pixels_do_not_count() -> None:
+def test_bad_pixels_do_not_count_and_saturated_ones_are_cut_off() -> None:
     response: dict[str, Any] = {
         "response.saturation": 700.0,
         "response.dead_pixels": ((3, 4),),
@@ -162,9 +162,10 @@ def test_bad_and_saturated_pixels_do_not_count() -> None:
     fitted = nb.fit(truth, FACTORS, counts, ["scale"], likelihood="gaussian")
     places = fitted.pixels
     assert result.variance is not None
-    usable = np.isfinite(result.variance) & (counts < 700)
+    usable = np.isfinite(result.variance)
     assert len(places) == usable.sum()
     assert usable[places[:, 0], places[:, 1]].all()
+    assert fitted.cut_off.sum() == (usable & (counts == 700)).sum() > 0
     (scale,) = fitted.parameters
     assert abs(scale.value - 1.0) < 4.0 * scale.esd
     assert fitted.experiment.response == truth.response

@@ -324,7 +324,6 @@ ONE = ("scale",)
         ({"parameters": ("detector.distance_mm",)}, "need one of detector.panels.*"),
         ({"parameters": ("detector.panels.origin_mm",)}, "need detector.shift_mm and detector."),
         ({"parameters": ("scale", "spot_scales")}, "need one of scale and spot_scales"),
-        ({"experiment": TRUTH.replace({"response": nb.Response()})}, "experiment.response: a fit"),
     ],
     ids=lambda row: row[1],
 )

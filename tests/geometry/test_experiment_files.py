@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -204,3 +206,49 @@ def test_warnings_point_at_the_caller(tmp_path: Path) -> None:
         with pytest.warns(nb.NanobraggWarning) as caught:
             call()
         assert {warning.filename for warning in caught} == {__file__}
+
+
+def skew_by(angle_deg: float) -> tuple[float, float, float]:
+    """What stands across -y, turned by an angle in the plane of x and y; DIALS' frame."""
+    return math.sin(math.radians(angle_deg)), -math.cos(math.radians(angle_deg)), 0.0
+
+
+@for_each("angle_deg, is_said", [(0.0, False), (0.0009, False), (0.0011, True), (0.004, True)])
+def test_axes_that_are_not_quite_perpendicular(
+    angle_deg: float, is_said: bool, tmp_path: Path
+) -> None:
+    """They are rendered as they are, with a word of warning from a thousandth of a degree on."""
+    made = nb.Experiment(detector=nb.Detector(n_fast=30, n_slow=20, pixel_size_mm=0.1))
+    path = tmp_path / f"{angle_deg}.expt"
+    nb.write_experiment(made, path)
+    data = json.loads(path.read_text())
+    (panel,) = data["detector"][0]["panels"]
+    panel["fast_axis"], panel["slow_axis"] = [1.0, 0.0, 0.0], list(skew_by(angle_deg))
+    path.write_text(json.dumps(data))
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        found = nb.read_experiment(path)
+    (own,) = found.detector.panels or ()
+    np.testing.assert_allclose(
+        np.degrees(np.arcsin(np.dot(own.fast_axis, own.slow_axis))), angle_deg, atol=1e-12
+    )
+    skew = [str(each.message) for each in said if "from perpendicular" in str(each.message)]
+    need = f"{path}: the fast and slow axes are up to {angle_deg:.2g} degrees from perpendicular"
+    assert [text.startswith(need) for text in skew] == [True] * is_said
+
+
+@for_each("slow", [(1.0, 0.0, 0.0), (-1.0, 0.0, 0.0), (1.0, 1e-9, 0.0), skew_by(0.006)])
+def test_parallel_and_skew_axes_are_errors(
+    slow: tuple[float, float, float], tmp_path: Path
+) -> None:
+    made = nb.Experiment(detector=nb.Detector(n_fast=30, n_slow=20, pixel_size_mm=0.1))
+    path = tmp_path / "some.expt"
+    nb.write_experiment(made, path)
+    data = json.loads(path.read_text())
+    (panel,) = data["detector"][0]["panels"]
+    panel["fast_axis"], panel["slow_axis"] = [1.0, 0.0, 0.0], list(slow)
+    path.write_text(json.dumps(data))
+    with pytest.raises(
+        nb.FileFormatError, match=r"slow_axis: .* need a direction perpendicular to"
+    ):
+        nb.read_experiment(path)

@@ -39,7 +39,8 @@ def boxes_picture(pixels: FitPixels, expected: Array, zoom: int, columns: int | 
     height, width = down * tall + _GAP, across * wide + _GAP
     own = sum(a * b for a, b in sizes)
     require_memory({"picture": 3 * height * width, "its boxes": 3 * own})
-    rows = [_row(pixels, expected, n, zoom) for n in range(len(boxes))]
+    residuals = pixels.residuals(expected)
+    rows = [_row(pixels, expected, residuals, n, zoom) for n in range(len(boxes))]
     picture = np.full((height, width, 3), 255, dtype=np.uint8)
     for n, row in enumerate(rows):
         top, left = n // across * tall + _GAP, n % across * wide + _GAP
@@ -47,7 +48,7 @@ def boxes_picture(pixels: FitPixels, expected: Array, zoom: int, columns: int | 
     return picture
 
 
-def _row(pixels: FitPixels, expected: Array, n: int, zoom: int) -> Picture:
+def _row(pixels: FitPixels, expected: Array, residuals: Array, n: int, zoom: int) -> Picture:
     start = pixels.starts[n]
     stop = pixels.starts[n + 1] if n + 1 < pixels.starts.size else pixels.count
     part = slice(start, stop)
@@ -57,7 +58,8 @@ def _row(pixels: FitPixels, expected: Array, n: int, zoom: int) -> Picture:
     )
     brightest = max(float(data.max()), float(model.max()), np.finfo(float).tiny)
     shape, place = _place(pixels, n, part)
-    colours = [_grey(data / brightest), _grey(model / brightest), _signed((data - model) / spread)]
+    residual = _signed(residuals[part] / spread)
+    colours = [_grey(data / brightest), _grey(model / brightest), residual]
     parts: list[Picture] = []
     for colour in colours:
         image = np.broadcast_to(_LEFT_OUT, (*shape, 3)).copy()

@@ -102,7 +102,8 @@ def fit(
     likelihood: "poisson" or "gaussian", the latter with the model's variance.
     gain: counts per photon, > 0; None: 1.  adc_offset: counts without light; None: 0.
         readout_variance: of the read-out, counts^2, a number or one for each pixel.  An experiment
-        with a response says all three, and which pixels are bad or saturated: they do not count.
+        with a response says all three, which pixels are bad, and do not count, and where counts are
+        cut off: there the likelihood is the probability of what is there or beyond.
     crystal_system: which numbers of the cell are free: "triclinic", "monoclinic" (b unique),
         "orthorhombic", "tetragonal", "rhombohedral", "hexagonal" (trigonal cells on hexagonal axes
         too), "cubic"; "auto": the one of most rules that the start obeys exactly; None: triclinic.
@@ -206,7 +207,7 @@ def _result(
     unknown = np.abs(slopes[:, lost]).sum(axis=1) > 0.0
     covariance[unknown, unknown] = np.inf
     known = int(np.isfinite(search.priors.sigma).sum())
-    measured = sum(image.pixels.count for image in search.images)
+    measured = sum(image.pixels.count - image.pixels.cut_count for image in search.images)
     free = joint.every.size + sum(own.size for own in minimum.state.background)
     parts = zip(
         search.images,
@@ -260,6 +261,13 @@ def _numbers(joint: Joint, x: Array, esds: Array) -> tuple[FittedNumber, ...]:
 
 def _warn(result: FitResult) -> None:
     """What a user should not overlook."""
+    overloads = sum(image.fitted.overloads for image in result.images)
+    if overloads:
+        text = (
+            f"pixels that show the largest number of their integer type: {overloads}; they are "
+            "left out as overloads or gaps (give a mask, or a response)"
+        )
+        warnings.warn(text, NanobraggWarning, stacklevel=3)
     if not result.converged:
         text = f"the fit has not converged: {result.reason}"
         warnings.warn(text, NanobraggWarning, stacklevel=3)

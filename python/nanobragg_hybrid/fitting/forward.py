@@ -25,12 +25,37 @@ from nanobragg_hybrid.fitting.blocks import Known
 from nanobragg_hybrid.fitting.likelihoods import Array
 from nanobragg_hybrid.fitting.pixels import FitPixels
 from nanobragg_hybrid.fitting.spreading import Spreading
+from nanobragg_hybrid.model.response import Response
 
 _BATCH_NUMBERS: Final = 2**23
 """Pixels of a batch, 64 MiB."""
 _UNITS: Final = {"photons_per_pixel": "photons", "air_attenuation_per_mm": "1/mm"}
 _OF_RESPONSE: Final = "response."
 _PIXEL: Final = "detector.pixel_size_mm"
+
+
+def known_light(
+    name: str, light: Mapping[str, Tensor], response: Response | None, pixel: str
+) -> Known | None:
+    """A number of the background with its value; None for a name that is none of its.
+
+    light: `expected_initial` of the model.  pixel: the name of the pixels' size.  Raises
+    `ConfigError` for a number of the response, and for the pixels' size beside a point spread.
+    """
+    if name.startswith(_OF_RESPONSE):
+        rule = "a number of something else: the response stays as it is given"
+        raise ConfigError("parameters", name, rule)
+    if name == pixel and response is not None and response.point_spread is not None:
+        rule = "another one beside a point spread, which a fit takes for pixels of one size"
+        raise ConfigError("parameters", name, rule)
+    if not is_light(name):
+        return None
+    if name not in light:
+        rule = f"a name of expected_initial(){suggestion(name, light)}"
+        raise ConfigError("parameters", name, rule)
+    value = light[name]
+    unit = _UNITS.get(name.rsplit(".", 1)[-1], "")
+    return Known(unit, tuple(value.shape), value.numpy().ravel())
 
 
 class TorchModel:
@@ -44,20 +69,10 @@ class TorchModel:
     def known(self, name: str) -> Known:
         """A parameter with its value; `ConfigError` for one that is not active, and for one of the
         response."""
-        if name.startswith(_OF_RESPONSE):
-            rule = "a number of something else: the response stays as it is given"
-            raise ConfigError("parameters", name, rule)
         response = self._model.setup.experiment.response
-        if name == _PIXEL and response is not None and response.point_spread is not None:
-            rule = "another one beside a point spread, which a fit takes for pixels of one size"
-            raise ConfigError("parameters", name, rule)
-        if is_light(name):
-            if name not in self._light:
-                rule = f"a name of expected_initial(){suggestion(name, self._light)}"
-                raise ConfigError("parameters", name, rule)
-            value = self._light[name]
-            unit = _UNITS.get(name.rsplit(".", 1)[-1], "")
-            return Known(unit, tuple(value.shape), value.numpy().ravel())
+        light = known_light(name, self._light, response, _PIXEL)
+        if light is not None:
+            return light
         numbers = self._model.initial(name).numpy().ravel()
         parameter = self._parameters[name]
         return Known(parameter.unit, parameter.shape, numbers)

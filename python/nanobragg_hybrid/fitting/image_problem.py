@@ -10,7 +10,8 @@ import numpy as np
 
 from nanobragg_hybrid.base.errors import ConfigError, Description
 from nanobragg_hybrid.fitting.coordinates import Coordinates
-from nanobragg_hybrid.fitting.likelihoods import Array, Likelihood, curvature, deviance, slopes
+from nanobragg_hybrid.fitting.likelihoods import Array, Likelihood
+from nanobragg_hybrid.fitting.pixel_likelihoods import curvature, deviance, slopes
 from nanobragg_hybrid.fitting.pixels import Background, FitPixels
 from nanobragg_hybrid.model.experiment import Experiment
 
@@ -183,8 +184,7 @@ class ImageProblem:
     def _value(self, expected: Array) -> float:
         if not np.isfinite(expected).all():
             return np.inf
-        pixels = self.pixels
-        return deviance(self._likelihood, expected, pixels.photons, self._variance, pixels.growth)
+        return deviance(self._likelihood, expected, self.pixels, self._variance)
 
     def quadratic(self, state: ImageState) -> ImageQuadratic:
         """The quadratic model: the Fisher information in place of second derivatives.
@@ -205,9 +205,7 @@ class ImageProblem:
         value = self._value(expected)
         if not np.isfinite(value):
             raise self._no_value(expected)
-        gradient, weight = slopes(
-            self._likelihood, expected, pixels.photons, self._variance, pixels.growth
-        )
+        gradient, weight = slopes(self._likelihood, expected, pixels, self._variance)
         # Products with J come first, and the change of coordinates after them: J is large.
         turn, scale = coordinates.signal_slopes(x)
         if self._beside is None or not names:
@@ -244,8 +242,7 @@ class ImageProblem:
     def background_curvature(self, expected: Array) -> Array:
         """The second derivatives by the coefficients of each box where the pixels expect so many
         photons, shape (boxes, coefficients, coefficients)."""
-        photons = self.pixels.photons
-        weight = curvature(self._likelihood, expected, photons, self._variance, self.pixels.growth)
+        weight = curvature(self._likelihood, expected, self.pixels, self._variance)
         return self._background_products(weight)
 
     def _no_value(self, expected: Array) -> NoValueError:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from nanobragg_hybrid.base.errors import ConfigError, Description, UnsupportedError
+from nanobragg_hybrid.base.errors import ConfigError, Description
 from nanobragg_hybrid.base.host import require_memory
 from nanobragg_hybrid.fitting.blocks import Model, coordinates_of
 from nanobragg_hybrid.fitting.capture import capture_sizes, typical_scattering_vector
@@ -15,7 +15,7 @@ from nanobragg_hybrid.fitting.coordinates import (
     Coordinates,
     Orientation,
 )
-from nanobragg_hybrid.fitting.image_problem import Forward
+from nanobragg_hybrid.fitting.image_problem import Beside, Forward
 from nanobragg_hybrid.fitting.joint import of_image
 from nanobragg_hybrid.fitting.likelihoods import Array, Likelihood
 from nanobragg_hybrid.fitting.pixels import FitPixels, fit_pixels
@@ -70,13 +70,14 @@ def prepared_images(
             alone.append(experiment.of_only_panel(quirks) if stack is None else experiment)
             flats.append(alone[n] if stack is None else stack.experiment(experiment))
             measured[n] = _completed(own, experiment, stack)
-            counted.append(checked_counts(measured[n], flats[n], names, likelihood))
+            response = alone[n].response
+            counted.append(
+                checked_counts(measured[n], flats[n], response, stack, names, likelihood)
+            )
             stacks.append(stack)
     # engines.torch first: it says what to install where there is no torch
     from nanobragg_hybrid.engines.torch.model import ForwardModel
     from nanobragg_hybrid.engines.torch.panel_model import PanelModel
-    from nanobragg_hybrid.fitting.forward import TorchForward, TorchLight, TorchModel
-    from nanobragg_hybrid.fitting.panels import PanelsForward, PanelsModel
 
     images: list[FitImage] = []
     every: list[Coordinates] = []
@@ -100,37 +101,64 @@ def prepared_images(
                 adc_offset=light.offset,
                 growth=light.growth,
                 bad=light.bad,
+                limits=light.limits,
             )
             if likelihood == "poisson":
                 _require_counts(pixels)
-            known: Model
-            forward: Forward
-            beside: TorchLight | None = None
-            if isinstance(model, PanelModel):
-                assert stack is not None
-                known, forward = PanelsModel(model), PanelsForward(model, pixels, stack)
-            else:
-                if _has_light(experiment):
-                    _refuse_spot_scales(names)
-                    beside = TorchLight(model, pixels)
-                known, forward = TorchModel(model), TorchForward(model, pixels, beside)
+            if _has_light(experiment):
+                _refuse_spot_scales(names)
+            known, forward, beside, sources = _models(model, pixels, stack)
             if SPOT_SCALES in names:
                 known, forward = _scaled(known, forward, pixels)
             coordinates, used = coordinates_of(known, experiment, names, system)
             values = coordinates.model_values(coordinates.start)
             columns = sum(value.size for value in values.values())
-            sources = pixels.count if beside is None else beside.select.count
             require_memory({"Jacobian and its copy": 16 * sources * columns})
             sizes = _capture_sizes(model, coordinates, pixels, stack, capture_deg)
             if used != (systems or [used])[0]:
                 what = Description(f"{used}, and {systems[0]} for image 0")
                 rule = 'one system for all images: name it in place of "auto"'
                 raise ConfigError("crystal_system", what, rule)
-        own_light = beside if beside is not None and beside.has_background else None
-        images.append(FitImage(experiment, forward, pixels, sizes, stack, own_light))
+        images.append(FitImage(experiment, forward, pixels, sizes, stack, beside))
         every.append(coordinates)
         systems.append(used)
     return Prepared(tuple(images), tuple(every), systems[0])
+
+
+class _Models(NamedTuple):
+    """known: what can be fitted.  forward: the signal.  beside: light beside it, None: none.
+    sources: pixels whose light arrives in the fitted ones."""
+
+    known: Model
+    forward: Forward
+    beside: Beside | None
+    sources: int
+
+
+def _models(model: ForwardModel | PanelModel, pixels: FitPixels, stack: Stack | None) -> _Models:
+    """The model of an image, asked for the fitted pixels."""
+    from nanobragg_hybrid.engines.torch.panel_model import PanelModel
+    from nanobragg_hybrid.fitting.forward import TorchForward, TorchLight, TorchModel
+    from nanobragg_hybrid.fitting.panel_light import PanelsBeside, PanelsLight
+    from nanobragg_hybrid.fitting.panels import PanelsForward, PanelsModel
+
+    if isinstance(model, PanelModel):
+        assert stack is not None
+        if not _has_light(model.models[0].setup.experiment):
+            forward = PanelsForward(model, pixels, stack)
+            return _Models(PanelsModel(model), forward, None, pixels.count)
+        lights = PanelsLight(model, pixels, stack)
+        beside = PanelsBeside(lights) if lights.has_background else None
+        return _Models(PanelsModel(model), lights, beside, lights.source_count)
+    if not _has_light(model.setup.experiment):
+        return _Models(TorchModel(model), TorchForward(model, pixels), None, pixels.count)
+    light = TorchLight(model, pixels)
+    return _Models(
+        TorchModel(model),
+        TorchForward(model, pixels, light),
+        light if light.has_background else None,
+        light.select.count,
+    )
 
 
 def _has_light(experiment: Experiment) -> bool:
@@ -152,12 +180,6 @@ def _stack(experiment: Experiment) -> Stack | None:
     """The panels of a detector of several, as one image."""
     if len(experiment.detector.shapes) == 1:
         return None
-    for part in ("background", "response"):
-        if getattr(experiment, part) is not None:
-            raise UnsupportedError(
-                f"experiment.{part}: a fit of several panels does not use it; give an experiment "
-                "without it, and background, gain, adc_offset or readout_variance as arguments"
-            )
     return Stack.of(experiment.detector)
 
 

@@ -16,6 +16,7 @@ from nanobragg_hybrid.engines.torch.parameters import Parameter
 from nanobragg_hybrid.engines.torch.selection import Selection
 from nanobragg_hybrid.fitting.blocks import Known
 from nanobragg_hybrid.fitting.capture import typical_scattering_vector
+from nanobragg_hybrid.fitting.forward import known_light
 from nanobragg_hybrid.fitting.likelihoods import Array
 from nanobragg_hybrid.fitting.pixels import FitPixels, Indices
 from nanobragg_hybrid.fitting.stack import Stack
@@ -23,20 +24,27 @@ from nanobragg_hybrid.fitting.stack import Stack
 _BATCH_NUMBERS: Final = 2**23
 """Pixels of a batch, 64 MiB."""
 _PLACES: Final = tuple(f"detector.panels.{n}" for n in ("origin_mm", "fast_axis", "slow_axis"))
+_PIXELS: Final = "detector.panels.pixel_size_mm"
 _MOVED: Final = "detector.shift_mm and detector.panels.shift_mm and rotation_deg"
 
 
 class PanelsModel:
-    """What the model of panels says of its parameters."""
+    """What the model of panels says of its parameters, those of the background among them."""
 
     def __init__(self, model: PanelModel) -> None:
         self._model = model
         self._parameters = {each.name: each for each in model.parameters()}
+        self._light = model.expected_initial()
 
     def known(self, name: str) -> Known:
-        """A parameter with its value; `ConfigError` for one that is not active."""
+        """A parameter with its value; `ConfigError` for one that is not active, and for one of the
+        response."""
         if name in _PLACES:
             raise ConfigError("parameters", name, f"{_MOVED}, which move the same")
+        response = self._model.models[0].setup.experiment.response
+        light = known_light(name, self._light, response, _PIXELS)
+        if light is not None:
+            return light
         value = self._model.initial(name).numpy().ravel()
         parameter = self._parameters[name]
         return Known(parameter.unit, parameter.shape, value)

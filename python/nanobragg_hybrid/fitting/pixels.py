@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, assert_never, get_args
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nanobragg_hybrid.base.arrays import refuse_masked
 from nanobragg_hybrid.base.errors import ConfigError, Description
+from nanobragg_hybrid.fitting.cut_off import NO_LIMITS, CutOff, Limits, cut_off
 from nanobragg_hybrid.fitting.likelihoods import COUNTED, Array, Growth
 from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.mask import Mask
@@ -26,7 +27,9 @@ class FitPixels:
     slow, fast: their places, shape (n,).  boxes: slow_start, slow_stop, fast_start, fast_stop of
     each box, shape (boxes, 4).  starts: the number of each box's first pixel, shape (boxes,).
     box: the box of each pixel, shape (n,).  photons: data, shape (n,).  variance: of the read-out,
-    photons^2, shape (n,).  growth: how it grows with the expectation.
+    photons^2, shape (n,).  growth: how it grows with the expectation.  cut: those whose counts are
+    cut off, None: none.  overloads: how many were left out because they show the largest number of
+    their type.
     """
 
     slow: Indices
@@ -37,11 +40,47 @@ class FitPixels:
     photons: Array
     variance: Array
     growth: Growth = COUNTED
+    cut: CutOff | None = None
+    overloads: int = 0
 
     @property
     def count(self) -> int:
         """How many."""
         return self.slow.size
+
+    def taken(self, place: Indices, boxes: NDArray[np.bool_]) -> FitPixels:
+        """Those at some places, shape (m,), which are all that some of the boxes have."""
+        number = np.cumsum(boxes) - 1
+        box = number[self.box[place]]
+        return FitPixels(
+            slow=self.slow[place],
+            fast=self.fast[place],
+            boxes=self.boxes[boxes],
+            starts=np.searchsorted(box, np.arange(int(boxes.sum()))),
+            box=box,
+            photons=self.photons[place],
+            variance=self.variance[place],
+            growth=self.growth,
+            cut=None if self.cut is None else self.cut.taken(place),
+        )
+
+    def moved(self, slow: int) -> FitPixels:
+        """The same so many rows further."""
+        boxes = self.boxes + np.array([slow, slow, 0, 0], dtype=np.intp)
+        return replace(self, slow=self.slow + slow, boxes=boxes)
+
+    @property
+    def cut_count(self) -> int:
+        """How many are cut off."""
+        return 0 if self.cut is None else self.cut.place.size
+
+    def residuals(self, expected: Array) -> Array:
+        """Data less model, photons; 0 where both are beyond what a pixel shows."""
+        residuals = self.photons - expected
+        if self.cut is not None:
+            place, end = self.cut.place, self.cut.end
+            residuals[place] = end * np.maximum(end * residuals[place], 0.0)
+        return residuals
 
     def box_sums(self, values: Array) -> Array:
         """Sums over the pixels of each box; the first axis of `values` is that of the pixels."""
@@ -101,13 +140,14 @@ def fit_pixels(
     adc_offset: float = 0.0,
     growth: Growth = COUNTED,
     bad: NDArray[np.bool_] | None = None,
+    limits: Limits = NO_LIMITS,
 ) -> FitPixels:
     """The pixels in boxes that are active and not masked; each counts in the first box it is in.
 
     roi: region of interest, inclusive: fast_min, fast_max, slow_min, slow_max.  counts: the data;
     variance: of the read-out, photons^2; shape (slow, fast).  gain: counts per photon, one or that
-    of each pixel.  bad: pixels that tell nothing, as if masked.  Nothing else of the size of an
-    image is looked at where boxes are small.
+    of each pixel.  bad: pixels that tell nothing, as if masked.  limits: between which counts can
+    be.  Nothing else of the size of an image is looked at where boxes are small.
 
     Raises `ConfigError` for wrong boxes and masks, a box without pixels and data that are no
     numbers.
@@ -127,6 +167,8 @@ def fit_pixels(
     usable = _usable(experiment, roi, mask, slow, fast)
     if bad is not None:
         usable &= ~bad[slow, fast]
+    overloaded = usable & (counts[slow, fast] >= limits.overload)
+    usable &= ~overloaded
     slow, fast, box = slow[usable], fast[usable], box[usable]
     starts = np.searchsorted(box, np.arange(len(bounds)))
     sizes = np.diff(np.append(starts, box.size))
@@ -136,13 +178,25 @@ def fit_pixels(
         rule = "pixels that are in no box before, in the region of interest and not masked"
         raise ConfigError("boxes", what, rule)
     own_gain = gain if isinstance(gain, float) else gain[slow, fast]
-    chosen = (counts[slow, fast].astype(np.float64) - adc_offset) / own_gain
+    read = counts[slow, fast].astype(np.float64)
+    chosen = (read - adc_offset) / own_gain
     if not np.isfinite(chosen).all():
         first = int(np.argmin(np.isfinite(chosen)))
         where = f"slow {slow[first]}, fast {fast[first]}"
         what = Description(f"{chosen[first]} at {where}")
         raise ConfigError("data", what, "finite numbers in all pixels that are not masked")
-    return FitPixels(slow, fast, bounds, starts, box, chosen, variance[slow, fast], growth)
+    return FitPixels(
+        slow,
+        fast,
+        bounds,
+        starts,
+        box,
+        chosen,
+        variance[slow, fast],
+        growth,
+        cut_off(read, limits, adc_offset, own_gain),
+        int(overloaded.sum()),
+    )
 
 
 def _boxes(boxes: ArrayLike | None, shape: tuple[int, int]) -> Indices:

@@ -96,13 +96,23 @@ class FittedImage:
         return self.fitted.photons
 
     @property
+    def cut_off(self) -> NDArray[np.bool_]:
+        """Which of the fitted pixels show the end of what they can, in the order of `model`: their
+        likelihood is the probability to be there or beyond."""
+        found = np.zeros(self.fitted.count, np.bool_)
+        if self.fitted.cut is not None:
+            found[self.fitted.cut.place] = True
+        return found
+
+    @property
     def chi_square(self) -> float:
-        """Squared residuals over the variance of the model (Pearson), summed over the pixels; NaN
-        where a pixel of the model has neither light nor read-out noise."""
+        """Squared residuals over the variance of the model (Pearson), summed over the pixels, with
+        none where data and model are both cut off; NaN where a pixel of the model has neither light
+        nor read-out noise."""
         spread = self.fitted.growth.spread(self.model, self.fitted.variance)
         if not bool(np.all(spread > 0.0)):
             return float("nan")
-        return float(np.sum((self.data - self.model) ** 2 / spread))
+        return float(np.sum(self.fitted.residuals(self.model) ** 2 / spread))
 
     def box_images(self, box: int) -> tuple[Array, Array]:
         """Data and model of a box, photons, shape (slow, fast); NaN where nothing was fitted.
@@ -147,7 +157,8 @@ class FitResult:
     number; the inverse of the expected or the observed information, as asked for.
     likelihood, crystal_system: as used; no crystal system where no cell was fitted.
     deviance: -2 log likelihood, less that of a model that meets every pixel, and the squared
-    residuals of the priors.  degrees_of_freedom: pixels, and priors, less free numbers.
+    residuals of the priors.  degrees_of_freedom: pixels that are not cut off, and priors, less free
+    numbers.
     converged: whether the last step would have been short enough; reason: why the fit ended.
     trace: its trial steps.  evaluations: what it cost.
 
@@ -222,6 +233,11 @@ class FitResult:
         return self._only("data").data
 
     @property
+    def cut_off(self) -> NDArray[np.bool_]:
+        """Which of the fitted pixels are cut off, see `FittedImage`."""
+        return self._only("cut_off").cut_off
+
+    @property
     def chi_square(self) -> float:
         """Squared residuals over the variance of the model (Pearson), summed over the pixels of all
         images; NaN where a pixel of the model has neither light nor read-out noise."""
@@ -252,6 +268,9 @@ class FitResult:
             f"deviance {self.deviance:.6g} for {self.degrees_of_freedom} degrees of freedom",
             f"{self.evaluations.images} images, {self.evaluations.jacobians} Jacobians",
         ]
+        cut = sum(image.fitted.cut_count for image in self.images)
+        if cut:
+            lines.append(f"{cut} pixels are cut off: they are there or beyond")
         sizes = Counter((number.name, number.image) for number in self.parameters)
         for number in self.parameters:
             if number.name == SPOT_SCALES:

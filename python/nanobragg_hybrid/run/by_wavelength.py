@@ -15,6 +15,7 @@ from nanobragg_hybrid.base.errors import (
     UnsupportedError,
 )
 from nanobragg_hybrid.base.units import m_to_angstrom
+from nanobragg_hybrid.model.detector import several_panels
 from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.spectrum import Spectrum
 from nanobragg_hybrid.model.structure_factors import StructureFactors
@@ -31,18 +32,37 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SpectralImage:
-    """An image with structure factors of their own for each wavelength.
+    """An image, or one for each panel, with structure factors of their own for each wavelength.
 
-    image: float32, shape (slow, fast), photons per pixel: `unrounded`, rounded once.
-    unrounded: float64, the same shape: sum of weights[n] * (pixels of wavelength n), added in
-        the order of the nodes, where these pixels are those before rounding to float32.
+    images: of the panels, float32, shape (slow, fast), photons per pixel: `unrounded_images`,
+        rounded once.
+    unrounded_images: float64, the same shapes: sum of weights[n] * (pixels of wavelength n), added
+        in the order of the nodes, where these pixels are those before rounding to float32.
     wavelengths_angstrom: of the nodes.  weights: of the nodes, with the sum 1.
+
+    `image` and `unrounded` are those of a detector of one panel; of several they are errors.
     """
 
-    image: NDArray[np.float32]
-    unrounded: NDArray[np.float64]
+    images: tuple[NDArray[np.float32], ...]
+    unrounded_images: tuple[NDArray[np.float64], ...]
     wavelengths_angstrom: tuple[float, ...]
     weights: tuple[float, ...]
+
+    @property
+    def image(self) -> NDArray[np.float32]:
+        """The only panel's image."""
+        self._require_one("image", "images")
+        return self.images[0]
+
+    @property
+    def unrounded(self) -> NDArray[np.float64]:
+        """The same before rounding."""
+        self._require_one("unrounded", "unrounded_images")
+        return self.unrounded_images[0]
+
+    def _require_one(self, name: str, every: str) -> None:
+        if len(self.images) > 1:
+            raise several_panels(name, len(self.images), f"{every} has that of each")
 
 
 def simulate_by_wavelength(
@@ -55,7 +75,7 @@ def simulate_by_wavelength(
 ) -> SpectralImage:
     """Renders an experiment with a spectrum, with the structure factors of each wavelength.
 
-    experiment: has `Beam.spectrum` and one panel.  structure_factors: one table for each node of
+    experiment: has `Beam.spectrum`.  structure_factors: one table for each node of
     the spectrum, in its order (`structure_factors_from_model` makes one for a wavelength).
     backend, quirks, threads: see `simulate`.
 
@@ -67,8 +87,8 @@ def simulate_by_wavelength(
     6.4, 6.5) begins anew with each node.  It takes the time of unrounded images (see `simulate`).
 
     Warns as `simulate` does: once of what the plan changed or doubts, and of each node's image.
-    Raises `ConfigError`, and what `simulate` raises; `UnsupportedError` with a background, a
-    response, or several panels.
+    Raises `ConfigError`, and what `simulate` raises; `UnsupportedError` with a background or a
+    response.
     """
     import numpy as np
 
@@ -91,17 +111,13 @@ def simulate_by_wavelength(
                 f"{part}: simulate_by_wavelength renders the crystal's light alone; "
                 f"experiment.replace({{{part!r}: None}}) is without it"
             )
-    if len(experiment.detector.shapes) > 1:
-        raise UnsupportedError(
-            "simulate_by_wavelength renders one panel: Experiment.of_panel(n) is one of them"
-        )
     checked = checked_threads(threads)
     # Seeds from the clock are drawn once, for all of them.
     whole = prepared(experiment, tables[0], backend, quirks, unrounded=True)
     lengths = tuple(m_to_angstrom(length) for length in spectrum.wavelengths_m)
     total = sum(spectrum.node_weights)
     weights = tuple(weight / total for weight in spectrum.node_weights)
-    mean = np.zeros(experiment.detector.shape, np.float64)
+    means = [np.zeros(shape, np.float64) for shape in experiment.detector.shapes]
     for n, (table, weight) in enumerate(zip(tables, weights, strict=True)):
         if weight == 0.0:
             continue
@@ -109,14 +125,16 @@ def simulate_by_wavelength(
         alone = whole.experiment.replace({"beam.spectrum": node})
         run = prepared(alone, table, backend, quirks, unrounded=True)
         result = run.render_quietly(threads=checked, unrounded=True)
-        assert result.unrounded is not None
-        mean += weight * result.unrounded
+        for number, panel in enumerate(result.panels):
+            assert panel.unrounded is not None
+            means[number] += weight * panel.unrounded
         for text in image_warnings(result):
             about = f"wavelength {lengths[n]:g} angstrom: {text}"
             warnings.warn(about, ImageWarning, stacklevel=2)
-    for text in whole.plan.sentences():
+    for text in dict.fromkeys(text for plan in whole.plans for text in plan.sentences()):
         warnings.warn(text, SetupWarning, stacklevel=2)
-    return SpectralImage(mean.astype(np.float32), mean, lengths, weights)
+    rounded = tuple(mean.astype(np.float32) for mean in means)
+    return SpectralImage(rounded, tuple(means), lengths, weights)
 
 
 def _node(spectrum: Spectrum, n: int) -> Spectrum:

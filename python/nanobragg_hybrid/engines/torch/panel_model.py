@@ -167,7 +167,7 @@ class PanelModel:
         panels = []
         for n, model in enumerate(self.models):
             values_of_panel: dict[Any, Tensor] = {**self._of_panel(n, checked)}
-            for name, alone in self._light_of_panel(n).items():
+            for name, alone in self.light_of_panel(n).items():
                 if name in own:
                     values_of_panel[alone] = light[name]
             panels.append(model.expected(values_of_panel, progress=_after(before, progress)))
@@ -187,11 +187,31 @@ class PanelModel:
         values in the experiment, float64 tensors by name."""
         return light_values(self._experiment, {}, self.device)
 
+    def values_of_panel(self, number: int, values: Values | None = None) -> dict[str, Tensor]:
+        """The values that a panel's own model takes for values of all panels.
+
+        number: of the panel, from 0.  values: as for the images; what is raised is, too.
+        """
+        found = self._of_panel(number, self._checked(values))
+        return {str(name): value for name, value in found.items()}
+
+    def linearised(
+        self, number: int, values: Values | None, names: Sequence[str | Parameter]
+    ) -> tuple[dict[str | Parameter, Tensor], list[str | Parameter], Tensor]:
+        """How the values of a panel's own model follow from those of all panels.
+
+        number: of the panel, from 0.  names: of parameters.  Gives the panel's values, the names of
+        those that move with the parameters, and their derivatives by all numbers of these, float64,
+        shape (numbers that move, numbers of the parameters).  Raises `ConfigError` as `jacobian`.
+        """
+        checked, parameters = self._with_initial(values, names)
+        return self._linearised(number, checked, parameters)
+
     @property
     def _experiment(self) -> Experiment:
         return self._made_of[0]
 
-    def _light_of_panel(self, number: int) -> dict[str, str]:
+    def light_of_panel(self, number: int) -> dict[str, str]:
         """The numbers of background and response that a panel has, and their names there, where
         offsets are counted anew."""
         alone = {name: name for name in light_numbers(self._experiment)}

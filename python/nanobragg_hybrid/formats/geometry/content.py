@@ -19,7 +19,7 @@ from nanobragg_hybrid.base.errors import (
     FileFormatError,
     NanobraggWarning,
 )
-from nanobragg_hybrid.formats.geometry.vectors import Rows, Vector, unit
+from nanobragg_hybrid.formats.geometry.vectors import Rows, Vector, angle_deg, unit
 from nanobragg_hybrid.model.beam import Beam
 from nanobragg_hybrid.model.crystal import Crystal
 from nanobragg_hybrid.model.detector import Detector
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+SKEW_DEG = 1e-3
+"""How far from perpendicular axes may be without a word: what five digits of a direction make."""
 _SAME_PIXEL = 1e-9
 """How much the edges of a square pixel may differ, as a fraction."""
 
@@ -256,6 +258,18 @@ def _detector(content: ExperimentContent, like: Detector, notes: list[str]) -> D
         notes.append(
             f"the sensor{of} has a thickness but no attenuation: it is left out, so every photon "
             "counts; set sensor_attenuation_depth_um and sensor_thickness_um of the panels"
+        )
+    skew = [
+        (name, abs(90.0 - angle_deg(unit(panel.fast_axis), unit(panel.slow_axis))))
+        for name, panel in zip(names, content.panels, strict=True)
+    ]
+    skew = [(name, off) for name, off in skew if off > SKEW_DEG]
+    if skew:
+        of = "" if len(skew) == len(names) else f" of {_listed([name for name, _ in skew])}"
+        worst = max(off for _, off in skew)
+        notes.append(
+            f"the fast and slow axes{of} are up to {worst:.2g} degrees from perpendicular: they "
+            "are taken as they are, so that pixels are skew"
         )
     return Detector(
         panels=tuple(

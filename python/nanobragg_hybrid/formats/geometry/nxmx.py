@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple, NoReturn
 
-from nanobragg_hybrid.base.errors import FileFormatError, UnsupportedError
+from nanobragg_hybrid.base.errors import FileFormatError
 from nanobragg_hybrid.base.host import require_memory
 from nanobragg_hybrid.formats.geometry.content import (
     ExperimentContent,
@@ -30,7 +30,7 @@ from nanobragg_hybrid.formats.geometry.vectors import (
     times,
     unit,
 )
-from nanobragg_hybrid.formats.text import open_binary
+from nanobragg_hybrid.formats.hdf5_file import opened
 
 _LENGTHS_MM: Final = {
     "m": 1000.0, "metre": 1000.0, "meter": 1000.0, "mm": 1.0, "millimetre": 1.0, "millimeter": 1.0,
@@ -64,22 +64,8 @@ def contents_of_nxmx(path: str | os.PathLike[str]) -> list[ExperimentContent]:
 
     Raises `UnsupportedError` where h5py is not installed, `FileAccessError`, `FileFormatError`.
     """
-    try:
-        import h5py
-    except ImportError:
-        raise UnsupportedError(
-            f"{os.fspath(path)}: an HDF5 file is read with h5py, which is not installed: "
-            "pip install 'nanobragg-hybrid[mx]'"
-        ) from None
-    with open_binary(path):
-        pass  # for the errors of a file that is not there
-    try:
-        with h5py.File(path, "r") as file:
-            return [_Reader(path, file).content()]
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError, IndexError) as error:
-        if isinstance(error, FileFormatError):
-            raise
-        raise FileFormatError(path, 0, f"is no HDF5 file that can be read: {error}") from None
+    with opened(path, "is no HDF5 file that can be read") as file:
+        return [_Reader(path, file).content()]
 
 
 class _Reader:

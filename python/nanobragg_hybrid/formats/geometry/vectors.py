@@ -58,6 +58,11 @@ def unit(v: Vector) -> Vector:
     return three(v) if abs(size - 1.0) <= 1e-15 and scaled is v else times(1.0 / size, scaled)
 
 
+def angle_deg(v: Vector, w: Vector) -> float:
+    """The angle between two directions, 0 to 180 degrees."""
+    return math.degrees(math.atan2(length(cross(v, w)), dot(v, w)))
+
+
 def transposed(rows: Rows) -> Rows:
     """Columns for rows."""
     x, y, z = (three(column) for column in zip(*rows, strict=True))

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from nanobragg_hybrid.base.errors import ConfigError, FileFormatError, UnsupportedError
+from nanobragg_hybrid.base.errors import ConfigError, FileFormatError
 from nanobragg_hybrid.base.host import require_memory
 from nanobragg_hybrid.formats.geometry.nxmx import groups_of, text_of
-from nanobragg_hybrid.formats.text import open_binary
+from nanobragg_hybrid.formats.hdf5_file import opened
 
 _LARGEST = 2**31 - 1
 
@@ -34,33 +34,8 @@ def nxmx_pixels(path: str | os.PathLike[str], frame: int) -> tuple[list[ModulePi
     Raises `UnsupportedError` where h5py is not installed, `FileAccessError`, `FileFormatError`,
     `ConfigError` (``frame``) for a frame that there is not.
     """
-    try:
-        import h5py
-    except ImportError:
-        raise UnsupportedError(
-            f"{os.fspath(path)}: an HDF5 file is read with h5py, which is not installed: "
-            "pip install 'nanobragg-hybrid[mx]'"
-        ) from None
-    has_plugins = True
-    try:
-        import hdf5plugin  # noqa: F401 (importing it makes its compressions known)
-    except ImportError:
-        has_plugins = False
-    with open_binary(path):
-        pass  # for the errors of a file that is not there
-    try:
-        with h5py.File(path, "r") as file:
-            return _Reader(path, file, frame).modules()
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError, IndexError) as error:
-        if isinstance(error, FileFormatError | ConfigError | UnsupportedError):
-            raise
-        text = " ".join(str(error).split())
-        if "filter" in text.lower() and not has_plugins:
-            raise UnsupportedError(
-                f"{os.fspath(path)}: its pixels are compressed in a way that needs hdf5plugin, "
-                "which is not installed: pip install 'nanobragg-hybrid[mx]'"
-            ) from None
-        raise FileFormatError(path, 0, f"its pixels cannot be read: {text}") from None
+    with opened(path, "its pixels cannot be read") as file:
+        return _Reader(path, file, frame).modules()
 
 
 class _Data:
