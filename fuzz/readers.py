@@ -530,16 +530,16 @@ FILES["spots"] = (
     ),
     nb.read_spots,
 )
-FILES["truth"] = (  # what HDF5 makes of its own bytes is not ours to look at
-    files(b"\x89HDF\r\n\x1a\n" + bytes(88), words=b"\x89HDF \r\n\x1a\n OHDR TREE HEAP \xff \x00"),
-    nb.read_truth,
-)
 FILES["nxmx"] = (
     files(
         _nxmx(),
         words=b"NXmx NXentry NXdetector NX_class depends_on . / mm deg rotation \x89HDF \xff\xff",
     ),
     lambda path: (nb.read_image(path), nb.read_experiments(path)),
+)
+FILES["truth"] = (  # what HDF5 makes of its own bytes is not ours to look at
+    files(b"\x89HDF\r\n\x1a\n" + bytes(88), words=b"\x89HDF \r\n\x1a\n OHDR TREE HEAP \xff \x00"),
+    nb.read_truth,
 )
 TABLES = ("hkl", "dump", "mtz", "cif", "pdb", "expt", "xds", "crystfel", "stream")
 

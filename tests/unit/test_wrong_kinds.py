@@ -155,10 +155,6 @@ def _good() -> dict[str, Any]:
         "centre_ev": 12000.0,
         "fwhm_ev": 20.0,
         "pulse_fwhm_fs": 2.0,
-        "truth": TRUTH,
-        "parts": [TRUTH],
-        "experiments": [EXPERIMENT],
-        "images": [image],
         "start_deg": 0.0,
         "osc_deg": 1.0,
         "axes": {"beam.exposure_s": (1.0,)},
@@ -167,6 +163,10 @@ def _good() -> dict[str, Any]:
         "number": 0,
         "series": SERIES,
         "out": "x_#.tif",
+        "truth": TRUTH,
+        "parts": [TRUTH],
+        "experiments": [EXPERIMENT],
+        "images": [image],
     }
 
 

@@ -32,6 +32,13 @@ if TYPE_CHECKING:
 class Experiment(Record):
     """One experiment: frozen, comparable, hashable, savable.
 
+    >>> import nanobragg_hybrid as nb
+    >>> experiment = nb.Experiment.from_nanobragg_args("-cell 70 80 90 75 85 95 -lambda 1.5 -N 5")
+    >>> experiment.beam.wavelength_angstrom, experiment.crystal.n_cells
+    (1.5, (5.0, 5.0, 5.0))
+    >>> experiment.replace({"beam.wavelength_angstrom": 1.0}).beam.wavelength_angstrom
+    1.0
+
     beam, crystal, goniometer, detector, sampling, output: objects of the classes `Beam`, `Crystal`,
         `Goniometer`, `Detector`, `Sampling`, `Output`; each defaults to its defaults.
     background: `Background`, light beside the crystal's spots; None (default): none.
@@ -59,7 +66,7 @@ class Experiment(Record):
 
     def __post_init__(self) -> None:
         check_fields(self, "")
-        panels = len(self.detector.shapes)
+        panels = self.detector.panel_count
         if self.background is not None:
             for n, offset in enumerate(self.background.offsets):
                 if offset.panel >= panels:
@@ -190,7 +197,7 @@ class Experiment(Record):
 
     def of_only_panel(self, quirks: Quirks | None = None) -> Experiment:
         """Itself, or the experiment of its only panel; `ConfigError` if it has several."""
-        count = len(self.detector.shapes)
+        count = self.detector.panel_count
         if count > 1:
             instead = "Experiment.of_panel(n) is the experiment of one of them"
             raise several_panels("detector.panels", count, instead)
