@@ -133,3 +133,16 @@ def test_bad_arguments(arguments: dict[str, Any], field: str) -> None:
     experiment = Recipe().frame(0)[0].replace({"detector": nb.Detector(panels=panels)})
     with pytest.raises(nb.UnsupportedError, match="shapes"):
         FrameDataset([experiment], FACTORS)[0]
+
+
+def test_a_series_is_frames() -> None:
+    first = Recipe().frame(0)[0].replace({"crystal.misset_deg": (0, 0, 0)})
+    series = nb.Series.stills(first, 5, seed=3)
+    data = FrameDataset(series, FACTORS, labels=("hkl",))
+    assert len(data) == 5
+    experiment = series.frame(4).experiment
+    truth = nb.predict_reflections(experiment, FACTORS)
+    assert (data[4]["hkl"].numpy() == truth.hkl).all()
+    counts = nb.simulate(experiment, FACTORS, frame=4).counts
+    assert counts is not None
+    assert (data[4]["image"].numpy()[0] == counts).all()

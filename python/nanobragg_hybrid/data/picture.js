@@ -3,7 +3,7 @@
 //
 //   const picture = new Picture(element, {unit: "photons", onpoint: point => {...}});
 //   picture.show([panel, ...]);      what to draw; view and contrast stay as they are
-//   picture.label([{panel, fast, slow, text}, ...]);
+//   picture.label([{panel, fast, slow, text}, ...]);  words that would cover words before them are left out
 //   picture.note(text);              words at the end of the line below the picture
 //   picture.look(panel, fast, slow); the pixel to tell about; null: none
 //   picture.fit(); picture.zoom(factor);
@@ -444,18 +444,24 @@ class Picture {
     context.textBaseline = "bottom";
     context.strokeStyle = dark ? "#ffb070" : "#b4530a";
     context.lineWidth = ratio;
+    const words = [];  // boxes of words that are written: those before have the place
+    const {width, height} = this.canvas, radius = Math.max(5 * ratio, 1.2 * this.view.scale);
     for (const {panel, fast, slow, text} of this.labels) {
       if (!this.panels[panel]) continue;
       const [x, y] = this._canvas(...this._placed(this.panels[panel], fast + 0.5, slow + 0.5));
-      const radius = Math.max(5 * ratio, 1.2 * this.view.scale);
+      if (x < -radius || y < -radius || x > width + radius || y > height + radius) continue;
       context.beginPath();
       context.arc(x, y, radius, 0, 2 * Math.PI);
       context.stroke();
+      const left = x + 0.75 * radius, bottom = y - 0.75 * radius;
+      const right = left + context.measureText(text).width, top = bottom - 12 * ratio;
+      if (words.some(([l, t, r, b]) => left < r && right > l && top < b && bottom > t)) continue;
+      words.push([left, top, right, bottom]);
       context.lineWidth = 3 * ratio;
       context.strokeStyle = dark ? "rgba(20, 24, 30, 0.8)" : "rgba(255, 255, 255, 0.85)";
-      context.strokeText(text, x + 0.75 * radius, y - 0.75 * radius);
+      context.strokeText(text, left, bottom);
       context.fillStyle = context.strokeStyle = dark ? "#ffb070" : "#b4530a";
-      context.fillText(text, x + 0.75 * radius, y - 0.75 * radius);
+      context.fillText(text, left, bottom);
       context.lineWidth = ratio;
     }
   }
