@@ -49,7 +49,15 @@ ACCEPTED = {
 }
 
 RECORDS = {
-    *("Geometry", "Quirk", "ResolvedPlan", "SavedRun", "SimulationResult", "Statistics"),
+    *(
+        "Convergence",
+        "Geometry",
+        "Quirk",
+        "ResolvedPlan",
+        "SavedRun",
+        "SimulationResult",
+        "Statistics",
+    ),
     *(
         "StepTrace",
         "StreamImage",
@@ -60,6 +68,7 @@ RECORDS = {
         "SpectralImage",
         "Spots",
     ),
+    "Sketch",
     *("Evaluations", "FitResult", "FittedImage", "FittedNumber", "Iteration"),
     *("ReflectionReport", "ReflectionTruth", "ResolutionShell", "UniqueReflections"),
     *("MeasuredImage", "Spots"),
@@ -157,6 +166,7 @@ def _good() -> dict[str, Any]:
         "truth": TRUTH,
         "parts": [TRUTH],
         "experiments": [EXPERIMENT],
+        "images": [image],
     }
 
 
