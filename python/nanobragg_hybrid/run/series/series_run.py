@@ -237,6 +237,7 @@ class _Calls:
         if self._per_file:
             whichs = dict.fromkeys(number // self._per_file for number in run.numbers())
             self._ready.extend(which for which in whichs if run.whole.is_ready(which))
+        self._begun = set(self._ready)
 
     def next_call(self) -> Call | None:
         """See `Window.run`."""
@@ -257,5 +258,6 @@ class _Calls:
         kind, number = outcome.key
         if kind == "frame" and self._per_file:
             which = number // self._per_file
-            if self._run.whole.is_ready(which):
+            if which not in self._begun and self._run.whole.is_ready(which):
+                self._begun.add(which)
                 self._ready.append(which)
