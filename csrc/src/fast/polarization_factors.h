@@ -33,8 +33,8 @@ static inline void unpolarized_factor(const double incident[3], const lanes dx, 
     }
 }
 
-/* The same as exact_polarization with a relative error below POLARIZATION_ERROR, or NaN, for a source whose frame is
- * good.  The magnitude of d may be off by 2^-51. */
+/* The same as exact_polarization with a relative error below POLARIZATION_ERROR, or NaN, for a
+ * source whose frame is good.  The magnitude of d may be off by 2^-51. */
 static inline void quick_polarization(double kahn, const plan_source *source, const lanes dx,
                                       const lanes dy, const lanes dz, lanes factor)
 {
