@@ -391,28 +391,37 @@ def test_a_long_series_takes_little_memory(tmp_path: Path) -> None:
     assert most < 100e6
 
 
-def test_tasks_are_given_ahead_in_a_window(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["x_#.cbf", "x.h5"])
+def test_tasks_are_given_ahead_in_a_window(tmp_path: Path, name: str) -> None:
+    """Three of them end at the same time, which may be all of one file of data."""
+
     class Late(Executor):
         """Renders when the window is full."""
 
         def __init__(self) -> None:
             self.waiting: list[tuple[Future[Any], Any, Any]] = []
-            self.most = 0
+            self.most = self.files = 0
 
         def submit(self, function: Any, /, *arguments: Any, **_: Any) -> Future[Any]:
             future: Future[Any] = Future()
             self.waiting.append((future, function, arguments))
             self.most = max(self.most, len(self.waiting))
-            if len(self.waiting) == 3 or arguments[2] == 6:
+            is_file = len(arguments) == 4
+            self.files += is_file
+            if len(self.waiting) == 3 or is_file or arguments[2] == 6:
                 for future_, function_, arguments_ in reversed(self.waiting):
                     future_.set_result(function_(*arguments_))
                 self.waiting.clear()
             return future
 
-    nb.simulate_series(WEDGE, FACTORS, out=tmp_path / "a" / "x_#.cbf")
+    settings: dict[str, Any] = {"images_per_file": 3}
+    nb.simulate_series(WEDGE, FACTORS, out=tmp_path / "a" / name, **settings)
     late = Late()
-    nb.simulate_series(WEDGE, FACTORS, out=tmp_path / "b" / "x_#.cbf", executor=late, window=3)
+    nb.simulate_series(
+        WEDGE, FACTORS, out=tmp_path / "b" / name, executor=late, window=3, **settings
+    )
     assert late.most == 3
+    assert late.files == (3 if name == "x.h5" else 0)
     assert hashes(tmp_path / "a") == hashes(tmp_path / "b")
 
 

@@ -95,6 +95,10 @@ class SeriesFiles(NamedTuple):
         """What says recipe, version and hashes once the series is whole."""
         return self.folder / f"{self.stem}_series.json"
 
+    def truth(self, ending: str) -> Path:
+        """A file of the truth beside the frames."""
+        return self.folder / f"{self.stem}_truth{ending}"
+
     def image(self, number: int) -> Path:
         """The image of a frame, or its pixels on their way into a file of data."""
         if self.is_one:

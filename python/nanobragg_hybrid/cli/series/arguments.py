@@ -42,6 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="of the files of data of one NXmx file (default: 100)",
     )
+    parser.add_argument(
+        "--truth",
+        action="store_true",
+        help="also write the reflections of all frames (HDF5, and .refl with .expt for DIALS)",
+    )
     parser.add_argument("--resume", action="store_true", help="go on with a series that was begun")
     _add_frames(parser.add_argument_group("frames"))
     _add_light(parser.add_argument_group("how bright"))

@@ -109,6 +109,7 @@ def _render(
                 threads=options.threads,
                 shard=shard_of(arguments.shard),
                 resume=arguments.resume,
+                truth=arguments.truth,
                 progress=meter.update,
             )
         except ConfigError as error:

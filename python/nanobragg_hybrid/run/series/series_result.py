@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from nanobragg_hybrid.formats.series_files import SeriesFiles, read_whole
+from nanobragg_hybrid.formats.truth_hdf5 import read_truth
+from nanobragg_hybrid.model.reflection_truth import ReflectionTruth
 from nanobragg_hybrid.model.series import Series
 
 
@@ -29,11 +31,17 @@ class SeriesResult:
     is_complete: bool
     warnings: tuple[str, ...]
     _data: tuple[tuple[int, str], ...] = field(default=(), repr=False)
+    _functions: int = field(default=0, repr=False)
 
     @property
     def summary(self) -> Path:
         """The JSON file with what the series is, and the name and hash of each of its files."""
         return self.files.summary
+
+    def truth(self) -> ReflectionTruth:
+        """The reflections of all frames.  Raises `FileAccessError` where none were asked for, or
+        the series is not complete."""
+        return read_truth(self.files.truth(".h5"))
 
     def images(self) -> Iterator[Path]:
         """The files of the images in their order; of one NXmx file itself."""
@@ -47,4 +55,5 @@ class SeriesResult:
         """Number of each frame, and what the functions `per_frame` returned for it, in the order of
         frames; read from files as it is asked for."""
         for number, sha256 in self._data:
-            yield number, pickle.loads(read_whole(self.files.data(number), sha256))
+            found = pickle.loads(read_whole(self.files.data(number), sha256))
+            yield number, found[: self._functions]

@@ -7,8 +7,9 @@ import hashlib
 import pickle
 import re
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Executor
+from itertools import chain
 from typing import Any, Final
 
 from nanobragg_hybrid.base.errors import ConfigError, RenderCancelled, SeriesError, foreign
@@ -22,7 +23,7 @@ from nanobragg_hybrid.formats.series_files import (
 )
 from nanobragg_hybrid.model.structure_factors import StructureFactors
 from nanobragg_hybrid.run.series import worker
-from nanobragg_hybrid.run.series.settings import Settings, description
+from nanobragg_hybrid.run.series.settings import Settings, description, has_data
 from nanobragg_hybrid.run.series.submit import Call, Outcome, Window
 from nanobragg_hybrid.run.series.whole import Whole
 
@@ -75,7 +76,7 @@ class SeriesRun:
         mine = self._files.manifest(self._shard)
         if resume:
             self.whole.read(self._identity)
-            with_data = bool(self._settings.per_frame)
+            with_data = has_data(self._settings)
             self._kept = self.whole.verify(self.numbers(), with_data=with_data)
             return self._kept
         begun = self._files.manifests()
@@ -117,7 +118,8 @@ class SeriesRun:
         progress: SeriesProgress | None,
     ) -> None:
         """Renders what is missing.  Raises `SeriesError`, `RenderCancelled`."""
-        make_folder(self._files.parts, needed=bool(self._settings.per_frame) or self._files.is_one)
+        needed = has_data(self._settings) or self._files.is_one
+        make_folder(self._files.parts, needed=needed)
         manifest = ManifestWriter(self._files.manifest(self._shard), self._identity)
         calls = _Calls(self, travelling, (self._settings.factors_hash, table))
         failed: list[Outcome] = []
@@ -151,7 +153,11 @@ class SeriesRun:
         if not self.whole.is_complete:
             return False
         settings, files = self._settings, self._files
-        listed = list(self.whole.listed()) if files.is_one else self.whole.listed()
+        listed: Iterable[tuple[str, str]] = self.whole.listed()
+        if settings.truth:
+            from nanobragg_hybrid.run.series.truth_of_series import write_truth_of_series
+
+            listed = chain(listed, write_truth_of_series(settings, self.whole.data))
         if files.is_one:
             from nanobragg_hybrid.formats.images import nxmx
 
@@ -231,6 +237,7 @@ class _Calls:
         if self._per_file:
             whichs = dict.fromkeys(number // self._per_file for number in run.numbers())
             self._ready.extend(which for which in whichs if run.whole.is_ready(which))
+        self._begun = set(self._ready)
 
     def next_call(self) -> Call | None:
         """See `Window.run`."""
@@ -251,5 +258,6 @@ class _Calls:
         kind, number = outcome.key
         if kind == "frame" and self._per_file:
             which = number // self._per_file
-            if self._run.whole.is_ready(which):
+            if which not in self._begun and self._run.whole.is_ready(which):
+                self._begun.add(which)
                 self._ready.append(which)

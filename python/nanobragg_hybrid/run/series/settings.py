@@ -38,9 +38,10 @@ _OF_CRYSTAL: Final = ("crystal", "sampling.oversample", "sampling.phi", "output"
 class Settings(NamedTuple):
     """What a worker needs to render any frame; it travels with every task.
 
-    factors_hash: of the structure factors' numbers.  factors: small ones themselves; None: those of
-    factors_path, a pickle with the hash factors_file_hash.  identity_hash: of what makes the series
-    this one.  images_per_file: of the files of data of one NXmx file.
+    truth: whether the reflections of each frame are wanted.  factors_hash: of the structure
+    factors' numbers.  factors: small ones themselves; None: those of factors_path, a pickle with
+    the hash factors_file_hash.  identity_hash: of what makes the series this one.
+    images_per_file: of the files of data of one NXmx file.
     """
 
     series: Series
@@ -52,6 +53,7 @@ class Settings(NamedTuple):
     material: SensorMaterial
     images_per_file: int
     per_frame: tuple[PerFrame, ...]
+    truth: bool
     identity_hash: str
     factors_hash: str
     factors: StructureFactors | None
@@ -82,6 +84,7 @@ def identity_of(
     material: SensorMaterial,
     images_per_file: int,
     per_frame: tuple[PerFrame, ...],
+    truth: bool,
 ) -> dict[str, Any]:
     """Everything that the files of a series depend on, as plain data."""
     return {
@@ -95,8 +98,14 @@ def identity_of(
         "sensor_material": material,
         "images_per_file": images_per_file if files.is_one else None,
         "per_frame": [_name(function) for function in per_frame],
+        "truth": truth,
         "recipe": series.to_dict(),
     }
+
+
+def has_data(settings: Settings) -> bool:
+    """Whether something is kept of each frame beside its image."""
+    return bool(settings.per_frame) or settings.truth
 
 
 def identity_hash(identity: Mapping[str, Any]) -> str:

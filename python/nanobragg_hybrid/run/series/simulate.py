@@ -38,6 +38,7 @@ from nanobragg_hybrid.run.series.settings import (
     identity_of,
 )
 from nanobragg_hybrid.run.series.submit import Window, default_window
+from nanobragg_hybrid.run.series.truth_of_series import check_libraries
 
 if TYPE_CHECKING:
     from nanobragg_hybrid.engines.protocol import Engine
@@ -64,6 +65,7 @@ def simulate_series(
     resume: bool = False,
     progress: SeriesProgress | None = None,
     per_frame: Sequence[PerFrame] = (),
+    truth: bool = False,
 ) -> SeriesResult:
     """Renders the frames of a series into files, on any executor.
 
@@ -83,6 +85,8 @@ def simulate_series(
     progress: see `SeriesProgress`.
     per_frame: functions of a frame's number, experiment and result, called where the frame is
         rendered; `SeriesResult.data` has what they return, which is pickled.
+    truth: also write the reflections of all frames (`predict_reflections`) as ``STEM_truth.h5``
+        and, but for a grid, as ``STEM_truth.refl`` beside the true crystals, ``STEM_truth.expt``.
 
     Every file depends on the recipe, the structure factors and these settings: not on executor,
     workers, clock or host, nor on how often the series was stopped.  A file is there as a whole or
@@ -98,6 +102,8 @@ def simulate_series(
         raise ConfigError("executor", executor, "a concurrent.futures.Executor, or None")
     if not isinstance(resume, bool):
         raise ConfigError("resume", resume, "True or False")
+    if not isinstance(truth, bool):
+        raise ConfigError("truth", truth, "True or False")
     if progress is not None and not callable(progress):
         raise ConfigError("progress", progress, "a function of two numbers, or None")
     files = SeriesFiles.of(out, format, recipe.frames)
@@ -108,9 +114,11 @@ def simulate_series(
     kind, material = chosen_pixels(recipe, files, pixels), checked_material(sensor_material)
     functions = checked_per_frame(per_frame)
     check_files(recipe, files, used)
+    if truth:
+        check_libraries()
     factors_hash = hash_of_factors(structure_factors)
     identity = identity_of(
-        recipe, factors_hash, engine, used, files, kind, material, per_file, functions
+        recipe, factors_hash, engine, used, files, kind, material, per_file, functions, truth
     )
     settings = Settings(
         series=recipe,
@@ -122,6 +130,7 @@ def simulate_series(
         material=material,
         images_per_file=per_file if files.is_one else 0,
         per_frame=functions,
+        truth=truth,
         identity_hash=identity_hash(identity),
         factors_hash=factors_hash,
         factors=structure_factors,
@@ -137,7 +146,7 @@ def simulate_series(
     for text in texts:
         warnings.warn(text, NanobraggWarning, stacklevel=2)
     data = tuple(sorted(run.whole.data.items())) if functions else ()
-    return SeriesResult(recipe, files, run.rendered, kept, is_complete, texts, data)
+    return SeriesResult(recipe, files, run.rendered, kept, is_complete, texts, data, len(functions))
 
 
 def checked_shard(shard: object) -> tuple[int, int] | None:

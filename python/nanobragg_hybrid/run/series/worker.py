@@ -18,7 +18,8 @@ from nanobragg_hybrid.model.structure_factors import StructureFactors
 from nanobragg_hybrid.run.image_files import images_of_result, write_result
 from nanobragg_hybrid.run.prepare import prepared
 from nanobragg_hybrid.run.series.kept_background import KeepsBackground
-from nanobragg_hybrid.run.series.settings import Settings, description
+from nanobragg_hybrid.run.series.settings import Settings, description, has_data
+from nanobragg_hybrid.run.truth import predict_reflections
 
 _KEPT: Final = 2
 """Series, and tables of structure factors, that a process keeps."""
@@ -83,11 +84,17 @@ def render_frame(settings: bytes, key: str, number: int) -> Done:
     known = _known(settings, key)
     use = known.settings
     experiment = use.series.frame(number).experiment
-    run = prepared(experiment, _factors(use), known.engine, use.quirks)
+    table = _factors(use)
+    run = prepared(experiment, table, known.engine, use.quirks)
     result = run.render_quietly(threads=use.threads, frame=number)
     data = None
-    if use.per_frame:
+    if has_data(use):
         found = tuple(function(number, experiment, result) for function in use.per_frame)
+        if use.truth:
+            truth = predict_reflections(
+                experiment, table, quirks=use.quirks, threads=use.threads, frame=number
+            )
+            found = (*found, truth)
         data = write_whole(use.files.data(number), pickle.dumps(found, protocol=5))
     if known.frame is not None:
         from nanobragg_hybrid.formats.images import nxmx

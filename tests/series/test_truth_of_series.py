@@ -1,0 +1,86 @@
+"""The truth beside the frames of a series, the same files whoever renders them."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from series_scenes import STILL, TURNING, factors, hashes, light
+
+import nanobragg_hybrid as nb
+
+for _library in ("h5py", "hdf5plugin", "msgpack"):
+    pytest.importorskip(_library, reason=f"{_library} is not installed (extra: mx)")
+
+FACTORS = factors()
+WEDGE = nb.Series.rotation(TURNING, 4, seed=2)
+STILLS = nb.Series.stills(STILL, 3, seed=2, size_jitter=0.1)
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*oversample 1 is too low:nanobragg_hybrid.NanobraggWarning",
+    "ignore:.*pixels are below -1:nanobragg_hybrid.NanobraggWarning",
+)
+
+
+@pytest.mark.parametrize("series", [WEDGE, STILLS], ids=["rotation", "stills"])
+@pytest.mark.parametrize("name", ["x_#.cbf", "x.h5"])
+def test_reflections_of_all_frames(tmp_path: Path, series: nb.Series, name: str) -> None:
+    settings: dict[str, Any] = {"images_per_file": 2, "truth": True, "per_frame": [light]}
+    done = nb.simulate_series(series, FACTORS, out=tmp_path / "a" / name, **settings)
+    alone = [
+        nb.predict_reflections(series.frame(n).experiment, FACTORS, frame=n)
+        for n in range(len(series))
+    ]
+    expected, found = nb.ReflectionTruth.joined(alone), done.truth()
+    assert len(found) == len(expected) > 20
+    for column in ("hkl", "frame_start", "photons", "fast_px", "bounds"):
+        assert np.array_equal(getattr(found, column), getattr(expected, column))
+    assert [len(values) for _, values in done.data()] == [1] * len(series)
+    names = {path.name for path in (tmp_path / "a").iterdir()}
+    assert {"x_truth.h5", "x_truth.expt", "x_truth.refl"} <= names
+    listed = dict(json.loads(done.summary.read_text())["files"])
+    assert {"x_truth.h5", "x_truth.expt", "x_truth.refl"} <= listed.keys()
+    assert listed.items() <= hashes(tmp_path / "a").items()
+    crystals = json.loads((tmp_path / "a" / "x_truth.expt").read_text())["crystal"]
+    assert len(crystals) == (1 if series is WEDGE else 3)
+
+    with ThreadPoolExecutor(3) as pool:
+        stop = {"progress": lambda whole, _: whole < 2}
+        with pytest.raises(nb.RenderCancelled):
+            nb.simulate_series(
+                series, FACTORS, out=tmp_path / "b" / name, executor=pool, window=1,
+                **settings, **stop,
+            )  # fmt: skip
+        nb.simulate_series(
+            series, FACTORS, out=tmp_path / "b" / name, executor=pool, resume=True, **settings
+        )
+    assert hashes(tmp_path / "b") == hashes(tmp_path / "a")
+
+
+def test_a_grid_has_no_files_for_dials(tmp_path: Path) -> None:
+    series = nb.Series.grid(STILL, {"crystal.n_cells": [(5, 5, 5), (7, 7, 7)]})
+    done = nb.simulate_series(series, FACTORS, out=tmp_path / "x_#.cbf", truth=True)
+    assert sorted(path.name for path in tmp_path.glob("x_truth*")) == ["x_truth.h5"]
+    assert done.truth().frames.tolist() == [0, 1]
+    plain = nb.simulate_series(series, FACTORS, out=tmp_path / "y_#.cbf")
+    with pytest.raises(nb.FileAccessError):
+        plain.truth()
+
+
+def test_what_is_missing_for_truth_is_said_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nanobragg_hybrid.run.series import truth_of_series
+
+    monkeypatch.setattr(
+        truth_of_series, "find_spec", lambda name: None if name == "msgpack" else name
+    )
+    with pytest.raises(nb.UnsupportedError, match="truth needs msgpack"):
+        nb.simulate_series(WEDGE, FACTORS, out=tmp_path / "x_#.cbf", truth=True)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(nb.ConfigError) as error:
+        nb.simulate_series(WEDGE, FACTORS, out=tmp_path / "x_#.cbf", truth=1)  # type: ignore[arg-type]
+    assert error.value.field == "truth"
