@@ -1,4 +1,4 @@
-"""Makes examples/helix.pdb, an invented crystal of an ideal helix.
+"""Makes python/nanobragg_hybrid/data/helix.pdb, an invented crystal of an ideal helix.
 
     python examples/make_helix.py [FILE]
 
@@ -22,7 +22,7 @@ SELENIUM = (5, 14)
 PHI, PSI, OMEGA = -57.0, -47.0, 180.0
 START = np.array([11.0, 21.0, 0.0])
 """Of the helix's axis, angstrom: far enough from its equivalents."""
-DEFAULT_FILE = Path(__file__).parent / "helix.pdb"
+DEFAULT_FILE = Path(__file__).parents[1] / "python/nanobragg_hybrid/data/helix.pdb"
 
 # atom: bonded to, angle with, dihedral with; length (angstrom), angle and dihedral (degrees)
 SIDE_CHAIN = {

@@ -22,6 +22,7 @@
 #include "omega_sum.h"
 #include "parallel_work_items.h"
 #include "random.h"
+#include "reflections.h"
 #include "registers.h"
 #include "structure_factor_table.h"
 
@@ -169,6 +170,33 @@ class Plan
         parallel_work_items(bounds.size() - 1, threads, work,
                             [](std::size_t /*done*/) { return true; });
         return py::make_tuple(photons, total);
+    }
+
+    // Whose light is in the pixels where `wanted`, (slow, fast), is not 0.  First what is summed
+    // over them, a row for each reflection in the order of h, k, l: its indices, shape (n, 3), and
+    // photons, the same times the pixel's fast and slow index and times the spindle angle (rad),
+    // shape (n, 4).  Then a row for each pixel and reflection of at least `least` photons, in
+    // raster order: the pixel's number and the reflection's row, shape (m, 2), and photons, shape
+    // (m).
+    py::tuple reflections(const CArray<std::uint8_t> &wanted, int threads, double least)
+    {
+        check_threads(threads);
+        const nbh_plan_info size = info();
+        if (wanted.ndim() != 2 || wanted.shape(0) != size.n_slow || wanted.shape(1) != size.n_fast)
+            raise_error(NBH_INVALID, "wanted",
+                        "got another shape, need (" + std::to_string(size.n_slow) + ", " +
+                            std::to_string(size.n_fast) + ")");
+        settle(threads, size.n_slow, std::nullopt);
+        const std::vector<std::int64_t> bounds = work_item_bounds();
+        std::vector<ReflectionSums> parts(bounds.size() - 1);
+        const std::uint8_t *pixels = wanted.data();
+        const auto work = [&](std::size_t item, CancelFlag cancel, nbh_error *error) {
+            const ReflectionSums::Range range = {bounds[item], bounds[item + 1], size.n_fast,
+                                                 pixels};
+            return parts[item].add(plan_, range, least, cancel, error);
+        };
+        parallel_work_items(parts.size(), threads, work, [](std::size_t /*done*/) { return true; });
+        return reflection_arrays(parts);
     }
 
     nbh_statistics statistics(const CArray<float> &image, double omega_sum) const
@@ -506,6 +534,8 @@ void register_plan(py::module_ &m)
         .def("render_bounded", &Plan::render_bounded, py::arg("threads"), py::arg("progress"))
         .def("intervals", &Plan::intervals)
         .def("background", &Plan::background, py::arg("background"), py::arg("threads"))
+        .def("reflections", &Plan::reflections, py::arg("wanted").noconvert(), py::arg("threads"),
+             py::arg("least"))
         .def("trace", &Plan::trace, py::arg("fast"), py::arg("slow"), py::arg("choice"),
              py::arg("limit"), py::arg("threads"))
         .def(

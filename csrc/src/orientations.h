@@ -2,6 +2,9 @@
 #ifndef NBH_ORIENTATIONS_H
 #define NBH_ORIENTATIONS_H
 
+#include <stddef.h>
+#include <string.h>
+
 #include "plan.h"
 #include "vec3.h"
 
@@ -18,6 +21,25 @@ static inline const double *orientation_cell(const nbh_plan *plan, int first_loo
         return cell;
     for (int i = 0; i < 9; i += 3)
         vec3_rotate_matrix(cell + i, plan->mosaic + 9 * (int64_t)domain, scratch + i);
+    return scratch;
+}
+
+/* So many cells can be asked for together. */
+#define ORIENTATION_CELLS 32
+
+/* orientation_cell of `count` domains, one after the other, in the steady state. */
+static inline const double *orientation_cells(const nbh_plan *plan, int32_t phi_step,
+                                              int32_t domain, int32_t count,
+                                              double scratch[9 * ORIENTATION_CELLS])
+{
+    if (plan->cells != NULL)
+        return plan->cells + 9 * ((int64_t)phi_step * plan->info.mosaic_domains + domain);
+    for (int32_t n = 0; n < count; n++) {
+        double *own = scratch + (ptrdiff_t)9 * n;
+        const double *cell = orientation_cell(plan, 0, phi_step, domain + n, own);
+        if (cell != own)
+            memcpy(own, cell, 9 * sizeof *own);
+    }
     return scratch;
 }
 

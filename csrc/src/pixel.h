@@ -12,6 +12,7 @@
 #include "pixel_factors.h"
 #include "plan.h"
 #include "polarization.h"
+#include "reflection_lights.h"
 #include "shapes.h"
 #include "structure_factors.h"
 #include "subpixel.h"
@@ -21,6 +22,7 @@
 typedef enum pixel_mode {
     PIXEL_RENDER, /* the pixel's value */
     PIXEL_TRACE,  /* the same, recording steps */
+    PIXEL_LIGHT,  /* the light of each reflection instead */
     PIXEL_STATE, /* only what changes the serial state: is any source used, the polarization axis */
     PIXEL_SCAN   /* only whether interpolation is switched off */
 } pixel_mode;
@@ -42,6 +44,7 @@ typedef struct pixel_pass {
     const serial_state *start;      /* what the pixel inherits */
     const volatile int32_t *cancel; /* may be NULL */
     trace_recorder *recorder;       /* may be NULL unless the mode is PIXEL_TRACE */
+    reflection_lights *lights;      /* may be NULL unless the mode is PIXEL_LIGHT */
     pixel_result *out;
 
     double intensity, polar, omega, capture, omega_sum;
@@ -93,7 +96,8 @@ static inline int pixel_add_steps(pixel_pass *pass, const pixel_mode mode, const
         plan->oversample_thick || plan->oversample_polar || plan->oversample_omega;
     const int is_running_product = /* C-PARITY-002 */
         (plan->quirks & NBH_QUIRK_OVERSAMPLE_RUNNING_PRODUCT) != 0;
-    const int may_skip_zero_f = mode == PIXEL_RENDER && !has_step_factors && isfinite(factor) &&
+    const int may_skip_zero_f = (mode == PIXEL_RENDER || mode == PIXEL_LIGHT) &&
+                                !has_step_factors && isfinite(factor) &&
                                 shape_is_finite(&plan->shape) && plan_orientations_are_finite(plan);
     const int32_t phi_steps = plan->info.phi_steps, domains = plan->info.mosaic_domains;
     const double *weights = plan->domain_weights;
@@ -120,6 +124,9 @@ static inline int pixel_add_steps(pixel_pass *pass, const pixel_mode mode, const
                     return 0;
                 continue;
             }
+            if (mode == PIXEL_LIGHT && !pass->interpolate &&
+                reflection_is_far(&plan->shape, hkl, hkl0))
+                continue;
             /* a reflection without F adds nothing: skip its sines */
             const int f_is_known = may_skip_zero_f && !pass->interpolate;
             double f_cell = mode == PIXEL_TRACE ? pass->recorder->trace->last.f_cell : 0.0;
@@ -140,6 +147,8 @@ static inline int pixel_add_steps(pixel_pass *pass, const pixel_mode mode, const
                 if (has_step_factors && !is_running_product)
                     term = pixel_step_factors(pass, term);
                 intensity += term;
+                if (mode == PIXEL_LIGHT)
+                    reflection_lights_add(pass->lights, hkl0, term, plan->phi[phi_step]);
                 if (has_step_factors && is_running_product)
                     intensity = pixel_step_factors(pass, intensity);
             }
@@ -242,17 +251,33 @@ static inline int pixel_add_subpixel(pixel_pass *pass, const pixel_mode mode, in
     return pixel_add_sources(pass, mode, d);
 }
 
-/* One pass over the pixel.  `start` is the serial state it inherits; for cancel and recorder see
- * pixel_pass. */
+/* What makes a pixel of the sum of its terms (model 6.8). */
+static inline double pixel_scaled(const pixel_pass *pass, double sum)
+{
+    const nbh_plan *plan = pass->plan;
+    double value = plan->scale * sum / plan->info.steps;
+    if (!plan->oversample_thick && !plan->capture_per_layer && !plan->capture_per_sample)
+        value *= pass->capture;
+    if (!plan->oversample_polar && !plan->polar_per_source && !plan->polar_per_sample)
+        value *= pass->polar;
+    if (!plan->oversample_omega && !plan->omega_per_sample)
+        value *= pass->omega;
+    return value;
+}
+
+/* One pass over the pixel.  `start` is the serial state it inherits; for cancel, recorder and
+ * lights see pixel_pass. */
 static inline void pixel_compute(const nbh_plan *plan, const serial_state *start, int32_t fast,
                                  int32_t slow, pixel_mode mode, const volatile int32_t *cancel,
-                                 pixel_result *out, trace_recorder *recorder)
+                                 pixel_result *out, trace_recorder *recorder,
+                                 reflection_lights *lights)
 {
     const nbh_plan_info *info = &plan->info;
     pixel_pass pass = {.plan = plan,
                        .start = start,
                        .cancel = cancel,
                        .recorder = recorder,
+                       .lights = lights,
                        .out = out,
                        .intensity = info->water_background,
                        .polar = plan->polarization_off ? 1.0 : 0.0,
@@ -281,13 +306,14 @@ static inline void pixel_compute(const nbh_plan *plan, const serial_state *start
         }
     }
 
-    double value = plan->scale * pass.intensity / info->steps;
-    if (!plan->oversample_thick && !plan->capture_per_layer && !plan->capture_per_sample)
-        value *= pass.capture;
-    if (!plan->oversample_polar && !plan->polar_per_source && !plan->polar_per_sample)
-        value *= pass.polar;
-    if (!plan->oversample_omega && !plan->omega_per_sample)
-        value *= pass.omega;
+    double value = pixel_scaled(&pass, pass.intensity);
+    if (mode == PIXEL_LIGHT) {
+        for (int64_t i = 0; i < lights->count; i++) {
+            lights->lights[i].photons = pixel_scaled(&pass, lights->lights[i].photons);
+            lights->lights[i].photons_phi_rad =
+                pixel_scaled(&pass, lights->lights[i].photons_phi_rad);
+        }
+    }
     if (plan->water_electrons_sqr > 0.0)
         value += pixel_water(plan, &pass.origin, fast, slow, first_omega);
     out->value = 0.0 + value;

@@ -50,7 +50,7 @@ static int render_exactly(const nbh_plan *plan, int32_t fast, int32_t slow,
                           const volatile int32_t *cancel, pixel_result *result)
 {
     const serial_state state = serial_state_at(plan, plan_pixel_number(plan, fast, slow));
-    pixel_compute(plan, &state, fast, slow, PIXEL_RENDER, cancel, result, NULL);
+    pixel_compute(plan, &state, fast, slow, PIXEL_RENDER, cancel, result, NULL, NULL);
     return !result->cancelled;
 }
 
@@ -404,7 +404,7 @@ static int scan_block(const nbh_plan *plan, pixel_block *pixels, const volatile 
         const int64_t pixel = plan_pixel_number(plan, fast, slow);
         const serial_state state = serial_state_at(plan, pixel);
         pixel_result result;
-        pixel_compute(plan, &state, fast, slow, PIXEL_SCAN, cancel, &result, NULL);
+        pixel_compute(plan, &state, fast, slow, PIXEL_SCAN, cancel, &result, NULL, NULL);
         if (result.cancelled)
             return 0;
         if (result.switched_off) {

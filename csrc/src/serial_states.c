@@ -55,7 +55,7 @@ void serial_states_find(nbh_plan *plan)
             if (!plan_pixel_is_active(plan, fast, slow))
                 continue;
             pixel_result result;
-            pixel_compute(plan, &state, fast, slow, PIXEL_STATE, NULL, &result, NULL);
+            pixel_compute(plan, &state, fast, slow, PIXEL_STATE, NULL, &result, NULL, NULL);
             if (!result.any_source)
                 continue;
             const int axis_moved = !vec3_equal(state.polar_axis, result.polar_axis);

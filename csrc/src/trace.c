@@ -84,7 +84,7 @@ nbh_status nbh_plan_trace_steps(const nbh_plan *plan, int32_t fast, int32_t slow
 
     const serial_state state = serial_state_at(plan, plan_pixel_number(plan, fast, slow));
     pixel_result result = {0}; /* a cancelled pass sets nothing */
-    pixel_compute(plan, &state, fast, slow, PIXEL_TRACE, cancel, &result, &recorder);
+    pixel_compute(plan, &state, fast, slow, PIXEL_TRACE, cancel, &result, &recorder, NULL);
     if (result.cancelled)
         return plan_fail_cancelled(error);
     *count = recorder.count;

@@ -52,6 +52,26 @@ def stage(folder: Path) -> None:
     readme.write_text("---\norphan: true\n---\n" + readme.read_text(encoding="utf-8"))
 
 
+def show_gallery(folder: Path) -> None:
+    """Makes the gallery's pictures, and puts each with its script where the page links to that."""
+    page = folder / "docs" / "gallery.md"
+    pictures = folder / "docs" / "pictures"
+    pictures.mkdir(exist_ok=True)
+
+    def shown(link: re.Match[str]) -> str:
+        script = ROOT / "examples" / "gallery" / f"{link[1]}.py"
+        target = pictures / f"gallery_{link[1]}.png"
+        subprocess.run([sys.executable, "-W", "ignore", str(script), str(target)], check=True)
+        title = script.read_text(encoding="utf-8").split('"""')[1]
+        code = script.read_text(encoding="utf-8")
+        picture = f"![{title}](pictures/{target.name})"
+        return f"\n\n{picture}\n\n{link[0]}:\n\n```python\n{code}```"
+
+    text = page.read_text(encoding="utf-8")
+    text = re.sub(r"\[(\w+)\.py\]\(\.\./examples/gallery/\w+\.py\)", shown, text)
+    page.write_text(text.replace("The site shows picture and script; here are the scripts. ", ""))
+
+
 def module_of(name: str) -> str:
     """Where a public name lives."""
     found = getattr(nb, name)
@@ -100,6 +120,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         stage(folder)
+        show_gallery(folder)
         write_interface(folder / "api")
         options = ["--fail-on-warning", "--keep-going", "--quiet", "--conf-dir", str(HERE)]
         status = int(sphinx([*options, str(folder), str(out)]))

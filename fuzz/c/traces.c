@@ -59,6 +59,37 @@ static void check_pixel(bytes *b, const scene *s, const nbh_plan *plan, const nb
         FINDING("a choice of steps: %s", name_of(status));
 }
 
+/* The lights of a pixel are those of its steps. */
+static void check_reflections(const scene *s, const nbh_plan *plan, int32_t fast, int32_t slow)
+{
+    enum { MOST = 4096 };
+    static nbh_reflection_light lights[MOST];
+    nbh_error error;
+    int64_t count = -1;
+    const nbh_status status =
+        nbh_plan_pixel_reflections(plan, fast, slow, MOST, lights, &count, NULL, &error);
+    const int multiplied = s->experiment.sampling.oversample_thick ||
+                           s->experiment.sampling.oversample_polar ||
+                           s->experiment.sampling.oversample_omega;
+    if (status == NBH_NOT_IMPLEMENTED && multiplied)
+        return;
+    if (status == NBH_TOO_LARGE && count == 0)
+        return;
+    if (status != NBH_OK)
+        FINDING("pixel %d %d has no reflections: %s", fast, slow, error.message);
+    for (int64_t i = 0; i < count; i++)
+        for (int64_t j = 0; j < i; j++)
+            if (lights[i].h == lights[j].h && lights[i].k == lights[j].k &&
+                lights[i].l == lights[j].l)
+                FINDING("%d %d %d lights pixel %d %d twice", lights[i].h, lights[i].k, lights[i].l,
+                        fast, slow);
+    int64_t again = -1;
+    if (count > 0 && nbh_plan_pixel_reflections(plan, fast, slow, count - 1, lights, &again, NULL,
+                                                &error) != NBH_TOO_LARGE)
+        FINDING("room for %lld of %lld reflections is enough", (long long)(count - 1),
+                (long long)count);
+}
+
 /* Photons beside the spots: the whole image is what its pixels are one by one. */
 static void check_background(bytes *b, const nbh_plan *plan, const nbh_plan_info *info)
 {
@@ -141,6 +172,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         for (int n = 0; n < 4; n++) {
             const int32_t fast = take_below(&b, info.n_fast), slow = take_below(&b, info.n_slow);
             check_pixel(&b, s, plan, &info, fast, slow, image[slow * info.n_fast + fast]);
+            check_reflections(s, plan, fast, slow);
         }
         check_background(&b, plan, &info);
         nbh_trace trace;

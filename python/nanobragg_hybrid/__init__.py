@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         NanobraggWarning,
         RenderCancelled,
         ResourceError,
+        SeriesError,
         SetupWarning,
         UnsupportedError,
     )
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
         read_structure_factors,
         structure_factors_from_model,
     )
+    from nanobragg_hybrid.formats.demo_data import data_path
     from nanobragg_hybrid.formats.dump import read_dump, write_dump
     from nanobragg_hybrid.formats.experiment_json import SavedRun, load_run
     from nanobragg_hybrid.formats.geometry.experiment_files import (
@@ -105,11 +107,19 @@ if TYPE_CHECKING:
     )
     from nanobragg_hybrid.model.quirks import LEDGER, Quirk, Quirks
     from nanobragg_hybrid.model.reflection_report import ReflectionReport, ResolutionShell
+    from nanobragg_hybrid.model.reflection_truth import ReflectionTruth
     from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
     from nanobragg_hybrid.model.response import PointSpread, Response
     from nanobragg_hybrid.model.result import SimulationResult
     from nanobragg_hybrid.model.rotations import Rotations
     from nanobragg_hybrid.model.sampling import Sampling
+    from nanobragg_hybrid.model.series import Series, SeriesFrame
+    from nanobragg_hybrid.model.series_kinds import (
+        ParameterGrid,
+        RandomStills,
+        RotationWedge,
+        SasePulses,
+    )
     from nanobragg_hybrid.model.spectrum import Spectrum
     from nanobragg_hybrid.model.spots import Spots
     from nanobragg_hybrid.model.statistics import Statistics
@@ -131,8 +141,11 @@ if TYPE_CHECKING:
         pgm_images,
     )
     from nanobragg_hybrid.run.prepare import Prepared, prepare
+    from nanobragg_hybrid.run.series.series_result import SeriesResult
+    from nanobragg_hybrid.run.series.simulate import simulate_series
     from nanobragg_hybrid.run.simulate import simulate
     from nanobragg_hybrid.run.trace import trace, trace_phi
+    from nanobragg_hybrid.run.truth import predict_reflections
     from nanobragg_hybrid.run.versions import build_info, show_versions
 
 __all__ = [
@@ -167,21 +180,30 @@ __all__ = [
     "NanobraggWarning",
     "Output",
     "Panel",
+    "ParameterGrid",
     "PointSpread",
     "Prepared",
     "Quirk",
     "Quirks",
     "RadialBackground",
+    "RandomStills",
     "ReflectionReport",
+    "ReflectionTruth",
     "RenderCancelled",
     "ResolutionShell",
     "ResolvedPlan",
     "ResourceError",
     "Response",
+    "RotationWedge",
     "Rotations",
     "Sampling",
+    "SasePulses",
     "SavedRun",
     "Scatterer",
+    "Series",
+    "SeriesError",
+    "SeriesFrame",
+    "SeriesResult",
     "SetupWarning",
     "SimulationResult",
     "Source",
@@ -202,6 +224,7 @@ __all__ = [
     "build_info",
     "ccd_response",
     "cspad_response",
+    "data_path",
     "eiger_response",
     "fit",
     "frame_counts",
@@ -220,6 +243,7 @@ __all__ = [
     "pgm_images",
     "pilatus_response",
     "polyimide_scatterer",
+    "predict_reflections",
     "prepare",
     "read_dump",
     "read_experiment",
@@ -241,6 +265,7 @@ __all__ = [
     "show_versions",
     "simulate",
     "simulate_by_wavelength",
+    "simulate_series",
     "structure_factors_from_model",
     "trace",
     "trace_phi",
@@ -268,7 +293,7 @@ _imported, __dir__ = lazy_names(
         ".base.errors": (
             "BackendError CommandLineError ConfigError ExecutableError FileAccessError "
             "FileFormatError ImageWarning NanobraggError NanobraggWarning RenderCancelled "
-            "ResourceError SetupWarning UnsupportedError"
+            "ResourceError SeriesError SetupWarning UnsupportedError"
         ),
         ".model.background": "Background BackgroundOffset RadialBackground Scatterer",
         ".model.beam": "Beam Source",
@@ -286,11 +311,14 @@ _imported, __dir__ = lazy_names(
         ".model.quirks": "LEDGER Quirk Quirks",
         ".model.geometry": "Geometry",
         ".model.reflection_report": "ReflectionReport ResolutionShell",
+        ".model.reflection_truth": "ReflectionTruth",
         ".model.resolved_plan": "ResolvedPlan",
         ".model.result": "SimulationResult",
         ".model.response": "PointSpread Response",
         ".model.rotations": "Rotations",
         ".model.sampling": "Sampling",
+        ".model.series": "Series SeriesFrame",
+        ".model.series_kinds": "ParameterGrid RandomStills RotationWedge SasePulses",
         ".model.spectrum": "Spectrum",
         ".model.spots": "Spots",
         ".model.statistics": "Statistics",
@@ -298,6 +326,7 @@ _imported, __dir__ = lazy_names(
         ".model.trace": "StepTrace Trace",
         ".model.unique_reflections": "UniqueReflections",
         ".formats.any_structure_factors": "read_structure_factors structure_factors_from_model",
+        ".formats.demo_data": "data_path",
         ".formats.dump": "read_dump write_dump",
         ".formats.experiment_json": "SavedRun load_run",
         ".formats.geometry.experiment_files": (
@@ -335,8 +364,11 @@ _imported, __dir__ = lazy_names(
             "integer_image integer_images noise_image noise_images pgm_image pgm_images"
         ),
         ".run.prepare": "Prepared prepare",
+        ".run.series.series_result": "SeriesResult",
+        ".run.series.simulate": "simulate_series",
         ".run.simulate": "simulate",
         ".run.trace": "trace trace_phi",
+        ".run.truth": "predict_reflections",
         ".run.versions": "build_info show_versions",
     },
 )
@@ -355,6 +387,12 @@ bind_methods(
         "Experiment.load": f"{__name__}.formats.experiment_json:load",
         "Experiment.from_nanobragg_args": f"{__name__}.arguments.parse:experiment_from_args",
         "Experiment.to_nanobragg_args": f"{__name__}.arguments.emit:emit_args",
+        "Series.to_dict": f"{__name__}.formats.series_json:series_to_dict",
+        "Series.from_dict": f"{__name__}.formats.series_json:series_from_dict",
+        "Series.to_json": f"{__name__}.formats.series_json:series_to_json",
+        "Series.from_json": f"{__name__}.formats.series_json:series_from_json",
+        "Series.save": f"{__name__}.formats.series_json:save_series",
+        "Series.load": f"{__name__}.formats.series_json:load_series",
         "SimulationResult.show": f"{__name__}.run.viewing:show",
         "SimulationResult._repr_png_": f"{__name__}.compare.pictures:png_of_result",
         "SimulationResult.save": f"{__name__}.run.image_files:save",

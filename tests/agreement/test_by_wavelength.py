@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from for_each import for_each
 
 import nanobragg_hybrid as nb
 
-HELIX = Path(__file__).parents[2] / "examples" / "helix.pdb"
+HELIX = nb.data_path("helix.pdb")
 EDGE = (0.9800, 0.9780)
 """Angstrom, below and above the K edge of selenium in energy."""
 EXPERIMENT = nb.Experiment(

@@ -91,6 +91,7 @@ LAYERS: tuple[frozenset[str], ...] = (
         {
             "pixel_block",
             "pixel_factors",
+            "reflection_lights",
             "statistics",
             "trace_recorder",
             "fast/factor_steps",
@@ -119,7 +120,9 @@ LAYERS: tuple[frozenset[str], ...] = (
         }
     ),
     frozenset({"fast/sums_builds"}),
-    frozenset({"background", "lattice_sums", "render", "scene", "trace", "fast/choice"}),
+    frozenset(
+        {"background", "lattice_sums", "reflections", "render", "scene", "trace", "fast/choice"}
+    ),
     frozenset({"plan_create"}),
 )
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.MULTILINE)

@@ -499,7 +499,10 @@ def test_status_1_pictures_without_pillow(
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     words = ["--outdir", str(tmp_path), "--a", "c", "--b", "c", "--", *SMALL.split()]
     message = refused(capsys, words, 1)
-    assert "pip install 'nanobragg-hybrid[png]', or give --no-pictures" in message
+    assert (
+        "pip install 'nanobragg-hybrid[png]' (in a clone: '.[png]'), or give --no-pictures"
+        in message
+    )
     assert main(["--no-pictures", *words]) == 0
 
 

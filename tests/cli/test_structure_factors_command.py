@@ -15,7 +15,7 @@ import nanobragg_hybrid as nb
 from nanobragg_hybrid.cli.nanobragg.main import main as nanobragg
 from nanobragg_hybrid.cli.umbrella.main import main
 
-HELIX = Path(__file__).resolve().parents[2] / "examples" / "helix.pdb"
+HELIX = nb.data_path("helix.pdb")
 SETUP = "-lambda 0.9795 -distance 30 -detpixels 32 -pixel 1 -N 5 -seed 1 -noprogress".split()
 
 

@@ -13,6 +13,7 @@ import nanobragg_hybrid as nb
 from nanobragg_hybrid.cli.umbrella import main as umbrella
 from nanobragg_hybrid.cli.umbrella.main import DEMO_FILE, demo_experiment, main
 from nanobragg_hybrid.compare.pictures import grey
+from nanobragg_hybrid.formats.demo_data import DEMO_FILES
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "make_demo_structure_factors.py"
 PNG_START = b"\x89PNG\r\n\x1a\n"
@@ -95,3 +96,26 @@ def test_wrong_words(words: list[str], capsys: pytest.CaptureFixture[str]) -> No
         main(words)
     assert error.value.code == 2
     assert "usage: nanobragg-hybrid" in capsys.readouterr().err
+
+
+def test_data_lists_the_files_and_says_where_one_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data"]) == 0
+    folder, *files = capsys.readouterr().out.splitlines()
+    assert folder == str(nb.data_path())
+    assert [line.split(":")[0].strip() for line in files] == list(DEMO_FILES)
+    for name in DEMO_FILES:
+        assert main(["data", name]) == 0
+        assert capsys.readouterr().out == f"{nb.data_path(name)}\n"
+        assert nb.data_path(name).is_file()
+    assert main(["data", "demo.mta"]) == 1
+    assert "did you mean demo.mat?" in capsys.readouterr().err
+
+
+def test_the_demo_matrix_belongs_to_the_demo_crystal() -> None:
+    matrix = np.reshape(nb.read_matrix(nb.data_path("demo.mat")), (3, 3)).T
+    need = nb.prepare(demo_experiment(), nb.StructureFactors.constant(1.0)).plan
+    stars = (need.a_star_per_angstrom, need.b_star_per_angstrom, need.c_star_per_angstrom)
+    assert np.abs(matrix - np.array(stars)).max() < 1e-8
+    assert nb.read_spectrum(nb.data_path("demo_spectrum.txt")) == nb.Spectrum.gaussian(
+        centre_ev=12398.42, fwhm_ev=25.0, nodes=15
+    )

@@ -144,20 +144,10 @@ def test_python_listing_of_structure_factors(tmp_path: Path) -> None:
     code = _listing("structure_factors.md", "python-example")
     summary, *assumed, brightest = _run([sys.executable, "-c", code], ROOT).splitlines()
     assert summary.startswith(
-        "examples/helix.pdb: an atomic model (PDB), calculated from 106 atoms"
+        f"{nb.data_path('helix.pdb')}: an atomic model (PDB), calculated from 106 atoms"
     )
     assert any("Se -11.541 +3.844i" in text for text in assumed)
     assert float(brightest) > 0.0
-
-
-def test_command_listing_of_structure_factors(tmp_path: Path) -> None:
-    pytest.importorskip("gemmi", reason="gemmi is not installed (extra: test)")
-    words = _listing("structure_factors.md", "command-example").split()
-    words = [word.replace("examples/", f"{ROOT}/examples/") for word in words[1:]]
-    module, small = "nanobragg_hybrid.cli.nanobragg.main", ["-detpixels", "16", "-pixel", "6.4"]
-    said = _run([sys.executable, "-m", module, *words, *small], tmp_path)
-    assert "an atomic model (PDB), calculated from 106 atoms, space group P 43 21 2" in said
-    assert (tmp_path / "floatimage.bin").stat().st_size == 4 * 16 * 16
 
 
 def test_unique_listing_of_structure_factors(tmp_path: Path) -> None:
@@ -178,7 +168,7 @@ def test_the_helix_is_what_its_script_makes(tmp_path: Path) -> None:
     script = ROOT / "examples" / "make_helix.py"
     assert _run([sys.executable, str(script), "helix.pdb"], tmp_path) == "helix.pdb: 106 atoms\n"
     made = (tmp_path / "helix.pdb").read_text().splitlines()
-    kept = (ROOT / "examples" / "helix.pdb").read_text().splitlines()
+    kept = nb.data_path("helix.pdb").read_text().splitlines()
     assert len(made) == len(kept)
     for ours, theirs in zip(made, kept, strict=True):
         if ours != theirs:  # the last digit of a coordinate

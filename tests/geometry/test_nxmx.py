@@ -154,5 +154,5 @@ def test_without_h5py(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         nb.read_experiment(path)
     assert str(caught.value) == (
         f"{path}: an HDF5 file is read with h5py, which is not installed: "
-        "pip install 'nanobragg-hybrid[mx]'"
+        "pip install 'nanobragg-hybrid[mx]' (in a clone: '.[mx]')"
     )

@@ -14,7 +14,7 @@ import sys
 sys.modules["gemmi"] = None
 import nanobragg_hybrid as nb
 """
-NEEDS = "needs gemmi: pip install 'nanobragg-hybrid[mx]'"
+NEEDS = "needs gemmi: pip install 'nanobragg-hybrid[mx]' (in a clone: '.[mx]')"
 
 
 def run(code: str, folder: Path) -> subprocess.CompletedProcess[str]:

@@ -90,7 +90,10 @@ def test_backend_that_is_not_installed_says_what_to_install(
 ) -> None:
     monkeypatch.delitem(sys.modules, "torch", raising=False)
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    with pytest.raises(BackendError, match=r'pip install "nanobragg-hybrid\[torch\]"$'):
+    with pytest.raises(
+        BackendError,
+        match=r"pip install 'nanobragg-hybrid\[torch\]' \(in a clone: '\.\[torch\]'\)$",
+    ):
         make_engine("torch")
 
 

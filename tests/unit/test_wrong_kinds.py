@@ -61,8 +61,9 @@ RECORDS = {
         "Spots",
     ),
     *("Evaluations", "FitResult", "FittedImage", "FittedNumber", "Iteration"),
-    *("ReflectionReport", "ResolutionShell", "UniqueReflections"),
+    *("ReflectionReport", "ReflectionTruth", "ResolutionShell", "UniqueReflections"),
     *("MeasuredImage", "Spots"),
+    *("SeriesFrame", "SeriesResult"),
 }
 """Plain data that engines and readers fill; whoever makes one himself is not checked."""
 
@@ -72,6 +73,9 @@ EXPERIMENT = nb.Experiment(
 TABLE = nb.StructureFactors.from_reflections([(0, 0, 1), (1, 0, 0)], [2.0, 3.0], 1.0)
 
 UNIQUE = nb.StructureFactors.from_reflections([(0, 0, 1), (1, 0, 0)], [2.0, 3.0], space_group="P 1")
+
+
+SERIES = nb.Series.stills(EXPERIMENT, 1)
 
 
 PANEL = nb.Panel("a", (100, 0, 0), (0, 0, 1), (0, -1, 0), 4, 3, 0.1)
@@ -141,6 +145,14 @@ def _good() -> dict[str, Any]:
         "centre_ev": 12000.0,
         "fwhm_ev": 20.0,
         "pulse_fwhm_fs": 2.0,
+        "start_deg": 0.0,
+        "osc_deg": 1.0,
+        "axes": {"beam.exposure_s": (1.0,)},
+        "kind": nb.RandomStills(),
+        "frames": 1,
+        "number": 0,
+        "series": SERIES,
+        "out": "x_#.tif",
     }
 
 
@@ -152,6 +164,8 @@ OWN: dict[tuple[str, str], Any] = {
     ("RadialBackground", "two_theta_deg"): (1.0, 2.0),
     ("RadialBackground", "photons_per_pixel"): (1.0, 2.0),
     ("write_scattering_table", "values"): (1.0, 2.0),
+    ("Series.from_dict", "data"): SERIES.to_dict(),
+    ("Series.from_json", "text"): SERIES.to_json(),
     ("frame_counts", "result"): nb.simulate(EXPERIMENT.replace({"response": nb.Response()}), TABLE),
 }
 """Right values of arguments that elsewhere mean something else."""
@@ -191,6 +205,9 @@ def _calls() -> Iterator[tuple[str, Callable[..., Any]]]:
         "UniqueReflections": UNIQUE.unique,
         "Rotations": nb.Rotations([np.eye(3)]),
         "Spectrum": nb.Spectrum(energies_ev=(12000.0,)),
+        "SasePulses": nb.SasePulses(fwhm_ev=20.0, pulse_fwhm_fs=2.0),
+        "ParameterGrid": nb.ParameterGrid({"beam.exposure_s": (1.0,)}),
+        "Series": SERIES,
     }
     for name in nb.__all__:
         public = getattr(nb, name)

@@ -584,6 +584,18 @@ typedef struct nbh_trace {
     int32_t reserved;
 } nbh_trace;
 
+/* The light of one reflection in one pixel: that of all steps whose nearest whole indices are h, k,
+ * l (model 6.5), with all factors of the pixel.  The lights of a pixel add up to it, but for water
+ * and rounding. */
+typedef struct nbh_reflection_light {
+    int32_t h;
+    int32_t k;
+    int32_t l;
+    int32_t reserved;
+    double photons;
+    double photons_phi_rad; /* the sum of each step's photons times its spindle angle */
+} nbh_reflection_light;
+
 /* State of the random generator (model 7.1): one shuffle table shared by all streams. */
 typedef struct nbh_random {
     int32_t shuffle[32];
@@ -665,6 +677,15 @@ NBH_API nbh_status nbh_plan_trace_steps(const nbh_plan *plan, int32_t fast, int3
                                         nbh_step_trace *steps, int64_t *count,
                                         const volatile int32_t *cancel, nbh_trace *trace,
                                         nbh_error *error);
+/* The reflections that light a pixel, in the order of their first step, computed as the exact
+ * kernel does; none where it is not active.  Steps of a Gaussian whose F_latt^2 is below 1e-20 of
+ * its peak are left out.  *count is how many there are; NBH_TOO_LARGE for more than `capacity`.
+ * NBH_NOT_IMPLEMENTED where the whole sum is multiplied at every step (C-PARITY-002), so that no
+ * light is anybody's own.  The plan must be settled.  Non-zero *cancel (may be NULL) stops. */
+NBH_API nbh_status nbh_plan_pixel_reflections(const nbh_plan *plan, int32_t fast, int32_t slow,
+                                              int64_t capacity, nbh_reflection_light *lights,
+                                              int64_t *count, const volatile int32_t *cancel,
+                                              nbh_error *error);
 /* Statistics of a rendered image (n_slow * n_fast); omega_sum_sr is the total over all rows. */
 NBH_API nbh_status nbh_plan_statistics(const nbh_plan *plan, const float *image,
                                        double omega_sum_sr, nbh_statistics *statistics,

@@ -330,12 +330,12 @@ static inline int add_group(const nbh_plan *plan, const light_sources *group,
         return members == 0 || add_tile_group(plan, group, members, cancel, sample, block);
     }
     const int is_whole = list_light(bounds, group, 0, &block->tile, lists) == bounds->count;
+    int32_t dark_sources = 0;
     for (int32_t n = 0; n < group->count; n++) {
         const int32_t source = group->first + n;
         const int looks = sample->needs_every_source || s->polar_is_pending;
         if (is_whole && lists->count[n] == 0 && !looks) {
-            EACH_LANE
-                block->left_out[j] += (double)bounds->count * bounds->dark_term;
+            dark_sources++;
             continue;
         }
         if (!look_at_source(plan, source, sample, s))
@@ -353,6 +353,9 @@ static inline int add_group(const nbh_plan *plan, const light_sources *group,
         leave_out(plan, &sample->view, block);
         allow_for_losses(plan, &sample->view, &s->sums);
     }
+    const double dark = (double)bounds->count * dark_sources * bounds->dark_term;
+    EACH_LANE
+        block->left_out[j] += dark;
     return 1;
 }
 
@@ -531,9 +534,12 @@ OUT_OF_LINE void culled_compute_once(const nbh_plan *plan, const int32_t *fast, 
         out->cancelled = 0;
         return;
     }
-    if (!has_tolerance)
-        EACH_LANE
-            s->sums.slack[j] += block.left_out[j];
+    const double of_sines = has_tolerance && plan->shape.profile == PROFILE_INTERFERENCE
+                                ? TERM_ERROR_OF_TOLERANCE
+                                : 0.0;
+    EACH_LANE
+        s->sums.slack[j] +=
+            (has_tolerance ? 0.0 : block.left_out[j]) + of_sines * s->sums.intensity[j];
     finish_block(plan, fast, slow, s, out);
     EACH_LANE
         out->left_out[j] = 0.0;

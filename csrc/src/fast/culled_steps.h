@@ -10,7 +10,6 @@
 
 /* Lanes whose light is looked at together, and steps that wait together. */
 #define PART 8
-#define EACH_OF_PART for (int j = 0; j < PART; j++)
 #define GAUSSIAN_BATCH 16
 
 /* Numbers of orientations, ascending. */
@@ -21,7 +20,7 @@ typedef struct step_list {
 
 /* See sum_interference_steps. */
 SPECIALISED void sum_listed_interference(const nbh_plan *plan, const fast_view *view,
-                                         const f_origin from, const int near_zero,
+                                         const f_origin from, const sine_way way,
                                          const step_list *list, lanes sum, lanes smallest_product)
 {
     const f_table table = table_of(plan);
@@ -42,7 +41,7 @@ SPECIALISED void sum_listed_interference(const nbh_plan *plan, const fast_view *
             if (!table_f(&table, 0, h0, k0, l0, f))
                 continue;
         }
-        parallelepiped_sines(n_cells, near_zero, h, k, l, h0, k0, l0, numerator, denominator);
+        parallelepiped_sines(n_cells, way, h, k, l, h0, k0, l0, numerator, denominator);
         EACH_LANE {
             const double above = from == ONE_F ? numerator[j] : f[j] * numerator[j];
             const double ratio = above / denominator[j];
@@ -52,17 +51,29 @@ SPECIALISED void sum_listed_interference(const nbh_plan *plan, const fast_view *
     }
 }
 
-static inline void sum_of_planes(const nbh_plan *plan, const fast_view *view, int near_zero,
-                                 const step_list *list, lanes sum, lanes smallest)
+SPECIALISED void sum_of_planes_in(const nbh_plan *plan, const fast_view *view, const sine_way way,
+                                  const step_list *list, lanes sum, lanes smallest)
 {
-    if (plan->table.amplitude == NULL && near_zero)
-        sum_listed_interference(plan, view, ONE_F, 1, list, sum, smallest);
-    else if (plan->table.amplitude == NULL)
-        sum_listed_interference(plan, view, ONE_F, 0, list, sum, smallest);
-    else if (near_zero)
-        sum_listed_interference(plan, view, TABLE, 1, list, sum, smallest);
+    if (plan->table.amplitude == NULL)
+        sum_listed_interference(plan, view, ONE_F, way, list, sum, smallest);
     else
-        sum_listed_interference(plan, view, TABLE, 0, list, sum, smallest);
+        sum_listed_interference(plan, view, TABLE, way, list, sum, smallest);
+}
+
+OUT_OF_LINE void sum_of_planes(const nbh_plan *plan, const fast_view *view, const sine_way way,
+                               const step_list *list, lanes sum, lanes smallest)
+{
+    switch (way) {
+    case SINES:
+        sum_of_planes_in(plan, view, SINES, list, sum, smallest);
+        break;
+    case SINES_NEAR_ZERO:
+        sum_of_planes_in(plan, view, SINES_NEAR_ZERO, list, sum, smallest);
+        break;
+    case SINES_OF_TOLERANCE:
+        sum_of_planes_in(plan, view, SINES_OF_TOLERANCE, list, sum, smallest);
+        break;
+    }
 }
 
 /* Steps of Gaussian crystals that wait for their exponentials: parts of lanes with light side by
@@ -97,12 +108,11 @@ SPECIALISED void sum_batch(const f_origin from, gaussian_batch *batch, lanes sum
         const int32_t first = batch->part[n];
         const double *exponent = exponents + first, *f = f_sqr + first;
         double *to = sum + first % LANES;
-        EACH_OF_PART
-        {
-            /* what is below is less than the light of an omitted step */
-            const double e = power_of_half(smaller(exponent[j], LARGEST_HALVINGS));
-            to[j] += from == ONE_F ? e : f[j] * e;
-        }
+        /* what is beyond the largest is less than the light of an omitted step */
+        if (from == ONE_F)
+            add_powers_of_half(exponent, NULL, PART, to);
+        else
+            add_powers_of_half(exponent, f, PART, to);
     }
     batch->count = batch->part_count = 0;
 }
@@ -191,11 +201,12 @@ static inline void add_listed_planes(const nbh_plan *plan, const fast_view *view
                                      const step_list *list, fast_sums *s)
 {
     lanes sum, smallest, is_small;
-    sum_of_planes(plan, view, 0, list, sum, smallest);
+    const sine_way way = plan->tolerance_photons > 0.0 ? SINES_OF_TOLERANCE : SINES;
+    sum_of_planes(plan, view, way, list, sum, smallest);
     EACH_LANE
         is_small[j] = smallest[j] < plan->smallest_product ? 1.0 : 0.0;
     if (any_is_set(is_small))
-        sum_of_planes(plan, view, 1, list, sum, smallest);
+        sum_of_planes(plan, view, SINES_NEAR_ZERO, list, sum, smallest);
     add_listed_sum(plan, view, 1.0, sum, s);
     EACH_LANE
         s->smallest_product[j] = smaller(s->smallest_product[j], smallest[j]);

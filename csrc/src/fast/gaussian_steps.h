@@ -3,6 +3,7 @@
 #ifndef NBH_FAST_GAUSSIAN_STEPS_H
 #define NBH_FAST_GAUSSIAN_STEPS_H
 
+#include "fast/powers.h"
 #include "fast/steps.h"
 
 /* What the exponent is made of. */
@@ -80,6 +81,41 @@ SPECIALISED int gaussian_exponents(const f_table *table, const gaussian_constant
     return 1;
 }
 
+/* Adds a step where all reflections have one F, but for that F. */
+SPECIALISED void add_gaussian_of_one_f(const gaussian_constants *c, const shape_metric metric,
+                                       const double *cell, const fast_view *view, lanes sum)
+{
+    const double *qx = view->qx, *qy = view->qy, *qz = view->qz;
+#if defined(POWERS_HAVE_TABLE)
+    lanes exponent;
+    EACH_LANE
+        exponent[j] = gaussian_of_one_f(c, metric, cell, qx[j], qy[j], qz[j]);
+    add_powers_of_half(exponent, NULL, LANES, sum);
+#else
+    EACH_LANE { /* one loop keeps more in registers */
+        const double x = gaussian_of_one_f(c, metric, cell, qx[j], qy[j], qz[j]);
+        sum[j] += power_of_half(smaller(x, LARGEST_HALVINGS));
+    }
+#endif
+}
+
+/* Adds a step with F^2 of its own. */
+SPECIALISED void add_gaussian(const lanes exponent, const lanes f_sqr, lanes sum,
+                              lanes brightest_f_sqr)
+{
+#if defined(POWERS_HAVE_TABLE)
+    add_powers_of_half(exponent, f_sqr, LANES, sum);
+    EACH_LANE
+        brightest_f_sqr[j] = larger(f_sqr[j], brightest_f_sqr[j]);
+#else
+    EACH_LANE {
+        const double e = power_of_half(smaller(exponent[j], LARGEST_HALVINGS));
+        sum[j] = MULTIPLY_ADD(f_sqr[j], e, sum[j]);
+        brightest_f_sqr[j] = larger(f_sqr[j], brightest_f_sqr[j]);
+    }
+#endif
+}
+
 /* All steps of a view, without any factors.  brightest_f_sqr: the largest F^2.  `from` and `metric`
  * are constants where this is inlined.  Returns 0 if cancelled. */
 SPECIALISED int sum_gaussian_steps(const nbh_plan *plan, const fast_view *view, const f_origin from,
@@ -96,26 +132,19 @@ SPECIALISED int sum_gaussian_steps(const nbh_plan *plan, const fast_view *view, 
         brightest_f_sqr[j] = one_f_sqr;
     }
     for (int32_t phi_step = 0; phi_step < info->phi_steps; phi_step++) {
-        for (int32_t domain = 0; domain < info->mosaic_domains; domain++) {
-            if (plan_is_cancelled(cancel, domain))
+        for (int32_t first = 0; first < info->mosaic_domains; first += ORIENTATION_CELLS) {
+            if (plan_is_cancelled(cancel, 0))
                 return 0;
-            double scratch[9];
-            const double *cell = orientation_cell(plan, 0, phi_step, domain, scratch);
-            lanes exponent, f_sqr;
-            if (from == ONE_F) { /* one loop keeps more in registers */
-                const double *qx = view->qx, *qy = view->qy, *qz = view->qz;
-                EACH_LANE {
-                    const double x = gaussian_of_one_f(&c, metric, cell, qx[j], qy[j], qz[j]);
-                    all[j] += power_of_half(smaller(x, LARGEST_HALVINGS));
-                }
-                continue;
-            }
-            if (!gaussian_exponents(&table, &c, view, from, metric, cell, exponent, f_sqr))
-                continue;
-            EACH_LANE {
-                const double e = power_of_half(smaller(exponent[j], LARGEST_HALVINGS));
-                all[j] = MULTIPLY_ADD(f_sqr[j], e, all[j]);
-                brightest_f_sqr[j] = larger(f_sqr[j], brightest_f_sqr[j]);
+            double scratch[9 * ORIENTATION_CELLS];
+            const int32_t left = info->mosaic_domains - first;
+            const int32_t count = left < ORIENTATION_CELLS ? left : ORIENTATION_CELLS;
+            const double *cell = orientation_cells(plan, phi_step, first, count, scratch);
+            for (int32_t n = 0; n < count; n++, cell += 9) {
+                lanes exponent, f_sqr;
+                if (from == ONE_F)
+                    add_gaussian_of_one_f(&c, metric, cell, view, all);
+                else if (gaussian_exponents(&table, &c, view, from, metric, cell, exponent, f_sqr))
+                    add_gaussian(exponent, f_sqr, all, brightest_f_sqr);
             }
         }
     }

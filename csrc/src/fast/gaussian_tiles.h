@@ -11,8 +11,10 @@
 #include <string.h>
 
 #include "fast/factors.h"
+#include "fast/lane_bits.h"
 #include "fast/lanes.h"
 #include "fast/light_bounds.h"
+#include "fast/powers.h"
 #include "plan.h"
 #include "shapes.h"
 
@@ -120,12 +122,8 @@ OUT_OF_LINE void tile_sum_batch(tile_batch *batch)
         const uint32_t first = batch->part[n];
         const double *exponent = exponents + first, f_sqr = batch->f_sqr[first / LANES];
         double *to = batch->sum + first % LANES;
-        for (int j = 0; j < TILE_PART; j++) {
-            /* what is below is less than the light of an omitted step */
-            const double x = smaller(exponent[j], LARGEST_HALVINGS);
-            const double e = power_of_half(x);
-            to[j] = MULTIPLY_ADD(f_sqr, e, to[j]);
-        }
+        /* what is beyond the largest is less than the light of an omitted step */
+        add_powers_times(exponent, f_sqr, TILE_PART, to);
     }
     batch->count = batch->part_count = 0;
 }
@@ -153,10 +151,6 @@ SPECIALISED void tile_turn(const tile_measure *m, const double *cells, int64_t s
     }
 }
 
-/* The bit of each lane's part. */
-static const uint64_t PART_BIT[LANES] = {1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2,
-                                         4, 4, 4, 4, 4, 4, 4, 4, 8, 8, 8, 8, 8, 8, 8, 8};
-
 /* The parts whose bits are set, by their first lanes. */
 typedef struct part_list {
     uint32_t first[TILE_PARTS];
@@ -180,12 +174,8 @@ static inline double *tile_next(tile_batch *batch)
 /* The next step, whose exponents are there, waits. */
 static inline void tile_keep(const tile_measure *m, double f_sqr, tile_batch *batch)
 {
-    const double *exponent = batch->exponent[batch->count];
-    const double darkest = m->darkest;
-    uint64_t lit = 0; /* a bit for each part */
-    EACH_LANE
-        lit |= exponent[j] >= darkest ? 0 : PART_BIT[j];
-    const part_list *parts = &PARTS[lit];
+    const uint64_t lit = lanes_below(batch->exponent[batch->count], m->darkest);
+    const part_list *parts = &PARTS[eights_with_bits(lit)];
     uint32_t *part = batch->part + batch->part_count;
     const uint32_t step = (uint32_t)batch->count * LANES;
     for (int i = 0; i < TILE_PARTS; i++)

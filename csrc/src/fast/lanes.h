@@ -161,6 +161,19 @@ SPECIALISED double rough_sine(double r)
     return r * p;
 }
 
+/* The same to within 2.2e-11 of it, with one operation less again. */
+SPECIALISED double rougher_sine(double r)
+{
+    const double t = r * r;
+    double p = -0x1.9a0dfeb22530bp-26;
+    p = MULTIPLY_ADD(p, t, 0x1.716ba3d117e27p-19);
+    p = MULTIPLY_ADD(p, t, -0x1.a017a8f4c36f1p-13);
+    p = MULTIPLY_ADD(p, t, 0x1.11110b748fc6bp-7);
+    p = MULTIPLY_ADD(p, t, -0x1.55555541751a7p-3);
+    p = MULTIPLY_ADD(p, t, 0x1.ffffffffd17bbp-1);
+    return r * p;
+}
+
 /* cos(r) for |r| <= pi/2. */
 SPECIALISED double cosine(double r)
 {
@@ -211,6 +224,16 @@ SPECIALISED double power_of_half(double x)
 {
     const double shifted = ROUNDING_MAGIC - x; /* its last bits are n: 2^-x = 2^n 2^r */
     const double r = (ROUNDING_MAGIC - shifted) - x;
+#if defined(NBH_FAST_FMA) /* pairs do not wait for each other */
+    const double r_sqr = r * r, r_fourth = r_sqr * r_sqr;
+    const double low = MULTIPLY_ADD(MULTIPLY_ADD(0x1.c6b08d7044119p-5, r, 0x1.ebfbdff8149f2p-3),
+                                    r_sqr, MULTIPLY_ADD(0x1.62e42fefa39f7p-1, r, 1.0));
+    const double high =
+        MULTIPLY_ADD(MULTIPLY_ADD(0x1.ffcb76789860fp-17, r, 0x1.43088e257f341p-13), r_sqr,
+                     MULTIPLY_ADD(0x1.5d87fe908f88ap-10, r, 0x1.3b2ab72b175eep-7));
+    const double last = MULTIPLY_ADD(0x1.b6571de2f2351p-24, r, 0x1.63ef969a64d3cp-20);
+    double p = MULTIPLY_ADD(MULTIPLY_ADD(last, r_fourth, high), r_fourth, low);
+#else
     double p = 0x1.b6571de2f2351p-24;
     p = MULTIPLY_ADD(p, r, 0x1.63ef969a64d3cp-20);
     p = MULTIPLY_ADD(p, r, 0x1.ffcb76789860fp-17);
@@ -221,6 +244,7 @@ SPECIALISED double power_of_half(double x)
     p = MULTIPLY_ADD(p, r, 0x1.ebfbdff8149f2p-3);
     p = MULTIPLY_ADD(p, r, 0x1.62e42fefa39f7p-1);
     p = MULTIPLY_ADD(p, r, 1.0);
+#endif
     uint64_t n, bits;
     memcpy(&n, &shifted, sizeof n);
     memcpy(&bits, &p, sizeof bits);

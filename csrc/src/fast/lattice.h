@@ -15,6 +15,8 @@
 /* What the bound allows for (docs/accuracy.md): the relative error of a term; the absolute error of
  * sin(x)/x - cos(x); the exponent below which a Gaussian counts as 0, and exp of it, squared. */
 #define TERM_ERROR 1.6e-12
+/* The same of SINES_OF_TOLERANCE, besides: twelve sines. */
+#define TERM_ERROR_OF_TOLERANCE 3e-10
 /* Below it, sin(x) is x to within 1e-14 of it. */
 #define SMALL_ARGUMENT 0x1p-22
 #define SPHERE_ERROR 4e-15
@@ -45,30 +47,35 @@ SPECIALISED void whole_indices(const lanes h, const lanes k, const lanes l, lane
     }
 }
 
-/* Multiply by sin(pi h N) and sin(pi h), but for the signs; h0 is a whole number nearest to h.
- * With `near_zero` what is too small is replaced by numbers with the same quotient, N. */
-SPECIALISED void multiply_sines(double n, const int near_zero, double h, double h0,
+/* How sines are computed: with what is too small replaced by numbers with the same quotient, N; or
+ * only as well as an image with a tolerance needs them. */
+typedef enum sine_way { SINES, SINES_NEAR_ZERO, SINES_OF_TOLERANCE } sine_way;
+
+/* Multiply by sin(pi h N) and sin(pi h), but for the signs; h0 is a whole number nearest to h. */
+SPECIALISED void multiply_sines(double n, const sine_way way, double h, double h0,
                                 double *numerator, double *denominator)
 {
     const double x = PI * h, xn = x * n;
-    const double above = rough_sine(less_multiple_of_pi(xn, nearest_whole_product(h, n)));
-    const double below = rough_sine(less_multiple_of_pi(x, h0));
-    const int is_small = near_zero && fabs(xn) < SMALL_ARGUMENT;
+    const double rn = less_multiple_of_pi(xn, nearest_whole_product(h, n));
+    const double r = less_multiple_of_pi(x, h0);
+    const double above = way == SINES_OF_TOLERANCE ? rougher_sine(rn) : rough_sine(rn);
+    const double below = way == SINES_OF_TOLERANCE ? rougher_sine(r) : rough_sine(r);
+    const int is_small = way == SINES_NEAR_ZERO && fabs(xn) < SMALL_ARGUMENT;
     *numerator *= is_small ? 1.0 : above;
     *denominator *= is_small ? 1.0 / n : below;
 }
 
 /* The products of sin(pi h N) and of sin(pi h) over the axes with N > 1; see multiply_sines. */
-SPECIALISED void parallelepiped_sines(const double n[3], const int near_zero, const lanes h,
+SPECIALISED void parallelepiped_sines(const double n[3], const sine_way way, const lanes h,
                                       const lanes k, const lanes l, const lanes h0, const lanes k0,
                                       const lanes l0, lanes numerator, lanes denominator)
 {
     if ((n[0] > 1.0) & (n[1] > 1.0) & (n[2] > 1.0)) { /* one loop keeps more in registers */
         EACH_LANE {
             double above = 1.0, below = 1.0;
-            multiply_sines(n[0], near_zero, h[j], h0[j], &above, &below);
-            multiply_sines(n[1], near_zero, k[j], k0[j], &above, &below);
-            multiply_sines(n[2], near_zero, l[j], l0[j], &above, &below);
+            multiply_sines(n[0], way, h[j], h0[j], &above, &below);
+            multiply_sines(n[1], way, k[j], k0[j], &above, &below);
+            multiply_sines(n[2], way, l[j], l0[j], &above, &below);
             numerator[j] = above;
             denominator[j] = below;
         }
@@ -80,7 +87,7 @@ SPECIALISED void parallelepiped_sines(const double n[3], const int near_zero, co
     for (int axis = 0; axis < 3; axis++)
         if (n[axis] > 1.0)
             EACH_LANE
-                multiply_sines(n[axis], near_zero, indices[axis][j], whole[axis][j], &numerator[j],
+                multiply_sines(n[axis], way, indices[axis][j], whole[axis][j], &numerator[j],
                                &denominator[j]);
 }
 
@@ -90,7 +97,8 @@ OUT_OF_LINE void lattice_interference(const nbh_plan *plan, const lanes h, const
 {
     lanes h0, k0, l0, numerator, denominator;
     whole_indices(h, k, l, h0, k0, l0);
-    parallelepiped_sines(plan->shape.n_cells, 1, h, k, l, h0, k0, l0, numerator, denominator);
+    parallelepiped_sines(plan->shape.n_cells, SINES_NEAR_ZERO, h, k, l, h0, k0, l0, numerator,
+                         denominator);
     EACH_LANE {
         out->f[j] = numerator[j] / denominator[j];
         out->smallest_product[j] =

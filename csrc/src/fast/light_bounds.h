@@ -9,6 +9,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "fast/lane_bits.h"
 #include "fast/lanes.h"
 #include "fast/tile.h"
 
@@ -99,45 +100,6 @@ typedef struct light_lists {
     int32_t looked_at; /* orientations that were tested for each source */
 } light_lists;
 
-/* The number of the lowest bit that is set; one is. */
-static inline int lowest_bit(uint64_t bits)
-{
-#if defined(__GNUC__)
-    return __builtin_ctzll(bits);
-#else
-    int n = 0;
-    for (; (bits & 1) == 0; bits >>= 1)
-        n++;
-    return n;
-#endif
-}
-
-/* How many bits are set. */
-static inline int count_bits(uint64_t bits)
-{
-    int n = 0;
-    for (; bits != 0; bits &= bits - 1)
-        n++;
-    return n;
-}
-
-/* The bit of each lane; a shift would not be vectorised. */
-static const uint64_t LANE_BIT[LANES] = {
-    0x1u,        0x2u,        0x4u,        0x8u,       0x10u,      0x20u,      0x40u,
-    0x80u,       0x100u,      0x200u,      0x400u,     0x800u,     0x1000u,    0x2000u,
-    0x4000u,     0x8000u,     0x10000u,    0x20000u,   0x40000u,   0x80000u,   0x100000u,
-    0x200000u,   0x400000u,   0x800000u,   0x1000000u, 0x2000000u, 0x4000000u, 0x8000000u,
-    0x10000000u, 0x20000000u, 0x40000000u, 0x80000000u};
-
-/* The bits of the lanes that are below the limit, or NaN. */
-static inline uint64_t lanes_below(const lanes x, double limit)
-{
-    uint64_t all = 0;
-    EACH_LANE
-        all |= x[j] >= limit ? 0 : LANE_BIT[j];
-    return all;
-}
-
 static inline void light_reach_of(const light_bounds *bounds, const tile_directions *tile,
                                   const double incident[3], int64_t first, light_reach *reach)
 {
@@ -217,6 +179,13 @@ SPECIALISED double light_of_planes(const light_bounds *bounds, int i, double who
     return larger(sine_sqr, half < 0.5 ? found : 0.0);
 }
 
+/* No more than sin(pi x), 0 <= x <= 1/2: its series to the fifth power, less what follows. */
+SPECIALISED double light_least_sine(double x)
+{
+    const double x_sqr = x * x;
+    return x * (3.14159 - x_sqr * (5.1677129 - 2.405 * x_sqr));
+}
+
 /* The least darkness of indices within `half` of those `away` from whole numbers. */
 SPECIALISED double light_darkness(const light_bounds *bounds, const int by_planes,
                                   const double whole[3], const double away[3], const double half[3],
@@ -230,9 +199,7 @@ SPECIALISED double light_darkness(const light_bounds *bounds, const int by_plane
         return larger(light_above_plane(away, half, normal, half_along_normal),
                       x * x + y * y + z * z);
     }
-    /* |sin(pi x)| >= 3 x - 4 x^3 for x <= 1/2 */
-    const double sh = h * (3.0 - 4.0 * (h * h)), sk = k * (3.0 - 4.0 * (k * k)),
-                 sl = l * (3.0 - 4.0 * (l * l));
+    const double sh = light_least_sine(h), sk = light_least_sine(k), sl = light_least_sine(l);
     return light_of_planes(bounds, 0, whole[0], half[0], sh * sh) *
            light_of_planes(bounds, 1, whole[1], half[1], sk * sk) *
            light_of_planes(bounds, 2, whole[2], half[2], sl * sl);

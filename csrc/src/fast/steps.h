@@ -148,7 +148,8 @@ SPECIALISED int sum_interference_steps(const nbh_plan *plan, const fast_view *vi
                 if (!table_f(&table, from == INSIDE_TABLE, h0, k0, l0, f))
                     continue;
             }
-            parallelepiped_sines(n_cells, near_zero, h, k, l, h0, k0, l0, numerator, denominator);
+            parallelepiped_sines(n_cells, near_zero ? SINES_NEAR_ZERO : SINES, h, k, l, h0, k0, l0,
+                                 numerator, denominator);
             EACH_LANE {
                 const double above = from == ONE_F ? numerator[j] : f[j] * numerator[j];
                 const double ratio = above / denominator[j];

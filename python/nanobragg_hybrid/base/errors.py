@@ -23,6 +23,12 @@ NOT_BUILT: Final = (
 """What to add where the compiled extension cannot be imported."""
 
 
+def how_to_install(extra: str) -> str:
+    """The command that brings the packages of an extra, from an index that has this package and in
+    a clone."""
+    return f"pip install 'nanobragg-hybrid[{extra}]' (in a clone: '.[{extra}]')"
+
+
 def quoted(text: str) -> str:
     """A word of the user's, in quotes; the middle of a very long one is left out."""
     return _SHORT.repr(text)
@@ -143,6 +149,29 @@ class ExecutableError(BackendError):
 
 class RenderCancelled(NanobraggError):  # noqa: N818 - it is the user's wish, not an error
     """The progress callback asked to stop; there is no image."""
+
+
+class SeriesError(NanobraggError, RuntimeError):
+    """Frames of a series were not rendered; those that are whole are kept.
+
+    Attributes: `lost` (numbers, from 0, of frames that were under way and are lost), `waiting` (how
+    many had not been begun), `whole` (how many are there) and `reason`.
+    """
+
+    def __init__(self, reason: str, lost: Iterable[int], waiting: int, whole: int) -> None:
+        self.reason = reason
+        self.lost = tuple(sorted(lost))
+        self.waiting = waiting
+        self.whole = whole
+        shown = ", ".join(map(str, self.lost[:20])) + (", ..." if len(self.lost) > 20 else "")
+        lost_text = f"lost frames: {shown or 'none'} ({len(self.lost)}, counted from 0)"
+        super().__init__(
+            f"{reason}; {lost_text}; not begun: {waiting}; whole and kept: {whole}; "
+            "resume renders the rest"
+        )
+
+    def __reduce__(self) -> tuple[type[SeriesError], tuple[str, tuple[int, ...], int, int]]:
+        return type(self), (self.reason, self.lost, self.waiting, self.whole)
 
 
 class CommandLineError(NanobraggError, ValueError):

@@ -13,7 +13,19 @@ if TYPE_CHECKING:
     import numpy as np
 
 Purpose = Literal[
-    "gain map", "bad pixels", "flicker", "photons", "large means", "frame gains", "read-out"
+    "gain map",
+    "bad pixels",
+    "flicker",
+    "photons",
+    "large means",
+    "frame gains",
+    "read-out",
+    "orientation",
+    "pulse energy",
+    "crystal size",
+    "spectrum",
+    "mosaic domains",
+    "classic noise",
 ]
 """What numbers are drawn for."""
 
@@ -25,6 +37,12 @@ _NUMBERS: Final[dict[Purpose, int]] = {
     "large means": 5,
     "frame gains": 6,
     "read-out": 7,
+    "orientation": 8,
+    "pulse energy": 9,
+    "crystal size": 10,
+    "spectrum": 11,
+    "mosaic domains": 12,
+    "classic noise": 13,
 }
 
 

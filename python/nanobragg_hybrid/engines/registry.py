@@ -15,7 +15,14 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from nanobragg_hybrid.base.errors import BackendError, ConfigError, foreign, quoted, suggestion
+from nanobragg_hybrid.base.errors import (
+    BackendError,
+    ConfigError,
+    foreign,
+    how_to_install,
+    quoted,
+    suggestion,
+)
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -35,7 +42,7 @@ if TYPE_CHECKING:
 GROUP: Final = "nanobragg_hybrid.engines"
 
 PYTORCH_IS_MISSING: Final = (
-    'the torch backend needs PyTorch, which is not installed: pip install "nanobragg-hybrid[torch]"'
+    f"the torch backend needs PyTorch, which is not installed: {how_to_install('torch')}"
 )
 
 _OWN: Final = MappingProxyType(

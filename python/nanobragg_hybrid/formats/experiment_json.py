@@ -81,7 +81,7 @@ def experiment_to_dict(experiment: Experiment, quirks: Quirks | None = None) -> 
     for name in _SECTIONS:
         part = getattr(experiment, name)
         if part is not None:
-            data[name] = _plain(part)
+            data[name] = plain_value(part)
     if not has_panels:
         del data["detector"]["panels"]
     return data
@@ -162,7 +162,7 @@ def run_from_json(text: str, name: str = "experiment") -> SavedRun:
     """
     if not isinstance(text, str):
         raise ConfigError("text", text, "JSON text")
-    return run_from_dict(_json(text, name))
+    return run_from_dict(parsed_json(text, name))
 
 
 def save(
@@ -195,7 +195,7 @@ def load_light(path: str | os.PathLike[str]) -> tuple[Background | None, Respons
     and for a file without a response.
     """
     needed = "a response as JSON"
-    data = _json(read_text(path, needed, own="JSON"), os.fspath(path))
+    data = parsed_json(read_text(path, needed, own="JSON"), os.fspath(path))
     if isinstance(data, Mapping):
         others = [name for name in data if name not in (*_MAY_BE_NONE, "format", "schema_version")]
         if others:
@@ -208,7 +208,7 @@ def load_light(path: str | os.PathLike[str]) -> tuple[Background | None, Respons
     return experiment.background, experiment.response
 
 
-def _json(text: str, name: str) -> Any:
+def parsed_json(text: str, name: str) -> Any:
     """The data of JSON text whose quirks, if it has any, are known."""
     import json
 
@@ -252,13 +252,14 @@ def _quirks(text: object) -> Quirks:
     return Quirks.parse(text)
 
 
-def _plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
+    """A value of a configuration as JSON has it."""
     if isinstance(value, Mask | Rotations):
         return value.to_dict()
     if dataclasses.is_dataclass(value):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {f.name: plain_value(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, tuple):
-        return [_plain(item) for item in value]
+        return [plain_value(item) for item in value]
     if isinstance(value, float) and math.isinf(value):
         return "inf"  # only an attenuation depth can be infinite, and JSON has no word for it
     return value

@@ -12,6 +12,7 @@ from nanobragg_hybrid.base.errors import (
     FileFormatError,
     NanobraggError,
     UnsupportedError,
+    how_to_install,
 )
 
 _LINE: Final = re.compile(r"\bline (\d+)|^[^:\s]*:(\d+):")
@@ -23,9 +24,7 @@ def require_gemmi(purpose: str) -> None:
     try:
         import gemmi  # noqa: F401
     except ImportError:
-        raise UnsupportedError(
-            f"{purpose} needs gemmi: pip install 'nanobragg-hybrid[mx]'"
-        ) from None
+        raise UnsupportedError(f"{purpose} needs gemmi: {how_to_install('mx')}") from None
 
 
 @contextmanager

@@ -7,10 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from nanobragg_hybrid.base.errors import FileFormatError, NanobraggError, UnsupportedError
+from nanobragg_hybrid.base.errors import (
+    FileFormatError,
+    NanobraggError,
+    UnsupportedError,
+    how_to_install,
+)
 from nanobragg_hybrid.formats.text import open_binary
 
-_HOW = "which is not installed: pip install 'nanobragg-hybrid[mx]'"
+_HOW = f"which is not installed: {how_to_install('mx')}"
 
 
 @contextmanager

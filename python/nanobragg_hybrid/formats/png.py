@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from nanobragg_hybrid.base.arrays import refuse_masked
 from nanobragg_hybrid.base.atomic import Destination, atomic_write
-from nanobragg_hybrid.base.errors import ConfigError, UnsupportedError
+from nanobragg_hybrid.base.errors import ConfigError, UnsupportedError, how_to_install
 from nanobragg_hybrid.formats.rows import is_array
 
 
@@ -28,8 +28,6 @@ def write_png(path: Destination, pixels: NDArray[np.uint8]) -> None:
     try:
         from PIL import Image
     except ImportError:
-        raise UnsupportedError(
-            "writing PNG needs Pillow: pip install 'nanobragg-hybrid[png]'"
-        ) from None
+        raise UnsupportedError(f"writing PNG needs Pillow: {how_to_install('png')}") from None
     with atomic_write(path) as file:
         Image.fromarray(np.ascontiguousarray(pixels)).save(file, format="PNG")

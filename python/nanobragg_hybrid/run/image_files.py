@@ -96,15 +96,42 @@ def write_image(
     chosen = checked_format(path, format)
     taken = _taken(source, experiment, pixels, chosen, quirks)
     counting = _counting(taken.counting, pedestal, gain, saturation)
-    material = _material(sensor_material)
+    warn_of(path, _write(path, taken, chosen, counting, checked_material(sensor_material)), 2)
+
+
+def write_result(
+    path: Destination,
+    result: SimulationResult,
+    chosen: ImageFormat,
+    pixels: ImagePixels | None,
+    material: SensorMaterial,
+) -> list[str]:
+    """Writes a result as `write_image` does, and returns what to warn of."""
+    taken = _of_result(result, pixels, chosen)
+    return _write(path, taken, chosen, taken.counting, material)
+
+
+def _write(
+    path: Destination,
+    taken: _Taken,
+    chosen: ImageFormat,
+    counting: Counting,
+    material: SensorMaterial,
+) -> list[str]:
     if chosen == "png":
         _write_picture(path, taken)
-        return
+        return []
     frame, plans = described(taken.experiment, taken.quirks, counting, material)
     _check_shapes(frame, taken.images)
     frame = frame._replace(pixels=taken.images)
-    notes = write_frame(path, frame, chosen, taken.experiment, plans, taken.quirks)
-    warn_of(path, notes, 2)
+    return write_frame(path, frame, chosen, taken.experiment, plans, taken.quirks)
+
+
+def images_of_result(
+    result: SimulationResult, pixels: ImagePixels, chosen: ImageFormat
+) -> tuple[NDArray[Any], ...]:
+    """What an image file would have of a result, one array of each panel."""
+    return _of_result(result, pixels, chosen).images
 
 
 def save(result: SimulationResult, path: Destination, **arguments: Any) -> None:
@@ -156,7 +183,7 @@ def described_series(
     """The frame of the first image of a series without its pixels.  Raises as `write_image`."""
     known = counting_of(experiment)
     counting = _counting(known, pedestal, gain, saturation)
-    return described(experiment, quirks, counting, _material(material))[0]
+    return described(experiment, quirks, counting, checked_material(material))[0]
 
 
 def checked_images(frame: Frame, source: object) -> tuple[NDArray[Any], ...]:
@@ -322,7 +349,8 @@ def counting_of(experiment: Experiment) -> Counting:
     return Counting(response.pedestal, response.gain, _finite(response.most_counts))
 
 
-def _material(given: object) -> SensorMaterial:
+def checked_material(given: object) -> SensorMaterial:
+    """A sensor's material; `ConfigError` for another one."""
     for known in SENSOR_MATERIALS:
         if known == given:
             return known

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from nanobragg_hybrid._version import __version__
-from nanobragg_hybrid.base.errors import CommandLineError
+from nanobragg_hybrid.base.errors import CommandLineError, how_to_install
 from nanobragg_hybrid.cli.nanobragg.options import tolerance_of
 from nanobragg_hybrid.cli.tool import ToolParser
 from nanobragg_hybrid.engines.registry import available_backends
@@ -219,5 +219,5 @@ def option_name(name: str) -> str:
 def require_pillow() -> None:
     if importlib.util.find_spec("PIL") is None:
         raise UsageProblemError(
-            "pictures need Pillow: pip install 'nanobragg-hybrid[png]', or give --no-pictures"
+            f"pictures need Pillow: {how_to_install('png')}, or give --no-pictures"
         )

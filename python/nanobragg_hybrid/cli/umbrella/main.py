@@ -1,5 +1,5 @@
-"""The command `nanobragg-hybrid`: a demonstration, what is installed, the quirk ledger, speed,
-structure factors, sums of images, a viewer."""
+"""The command `nanobragg-hybrid`: a demonstration and its files, what is installed, the ledger of
+quirks, speed, structure factors, sums of images, a viewer, series of frames."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from nanobragg_hybrid._version import __version__
 from nanobragg_hybrid.base.errors import CommandLineError, NanobraggError
 from nanobragg_hybrid.cli.nanobragg.log import silence_stdout
 from nanobragg_hybrid.cli.tool import os_problem, prepare_process
+from nanobragg_hybrid.formats.demo_data import data_path
 from nanobragg_hybrid.model.quirks import Quirks
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 FAILED = 1
 INTERRUPTED = 130
-DEMO_FILE = Path(__file__).parents[2] / "data" / "demo.hkl"
+DEMO_FILE = data_path("demo.hkl")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,8 +32,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = _parser()
     arguments = parser.parse_args(argv[:end])
     command_line = argv[end + 1 :]
-    if command_line and not getattr(arguments, "explain", False):
-        parser.error("only quirks --explain takes a command line after --")
+    takes_words = arguments.command == "series" or getattr(arguments, "explain", False)
+    if command_line and not takes_words:
+        parser.error("only series and quirks --explain take a command line after --")
     try:
         if arguments.command == "demo":
             _demo(Path(arguments.out), arguments.backend, Quirks.parse(arguments.quirks))
@@ -42,8 +44,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             _add(arguments)
         elif arguments.command == "bench":
             _bench(parser, arguments)
+        elif arguments.command == "data":
+            _data(arguments.name)
         elif arguments.command == "view":
             _view(arguments)
+        elif arguments.command == "series":
+            _series(arguments, argv[:end], command_line)
         elif arguments.command == "structure-factors":
             _structure_factors(arguments)
         else:
@@ -83,6 +89,15 @@ def _parser() -> argparse.ArgumentParser:
         "--quirks", default="nanobragg", metavar="LIST", help="preset and toggles (default: all on)"
     )
     commands.add_parser("info", help="print versions and how the compiled core was built")
+    data = commands.add_parser(
+        "data",
+        help="say where the files are that come with the package",
+        description="Print the path of a file that comes with the package; without a name, list "
+        "them all.",
+        epilog='example: nanoBragg -hkl "$(nanobragg-hybrid data demo.hkl)" -cell 30 34 38 '
+        "90 90 90 -N 10",
+    )
+    data.add_argument("name", nargs="?", metavar="NAME", help="a file's name")
     quirks = commands.add_parser(
         "quirks",
         help="list nanoBragg's quirks, or show what they do to an image",
@@ -130,6 +145,7 @@ def _parser() -> argparse.ArgumentParser:
         default=os.environ.get("NB_C_BIN"),
         help="compare whole runs with this executable, in turn (default: the variable NB_C_BIN)",
     )
+    from nanobragg_hybrid.cli.series.arguments import add_arguments as add_series_arguments
     from nanobragg_hybrid.cli.structure_factors.main import add_arguments
     from nanobragg_hybrid.cli.view.main import add_arguments as add_view_arguments
 
@@ -140,6 +156,18 @@ def _parser() -> argparse.ArgumentParser:
             description="Write one HTML page with the images, which needs no server and no "
             "network, and open it in the browser.",
             epilog="example: nanobragg-hybrid view intimage.img noiseimage.img",
+        )
+    )
+    add_series_arguments(
+        commands.add_parser(
+            "series",
+            help="render a rotation, stills or a grid into files, on many processes or machines",
+            usage="%(prog)s --out NAME [--frames N] [options] -- WORDS",
+            description="Render frames of the nanoBragg command line WORDS into files that other "
+            "programs read.  The files do not depend on who renders them, and a series that was "
+            "stopped goes on with --resume.",
+            epilog="example: nanobragg-hybrid series --frames 90 --osc 1 --out x_####.cbf "
+            "--photons-in-brightest 1e5 -- -cell 79 79 38 90 90 90 -hkl P1.hkl -N 20 -phisteps 10",
         )
     )
     add_arguments(
@@ -160,6 +188,18 @@ def _structure_factors(arguments: argparse.Namespace) -> None:
 
     for line in structure_factors(arguments):
         print(line)
+
+
+def _series(arguments: argparse.Namespace, own: Sequence[str], command_line: Sequence[str]) -> None:
+    from nanobragg_hybrid.cli.series.main import series_command
+
+    series_command(
+        arguments,
+        own,
+        command_line,
+        say=lambda text: print(text, flush=True),
+        complain=lambda text: print(f"nanobragg-hybrid: warning: {text}", file=sys.stderr),
+    )
 
 
 def _view(arguments: argparse.Namespace) -> None:
@@ -225,6 +265,17 @@ def _explain(arguments: argparse.Namespace, command_line: Sequence[str]) -> None
                 write_png(file, found.picture)
     for line in explanation_lines(found, has_picture=arguments.out is not None):
         print(line)
+
+
+def _data(name: str | None) -> None:
+    from nanobragg_hybrid.formats.demo_data import DEMO_FILES
+
+    if name is not None:
+        print(data_path(name))
+        return
+    print(data_path())
+    for each, what in DEMO_FILES.items():
+        print(f"  {each}: {what}")
 
 
 def _bench(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:

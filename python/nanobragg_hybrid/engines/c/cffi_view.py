@@ -13,6 +13,7 @@ import re
 from typing import Any
 
 from nanobragg_hybrid import _core
+from nanobragg_hybrid.base.errors import how_to_install
 from nanobragg_hybrid.engines.c.libnbh import get_library
 
 _MARKERS = re.compile(
@@ -42,7 +43,7 @@ def load() -> tuple[Any, Any]:
     try:
         from cffi import FFI
     except ImportError as error:
-        error.add_note("cffi is not installed: pip install 'nanobragg-hybrid[cffi]'")
+        error.add_note(f"cffi is not installed: {how_to_install('cffi')}")
         raise
     ffi = FFI()
     ffi.cdef(declarations())

@@ -165,6 +165,23 @@ class Plan:
             trace, steps, _ = self._plan.trace(fast, slow, chosen, limit, _thread_count(threads))
         return trace, steps
 
+    def reflections(
+        self, wanted: NDArray[np.uint8], threads: int, least: float
+    ) -> tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
+        """Whose light is in the pixels where `wanted`, (slow, fast), is not 0 (model 6.5).
+
+        Of each of n reflections in the order of h, k, l: its indices, shape (n, 3), and photons,
+        these times the pixel's fast index, its slow index and the spindle angle in radians, shape
+        (n, 4).  Of each of m pixels and reflections of at least `least` photons, in raster order:
+        the pixel's number and the reflection's row, shape (m, 2), and photons, shape (m,).
+
+        Raises `UnsupportedError` where every step multiplies the whole sum (the quirk
+        oversample_running_product).
+        """
+        with translated_errors(self.experiment):
+            hkl, sums, places, photons = self._plan.reflections(wanted, threads, least)
+        return as_ndarray(hkl), as_ndarray(sums), as_ndarray(places), as_ndarray(photons)
+
     def sources(self) -> NDArray[np.float64]:
         """Shape (n, 5): unit vector to the source x, y, z, its weight, its wavelength in metres."""
         return as_ndarray(self._plan.sources())

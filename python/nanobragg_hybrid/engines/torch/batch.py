@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from nanobragg_hybrid.engines.torch.compiled import NUMBERS_OF_RAYS
-from nanobragg_hybrid.engines.torch.compiled_kernel import CompiledPiece
+from nanobragg_hybrid.engines.torch.compiled_kernel import CompiledKernel, CompiledPiece
 from nanobragg_hybrid.engines.torch.derived import Flags, Primal
 from nanobragg_hybrid.engines.torch.eager import EagerPiece
+from nanobragg_hybrid.engines.torch.fused import FusedPiece
 from nanobragg_hybrid.engines.torch.packing import Packed
 from nanobragg_hybrid.engines.torch.render import Render
 from nanobragg_hybrid.engines.torch.steps import Extent, Piece, Tensors, whole
@@ -80,9 +81,9 @@ class BatchRender(Primal):
 
     def evaluate(self, piece: Piece, tensors: Tensors, derivatives: int) -> Tensors:
         if isinstance(piece, CompiledPiece):
-            assert self.render.compiled is not None
+            assert isinstance(self.render.compiled, CompiledKernel)
             return [self.render.compiled.values(piece, self.render.packed(tensors))]
-        assert isinstance(piece, EagerPiece)
+        assert isinstance(piece, EagerPiece | FusedPiece)
         members = [self._member(tensors, n) for n in range(self.members)]
         rows = [self.render.evaluate(piece, member, derivatives)[0] for member in members]
         return [torch.stack(rows)]

@@ -64,7 +64,7 @@ class TorchRun:
                 "torch": torch.__version__,
                 "device": str(model.device),
                 "dtype": str(model.dtype).removeprefix("torch."),
-                "kernel": "compiled" if eager_reason is None else "eager",
+                "kernel": model.rendered_by,
                 "kernel_reason": eager_reason or "",
                 "culling": _culling(model, visits),
             },
@@ -90,8 +90,10 @@ class TorchEngine:
     device: where it computes: "cpu" (None too), "cuda", "cuda:1" or "auto".
     dtype: how: "float64" (None too) or "float32", which keeps phases in float64.
     kernel: by what: "eager" (torch's operators, the definition), "compiled" (the C library, on the
-        CPU) or "auto" (None too), which compiles where it can.  The result's provenance names the
-        one that ran ("kernel"), and why it is "eager" where it is ("kernel_reason").
+        CPU), "triton" (on a GPU; on the CPU in Triton's interpreter, if TRITON_INTERPRET=1) or
+        "auto" (None too): triton on a GPU, compiled on the CPU, where they render it.  The
+        result's provenance names the one that ran ("kernel"), and why it is "eager" where it is
+        ("kernel_reason").
 
     tolerance_photons: >= 0; the compiled kernel leaves out steps (of wavelengths, domains, phi)
         whose light in a pixel is less than this in all; pixels become darker, never brighter.  The
@@ -99,7 +101,7 @@ class TorchEngine:
         tolerance, and the "reason" why everything was visited where it was.
 
     When an experiment is prepared, a device that is not there is a `BackendError` that names those
-    that are, another number type or kernel a `ConfigError`, and a compiled kernel that does not
+    that are, another number type or kernel a `ConfigError`, and a kernel that does not
     render it an `UnsupportedError` that says why.
     """
 
@@ -136,8 +138,8 @@ class TorchEngine:
             kernel=kernel,
             tolerance_photons=self.tolerance_photons,
         )
-        if kernel == "compiled" and model.eager_reason is not None:
-            raise UnsupportedError(f'kernel="compiled" does not render this: {model.eager_reason}')
+        if kernel in ("compiled", "triton") and model.eager_reason is not None:
+            raise UnsupportedError(f'kernel="{kernel}" does not render this: {model.eager_reason}')
         return TorchRun(model)
 
     def structure_factors_at(

@@ -8,6 +8,7 @@ multiples of pi, and next to a maximum, where terms cancel, from a power series.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any, Final, NamedTuple, assert_never
 
 import torch
@@ -262,6 +263,21 @@ def _derivative(series: Tensor, n: Tensor, y: Tensor) -> Tensor:
     for k in range(_TERMS - 1, 0, -1):
         total.mul_(square).add_(2.0 * k * terms[k])
     return total.mul_(y).mul_(n * n)
+
+
+def slope_coefficients(n: Tensor) -> Tensor:
+    """Of dg/dx = y (c_0 + c_1 (N y)^2 + ...) next to a maximum, where x = y + pi h0, for each of
+    some N; float64, shape (..., 7)."""
+    powers = torch.arange(_TERMS, dtype=torch.float64, device=n.device)
+    inverse = (1.0 / (n * n)).unsqueeze(-1) ** powers
+    terms = (inverse @ _sine_series_on(n.device).T)[..., 1:]
+    return terms * (2.0 * powers[1:]) * (n * n * n).unsqueeze(-1)
+
+
+@lru_cache
+def _sine_series_on(device: torch.device) -> Tensor:
+    """Copied once: a render has no transfer."""
+    return _SINE_SERIES.to(device)
 
 
 def _reduced(h: Tensor, h0: Tensor, n: Scalar) -> tuple[Tensor, Tensor]:

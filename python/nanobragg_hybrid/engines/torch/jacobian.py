@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nanobragg_hybrid.base.errors import ConfigError, Description
-from nanobragg_hybrid.engines.torch.compiled_kernel import CompiledPiece
+from nanobragg_hybrid.engines.torch.compiled_kernel import CompiledKernel, CompiledPiece
 from nanobragg_hybrid.engines.torch.derivatives import sum_of
 from nanobragg_hybrid.engines.torch.recorded_setup import SceneTangents
 from nanobragg_hybrid.engines.torch.render import Render
@@ -74,7 +74,7 @@ class PixelJacobian:
     def _piece(self, piece: Piece) -> tuple[Tensor, Tensor]:
         packed = self.render.packed(self.tensors)
         if isinstance(piece, CompiledPiece) and self.count > 0:
-            assert self.render.compiled is not None
+            assert isinstance(self.render.compiled, CompiledKernel)
             return self.render.compiled.jacobian(piece, packed, self.tangents)
         with torch.no_grad():
             (values,) = self.render.evaluate(piece, self.tensors, 0)

@@ -18,7 +18,6 @@ from nanobragg_hybrid.base.units import m_to_um
 from nanobragg_hybrid.engines.torch.background import background_photons
 from nanobragg_hybrid.engines.torch.batch import BatchRender, leaves_rays
 from nanobragg_hybrid.engines.torch.bounds import image_memory
-from nanobragg_hybrid.engines.torch.compiled import why_not
 from nanobragg_hybrid.engines.torch.compiled_kernel import CompiledKernel, SeenTable
 from nanobragg_hybrid.engines.torch.devices import device_of, dtype_of
 from nanobragg_hybrid.engines.torch.eager import EagerKernel
@@ -30,12 +29,14 @@ from nanobragg_hybrid.engines.torch.expected import (
     source_region,
 )
 from nanobragg_hybrid.engines.torch.forked import require_own_threads
+from nanobragg_hybrid.engines.torch.fused import FusedKernel, triton_kernel
 from nanobragg_hybrid.engines.torch.jacobian import (
     NormalEquations,
     PixelJacobian,
     normal_equations,
 )
 from nanobragg_hybrid.engines.torch.kernel import solid_angle_sum
+from nanobragg_hybrid.engines.torch.kernel_choice import KERNELS, KernelName, planned_kernel
 from nanobragg_hybrid.engines.torch.overrides import require_none_overridden
 from nanobragg_hybrid.engines.torch.packed_scene import packed_scene
 from nanobragg_hybrid.engines.torch.packed_values import packed_and_tangents
@@ -62,7 +63,7 @@ from nanobragg_hybrid.model.detector import several_panels
 from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.quirks import Quirks
 from nanobragg_hybrid.model.structure_factors import StructureFactors
-from nanobragg_hybrid.model.validate import Choice, Integer, Number, require_class
+from nanobragg_hybrid.model.validate import Integer, Number, require_class
 
 _CPU_TILE_STEPS = 2**16
 _GPU_TILE_STEPS = 2**22
@@ -75,7 +76,6 @@ PLAIN_NUMBERS: Final = (
     "jacobian and normal_equations give plain numbers, also to torch.func, vmap and dual numbers, "
     "which would take them for constants: use torch.func.jacfwd or jacrev of pixels"
 )
-_KERNELS: Final = Choice(("auto", "compiled", "eager"))
 
 
 class ForwardModel:
@@ -87,8 +87,9 @@ class ForwardModel:
     device: "cpu", "cuda", "cuda:1", "auto".  tile_steps: evaluations of the innermost formula that
     are held in memory at a time by the eager kernel; None chooses.  kernel: what computes pixels:
     "eager" (torch's operators, the definition), "compiled" (the C library, one pass for values and
-    one for derivatives; an error where it does not render an experiment), or "auto": compiled where
-    it does, else eager.  tolerance_photons: >= 0; the compiled kernels leave out steps that
+    one for derivatives; an error where it does not render an experiment), "triton" (the same on a
+    GPU, or in Triton's interpreter), or "auto": triton on a GPU and compiled on the CPU where they
+    render it, else eager.  tolerance_photons: >= 0; the compiled kernels leave out steps that
     together are less than this in every pixel, and their derivatives with them
     (docs/differentiable.md, "Leaving out what is dark"); the eager kernel visits every step.
 
@@ -139,13 +140,16 @@ class ForwardModel:
         self._tables = tables_of(self._setup, self.device)
         self._active = active_pixels(config, self._setup.roi, self.device)
         try:
-            self.kernel = _KERNELS.normalise(kernel)
+            self.kernel = KERNELS.normalise(kernel)
         except ValueError:
-            raise ConfigError("kernel", kernel, _KERNELS.text) from None
+            raise ConfigError("kernel", kernel, KERNELS.text) from None
         try:
             self.tolerance_photons = float(_TOLERANCE.normalise(tolerance_photons))
         except ValueError:
             raise ConfigError("tolerance_photons", tolerance_photons, _TOLERANCE.text) from None
+        self._planned = planned_kernel(
+            self.kernel, self.dtype, self.device, self._setup.choices.domain_weights
+        )
         self._kernel = EagerKernel(self._setup.choices, self._tiling, self.dtype, self.device)
         self._seen = SeenTable()
         self._initial: dict[str, NDArray[np.float64]] = {}
@@ -433,26 +437,28 @@ class ForwardModel:
 
     @property
     def eager_reason(self) -> str | None:
-        """Why the eager kernel renders the image of the configuration; None: the compiled do.
+        """Why the eager kernel renders the image of the configuration; None: another one does.
 
         Single pixels may be the eager kernel's in any case: the first of the run, where its phi
         steps differ, and the one that switches interpolation off.
         """
-        if self.kernel == "eager":
-            return 'kernel="eager" was asked for'
         packed, template = self._packed({})
-        reason = why_not(self.dtype, self.device, self._setup.choices.domain_weights)
-        if reason is not None:
-            return reason
+        if self._planned.name != "compiled":
+            return self._planned.reason
         return self._compiled_kernel(template).refuses(packed)
+
+    @property
+    def rendered_by(self) -> KernelName:
+        """The kernel that renders the image of the configuration."""
+        return self._planned.name if self.eager_reason is None else "eager"
 
     @property
     def every_step_because(self) -> str:
         """Why every step of the configuration is visited; empty: some are left out."""
         if self.tolerance_photons == 0.0:
             return "tolerance_photons is 0"
-        if self.eager_reason is not None:
-            return "the eager kernel visits every step"
+        if self.rendered_by != "compiled":
+            return f"the {self.rendered_by} kernel visits every step"
         packed, template = self._packed({})
         return CULLING_REASONS[self._compiled_kernel(template).culling(packed)]
 
@@ -461,20 +467,28 @@ class ForwardModel:
             self._setup.choices, template, self.dtype, self._seen, self.tolerance_photons
         )
 
-    def _compiled(self, template: Template, packed: Packed) -> CompiledKernel | None:
-        """The compiled kernels, if they render such scenes.
+    @cached_property
+    def _triton_kernel(self) -> FusedKernel:
+        return triton_kernel(self._setup.choices, self.dtype, self.device)
+
+    def _compiled(self, template: Template, packed: Packed) -> CompiledKernel | FusedKernel | None:
+        """The kernels that are no operators of torch, if they render such scenes.
 
         Raises `UnsupportedError` if they were asked for and do not.
         """
         if self.kernel == "eager":
             return None
-        reason = why_not(self.dtype, self.device, self._setup.choices.domain_weights)
-        compiled = None if reason else self._compiled_kernel(template)
-        if self.kernel == "compiled":
-            reason = reason or (compiled.refuses(packed) if compiled else None)
-            if reason:
-                raise UnsupportedError(f'kernel="compiled" does not render this: {reason}')
-        return compiled
+        name, reason = self._planned
+        kernel: CompiledKernel | FusedKernel | None = None
+        if name == "compiled":
+            kernel = self._compiled_kernel(template)
+            if self.kernel == "compiled":
+                reason = kernel.refuses(packed)
+        elif name == "triton":
+            kernel = self._triton_kernel
+        if reason is not None and self.kernel != "auto":
+            raise UnsupportedError(f'kernel="{self.kernel}" does not render this: {reason}')
+        return kernel
 
     def _jacobian(
         self, values: Values | None, names: Sequence[str | Parameter], select: Selection | None

@@ -115,10 +115,11 @@ def pack(scene: Scene) -> tuple[Packed, Template]:
 
 def unpack(packed: Packed, template: Template) -> Scene:
     """The scene of `pack`."""
-    live = iter(packed.numbers[template.live].unbind()) if template.live else iter(())
+    # Views: a list of places would have to be brought to the device first.
+    every = packed.numbers.unbind()
     numbers: dict[str, Scalar] = {
-        name: next(live) if constant is None else constant
-        for name, constant in zip(NUMBERS, template.constants, strict=True)
+        name: own if constant is None else constant
+        for name, own, constant in zip(NUMBERS, every, template.constants, strict=True)
     }
     x, y, z, wavelength, weight = packed.sources.unbind()
     fields: dict[str, Any] = {name: numbers[name] for name in _SCALARS}

@@ -12,6 +12,7 @@ from torch import Tensor
 from nanobragg_hybrid.engines.torch.compiled_kernel import CompiledKernel, CompiledPiece
 from nanobragg_hybrid.engines.torch.derived import Flags, Primal
 from nanobragg_hybrid.engines.torch.eager import EagerKernel, EagerPiece
+from nanobragg_hybrid.engines.torch.fused import FusedKernel, FusedPiece
 from nanobragg_hybrid.engines.torch.packing import Packed, Template, assembled, unpack
 from nanobragg_hybrid.engines.torch.packing import tensors as tensors_of
 from nanobragg_hybrid.engines.torch.pixels import ActivePixels, Pixels
@@ -31,12 +32,13 @@ class Render(Primal):
     """The values of pixels before rounding, float64, shape (pixels,), as a function of the tensors
     of a `Packed` that there are.
 
-    compiled: used where it covers a segment and only first derivatives are asked for; None: not at
-    all.  active: all pixels of the image, whose serial order counts; pixels: those that are wanted.
+    compiled: used where it covers a segment and only first derivatives are asked for: the C
+    library's, or one that renders where the tensors are; None: not at all.  active: all pixels of
+    the image, whose serial order counts; pixels: those that are wanted.
     """
 
     kernel: EagerKernel
-    compiled: CompiledKernel | None
+    compiled: CompiledKernel | FusedKernel | None
     template: Template
     has: tuple[bool, ...]
     active: ActivePixels
@@ -50,7 +52,7 @@ class Render(Primal):
         packed: Packed,
         template: Template,
         kernel: EagerKernel,
-        compiled: CompiledKernel | None,
+        compiled: CompiledKernel | FusedKernel | None,
         active: ActivePixels,
         pixels: Pixels,
         progress: Progress | None = None,
@@ -80,7 +82,7 @@ class Render(Primal):
         if compiled is not None and compiled.refuses(self.packed(tensors)):
             compiled = None
         for segment in segments(self.kernel.choices, self.pixels, self._order(tensors)):
-            kernel: EagerKernel | CompiledKernel = self.kernel
+            kernel: EagerKernel | CompiledKernel | FusedKernel = self.kernel
             if compiled is not None and compiled.covers(segment):
                 kernel = compiled
             for piece in kernel.pieces(self.pixels, segment):
@@ -94,15 +96,18 @@ class Render(Primal):
     def evaluate(self, piece: Piece, tensors: Tensors, derivatives: int) -> Tensors:
         packed = self.packed(tensors)
         if isinstance(piece, CompiledPiece):
-            assert self.compiled is not None
+            assert isinstance(self.compiled, CompiledKernel)
             return [self.compiled.values(piece, packed)]
+        if isinstance(piece, FusedPiece):
+            assert isinstance(self.compiled, FusedKernel)
+            return [self.compiled.values(piece, packed, self.template)]
         assert isinstance(piece, EagerPiece)
         return [self.kernel.values(piece, packed, self.template, derivatives)]
 
     def weighted(self, piece: Piece, grads: Tensors, tensors: Tensors, wanted: Flags) -> Tensors:
         if not isinstance(piece, CompiledPiece):
             return Primal.weighted(self, piece, grads, tensors, wanted)
-        assert self.compiled is not None
+        assert isinstance(self.compiled, CompiledKernel)
         is_wanted = self._in_place(wanted)
         found = self.compiled.gradients(
             piece, self.packed(tensors), grads[0], want_grid=bool(is_wanted[-1])
@@ -114,7 +119,7 @@ class Render(Primal):
     ) -> list[Tensors]:
         if not isinstance(piece, CompiledPiece):
             return Primal.changed(self, piece, tensors, moved, changes)
-        assert self.compiled is not None
+        assert isinstance(self.compiled, CompiledKernel)
         packed, is_moved = self.packed(tensors), self._in_place(moved)
         return [
             [self.compiled.tangents(piece, packed, _change(packed, is_moved, change))]

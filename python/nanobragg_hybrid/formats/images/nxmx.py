@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from nanobragg_hybrid.base.atomic import Destination, atomic_write
-from nanobragg_hybrid.base.errors import FileFormatError, UnsupportedError
+from nanobragg_hybrid.base.errors import FileFormatError, UnsupportedError, how_to_install
 from nanobragg_hybrid.formats.geometry.frames import from_simulator
 from nanobragg_hybrid.formats.geometry.nxmx import NO_SENSOR_UM
 from nanobragg_hybrid.formats.geometry.vectors import Vector, length, plus, unit
@@ -143,7 +143,7 @@ def write_master(
 
 
 def write_data_file(
-    path: str | os.PathLike[str],
+    path: Destination,
     chunks: Sequence[bytes],
     shape: tuple[int, int],
     dtype: np.dtype[Any],
@@ -226,7 +226,7 @@ def _libraries() -> tuple[Any, Any]:
         import hdf5plugin
     except ImportError:
         raise UnsupportedError(
-            "writing NXmx needs h5py and hdf5plugin: pip install 'nanobragg-hybrid[mx]'"
+            f"writing NXmx needs h5py and hdf5plugin: {how_to_install('mx')}"
         ) from None
     return h5py, hdf5plugin
 

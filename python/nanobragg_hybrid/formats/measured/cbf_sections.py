@@ -21,7 +21,7 @@ from typing import Any, Final, NamedTuple, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from nanobragg_hybrid.base.errors import FileFormatError, UnsupportedError, quoted
+from nanobragg_hybrid.base.errors import FileFormatError, UnsupportedError, how_to_install, quoted
 from nanobragg_hybrid.base.host import require_memory
 from nanobragg_hybrid.formats.geometry.cif_text import BINARY
 from nanobragg_hybrid.formats.measured.byte_offset import byte_offset_values
@@ -210,7 +210,7 @@ class _Section:
         except ImportError:
             raise UnsupportedError(
                 f"{os.fspath(self._path)}: the compression {compression} is read with pycbf, which "
-                "is not installed: pip install 'nanobragg-hybrid[mx]'"
+                f"is not installed: {how_to_install('mx')}"
             ) from None
         header = "\r\n".join(
             [

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nanobragg_hybrid.base.errors import FileFormatError, UnsupportedError
+from nanobragg_hybrid.base.errors import FileFormatError, UnsupportedError, how_to_install
 from nanobragg_hybrid.formats.text import read_bytes
 from nanobragg_hybrid.model.spots import Spots
 
@@ -40,7 +40,7 @@ def spots_of_refl(path: str | os.PathLike[str]) -> Spots:
     except ImportError:
         raise UnsupportedError(
             f"{os.fspath(path)}: a reflection table is read with msgpack, which is not installed: "
-            "pip install 'nanobragg-hybrid[mx]'"
+            f"{how_to_install('mx')}"
         ) from None
     try:
         content = msgpack.unpackb(read_bytes(path), raw=True, strict_map_key=False)

@@ -1,0 +1,159 @@
+"""What a frame of a series costs: kernel, background, noise, compression, writing; frames a second.
+
+usage: python benchmarks/series.py [--frames N] [--pixels N] [--json FILE]
+
+One scene: 1000 x 1000 pixels, a cell of 79 79 38 A, 12 cells along each axis, 4 mosaic domains, 10
+phi steps of 0.05 degrees, water and air, Poisson and read-out noise.  Parts are CPU time of one
+thread, the least of some runs; frames per second are of whole runs, with the start of processes and
+without.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import nanobragg_hybrid as nb
+from nanobragg_hybrid.formats.images import nxmx
+
+RUNS = 5
+
+
+def scene(pixels: int) -> nb.Experiment:
+    """The fixed scene, on so many pixels along an edge."""
+    return nb.Experiment(
+        beam=nb.Beam(wavelength_angstrom=1.0, fluence_photons_per_m2=1.2e28),
+        crystal=nb.Crystal(
+            cell_angstrom=(79, 79, 38),
+            misset_deg=(12, 34, 56),
+            n_cells=(12, 12, 12),
+            mosaic_spread_deg=0.15,
+            mosaic_domains=4,
+        ),
+        goniometer=nb.Goniometer(phi_deg=10.0, osc_deg=0.5, phi_steps=10),
+        detector=nb.Detector(
+            distance_mm=120, pixel_size_mm=100.0 / pixels, n_fast=pixels, n_slow=pixels
+        ),
+        sampling=nb.Sampling(oversample=1),
+        background=nb.Background(
+            scatterers=(nb.water_scatterer(1e-9), nb.air_scatterer(1e-8)),
+        ),
+        response=nb.Response(read_noise=1.5, pedestal=40, seed=1),
+    )
+
+
+def factors() -> nb.StructureFactors:
+    """Invented ones, to 2 A."""
+    grid = np.random.default_rng(5).uniform(1.0, 200.0, (81, 81, 39))
+    return nb.StructureFactors.from_grid(grid, (-40, -40, -19))
+
+
+def least(function: Callable[[], Any]) -> float:
+    """CPU time of the fastest of some runs, ms."""
+    times = []
+    for _ in range(RUNS):
+        began = time.process_time()
+        function()
+        times.append(time.process_time() - began)
+    return 1e3 * min(times)
+
+
+def parts(experiment: nb.Experiment, table: nb.StructureFactors, folder: Path) -> dict[str, float]:
+    """Milliseconds of each part of a frame."""
+    bare = experiment.replace({"background": None, "response": None})
+    lit = experiment.replace({"response": None})
+
+    def of(each: nb.Experiment) -> float:
+        run = nb.prepare(each, table)
+        return least(lambda: run.render(threads=1))
+
+    result = nb.simulate(experiment, table, threads=1)
+    kernel, with_background, whole = of(bare), of(lit), of(experiment)
+    counts = result.counts
+    assert counts is not None
+
+    def cbf() -> io.BytesIO:
+        memory = io.BytesIO()
+        nb.write_image(memory, result, format="cbf")
+        return memory
+
+    content = cbf().getvalue()
+    series = nb.Series.rotation(experiment, 2)
+    return {
+        "recipe": least(lambda: series.frame(1)),
+        "set-up": least(lambda: nb.prepare(experiment, table)),
+        "kernel": kernel,
+        "background": with_background - kernel,
+        "noise and response": whole - with_background,
+        "CBF in memory": least(cbf),
+        "bitshuffle and LZ4": least(lambda: nxmx.compressed_chunk(counts)),
+        "file and its hash": least(lambda: write_as_series(folder / "x", content)),
+    }
+
+
+def write_as_series(path: Path, content: bytes) -> None:
+    """A file of a series."""
+    from nanobragg_hybrid.formats.series_files import write_whole
+
+    write_whole(path, content)
+
+
+def rates(
+    experiment: nb.Experiment, table: nb.StructureFactors, folder: Path, frames: int
+) -> dict[str, float]:
+    """Frames per second of one process here, and of pools of one and two."""
+    series = nb.Series.rotation(experiment, frames)
+    found = {}
+    began = time.perf_counter()
+    nb.simulate_series(series, table, out=folder / "here" / "x_####.cbf", threads=1)
+    found["this process"] = frames / (time.perf_counter() - began)
+    for count in (1, 2):
+        with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
+            warm = nb.Series.rotation(experiment, 2 * count)
+            out = folder / f"warm{count}" / "x_####.cbf"
+            nb.simulate_series(warm, table, out=out, executor=pool)
+            began = time.perf_counter()
+            out = folder / f"pool{count}" / "x_####.cbf"
+            nb.simulate_series(series, table, out=out, executor=pool)
+            found[f"pool of {count}"] = frames / (time.perf_counter() - began)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--frames", type=int, default=20, help="of each run (default: 20)")
+    parser.add_argument("--pixels", type=int, default=1000, help="along an edge (default: 1000)")
+    parser.add_argument("--json", metavar="FILE", help="write the figures for scripts")
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore", nb.NanobraggWarning)
+    experiment, table = scene(arguments.pixels), factors()
+    with tempfile.TemporaryDirectory() as name:
+        of_parts = parts(experiment, table, Path(name))
+        of_series = rates(experiment, table, Path(name), arguments.frames)
+    print(f"{arguments.pixels} x {arguments.pixels} pixels; CPU ms of a frame, one thread")
+    for what, ms in of_parts.items():
+        print(f"  {what:20s} {ms:8.2f}")
+    beside = sum(
+        ms for what, ms in of_parts.items() if what not in ("kernel", "bitshuffle and LZ4")
+    )
+    print(f"  {'all but the kernel':20s} {beside:8.2f}  (as CBF)")
+    print("frames per second")
+    for what, rate in of_series.items():
+        print(f"  {what:20s} {rate:8.2f}")
+    if arguments.json:
+        Path(arguments.json).write_text(json.dumps({"ms": of_parts, "frames_per_s": of_series}))
+
+
+if __name__ == "__main__":
+    main()

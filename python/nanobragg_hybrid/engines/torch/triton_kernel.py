@@ -1,0 +1,164 @@
+"""Pixels by Triton's kernels: what belongs to rays and pixels by torch's operators, all that
+belongs to steps in one launch (see `lattice_sums`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import Tensor
+from triton.runtime.interpreter import InterpretedFunction
+
+from nanobragg_hybrid.engines.torch import triton_sums
+from nanobragg_hybrid.engines.torch.factors import (
+    background,
+    pixel_factors,
+    ray_factor,
+    step_weight,
+    water,
+)
+from nanobragg_hybrid.engines.torch.fused import FusedKernel, FusedPiece
+from nanobragg_hybrid.engines.torch.lattice_sums import (
+    LATTICE_NUMBERS,
+    SumChoices,
+    SumTensors,
+    lattice_sums,
+)
+from nanobragg_hybrid.engines.torch.packing import NUMBERS, Packed, Template, unpack
+from nanobragg_hybrid.engines.torch.pixels import Pixels
+from nanobragg_hybrid.engines.torch.rays import beams_to
+from nanobragg_hybrid.engines.torch.scene import Choices
+from nanobragg_hybrid.engines.torch.tiles import Block, Segment, Tile, ranges
+from nanobragg_hybrid.engines.torch.vectors import as_tensor
+
+IS_INTERPRETED: Final = isinstance(triton_sums.pixel_sums, InterpretedFunction)
+"""Whether Triton runs in its interpreter, which is decided when its kernels are loaded."""
+
+_RAYS: Final = 2**22
+"""Of a piece, at most, but for one pixel: what rays have of their own is held for them."""
+
+_N_CELLS: Final = NUMBERS.index("n_cells.0")
+_FUDGE: Final = NUMBERS.index("fudge")
+_STARS: Final = NUMBERS.index("a_star.0")
+_DEFAULT_F: Final = NUMBERS.index("default_f")
+_WATER_M: Final = NUMBERS.index("water_m")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TritonKernel(FusedKernel):
+    """Values agree with the eager kernel's to rounding; there are first derivatives.
+
+    dtype: of what is no phase.  limit: `Choices.dmin_m`; domain_weights: or None; both on the
+    device.
+    """
+
+    choices: Choices
+    dtype: torch.dtype
+    limit: Tensor
+    domain_weights: Tensor | None
+
+    @classmethod
+    def of(cls, choices: Choices, dtype: torch.dtype, device: torch.device) -> TritonKernel:
+        """What does not change from render to render."""
+        weights = choices.domain_weights
+        return cls(
+            choices,
+            dtype,
+            torch.tensor([choices.dmin_m], dtype=torch.float64, device=device),
+            None if weights is None else torch.tensor(weights, dtype=torch.float64, device=device),
+        )
+
+    def refuses(self, packed: Packed) -> str | None:
+        """Nothing: values are not looked at, which would fetch them from the device."""
+        del packed
+        return None
+
+    def covers(self, segment: Segment) -> bool:
+        """See `FusedKernel`."""
+        steps = segment.interpolated_steps
+        return segment.run_start is None and steps in (0, self.choices.steps_per_pixel)
+
+    def pieces(self, pixels: Pixels, segment: Segment) -> Iterator[FusedPiece]:
+        """See `FusedKernel`."""
+        rays = self.choices.samples * self.choices.source_count
+        length = max(1, _RAYS // rays)
+        for own in ranges(segment.pixels.start, segment.pixels.stop, length):
+            slow, fast = pixels.numbers(own.start, own.stop, self.limit.device)
+            place = slice(own.start, own.stop)
+            yield FusedPiece(place, slow, fast, segment.interpolated_steps > 0)
+
+    def values(self, piece: FusedPiece, packed: Packed, template: Template) -> Tensor:
+        """See `FusedKernel`."""
+        choices, scene = self.choices, unpack(packed, template)
+        steps = choices.steps_per_pixel if piece.interpolates else 0
+        tile = Tile(piece.slow, piece.fast, steps)
+        every = Block(
+            range(choices.samples), range(choices.source_count), range(choices.orientations)
+        )
+        beams = beams_to(scene, choices, tile, every.samples)
+        first = beams.first()
+        factor = ray_factor(scene, choices, tile, every, beams, first)
+        weight = step_weight(scene, choices, beams, every.sources)
+        start = torch.zeros_like(first.length[:, 0]) + background(scene, choices, tile, first)
+        is_running = choices.running_product and weight is not None
+        if not is_running and weight is not None:
+            factor, weight = weight if factor is None else factor * weight, None
+        total = lattice_sums(
+            self._sum_choices(piece, template, is_running=is_running),
+            SumTensors(
+                direction=torch.stack([as_tensor(x) for x in beams.direction]),
+                sources=packed.sources[:4],
+                cells=packed.cells,
+                numbers=_lattice_numbers(packed.numbers, template),
+                grid=packed.grid,
+                factor=_of_rays(factor),
+                weight=_of_rays(weight),
+                start=start if is_running else None,
+                domain_weights=self.domain_weights,
+                others=torch.cat([packed.numbers[_WATER_M : _WATER_M + 1].detach(), self.limit]),
+            ),
+        )
+        value = (total if is_running else start + total) * scene.strength / choices.steps
+        for own in pixel_factors(scene, choices, tile, first):
+            value = value * own
+        return value + water(scene, choices, tile, first)
+
+    def _sum_choices(
+        self, piece: FusedPiece, template: Template, *, is_running: bool
+    ) -> SumChoices:
+        interpolation = "nearest"
+        if piece.interpolates:
+            interpolation = "tricubic" if self.choices.interpolation_switches_off else "inside"
+        return SumChoices(
+            self.choices.shape,
+            self.dtype == torch.float32,
+            interpolation,
+            (0, 0, 0) if template.hkl_min is None else template.hkl_min,
+            self.choices.domains,
+            self.choices.dmin_m > 0.0,
+            is_running,
+        )
+
+
+def _lattice_numbers(numbers: Tensor, template: Template) -> Tensor:
+    """Those of `LATTICE_NUMBERS`, with a derivative where one of them has; numbers of cells below 1
+    count as 1 and do not change."""
+    if all(template.constants[place] is not None for place in LATTICE_NUMBERS):
+        numbers = numbers.detach()
+    return torch.cat(
+        [
+            numbers[_N_CELLS : _N_CELLS + 3].clamp(min=1.0),
+            numbers[_FUDGE : _FUDGE + 1],
+            numbers[_STARS : _STARS + 9],
+            numbers[_DEFAULT_F : _DEFAULT_F + 1],
+        ]
+    )
+
+
+def _of_rays(values: Tensor | None) -> Tensor | None:
+    """With the three dimensions of rays."""
+    if values is None:
+        return None
+    return values.reshape((1,) * (3 - values.dim()) + values.shape)

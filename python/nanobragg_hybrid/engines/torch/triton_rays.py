@@ -1,0 +1,113 @@
+"""What Triton's kernels read for a ray and a step: directions, sources, cells, numbers.
+
+Arrays, float64: direction (3, pixels, samples), sources (4, sources: incident direction and
+wavelength), cells (orientations, 9), numbers as `lattice_sums.packed_numbers` has them.
+"""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+DEFAULT_F = tl.constexpr(13)
+WATER = tl.constexpr(14)
+DMIN = tl.constexpr(15)
+SERIES = tl.constexpr(16)
+"""Places among the numbers, behind the thirteen of the lattice."""
+
+
+@triton.jit
+def lattice_of(numbers):
+    """N_a, N_b, N_c, fudge factor, a*, b*, c*."""
+    return (
+        tl.load(numbers),
+        tl.load(numbers + 1),
+        tl.load(numbers + 2),
+        tl.load(numbers + 3),
+        tl.load(numbers + 4),
+        tl.load(numbers + 5),
+        tl.load(numbers + 6),
+        tl.load(numbers + 7),
+        tl.load(numbers + 8),
+        tl.load(numbers + 9),
+        tl.load(numbers + 10),
+        tl.load(numbers + 11),
+        tl.load(numbers + 12),
+    )
+
+
+@triton.jit
+def _series(numbers):
+    return (
+        tl.load(numbers),
+        tl.load(numbers + 1),
+        tl.load(numbers + 2),
+        tl.load(numbers + 3),
+        tl.load(numbers + 4),
+        tl.load(numbers + 5),
+        tl.load(numbers + 6),
+    )
+
+
+@triton.jit
+def series_of(numbers):
+    """Coefficients of the interference functions along a, b, c next to their maxima."""
+    first = numbers + SERIES
+    return _series(first), _series(first + 7), _series(first + 14)
+
+
+@triton.jit
+def ray_of(direction, sources, pixel, lanes, sample, source, shape):
+    """The scattering vector of a ray and its wavelength; shape: pixels, samples, sources."""
+    count, samples, source_count = shape
+    place = pixel * samples + sample
+    plane = tl.cast(count, tl.int64) * samples
+    wavelength = tl.load(sources + 3 * source_count + source)
+    x = tl.load(direction + place, mask=lanes, other=0.0) - tl.load(sources + source)
+    y = tl.load(direction + plane + place, mask=lanes, other=0.0)
+    y -= tl.load(sources + source_count + source)
+    z = tl.load(direction + 2 * plane + place, mask=lanes, other=0.0)
+    z -= tl.load(sources + 2 * source_count + source)
+    return x / wavelength, y / wavelength, z / wavelength, wavelength
+
+
+@triton.jit
+def is_beyond(qx, qy, qz, dmin):
+    """Whether the resolution limit cuts a ray."""
+    stol = 0.5 * tl.sqrt(qx * qx + qy * qy + qz * qz)
+    is_any = stol > 0.0
+    return is_any & (dmin > 0.5 / tl.where(is_any, stol, 1.0))
+
+
+@triton.jit
+def cell_of(cells, orientation):
+    """a, b, c of an orientation, component by component."""
+    own = cells + orientation * 9
+    return (
+        tl.load(own),
+        tl.load(own + 1),
+        tl.load(own + 2),
+        tl.load(own + 3),
+        tl.load(own + 4),
+        tl.load(own + 5),
+        tl.load(own + 6),
+        tl.load(own + 7),
+        tl.load(own + 8),
+    )
+
+
+@triton.jit
+def indices_of(cell, qx, qy, qz):
+    """h, k, l."""
+    ax, ay, az, bx, by, bz, cx, cy, cz = cell
+    h = ax * qx + ay * qy + az * qz
+    k = bx * qx + by * qy + bz * qz
+    return h, k, cx * qx + cy * qy + cz * qz
+
+
+@triton.jit
+def of_ray(values, pixel, lanes, sample, source, strides):
+    """A factor of each ray; strides: 0 where it does not differ."""
+    by_pixel, by_sample, by_source = strides
+    place = pixel * by_pixel + sample * by_sample + source * by_source
+    return tl.load(values + place, mask=lanes, other=0.0)

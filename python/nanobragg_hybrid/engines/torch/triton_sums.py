@@ -1,0 +1,104 @@
+"""Triton's kernels: sums over the steps of pixels (model 6.3 to 6.8), one program for a block of
+pixels, its steps in serial order.
+
+shape: pixels, samples, sources.  counts: orientations, domains.  extent: of the table, see
+`triton_amplitudes`.  factor, weight: of each ray, where there are some, with strides of 0 where
+they do not differ; with a weight the sum is multiplied by it after every step (model 6.5).
+"""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+from nanobragg_hybrid.engines.torch.triton_rays import (
+    DEFAULT_F,
+    DMIN,
+    WATER,
+    cell_of,
+    indices_of,
+    is_beyond,
+    lattice_of,
+    of_ray,
+    ray_of,
+)
+from nanobragg_hybrid.engines.torch.triton_steps import intensity, structure_factor
+
+
+@triton.jit
+def pixel_sums(
+    total,
+    states,
+    direction,
+    sources,
+    cells,
+    grid,
+    numbers,
+    factor,
+    weight,
+    start,
+    domain_weights,
+    shape,
+    counts,
+    extent,
+    factor_strides,
+    weight_strides,
+    block: tl.constexpr,
+    profile: tl.constexpr,
+    single: tl.constexpr,
+    has_table: tl.constexpr,
+    interpolation: tl.constexpr,
+    has_limit: tl.constexpr,
+    has_factor: tl.constexpr,
+    is_running: tl.constexpr,
+    is_weighted: tl.constexpr,
+    wants_states: tl.constexpr,
+):
+    """total: (pixels,).  states: what the sum is before each ray, (rays, pixels), if wanted."""
+    count, samples, source_count = shape
+    orientations, domains = counts
+    pixel = tl.program_id(0).to(tl.int64) * block + tl.arange(0, block)
+    lanes = pixel < count
+    lattice = lattice_of(numbers)
+    default_f = tl.load(numbers + DEFAULT_F)
+    skips_zero = (tl.zeros([block], tl.float64) + tl.load(numbers + WATER)) == 0.0
+    if is_running:
+        sums = tl.load(start + pixel, mask=lanes, other=0.0)
+    else:
+        sums = tl.zeros([block], tl.float64)
+    for sample in range(samples):
+        for source in range(source_count):
+            qx, qy, qz, _ = ray_of(direction, sources, pixel, lanes, sample, source, shape)
+            is_cut = lanes & ~lanes
+            if has_limit:
+                is_cut = is_beyond(qx, qy, qz, tl.load(numbers + DMIN))
+            if wants_states:
+                ray_number = sample * source_count + source
+                tl.store(states + tl.cast(ray_number, tl.int64) * count + pixel, sums, mask=lanes)
+            if has_factor:
+                own_factor = of_ray(factor, pixel, lanes, sample, source, factor_strides)
+            if is_running:
+                own_weight = of_ray(weight, pixel, lanes, sample, source, weight_strides)
+            ray = tl.zeros([block], tl.float64)
+            is_lit = tl.zeros([block], tl.int1)
+            for orientation in range(orientations):
+                h, k, l = indices_of(cell_of(cells, orientation), qx, qy, qz)
+                f = structure_factor(
+                    grid, h, k, l, extent, default_f, lanes, has_table, interpolation
+                )
+                term, is_skipped = intensity(h, k, l, f, lattice, skips_zero, profile, single)
+                is_skipped = is_skipped | is_cut
+                if is_weighted:
+                    term *= tl.load(domain_weights + orientation % domains)
+                if is_running:
+                    if has_factor:
+                        term *= own_factor
+                    sums = tl.where(is_skipped, sums, (sums + term) * own_weight)
+                else:
+                    ray += tl.where(is_skipped, 0.0, term)
+                    is_lit = is_lit | ~is_skipped
+            if not is_running:
+                if has_factor:
+                    ray *= tl.where(is_lit, own_factor, 1.0)
+                sums += ray
+    tl.store(total + pixel, sums, mask=lanes)

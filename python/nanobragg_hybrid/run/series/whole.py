@@ -1,0 +1,128 @@
+"""Which frames of a series are whole, and what is to be done about the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+from typing import Any
+
+from nanobragg_hybrid.base.errors import FileFormatError
+from nanobragg_hybrid.formats.series_files import (
+    SeriesFiles,
+    WholeFile,
+    hash_of_file,
+    read_manifest,
+    remove_files,
+)
+from nanobragg_hybrid.run.series.settings import differs
+
+
+class Whole:
+    """The frames of a series that are whole, by number, and its files of data.
+
+    images_per_file: of the files of data of one NXmx file; 0: each frame has a file of its own.
+    frames: hash of each frame's file (of its pixels, on their way into a file of data).  data: hash
+    of what functions of a frame returned.  data_files: hash of each file of data.
+    """
+
+    def __init__(self, files: SeriesFiles, frames: int, images_per_file: int) -> None:
+        self._files = files
+        self._count = frames
+        self.images_per_file = images_per_file
+        self.frames: dict[int, str] = {}
+        self.data: dict[int, str] = {}
+        self.data_files: dict[int, str] = {}
+
+    def add(self, file: WholeFile) -> None:
+        """Takes a line of a manifest for true."""
+        if file.kind == "data_file":
+            self.data_files[file.number] = file.sha256
+        elif 0 <= file.number < self._count:
+            self.frames[file.number] = file.sha256
+            if file.data is not None:
+                self.data[file.number] = file.data
+
+    def read(self, identity: Mapping[str, Any]) -> None:
+        """Takes the lines of all manifests for true.
+
+        Raises `ConfigError` where one is of another series: it names what differs.
+        """
+        for path in self._files.manifests():
+            try:
+                begun, lines = read_manifest(path)
+            except FileFormatError as error:
+                raise FileFormatError(path, error.line, f"{error.problem}: remove it") from None
+            if begun is None:
+                continue
+            if (difference := differs(identity, begun, path)) is not None:
+                raise difference
+            for line in lines:
+                self.add(line)
+
+    def has(self, number: int) -> bool:
+        """Whether a frame is there, by what the manifests say."""
+        if self.images_per_file and number // self.images_per_file in self.data_files:
+            return True
+        return number in self.frames
+
+    def verify(self, numbers: Iterator[int], *, with_data: bool) -> int:
+        """Looks at the files of these frames; those that are missing or broken no longer count.
+        How many are whole.  The frames of a file of data come one after the other."""
+        count = 0
+        for which, group in groupby(numbers, self._file_of):
+            several = list(group)
+            data_is_good = {n: not with_data or self._has_data(n) for n in several}
+            if self.data_files.get(which) is not None:
+                found = hash_of_file(self._files.data_file(which))
+                if found == self.data_files[which] and all(data_is_good.values()):
+                    remove_files(self._files.image(number) for number in several)
+                    count += len(several)
+                    continue
+                del self.data_files[which]
+            for number in several:
+                known = self.frames.get(number)
+                is_good = known is not None and hash_of_file(self._files.image(number)) == known
+                if is_good and data_is_good[number]:
+                    count += 1
+                else:
+                    self.frames.pop(number, None)
+                    self.data.pop(number, None)
+        return count
+
+    def _file_of(self, number: int) -> int:
+        """The file of data of a frame; each its own where there are none."""
+        return number // self.images_per_file if self.images_per_file else -1 - number
+
+    def _has_data(self, number: int) -> bool:
+        known = self.data.get(number)
+        return known is not None and hash_of_file(self._files.data(number)) == known
+
+    def images_in(self, which: int) -> range:
+        """The frames of a file of data."""
+        first = which * self.images_per_file
+        return range(first, min(first + self.images_per_file, self._count))
+
+    def is_ready(self, which: int) -> bool:
+        """Whether all frames of a file of data are there, and the file is not."""
+        return which not in self.data_files and all(n in self.frames for n in self.images_in(which))
+
+    @property
+    def file_count(self) -> int:
+        """How many files of data there are in all."""
+        return -(-self._count // self.images_per_file) if self.images_per_file else 0
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is missing."""
+        if self.images_per_file:
+            return len(self.data_files) == self.file_count
+        return len(self.frames) == self._count
+
+    def listed(self) -> Iterator[tuple[str, str]]:
+        """Name and hash of each image or file of data, in their order."""
+        if self.images_per_file:
+            for which in range(self.file_count):
+                yield self._files.data_file(which).name, self.data_files[which]
+            return
+        for number in range(self._count):
+            yield self._files.image(number).name, self.frames[number]

@@ -1,0 +1,81 @@
+"""Parts of images by Triton's kernels: on a GPU, or in the interpreter, whose time is that of the
+steps of one pixel, however many pixels there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from compiled_scenes import Part
+from with_torch import torch
+
+pytest.importorskip("triton", reason="Triton is not installed (extra: gpu)")
+
+from nanobragg_hybrid.engines.torch.fused import FusedPiece
+from nanobragg_hybrid.engines.torch.packing import Packed, Template, tensors
+from nanobragg_hybrid.engines.torch.triton_kernel import TritonKernel
+
+Tensor = torch.Tensor
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@dataclass(frozen=True)
+class TritonPart:
+    """A part of an image, by Triton's kernels, on `DEVICE`; what it gives is on the CPU."""
+
+    part: Part
+    dtype: torch.dtype = torch.float64
+    kernel: TritonKernel = field(init=False)
+
+    def __post_init__(self) -> None:
+        choices = self.part.model.setup.choices
+        object.__setattr__(self, "kernel", TritonKernel.of(choices, self.dtype, DEVICE))
+
+    def values(self) -> Tensor:
+        """Those of the part's pixels."""
+        return self._values(self.part.packed).detach().cpu()
+
+    def gradients(self) -> Packed:
+        """Derivatives of the weighted sum."""
+        leaves = self._leaves()
+        total = (self._values(Packed(*leaves)) * self.part.weight.to(DEVICE)).sum()
+        return _packed(leaves, torch.autograd.grad(total, _given(leaves), materialize_grads=True))
+
+    def tangents(self, along: Packed) -> Tensor:
+        """How values change: derivatives by its weights of what has weights."""
+        leaves = self._leaves()
+        values = self._values(Packed(*leaves))
+        weights = torch.zeros_like(values, requires_grad=True)
+        pulled = torch.autograd.grad(
+            values, _given(leaves), weights, create_graph=True, materialize_grads=True
+        )
+        changes = [x.to(DEVICE) for x in tensors(along) if x is not None]
+        (found,) = torch.autograd.grad(pulled, weights, changes)
+        return found.cpu()
+
+    def _leaves(self) -> list[Tensor | None]:
+        return [
+            None if x is None else x.detach().to(DEVICE).requires_grad_()
+            for x in tensors(self.part.packed)
+        ]
+
+    def _values(self, packed: Packed) -> Tensor:
+        given = self.part.template
+        every_number = Template(
+            tuple(None for _ in given.constants), given.has_weights, given.hkl_min
+        )
+        on_device = Packed(*(None if x is None else x.to(DEVICE) for x in tensors(packed)))
+        tile = self.part.tile
+        slow, fast = tile.slow.to(DEVICE), tile.fast.to(DEVICE)
+        piece = FusedPiece(slice(0, len(slow)), slow, fast, tile.interpolated_steps > 0)
+        return self.kernel.values(piece, on_device, every_number)
+
+
+def _given(leaves: list[Tensor | None]) -> list[Tensor]:
+    return [x for x in leaves if x is not None]
+
+
+def _packed(leaves: list[Tensor | None], found: tuple[Tensor, ...]) -> Packed:
+    each: Iterator[Tensor] = iter(found)
+    return Packed(*(None if x is None else next(each).cpu() for x in leaves))
