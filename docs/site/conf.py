@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from public_names import pages_that_show  # noqa: E402
 
 project = "nanobragg-hybrid"
 author = "The nanobragg-hybrid maintainers"
@@ -61,12 +65,22 @@ def field_lists(lines: list[str]) -> list[str]:
     return out
 
 
+def see_also(public: str) -> list[str]:
+    """Which pages of docs/ show a public name."""
+    shown = [f":doc:`/docs/{page.stem}`" for page in pages_that_show(public)]
+    return [f"Shown in {', '.join(shown)}."] if shown else []
+
+
 def setup(app: object) -> None:
     """Called by Sphinx."""
 
     def process(*given: object) -> None:
         lines: list[str] = given[-1]  # type: ignore[assignment]
+        name = str(given[2])
         of_tuple = lines and lines[0].startswith("Alias for field number")
         lines[:] = [] if of_tuple else field_lists(lines)
+        package, _, public = name.rpartition(".")
+        if package == "nanobragg_hybrid":
+            lines += ["", *see_also(public)]
 
     app.connect("autodoc-process-docstring", process)  # type: ignore[attr-defined]

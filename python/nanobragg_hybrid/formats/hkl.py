@@ -30,6 +30,10 @@ def read_hkl(
 ) -> StructureFactors:
     """Reads h k l F; reflections that are not listed get `default_f`, the last one of several wins.
 
+    >>> import nanobragg_hybrid as nb
+    >>> nb.read_hkl(nb.data_path("demo.hkl")).reflections
+    7400
+
     With the quirk hkl_stream on (default), numbers are taken four at a time whatever the lines, and
     reading ends for good at a word that does not fit.  With it off, each line has its own
     reflection in its first four columns, and what does not fit is an error.

@@ -20,6 +20,10 @@ _NINE: Final = Items(9, FINITE)
 def read_matrix(path: str | os.PathLike[str]) -> tuple[float, ...]:
     """The first nine numbers of a file, row by row; what follows them is not looked at.
 
+    >>> import nanobragg_hybrid as nb
+    >>> nb.read_matrix(nb.data_path("demo.mat"))[:3]
+    (0.03326737, 0.0018112, 0.00033443)
+
     Row i holds the i-th components of a*, b*, c* times the wavelength in angstrom (model 4.2), as
     `Crystal.orientation_matrix`.  Numbers may touch where a sign separates them, as in tables of
     fixed columns.

@@ -19,6 +19,7 @@ from nanobragg_hybrid.model.detector import Detector, several_panels
 from nanobragg_hybrid.model.goniometer import Goniometer
 from nanobragg_hybrid.model.output import Output
 from nanobragg_hybrid.model.sampling import Sampling
+from nanobragg_hybrid.model.sketch import Sketch
 from nanobragg_hybrid.model.validate import Instance, InstanceIn, Optional, check_fields, meta
 
 if TYPE_CHECKING:
@@ -30,6 +31,13 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Experiment(Record):
     """One experiment: frozen, comparable, hashable, savable.
+
+    >>> import nanobragg_hybrid as nb
+    >>> experiment = nb.Experiment.from_nanobragg_args("-cell 70 80 90 75 85 95 -lambda 1.5 -N 5")
+    >>> experiment.beam.wavelength_angstrom, experiment.crystal.n_cells
+    (1.5, (5.0, 5.0, 5.0))
+    >>> experiment.replace({"beam.wavelength_angstrom": 1.0}).beam.wavelength_angstrom
+    1.0
 
     beam, crystal, goniometer, detector, sampling, output: objects of the classes `Beam`, `Crystal`,
         `Goniometer`, `Detector`, `Sampling`, `Output`; each defaults to its defaults.
@@ -218,6 +226,15 @@ class Experiment(Record):
         """
         experiment: Experiment = work_of("Experiment.from_dict")(data)
         return experiment
+
+    def sketch(self) -> Sketch:
+        """A drawing to scale of beam, sample, spindle and all panels, from the side, from above and
+        along the beam; the crystal does not matter.  Notebooks show it, `Sketch.save` writes SVG.
+
+        Raises what `prepare` raises for a detector that cannot be.
+        """
+        made: Sketch = work_of("Experiment.sketch")(self)
+        return made
 
     def to_json(self, quirks: Quirks | None = None) -> str:
         """JSON text: the inverse of `from_json`, to the last bit; with an entry for `quirks`."""

@@ -362,6 +362,10 @@ LEDGER: Final[tuple[Quirk, ...]] = (
 class Quirks(Record):
     """Which of nanoBragg's behaviours are on: one boolean for each row of `LEDGER`, default True.
 
+    >>> import nanobragg_hybrid as nb
+    >>> nb.Quirks.parse("nanobragg,-phi_left_edge").phi_left_edge
+    False
+
     Raises `ConfigError` for a value that is no boolean.
     """
 

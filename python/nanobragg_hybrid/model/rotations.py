@@ -27,6 +27,11 @@ _ROUNDING: Final = 1e-14
 class Rotations:
     """Rotations with weights, for instance `Crystal.mosaic_rotations`.
 
+    >>> import nanobragg_hybrid as nb
+    >>> three = nb.Rotations.from_vectors([[0, 0, 0], [0.1, 0, 0], [0, 0.1, 0]], weights=[2, 1, 1])
+    >>> three.matrices.shape
+    (3, 3, 3)
+
     matrices: proper rotations to 1e-6, shape (n, 3, 3), at least one.  Row i of U v has component
         i, x y z of the laboratory, of what v becomes.  Stored as float64; a matrix that is not a
         rotation to 1e-14 is replaced by the nearest one, so that files with a few digits will do.

@@ -37,6 +37,11 @@ _MOST_SAMPLES: Final = 2**17
 class Spectrum(Record):
     """Wavelengths and their weights, for every direction of a beam (`Beam.spectrum`; model 5.2).
 
+    >>> import nanobragg_hybrid as nb
+    >>> spectrum = nb.Spectrum(wavelengths_angstrom=(0.99, 1.01), weights=(3, 1))
+    >>> nb.Beam(spectrum=spectrum).spectrum.weights
+    (3.0, 1.0)
+
     The image is the weighted mean of those with one wavelength each: the fluence is that of all of
     them together.  Weights always count, whatever the quirk source_weights_ignored says.
 

@@ -41,6 +41,10 @@ _FILLED_AT_A_TIME: Final = 2**24
 class StructureFactors:
     """Amplitudes |F| in electrons, any sign.
 
+    >>> import nanobragg_hybrid as nb
+    >>> nb.StructureFactors.from_reflections([[1, 0, 0], [0, 1, 2]], [30.0, 12.5]).reflections
+    2
+
     grid: float64, shape (nh, nk, nl), C-contiguous and read-only: amplitude of reflection
         (h, k, l) at [h - h_min, k - k_min, l - l_min]; None: no table.
     hkl_min: the indices of the first element; 32-bit integers.

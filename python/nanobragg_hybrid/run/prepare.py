@@ -308,6 +308,17 @@ def prepare(
 ) -> Prepared:
     """Sets up an experiment, to look at its plan, render its image and trace its pixels.
 
+    >>> import nanobragg_hybrid as nb
+    >>> experiment = nb.Experiment(
+    ...     crystal=nb.Crystal(cell_angstrom=(70, 80, 90), n_cells=(5, 5, 5)),
+    ...     detector=nb.Detector(distance_mm=100, pixel_size_mm=0.4, n_fast=64, n_slow=48),
+    ... )
+    >>> prepared = nb.prepare(experiment, nb.StructureFactors.constant(100.0))
+    >>> prepared.plan.n_fast, prepared.plan.pixel_size_m
+    (64, 0.0004)
+    >>> prepared.render().image.shape
+    (48, 64)
+
     backend: an engine's name, see `available_backends`, or an engine with options of its own:
         `CEngine(kernel="exact")`, `TorchEngine(device="cuda", dtype="float32")`,
         `ExternalEngine(executable="~/bin/nanoBragg")`.

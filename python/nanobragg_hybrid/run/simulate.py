@@ -33,6 +33,15 @@ def simulate(
 ) -> SimulationResult:
     """Renders the image of an experiment: `prepare` and `Prepared.render` in one.
 
+    >>> import nanobragg_hybrid as nb
+    >>> experiment = nb.Experiment(
+    ...     crystal=nb.Crystal(cell_angstrom=(70, 80, 90), n_cells=(5, 5, 5)),
+    ...     detector=nb.Detector(distance_mm=100, pixel_size_mm=0.4, n_fast=64, n_slow=48),
+    ... )
+    >>> result = nb.simulate(experiment, nb.StructureFactors.constant(100.0))
+    >>> result.image.shape, result.image.dtype.name
+    ((48, 64), 'float32')
+
     backend: an engine's name or an engine with options of its own, see `prepare`.
     quirks: None: all on, nanoBragg's image.
     threads: number of threads, 1 to 1024; None: as many as cores that this process may use by its

@@ -30,6 +30,11 @@ def trace(
 ) -> Trace:
     """The chain of numbers behind one pixel, and behind one step of its sum (model 6).
 
+    >>> import nanobragg_hybrid as nb
+    >>> experiment = nb.Experiment.from_nanobragg_args("-cell 70 80 90 90 90 90 -N 5 -detpixels 64")
+    >>> nb.trace(experiment, nb.StructureFactors.constant(100.0), pixel=(10, 20)).pixel_value > 0.0
+    True
+
     pixel: (fast, slow).  source, phi_step, domain, subpixel (fast, slow), layer: which step; the
     first, in serial order, that has the given indices, all counted from 0.  panel: number or name
     of the pixel's panel; needed where the detector has several.  backend, quirks: as for

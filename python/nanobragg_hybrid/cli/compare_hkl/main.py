@@ -62,7 +62,7 @@ reflection in its bounds and one index beyond.
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; `argv` is without the program's name.  Returns the exit status."""
     arguments = sys.argv[1:] if argv is None else list(argv)
-    parser = _parser()
+    parser = compare_hkl_parser()
     asked = parser.parse_args(arguments)
     count = len(asked.hkl) + len(asked.fdump)
     if not 1 <= count <= 2:
@@ -79,7 +79,7 @@ def console() -> NoReturn:
     sys.exit(main())
 
 
-def _parser() -> argparse.ArgumentParser:
+def compare_hkl_parser() -> argparse.ArgumentParser:
     parser = ToolParser(
         prog=PROG,
         description="Compare structure factors: two files of any kind that is read, and what two "

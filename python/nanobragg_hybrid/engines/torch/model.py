@@ -29,14 +29,19 @@ from nanobragg_hybrid.engines.torch.expected import (
     source_region,
 )
 from nanobragg_hybrid.engines.torch.forked import require_own_threads
-from nanobragg_hybrid.engines.torch.fused import FusedKernel, triton_kernel
+from nanobragg_hybrid.engines.torch.fused import FusedKernel
 from nanobragg_hybrid.engines.torch.jacobian import (
     NormalEquations,
     PixelJacobian,
     normal_equations,
 )
 from nanobragg_hybrid.engines.torch.kernel import solid_angle_sum
-from nanobragg_hybrid.engines.torch.kernel_choice import KERNELS, KernelName, planned_kernel
+from nanobragg_hybrid.engines.torch.kernel_choice import (
+    KERNELS,
+    KernelName,
+    planned_kernel,
+    triton_kernel,
+)
 from nanobragg_hybrid.engines.torch.overrides import require_none_overridden
 from nanobragg_hybrid.engines.torch.packed_scene import packed_scene
 from nanobragg_hybrid.engines.torch.packed_values import packed_and_tangents
@@ -96,9 +101,16 @@ class ForwardModel:
     Calling the model with tensors for some values (see `parameters`) gives the image as a tensor,
     shape (slow, fast), photons per pixel, differentiable in these tensors:
 
-    >>> model = ForwardModel(experiment, table)                       # doctest: +SKIP
-    >>> cell = torch.tensor([70.0, 80.0, 90.0], requires_grad=True)   # doctest: +SKIP
-    >>> model({"crystal.cell_angstrom": cell}).sum().backward()       # doctest: +SKIP
+    >>> import nanobragg_hybrid as nb
+    >>> experiment = nb.Experiment(
+    ...     crystal=nb.Crystal(cell_angstrom=(70, 80, 90), n_cells=(5, 5, 5)),
+    ...     detector=nb.Detector(distance_mm=100, pixel_size_mm=0.4, n_fast=8, n_slow=6),
+    ... )
+    >>> model = nb.ForwardModel(experiment, nb.StructureFactors.constant(100.0))
+    >>> cell = torch.tensor([70.0, 80.0, 90.0], dtype=torch.float64, requires_grad=True)
+    >>> model({"crystal.cell_angstrom": cell}).sum().backward()
+    >>> cell.grad.shape
+    torch.Size([3])
 
     It is no `torch.nn.Module`: `parameters` describes what there is to differentiate, and an
     optimizer takes the tensors that you give as values.
