@@ -1,4 +1,4 @@
-"""Render a few frames of a rotation series, write them as raw floats and count noisy photons.
+"""Render a rotation series on two processes, as CBF images that DIALS or XDS read.
 
 usage: python examples/rotation_series.py [FOLDER] [FRAMES]
 """
@@ -6,9 +6,17 @@ usage: python examples/rotation_series.py [FOLDER] [FRAMES]
 from __future__ import annotations
 
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import nanobragg_hybrid as nb
+
+
+def light(_: int, experiment: nb.Experiment, result: nb.SimulationResult) -> tuple[float, int]:
+    """What is kept of each frame beside its image: where it begins, and its counts."""
+    assert result.counts is not None
+    return experiment.goniometer.phi_deg, int(result.counts.sum())
 
 
 def main(folder: Path, frames: int) -> None:
@@ -21,17 +29,22 @@ def main(folder: Path, frames: int) -> None:
             mosaic_spread_deg=0.15,
             mosaic_domains=2,
         ),
-        goniometer=nb.Goniometer(osc_deg=0.5, phi_steps=5),
+        goniometer=nb.Goniometer(phi_deg=10, osc_deg=0.5, phi_steps=5),
         detector=nb.Detector(distance_mm=120, pixel_size_mm=0.4, n_fast=64, n_slow=64),
+        sampling=nb.Sampling(oversample=4),
+        response=nb.Response(seed=1),
     )
-    factors = nb.StructureFactors.constant(100.0)
-    for frame in range(1, frames + 1):
-        experiment = start.replace({"goniometer.phi_deg": 10 + 0.5 * (frame - 1)})
-        result = nb.simulate(experiment, factors)
-        path = folder / f"series_{frame:03d}.bin"
-        nb.write_raw(path, result.image)
-        noise = nb.noise_image(result, seed=frame)
-        print(f"{path.name}: {noise.photons:.0f} photons, {noise.overloads} overloads")
+    series = nb.Series.rotation(start, frames)
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        done = nb.simulate_series(
+            series,
+            nb.StructureFactors.constant(100.0),
+            out=folder / "series_###.cbf",
+            executor=pool,
+            per_frame=[light],
+        )
+    for path, (_, ((phi_deg, counts),)) in zip(done.images(), done.data(), strict=True):
+        print(f"{path.name}: from {phi_deg:g} degrees on, {counts} photons")
 
 
 if __name__ == "__main__":

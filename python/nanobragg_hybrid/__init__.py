@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.fitting.fit import fit
     from nanobragg_hybrid.fitting.minimise import Iteration
     from nanobragg_hybrid.fitting.result import Evaluations, FitResult, FittedImage, FittedNumber
+    from nanobragg_hybrid.formats.animation import write_animation
     from nanobragg_hybrid.formats.any_structure_factors import (
         read_structure_factors,
         structure_factors_from_model,
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.formats.source_file import read_source_file, write_source_file
     from nanobragg_hybrid.formats.spectrum_file import read_spectrum, write_spectrum
     from nanobragg_hybrid.formats.trace_text import read_trace, write_trace
+    from nanobragg_hybrid.formats.truth_hdf5 import TruthWriter, read_truth
     from nanobragg_hybrid.model.background import (
         Background,
         BackgroundOffset,
@@ -122,6 +124,7 @@ if TYPE_CHECKING:
         RotationWedge,
         SasePulses,
     )
+    from nanobragg_hybrid.model.sketch import Sketch
     from nanobragg_hybrid.model.spectrum import Spectrum
     from nanobragg_hybrid.model.spots import Spots
     from nanobragg_hybrid.model.statistics import Statistics
@@ -130,7 +133,9 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.model.unique_reflections import UniqueReflections
     from nanobragg_hybrid.run.assembled import AssembledImage, assembled_image
     from nanobragg_hybrid.run.by_wavelength import SpectralImage, simulate_by_wavelength
+    from nanobragg_hybrid.run.converge import Convergence, converge
     from nanobragg_hybrid.run.experiment_files import write_experiment
+    from nanobragg_hybrid.run.frame_dataset import FrameDataset as FrameDataset
     from nanobragg_hybrid.run.image_files import write_image
     from nanobragg_hybrid.run.image_series import NXmxSeriesWriter
     from nanobragg_hybrid.run.measure import frame_counts
@@ -148,6 +153,7 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.run.simulate import simulate
     from nanobragg_hybrid.run.trace import trace, trace_phi
     from nanobragg_hybrid.run.truth import predict_reflections
+    from nanobragg_hybrid.run.truth_files import write_experiments, write_truth
     from nanobragg_hybrid.run.versions import build_info, show_versions
 
 __all__ = [
@@ -160,6 +166,7 @@ __all__ = [
     "CEngine",
     "CommandLineError",
     "ConfigError",
+    "Convergence",
     "Crystal",
     "Detector",
     "Evaluations",
@@ -208,6 +215,7 @@ __all__ = [
     "SeriesResult",
     "SetupWarning",
     "SimulationResult",
+    "Sketch",
     "Source",
     "SpectralImage",
     "Spectrum",
@@ -217,6 +225,7 @@ __all__ = [
     "StreamImage",
     "StructureFactors",
     "Trace",
+    "TruthWriter",
     "UniqueReflections",
     "UnsupportedError",
     "__version__",
@@ -225,6 +234,7 @@ __all__ = [
     "available_backends",
     "build_info",
     "ccd_response",
+    "converge",
     "cspad_response",
     "data_path",
     "eiger_response",
@@ -264,6 +274,7 @@ __all__ = [
     "read_stream",
     "read_structure_factors",
     "read_trace",
+    "read_truth",
     "show_versions",
     "simulate",
     "simulate_by_wavelength",
@@ -272,8 +283,10 @@ __all__ = [
     "trace",
     "trace_phi",
     "water_scatterer",
+    "write_animation",
     "write_dump",
     "write_experiment",
+    "write_experiments",
     "write_hkl",
     "write_image",
     "write_matrix",
@@ -287,6 +300,7 @@ __all__ = [
     "write_source_file",
     "write_spectrum",
     "write_trace",
+    "write_truth",
 ]
 
 _imported, __dir__ = lazy_names(
@@ -321,12 +335,14 @@ _imported, __dir__ = lazy_names(
         ".model.sampling": "Sampling",
         ".model.series": "Series SeriesFrame",
         ".model.series_kinds": "ParameterGrid RandomStills RotationWedge SasePulses",
+        ".model.sketch": "Sketch",
         ".model.spectrum": "Spectrum",
         ".model.spots": "Spots",
         ".model.statistics": "Statistics",
         ".model.structure_factors": "StructureFactors",
         ".model.trace": "StepTrace Trace",
         ".model.unique_reflections": "UniqueReflections",
+        ".formats.animation": "write_animation",
         ".formats.any_structure_factors": "read_structure_factors structure_factors_from_model",
         ".formats.demo_data": "data_path",
         ".formats.dump": "read_dump write_dump",
@@ -348,6 +364,7 @@ _imported, __dir__ = lazy_names(
         ".formats.source_file": "read_source_file write_source_file",
         ".formats.spectrum_file": "read_spectrum write_spectrum",
         ".formats.trace_text": "read_trace write_trace",
+        ".formats.truth_hdf5": "TruthWriter read_truth",
         ".engines.c.engine": "CEngine",
         ".engines.c.libnbh": "get_cmake_dir get_include get_library get_pkgconfig_dir",
         ".engines.registry": "available_backends",
@@ -359,7 +376,9 @@ _imported, __dir__ = lazy_names(
         ".fitting.result": "Evaluations FitResult FittedImage FittedNumber",
         ".run.assembled": "AssembledImage assembled_image",
         ".run.by_wavelength": "SpectralImage simulate_by_wavelength",
+        ".run.converge": "Convergence converge",
         ".run.experiment_files": "write_experiment",
+        ".run.frame_dataset": "FrameDataset",
         ".run.image_files": "write_image",
         ".run.image_series": "NXmxSeriesWriter",
         ".run.pictures": (
@@ -371,6 +390,7 @@ _imported, __dir__ = lazy_names(
         ".run.simulate": "simulate",
         ".run.trace": "trace trace_phi",
         ".run.truth": "predict_reflections",
+        ".run.truth_files": "write_experiments write_truth",
         ".run.versions": "build_info show_versions",
     },
 )
@@ -381,6 +401,7 @@ if not TYPE_CHECKING:  # to which a misspelt name is an error
 bind_methods(
     {
         "Experiment.resolved": f"{__name__}.run.resolve:resolved",
+        "Experiment.sketch": f"{__name__}.run.sketch:sketch",
         "Experiment.to_dict": f"{__name__}.formats.experiment_json:experiment_to_dict",
         "Experiment.from_dict": f"{__name__}.formats.experiment_json:experiment_from_dict",
         "Experiment.to_json": f"{__name__}.formats.experiment_json:experiment_to_json",

@@ -29,7 +29,13 @@ BLIND: dict[str, tuple[str, ...]] = {
 }
 # The only places that may import the compiled extension, torch, gemmi, touch files, print.
 CORE = ("base.native", "base.native_scene", "engines.c")
-TORCH = ("engines.torch", "fitting.forward", "fitting.panels", "fitting.panel_light")
+TORCH = (
+    "engines.torch",
+    "fitting.forward",
+    "fitting.panels",
+    "fitting.panel_light",
+    "run.frame_dataset",
+)
 GEMMI = ("formats",)
 FILES = ("base.atomic", "base.control_groups", "formats")
 PRINTS = ("cli",)

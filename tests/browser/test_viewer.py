@@ -305,3 +305,51 @@ def test_damaged_page_says_so(browser: Page, tmp_path: Path) -> None:
     browser.open(path.as_uri())
     browser.wait("document.querySelector('#problem') && !document.querySelector('#problem').hidden")
     assert "data are damaged" in browser.run("document.querySelector('#problem').textContent")
+
+
+def test_spots_are_marked(browser: Page, tmp_path: Path) -> None:
+    """Rings and indices of the truth, of each frame its own, until they are hidden."""
+    frames = [
+        nb.Experiment(
+            crystal=nb.Crystal(
+                cell_angstrom=(40, 50, 60), n_cells=(5, 5, 5), misset_deg=(10 + n, 20, 30)
+            ),
+            detector=nb.Detector(distance_mm=60, pixel_size_mm=0.3, n_fast=60, n_slow=50),
+            sampling=nb.Sampling(oversample=1),
+        )
+        for n in range(2)
+    ]
+    factors = nb.StructureFactors.constant(100.0)
+    paths = [tmp_path / f"f_{n}.npy" for n in range(2)]
+    for path, each in zip(paths, frames, strict=True):
+        np.save(path, nb.simulate(each, factors).image)
+    truth = nb.ReflectionTruth.joined(
+        [nb.predict_reflections(each, factors, frame=n) for n, each in enumerate(frames)]
+    )
+    _open(browser, tmp_path, page_of_files(paths, truth=truth))
+    for number in range(2):
+        browser.run(f"viewer.show({number})")
+        browser.wait(f"viewer.shown() === {number}")
+        rows = truth.of_frame(number)
+        labels = browser.run("viewer.picture.labels")
+        assert len(labels) == len(rows) > 3
+        brightest = int(rows.photons.argmax())
+        assert labels[0]["text"] == " ".join(map(str, rows.hkl[brightest].tolist()))
+        assert labels[0]["fast"] == pytest.approx(rows.fast_px[brightest] - 0.5, abs=0.01)
+        value = browser.run(
+            "(() => { const {panel, fast, slow} = viewer.picture.labels[0];"
+            " return viewer.picture.at(panel, Math.round(fast), Math.round(slow)).value; })()"
+        )
+        assert value > 0.3 * rows.peak_photons[brightest]
+    browser.run("document.querySelector('#mark').click()")
+    assert browser.run("viewer.picture.labels") == []
+    browser.run("viewer.show(0)")
+    browser.wait("viewer.shown() === 0")
+    assert browser.run("viewer.picture.labels") == []
+    assert browser.faults == []
+    with pytest.raises(nb.ConfigError, match="truth"):
+        page_of_files([*paths, paths[0]], truth=truth)
+    small = tmp_path / "small.npy"
+    np.save(small, np.ones((5, 5)))
+    with pytest.raises(nb.ConfigError, match="truth"):
+        page_of_files([small], truth=truth)

@@ -13,6 +13,7 @@ import resource
 import signal
 import struct
 import subprocess
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -271,6 +272,18 @@ def test_name_of_no_file(
     assert message == expected.get(name, "f/g: Not a directory")
 
 
+def truth_file() -> bytes:
+    """A table of reflections."""
+    table = nb.StructureFactors.constant(100.0)
+    crystal = nb.Crystal(cell_angstrom=(50, 50, 50), n_cells=(5, 5, 5))
+    detector = nb.Detector(n_fast=4, n_slow=3, pixel_size_mm=5.0)
+    experiment = nb.Experiment(crystal=crystal, detector=detector)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "truth.h5"
+        nb.write_truth(path, nb.predict_reflections(experiment, table))
+        return path.read_bytes()
+
+
 READERS: dict[str, tuple[bytes, Callable[[Path], object]]] = {
     "hkl": (HKL, nb.read_hkl),
     "dump": (dump("0 0 0 0 0 0", *range(8)), nb.read_dump),
@@ -287,6 +300,7 @@ READERS: dict[str, tuple[bytes, Callable[[Path], object]]] = {
     "stream": (STREAM, nb.read_stream),
     "spots": (STREAM, nb.read_spots),
     "measured image": (smv(), nb.read_image),
+    "truth": (truth_file(), nb.read_truth),
     **{f"geometry, {kind}": (data, nb.read_experiments) for kind, data in TEXTS.items()},
     "geometry, one": (EXPT, nb.read_experiment),
     "run": (nb.Experiment().to_json(nb.Quirks.none()).encode(), nb.load_run),
@@ -616,7 +630,11 @@ def test_disk_full_or_ctrl_c_while_writing(
         assert (status, message) == (9, f"nanoBragg: error: {name}: No space left on device\n")
 
 
-@for_each("name", [name for name in nb.__all__ if name.startswith("write_")])
+# write_animation wants an ending: io/test_animation.py has the same.
+@for_each(
+    "name",
+    [name for name in nb.__all__ if name.startswith("write_") and name != "write_animation"],
+)
 def test_unwritable_output_in_python(name: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"old")
     write = getattr(nb, name)
@@ -624,6 +642,11 @@ def test_unwritable_output_in_python(name: str, tmp_path: Path) -> None:
 
         def write(path: Path, experiment: nb.Experiment) -> None:
             nb.write_experiment(experiment, path, format="dials")
+
+    if name == "write_truth":
+
+        def write(path: Path, truth: nb.ReflectionTruth) -> None:
+            nb.write_truth(path, truth, format="hdf5")
 
     if name == "write_image":
 
@@ -637,6 +660,7 @@ def test_unwritable_output_in_python(name: str, tmp_path: Path) -> None:
     arguments: tuple[Any, ...] = {
         "write_dump": (factors,),
         "write_experiment": (SMALL_RUN[0],),
+        "write_experiments": ([SMALL_RUN[0]],),
         "write_hkl": (factors,),
         "write_image": (np.zeros(SMALL_RUN[0].detector.shapes[0], np.uint16),),
         "write_matrix": ((1.0,) * 9,),
@@ -650,6 +674,7 @@ def test_unwritable_output_in_python(name: str, tmp_path: Path) -> None:
         "write_rotations": (nb.Rotations(np.eye(3)[None]),),
         "write_spectrum": (nb.Spectrum(energies_ev=(12000.0,)),),
         "write_trace": (nb.trace(*SMALL_RUN, pixel=(0, 0)),),
+        "write_truth": (nb.predict_reflections(*SMALL_RUN),),
     }[name]
     for path, problem in (
         (tmp_path / "file" / "f", "Not a directory"),

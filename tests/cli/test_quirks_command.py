@@ -179,8 +179,14 @@ def test_an_unchanged_image_is_said_to_be_the_same(capsys: pytest.CaptureFixture
     [
         (["quirks", "--explain"], "needs a nanoBragg command line after --"),
         (["quirks", "--json", "x"], "belong to quirks --explain"),
-        (["quirks", "--", "-N", "5"], "only quirks --explain takes a command line after --"),
-        (["info", "--", "-N", "5"], "only quirks --explain takes a command line after --"),
+        (
+            ["quirks", "--", "-N", "5"],
+            "only converge, series and quirks --explain take a command line after --",
+        ),
+        (
+            ["info", "--", "-N", "5"],
+            "only converge, series and quirks --explain take a command line after --",
+        ),
     ],
 )
 def test_wrong_words(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

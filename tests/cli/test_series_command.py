@@ -154,6 +154,9 @@ def test_photons_in_the_brightest_spot(folder: Path, capsys: pytest.CaptureFixtu
     found = brightest(summary(), table, nb.CEngine(), nb.Quirks(), (0, 2, 4), 1)
     assert found.spot_photons == pytest.approx(12345, rel=1e-6)
     assert found.frames == (0, 2, 4)
+    wet = summary().experiment.replace({"crystal.water_um": 100.0})
+    wet_series = nb.Series.rotation(wet, 5, seed=summary().seed)
+    assert brightest(wet_series, table, nb.CEngine(), nb.Quirks(), (0, 2, 4), 1) == found
     # The same words choose the same fluence, so that it can be resumed.
     assert series(*own, "--resume", words=TURNING) == 0
     assert "0 frames rendered, 5 were there" in capsys.readouterr().out

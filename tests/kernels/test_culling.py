@@ -128,6 +128,46 @@ def test_a_tolerance_is_used_and_darkens(shape: str) -> None:
         assert error.max() > 0.01 * tolerance
 
 
+INFINITE = nb.StructureFactors.from_grid(
+    np.where(np.arange(21**3).reshape(21, 21, 21) % 97 == 0, 1e160, 50.0),
+    (-10,) * 3,
+    default_f=1.0,
+)
+"""The square of one F in 97 is infinite."""
+
+
+@for_each("shape", SHAPES)
+@for_each(
+    "changes, factors",
+    [
+        ({"beam.wavelength_angstrom": 50.0}, CONSTANT),
+        ({"crystal.water_um": 1e5}, CONSTANT),
+        ({"detector.point_pixel": True}, CONSTANT),
+        ({"detector.distance_mm": 1e-3}, CONSTANT),
+        ({"crystal.shape_fudge": 1e308}, CONSTANT),
+        ({"crystal.shape_fudge": 1e-300}, CONSTANT),
+        ({"crystal.n_cells": (500.0, 1.0, 2.5)}, CONSTANT),
+        ({"beam.fluence_photons_per_m2": 1e80}, CONSTANT),
+        ({"sampling.oversample": 2, "detector.rotation_deg": (40.0, 30.0, 20.0)}, CONSTANT),
+        ({}, INFINITE),
+    ],
+)
+def test_odd_experiments_keep_to_their_tolerance(
+    shape: str, changes: dict[str, Any], factors: nb.StructureFactors
+) -> None:
+    """Numbers that nobody has in mind; the bytes without a tolerance, too."""
+    small = {"sampling.roi": (600, 607, 300, 320), "crystal.mosaic_domains": 3}
+    fewer = {"beam.dispersion_steps": 4, "crystal.shape": shape}
+    experiment = G1.replace({**small, **fewer, **changes})
+    exact = render(experiment, factors, kernel="exact").image
+    for kernel in FAST:
+        found = render(experiment, factors, kernel=kernel).image
+        assert np.array_equal(found, exact, equal_nan=True), kernel
+        for tolerance in (1e-6, 1e-2, 1e4):
+            image = render(experiment, factors, kernel=kernel, tolerance_photons=tolerance).image
+            assert beyond_tolerance(exact, image, tolerance) <= 1.0 + 1e-9, (kernel, tolerance)
+
+
 def test_threads_do_not_change_a_bit() -> None:
     for options in ({}, {"tolerance_photons": 1e-4}):
         one, three = (render(G1, threads=threads, **options) for threads in (1, 3))

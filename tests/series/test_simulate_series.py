@@ -71,7 +71,7 @@ def test_one_nxmx_file_has_the_images_of_all_frames(tmp_path: Path, pixels: Any)
             "noise": nb.noise_image(alone).pixels.astype(np.int32) - 40,
         }[pixels]
         assert np.array_equal(read, expected)
-    geometry = nb.read_experiment(tmp_path / "x.h5")
+    geometry = nb.read_experiment(tmp_path / "x.h5", image=1)
     assert geometry.goniometer.phi_deg == pytest.approx(10.0)
     assert geometry.goniometer.osc_deg == pytest.approx(0.5)
 
@@ -430,3 +430,53 @@ def test_tasks_are_given_ahead_in_a_window(tmp_path: Path) -> None:
 )
 def test_first_difference(mine: Any, other: Any, expected: Any) -> None:
     assert first_difference(mine, other) == expected
+
+
+LIT = nb.Background(scatterers=(nb.water_scatterer(1e-4),), flat_photons_per_pixel=3.0)
+SPREAD = nb.Response(point_spread=nb.PointSpread(gaussian_fwhm_um=3000.0), seed=3)
+HALVES = tuple(
+    nb.Panel(name, (120.0, 45.0, z), (0.0, 0.0, 1.0), (0.0, -1.0, 0.0), 20, 32, 3.0)
+    for name, z in (("left", -60.0), ("right", 2.0))
+)
+
+
+@for_each(
+    "changes, options",
+    [
+        ({"background": LIT}, {}),
+        ({"background": LIT}, {"flux_jitter": 0.3, "size_jitter": 0.2}),
+        ({"background": LIT, "response": SPREAD, "sampling.roi": (5, 20, 5, 20)}, {}),
+        ({"background": LIT, "detector": nb.Detector(panels=HALVES)}, {}),
+    ],
+)
+def test_a_background_that_is_kept_is_each_frames_own(
+    tmp_path_factory: pytest.TempPathFactory, changes: Any, options: Any
+) -> None:
+    folder = tmp_path_factory.mktemp("series")
+    series = nb.Series.rotation(TURNING.replace(changes), 3, **options)
+    done = nb.simulate_series(series, FACTORS, out=folder / "x_#.tif")
+    for number, path in enumerate(done.images()):
+        alone = nb.simulate(series.frame(number).experiment, FACTORS, frame=number)
+        alone.save(folder / "alone.tif")
+        assert path.read_bytes() == (folder / "alone.tif").read_bytes()
+
+
+def test_a_background_is_computed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from nanobragg_hybrid.engines.c.plan import Plan
+
+    calls = []
+    real = Plan.photons_beside_spots
+
+    def counted(plan: Plan, threads: int) -> Any:
+        found = real(plan, threads)
+        calls.append(found[0] is not None)
+        return found
+
+    monkeypatch.setattr(Plan, "photons_beside_spots", counted)
+    series = nb.Series.rotation(TURNING.replace({"background": LIT}), 5)
+    nb.simulate_series(series, FACTORS, out=tmp_path / "x_#.tif")
+    assert calls == [True, False, False, False, False]
+    calls.clear()
+    jittered = nb.Series.rotation(TURNING.replace({"background": LIT}), 2, flux_jitter=0.1)
+    nb.simulate_series(jittered, FACTORS, out=tmp_path / "y_#.tif")
+    assert calls == [True, True]

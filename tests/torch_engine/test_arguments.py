@@ -42,7 +42,7 @@ REFUSED: list[tuple[str, Callable[..., object], str]] = [
     (
         "kernel",
         partial(ForwardModel, EXPERIMENT, FACTORS, kernel="fast"),
-        "kernel: got 'fast', need one of auto, compiled, eager",
+        "kernel: got 'fast', need one of auto, compiled, triton, eager",
     ),
     ("zero", partial(MODEL, 0), "values: got 0, need a mapping"),
     ("a tensor alone", partial(MODEL, VALUE), "values: got .*need a mapping"),

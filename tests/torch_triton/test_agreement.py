@@ -13,7 +13,7 @@ from triton_scenes import TritonPart
 from with_torch import torch
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.engines.torch import compiled
+from nanobragg_hybrid.engines.torch import compiled, lattice_sums
 from nanobragg_hybrid.engines.torch.packing import NUMBERS, Packed, tensors
 
 ALL_ON, ALL_OFF = nb.Quirks(), nb.Quirks.none()
@@ -224,3 +224,25 @@ def test_the_same_bits_again() -> None:
     assert torch.equal(own.values(), own.values())
     for one, other in zip(tensors(own.gradients()), tensors(own.gradients()), strict=True):
         assert (one is None and other is None) or torch.equal(one, other)
+
+
+@pytest.mark.parametrize("name", ["nearest", "running tophat"])
+def test_parts_of_the_pixels_are_added_up(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where steps leave something behind, few pixels are followed at a time; blocks are rows."""
+    part = the_part(name)
+    whole = TritonPart(part).gradients()
+    monkeypatch.setattr(lattice_sums, "_ON_CPU", 64)
+    monkeypatch.setattr(lattice_sums, "_HELD_STEPS", 1)
+    errors = errors_of(TritonPart(part).gradients(), whole, part)
+    assert max(errors.values()) < 1e-13
+    assert "grid" in errors
+
+
+def test_second_derivatives_of_the_sums_are_refused() -> None:
+    """A model leaves them to the eager kernel before they come here."""
+    own = TritonPart(the_part("nearest"))
+    leaves = own._leaves()
+    values = own._values(Packed(*leaves))
+    (once,) = torch.autograd.grad(values.sum(), leaves[2], create_graph=True)
+    with pytest.raises(nb.UnsupportedError, match="Triton's kernels have first derivatives"):
+        torch.autograd.grad(once.sum(), leaves[2])

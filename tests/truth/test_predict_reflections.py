@@ -209,7 +209,10 @@ def test_threads_change_no_bit() -> None:
     one, three = (nb.predict_reflections(scene(), FACTORS, threads=n) for n in (1, 3))
     for field in dataclasses.fields(one):
         a, b = getattr(one, field.name), getattr(three, field.name)
-        assert np.array_equal(a, b, equal_nan=field.name != "shapes"), field.name
+        if field.name == "provenance":
+            assert a == b
+            continue
+        assert np.array_equal(a, b), field.name
 
 
 def test_panels_are_detectors_of_their_own() -> None:

@@ -49,7 +49,15 @@ ACCEPTED = {
 }
 
 RECORDS = {
-    *("Geometry", "Quirk", "ResolvedPlan", "SavedRun", "SimulationResult", "Statistics"),
+    *(
+        "Convergence",
+        "Geometry",
+        "Quirk",
+        "ResolvedPlan",
+        "SavedRun",
+        "SimulationResult",
+        "Statistics",
+    ),
     *(
         "StepTrace",
         "StreamImage",
@@ -60,6 +68,7 @@ RECORDS = {
         "SpectralImage",
         "Spots",
     ),
+    "Sketch",
     *("Evaluations", "FitResult", "FittedImage", "FittedNumber", "Iteration"),
     *("ReflectionReport", "ReflectionTruth", "ResolutionShell", "UniqueReflections"),
     *("MeasuredImage", "Spots"),
@@ -72,6 +81,7 @@ EXPERIMENT = nb.Experiment(
 )
 TABLE = nb.StructureFactors.from_reflections([(0, 0, 1), (1, 0, 0)], [2.0, 3.0], 1.0)
 
+TRUTH = nb.predict_reflections(EXPERIMENT, TABLE)
 UNIQUE = nb.StructureFactors.from_reflections([(0, 0, 1), (1, 0, 0)], [2.0, 3.0], space_group="P 1")
 
 
@@ -153,6 +163,10 @@ def _good() -> dict[str, Any]:
         "number": 0,
         "series": SERIES,
         "out": "x_#.tif",
+        "truth": TRUTH,
+        "parts": [TRUTH],
+        "experiments": [EXPERIMENT],
+        "images": [image],
     }
 
 

@@ -393,6 +393,26 @@ static inline int scan_group(const nbh_plan *plan, const light_sources *group,
     return 1;
 }
 
+/* Are all sources' nodes of interpolations in the table, whatever the orientation?  Then nothing
+ * can be switched off (see stays_in_table). */
+static inline int stays_in_stencils(const nbh_plan *plan, const culled_sample *sample)
+{
+    lanes is_inside;
+    EACH_LANE
+        is_inside[j] = 1.0;
+    for (int32_t n = 0; n < plan->light->group_count; n++) {
+        const light_sources *group = &plan->light->groups[n];
+        const double x = group->incident[0], y = group->incident[1], z = group->incident[2];
+        const double most =
+            plan->q_sqr_inside_stencils / (group->largest * group->largest) * (1.0 - 1e-9);
+        EACH_LANE {
+            const double vx = sample->dx[j] - x, vy = sample->dy[j] - y, vz = sample->dz[j] - z;
+            is_inside[j] = vx * vx + vy * vy + vz * vz <= most ? is_inside[j] : 0.0;
+        }
+    }
+    return all_are_set(is_inside);
+}
+
 /* See add_subpixel. */
 static inline int add_culled_subpixel(const nbh_plan *plan, const int32_t *fast,
                                       const int32_t *slow, const lanes fast_m, const lanes slow_m,
@@ -437,6 +457,8 @@ static inline int add_culled_subpixel(const nbh_plan *plan, const int32_t *fast,
     sample.waits_for_all = sample.waits && !sample.needs_every_source && !(plan->dmin_m > 0.0);
     start_gaussians(&block->batch, block->gaussians);
     tile_start(&block->of_tile);
+    if (s->scans && stays_in_stencils(plan, &sample))
+        return 1;
     tile_fit(fast, slow, sample.dx, sample.dy, sample.dz, &block->tile.directions);
     block->tile.direction = -1;
     for (int32_t n = 0; n < plan->light->group_count; n++) {

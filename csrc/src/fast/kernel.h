@@ -65,6 +65,10 @@ static inline void polarization_of(const nbh_plan *plan, const plan_source *from
         quick_polarization(plan->polarization_kahn, from, dx, dy, dz, factor);
         return;
     }
+    if (plan->polarization_kahn == 0.0) {
+        unpolarized_factor(from->incident_unit, dx, dy, dz, factor);
+        return;
+    }
     double axis[3];
     vec3_unit(plan_last_state(plan)->state.polar_axis, axis); /* a fixed point */
     exact_polarization(plan->polarization_kahn, from->incident_unit, axis, dx, dy, dz, factor);

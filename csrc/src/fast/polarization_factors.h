@@ -23,7 +23,17 @@ static inline void exact_polarization(double kahn, const double incident[3], con
     }
 }
 
-/* The same with a relative error below POLARIZATION_ERROR, or NaN, for a source whose frame is
+/* The same where kahn is 0: psi does not matter. */
+static inline void unpolarized_factor(const double incident[3], const lanes dx, const lanes dy,
+                                      const lanes dz, lanes factor)
+{
+    EACH_LANE {
+        const double c = incident[0] * dx[j] + incident[1] * dy[j] + incident[2] * dz[j];
+        factor[j] = 0.5 * (1.0 + c * c);
+    }
+}
+
+/* The same as exact_polarization with a relative error below POLARIZATION_ERROR, or NaN, for a source whose frame is
  * good.  The magnitude of d may be off by 2^-51. */
 static inline void quick_polarization(double kahn, const plan_source *source, const lanes dx,
                                       const lanes dy, const lanes dz, lanes factor)

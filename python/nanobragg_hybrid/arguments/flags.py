@@ -718,7 +718,7 @@ OWN_OPTIONS: tuple[OwnOption, ...] = (
     OwnOption(
         "--kernel",
         "NAME",
-        "c: auto, exact, baseline, avx2, avx512 (same bytes); torch: auto, compiled, eager",
+        "c: auto, exact, baseline, avx2, avx512 (same bytes); torch: auto, compiled, triton, eager",
     ),
     OwnOption(
         "--tolerance",

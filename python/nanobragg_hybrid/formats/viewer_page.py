@@ -59,13 +59,23 @@ class ViewedPanel(NamedTuple):
     mask: NDArray[np.bool_] | None = None
 
 
+class SpotLabel(NamedTuple):
+    """Words at a place of a panel (its number among those shown), in pixels from its corner."""
+
+    panel: int
+    fast_px: float
+    slow_px: float
+    text: str
+
+
 class ViewedImage(NamedTuple):
-    """An image of a page; note: what should be known of it."""
+    """An image of a page; note: what should be known of it; spots: what is marked in it."""
 
     name: str
     panels: tuple[ViewedPanel, ...]
     unit: str = ""
     note: str = ""
+    spots: tuple[SpotLabel, ...] = ()
 
 
 def viewer_page(images: Sequence[ViewedImage], title: str) -> str:
@@ -98,7 +108,17 @@ def viewer_page(images: Sequence[ViewedImage], title: str) -> str:
                 document["mask"] = kept(panel.mask.astype("uint8"))
             described.append(document)
         documents.append(
-            {"name": image.name, "unit": image.unit, "note": image.note, "panels": described}
+            {
+                "name": image.name,
+                "unit": image.unit,
+                "note": image.note,
+                "panels": described,
+                "spots": [
+                    # the picture counts from a pixel's middle
+                    [spot.panel, spot.fast_px - 0.5, spot.slow_px - 0.5, spot.text]
+                    for spot in image.spots
+                ],
+            }
         )
     parts = {
         "TITLE": html.escape(title),

@@ -187,6 +187,11 @@ class Detector(Record):
         return tuple(panel.shape for panel in self.panels)
 
     @property
+    def panel_count(self) -> int:
+        """How many panels there are: one where there are no `panels`."""
+        return 1 if self.panels is None else len(self.panels)
+
+    @property
     def panel_names(self) -> tuple[str, ...]:
         """The names of the panels; none where there are no `panels`."""
         return tuple(panel.name for panel in self.panels or ())
@@ -196,7 +201,10 @@ class Detector(Record):
 
         Raises `ConfigError` (``panel``) for one that is not there.
         """
-        names, count = self.panel_names, len(self.shapes)
+        count = self.panel_count
+        if type(which) is int and 0 <= which < count:
+            return which
+        names = self.panel_names
         if isinstance(which, str) and which in names:
             return names.index(which)
         try:

@@ -19,6 +19,7 @@ from nanobragg_hybrid.model.detector import Detector, several_panels
 from nanobragg_hybrid.model.goniometer import Goniometer
 from nanobragg_hybrid.model.output import Output
 from nanobragg_hybrid.model.sampling import Sampling
+from nanobragg_hybrid.model.sketch import Sketch
 from nanobragg_hybrid.model.validate import Instance, InstanceIn, Optional, check_fields, meta
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class Experiment(Record):
 
     def __post_init__(self) -> None:
         check_fields(self, "")
-        panels = len(self.detector.shapes)
+        panels = self.detector.panel_count
         if self.background is not None:
             for n, offset in enumerate(self.background.offsets):
                 if offset.panel >= panels:
@@ -196,7 +197,7 @@ class Experiment(Record):
 
     def of_only_panel(self, quirks: Quirks | None = None) -> Experiment:
         """Itself, or the experiment of its only panel; `ConfigError` if it has several."""
-        count = len(self.detector.shapes)
+        count = self.detector.panel_count
         if count > 1:
             instead = "Experiment.of_panel(n) is the experiment of one of them"
             raise several_panels("detector.panels", count, instead)
@@ -225,6 +226,15 @@ class Experiment(Record):
         """
         experiment: Experiment = work_of("Experiment.from_dict")(data)
         return experiment
+
+    def sketch(self) -> Sketch:
+        """A drawing to scale of beam, sample, spindle and all panels, from the side, from above and
+        along the beam; the crystal does not matter.  Notebooks show it, `Sketch.save` writes SVG.
+
+        Raises what `prepare` raises for a detector that cannot be.
+        """
+        made: Sketch = work_of("Experiment.sketch")(self)
+        return made
 
     def to_json(self, quirks: Quirks | None = None) -> str:
         """JSON text: the inverse of `from_json`, to the last bit; with an entry for `quirks`."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from nanobragg_hybrid.base.errors import ConfigError, Description
@@ -68,7 +68,7 @@ class ReflectionTruth:
 
     Of the frames.  frames: their numbers; phi_start_deg, osc_deg: where the spindle begins, and how
     far it turns; unassigned_photons: Bragg light that is in no row.  shapes: (slow, fast) of each
-    panel.  The arrays cannot be written to.
+    panel.  provenance: what made it, plain data for JSON.  The arrays cannot be written to.
     """
 
     hkl: NDArray[np.int32]
@@ -94,6 +94,7 @@ class ReflectionTruth:
     osc_deg: NDArray[np.float64]
     unassigned_photons: NDArray[np.float64]
     shapes: tuple[tuple[int, int], ...]
+    provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         import numpy as np
@@ -135,7 +136,7 @@ class ReflectionTruth:
         if array.dtype != np.bool_ or array.shape != (len(self),):
             found = Description(f"{array.dtype} of shape {array.shape}")
             raise ConfigError("chosen", found, f"booleans, shape ({len(self)},)")
-        return self._rows(np.flatnonzero(array))
+        return self.rows(np.flatnonzero(array))
 
     def of_frame(self, frame: int) -> ReflectionTruth:
         """The rows that begin in this frame.  Raises `ConfigError` for a frame that is not here."""
@@ -144,7 +145,7 @@ class ReflectionTruth:
         at = np.flatnonzero(self.frames == frame)
         if not at.size:
             raise ConfigError("frame", frame, "the number of a frame that the truth has")
-        rows = self._rows(np.flatnonzero(self.frame_start == frame))
+        rows = self.rows(np.flatnonzero(self.frame_start == frame))
         return dataclasses.replace(
             rows, **{name: getattr(self, name)[at] for name in FRAME_COLUMNS}
         )
@@ -225,7 +226,8 @@ class ReflectionTruth:
 
     @classmethod
     def joined(cls, parts: Sequence[ReflectionTruth]) -> ReflectionTruth:
-        """The rows of several frames of one detector, in the order given.
+        """The rows of several frames of one detector, in the order given, with the provenance of
+        the first.
 
         Raises `ConfigError` for none, for a frame that is there twice, and for other detectors.
         """
@@ -248,16 +250,25 @@ class ReflectionTruth:
             raise ConfigError("parts", int(numbers[counts > 1][0]), "each frame once")
         starts = np.cumsum(fields["pixel_count"], dtype=np.int64)
         fields["pixel_start"] = np.concatenate([[0], starts])
-        return cls(**fields, shapes=parts[0].shapes)
+        return cls(**fields, shapes=parts[0].shapes, provenance=parts[0].provenance)
 
     def _shape(self, panel: int) -> tuple[int, int]:
         if type(panel) is not int or not 0 <= panel < len(self.shapes):
             raise ConfigError("panel", panel, f"0 to {len(self.shapes) - 1}")
         return self.shapes[panel]
 
-    def _rows(self, rows: NDArray[np.int64]) -> ReflectionTruth:
+    def rows(self, numbers: ArrayLike) -> ReflectionTruth:
+        """The rows of these numbers, in this order; all frames stay.  Raises `ConfigError`."""
         import numpy as np
 
+        rows = np.asarray(numbers)
+        if rows.ndim != 1 or (rows.size and rows.dtype.kind not in "iu"):
+            found = Description(f"{rows.dtype} of shape {rows.shape}")
+            raise ConfigError("numbers", found, "whole numbers of rows, one dimension")
+        rows = rows.astype(np.int64)
+        if rows.size and not 0 <= rows.min() <= rows.max() < len(self):
+            rule = f"numbers of rows, 0 to {len(self) - 1}"
+            raise ConfigError("numbers", Description(f"{rows.min()} to {rows.max()}"), rule)
         changes: dict[str, Any] = {name: getattr(self, name)[rows] for name in COLUMNS}
         starts = self.pixel_start[rows]
         counts = self.pixel_count[rows].astype(np.int64)

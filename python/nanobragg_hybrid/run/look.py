@@ -6,6 +6,7 @@ part of what a render takes; causes are looked for only where something was foun
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
@@ -283,16 +284,19 @@ def _no_capture(given: Given) -> str | None:
 
 def _underflow(given: Given) -> str | None:
     plan, table = given.plan, given.table
-    amplitudes = _amplitudes(table)
-    largest_f = max(abs(table.default_f), max(amplitudes, default=0.0), -min(amplitudes, default=0))
     omega = (
         plan.pixel_size_m / plan.distance_m * (plan.pixel_size_slow_m / plan.distance_m)
         if plan.distance_m != 0.0
         else 1.0
     )
-    brightest = R_E_SQR_M2 * plan.fluence_photons_per_m2 * largest_f * largest_f * omega
-    brightest *= math.prod(plan.n_cells) * math.prod(plan.n_cells)
-    if 0.0 < brightest < _SMALLEST_FLOAT:
+    of_one = R_E_SQR_M2 * plan.fluence_photons_per_m2 * omega
+    of_one *= math.prod(plan.n_cells) * math.prod(plan.n_cells)
+    brightest = 0.0
+    for amplitude in itertools.chain((table.default_f,), _amplitudes(table)):
+        brightest = max(brightest, of_one * amplitude * amplitude)
+        if brightest >= _SMALLEST_FLOAT:  # of most tables it is one of the first that says so
+            return None
+    if brightest > 0.0:
         return f"a spot has some {brightest:.1e} photons, too few for a 32-bit float"
     return None
 

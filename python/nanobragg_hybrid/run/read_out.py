@@ -62,8 +62,11 @@ class Chain:
     @cached_property
     def gains(self) -> NDArray[np.float64] | float:
         """Counts per photon."""
-        relative = relative_gains(self.response, self.shape)
-        return self.response.gain if relative is None else self.response.gain * relative
+        gains = relative_gains(self.response, self.shape)
+        if gains is None:
+            return self.response.gain
+        gains *= self.response.gain
+        return gains
 
     @cached_property
     def bad(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]] | None:
@@ -88,14 +91,23 @@ class Chain:
     def variance(self, expected: NDArray[np.float64]) -> NDArray[np.float64]:
         """Of the counts (model 10.3), before saturation; infinite where a pixel tells nothing."""
         response = self.response
-        positive = np.maximum(expected, 0.0)
         per_square = response.frame_gain_error**2
-        of_photons = (1.0 + per_square) * self.gains
+        of_gain = 1.0 + per_square if response.shot_noise else 0.0
         per_square += response.flicker**2 * (1.0 + per_square)
-        variance = positive * of_photons if response.shot_noise else np.zeros_like(positive)
-        if per_square > 0.0:
-            variance += per_square * positive * positive
-        variance += response.read_noise**2 + response.rounding_variance
+        constant = response.read_noise**2 + response.rounding_variance
+        gains = self.gains
+        of_pixels = gains.reshape(-1) if isinstance(gains, np.ndarray) else None
+        variance = np.empty_like(expected)
+        flat, made = expected.reshape(-1), variance.reshape(-1)
+        for start in range(0, flat.size, _BLOCK):
+            part = slice(start, start + _BLOCK)
+            block = np.maximum(flat[part], 0.0)
+            own = made[part]
+            np.multiply(of_gain, response.gain if of_pixels is None else of_pixels[part], out=own)
+            if per_square > 0.0:
+                own += per_square * block
+            own *= block
+            own += constant
         if self.is_active is not None:
             variance[~self.is_active] = np.inf
         if self.bad is not None:

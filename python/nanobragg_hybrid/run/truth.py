@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from nanobragg_hybrid._version import __version__
 from nanobragg_hybrid.base.arrays import as_ndarray
 from nanobragg_hybrid.base.constants import INT32_MAX
 from nanobragg_hybrid.base.errors import ConfigError
@@ -106,7 +108,33 @@ def predict_reflections(
         osc_deg=np.array([rad_to_deg(plan.osc_rad)]),
         unassigned_photons=np.array([lost]),
         shapes=experiment.detector.shapes,
+        provenance={
+            "nanobragg_hybrid": __version__,
+            "quirks": list(chosen.names_on),
+            "seeds": {
+                "misset": crystal.misset_seed if crystal.misset_random else None,
+                "mosaic": crystal.mosaic_seed,
+            },
+            "sha256": {
+                "experiment": _sha256(experiment.to_json(chosen).encode()),
+                "structure_factors": _table_sha256(structure_factors),
+            },
+            "min_peak_photons": float(min_peak_photons),
+            "edge_fraction": float(edge_fraction),
+        },
     )
+
+
+def _table_sha256(table: StructureFactors) -> str:
+    """Of the corner, the default and the amplitudes of a table."""
+    grid = table.grid_buffer
+    shape = None if grid is None else grid.shape
+    head = repr((table.hkl_min, shape, table.default_f)).encode()
+    return _sha256(head + (b"" if grid is None else memoryview(grid).tobytes()))
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _beside_spots(

@@ -8,9 +8,14 @@ import warnings
 import webbrowser
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from nanobragg_hybrid.base.errors import ConfigError, NanobraggError, NanobraggWarning
+from nanobragg_hybrid.base.errors import (
+    ConfigError,
+    Description,
+    NanobraggError,
+    NanobraggWarning,
+)
 from nanobragg_hybrid.base.units import m_to_angstrom, m_to_mm
 from nanobragg_hybrid.engines.c.engine import CEngine
 from nanobragg_hybrid.formats.geometry.experiment_files import read_experiment
@@ -18,6 +23,7 @@ from nanobragg_hybrid.formats.image_panels import ImagePanels, read_image_panels
 from nanobragg_hybrid.formats.text import write_text
 from nanobragg_hybrid.formats.viewer_page import (
     PanelGeometry,
+    SpotLabel,
     ViewedImage,
     ViewedPanel,
     viewer_page,
@@ -25,6 +31,7 @@ from nanobragg_hybrid.formats.viewer_page import (
 from nanobragg_hybrid.model.crystal import Crystal
 from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.quirks import Quirks
+from nanobragg_hybrid.model.reflection_truth import ReflectionTruth
 from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
 from nanobragg_hybrid.model.result import SimulationResult
 from nanobragg_hybrid.model.structure_factors import StructureFactors
@@ -35,6 +42,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _Path = str | os.PathLike[str]
+_MOST_SPOTS: Final = 3000
+"""That are marked in an image."""
 
 
 def show(
@@ -58,15 +67,21 @@ def page_of_files(
     shape: tuple[int, int] | None = None,
     geometry: _Path | None = None,
     frames: Sequence[int] = (0,),
+    truth: ReflectionTruth | None = None,
 ) -> str:
     """A page with the images of files, see `read_image_panels`.
 
     shape: (slow, fast) of raw float images.  geometry: a file that says where the panels are, for
     all images (see `read_experiment`); None: the image's own header, if it has one.  frames: which
-    images of each file, counted from 0.  Raises what the readers raise, and `ConfigError`.
+    images of each file, counted from 0.  truth: reflections to mark, with their indices: the n-th
+    image shown has the n-th of its frames; an image of a file of several has the frame of its own
+    number.  Raises what the readers raise, and `ConfigError`.
     """
     plans = None if geometry is None else _plans_of(lambda: read_experiment(geometry))
-    images = [_file(path, shape, frame, plans) for path in paths for frame in frames]
+    images = [
+        _file(path, shape, frame, plans, place, truth)
+        for place, (path, frame) in enumerate((path, frame) for path in paths for frame in frames)
+    ]
     title = os.fspath(paths[0]) if len(paths) == 1 else f"{len(paths)} files"
     return viewer_page(images, title)
 
@@ -90,13 +105,17 @@ def _file(
     shape: tuple[int, int] | None,
     frame: int,
     plans: tuple[list[ResolvedPlan], bool] | None,
+    place: int = 0,
+    truth: ReflectionTruth | None = None,
 ) -> ViewedImage:
+    """place: among all images shown."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NanobraggWarning)  # of a header, which is tried below
         found = read_image_panels(path, shape, frame)
     name = os.fspath(path)
     if found.frames > 1:
         name += f", frame {found.frame} of {found.frames} (0 to {found.frames - 1})"
+    spots = () if truth is None else _spots(name, found, truth, place)
     note = ""
     if plans is None and found.experiment is not None:
         try:
@@ -108,14 +127,50 @@ def _file(
     if plans is None:
         if len(found.panels) > 1:
             note += "  The panels are shown below each other."
-        return ViewedImage(name, _stacked(found), found.unit, note)
+        return ViewedImage(name, _stacked(found), found.unit, note, spots)
     placed, curved = plans
     shapes = [(plan.n_slow, plan.n_fast) for plan in placed]
     if [pixels.shape for pixels in found.panels] != shapes:
         got = ", ".join(f"{p.shape[1]} x {p.shape[0]}" for p in found.panels)
         need = ", ".join(f"{n_fast} x {n_slow}" for n_slow, n_fast in shapes)
         raise ConfigError(f"{name}: panels", got, f"those of the geometry, {need} (fast x slow)")
-    return _viewed(name, found, placed, curved)
+    viewed = _viewed(name, found, placed, curved)
+    numbers = {name: n for n, name in enumerate(panel.name for panel in viewed.panels)}
+    shown = [numbers.get(_panel_name(found, n)) for n in range(len(found.panels))]
+    return viewed._replace(
+        spots=tuple(
+            spot._replace(panel=number)
+            for spot in spots
+            if (number := shown[spot.panel]) is not None
+        )
+    )
+
+
+def _spots(
+    name: str, image: ImagePanels, truth: ReflectionTruth, place: int
+) -> tuple[SpotLabel, ...]:
+    """The brightest reflections of the image's frame; panel: its number in the file."""
+    shapes = tuple(pixels.shape for pixels in image.panels)
+    if shapes != truth.shapes:
+        raise ConfigError(f"{name}: truth", truth.shapes, f"panels of (slow, fast) {shapes}")
+    if image.frames > 1:
+        frame = image.frame
+    elif place < len(truth.frames):
+        frame = int(truth.frames[place])
+    else:
+        found = Description(f"{len(truth.frames)} frames")
+        raise ConfigError(f"{name}: truth", found, "a frame for each image")
+    rows = truth.of_frame(frame)
+    brightest = (-rows.photons).argsort(kind="stable")[:_MOST_SPOTS]
+    return tuple(
+        SpotLabel(
+            int(rows.panel[n]),
+            round(float(rows.fast_px[n]), 2),
+            round(float(rows.slow_px[n]), 2),
+            " ".join(map(str, rows.hkl[n].tolist())),
+        )
+        for n in brightest.tolist()
+    )
 
 
 def _plans_of(read: Callable[[], Experiment]) -> tuple[list[ResolvedPlan], bool]:

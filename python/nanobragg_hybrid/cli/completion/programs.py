@@ -49,7 +49,7 @@ def programs() -> tuple[Program, ...]:
     from nanobragg_hybrid.cli.compare.options import compare_parser
     from nanobragg_hybrid.cli.compare_hkl.main import compare_hkl_parser
     from nanobragg_hybrid.cli.trace.options import trace_parser
-    from nanobragg_hybrid.cli.umbrella.main import umbrella_parser
+    from nanobragg_hybrid.cli.umbrella.options import umbrella_parser
 
     return (
         _nanobragg(),

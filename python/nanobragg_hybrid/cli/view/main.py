@@ -40,6 +40,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="which image of files with several, counted from 0; may be given again (default: 0)",
     )
+    parser.add_argument(
+        "--truth",
+        metavar="FILE",
+        help="mark the reflections of this table (truth.h5 of write_truth), frame after frame in "
+        "the order of the images",
+    )
 
 
 def view(arguments: argparse.Namespace) -> Iterator[str]:
@@ -54,10 +60,20 @@ def view(arguments: argparse.Namespace) -> Iterator[str]:
             raise CommandLineError(f"--shape: got {fast} {slow}, need two numbers >= 1")
         shape = (slow, fast)
     if arguments.out is not None:
-        inputs = [*arguments.files, *([arguments.geometry] if arguments.geometry else [])]
+        more = [name for name in (arguments.geometry, arguments.truth) if name is not None]
+        inputs = [*arguments.files, *more]
         check_outputs({"page": Path(arguments.out)}, [Path(name) for name in inputs])
+    truth = None
+    if arguments.truth is not None:
+        from nanobragg_hybrid.formats.truth_hdf5 import read_truth
+
+        truth = read_truth(arguments.truth)
     text = page_of_files(
-        arguments.files, shape=shape, geometry=arguments.geometry, frames=arguments.frame or (0,)
+        arguments.files,
+        shape=shape,
+        geometry=arguments.geometry,
+        frames=arguments.frame or (0,),
+        truth=truth,
     )
     page = show_page(text, arguments.out, None)
     yield f"page: {page}"

@@ -1,19 +1,32 @@
-"""Which kernel is to compute pixels, as far as values do not decide."""
+"""Which kernel is to compute pixels, as far as values do not decide.
+
+Triton is loaded where its kernels are asked for.
+"""
 
 from __future__ import annotations
 
+import importlib.util
 from typing import Final, Literal, NamedTuple
 
 import torch
 
 from nanobragg_hybrid.engines.torch.compiled import why_not
-from nanobragg_hybrid.engines.torch.fused import why_no_triton
+from nanobragg_hybrid.engines.torch.fused import FusedKernel
+from nanobragg_hybrid.engines.torch.scene import Choices
 from nanobragg_hybrid.model.validate import Choice
 
 KernelName = Literal["compiled", "triton", "eager"]
 
 KERNELS: Final = Choice(("auto", "compiled", "triton", "eager"))
 """What may be asked for."""
+
+
+NOT_INSTALLED: Final = 'Triton is not installed (pip install "nanobragg-hybrid[gpu]")'
+NOT_ON_CPU: Final = (
+    "Triton compiles for GPUs, and runs on the CPU in its interpreter only: set TRITON_INTERPRET=1 "
+    "before Python starts"
+)
+INTERPRETED: Final = "Triton's interpreter, which runs on the CPU, is on (TRITON_INTERPRET)"
 
 
 class PlannedKernel(NamedTuple):
@@ -37,3 +50,21 @@ def planned_kernel(
         return PlannedKernel("triton" if reason is None else "eager", reason)
     reason = why_not(dtype, device, domain_weights)
     return PlannedKernel("compiled" if reason is None else "eager", reason)
+
+
+def why_no_triton(device: torch.device) -> str | None:
+    """Why Triton's kernels do not render on a device; None if they do."""
+    if importlib.util.find_spec("triton") is None:
+        return NOT_INSTALLED
+    from nanobragg_hybrid.engines.torch.triton_kernel import IS_INTERPRETED
+
+    if device.type == "cuda":
+        return INTERPRETED if IS_INTERPRETED else None
+    return None if IS_INTERPRETED else NOT_ON_CPU
+
+
+def triton_kernel(choices: Choices, dtype: torch.dtype, device: torch.device) -> FusedKernel:
+    """Triton's kernels, where `why_no_triton` has nothing to say."""
+    from nanobragg_hybrid.engines.torch.triton_kernel import TritonKernel
+
+    return TritonKernel.of(choices, dtype, device)

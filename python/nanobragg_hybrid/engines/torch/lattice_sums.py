@@ -533,6 +533,6 @@ def _by_elements(elements: Tensor, amounts: Tensor, grid: Tensor, block: int) ->
     starts = torch.searchsorted(sorted_elements, places)
     total = amounts.new_empty(grid.numel())
     triton_slopes.element_sums[(-(-grid.numel() // block),)](
-        total, amounts[order], starts, grid.numel(), block=block
+        total, amounts[order], starts, grid.numel(), block=block, enable_fp_fusion=False
     )
     return total.reshape(grid.shape)

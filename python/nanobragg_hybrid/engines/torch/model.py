@@ -29,14 +29,19 @@ from nanobragg_hybrid.engines.torch.expected import (
     source_region,
 )
 from nanobragg_hybrid.engines.torch.forked import require_own_threads
-from nanobragg_hybrid.engines.torch.fused import FusedKernel, triton_kernel
+from nanobragg_hybrid.engines.torch.fused import FusedKernel
 from nanobragg_hybrid.engines.torch.jacobian import (
     NormalEquations,
     PixelJacobian,
     normal_equations,
 )
 from nanobragg_hybrid.engines.torch.kernel import solid_angle_sum
-from nanobragg_hybrid.engines.torch.kernel_choice import KERNELS, KernelName, planned_kernel
+from nanobragg_hybrid.engines.torch.kernel_choice import (
+    KERNELS,
+    KernelName,
+    planned_kernel,
+    triton_kernel,
+)
 from nanobragg_hybrid.engines.torch.overrides import require_none_overridden
 from nanobragg_hybrid.engines.torch.packed_scene import packed_scene
 from nanobragg_hybrid.engines.torch.packed_values import packed_and_tangents

@@ -115,7 +115,7 @@ def _store_elements(
                     place += count
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["shape", "counts", "extent", "factor_strides", "weight_strides"])
 def pixel_slopes(
     by_direction,
     by_sources,
@@ -310,7 +310,7 @@ def pixel_slopes(
         tl.store(row + 13, tl.sum(n13, 0))
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["shape", "counts", "extent", "factor_strides"])
 def cell_slopes(
     by_cells,
     coefficients,
@@ -398,7 +398,7 @@ def cell_slopes(
     tl.store(row + 8, tl.sum(cz, 0))
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["shape", "counts", "extent", "factor_strides", "weight_strides"])
 def pixel_tangents(
     change,
     direction,
@@ -517,7 +517,7 @@ def pixel_tangents(
     tl.store(change + pixel, d_sums, mask=lanes)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["count"])
 def element_sums(total, amounts, starts, count, block: tl.constexpr):
     """total: what each element of a table was given, (elements,); amounts: in the elements' order,
     of which element n has those from starts[n] to starts[n + 1]."""

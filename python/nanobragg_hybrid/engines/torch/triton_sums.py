@@ -4,6 +4,8 @@ pixels, its steps in serial order.
 shape: pixels, samples, sources.  counts: orientations, domains.  extent: of the table, see
 `triton_amplitudes`.  factor, weight: of each ray, where there are some, with strides of 0 where
 they do not differ; with a weight the sum is multiplied by it after every step (model 6.5).
+
+Sizes are not specialised: a kernel is compiled once for a kind of scene, not for each size.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from nanobragg_hybrid.engines.torch.triton_rays import (
 from nanobragg_hybrid.engines.torch.triton_steps import intensity, structure_factor
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["shape", "counts", "extent", "factor_strides", "weight_strides"])
 def pixel_sums(
     total,
     states,

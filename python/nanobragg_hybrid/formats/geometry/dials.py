@@ -13,9 +13,10 @@ of the group it is in, which is made of that group's fast axis, slow axis and th
 
 from __future__ import annotations
 
+import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from nanobragg_hybrid.base.errors import FileFormatError
@@ -370,7 +371,7 @@ def _panel(place: Place, frame: _Frame) -> PanelContent:
 # ---- writing
 
 
-def expt_of(content: ExperimentContent) -> dict[str, Any]:
+def expt_of(content: ExperimentContent, identifier: str = "") -> dict[str, Any]:
     """The data of an experiment list with one experiment, whose detector is flat."""
     models: dict[str, list[dict[str, Any]]] = {name: [] for name in _PARTS}
     models["beam"].append(_beam_out(content))
@@ -402,6 +403,7 @@ def expt_of(content: ExperimentContent) -> dict[str, Any]:
                 "__id__": "crystal",
                 **{f"real_space_{n}": _out(v) for n, v in zip("abc", real, strict=True)},
                 "space_group_hall_symbol": " P 1",
+                **_scan_points(content.crystal_of_image),
             }
         )
     imagesets = []
@@ -409,7 +411,7 @@ def expt_of(content: ExperimentContent) -> dict[str, Any]:
         imagesets = [{"__id__": "ImageSequence", "template": content.template}]
     models["imageset"] = imagesets
     names = {name: 0 for name in (*_PARTS, "imageset") if models[name]}
-    experiment = {"__id__": "Experiment", "identifier": "", **names}
+    experiment = {"__id__": "Experiment", "identifier": identifier, **names}
     return {
         "__id__": LIST_ID,
         "experiment": [experiment],
@@ -417,6 +419,45 @@ def expt_of(content: ExperimentContent) -> dict[str, Any]:
         "profile": [],
         "scaling_model": [],
     }
+
+
+def expt_of_stills(contents: Sequence[ExperimentContent], names: Sequence[str]) -> dict[str, Any]:
+    """The data of an experiment list with an experiment for each still; equal models are shared.
+
+    names: the experiments' identifiers.
+    """
+    shared: dict[str, list[Any]] = {name: [] for name in (*_PARTS, "imageset")}
+    places: dict[str, dict[str, int]] = {name: {} for name in shared}
+    experiments = []
+    for content, identifier in zip(contents, names, strict=True):
+        own = expt_of(content)
+        numbers = {}
+        for name, models in own.items():
+            if name not in shared or not models:
+                continue
+            text = json.dumps(models[0], sort_keys=True)
+            numbers[name] = places[name].setdefault(text, len(shared[name]))
+            if numbers[name] == len(shared[name]):
+                shared[name].append(models[0])
+        experiments.append({"__id__": "Experiment", "identifier": identifier, **numbers})
+    return {
+        "__id__": LIST_ID,
+        "experiment": experiments,
+        **shared,
+        "profile": [],
+        "scaling_model": [],
+    }
+
+
+def _scan_points(crystals: Sequence[Rows]) -> dict[str, Any]:
+    """A crystal that varies: a matrix where each image begins, and that of the last at its end."""
+    if not crystals:
+        return {}
+    points = []
+    for rows in (*crystals, crystals[-1]):
+        x, y, z = (from_simulator("dials", axis) for axis in rows)
+        points.append([number for row in transposed((x, y, z)) for number in row])
+    return {"A_at_scan_points": points}
 
 
 def _out(vector: Vector) -> list[float]:

@@ -62,14 +62,15 @@ def brightest(
     frames: Sequence[int],
     threads: int,
 ) -> Brightness:
-    """Renders these frames without background and response, and looks at the brightest pixel.
+    """Renders these frames with the light of the crystal alone, and looks at the brightest pixel.
 
     Raises what `simulate` raises.
     """
     found = Brightness(0.0, 0.0, frames[0], tuple(frames))
     for number in frames:
         experiment = series.frame(number).experiment
-        bare = experiment.replace({"background": None, "response": None})
+        nothing_else = {"background": None, "response": None, "crystal.water_um": 0.0}
+        bare = experiment.replace(nothing_else)
         result = prepared(bare, structure_factors, engine, quirks).render_quietly(threads=threads)
         for image in result.images:
             photons = spot_of_brightest_pixel(as_ndarray(image))

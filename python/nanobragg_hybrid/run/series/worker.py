@@ -17,6 +17,7 @@ from nanobragg_hybrid.formats.series_files import read_whole, write_whole
 from nanobragg_hybrid.model.structure_factors import StructureFactors
 from nanobragg_hybrid.run.image_files import images_of_result, write_result
 from nanobragg_hybrid.run.prepare import prepared
+from nanobragg_hybrid.run.series.kept_background import KeepsBackground
 from nanobragg_hybrid.run.series.settings import Settings, description
 
 _KEPT: Final = 2
@@ -59,6 +60,7 @@ class _Series:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.engine: Any = KeepsBackground(settings.engine)
         files = settings.files
         self.frame = (
             description(settings.series, settings.pixels, settings.quirks, settings.material)
@@ -81,7 +83,7 @@ def render_frame(settings: bytes, key: str, number: int) -> Done:
     known = _known(settings, key)
     use = known.settings
     experiment = use.series.frame(number).experiment
-    run = prepared(experiment, _factors(use), use.engine, use.quirks)
+    run = prepared(experiment, _factors(use), known.engine, use.quirks)
     result = run.render_quietly(threads=use.threads, frame=number)
     data = None
     if use.per_frame:

@@ -1,0 +1,87 @@
+"""Compiles Triton's kernels as launches of a scene ask for them, for a GPU that is not there.
+
+    python compile_only.py 80 gauss float64
+
+The words are the compute capability, a shape and a number type.  Each line has a
+kernel, the size of its machine code, and how many fused multiply-adds of float32 it has.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+
+import torch
+from triton.backends.compiler import GPUTarget
+from triton.runtime import driver
+from triton.runtime.jit import JITFunction
+
+import nanobragg_hybrid as nb
+from nanobragg_hybrid.engines.torch import ForwardModel, lattice_sums
+from nanobragg_hybrid.engines.torch.fused import FusedPiece
+from nanobragg_hybrid.engines.torch.packing import Packed, Template, tensors
+from nanobragg_hybrid.engines.torch.triton_kernel import TritonKernel
+
+capability, shape, precision = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+CPU = torch.device("cpu")
+
+
+class NoDriver:
+    """What a driver is asked for before a launch."""
+
+    def get_current_target(self) -> GPUTarget:
+        return GPUTarget("cuda", capability, 32)
+
+    def get_current_device(self) -> int:
+        return 0
+
+    def get_current_stream(self, _: int | None = None) -> int:
+        return 0
+
+    def get_active_torch_device(self) -> torch.device:
+        return CPU
+
+
+run = JITFunction.run
+
+
+def compiled_only(self, *args, grid, warmup, **options):  # type: ignore[no-untyped-def]
+    """As a launch, without one."""
+    del warmup
+    kernel = run(self, *args, grid=grid, warmup=True, **options)
+    fused = kernel.asm["ptx"].count("fma.rn.f32")
+    sys.stdout.write(f"{self.fn.__name__} {len(kernel.asm['cubin'])} {fused}\n")
+    return kernel
+
+
+driver.set_active(NoDriver())
+JITFunction.run = compiled_only
+lattice_sums._ON_CPU = lattice_sums._ON_GPU
+
+grid = torch.ones((5, 5, 5), dtype=torch.float64).numpy()
+experiment = nb.Experiment(
+    crystal=nb.Crystal(
+        cell_angstrom=(35, 40, 45),
+        n_cells=(4, 5, 3),
+        shape=shape,
+        mosaic_spread_deg=0.5,
+        mosaic_domains=2,
+    ),
+    detector=nb.Detector(distance_mm=100, pixel_size_mm=1.3, n_fast=16, n_slow=16),
+    sampling=nb.Sampling(oversample=2),
+)
+model = ForwardModel(experiment, nb.StructureFactors.from_grid(grid, (-2, -2, -2), default_f=1.0))
+kernel = TritonKernel.of(model.setup.choices, getattr(torch, precision), CPU)
+packed, given = model._packed({})
+template = Template(tuple(None for _ in given.constants), given.has_weights, given.hkl_min)
+leaves = [None if x is None else x.requires_grad_() for x in tensors(packed)]
+slow, fast = model.active_pixels.numbers(0, 256, CPU)
+values = kernel.values(FusedPiece(slice(0, 256), slow, fast, False), Packed(*leaves), template)
+weights = torch.zeros_like(values, requires_grad=True)
+leaves_given = [x for x in leaves if x is not None]
+pulled = torch.autograd.grad(
+    values, leaves_given, weights, create_graph=True, materialize_grads=True
+)
+torch.autograd.grad(pulled, weights, [torch.zeros_like(x) for x in pulled])

@@ -1,0 +1,40 @@
+"""Triton's kernels become machine code for GPUs that are not there: all that launches ask for."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+KERNELS = ["pixel_sums", "pixel_slopes", "cell_slopes", "element_sums", "pixel_tangents"]
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("triton") is None, reason="Triton is not installed (extra: gpu)"
+)
+
+
+@pytest.mark.parametrize(
+    ("capability", "shape", "precision"), [("80", "gauss", "float64"), ("90", "square", "float32")]
+)
+def test_every_kernel_compiles(capability: str, shape: str, precision: str, tmp_path: Path) -> None:
+    """Without fused multiply-adds that the formulas do not have."""
+    script = Path(__file__).with_name("compile_only.py")
+    environment = {**os.environ, "TRITON_INTERPRET": "0", "TRITON_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, str(script), capability, shape, precision],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert [name for name, _, _ in lines] == KERNELS
+    for _, size, fused in lines:
+        assert int(size) > 1000
+        assert int(fused) == 0
