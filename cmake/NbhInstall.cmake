@@ -12,7 +12,9 @@ function(nbh_install target)
   install(
     TARGETS ${target}
     EXPORT nbh-targets
-    LIBRARY DESTINATION ${library_dir})
+    LIBRARY DESTINATION ${library_dir}
+    RUNTIME DESTINATION ${library_dir} # a DLL
+    ARCHIVE DESTINATION ${library_dir}) # and what links to it
   install(FILES include/nbh/nbh.h DESTINATION ${NBH_INSTALL_DIR}/include/nbh)
 
   install(EXPORT nbh-targets NAMESPACE nbh:: DESTINATION ${cmake_dir})

@@ -9,6 +9,7 @@ command's table, and what can be differentiated is what the torch engine lists.
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import re
 from pathlib import Path
 from typing import Any, Final
@@ -91,14 +92,14 @@ def derivative_of(path: str) -> str:
 
 def meaning_of(cls: type, name: str) -> str:
     """The field's entry in the docstring of its class."""
-    lines = (cls.__doc__ or "").splitlines()
-    pattern = re.compile(rf"^    (?:\w+, )*{name}(?:, \w+)*: (.*)$")
+    lines = (inspect.getdoc(cls) or "").splitlines()
+    pattern = re.compile(rf"^(?:\w+, )*{name}(?:, \w+)*: (.*)$")
     for n, line in enumerate(lines):
         found = pattern.match(line)
         if found:
             text = [found[1]]
             for more in lines[n + 1 :]:
-                if not more.startswith("        "):
+                if not more.startswith("    "):
                     break
                 text.append(more.strip())
             return " ".join(text).replace("|", "\\|")

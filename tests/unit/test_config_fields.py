@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import re
 from typing import Any
 
@@ -78,7 +79,8 @@ def test_default_obeys_its_own_rule(path: str, cls: type, field: dataclasses.Fie
 
 @every_field
 def test_field_is_documented(path: str, cls: type, field: dataclasses.Field[Any]) -> None:
-    entries = re.findall(r"^    ([a-z0-9_, ]+): ", cls.__doc__ or "", re.MULTILINE)
+    # Python 3.13 strips the indentation of docstrings, older ones do not
+    entries = re.findall(r"^([a-z0-9_, ]+): ", inspect.getdoc(cls) or "", re.MULTILINE)
     documented = [name for entry in entries for name in entry.split(", ")]
     assert field.name in documented
 
