@@ -75,6 +75,19 @@ def test_sum_stays(name: str) -> None:
         assert 0.25e6 < spread(corner, given, PIXEL_UM).sum() < 0.9e6
 
 
+@for_each("sign", [1.0, -1.0])
+def test_rounding_makes_no_light_below_0(sign: float) -> None:
+    """Light that is nowhere below 0 stays so; of other light nothing is cut off."""
+    light = np.zeros((90, 90))
+    light[40, 45] = sign * 1e9
+    found = spread(light, nb.PointSpread(fibre_radius_um=20.0, reach_um=1000.0), 50.0)
+    far = found[:15]  # beyond the reach
+    assert np.abs(far).max() < 1e-6
+    assert (far == 0.0).any() == (sign > 0.0)
+    assert found.sum() == pytest.approx(sign * 1e9, rel=1e-9)
+    assert (found.min() >= 0.0) == (sign > 0.0)
+
+
 def test_gaussian_has_its_width() -> None:
     """Second moments: those of the gaussian and of a pixel, sigma^2 + 1/12, less what is cut."""
     (quarter,) = kernels(nb.PointSpread(gaussian_fwhm_um=200.0), PIXEL_UM)

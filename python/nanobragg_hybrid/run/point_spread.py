@@ -258,7 +258,10 @@ class _Tiles:
                 )
                 rows = slice(own.top - top + reach, own.bottom - top + reach)
                 columns = slice(own.left - left + reach, own.right - left + reach)
-                out[own.window] = found[rows, columns]
+                if light.min() >= 0.0:  # then what is below 0 is rounding of the transforms
+                    np.maximum(found[rows, columns], 0.0, out=out[own.window])
+                else:
+                    out[own.window] = found[rows, columns]
 
 
 def _with_surroundings(
