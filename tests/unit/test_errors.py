@@ -103,3 +103,8 @@ def test_errors_survive_pickling(error: NanobraggError) -> None:
     assert type(copy) is type(error)
     assert str(copy) == str(error)
     assert vars(copy) == vars(error)
+
+
+def test_memory_errors_say_how_they_are_made() -> None:
+    error = errors.ResourceError("need 8 bytes")
+    assert error.__reduce__() == (errors.ResourceError, ("need 8 bytes",))

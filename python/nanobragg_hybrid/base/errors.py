@@ -122,6 +122,10 @@ class FileAccessError(NanobraggError, OSError):
 class ResourceError(NanobraggError, MemoryError):
     """Something would not fit into memory; the message names the bytes needed and available."""
 
+    def __reduce__(self) -> tuple[type[ResourceError], tuple[object, ...]]:
+        # the way of memory errors, which others replace for all errors (tblib, with dask), fails
+        return type(self), self.args
+
 
 class UnsupportedError(NanobraggError, NotImplementedError):
     """A valid request that this version does not implement."""
