@@ -36,7 +36,11 @@ CHAPTERS: Final = {
 
 def stage(folder: Path) -> None:
     """Copies the pages and every file that they link to."""
-    pages = [*ROOT.glob("docs/*.md"), *map(ROOT.joinpath, ("CONTRIBUTING.md", "CHANGELOG.md"))]
+    pages = [
+        *ROOT.glob("docs/*.md"),
+        *ROOT.glob("docs/tutorials/*.md"),
+        *map(ROOT.joinpath, ("CONTRIBUTING.md", "CHANGELOG.md")),
+    ]
     pages += [ROOT / "README.md", ROOT / "fuzz" / "README.md"]
     for page in pages:
         linked = LINK.findall(page.read_text(encoding="utf-8"))

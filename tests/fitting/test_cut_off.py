@@ -221,3 +221,49 @@ def test_zeros_of_an_unsigned_array_with_read_out_noise_are_zero_or_less() -> No
     signed = nb.fit(start, FACTORS, counts.astype(np.int32), ["scale"], **options)
     assert signed.cut_off.sum() == 0
     assert signed.background[0, 0] > 1.6
+
+
+@for_each("shown", [300.0, -50.0])
+def test_what_lies_beyond_an_end_counts_as_that_end(shown: float) -> None:
+    """Some detectors write a number of their own where a pixel is saturated."""
+    end = 60.0 if shown > 60.0 else 0.0
+    beyond, at = (cut_off(np.array([each, 30.0]), LIMITS, 10.0, 2.0) for each in (shown, end))
+    assert beyond is not None
+    assert at is not None
+    assert beyond.beyond.tolist() == at.beyond.tolist()
+    assert beyond.place.tolist() == at.place.tolist() == [0]
+
+
+@for_each("name", ["gain", "adc_offset"])
+def test_what_the_response_says_is_not_said_again(name: str) -> None:
+    """Not even as the number that it would be without a response."""
+    counts = nb.simulate(LIGHT, FACTORS).counts
+    given: Any = {name: {"gain": 1.0, "adc_offset": 0.0}[name]}
+    with pytest.raises(nb.ConfigError, match=rf"{name}: got .*experiment.response says it"):
+        nb.fit(LIGHT, FACTORS, counts, ["scale"], **given)
+
+
+def test_infinite_data_are_no_overloads() -> None:
+    data = np.asarray(expected(TRUTH), dtype=float).copy()
+    data[3, 4] = np.inf
+    with pytest.raises(nb.ConfigError, match="finite numbers"):
+        nb.fit(TRUTH, FACTORS, data, ["scale"])
+
+
+def test_no_degree_of_freedom_is_said() -> None:
+    scene = TRUTH.replace({"response": nb.Response(saturation=41, pedestal=40)})
+    counts = np.full(TRUTH.detector.shape, 41)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        nb.fit(scene, FACTORS, counts, ["scale"])
+    said = [str(each.message) for each in caught]
+    assert any(text.startswith("-1 degrees of freedom: there are no more") for text in said), said
+
+
+def test_a_response_without_any_noise_is_named() -> None:
+    quiet = nb.Response(shot_noise=False, count_type="float32")
+    scene = TRUTH.replace(
+        {"background": nb.Background(flat_photons_per_pixel=5.0), "response": quiet}
+    )
+    with pytest.raises(nb.NanobraggError, match=r"a variance of 0 at .*read_noise"):
+        nb.fit(scene, FACTORS, nb.simulate(scene, FACTORS).counts, ["scale"], likelihood="gaussian")

@@ -283,3 +283,21 @@ def test_without_response_arguments_say_what_counts_are() -> None:
     known = [*truth.crystal.misset_deg, 1.0, 5.0, 1.0]
     for each, need in zip(fitted.parameters, known, strict=True):
         assert abs(each.value - need) < 4.0 * each.esd
+
+
+def test_crystal_alone_above_a_background_that_stands() -> None:
+    """Parameters none of which moves the background."""
+    scene = nb.Experiment(
+        beam=nb.Beam(fluence_photons_per_m2=1e28),
+        crystal=nb.Crystal(
+            cell_angstrom=(40, 45, 50), misset_deg=(10, 20, 30), n_cells=(4, 4, 4), shape="gauss"
+        ),
+        detector=nb.Detector(n_fast=32, n_slow=32, pixel_size_mm=0.4),
+        background=nb.Background(flat_photons_per_pixel=5.0),
+    )
+    factors = nb.StructureFactors.constant(100.0)
+    data = nb.simulate(scene, factors).expected
+    start = scene.replace({"crystal.misset_deg": (10.02, 20, 30)})
+    found = nb.fit(start, factors, data, ["crystal.misset_deg"])
+    assert found.converged
+    assert found.experiment.crystal.misset_deg == pytest.approx((10, 20, 30), abs=1e-4)

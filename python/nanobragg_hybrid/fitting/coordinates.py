@@ -45,6 +45,12 @@ FARTHEST_TURN_DEG: Final = 10.0
 """What is farther from the start was not found by derivatives but by a step that went astray."""
 
 
+def grown(x: Any) -> Any:
+    """exp(x), infinite without a word where it is too large: such a step is refused."""
+    with np.errstate(over="ignore"):
+        return np.exp(x)
+
+
 class Block(Protocol):
     """Some coordinates that belong together."""
 
@@ -212,16 +218,17 @@ class Positive(_Movable):
 
     def numbers(self, x: Array) -> Array:
         """The number."""
-        number: Array = np.exp(x)
+        number: Array = grown(x)
         return number
 
     def slopes(self, x: Array) -> Array:
         """Its derivative, which is the number again."""
-        return np.exp(x)[:, None]
+        number: Array = grown(x)[:, None]
+        return number
 
     def changes(self, x: Array, experiment: Experiment) -> Mapping[str, Any]:  # noqa: ARG002
         """The field of that name."""
-        return {self.name: float(np.exp(x[0]))}
+        return {self.name: float(grown(x[0]))}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -282,7 +289,7 @@ class Scale(_Movable):
 
     def numbers(self, x: Array) -> Array:
         """The fluence, or the factor."""
-        numbers: Array = self.whole * np.exp(x)
+        numbers: Array = self.whole * grown(x)
         return numbers
 
     def slopes(self, x: Array) -> Array:
@@ -291,7 +298,7 @@ class Scale(_Movable):
 
     def changes(self, x: Array, experiment: Experiment) -> Mapping[str, Any]:
         """The fluence, and the flux where that decides."""
-        factor, beam = float(np.exp(x[0])), experiment.beam
+        factor, beam = float(grown(x[0])), experiment.beam
         fluence = {FLUENCE: beam.fluence_photons_per_m2 * factor}
         if self.name == FLUENCE:
             return fluence

@@ -122,7 +122,8 @@ def cut_off(counts: Array, limits: Limits, offset: float, gain: float | Array) -
     end = np.where(upper[place], 1.0, -1.0)
     own = gain if isinstance(gain, float) else gain[place]
     # A rounded count stands for what is up to half a step from it.
-    beyond = (counts[place] - 0.5 * limits.step * end - offset) / own
+    shown = np.clip(counts[place], limits.lowest, limits.highest)
+    beyond = (shown - 0.5 * limits.step * end - offset) / own
     return CutOff(place, end, beyond)
 
 

@@ -268,6 +268,12 @@ def _warn(result: FitResult) -> None:
             "left out as overloads or gaps (give a mask, or a response)"
         )
         warnings.warn(text, NanobraggWarning, stacklevel=3)
+    if result.degrees_of_freedom <= 0:
+        text = (
+            f"{result.degrees_of_freedom} degrees of freedom: there are no more pixels that are "
+            "not cut off, and priors, than fitted numbers; deviance and e.s.d.s mean nothing"
+        )
+        warnings.warn(text, NanobraggWarning, stacklevel=3)
     if not result.converged:
         text = f"the fit has not converged: {result.reason}"
         warnings.warn(text, NanobraggWarning, stacklevel=3)

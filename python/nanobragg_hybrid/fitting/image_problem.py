@@ -9,7 +9,7 @@ from typing import Final, NamedTuple, Protocol
 import numpy as np
 
 from nanobragg_hybrid.base.errors import ConfigError, Description
-from nanobragg_hybrid.fitting.coordinates import Coordinates
+from nanobragg_hybrid.fitting.coordinates import Coordinates, grown
 from nanobragg_hybrid.fitting.likelihoods import Array, Likelihood
 from nanobragg_hybrid.fitting.pixel_likelihoods import curvature, deviance, slopes
 from nanobragg_hybrid.fitting.pixels import Background, FitPixels
@@ -155,7 +155,7 @@ class ImageProblem:
 
     def factor(self, x: Array) -> float:
         """The factor on the signal."""
-        return float(np.exp(self.coordinates.log_scale(x)))
+        return float(grown(self.coordinates.log_scale(x)))
 
     def is_allowed(self, x: Array) -> bool:
         """Whether every number obeys its field's rule."""
@@ -255,6 +255,9 @@ class ImageProblem:
             return NoValueError("priors", what, "a deviance that is a number")
         n = int(np.argmax(bad))
         where = f"slow {self.pixels.slow[n]}, fast {self.pixels.fast[n]}"
+        if mean[n] == 0.0 and not self.pixels.growth.linear:
+            what = Description(f"a variance of 0 at {where}")
+            return NoValueError("experiment.response", what, "shot noise, read_noise or another")
         got = f"{expected[n]:g} photons from the model, {self.pixels.photons[n]:g} in the data"
         rule = (
             "finite photons >= 0, and > 0 where the data have some: give a background, "

@@ -193,9 +193,10 @@ def _completed(own: Measured, experiment: Experiment, stack: Stack | None) -> Me
         if experiment.response is None:  # which says it
             gain = image.gain if gain is None else gain
             offset = image.pedestal if offset is None else offset
-    own = own._replace(
-        gain=1.0 if gain is None else gain, adc_offset=0.0 if offset is None else offset
-    )
+    if experiment.response is None:
+        gain = 1.0 if gain is None else gain
+        offset = 0.0 if offset is None else offset
+    own = own._replace(gain=gain, adc_offset=offset)
     if stack is None:
         return own._replace(boxes=without_panel(own.boxes))
     return own._replace(

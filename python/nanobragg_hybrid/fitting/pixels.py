@@ -167,7 +167,7 @@ def fit_pixels(
     usable = _usable(experiment, roi, mask, slow, fast)
     if bad is not None:
         usable &= ~bad[slow, fast]
-    overloaded = usable & (counts[slow, fast] >= limits.overload)
+    overloaded = usable & (counts[slow, fast] >= limits.overload) & np.isfinite(limits.overload)
     usable &= ~overloaded
     slow, fast, box = slow[usable], fast[usable], box[usable]
     starts = np.searchsorted(box, np.arange(len(bounds)))

@@ -19,7 +19,7 @@ from nanobragg_hybrid.model.pixel_maps import bad_pixels, relative_gains
 from nanobragg_hybrid.model.response import Response
 from nanobragg_hybrid.model.validate import FINITE, POSITIVE
 
-_LEFT_OUT: Final = {"gain": 1.0, "adc_offset": 0.0, "readout_variance": 0.0}
+_LEFT_OUT: Final = {"gain": None, "adc_offset": None, "readout_variance": 0.0}
 
 
 class Measured(NamedTuple):

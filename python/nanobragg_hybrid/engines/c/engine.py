@@ -159,7 +159,7 @@ class CEngine:
     tolerance_photons: 0 or more.  0 gives nanoBragg's bytes.  With more, steps (of wavelengths,
         domains, phi) are left out whose light in a pixel is less than this in all: no pixel
         differs from the exact image by more than it, plus one unit in the last place of its
-        float32.  Pixels become darker, never brighter.
+        float32.  Pixels become darker, never brighter by more than a millionth of it.
     culling: "auto" leaves out steps that are proven to change no bit (or less than the tolerance)
         where that saves time; "off" visits every step.  The provenance ("culling") has the
         "share_visited", the tolerance, and the "reason" why everything was visited where it was.

@@ -73,6 +73,9 @@ class BackgroundPixels:
             for name in names
             if moves_background(name)
         }
+        if not leaves:
+            count = sum(values[name].numel() for name in names)
+            return Parts(*(part.new_zeros((count, *part.shape)) for part in self.parts(values)))
         with torch.enable_grad():
             parts = self.parts({**values, **leaves})
             weights = [torch.zeros_like(part).requires_grad_() for part in parts]

@@ -96,9 +96,10 @@ class TorchEngine:
         ("kernel_reason").
 
     tolerance_photons: >= 0; the compiled kernel leaves out steps (of wavelengths, domains, phi)
-        whose light in a pixel is less than this in all; pixels become darker, never brighter.  The
-        eager kernel visits every step.  The provenance ("culling") has the "share_visited", the
-        tolerance, and the "reason" why everything was visited where it was.
+        whose light in a pixel is less than this in all; pixels become darker, never brighter,
+        if no source has a negative weight.  The eager kernel visits every step.  The provenance
+        ("culling") has the "share_visited", the tolerance, and the "reason" why everything was
+        visited where it was.
 
     When an experiment is prepared, a device that is not there is a `BackendError` that names those
     that are, another number type or kernel a `ConfigError`, and a kernel that does not
