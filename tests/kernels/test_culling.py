@@ -322,6 +322,11 @@ def test_tolerances_that_are_refused(tolerance: object) -> None:
         nb.CEngine(tolerance_photons=tolerance)  # type: ignore[arg-type]
 
 
+@for_each("tolerance", [np.float32(1e-4), np.int64(1), 1])
+def test_tolerances_of_any_kind_of_number(tolerance: float) -> None:
+    assert nb.CEngine(tolerance_photons=tolerance).tolerance_photons == tolerance
+
+
 def test_an_unknown_culling_is_refused() -> None:
     with pytest.raises(nb.ConfigError, match=r"^culling: got 'on', need one of auto, off"):
         nb.CEngine(culling="on")  # type: ignore[arg-type]

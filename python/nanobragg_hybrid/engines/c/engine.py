@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING, ClassVar, Final, Literal, get_args
 
 from nanobragg_hybrid.base.errors import ConfigError
@@ -238,7 +239,7 @@ class CEngine:
 
 
 def _is_tolerance(value: object) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, Real):
         return False
     try:
         return 0.0 <= float(value) < math.inf
