@@ -41,6 +41,9 @@ FRAME_COLUMNS: Final[dict[str, tuple[str, tuple[int, ...], str]]] = {
 }
 """The same of each frame."""
 
+_ANGLE_DEG: Final = 1e-6
+"""How far the start of a frame may be from the end of the one before."""
+
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ReflectionTruth:
@@ -178,9 +181,14 @@ class ReflectionTruth:
         Photons, partialities and light under it are sums, centroids means weighted with photons,
         peaks the largest of one frame; pixels are those of all frames, with their sum of light.
         full_photons is the mean.  As programs that integrate rotation series see them.
+
+        Raises `ConfigError` unless the frames follow each other: numbers that rise by 1, each from
+        where the spindle was at the end of the one before, all of one width > 0.  One alone may be
+        a still.
         """
         import numpy as np
 
+        self._require_scan()
         if not len(self):
             return self
         order = np.lexsort((self.frame_start, self.panel, *self.hkl.T[::-1]))
@@ -223,6 +231,22 @@ class ReflectionTruth:
             "pixel_photons": np.bincount(place, self.pixel_photons, len(unique)),
         }
         return dataclasses.replace(self, **changes)
+
+    def _require_scan(self) -> None:
+        """Frames that one rotation goes through."""
+        import numpy as np
+
+        if len(self.frames) < 2:
+            return
+        rule = "frames that follow each other"
+        if not (self.osc_deg > 0.0).all():
+            raise ConfigError("truth.frames", Description("stills"), rule)
+        ends = self.phi_start_deg + self.osc_deg
+        follows = np.abs(self.phi_start_deg[1:] - ends[:-1]) <= _ANGLE_DEG
+        widths = np.abs(self.osc_deg - self.osc_deg[0]) <= _ANGLE_DEG
+        if not (follows.all() and widths.all() and (np.diff(self.frames) == 1).all()):
+            found = Description("frames with gaps, or of other widths")
+            raise ConfigError("truth.frames", found, rule)
 
     @classmethod
     def joined(cls, parts: Sequence[ReflectionTruth]) -> ReflectionTruth:
