@@ -126,6 +126,14 @@ def test_merged_over_frames_that_follow() -> None:
     assert len(empty.merged()) == 0
 
 
+def test_a_merged_table_has_no_frames() -> None:
+    both = nb.ReflectionTruth.joined([FIRST, SECOND])
+    assert (len(both.of_frame(0)), len(both.of_frame(1))) == (3, 2)
+    with pytest.raises(nb.ConfigError, match=r"truth: got 1 rows of several frames, need .*merged"):
+        both.merged().of_frame(0)
+    assert len(FIRST.merged().of_frame(0)) == 3
+
+
 def test_frames_that_do_not_follow_are_not_merged() -> None:
     rows = [(2, 0, [8, 9])]
     still = made(0, rows, osc_deg=[0.0])

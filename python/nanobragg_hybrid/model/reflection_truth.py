@@ -142,12 +142,17 @@ class ReflectionTruth:
         return self.rows(np.flatnonzero(array))
 
     def of_frame(self, frame: int) -> ReflectionTruth:
-        """The rows that begin in this frame.  Raises `ConfigError` for a frame that is not here."""
+        """The rows of this frame.  Raises `ConfigError` for a frame that is not here, and in a
+        table that is `merged`, with rows of several frames."""
         import numpy as np
 
         at = np.flatnonzero(self.frames == frame)
         if not at.size:
             raise ConfigError("frame", frame, "the number of a frame that the truth has")
+        several = int((self.frame_stop - self.frame_start != 1).sum())
+        if several:
+            found = Description(f"{several} rows of several frames")
+            raise ConfigError("truth", found, "a row for each frame: a table before it is merged")
         rows = self.rows(np.flatnonzero(self.frame_start == frame))
         return dataclasses.replace(
             rows, **{name: getattr(self, name)[at] for name in FRAME_COLUMNS}
