@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -58,20 +59,10 @@ def predict_reflections(
     """
     require_class("experiment", experiment, Experiment)
     require_class("structure_factors", structure_factors, StructureFactors)
-    rules: tuple[tuple[str, Any, Any], ...] = (
-        ("frame", frame, _FRAME),
-        ("min_peak_photons", min_peak_photons, Number(above=0.0)),
-        ("edge_fraction", edge_fraction, Number(above=0.0, below=1.0)),
-    )
-    for name, value, rule in rules:
-        try:
-            rule.normalise(value)
-        except ValueError:
-            raise ConfigError(name, value, rule.text) from None
+    _require({"frame": (frame, _FRAME)})
+    require_limits(min_peak_photons, edge_fraction)
+    require_orientation(experiment)
     crystal = experiment.crystal
-    if crystal.misset_random and crystal.misset_seed is None:
-        rule = "the frame's own: give the experiment of its result"
-        raise ConfigError("crystal.misset_seed", None, rule)
     count = checked_threads(threads)
     chosen = quirks_or_all(quirks)
     bragg = experiment.replace({"background": None, "response": None, "crystal.water_um": 0.0})
@@ -123,6 +114,32 @@ def predict_reflections(
             "edge_fraction": float(edge_fraction),
         },
     )
+
+
+def require_limits(min_peak_photons: object, edge_fraction: object) -> None:
+    """Of `predict_reflections`.  Raises `ConfigError`."""
+    _require(
+        {
+            "min_peak_photons": (min_peak_photons, Number(above=0.0)),
+            "edge_fraction": (edge_fraction, Number(above=0.0, below=1.0)),
+        }
+    )
+
+
+def require_orientation(experiment: Experiment) -> None:
+    """Raises `ConfigError` for a crystal whose orientation the clock would choose."""
+    crystal = experiment.crystal
+    if crystal.misset_random and crystal.misset_seed is None:
+        rule = "the frame's own: give the experiment of its result"
+        raise ConfigError("crystal.misset_seed", None, rule)
+
+
+def _require(rules: Mapping[str, tuple[object, Number | Integer]]) -> None:
+    for name, (value, rule) in rules.items():
+        try:
+            rule.normalise(value)
+        except ValueError:
+            raise ConfigError(name, value, rule.text) from None
 
 
 def _table_sha256(table: StructureFactors) -> str:
