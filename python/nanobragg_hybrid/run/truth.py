@@ -11,7 +11,7 @@ import numpy as np
 from nanobragg_hybrid._version import __version__
 from nanobragg_hybrid.base.arrays import as_ndarray
 from nanobragg_hybrid.base.constants import INT32_MAX
-from nanobragg_hybrid.base.errors import ConfigError
+from nanobragg_hybrid.base.errors import ConfigError, UnsupportedError
 from nanobragg_hybrid.base.units import rad_to_deg
 from nanobragg_hybrid.engines.c.engine import CEngine, CRun
 from nanobragg_hybrid.model.experiment import Experiment
@@ -25,7 +25,7 @@ from nanobragg_hybrid.run.prepare import checked_threads, prepared
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_FRAME: Final = Integer(at_least=0, at_most=INT32_MAX)
+_FRAME: Final = Integer(at_least=0, at_most=INT32_MAX - 1)  # frame_stop is the next one
 
 
 def predict_reflections(
@@ -55,7 +55,8 @@ def predict_reflections(
     frame is one row.
 
     Raises `ConfigError`, `UnsupportedError` where the quirk oversample_running_product multiplies
-    the whole sum of a pixel at every step, and what `simulate` raises.
+    the whole sum of a pixel at every step and for more photons in a pixel than a float32 can be,
+    and what `simulate` raises.
     """
     require_class("experiment", experiment, Experiment)
     require_class("structure_factors", structure_factors, StructureFactors)
@@ -77,6 +78,7 @@ def predict_reflections(
                 panel.experiment,
                 chosen,
                 beside[number],
+                number=number,
                 threads=count,
                 least_peak=float(min_peak_photons),
                 edge=float(edge_fraction),
@@ -178,6 +180,7 @@ def _of_panel(
     quirks: Quirks,
     beside: NDArray[np.float64] | None,
     *,
+    number: int,
     threads: int,
     least_peak: float,
     edge: float,
@@ -185,8 +188,13 @@ def _of_panel(
     """Columns of the reflections of one panel; lost: light that is in no row, one number."""
     image = as_ndarray(run.render(threads=threads, progress=None, unrounded=False).image)
     least = least_peak * edge
-    wanted = (image >= least).astype(np.uint8)
+    with np.errstate(over="ignore"):
+        wanted = (image >= np.float32(least)).astype(np.uint8)
     hkl, sums, places, photons = run.c_plan.reflections(wanted, threads, least)
+    if not np.isfinite(image).all() or photons.max(initial=0.0) > np.finfo(np.float32).max:
+        raise UnsupportedError(
+            f"panel {number} has pixels with more photons than a number of 32 bits can be (3.4e38)"
+        )
     n_fast = image.shape[1]
 
     order = np.argsort(places[:, 1], kind="stable")
