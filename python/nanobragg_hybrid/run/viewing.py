@@ -211,7 +211,12 @@ def _plans_of(read: Callable[[], Experiment]) -> tuple[list[ResolvedPlan], bool]
 
 def plans_of(experiment: Experiment) -> list[ResolvedPlan]:
     """Where each panel of an experiment is, whatever its crystal."""
-    bare = experiment.replace({"crystal": Crystal(cell_angstrom=(100.0, 100.0, 100.0))})
+    bare = experiment.replace(
+        {
+            "crystal": Crystal(cell_angstrom=(100.0, 100.0, 100.0)),
+            "sampling.oversample": 1,  # a detector next to the sample would need too many
+        }
+    )
     quirks, dark = Quirks(), StructureFactors.constant(0.0)
     return [
         CEngine().prepare(bare.of_panel(number, quirks), dark, quirks).plan
