@@ -129,6 +129,35 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert line == f"{each['field']}: {text}"
 
 
+def test_a_step_that_is_given_is_said() -> None:
+    lines: list[str] = []
+    given = EXPERIMENT.replace(
+        {
+            "goniometer": nb.Goniometer(osc_deg=0.4, phi_step_deg=0.1),
+            "beam": nb.Beam(divergence_h_mrad=1.0, divergence_h_step_mrad=0.5),
+        }
+    )
+    found = nb.converge(given, FACTORS, most=2, say=lines.append)
+    assert [each.field for each in found] == ["crystal.mosaic_domains", "sampling.oversample"]
+    assert lines[:2] == [
+        "goniometer.phi_steps stays: goniometer.phi_step_deg is given",
+        "beam.divergence_h_steps stays: beam.divergence_h_step_mrad is given",
+    ]
+    lines.clear()
+    nb.converge(EXPERIMENT, FACTORS, most=2, say=lines.append)
+    assert not any("stays" in line for line in lines)
+
+
+def test_exit_status(capsys: pytest.CaptureFixture[str]) -> None:
+    """3 if nothing converged; 0 if something did."""
+    words = ["--", *WORDS.split()]
+    assert main(["converge", "--tolerance", "1e-9", "--most", "2", *words]) == 3
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == "sampling.oversample: not below 1e-09 % up to 2"
+    assert main(["converge", "--tolerance", "99", "--most", "2", *words]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "sampling.oversample: 1"
+
+
 def test_command_without_words(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["converge"])

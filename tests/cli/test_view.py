@@ -214,6 +214,50 @@ def test_what_cannot_be_shown(words: list[str], problem: str, folder: Path) -> N
     assert (folder / "f.bin").read_bytes() == before
 
 
+def _spots_of(*words: str) -> list[list[str]]:
+    assert main(["view", *words, "--truth", "t.h5", "--out", "page.html"]) == 0
+    images = images_of(Path("page.html").read_text())
+    return [[spot[3] for spot in image.get("spots", [])] for image in images]
+
+
+def test_frames_of_a_truth(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As many images as frames, or the first one's frame."""
+    pytest.importorskip("h5py", reason="h5py is not installed (extra: mx)")
+    factors = nb.StructureFactors.constant(100.0)
+    tables = []
+    for n in range(3):
+        experiment = _result().experiment.replace(
+            {"crystal.misset_deg": (10 + 20 * n, 20, 30), "detector.distance_mm": 2.0}
+        )
+        tables.append(nb.predict_reflections(experiment, factors, frame=n, min_peak_photons=1e-3))
+        np.save(folder / f"{n}.npy", np.ones((9, 12)))
+    truth = nb.ReflectionTruth.joined(tables)
+    nb.write_truth(folder / "t.h5", truth)
+    names = [
+        [" ".join(map(str, hkl)) for hkl in table.hkl[(-table.photons).argsort(kind="stable")]]
+        for table in tables
+    ]
+    assert all(names)
+    assert names[0] != names[1] != names[2]
+    assert _spots_of("0.npy", "1.npy", "2.npy") == names
+    assert _spots_of("2.npy", "--truth-frame", "2") == names[2:]
+    assert _spots_of("1.npy", "2.npy", "--truth-frame", "1") == names[1:]
+    (folder / "page.html").unlink()
+    capsys.readouterr()
+    for words, problem in (
+        (["2.npy"], "2.npy: truth: got 3 frames for 1 images"),
+        (["0.npy", "1.npy", "2.npy", "0.npy"], "got 3 frames for 4 images"),
+        (["0.npy", "--truth-frame", "3"], "truth_frame: got 3, need a frame that the truth has"),
+        (["0.npy", "--truth-frame", "-1"], "truth_frame: got -1"),
+        (["1.npy", "2.npy", "--truth-frame", "2"], "got 1 frames from 2 for 2 images"),
+    ):
+        assert main(["view", *words, "--truth", "t.h5", "--out", "page.html"]) == 1
+        assert problem in capsys.readouterr().err
+    assert main(["view", "0.npy", "--truth-frame", "0", "--out", "page.html"]) == 1
+    assert "--truth-frame 0: needs --truth FILE" in capsys.readouterr().err
+    assert not (folder / "page.html").exists()
+
+
 def test_a_header_without_geometry_is_no_reason_not_to_look(folder: Path) -> None:
     text = (folder / "i.img").read_bytes().replace(b"PIXEL_SIZE", b"PIXEL_SOZE")
     (folder / "i.img").write_bytes(text)

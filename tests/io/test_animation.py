@@ -43,6 +43,13 @@ def test_brightest_is_common(tmp_path: Path) -> None:
     nb.write_animation(tmp_path / "dark.png", [np.zeros((2, 2))])
 
 
+@pytest.mark.parametrize(("name", "frame_ms"), [("a.gif", 10), ("a.png", 15)])
+def test_times_are_kept(name: str, frame_ms: int, tmp_path: Path) -> None:
+    nb.write_animation(tmp_path / name, IMAGES, frame_ms=frame_ms)
+    with Image.open(tmp_path / name) as found:
+        assert found.info["duration"] == frame_ms
+
+
 @pytest.mark.parametrize(
     ("arguments", "field"),
     [
@@ -51,6 +58,8 @@ def test_brightest_is_common(tmp_path: Path) -> None:
         ({"images": [np.ones((2, 2)), np.ones((2, 3))]}, r"images\[1\]"),
         ({"images": [np.ones((2, 2), complex)]}, r"images\[0\]"),
         ({"frame_ms": 0}, "frame_ms"),
+        ({"frame_ms": 5}, "frame_ms: got 5, need a multiple of 10 for a GIF, from 10"),
+        ({"frame_ms": 15, "path": "A.GIF"}, "frame_ms: got 15, need a multiple of 10"),
         ({"brightest": 0.0}, "brightest"),
         ({"path": "a.mp4"}, "path"),
     ],

@@ -66,6 +66,25 @@ def test_without_a_response_it_is_photons() -> None:
     assert (sample["image"].numpy()[0] == nb.simulate(experiment, FACTORS).image).all()
 
 
+def test_what_is_no_number_of_a_frame() -> None:
+    data = FrameDataset(Recipe(), FACTORS, labels=())
+    for index in (1, np.int64(1), torch.tensor(1)):
+        assert data[index]["frame"] == 1  # type: ignore[index]
+    for wrong in (slice(0, 2), 1.0, True, "1", None):
+        with pytest.raises(nb.ConfigError, match=r"index: got .*, need a whole number from 0 to 2"):
+            data[wrong]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("labels", [(), ("mask",)])
+def test_no_frame_of_the_clock(labels: tuple[Any, ...]) -> None:
+    seeded = Recipe().frame(0)[0].replace({"crystal.misset_random": True, "crystal.misset_seed": 3})
+    clock = seeded.replace({"crystal.misset_seed": None})
+    data = FrameDataset([seeded, clock], FACTORS, labels=labels)
+    assert data[0]["image"].shape == (1, 30, 40)
+    with pytest.raises(nb.ConfigError, match=r"crystal\.misset_seed"):
+        data[1]
+
+
 def test_a_batch() -> None:
     data = FrameDataset(Recipe(), FACTORS)
     batch = FrameDataset.collate([data[0], data[2]])
@@ -122,6 +141,9 @@ def test_workers_that_are_spawned(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         ({"labels": "mask"}, "labels"),
         ({"structure_factors": 1}, "structure_factors"),
         ({"threads": 0}, "threads"),
+        ({"min_peak_photons": float("nan")}, "min_peak_photons"),
+        ({"min_peak_photons": -1.0}, "min_peak_photons"),
+        ({"edge_fraction": 1.0}, "edge_fraction"),
     ],
 )
 def test_bad_arguments(arguments: dict[str, Any], field: str) -> None:

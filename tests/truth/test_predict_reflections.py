@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from typing import Any
 
 import numpy as np
@@ -261,12 +262,30 @@ def test_what_is_left_out() -> None:
         ({"edge_fraction": 0.0}, "edge_fraction"),
         ({"edge_fraction": 1.0}, "edge_fraction"),
         ({"frame": -1}, "frame"),
+        ({"frame": 2**31 - 1}, "frame: got 2147483647, need an integer from 0 to 2147483646"),
         ({"threads": 0}, "threads"),
     ],
 )
 def test_bad_arguments(arguments: dict[str, Any], field: str) -> None:
     with pytest.raises(nb.ConfigError, match=field):
         nb.predict_reflections(scene(), FACTORS, **arguments)
+
+
+def test_numbers_at_the_ends_of_their_types() -> None:
+    last = nb.predict_reflections(scene(), FACTORS, frame=2**31 - 2)
+    assert set(last.frame_stop.tolist()) == {2**31 - 1}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        nothing = nb.predict_reflections(scene(), FACTORS, min_peak_photons=1e300)
+    assert len(nothing) == 0
+    assert nothing.unassigned_photons[0] > 1.0
+    bright = nb.predict_reflections(scene(beam__fluence_photons_per_m2=1e54), FACTORS)
+    assert np.isfinite(bright.pixel_photons).all()
+    assert bright.pixel_photons.max() > 1e27
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        with pytest.raises(nb.UnsupportedError, match="panel 0 has pixels with more photons"):
+            nb.predict_reflections(scene(beam__fluence_photons_per_m2=1e70), FACTORS)
 
 
 def test_no_truth_of_no_frame() -> None:

@@ -89,7 +89,9 @@ def test_masks_and_labels() -> None:
 
 
 def test_merged_over_frames_that_follow() -> None:
-    merged = ALL.merged()
+    third = made(2, [(4, 0, [0])])
+    series = nb.ReflectionTruth.joined([FIRST, SECOND, third, FOURTH])
+    merged = series.merged()
     rows = list(
         zip(
             merged.hkl[:, 0].tolist(),
@@ -100,7 +102,14 @@ def test_merged_over_frames_that_follow() -> None:
         )
     )
     # 2 0 0 on panel 0 is in frames 0 and 1, and again in 3, which does not follow
-    assert rows == [(1, 0, 0, 1), (2, 0, 0, 2), (2, 0, 3, 4), (2, 1, 0, 1), (3, 0, 1, 2)]
+    assert rows == [
+        (1, 0, 0, 1),
+        (2, 0, 0, 2),
+        (2, 0, 3, 4),
+        (2, 1, 0, 1),
+        (3, 0, 1, 2),
+        (4, 0, 2, 3),
+    ]
     assert merged.photons[1] == 50.0
     assert merged.fast_px[1] == pytest.approx((30 * 1.0 + 20 * 2.0) / 50)
     assert merged.phi_deg[1] == pytest.approx((30 * 0.5 + 20 * 1.5) / 50)
@@ -112,9 +121,33 @@ def test_merged_over_frames_that_follow() -> None:
     pixels = slice(merged.pixel_start[1], merged.pixel_start[2])
     assert merged.pixel_number[pixels].tolist() == [7, 8, 9, 12]
     assert merged.pixel_photons[pixels].tolist() == [10.0, 20.0, 10.0, 10.0]
-    assert merged.frames.tolist() == [0, 1, 3]
+    assert merged.frames.tolist() == [0, 1, 2, 3]
     empty = made(0, [])
     assert len(empty.merged()) == 0
+
+
+def test_a_merged_table_has_no_frames() -> None:
+    both = nb.ReflectionTruth.joined([FIRST, SECOND])
+    assert (len(both.of_frame(0)), len(both.of_frame(1))) == (3, 2)
+    with pytest.raises(nb.ConfigError, match=r"truth: got 1 rows of several frames, need .*merged"):
+        both.merged().of_frame(0)
+    assert len(FIRST.merged().of_frame(0)) == 3
+
+
+def test_frames_that_do_not_follow_are_not_merged() -> None:
+    rows = [(2, 0, [8, 9])]
+    still = made(0, rows, osc_deg=[0.0])
+    assert len(still.merged()) == 1
+    assert len(nb.ReflectionTruth.joined([made(0, rows), made(1, rows)]).merged()) == 1
+    for first, second in (
+        (still, made(1, rows, osc_deg=[0.0])),
+        (made(0, rows), made(2, rows, phi_start_deg=[1.0])),  # a number is missing
+        (made(0, rows), made(1, rows, phi_start_deg=[1.5])),
+        (made(0, rows), made(1, rows, osc_deg=[2.0])),
+        (made(1, rows), made(0, rows)),
+    ):
+        with pytest.raises(nb.ConfigError, match=r"truth\.frames: .*frames that follow each other"):
+            nb.ReflectionTruth.joined([first, second]).merged()
 
 
 def test_what_cannot_be_joined() -> None:

@@ -68,6 +68,23 @@ def test_panels_and_a_beam_that_misses(tmp_path: Path) -> None:
     assert (tmp_path / "sketch.svg").read_text() == sketch.svg
     with pytest.raises(nb.FileAccessError):
         sketch.save(tmp_path / "missing" / "sketch.svg")
+    for name in ("s.png", "s", "svg"):
+        with pytest.raises(nb.ConfigError, match=r"path: got .*, need a name that ends in \.svg"):
+            sketch.save(tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["sketch.svg"]
+    sketch.save(str(tmp_path / "B.SVG"))
+
+
+def test_a_detector_next_to_the_sample() -> None:
+    """It would need more sub-pixels than there can be; a drawing needs none."""
+    near = nb.Experiment(detector=nb.Detector(distance_mm=0.001)).sketch()
+    assert len(parts(near, "panel")) == 3
+    assert "0.001 mm to the detector" in near.svg
+    panel = nb.Panel("floor", (-20, -0.01, -20), (1, 0, 0), (0, 0, 1), 100, 100, 0.4)
+    floor = nb.Experiment(detector=nb.Detector(panels=(panel,))).sketch()
+    assert parts(floor, "hit") == []
+    assert len(parts(floor, "panel")) == 3
+    assert "nan" not in floor.svg
 
 
 def test_every_convention_and_a_spindle_along_the_beam() -> None:

@@ -16,6 +16,7 @@ from nanobragg_hybrid.model.validate import Integer, Number
 
 _FORMATS: Final = {".gif": "GIF", ".png": "PNG", ".apng": "PNG"}
 _DURATION: Final = Integer(at_least=1, at_most=60_000)
+_GIF_MS: Final = 10
 _PERCENTILE: Final = 99.5
 
 
@@ -31,8 +32,8 @@ def write_animation(
 
     images: at least one, real numbers, all of one shape (slow, fast); pixels that are not finite
     count as 0.  Spots are dark on white: darkness goes with the square root.  frame_ms: how long
-    each is shown, 1 to 60000.  brightest: what is drawn black in all of them, > 0; None: the
-    99.5th percentile of all pixels above 0.
+    each is shown, 1 to 60000; GIF counts in 10 ms, so there it is a multiple of 10.  brightest:
+    what is drawn black in all of them, > 0; None: the 99.5th percentile of all pixels above 0.
 
     Raises `UnsupportedError` without Pillow, `ConfigError`, `FileAccessError`.
     """
@@ -51,6 +52,9 @@ def write_animation(
                 rule.normalise(value)
         except ValueError:
             raise ConfigError(name, value, rule.text) from None
+    if ending == ".gif" and frame_ms % _GIF_MS:
+        rule_of_gif = f"a multiple of {_GIF_MS} for a GIF, from {_GIF_MS}"
+        raise ConfigError("frame_ms", frame_ms, rule_of_gif)
     try:
         from PIL import Image
     except ImportError:

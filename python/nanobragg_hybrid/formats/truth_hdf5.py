@@ -38,6 +38,17 @@ _GROUPS: Final[dict[str, dict[str, tuple[str, tuple[int, ...], str]]]] = {
     "frames": {**FRAME_COLUMNS, "row_stop": ("<i8", (), "")},
     "pixels": {"number": ("<i8", (), "px"), "photons": ("<f4", (), "photon")},
 }
+_FINITE: Final = (
+    "fast_px",
+    "slow_px",
+    "phi_deg",
+    "photons",
+    "background_photons",
+    "overlap_photons",
+    "peak_photons",
+    "pixel_photons",
+)
+"""Columns that have a number in each row."""
 
 
 class TruthWriter:
@@ -201,7 +212,14 @@ def _read(path: str | os.PathLike[str], file: Any) -> ReflectionTruth:
             array = np.asarray(file[group][name][()], np.dtype(kind))
             fields[f"pixel_{name}" if group == "pixels" else name] = array
     starts = np.cumsum(fields["pixel_count"], dtype=np.int64)
-    del fields["row_stop"]
+    row_stop = np.concatenate([[0], fields.pop("row_stop")])
+    rows = len(fields["hkl"])
+    if (np.diff(row_stop) < 0).any() or row_stop[-1] != rows:
+        text = f"frames/row_stop: need numbers that ascend to the number of rows, {rows}"
+        raise FileFormatError(path, 0, text)
+    for name in _FINITE:
+        if not np.isfinite(fields[name]).all():
+            raise FileFormatError(path, 0, f"{name}: need finite numbers")
     shapes = np.asarray(file.attrs["panel_shapes"])
     if shapes.ndim != 2 or shapes.shape[1] != 2 or (shapes < 1).any():
         raise FileFormatError(path, 0, "panel_shapes: need two numbers >= 1 for each panel")
@@ -214,6 +232,10 @@ def _read(path: str | os.PathLike[str], file: Any) -> ReflectionTruth:
         most = np.repeat(pixels[panel], fields["pixel_count"])
         if ((numbers < 0) | (numbers >= most)).any():
             raise FileFormatError(path, 0, "pixels/number: need numbers of pixels of the panels")
+    if fields["bounds"].shape == (len(panel), 4):
+        starts_px, stops_px = fields["bounds"][:, ::2], fields["bounds"][:, 1::2]
+        if ((starts_px < 0) | (starts_px > stops_px) | (stops_px > shapes[panel])).any():
+            raise FileFormatError(path, 0, "bounds: need boxes of pixels of the panels")
     return ReflectionTruth(
         **fields,
         pixel_start=np.concatenate([[0], starts]),

@@ -41,6 +41,9 @@ FRAME_COLUMNS: Final[dict[str, tuple[str, tuple[int, ...], str]]] = {
 }
 """The same of each frame."""
 
+_ANGLE_DEG: Final = 1e-6
+"""How far the start of a frame may be from the end of the one before."""
+
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ReflectionTruth:
@@ -139,12 +142,17 @@ class ReflectionTruth:
         return self.rows(np.flatnonzero(array))
 
     def of_frame(self, frame: int) -> ReflectionTruth:
-        """The rows that begin in this frame.  Raises `ConfigError` for a frame that is not here."""
+        """The rows of this frame.  Raises `ConfigError` for a frame that is not here, and in a
+        table that is `merged`, with rows of several frames."""
         import numpy as np
 
         at = np.flatnonzero(self.frames == frame)
         if not at.size:
             raise ConfigError("frame", frame, "the number of a frame that the truth has")
+        several = int((self.frame_stop - self.frame_start != 1).sum())
+        if several:
+            found = Description(f"{several} rows of several frames")
+            raise ConfigError("truth", found, "a row for each frame: a table before it is merged")
         rows = self.rows(np.flatnonzero(self.frame_start == frame))
         return dataclasses.replace(
             rows, **{name: getattr(self, name)[at] for name in FRAME_COLUMNS}
@@ -178,9 +186,14 @@ class ReflectionTruth:
         Photons, partialities and light under it are sums, centroids means weighted with photons,
         peaks the largest of one frame; pixels are those of all frames, with their sum of light.
         full_photons is the mean.  As programs that integrate rotation series see them.
+
+        Raises `ConfigError` unless the frames follow each other: numbers that rise by 1, each from
+        where the spindle was at the end of the one before, all of one width > 0.  One alone may be
+        a still.
         """
         import numpy as np
 
+        self._require_scan()
         if not len(self):
             return self
         order = np.lexsort((self.frame_start, self.panel, *self.hkl.T[::-1]))
@@ -223,6 +236,22 @@ class ReflectionTruth:
             "pixel_photons": np.bincount(place, self.pixel_photons, len(unique)),
         }
         return dataclasses.replace(self, **changes)
+
+    def _require_scan(self) -> None:
+        """Frames that one rotation goes through."""
+        import numpy as np
+
+        if len(self.frames) < 2:
+            return
+        rule = "frames that follow each other"
+        if not (self.osc_deg > 0.0).all():
+            raise ConfigError("truth.frames", Description("stills"), rule)
+        ends = self.phi_start_deg + self.osc_deg
+        follows = np.abs(self.phi_start_deg[1:] - ends[:-1]) <= _ANGLE_DEG
+        widths = np.abs(self.osc_deg - self.osc_deg[0]) <= _ANGLE_DEG
+        if not (follows.all() and widths.all() and (np.diff(self.frames) == 1).all()):
+            found = Description("frames with gaps, or of other widths")
+            raise ConfigError("truth.frames", found, rule)
 
     @classmethod
     def joined(cls, parts: Sequence[ReflectionTruth]) -> ReflectionTruth:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from nanobragg_hybrid.base.atomic import atomic_write
+from nanobragg_hybrid.base.atomic import atomic_write, check_path
+from nanobragg_hybrid.base.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +16,11 @@ class Sketch:
     svg: str
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the text to a file.  Raises `FileAccessError`."""
+        """Writes the text to a file, ``.svg``.  Raises `FileAccessError`, and `ConfigError` for
+        another name."""
+        check_path(path)
+        if not os.fspath(path).lower().endswith(".svg"):
+            raise ConfigError("path", os.fspath(path), "a name that ends in .svg")
         with atomic_write(path) as file:
             file.write(self.svg.encode("utf-8"))
 

@@ -75,8 +75,9 @@ def converge(
     response.  Domains are random, so theirs falls slowly, as the root of their number.
 
     tolerance: of it, > 0.  most: the largest count, 2 to 2^20.  backend, quirks, threads: as of
-    `simulate`.  say: called with a line for each frame.  Raises `ConfigError`, `UnsupportedError`
-    for a frame without light, and what `simulate` raises.
+    `simulate`.  say: called with a line for each frame, and for each count that stays because its
+    step is given (phi_step_deg, divergence_h_step_mrad, divergence_v_step_mrad).  Raises
+    `ConfigError`, `UnsupportedError` for a frame without light, and what `simulate` raises.
     """
     require_class("experiment", experiment, Experiment)
     require_class("structure_factors", structure_factors, StructureFactors)
@@ -107,6 +108,9 @@ def converge(
         images = tuple(np.asarray(image, np.float64) for image in result.images)
         return images, run.plans[0].steps, seconds
 
+    if say is not None:
+        for field, step in _given_steps(bare):
+            say(f"{field} stays: {step} is given")
     found = []
     for field in _fields(bare):
         tried: list[Step] = []
@@ -165,6 +169,19 @@ def _fields(experiment: Experiment) -> Iterator[str]:
         yield "beam.divergence_h_steps"
     if beam.divergence_v_mrad and beam.divergence_v_step_mrad is None:
         yield "beam.divergence_v_steps"
+
+
+def _given_steps(experiment: Experiment) -> Iterator[tuple[str, str]]:
+    """Counts that would sample something if their step were not given, and that step."""
+    beam, goniometer = experiment.beam, experiment.goniometer
+    if goniometer.osc_deg and goniometer.phi_step_deg is not None:
+        yield "goniometer.phi_steps", "goniometer.phi_step_deg"
+    if beam.sources is not None:
+        return
+    if beam.divergence_h_mrad and beam.divergence_h_step_mrad is not None:
+        yield "beam.divergence_h_steps", "beam.divergence_h_step_mrad"
+    if beam.divergence_v_mrad and beam.divergence_v_step_mrad is not None:
+        yield "beam.divergence_v_steps", "beam.divergence_v_step_mrad"
 
 
 def _change(before: Images, after: Images) -> float:

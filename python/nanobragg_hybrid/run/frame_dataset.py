@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, get_args
 
@@ -15,7 +16,7 @@ from nanobragg_hybrid.model.quirks import Quirks, quirks_or_all
 from nanobragg_hybrid.model.structure_factors import StructureFactors
 from nanobragg_hybrid.model.validate import require_class
 from nanobragg_hybrid.run.prepare import checked_threads, prepared
-from nanobragg_hybrid.run.truth import predict_reflections
+from nanobragg_hybrid.run.truth import predict_reflections, require_limits, require_orientation
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,8 +55,9 @@ class FrameDataset(Dataset[dict[str, Any]]):
     first pixel is 0.5, 0.5; "hkl", int32, shape (n, 3); "photons", float32, shape (n,).  "mask",
     bool, shape of the image: pixels that belong to a reflection.  `collate` makes a batch.
 
-    Raises `ConfigError`; `UnsupportedError` for panels of several shapes, which make no tensor;
-    IndexError for a frame that there is not.
+    Raises `ConfigError`, also for a frame whose orientation the clock would choose;
+    `UnsupportedError` for panels of several shapes, which make no tensor; IndexError for a frame
+    that there is not.
     """
 
     def __init__(
@@ -85,16 +87,18 @@ class FrameDataset(Dataset[dict[str, Any]]):
         self._backend = backend
         self._quirks = quirks_or_all(quirks)
         self._threads = checked_threads(threads)
+        require_limits(min_peak_photons, edge_fraction)
         self._truth = {"min_peak_photons": min_peak_photons, "edge_fraction": edge_fraction}
 
     def __len__(self) -> int:
         return len(self._frames)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        number = int(index)
+        number = self._number(index)
         if not 0 <= number < len(self):
             raise IndexError(f"frame {number} of {len(self)}")
         experiment = self.experiment(number)
+        require_orientation(experiment)
         run = prepared(experiment, self._structure_factors, self._backend, self._quirks)
         result = run.render_quietly(threads=self._threads, frame=number)
         sample: dict[str, Any] = {"image": torch.from_numpy(_pixels(result)), "frame": number}
@@ -109,6 +113,15 @@ class FrameDataset(Dataset[dict[str, Any]]):
             )
             sample |= _labels_of(truth, self._labels)
         return sample
+
+    def _number(self, index: object) -> int:
+        try:
+            if isinstance(index, bool):
+                raise TypeError
+            return operator.index(index)  # type: ignore[arg-type]
+        except TypeError:
+            rule = f"a whole number from 0 to {len(self) - 1}"
+            raise ConfigError("index", index, rule) from None
 
     def experiment(self, number: int) -> Experiment:
         """That of a frame."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from nanobragg_hybrid._version import __version__
 from nanobragg_hybrid.base.arrays import as_ndarray
 from nanobragg_hybrid.base.constants import INT32_MAX
-from nanobragg_hybrid.base.errors import ConfigError
+from nanobragg_hybrid.base.errors import ConfigError, UnsupportedError
 from nanobragg_hybrid.base.units import rad_to_deg
 from nanobragg_hybrid.engines.c.engine import CEngine, CRun
 from nanobragg_hybrid.model.experiment import Experiment
@@ -24,7 +25,7 @@ from nanobragg_hybrid.run.prepare import checked_threads, prepared
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_FRAME: Final = Integer(at_least=0, at_most=INT32_MAX)
+_FRAME: Final = Integer(at_least=0, at_most=INT32_MAX - 1)  # frame_stop is the next one
 
 
 def predict_reflections(
@@ -54,24 +55,15 @@ def predict_reflections(
     frame is one row.
 
     Raises `ConfigError`, `UnsupportedError` where the quirk oversample_running_product multiplies
-    the whole sum of a pixel at every step, and what `simulate` raises.
+    the whole sum of a pixel at every step and for more photons in a pixel than a float32 can be,
+    and what `simulate` raises.
     """
     require_class("experiment", experiment, Experiment)
     require_class("structure_factors", structure_factors, StructureFactors)
-    rules: tuple[tuple[str, Any, Any], ...] = (
-        ("frame", frame, _FRAME),
-        ("min_peak_photons", min_peak_photons, Number(above=0.0)),
-        ("edge_fraction", edge_fraction, Number(above=0.0, below=1.0)),
-    )
-    for name, value, rule in rules:
-        try:
-            rule.normalise(value)
-        except ValueError:
-            raise ConfigError(name, value, rule.text) from None
+    _require({"frame": (frame, _FRAME)})
+    require_limits(min_peak_photons, edge_fraction)
+    require_orientation(experiment)
     crystal = experiment.crystal
-    if crystal.misset_random and crystal.misset_seed is None:
-        rule = "the frame's own: give the experiment of its result"
-        raise ConfigError("crystal.misset_seed", None, rule)
     count = checked_threads(threads)
     chosen = quirks_or_all(quirks)
     bragg = experiment.replace({"background": None, "response": None, "crystal.water_um": 0.0})
@@ -86,6 +78,7 @@ def predict_reflections(
                 panel.experiment,
                 chosen,
                 beside[number],
+                number=number,
                 threads=count,
                 least_peak=float(min_peak_photons),
                 edge=float(edge_fraction),
@@ -125,6 +118,32 @@ def predict_reflections(
     )
 
 
+def require_limits(min_peak_photons: object, edge_fraction: object) -> None:
+    """Of `predict_reflections`.  Raises `ConfigError`."""
+    _require(
+        {
+            "min_peak_photons": (min_peak_photons, Number(above=0.0)),
+            "edge_fraction": (edge_fraction, Number(above=0.0, below=1.0)),
+        }
+    )
+
+
+def require_orientation(experiment: Experiment) -> None:
+    """Raises `ConfigError` for a crystal whose orientation the clock would choose."""
+    crystal = experiment.crystal
+    if crystal.misset_random and crystal.misset_seed is None:
+        rule = "the frame's own: give the experiment of its result"
+        raise ConfigError("crystal.misset_seed", None, rule)
+
+
+def _require(rules: Mapping[str, tuple[object, Number | Integer]]) -> None:
+    for name, (value, rule) in rules.items():
+        try:
+            rule.normalise(value)
+        except ValueError:
+            raise ConfigError(name, value, rule.text) from None
+
+
 def _table_sha256(table: StructureFactors) -> str:
     """Of the corner, the default and the amplitudes of a table."""
     grid = table.grid_buffer
@@ -161,6 +180,7 @@ def _of_panel(
     quirks: Quirks,
     beside: NDArray[np.float64] | None,
     *,
+    number: int,
     threads: int,
     least_peak: float,
     edge: float,
@@ -168,8 +188,13 @@ def _of_panel(
     """Columns of the reflections of one panel; lost: light that is in no row, one number."""
     image = as_ndarray(run.render(threads=threads, progress=None, unrounded=False).image)
     least = least_peak * edge
-    wanted = (image >= least).astype(np.uint8)
+    with np.errstate(over="ignore"):
+        wanted = (image >= np.float32(least)).astype(np.uint8)
     hkl, sums, places, photons = run.c_plan.reflections(wanted, threads, least)
+    if not np.isfinite(image).all() or photons.max(initial=0.0) > np.finfo(np.float32).max:
+        raise UnsupportedError(
+            f"panel {number} has pixels with more photons than a number of 32 bits can be (3.4e38)"
+        )
     n_fast = image.shape[1]
 
     order = np.argsort(places[:, 1], kind="stable")

@@ -177,7 +177,6 @@ def _refl(truth: ReflectionTruth, experiments: Sequence[Experiment], quirks: Qui
             raise ConfigError("experiments", Description(f"panels of {shapes}"), f"{truth.shapes}")
     if turns:
         table = truth.merged()
-        _require_scan(truth)
         width = float(truth.osc_deg[0])
         numbers = np.zeros(len(table), np.int64)
         z = (table.phi_deg - truth.phi_start_deg[0]) / width
@@ -219,18 +218,6 @@ def _refl(truth: ReflectionTruth, experiments: Sequence[Experiment], quirks: Qui
     if np.isfinite(table.partiality).all():
         columns["partiality"] = ("double", table.partiality)
     return refl_of(columns, names)
-
-
-def _require_scan(truth: ReflectionTruth) -> None:
-    ends = truth.phi_start_deg + truth.osc_deg
-    follows = np.abs(truth.phi_start_deg[1:] - ends[:-1]) <= _ANGLE_DEG
-    if (
-        not follows.all()
-        or np.ptp(truth.osc_deg) > _ANGLE_DEG
-        or (np.diff(truth.frames) != 1).any()
-    ):
-        found = Description("frames with gaps, or of other widths")
-        raise ConfigError("truth.frames", found, "frames that follow each other")
 
 
 def _directions(

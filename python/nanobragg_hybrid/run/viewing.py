@@ -8,7 +8,7 @@ import warnings
 import webbrowser
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from nanobragg_hybrid.base.errors import (
     ConfigError,
@@ -46,6 +46,14 @@ _MOST_SPOTS: Final = 3000
 """That are marked in an image."""
 
 
+class _Marks(NamedTuple):
+    """Reflections to mark.  images: how many are shown; first: the frame of the first of them."""
+
+    truth: ReflectionTruth
+    images: int
+    first: int | None
+
+
 def show(
     result: SimulationResult, path: _Path | None = None, *, open_browser: bool | None = None
 ) -> Path:
@@ -68,19 +76,23 @@ def page_of_files(
     geometry: _Path | None = None,
     frames: Sequence[int] = (0,),
     truth: ReflectionTruth | None = None,
+    truth_frame: int | None = None,
 ) -> str:
     """A page with the images of files, see `read_image_panels`.
 
     shape: (slow, fast) of raw float images.  geometry: a file that says where the panels are, for
     all images (see `read_experiment`); None: the image's own header, if it has one.  frames: which
     images of each file, counted from 0.  truth: reflections to mark, with their indices: the n-th
-    image shown has the n-th of its frames; an image of a file of several has the frame of its own
-    number.  Raises what the readers raise, and `ConfigError`.
+    image shown has the n-th of its frames, of which there have to be as many; an image of a file of
+    several has the frame of its own number.  truth_frame: the number of the frame that the first
+    image shown has; the others have those that follow in the truth.  Raises what the readers raise,
+    and `ConfigError`.
     """
     plans = None if geometry is None else _plans_of(lambda: read_experiment(geometry))
+    shown = [(path, frame) for path in paths for frame in frames]
+    marks = None if truth is None else _Marks(truth, len(shown), truth_frame)
     images = [
-        _file(path, shape, frame, plans, place, truth)
-        for place, (path, frame) in enumerate((path, frame) for path in paths for frame in frames)
+        _file(path, shape, frame, plans, place, marks) for place, (path, frame) in enumerate(shown)
     ]
     title = os.fspath(paths[0]) if len(paths) == 1 else f"{len(paths)} files"
     return viewer_page(images, title)
@@ -106,7 +118,7 @@ def _file(
     frame: int,
     plans: tuple[list[ResolvedPlan], bool] | None,
     place: int = 0,
-    truth: ReflectionTruth | None = None,
+    marks: _Marks | None = None,
 ) -> ViewedImage:
     """place: among all images shown."""
     with warnings.catch_warnings():
@@ -115,7 +127,7 @@ def _file(
     name = os.fspath(path)
     if found.frames > 1:
         name += f", frame {found.frame} of {found.frames} (0 to {found.frames - 1})"
-    spots = () if truth is None else _spots(name, found, truth, place)
+    spots = () if marks is None else _spots(name, found, marks, place)
     note = ""
     if plans is None and found.experiment is not None:
         try:
@@ -146,21 +158,13 @@ def _file(
     )
 
 
-def _spots(
-    name: str, image: ImagePanels, truth: ReflectionTruth, place: int
-) -> tuple[SpotLabel, ...]:
+def _spots(name: str, image: ImagePanels, marks: _Marks, place: int) -> tuple[SpotLabel, ...]:
     """The brightest reflections of the image's frame; panel: its number in the file."""
+    truth = marks.truth
     shapes = tuple(pixels.shape for pixels in image.panels)
     if shapes != truth.shapes:
         raise ConfigError(f"{name}: truth", truth.shapes, f"panels of (slow, fast) {shapes}")
-    if image.frames > 1:
-        frame = image.frame
-    elif place < len(truth.frames):
-        frame = int(truth.frames[place])
-    else:
-        found = Description(f"{len(truth.frames)} frames")
-        raise ConfigError(f"{name}: truth", found, "a frame for each image")
-    rows = truth.of_frame(frame)
+    rows = truth.of_frame(_frame_of(name, image, marks, place))
     brightest = (-rows.photons).argsort(kind="stable")[:_MOST_SPOTS]
     return tuple(
         SpotLabel(
@@ -173,6 +177,30 @@ def _spots(
     )
 
 
+def _frame_of(name: str, image: ImagePanels, marks: _Marks, place: int) -> int:
+    """The number of the truth's frame that an image has."""
+    frames: list[int] = marks.truth.frames.tolist()
+    if image.frames > 1:
+        if marks.first is not None:
+            rule = f"none: {name} has several images, with the frames of their own numbers"
+            raise ConfigError("truth_frame", marks.first, rule)
+        return image.frame
+    if marks.first is None:
+        if marks.images != len(frames):
+            found = Description(f"{len(frames)} frames for {marks.images} images")
+            rule = "one for each image, or the frame of the first image (--truth-frame)"
+            raise ConfigError(f"{name}: truth", found, rule)
+        return frames[place]
+    if marks.first not in frames:
+        rule = f"a frame that the truth has, {min(frames)} to {max(frames)}"
+        raise ConfigError("truth_frame", marks.first, rule)
+    following = frames[frames.index(marks.first) :]
+    if marks.images > len(following):
+        found = Description(f"{len(following)} frames from {marks.first} for {marks.images} images")
+        raise ConfigError(f"{name}: truth", found, "one for each image")
+    return following[place]
+
+
 def _plans_of(read: Callable[[], Experiment]) -> tuple[list[ResolvedPlan], bool]:
     """Where the panels of an experiment are, and whether they are curved."""
     with warnings.catch_warnings():
@@ -183,7 +211,12 @@ def _plans_of(read: Callable[[], Experiment]) -> tuple[list[ResolvedPlan], bool]
 
 def plans_of(experiment: Experiment) -> list[ResolvedPlan]:
     """Where each panel of an experiment is, whatever its crystal."""
-    bare = experiment.replace({"crystal": Crystal(cell_angstrom=(100.0, 100.0, 100.0))})
+    bare = experiment.replace(
+        {
+            "crystal": Crystal(cell_angstrom=(100.0, 100.0, 100.0)),
+            "sampling.oversample": 1,  # a detector next to the sample would need too many
+        }
+    )
     quirks, dark = Quirks(), StructureFactors.constant(0.0)
     return [
         CEngine().prepare(bare.of_panel(number, quirks), dark, quirks).plan

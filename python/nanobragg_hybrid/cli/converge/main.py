@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from nanobragg_hybrid.base.errors import CommandLineError
 
 if TYPE_CHECKING:
     from nanobragg_hybrid.run.converge import Convergence
+
+NOTHING_CONVERGED: Final = 3
+"""Exit status."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,8 +39,9 @@ def converge_command(
     command_line: Sequence[str],
     say: Callable[[str], object],
     warn: Callable[[str], None],
-) -> None:
-    """Renders the command line's frame again and again; lines go to `say`."""
+) -> int:
+    """Renders the command line's frame again and again; lines go to `say`.  Returns the exit
+    status."""
     from pathlib import Path
 
     from nanobragg_hybrid.cli.json_text import json_text
@@ -74,6 +78,7 @@ def converge_command(
     if arguments.json is not None:
         document = {"tolerance": arguments.tolerance / 100.0, "fields": list(map(_plain, found))}
         write_text(Path(arguments.json), json_text(document))
+    return 0 if any(each.chosen is not None for each in found) else NOTHING_CONVERGED
 
 
 def _plain(found: Convergence) -> dict[str, Any]:

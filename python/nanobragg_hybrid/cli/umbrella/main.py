@@ -38,6 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     if command_line and not takes_words:
         parser.error("only converge, series and quirks --explain take a command line after --")
+    status = 0
     try:
         if arguments.command == "demo":
             _demo(Path(arguments.out), arguments.backend, Quirks.parse(arguments.quirks))
@@ -54,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         elif arguments.command == "data":
             _data(arguments.name)
         elif arguments.command == "converge":
-            _converge(parser, arguments, command_line)
+            status = _converge(parser, arguments, command_line)
         elif arguments.command == "view":
             _view(arguments)
         elif arguments.command == "series":
@@ -76,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"nanobragg-hybrid: error: {os_problem(error)}", file=sys.stderr)
         return FAILED
-    return 0
+    return status
 
 
 def console() -> NoReturn:
@@ -106,7 +107,7 @@ def _series(arguments: argparse.Namespace, own: Sequence[str], command_line: Seq
 
 def _converge(
     parser: argparse.ArgumentParser, arguments: argparse.Namespace, command_line: Sequence[str]
-) -> None:
+) -> int:
     from nanobragg_hybrid.cli.converge.main import converge_command
 
     if not command_line:
@@ -115,7 +116,7 @@ def _converge(
     def warn(text: str) -> None:
         print(f"nanobragg-hybrid: warning: {text}", file=sys.stderr)
 
-    converge_command(
+    return converge_command(
         arguments,
         command_line,
         say=lambda text: print(text, flush=True),

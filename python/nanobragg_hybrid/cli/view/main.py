@@ -44,7 +44,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--truth",
         metavar="FILE",
         help="mark the reflections of this table (truth.h5 of write_truth), frame after frame in "
-        "the order of the images",
+        "the order of the images, of which there have to be as many",
+    )
+    parser.add_argument(
+        "--truth-frame",
+        type=int,
+        metavar="N",
+        help="the number of the truth's frame that the first image has; the others have those that "
+        "follow (files of several images have the frames of their own numbers)",
     )
 
 
@@ -63,6 +70,8 @@ def view(arguments: argparse.Namespace) -> Iterator[str]:
         more = [name for name in (arguments.geometry, arguments.truth) if name is not None]
         inputs = [*arguments.files, *more]
         check_outputs({"page": Path(arguments.out)}, [Path(name) for name in inputs])
+    if arguments.truth_frame is not None and arguments.truth is None:
+        raise CommandLineError(f"--truth-frame {arguments.truth_frame}: needs --truth FILE")
     truth = None
     if arguments.truth is not None:
         from nanobragg_hybrid.formats.truth_hdf5 import read_truth
@@ -74,6 +83,7 @@ def view(arguments: argparse.Namespace) -> Iterator[str]:
         geometry=arguments.geometry,
         frames=arguments.frame or (0,),
         truth=truth,
+        truth_frame=arguments.truth_frame,
     )
     page = show_page(text, arguments.out, None)
     yield f"page: {page}"
