@@ -10,12 +10,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Executor
 from itertools import chain
+from pathlib import Path
 from typing import Any, Final
 
 from nanobragg_hybrid.base.errors import ConfigError, RenderCancelled, SeriesError, foreign
 from nanobragg_hybrid.formats.series_files import (
     ManifestWriter,
     WholeFile,
+    first_of,
     make_folder,
     remove_files,
     write_summary,
@@ -72,10 +74,14 @@ class SeriesRun:
     # ---- from beginning to end
 
     def begin(self, *, resume: bool) -> int:
-        """Looks at what is there; how many frames of this run are whole."""
+        """Looks at what is there; how many frames of this run are whole.
+
+        Raises `ConfigError` for files that no manifest says are of this series.
+        """
         mine = self._files.manifest(self._shard)
         if resume:
-            self.whole.read(self._identity)
+            if not self.whole.read(self._identity):
+                self._refuse_what_is_there(chain(self._own_paths(), self._last_paths()))
             with_data = has_data(self._settings)
             self._kept = self.whole.verify(self.numbers(), with_data=with_data)
             return self._kept
@@ -85,7 +91,36 @@ class SeriesRun:
         if begun:
             rule = f"True to go on with {begun[0].name}, or that file away to begin anew"
             raise ConfigError("resume", False, rule)
+        others = self._files.manifests()
+        self._refuse_what_is_there(chain(self._own_paths(), () if others else self._last_paths()))
         return 0
+
+    def _own_paths(self) -> Iterator[Path]:
+        """The files of the frames of this run."""
+        with_data = has_data(self._settings)
+        per_file = self._settings.images_per_file
+        for number in self.numbers():
+            if per_file and number % per_file == 0:
+                yield self._files.data_file(number // per_file)
+            yield self._files.image(number)
+            if with_data:
+                yield self._files.data(number)
+
+    def _last_paths(self) -> Iterator[Path]:
+        """The files that are written once the series is complete."""
+        if self._files.is_one:
+            yield self._files.path
+        yield self._files.summary
+        if self._settings.truth:
+            yield from map(self._files.truth, (".h5", ".expt", ".refl"))
+
+    def _refuse_what_is_there(self, paths: Iterable[Path]) -> None:
+        if (path := first_of(paths)) is not None:
+            rule = (
+                f"a name of which no file is there ({path.name} is, and no manifest says that it "
+                "is of this series; nothing is overwritten)"
+            )
+            raise ConfigError("out", self._files.name, rule)
 
     @contextlib.contextmanager
     def settings_for(

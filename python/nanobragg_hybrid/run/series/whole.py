@@ -42,11 +42,13 @@ class Whole:
             if file.data is not None:
                 self.data[file.number] = file.data
 
-    def read(self, identity: Mapping[str, Any]) -> None:
-        """Takes the lines of all manifests for true.
+    def read(self, identity: Mapping[str, Any]) -> int:
+        """Takes the lines of all manifests for true; how many have a first line.
 
-        Raises `ConfigError` where one is of another series: it names what differs.
+        Raises `ConfigError` where one is of another series: it names what differs; and
+        `FileFormatError` for a file that is no manifest.
         """
+        count = 0
         for path in self._files.manifests():
             try:
                 begun, lines = read_manifest(path)
@@ -56,8 +58,10 @@ class Whole:
                 continue
             if (difference := differs(identity, begun, path)) is not None:
                 raise difference
+            count += 1
             for line in lines:
                 self.add(line)
+        return count
 
     def has(self, number: int) -> bool:
         """Whether a frame is there, by what the manifests say."""
