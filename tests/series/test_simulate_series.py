@@ -108,6 +108,22 @@ def test_shards_in_any_order_write_the_same_files(tmp_path: Path, name: str) -> 
     assert (again.kept, again.rendered, again.is_complete) == (7, 0, True)
 
 
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_shard_of_another_series_or_number_renders_nothing(tmp_path: Path, resume: bool) -> None:
+    settings: dict[str, Any] = {"out": tmp_path / "x_#.cbf", "resume": resume}
+    nb.simulate_series(WEDGE, FACTORS, shard=(1, 3), **settings)
+    before = sorted(tmp_path.iterdir())
+    other = nb.Series.rotation(TURNING, 7, seed=3)
+    with pytest.raises(nb.ConfigError) as error:
+        nb.simulate_series(other, FACTORS, shard=(2, 3), **settings)
+    assert error.value.field == "resume: recipe.seed"
+    with pytest.raises(nb.ConfigError, match="x_manifest-1of3") as error:
+        nb.simulate_series(WEDGE, FACTORS, shard=(2, 4), **settings)
+    assert error.value.field == "shard"
+    assert sorted(tmp_path.iterdir()) == before
+    assert nb.simulate_series(WEDGE, FACTORS, shard=(2, 3), **settings).rendered == 2
+
+
 def _break_nothing(folder: Path) -> int:
     return 0
 

@@ -123,10 +123,20 @@ class SeriesFiles(NamedTuple):
 
     def manifests(self) -> list[Path]:
         """Those that are there, of all runs."""
-        mine = re.compile(re.escape(f"{self.stem}_manifest") + r"(-\d+of\d+)?\.jsonl")
         if not self.folder.is_dir():
             return []
-        return sorted(path for path in self.folder.iterdir() if mine.fullmatch(path.name))
+        return sorted(path for path in self.folder.iterdir() if self._is_manifest(path.name))
+
+    def shards(self) -> Iterator[tuple[Path, int]]:
+        """The manifests of shards that are there, and of how many shards each says it is."""
+        for path in self.manifests():
+            found = self._is_manifest(path.name)
+            if found is not None and found[1] is not None:
+                yield path, int(found[1])
+
+    def _is_manifest(self, name: str) -> re.Match[str] | None:
+        pattern = re.escape(f"{self.stem}_manifest") + r"(?:-\d+of(\d+))?\.jsonl"
+        return re.fullmatch(pattern, name)
 
 
 def _of_shard(shard: tuple[int, int] | None) -> str:

@@ -27,7 +27,7 @@ from nanobragg_hybrid.model.structure_factors import StructureFactors
 from nanobragg_hybrid.run.series import worker
 from nanobragg_hybrid.run.series.settings import Settings, description, has_data
 from nanobragg_hybrid.run.series.submit import Call, Outcome, Window
-from nanobragg_hybrid.run.series.whole import Whole
+from nanobragg_hybrid.run.series.whole import Whole, manifests_of
 
 SeriesProgress = Callable[[int, int], object]
 """Called after some frames with how many are whole and how many there are; False stops."""
@@ -76,9 +76,15 @@ class SeriesRun:
     def begin(self, *, resume: bool) -> int:
         """Looks at what is there; how many frames of this run are whole.
 
-        Raises `ConfigError` for files that no manifest says are of this series.
+        Raises `ConfigError` for files that no manifest says are of this series, and for shards of
+        another series or of another number.
         """
         mine = self._files.manifest(self._shard)
+        if self._shard is not None:
+            for path, count in self._files.shards():
+                if count != self._shard[1]:
+                    rule = f"(i, {count}), as {path.name} has; or None, to take up those that ended"
+                    raise ConfigError("shard", self._shard, rule)
         if resume:
             if not self.whole.read(self._identity):
                 self._refuse_what_is_there(chain(self._own_paths(), self._last_paths()))
@@ -91,7 +97,7 @@ class SeriesRun:
         if begun:
             rule = f"True to go on with {begun[0].name}, or that file away to begin anew"
             raise ConfigError("resume", False, rule)
-        others = self._files.manifests()
+        others = sum(1 for _ in manifests_of(self._files, self._identity))  # of other shards
         self._refuse_what_is_there(chain(self._own_paths(), () if others else self._last_paths()))
         return 0
 

@@ -17,6 +17,24 @@ from nanobragg_hybrid.formats.series_files import (
 from nanobragg_hybrid.run.series.settings import differs
 
 
+def manifests_of(files: SeriesFiles, identity: Mapping[str, Any]) -> Iterator[Iterator[WholeFile]]:
+    """The lines of each manifest that is there and has a first line.
+
+    Raises `ConfigError` where one is of another series: it names what differs; and
+    `FileFormatError` for a file that is no manifest.
+    """
+    for path in files.manifests():
+        try:
+            begun, lines = read_manifest(path)
+        except FileFormatError as error:
+            raise FileFormatError(path, error.line, f"{error.problem}: remove it") from None
+        if begun is None:
+            continue
+        if (difference := differs(identity, begun, path)) is not None:
+            raise difference
+        yield lines
+
+
 class Whole:
     """The frames of a series that are whole, by number, and its files of data.
 
@@ -45,19 +63,10 @@ class Whole:
     def read(self, identity: Mapping[str, Any]) -> int:
         """Takes the lines of all manifests for true; how many have a first line.
 
-        Raises `ConfigError` where one is of another series: it names what differs; and
-        `FileFormatError` for a file that is no manifest.
+        Raises what `manifests_of` does.
         """
         count = 0
-        for path in self._files.manifests():
-            try:
-                begun, lines = read_manifest(path)
-            except FileFormatError as error:
-                raise FileFormatError(path, error.line, f"{error.problem}: remove it") from None
-            if begun is None:
-                continue
-            if (difference := differs(identity, begun, path)) is not None:
-                raise difference
+        for lines in manifests_of(self._files, identity):
             count += 1
             for line in lines:
                 self.add(line)
