@@ -83,11 +83,51 @@ def test_jitter_has_the_mean_and_the_deviation_that_are_said() -> None:
     assert abs(np.corrcoef(flux, size)[0, 1]) < 0.08
     one = frames[7].experiment
     assert one.beam.fluence_photons_per_m2 == 1e28 * flux[7]
-    assert one.crystal.n_cells == tuple(6 * size[7] for _ in range(3))
+    assert one.crystal.n_cells == tuple(round(6 * size[7]) for _ in range(3))
     sized = TURNING.replace({"crystal.size_mm": (0.1, None, 0.2), "beam.flux_photons_per_s": 1e9})
     one = nb.Series.rotation(sized, 9, flux_jitter=0.3, size_jitter=0.1).frame(7).experiment
     assert one.crystal.size_mm == (0.1 * size[7], None, 0.2 * size[7])
     assert one.beam.flux_photons_per_s == 1e9 * flux[7]
+
+
+def test_a_square_crystal_has_whole_numbers_of_cells_and_the_light_of_its_size() -> None:
+    """sin^2(pi N h) over sin^2(pi h) is infinite near a reflection for an N that is not whole."""
+    grown = {"crystal.n_cells": (12, 9, 0.6), "crystal.shape": "square", "response": None}
+    series = nb.Series.rotation(TURNING.replace(grown), 200, size_jitter=0.3)
+    seen = set()
+    for number in range(200):
+        frame = series.frame(number)
+        factor = frame.provenance["size_factor"]
+        expected = (round(12 * factor), round(9 * factor), max(1, round(0.6 * factor)))
+        assert frame.experiment.crystal.n_cells == expected
+        assert frame.provenance["changes"]["crystal.n_cells"] == expected
+        seen.add(expected[0])
+    assert len(seen) > 10
+    for shape in ("gauss", "round", "tophat"):
+        smooth = series.experiment.replace({"crystal.shape": shape})
+        other = nb.Series.rotation(smooth, 200, size_jitter=0.3).frame(7)
+        factor = other.provenance["size_factor"]
+        assert other.experiment.crystal.n_cells == (12 * factor, 9 * factor, 0.6 * factor)
+
+
+def test_the_light_of_a_jittered_square_crystal_goes_with_its_size() -> None:
+    sharp: dict[str, Any] = {"crystal.n_cells": (12, 12, 12), "response": None}
+    sharp |= {"crystal.mosaic_spread_deg": None, "crystal.mosaic_domains": None}
+    series = nb.Series.rotation(TURNING.replace(sharp), 8, size_jitter=0.1)
+    table = nb.StructureFactors.constant(100.0)
+    sizes = set()
+    for number in range(8):
+        jittered = series.frame(number).experiment
+        sizes.add(jittered.crystal.n_cells)
+        fractional = jittered.replace({"crystal.n_cells": (12.45, 12.45, 12.45)})
+        plain, found, wrong = (
+            nb.simulate(of, table).image.max()
+            for of in (series.undrawn(number), jittered, fractional)
+        )
+        grown = math.prod(jittered.crystal.n_cells) / 12**3
+        assert 0.5 < found / plain / grown**2 < 2.0
+        assert wrong / plain / (12.45 / 12) ** 6 > 4.0
+    assert len(sizes) > 1
 
 
 def test_each_frame_has_a_pulse_of_its_own() -> None:

@@ -15,6 +15,7 @@ from nanobragg_hybrid.formats.series_files import (
     ManifestWriter,
     SeriesFiles,
     WholeFile,
+    first_of,
     hash_of_file,
     read_manifest,
     read_whole,
@@ -99,6 +100,10 @@ def test_a_torn_first_line_is_written_again(tmp_path: Path) -> None:
 @for_each(
     "text",
     [
+        "\n",
+        "x\n",
+        "[1]\n",
+        '\n{"format": "nanobragg-hybrid series manifest", "schema_version": 1, "identity": {}}\n',
         '{"format": "something else"}\n',
         '{"format": "nanobragg-hybrid series manifest", "schema_version": 1, "identity": 3}\n',
         '{"format": "nanobragg-hybrid series manifest", "schema_version": 2, "identity": {}}\n',
@@ -131,6 +136,14 @@ def test_content_is_known_by_its_hash(tmp_path: Path) -> None:
     assert hash_of_file(path) != sha256
     with pytest.raises(nb.FileAccessError, match="is not what was written there"):
         read_whole(path, sha256)
+
+
+def test_the_first_of_some_files_that_is_there(tmp_path: Path) -> None:
+    paths = [tmp_path / "none" / "b", tmp_path / "a", tmp_path / "b", tmp_path / "c"]
+    assert first_of(paths) is None
+    for name in "cb":
+        (tmp_path / name).touch()
+    assert first_of(paths) == tmp_path / "b"
 
 
 def test_the_summary_is_json(tmp_path: Path) -> None:

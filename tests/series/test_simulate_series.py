@@ -108,6 +108,22 @@ def test_shards_in_any_order_write_the_same_files(tmp_path: Path, name: str) -> 
     assert (again.kept, again.rendered, again.is_complete) == (7, 0, True)
 
 
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_shard_of_another_series_or_number_renders_nothing(tmp_path: Path, resume: bool) -> None:
+    settings: dict[str, Any] = {"out": tmp_path / "x_#.cbf", "resume": resume}
+    nb.simulate_series(WEDGE, FACTORS, shard=(1, 3), **settings)
+    before = sorted(tmp_path.iterdir())
+    other = nb.Series.rotation(TURNING, 7, seed=3)
+    with pytest.raises(nb.ConfigError) as error:
+        nb.simulate_series(other, FACTORS, shard=(2, 3), **settings)
+    assert error.value.field == "resume: recipe.seed"
+    with pytest.raises(nb.ConfigError, match="x_manifest-1of3") as error:
+        nb.simulate_series(WEDGE, FACTORS, shard=(2, 4), **settings)
+    assert error.value.field == "shard"
+    assert sorted(tmp_path.iterdir()) == before
+    assert nb.simulate_series(WEDGE, FACTORS, shard=(2, 3), **settings).rendered == 2
+
+
 def _break_nothing(folder: Path) -> int:
     return 0
 
@@ -143,12 +159,7 @@ def _tear(folder: Path) -> int:
     return 1
 
 
-def _forget(folder: Path) -> int:
-    (folder / "x_manifest.jsonl").unlink()
-    return 7
-
-
-@for_each("break_", [_break_nothing, _remove, _change, _cut, _break_data, _tear, _forget])
+@for_each("break_", [_break_nothing, _remove, _change, _cut, _break_data, _tear])
 def test_what_is_missing_or_broken_is_rendered_again(
     tmp_path_factory: pytest.TempPathFactory, break_: Any
 ) -> None:
@@ -161,6 +172,69 @@ def test_what_is_missing_or_broken_is_rendered_again(
     assert (again.kept, again.rendered, again.is_complete) == (7 - lost, lost, True)
     assert hashes(folder) == before
     assert list(again.data()) == data
+
+
+@for_each(
+    "out, name, options",
+    [
+        ("x_#.cbf", "x_1.cbf", {}),
+        ("x_#.cbf", "x_7.cbf", {}),
+        ("x_#.cbf", "x_7.cbf", {"shard": (1, 2)}),
+        ("x_#.cbf", "x_series.json", {}),
+        ("x_#.cbf", "x_truth.refl", {"truth": True}),
+        ("x_#.cbf", "x_parts/0000003.data", {"per_frame": [light]}),
+        ("note.h5", "note.h5", {}),
+        ("note.h5", "note_data_000001.h5", {}),
+    ],
+)
+def test_a_file_that_is_of_no_series_is_not_overwritten(
+    tmp_path_factory: pytest.TempPathFactory, out: str, name: str, options: Any
+) -> None:
+    folder = tmp_path_factory.mktemp("series")
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_text("mine")
+    before = sorted(folder.rglob("*"))
+    for resume in (False, True):
+        with pytest.raises(nb.ConfigError, match="nothing is overwritten") as error:
+            nb.simulate_series(WEDGE, FACTORS, out=folder / out, resume=resume, **options)
+        assert error.value.field == "out"
+        assert Path(name).name in str(error.value)
+    assert (folder / name).read_text() == "mine"
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_files_of_other_names_and_shards_do_no_harm(tmp_path: Path) -> None:
+    for name in ("x_8.cbf", "x_2.cbf", "x_truth.h5", "y_series.json"):
+        (tmp_path / name).write_text("mine")
+    done = nb.simulate_series(WEDGE, FACTORS, out=tmp_path / "x_#.cbf", shard=(1, 2), resume=True)
+    assert (done.rendered, done.is_complete) == (4, False)
+    assert (tmp_path / "x_2.cbf").read_text() == "mine"
+    with pytest.raises(nb.ConfigError, match=r"x_2\.cbf is") as error:
+        nb.simulate_series(WEDGE, FACTORS, out=tmp_path / "x_#.cbf", shard=(2, 2))
+    assert error.value.field == "out"
+
+
+@for_each("first", [b"\n", b"", b"junk\n", b'{"format": "x"}\n', b'{"form'])
+def test_a_manifest_without_its_first_line_is_no_new_start(
+    tmp_path_factory: pytest.TempPathFactory, first: bytes
+) -> None:
+    folder = tmp_path_factory.mktemp("series")
+    nb.simulate_series(WEDGE, FACTORS, out=folder / "x_#.cbf")
+    manifest = folder / "x_manifest.jsonl"
+    _, _, lines = manifest.read_bytes().partition(b"\n")
+    manifest.write_bytes(first + lines if first.endswith(b"\n") else first)
+    (folder / "x_2.cbf").write_text("mine")
+    before = hashes(folder)
+    with pytest.raises((nb.FileFormatError, nb.ConfigError)) as error:
+        nb.simulate_series(WEDGE, FACTORS, out=folder / "x_#.cbf", resume=True)
+    assert isinstance(error.value, nb.FileFormatError) == first.endswith(b"\n")
+    assert hashes(folder) == before
+
+
+def test_a_run_that_was_killed_before_its_first_line_begins_anew(tmp_path: Path) -> None:
+    (tmp_path / "x_manifest.jsonl").write_bytes(b'{"format": "nanob')
+    done = nb.simulate_series(WEDGE, FACTORS, out=tmp_path / "x_#.cbf", resume=True)
+    assert (done.kept, done.rendered, done.is_complete) == (0, 7, True)
 
 
 @pytest.mark.parametrize("broken", ["x_data_000002.h5", "x_parts/0000004.data"])

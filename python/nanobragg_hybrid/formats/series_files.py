@@ -123,10 +123,20 @@ class SeriesFiles(NamedTuple):
 
     def manifests(self) -> list[Path]:
         """Those that are there, of all runs."""
-        mine = re.compile(re.escape(f"{self.stem}_manifest") + r"(-\d+of\d+)?\.jsonl")
         if not self.folder.is_dir():
             return []
-        return sorted(path for path in self.folder.iterdir() if mine.fullmatch(path.name))
+        return sorted(path for path in self.folder.iterdir() if self._is_manifest(path.name))
+
+    def shards(self) -> Iterator[tuple[Path, int]]:
+        """The manifests of shards that are there, and of how many shards each says it is."""
+        for path in self.manifests():
+            found = self._is_manifest(path.name)
+            if found is not None and found[1] is not None:
+                yield path, int(found[1])
+
+    def _is_manifest(self, name: str) -> re.Match[str] | None:
+        pattern = re.escape(f"{self.stem}_manifest") + r"(?:-\d+of(\d+))?\.jsonl"
+        return re.fullmatch(pattern, name)
 
 
 def _of_shard(shard: tuple[int, int] | None) -> str:
@@ -195,13 +205,17 @@ class ManifestWriter:
 def read_manifest(path: Path) -> tuple[Mapping[str, Any] | None, Iterator[WholeFile]]:
     """What the series of a manifest is, and its lines; lines that are torn are passed over.
 
-    None: not even the first line is whole.  Raises `FileAccessError`, and `FileFormatError` for a
-    file that is no manifest.
+    None: not even the first line has an end.  Raises `FileAccessError`, and `FileFormatError` for a
+    file that is no manifest, as one whose first line says nothing.
     """
+    with open_binary(path) as file:
+        first = file.readline()
+    if not first.endswith(b"\n"):
+        return None, iter(())
     lines = _lines(path)
     head = next(lines, None)
-    if head is None:
-        return None, iter(())
+    if head is None or _parsed(first) is None:
+        raise FileFormatError(path, 1, "is no manifest of a series")
     if head.get("format") != FORMAT or not isinstance(head.get("identity"), dict):
         raise FileFormatError(path, 1, "is no manifest of a series")
     if head.get("schema_version") != SCHEMA_VERSION:
@@ -212,11 +226,17 @@ def read_manifest(path: Path) -> tuple[Mapping[str, Any] | None, Iterator[WholeF
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
     with open_binary(path) as file:
         for line in file:
-            if line.endswith(b"\n"):
-                with contextlib.suppress(ValueError):
-                    data = json.loads(line)
-                    if isinstance(data, dict):
-                        yield data
+            if line.endswith(b"\n") and (data := _parsed(line)) is not None:
+                yield data
+
+
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    """The object of a line; None: there is none."""
+    with contextlib.suppress(ValueError):
+        data = json.loads(line)
+        if isinstance(data, dict):
+            return data
+    return None
 
 
 def _files(lines: Iterator[dict[str, Any]]) -> Iterator[WholeFile]:
@@ -276,6 +296,20 @@ def _write_json(
         line = json.dumps([name, sha256])
         file.write(f"{',' if n else ''}\n  {line}".encode())
     file.write(b"\n ]\n}\n")
+
+
+def first_of(paths: Iterable[Path]) -> Path | None:
+    """The first of them that is there."""
+    names: dict[Path, frozenset[str]] = {}
+    for path in paths:
+        folder = path.parent
+        if folder not in names:
+            with access_errors(folder):
+                found = folder.iterdir() if folder.is_dir() else ()
+                names[folder] = frozenset(each.name for each in found)
+        if path.name in names[folder]:
+            return path
+    return None
 
 
 def make_folder(folder: Path, *, needed: bool = True) -> None:

@@ -69,6 +69,8 @@ class Series(Record):
     flux_jitter: relative standard deviation of the fluence from frame to frame, 0 to < 1, default
         0; log-normal with mean 1, on fluence and flux.
     size_jitter: the same of the crystal's size, n_cells and size_mm, one factor for its three axes.
+        Of the shape "square" n_cells is rounded to whole numbers >= 1, as only they are crystals of
+        this shape; `SeriesFrame.provenance` has both the factor and the n_cells used.
 
     Everything drawn comes from Philox with the key (seed, frame number): it depends on neither the
     order of frames nor on who renders them.
@@ -153,7 +155,8 @@ class Series(Record):
             factor = self._factor(number, "crystal size", self.size_jitter)
             provenance["size_factor"] = factor
             crystal = experiment.crystal
-            drawn["crystal.n_cells"] = tuple(n * factor for n in crystal.n_cells)
+            cells = tuple(n * factor for n in crystal.n_cells)
+            drawn["crystal.n_cells"] = _whole(cells) if crystal.shape == "square" else cells
             sizes = tuple(None if size is None else size * factor for size in crystal.size_mm)
             drawn["crystal.size_mm"] = sizes
         provenance["changes"] = {**changes, **drawn}
@@ -258,6 +261,12 @@ def kind_name(kind: SeriesKind) -> str:
             return "stills"
         case ParameterGrid():
             return "grid"
+
+
+def _whole(cells: SequenceOf[float]) -> tuple[float, ...]:
+    """The nearest whole numbers >= 1.  The light of the shape square, sin^2(pi N h) over
+    sin^2(pi h), has no limit at a reflection for another N."""
+    return tuple(float(max(1, round(n))) for n in cells)
 
 
 def _known(options: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -10,12 +10,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Executor
 from itertools import chain
+from pathlib import Path
 from typing import Any, Final
 
 from nanobragg_hybrid.base.errors import ConfigError, RenderCancelled, SeriesError, foreign
 from nanobragg_hybrid.formats.series_files import (
     ManifestWriter,
     WholeFile,
+    first_of,
     make_folder,
     remove_files,
     write_summary,
@@ -25,7 +27,7 @@ from nanobragg_hybrid.model.structure_factors import StructureFactors
 from nanobragg_hybrid.run.series import worker
 from nanobragg_hybrid.run.series.settings import Settings, description, has_data
 from nanobragg_hybrid.run.series.submit import Call, Outcome, Window
-from nanobragg_hybrid.run.series.whole import Whole
+from nanobragg_hybrid.run.series.whole import Whole, manifests_of
 
 SeriesProgress = Callable[[int, int], object]
 """Called after some frames with how many are whole and how many there are; False stops."""
@@ -72,10 +74,20 @@ class SeriesRun:
     # ---- from beginning to end
 
     def begin(self, *, resume: bool) -> int:
-        """Looks at what is there; how many frames of this run are whole."""
+        """Looks at what is there; how many frames of this run are whole.
+
+        Raises `ConfigError` for files that no manifest says are of this series, and for shards of
+        another series or of another number.
+        """
         mine = self._files.manifest(self._shard)
+        if self._shard is not None:
+            for path, count in self._files.shards():
+                if count != self._shard[1]:
+                    rule = f"(i, {count}), as {path.name} has; or None, to take up those that ended"
+                    raise ConfigError("shard", self._shard, rule)
         if resume:
-            self.whole.read(self._identity)
+            if not self.whole.read(self._identity):
+                self._refuse_what_is_there(chain(self._own_paths(), self._last_paths()))
             with_data = has_data(self._settings)
             self._kept = self.whole.verify(self.numbers(), with_data=with_data)
             return self._kept
@@ -85,7 +97,36 @@ class SeriesRun:
         if begun:
             rule = f"True to go on with {begun[0].name}, or that file away to begin anew"
             raise ConfigError("resume", False, rule)
+        others = sum(1 for _ in manifests_of(self._files, self._identity))  # of other shards
+        self._refuse_what_is_there(chain(self._own_paths(), () if others else self._last_paths()))
         return 0
+
+    def _own_paths(self) -> Iterator[Path]:
+        """The files of the frames of this run."""
+        with_data = has_data(self._settings)
+        per_file = self._settings.images_per_file
+        for number in self.numbers():
+            if per_file and number % per_file == 0:
+                yield self._files.data_file(number // per_file)
+            yield self._files.image(number)
+            if with_data:
+                yield self._files.data(number)
+
+    def _last_paths(self) -> Iterator[Path]:
+        """The files that are written once the series is complete."""
+        if self._files.is_one:
+            yield self._files.path
+        yield self._files.summary
+        if self._settings.truth:
+            yield from map(self._files.truth, (".h5", ".expt", ".refl"))
+
+    def _refuse_what_is_there(self, paths: Iterable[Path]) -> None:
+        if (path := first_of(paths)) is not None:
+            rule = (
+                f"a name of which no file is there ({path.name} is, and no manifest says that it "
+                "is of this series; nothing is overwritten)"
+            )
+            raise ConfigError("out", self._files.name, rule)
 
     @contextlib.contextmanager
     def settings_for(

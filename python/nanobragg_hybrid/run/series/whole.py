@@ -17,6 +17,24 @@ from nanobragg_hybrid.formats.series_files import (
 from nanobragg_hybrid.run.series.settings import differs
 
 
+def manifests_of(files: SeriesFiles, identity: Mapping[str, Any]) -> Iterator[Iterator[WholeFile]]:
+    """The lines of each manifest that is there and has a first line.
+
+    Raises `ConfigError` where one is of another series: it names what differs; and
+    `FileFormatError` for a file that is no manifest.
+    """
+    for path in files.manifests():
+        try:
+            begun, lines = read_manifest(path)
+        except FileFormatError as error:
+            raise FileFormatError(path, error.line, f"{error.problem}: remove it") from None
+        if begun is None:
+            continue
+        if (difference := differs(identity, begun, path)) is not None:
+            raise difference
+        yield lines
+
+
 class Whole:
     """The frames of a series that are whole, by number, and its files of data.
 
@@ -42,22 +60,17 @@ class Whole:
             if file.data is not None:
                 self.data[file.number] = file.data
 
-    def read(self, identity: Mapping[str, Any]) -> None:
-        """Takes the lines of all manifests for true.
+    def read(self, identity: Mapping[str, Any]) -> int:
+        """Takes the lines of all manifests for true; how many have a first line.
 
-        Raises `ConfigError` where one is of another series: it names what differs.
+        Raises what `manifests_of` does.
         """
-        for path in self._files.manifests():
-            try:
-                begun, lines = read_manifest(path)
-            except FileFormatError as error:
-                raise FileFormatError(path, error.line, f"{error.problem}: remove it") from None
-            if begun is None:
-                continue
-            if (difference := differs(identity, begun, path)) is not None:
-                raise difference
+        count = 0
+        for lines in manifests_of(self._files, identity):
+            count += 1
             for line in lines:
                 self.add(line)
+        return count
 
     def has(self, number: int) -> bool:
         """Whether a frame is there, by what the manifests say."""
