@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -191,7 +192,10 @@ def description(
 
 
 def checked_per_frame(given: object) -> tuple[PerFrame, ...]:
-    """The functions that are called with each frame.  Raises `ConfigError`."""
+    """The functions that are called with each frame, which travel as pickles.
+
+    Raises `ConfigError`.
+    """
     rule = "functions of a frame's number, experiment and result"
     if not isinstance(given, list | tuple):
         raise ConfigError("per_frame", given, f"a list of {rule}")
@@ -212,6 +216,11 @@ def differs(
     rule = f"{begun!r}, with which the series of {path.name} was begun; or another name (out)"
     return ConfigError(f"resume: {name}", Description(repr(mine)), rule)
 
+        try:
+            pickle.dumps(function, protocol=5)
+        except Exception as error:  # whatever its own __reduce__ raises
+            rule = "a function that can be pickled (found by its name in a module)"
+            raise ConfigError(f"per_frame[{n}]", function, rule) from error
 
 def _name(function: PerFrame) -> str:
     """What a function is called, the same in every process."""

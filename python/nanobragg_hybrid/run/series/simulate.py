@@ -84,7 +84,7 @@ def simulate_series(
         manifest, and what is missing or broken is rendered.
     progress: see `SeriesProgress`.
     per_frame: functions of a frame's number, experiment and result, called where the frame is
-        rendered; `SeriesResult.data` has what they return, which is pickled.
+        rendered; `SeriesResult.data` has what they return, which is pickled as they are themselves.
     truth: also write the reflections of all frames (`predict_reflections`) as ``STEM_truth.h5``
         and, but for a grid, as ``STEM_truth.refl`` beside the true crystals, ``STEM_truth.expt``.
 
