@@ -357,6 +357,14 @@ def test_another_series_under_the_name_is_refused(
         ({"per_frame": light}, "per_frame"),
         ({"per_frame": [3]}, "per_frame"),
         ({"shard": (0, 3)}, "shard"),
+        ({"per_frame": [light, lambda *_: 1]}, "per_frame[1]"),
+        (
+            {
+                "series": nb.Series.grid(TURNING, {"detector.n_fast": [40, 41]}),
+                "truth": True,
+            },
+            "truth",
+        ),
         ({"shard": (4, 3)}, "shard"),
         ({"shard": [1, 3]}, "shard"),
         ({"pixels": "photons"}, "pixels"),

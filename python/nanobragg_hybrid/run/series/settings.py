@@ -164,6 +164,20 @@ def chosen_pixels(series: Series, files: SeriesFiles, given: object) -> ImagePix
     return known
 
 
+def check_truth(series: Series) -> None:
+    """Raises `ConfigError` for a grid of detectors with panels of several shapes, whose truth is no
+    one file."""
+    if not isinstance(series.kind, ParameterGrid):
+        return
+    for path, values in series.kind.axes:
+        if path.partition(".")[0] != "detector":
+            continue
+        shapes = {series.experiment.replace({path: value}).detector.shapes for value in values}
+        if len(shapes) > 1:
+            rule = f"False beside a grid of {path}: one file of truth has panels of one shape"
+            raise ConfigError("truth", True, rule)
+
+
 def check_files(series: Series, files: SeriesFiles, quirks: Quirks) -> None:
     """Raises what a format refuses of a geometry, before any time is spent; and `ConfigError` where
     one NXmx file is asked for of frames with several geometries."""

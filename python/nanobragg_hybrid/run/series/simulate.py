@@ -31,6 +31,7 @@ from nanobragg_hybrid.run.series.settings import (
     PerFrame,
     Settings,
     check_files,
+    check_truth,
     checked_per_frame,
     chosen_pixels,
     hash_of_factors,
@@ -117,6 +118,7 @@ def simulate_series(
     if truth:
         check_libraries()
     factors_hash = hash_of_factors(structure_factors)
+        check_truth(recipe)
     identity = identity_of(
         recipe, factors_hash, engine, used, files, kind, material, per_file, functions, truth
     )
