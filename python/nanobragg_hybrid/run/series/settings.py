@@ -213,9 +213,14 @@ def checked_per_frame(given: object) -> tuple[PerFrame, ...]:
     rule = "functions of a frame's number, experiment and result"
     if not isinstance(given, list | tuple):
         raise ConfigError("per_frame", given, f"a list of {rule}")
-    for function in given:
+    for n, function in enumerate(given):
         if not callable(function):
             raise ConfigError("per_frame", function, rule)
+        try:
+            pickle.dumps(function, protocol=5)
+        except Exception as error:  # whatever its own __reduce__ raises
+            rule = "a function that can be pickled (found by its name in a module)"
+            raise ConfigError(f"per_frame[{n}]", function, rule) from error
     return tuple(given)
 
 
@@ -230,11 +235,6 @@ def differs(
     rule = f"{begun!r}, with which the series of {path.name} was begun; or another name (out)"
     return ConfigError(f"resume: {name}", Description(repr(mine)), rule)
 
-        try:
-            pickle.dumps(function, protocol=5)
-        except Exception as error:  # whatever its own __reduce__ raises
-            rule = "a function that can be pickled (found by its name in a module)"
-            raise ConfigError(f"per_frame[{n}]", function, rule) from error
 
 def _name(function: PerFrame) -> str:
     """What a function is called, the same in every process."""
