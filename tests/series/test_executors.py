@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from series_scenes import TURNING, KillsOnce, factors, hashes, light
+from series_scenes import TURNING, KillsOnce, factors, hashes, light, per_file
 
 import nanobragg_hybrid as nb
 
 FACTORS = factors()
 WEDGE = nb.Series.rotation(TURNING, 9, seed=2)
-SETTINGS: dict[str, Any] = {"images_per_file": 4, "per_frame": [light]}
 SUPPORT = str(Path(__file__).resolve().parents[1] / "support")
 COMMAND = [
     sys.executable, "-m", "nanobragg_hybrid.cli.umbrella.main", "series",
@@ -50,9 +49,13 @@ def processes(count: int) -> Iterator[Executor]:
         yield pool
 
 
+def settings_of(name: str) -> dict[str, Any]:
+    return {"per_frame": [light], **per_file(name, 4)}
+
+
 def reference(folder: Path, name: str) -> dict[str, str]:
     """Files of one process."""
-    nb.simulate_series(WEDGE, FACTORS, out=folder / name, **SETTINGS)
+    nb.simulate_series(WEDGE, FACTORS, out=folder / name, **settings_of(name))
     return hashes(folder)
 
 
@@ -62,7 +65,9 @@ def test_processes_write_the_same_files(tmp_path: Path, count: int) -> None:
         expected = reference(tmp_path / f"a{name}", name)
         folder = tmp_path / f"b{name}"
         with processes(count) as pool:
-            done = nb.simulate_series(WEDGE, FACTORS, out=folder / name, executor=pool, **SETTINGS)
+            done = nb.simulate_series(
+                WEDGE, FACTORS, out=folder / name, executor=pool, **settings_of(name)
+            )
         assert done.rendered == 9
         assert hashes(folder) == expected
 
@@ -70,7 +75,7 @@ def test_processes_write_the_same_files(tmp_path: Path, count: int) -> None:
 @pytest.mark.parametrize("name", ["x_#.cbf", "x.h5"])
 def test_a_worker_that_is_killed(tmp_path: Path, name: str) -> None:
     flag = tmp_path / "flag"
-    settings: dict[str, Any] = {"images_per_file": 4, "per_frame": [KillsOnce(5, flag)]}
+    settings: dict[str, Any] = {"per_frame": [KillsOnce(5, flag)], **per_file(name, 4)}
     nb.simulate_series(WEDGE, FACTORS, out=tmp_path / "a" / name, **settings)
     flag.touch()
     with processes(2) as pool, pytest.raises(nb.SeriesError, match="a worker died") as error:
@@ -114,7 +119,7 @@ def _is_alive(process: int) -> bool:
 @pytest.mark.parametrize("name", ["x_###.cbf", "x.h5"])
 def test_a_run_that_is_killed_as_a_whole(tmp_path: Path, name: str) -> None:
     """Its processes end by themselves; what it has written is whole, and it is taken up again."""
-    frames = ["--frames", "40", "--images-per-file", "4"]
+    frames = ["--frames", "40", *(["--images-per-file", "4"] if name == "x.h5" else [])]
     subprocess.run(
         [*COMMAND, *frames, "--out", str(tmp_path / "a" / name), "--workers", "1", "--", *WORDS],
         check=True, capture_output=True,
@@ -166,7 +171,7 @@ def test_dask_writes_the_same_files(tmp_path: Path) -> None:
             FACTORS,
             out=tmp_path / "b" / "x_#.cbf",
             executor=client.get_executor(),
-            **SETTINGS,
+            **settings_of("x_#.cbf"),
         )
     assert done.rendered == 9
     assert hashes(tmp_path / "b") == expected
@@ -213,15 +218,19 @@ def _mpiexec() -> str:
 
 def test_mpi_writes_the_same_files(tmp_path: Path) -> None:
     mpiexec = _mpiexec()
-    frames = ["--frames", "6", "--images-per-file", "4"]
+    frames = ["--frames", "6"]
     for name in ("x_#.cbf", "x.h5"):
+        each = ["--images-per-file", "4"] if name == "x.h5" else []
         alone, together = tmp_path / f"a{name}", tmp_path / f"b{name}"
         for start, who, folder in (
             ([], ["--workers", "1"], alone),
             ([mpiexec, "-n", "2"], ["--mpi"], together),
         ):
             subprocess.run(
-                [*start, *COMMAND, *frames, "--out", str(folder / name), *who, "--", *WORDS],
+                [
+                    *start, *COMMAND, *frames, *each, "--out", str(folder / name), *who, "--",
+                    *WORDS,
+                ],
                 check=True, capture_output=True,
             )  # fmt: skip
         assert hashes(together) == hashes(alone)

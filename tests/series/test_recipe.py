@@ -302,6 +302,13 @@ def test_what_is_no_series_is_named(make: Any, field: str) -> None:
     assert error.value.field == field
 
 
+def test_the_greatest_seed() -> None:
+    assert nb.Series.stills(STILL, 1, seed=2**31 - 1).seed == 2**31 - 1
+    for seed in (-1, 2**31, 2**70):
+        with pytest.raises(nb.ConfigError, match="an integer from 0 to 2147483647"):
+            nb.Series.stills(STILL, 1, seed=seed)
+
+
 def test_combinations_that_cannot_be_are_refused_when_they_are_asked_for() -> None:
     series = nb.Series.grid(
         STILL, {"response.pedestal": [0.0, 100.0], "response.saturation": [50.0, 1000.0]}

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from for_each import for_each
-from series_scenes import STILL, TURNING, factors, hashes, light
+from series_scenes import STILL, TURNING, factors, hashes, light, per_file
 
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.run.series.settings import first_difference
@@ -78,7 +78,7 @@ def test_one_nxmx_file_has_the_images_of_all_frames(tmp_path: Path, pixels: Any)
 
 @pytest.mark.parametrize("name", ["x_#.cbf", "x.h5"])
 def test_threads_of_any_number_write_the_same_files(tmp_path: Path, name: str) -> None:
-    settings: dict[str, Any] = {"images_per_file": 3, "per_frame": [light]}
+    settings: dict[str, Any] = {"per_frame": [light], **per_file(name, 3)}
     nb.simulate_series(WEDGE, FACTORS, out=tmp_path / "0" / name, **settings)
     for count in (1, 2, 7):
         with ThreadPoolExecutor(count) as pool:
@@ -91,11 +91,11 @@ def test_threads_of_any_number_write_the_same_files(tmp_path: Path, name: str) -
 
 @pytest.mark.parametrize("name", ["x_#.cbf", "x.h5"])
 def test_shards_in_any_order_write_the_same_files(tmp_path: Path, name: str) -> None:
-    nb.simulate_series(WEDGE, FACTORS, out=tmp_path / "whole" / name, images_per_file=2)
+    nb.simulate_series(WEDGE, FACTORS, out=tmp_path / "whole" / name, **per_file(name, 2))
     complete, rendered = [], 0
     for number in (3, 1, 2):
         done = nb.simulate_series(
-            WEDGE, FACTORS, out=tmp_path / "s" / name, images_per_file=2, shard=(number, 3)
+            WEDGE, FACTORS, out=tmp_path / "s" / name, **per_file(name, 2), shard=(number, 3)
         )
         complete.append(done.is_complete)
         rendered += done.rendered
@@ -103,7 +103,7 @@ def test_shards_in_any_order_write_the_same_files(tmp_path: Path, name: str) -> 
     assert rendered == 7
     assert hashes(tmp_path / "s") == hashes(tmp_path / "whole")
     again = nb.simulate_series(
-        WEDGE, FACTORS, out=tmp_path / "s" / name, images_per_file=2, resume=True
+        WEDGE, FACTORS, out=tmp_path / "s" / name, **per_file(name, 2), resume=True
     )
     assert (again.kept, again.rendered, again.is_complete) == (7, 0, True)
 
@@ -349,13 +349,22 @@ def test_another_series_under_the_name_is_refused(
         ({"structure_factors": 3}, "structure_factors"),
         ({"executor": 3}, "executor"),
         ({"out": "x.cbf"}, "out"),
-        ({"images_per_file": 0}, "images_per_file"),
+        ({"out": "x.h5", "images_per_file": 0}, "images_per_file"),
+        ({"images_per_file": 100}, "images_per_file"),
         ({"window": 0}, "window"),
         ({"threads": 0}, "threads"),
         ({"resume": 1}, "resume"),
         ({"progress": 3}, "progress"),
         ({"per_frame": light}, "per_frame"),
         ({"per_frame": [3]}, "per_frame"),
+        ({"per_frame": [light, lambda *_: 1]}, "per_frame[1]"),
+        (
+            {
+                "series": nb.Series.grid(TURNING, {"detector.n_fast": [40, 41]}),
+                "truth": True,
+            },
+            "truth",
+        ),
         ({"shard": (0, 3)}, "shard"),
         ({"shard": (4, 3)}, "shard"),
         ({"shard": [1, 3]}, "shard"),
@@ -488,7 +497,7 @@ def test_tasks_are_given_ahead_in_a_window(tmp_path: Path, name: str) -> None:
                 self.waiting.clear()
             return future
 
-    settings: dict[str, Any] = {"images_per_file": 3}
+    settings: dict[str, Any] = per_file(name, 3)
     nb.simulate_series(WEDGE, FACTORS, out=tmp_path / "a" / name, **settings)
     late = Late()
     nb.simulate_series(

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from series_scenes import STILL, TURNING, factors, hashes, light
+from series_scenes import STILL, TURNING, factors, hashes, light, per_file
 
 import nanobragg_hybrid as nb
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.filterwarnings(
 @pytest.mark.parametrize("series", [WEDGE, STILLS], ids=["rotation", "stills"])
 @pytest.mark.parametrize("name", ["x_#.cbf", "x.h5"])
 def test_reflections_of_all_frames(tmp_path: Path, series: nb.Series, name: str) -> None:
-    settings: dict[str, Any] = {"images_per_file": 2, "truth": True, "per_frame": [light]}
+    settings: dict[str, Any] = {"truth": True, "per_frame": [light], **per_file(name, 2)}
     done = nb.simulate_series(series, FACTORS, out=tmp_path / "a" / name, **settings)
     alone = [
         nb.predict_reflections(series.frame(n).experiment, FACTORS, frame=n)

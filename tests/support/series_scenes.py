@@ -45,6 +45,11 @@ def hashes(folder: Path) -> dict[str, str]:
     }
 
 
+def per_file(name: str, images: int) -> dict[str, Any]:
+    """Settings with so many images in each file of data, where there are such files."""
+    return {} if "#" in name else {"images_per_file": images}
+
+
 def light(number: int, experiment: nb.Experiment, result: nb.SimulationResult) -> tuple[Any, ...]:
     """A function of a frame."""
     return number, experiment.goniometer.phi_deg, float(result.image.sum())

@@ -38,6 +38,17 @@ from nanobragg_hybrid.model.validate import (
 
 MOST_FRAMES: Final = 10**7
 _SPREAD: Final = Number(at_least=0.0, below=1.0)
+
+
+class _Seed(Integer):
+    """A whole number from 0 to 2147483647, whose rule says the upper bound too."""
+
+    @property
+    def text(self) -> str:
+        """What is needed."""
+        return f"an integer from {self.at_least} to {self.at_most}"
+
+
 _KINDS: Final = (RotationWedge, RandomStills, ParameterGrid)
 
 
@@ -82,7 +93,7 @@ class Series(Record):
     experiment: Experiment = field(metadata=meta(Instance(Experiment)))
     kind: SeriesKind = field()
     frames: int = field(metadata=meta(Integer(at_least=1, at_most=MOST_FRAMES)))
-    seed: int = field(default=0, metadata=meta(Integer(at_least=0)))
+    seed: int = field(default=0, metadata=meta(_Seed(at_least=0)))
     spectrum: SasePulses | None = field(default=None, metadata=meta(Optional(Instance(SasePulses))))
     flux_jitter: float = field(default=0.0, metadata=meta(_SPREAD))
     size_jitter: float = field(default=0.0, metadata=meta(_SPREAD))

@@ -38,9 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--images-per-file",
         type=int,
-        default=100,
         metavar="N",
-        help="of the files of data of one NXmx file (default: 100)",
+        help="of the files of data of one NXmx file (default: 100); not beside other files",
     )
     parser.add_argument(
         "--truth",
@@ -88,7 +87,7 @@ def _add_frames(frames: Any) -> None:
         "half maximum)",
     )
     frames.add_argument(
-        "--sase-nodes", type=int, default=101, metavar="N", help="wavelengths (default: 101)"
+        "--sase-nodes", type=int, metavar="N", help="wavelengths of --sase (default: 101)"
     )
 
 

@@ -66,6 +66,9 @@ def series_command(
         say(sbatch_line(own, words, arguments.print_sbatch))
         return
     check_choice(arguments)
+    if not 0.0 <= arguments.progress_every < 1e9:
+        rule = "a number >= 0"
+        raise CommandLineError(f"--progress-every: got {arguments.progress_every:g}, need {rule}")
     with workers(arguments, arguments.frames or 4096) as who:
         if who.is_master:
             _render(arguments, words, who, say, complain)
@@ -137,7 +140,10 @@ def recipe(arguments: argparse.Namespace, experiment: Experiment) -> Series:
     pulses = None
     if arguments.sase is not None:
         width, length = arguments.sase
-        pulses = SasePulses(fwhm_ev=width, pulse_fwhm_fs=length, nodes=arguments.sase_nodes)
+        nodes = {} if arguments.sase_nodes is None else {"nodes": arguments.sase_nodes}
+        pulses = SasePulses(fwhm_ev=width, pulse_fwhm_fs=length, **nodes)
+    elif arguments.sase_nodes is not None:
+        raise CommandLineError("--sase-nodes: needs --sase beside it")
     options: dict[str, Any] = {
         "seed": seed,
         "spectrum": pulses,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -163,6 +164,20 @@ def chosen_pixels(series: Series, files: SeriesFiles, given: object) -> ImagePix
     return known
 
 
+def check_truth(series: Series) -> None:
+    """Raises `ConfigError` for a grid of detectors with panels of several shapes, whose truth is no
+    one file."""
+    if not isinstance(series.kind, ParameterGrid):
+        return
+    for path, values in series.kind.axes:
+        if path.partition(".")[0] != "detector":
+            continue
+        shapes = {series.experiment.replace({path: value}).detector.shapes for value in values}
+        if len(shapes) > 1:
+            rule = f"False beside a grid of {path}: one file of truth has panels of one shape"
+            raise ConfigError("truth", True, rule)
+
+
 def check_files(series: Series, files: SeriesFiles, quirks: Quirks) -> None:
     """Raises what a format refuses of a geometry, before any time is spent; and `ConfigError` where
     one NXmx file is asked for of frames with several geometries."""
@@ -191,13 +206,21 @@ def description(
 
 
 def checked_per_frame(given: object) -> tuple[PerFrame, ...]:
-    """The functions that are called with each frame.  Raises `ConfigError`."""
+    """The functions that are called with each frame, which travel as pickles.
+
+    Raises `ConfigError`.
+    """
     rule = "functions of a frame's number, experiment and result"
     if not isinstance(given, list | tuple):
         raise ConfigError("per_frame", given, f"a list of {rule}")
-    for function in given:
+    for n, function in enumerate(given):
         if not callable(function):
             raise ConfigError("per_frame", function, rule)
+        try:
+            pickle.dumps(function, protocol=5)
+        except Exception as error:  # whatever its own __reduce__ raises
+            rule = "a function that can be pickled (found by its name in a module)"
+            raise ConfigError(f"per_frame[{n}]", function, rule) from error
     return tuple(given)
 
 

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from nanobragg_hybrid.base.errors import (
     ConfigError,
@@ -31,6 +31,7 @@ from nanobragg_hybrid.run.series.settings import (
     PerFrame,
     Settings,
     check_files,
+    check_truth,
     checked_per_frame,
     chosen_pixels,
     hash_of_factors,
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.formats.images.frame import SensorMaterial
     from nanobragg_hybrid.model.result import ImageFormat, ImagePixels
 
+_IMAGES_PER_FILE: Final = 100
+
 
 def simulate_series(
     series: Series | Experiment,
@@ -56,7 +59,7 @@ def simulate_series(
     format: ImageFormat | None = None,  # noqa: A002 (what everybody calls it)
     pixels: ImagePixels | None = None,
     sensor_material: SensorMaterial = "Si",
-    images_per_file: int = 100,
+    images_per_file: int | None = None,
     backend: str | Engine = "c",
     quirks: Quirks | None = None,
     threads: int | None = None,
@@ -71,7 +74,7 @@ def simulate_series(
 
     series: the recipe; or an experiment with an oscillation, of which `frames` follow each other.
     out: the images, with a ``#`` for each digit of their numbers from 1: ``x_####.cbf``; or
-        ``x.h5``, one NXmx file over files of data with `images_per_file` images each.
+        ``x.h5``, one NXmx file over files of data with `images_per_file` images each (None: 100).
     format, pixels, sensor_material: as of `write_image`.
     executor: any `concurrent.futures.Executor`: threads, processes (started with "spawn"),
         ``mpi4py.futures``, ``dask.distributed.Client.get_executor()``.  Workers need this package
@@ -84,7 +87,7 @@ def simulate_series(
         manifest, and what is missing or broken is rendered.
     progress: see `SeriesProgress`.
     per_frame: functions of a frame's number, experiment and result, called where the frame is
-        rendered; `SeriesResult.data` has what they return, which is pickled.
+        rendered; `SeriesResult.data` has what they return, which is pickled as they are themselves.
     truth: also write the reflections of all frames (`predict_reflections`) as ``STEM_truth.h5``
         and, but for a grid, as ``STEM_truth.refl`` beside the true crystals, ``STEM_truth.expt``.
 
@@ -107,7 +110,7 @@ def simulate_series(
     if progress is not None and not callable(progress):
         raise ConfigError("progress", progress, "a function of two numbers, or None")
     files = SeriesFiles.of(out, format, recipe.frames)
-    per_file = normalised("images_per_file", images_per_file, Integer(at_least=1, at_most=10**6))
+    per_file = _images_per_file(images_per_file, files)
     ahead = normalised("window", window, Optional(Integer(at_least=1, at_most=10**6)))
     part = checked_shard(shard)
     engine, used = make_engine(backend), quirks_or_all(quirks)
@@ -115,6 +118,7 @@ def simulate_series(
     functions = checked_per_frame(per_frame)
     check_files(recipe, files, used)
     if truth:
+        check_truth(recipe)
         check_libraries()
     factors_hash = hash_of_factors(structure_factors)
     identity = identity_of(
@@ -160,6 +164,16 @@ def checked_shard(shard: object) -> tuple[int, int] | None:
     if type(number) is not int or type(count) is not int or not 1 <= number <= count <= 10**5:
         raise ConfigError("shard", shard, rule)
     return number, count
+
+
+def _images_per_file(given: object, files: SeriesFiles) -> int:
+    """Of the files of data of one NXmx file.  Raises `ConfigError`, also beside other files."""
+    rule = Optional(Integer(at_least=1, at_most=10**6))
+    number: int | None = normalised("images_per_file", given, rule)
+    if number is not None and not files.is_one:
+        where = f"None beside {files.name}, of which each file has one image"
+        raise ConfigError("images_per_file", number, where)
+    return _IMAGES_PER_FILE if number is None else number
 
 
 def _series(series: object, frames: object) -> Series:
