@@ -3,7 +3,7 @@
     python docs/live/make_page.py live.html
 
 The library is compiled to WebAssembly by the C compiler of the package ziglang
-(pip install "nanobragg-hybrid[docs]"); nothing of it is changed for that.  docs/live_image.md says
+(python -m pip install ".[docs]"); nothing of it is changed for that.  docs/live_image.md says
 what the page does.  A second call with the same sources takes what the first one compiled, from
 build/wasm.
 """
@@ -207,7 +207,7 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="file to write")
     arguments = parser.parse_args()
     if not has_compiler():
-        raise SystemExit('needs ziglang: pip install "nanobragg-hybrid[docs]"')
+        raise SystemExit('needs ziglang: python -m pip install ".[docs]"')
     text = page(build_module())
     with atomic_write(arguments.out) as file:
         file.write(text.encode("utf-8"))

@@ -87,6 +87,21 @@ def test_links_between_pages_lead_somewhere() -> None:
     assert broken == []
 
 
+def test_how_to_install_an_extra_is_said_once() -> None:
+    """Where an index has the package, and in a clone: both, wherever a package is missing."""
+    package = ROOT / "python" / "nanobragg_hybrid"
+    own = [
+        path.relative_to(package).as_posix()
+        for path in sorted(package.rglob("*.py"))
+        if re.search(r"nanobragg-hybrid\[", path.read_text(encoding="utf-8"))
+    ]
+    assert own == ["base/errors.py"]
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
+        for paragraph in page.read_text(encoding="utf-8").split("\n\n"):
+            if "nanobragg-hybrid[" in paragraph:
+                assert "in a clone" in paragraph, f"{page.name}: {paragraph}"
+
+
 def test_manifest_of_recorded_files() -> None:
     command = [sys.executable, str(ROOT / "golden" / "manifest.py")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -121,7 +121,8 @@ def test_which_kernel_is_planned() -> None:
 
 def test_without_triton_a_gpu_renders_eagerly_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernel_choice.importlib.util, "find_spec", lambda _: None)
-    expected = ("eager", 'Triton is not installed (pip install "nanobragg-hybrid[gpu]")')
+    how = "pip install 'nanobragg-hybrid[gpu]' (in a clone: '.[gpu]')"
+    expected = ("eager", f"Triton is not installed: {how}")
     assert planned_kernel("auto", torch.float64, torch.device("cuda"), None) == expected
     refused = model()
     assert refused.eager_reason == expected[1]

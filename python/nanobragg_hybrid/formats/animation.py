@@ -11,7 +11,12 @@ from numpy.typing import NDArray
 
 from nanobragg_hybrid.base.arrays import refuse_masked
 from nanobragg_hybrid.base.atomic import atomic_write, check_path
-from nanobragg_hybrid.base.errors import ConfigError, Description, UnsupportedError
+from nanobragg_hybrid.base.errors import (
+    ConfigError,
+    Description,
+    UnsupportedError,
+    how_to_install,
+)
 from nanobragg_hybrid.model.validate import Integer, Number
 
 _FORMATS: Final = {".gif": "GIF", ".png": "PNG", ".apng": "PNG"}
@@ -59,7 +64,7 @@ def write_animation(
         from PIL import Image
     except ImportError:
         raise UnsupportedError(
-            "writing an animation needs Pillow: pip install 'nanobragg-hybrid[png]'"
+            f"writing an animation needs Pillow: {how_to_install('png')}"
         ) from None
     if brightest is None:
         positive = np.concatenate([array[array > 0.0] for array in arrays])

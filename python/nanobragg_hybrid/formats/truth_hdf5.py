@@ -18,7 +18,12 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from nanobragg_hybrid.base.atomic import access_errors, atomic_write
-from nanobragg_hybrid.base.errors import ConfigError, FileFormatError, UnsupportedError
+from nanobragg_hybrid.base.errors import (
+    ConfigError,
+    FileFormatError,
+    UnsupportedError,
+    how_to_install,
+)
 from nanobragg_hybrid.base.host import require_memory
 from nanobragg_hybrid.formats.text import open_binary
 from nanobragg_hybrid.model.reflection_truth import COLUMNS, FRAME_COLUMNS, ReflectionTruth
@@ -249,7 +254,6 @@ def _h5py(path: object) -> Any:
         import h5py
     except ImportError:
         raise UnsupportedError(
-            f"{path}: a table of reflections is HDF5, which needs h5py: "
-            "pip install 'nanobragg-hybrid[mx]'"
+            f"{path}: a table of reflections is HDF5, which needs h5py: {how_to_install('mx')}"
         ) from None
     return h5py

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from nanobragg_hybrid.base.errors import UnsupportedError
+from nanobragg_hybrid.base.errors import UnsupportedError, how_to_install
 
 _KINDS: Final[Mapping[str, str]] = {
     "int": "<i4",
@@ -34,7 +34,7 @@ def refl_of(columns: Mapping[str, tuple[str, Any]], identifiers: Sequence[str]) 
     except ImportError:
         raise UnsupportedError(
             "a reflection table is written with msgpack, which is not installed: "
-            "pip install 'nanobragg-hybrid[mx]'"
+            f"{how_to_install('mx')}"
         ) from None
     data = {}
     rows = 0

@@ -10,6 +10,7 @@ from typing import Final, Literal, NamedTuple
 
 import torch
 
+from nanobragg_hybrid.base.errors import how_to_install
 from nanobragg_hybrid.engines.torch.compiled import why_not
 from nanobragg_hybrid.engines.torch.fused import FusedKernel
 from nanobragg_hybrid.engines.torch.scene import Choices
@@ -21,7 +22,7 @@ KERNELS: Final = Choice(("auto", "compiled", "triton", "eager"))
 """What may be asked for."""
 
 
-NOT_INSTALLED: Final = 'Triton is not installed (pip install "nanobragg-hybrid[gpu]")'
+NOT_INSTALLED: Final = f"Triton is not installed: {how_to_install('gpu')}"
 NOT_ON_CPU: Final = (
     "Triton compiles for GPUs, and runs on the CPU in its interpreter only: set TRITON_INTERPRET=1 "
     "before Python starts"

@@ -6,7 +6,7 @@ import pickle
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from nanobragg_hybrid.base.errors import UnsupportedError
+from nanobragg_hybrid.base.errors import UnsupportedError, how_to_install
 from nanobragg_hybrid.formats.series_files import hash_of_file, read_whole
 from nanobragg_hybrid.formats.truth_hdf5 import TruthWriter, read_truth
 from nanobragg_hybrid.model.reflection_truth import ReflectionTruth
@@ -22,7 +22,7 @@ def check_libraries() -> None:
     """Raises `UnsupportedError` for libraries that the files of the truth need."""
     for name in ("h5py", "msgpack"):
         if find_spec(name) is None:
-            raise UnsupportedError(f"truth needs {name}: pip install 'nanobragg-hybrid[mx]'")
+            raise UnsupportedError(f"truth needs {name}: {how_to_install('mx')}")
 
 
 def write_truth_of_series(settings: Settings, data: Mapping[int, str]) -> list[tuple[str, str]]:
