@@ -52,7 +52,7 @@ def _frame(frame: Frame) -> list[str]:
     lines = [
         f'<polygon points="{points}" fill="#dde3ea" stroke="#667" />',
         beam,
-        _text((6.0, 98.0), "beam", "#666", 11),
+        _text((6.0, 88.0), "beam", "#666", 11),
         _text((10.0, 18.0), NAMES[frame], "#222", 14),
         _text((150.0, 190.0), "detector", "#666", 11),
     ]

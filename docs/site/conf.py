@@ -38,6 +38,7 @@ html_theme = "furo"
 html_title = f"nanobragg-hybrid {release}"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
+html_js_files = ["from_disk.js"]
 html_copy_source = False
 html_show_sphinx = False
 
@@ -46,8 +47,9 @@ _NAME = r"\*{0,2}(?:[a-z_]\w*|[A-Z]_\w+)"
 _ENTRY = re.compile(rf"^(?P<names>{_NAME}(?:, {_NAME})*): (?P<text>.*)$")
 
 
-def field_lists(lines: list[str]) -> list[str]:
-    """A docstring in which `name: text` at the margin, with indented lines after it, is a field."""
+def definitions(lines: list[str]) -> list[str]:
+    """A docstring in which `name: text` at the margin, with indented lines after it, is a
+    definition: names keep their letters, as they do not in a list of fields."""
     out: list[str] = []
     inside = False
     for given in lines:
@@ -56,9 +58,12 @@ def field_lists(lines: list[str]) -> list[str]:
         entry = _ENTRY.match(line)
         is_continued = inside and (line.startswith(" ") or not line.strip())
         if entry is not None and (inside or not out or out[-1] == ""):
-            out.append(f":{entry['names'].replace('*', chr(92) + '*')}: {entry['text']}")
+            names = entry["names"].split(", ")
+            out += [", ".join(f"``{name}``" for name in names), f"    {entry['text']}"]
             inside = True
-        elif is_continued or not inside:
+        elif is_continued:
+            out.append(line if line.startswith("    ") else f"    {line.lstrip()}".rstrip())
+        elif not inside:
             out.append(line)
         else:
             out += ["", line] if out[-1] != "" else [line]
@@ -79,7 +84,7 @@ def setup(app: object) -> None:
         lines: list[str] = given[-1]  # type: ignore[assignment]
         name = str(given[2])
         of_tuple = lines and lines[0].startswith("Alias for field number")
-        lines[:] = [] if of_tuple else field_lists(lines)
+        lines[:] = [] if of_tuple else definitions(lines)
         package, _, public = name.rpartition(".")
         if package == "nanobragg_hybrid":
             lines += ["", *see_also(public)]

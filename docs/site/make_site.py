@@ -56,6 +56,22 @@ def stage(folder: Path) -> None:
     readme.write_text("---\norphan: true\n---\n" + readme.read_text(encoding="utf-8"))
 
 
+def name_links(folder: Path) -> None:
+    """A link whose text is the name of a page gets that page's title."""
+    pages = {page.name: page for page in folder.rglob("*.md")}
+    titles = {
+        name: found[1]
+        for name, page in pages.items()
+        if (found := re.search(r"^# (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE))
+    }
+    for page in pages.values():
+        text = page.read_text(encoding="utf-8")
+        text = re.sub(
+            r"\[(?:\w+/)?(\w+\.md)\](?=\()", lambda link: f"[{titles.get(link[1], link[1])}]", text
+        )
+        page.write_text(text, encoding="utf-8")
+
+
 def show_gallery(folder: Path) -> None:
     """Makes the gallery's pictures, and puts each with its script where the page links to that."""
     page = folder / "docs" / "gallery.md"
@@ -124,6 +140,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         stage(folder)
+        name_links(folder)
         show_gallery(folder)
         write_interface(folder / "api")
         options = ["--fail-on-warning", "--keep-going", "--quiet", "--conf-dir", str(HERE)]

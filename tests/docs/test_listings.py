@@ -23,6 +23,8 @@ NEEDS = {
     "msgpack": r"\.refl\b",
 }
 """A package -> listings that need it."""
+EXTRAS = {"torch": "torch", "PIL": "png"}
+"""A package -> the extra that has it; `mx` has all others."""
 
 
 def _runnable(page: Path) -> list[Listing]:
@@ -68,6 +70,25 @@ def test_what_is_not_run_has_a_reason() -> None:
         for each in listings(page):
             if each.not_run is not None:
                 assert len(each.not_run.split()) >= 3, each.place
+
+
+def _says_extra(text: str, extra: str) -> bool:
+    return bool(re.search(rf"\[[\w,]*\b{extra}\b[\w,]*\]|\bextra `?{extra}\b", text))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_page_says_which_extras_its_listings_need(page: Path) -> None:
+    code = "\n".join(each.text for each in _runnable(page))
+    needed = {EXTRAS.get(name, "mx") for name, what in NEEDS.items() if re.search(what, code)}
+    text = page.read_text(encoding="utf-8")
+    assert [extra for extra in sorted(needed) if not _says_extra(text, extra)] == []
+
+
+def test_an_extra_that_is_said() -> None:
+    for text in ('install ".[mx]"', '".[png,mx,torch]"', "needs the extra `mx`", "(extra mx)"):
+        assert _says_extra(text, "mx")
+    for text in ("needs gemmi", '".[mxtools]"', "mx", "extra png"):
+        assert not _says_extra(text, "mx")
 
 
 def test_a_stated_output_is_compared(tmp_path: Path) -> None:

@@ -270,7 +270,7 @@ def demo_experiment() -> Experiment:
         ),
         goniometer=Goniometer(phi_deg=1.0, osc_deg=3.0, phi_steps=24),
         detector=Detector(distance_mm=100.0, pixel_size_mm=0.1, n_fast=800, n_slow=800),
-        sampling=Sampling(oversample=1, interpolate=False),
+        sampling=Sampling(oversample=2, interpolate=False),
     )
 
 
