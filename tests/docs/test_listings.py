@@ -10,7 +10,7 @@ import warnings
 from pathlib import Path
 
 import pytest
-from documentation import Listing, Session, listings, same_output
+from documentation import Listing, Session, listings, names_from_above, same_output
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -89,6 +89,29 @@ def test_an_extra_that_is_said() -> None:
         assert _says_extra(text, "mx")
     for text in ("needs gemmi", '".[mxtools]"', "mx", "extra png"):
         assert not _says_extra(text, "mx")
+
+
+def test_a_listing_that_needs_another_says_so() -> None:
+    """Everybody else can be copied alone."""
+    for page in PAGES:
+        for each in _runnable(page):
+            if each.language == "python" and names_from_above(each.text):
+                needed = f"{each.place}: needs {names_from_above(each.text)}"
+                assert each.text.startswith("# goes on from above\n"), needed
+
+
+@pytest.mark.parametrize(
+    ("code", "names"),
+    [
+        ("import numpy as np\nx = np.ones(3)\nprint(x)\n", set()),
+        ("for n in range(3):\n    print(n)\n", set()),
+        ("def f(x):\n    y = x\n    return y\n\n\nf([a for a in (1, 2)])\n", set()),
+        ("x = x + 1\n", {"x"}),
+        ("save(experiment)\nexperiment, quirks = nb.load()\n", {"save", "experiment", "nb"}),
+    ],
+)
+def test_names_from_above(code: str, names: set[str]) -> None:
+    assert names_from_above(code) == names
 
 
 def test_a_stated_output_is_compared(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ is what has to be printed; behind it may follow a blank and more words.
 from __future__ import annotations
 
 import ast
+import builtins
 import contextlib
 import io
 import os
@@ -111,6 +112,29 @@ def _stated_output(statement: ast.stmt, lines: list[str]) -> str | None:
     rest = lines[statement.lineno - 1].encode()[statement.end_col_offset or 0 :].decode()
     comment = rest.strip().removeprefix("#").strip()
     return comment if is_print and _STATED.match(comment) else None
+
+
+def names_from_above(code: str) -> set[str]:
+    """Names that a Python listing uses and has not defined before."""
+    defined, missing = set(dir(builtins)) | {"__file__", "__name__"}, set()
+    for statement in ast.parse(code).body:
+        nodes = list(ast.walk(statement))
+        names = [node for node in nodes if isinstance(node, ast.Name)]
+        stored = {name.id for name in names if not isinstance(name.ctx, ast.Load)}
+        inside = {node.arg for node in nodes if isinstance(node, ast.arg)}
+        for node in nodes:
+            if isinstance(node, ast.comprehension):
+                inside |= {each.id for each in ast.walk(node.target) if isinstance(each, ast.Name)}
+            elif isinstance(node, ast.alias):
+                stored.add((node.asname or node.name).partition(".")[0])
+            elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+                stored.add(node.name)
+        if not isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign | ast.Expr):
+            inside |= stored  # of loops and functions: what they bind they use
+        loaded = {name.id for name in names if isinstance(name.ctx, ast.Load)}
+        missing |= loaded - defined - inside
+        defined |= stored
+    return missing
 
 
 def same_output(printed: str, stated: str) -> bool:
