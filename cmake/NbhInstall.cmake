@@ -13,7 +13,7 @@ function(nbh_install target)
     TARGETS ${target}
     EXPORT nbh-targets
     LIBRARY DESTINATION ${library_dir}
-    RUNTIME DESTINATION ${library_dir} # a DLL
+    RUNTIME DESTINATION ${NBH_INSTALL_DIR} # a DLL: Windows looks beside the extension that needs it
     ARCHIVE DESTINATION ${library_dir}) # and what links to it
   install(FILES include/nbh/nbh.h DESTINATION ${NBH_INSTALL_DIR}/include/nbh)
 

@@ -1,12 +1,11 @@
 // build.cpp - what is loaded: version, constants, build flags, the library's path.
-#include <dlfcn.h>
-
 #include <sstream>
 #include <string>
 
 #include <pybind11/pybind11.h>
 
 #include "header_text.h"
+#include "library_path.h"
 #include "nbh/nbh.h"
 #include "registers.h"
 
@@ -25,14 +24,12 @@ static py::dict build_info()
     return info;
 }
 
-// The file that this process took libnbh from, as the dynamic loader says.
 static std::string libnbh_path()
 {
-    Dl_info found{};
-    if (dladdr(reinterpret_cast<const void *>(&nbh_version), &found) == 0 ||
-        found.dli_fname == nullptr)
+    std::string path = library_path();
+    if (path.empty())
         throw py::import_error("the dynamic loader does not know where libnbh was loaded from");
-    return found.dli_fname;
+    return path;
 }
 
 void register_build(py::module_ &m)

@@ -175,6 +175,18 @@ def test_show_versions_has_a_line_for_each() -> None:
     assert f"nanobragg_hybrid: {nb.__version__}" in text
 
 
+def test_show_versions_names_every_package_of_the_extras() -> None:
+    """Those that the package can use; the rest is for tests and documentation."""
+    config = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    extras = config["project"]["optional-dependencies"]
+    used = {
+        re.match(r"[\w.-]+", need)[0]
+        for extra in extras.keys() - {"test", "docs", "dev"}
+        for need in extras[extra]
+    }
+    assert set(versions._OPTIONAL_PACKAGES) == used
+
+
 def test_show_versions_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing() -> dict[str, str]:
         raise BackendError("not built")

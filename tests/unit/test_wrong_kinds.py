@@ -19,6 +19,8 @@ from nanobragg_hybrid.compare.metrics import compare_images, find_peaks, ulp_his
 from nanobragg_hybrid.formats.any_image import read_image
 from nanobragg_hybrid.formats.smv import SmvHeader
 
+pytest.importorskip("gemmi", reason="gemmi is not installed (extra: mx), which knows space groups")
+
 WRONG = {
     "None": None,
     "3": 3,

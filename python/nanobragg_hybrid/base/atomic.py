@@ -7,6 +7,7 @@ import errno
 import os
 import re
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -72,9 +73,8 @@ class AtomicFiles:
             self._waiting.append(waiting)
             waiting.open()
             with os.fdopen(waiting.descriptor, "wb", closefd=False) as file:
-                if mode is not None:
-                    # some file systems, and some systems, have no permissions
-                    with contextlib.suppress(OSError, AttributeError):
+                if mode is not None and sys.platform != "win32":
+                    with contextlib.suppress(OSError):  # some file systems have no permissions
                         os.fchmod(waiting.descriptor, mode)
                 yield file
 
@@ -143,7 +143,8 @@ class _Waiting:
             self.hidden.open("xb") as copy,
             os.fdopen(self.descriptor, "rb", closefd=False) as file,
         ):
-            os.fchmod(copy.fileno(), stat.S_IMODE(os.fstat(self.descriptor).st_mode))
+            if sys.platform != "win32":
+                os.fchmod(copy.fileno(), stat.S_IMODE(os.fstat(self.descriptor).st_mode))
             file.seek(0)
             shutil.copyfileobj(file, copy, 2**20)
 
@@ -159,7 +160,7 @@ def _open_without_name(folder: Path) -> int:
 
     A folder that cannot be written to is for the other way to complain about.
     """
-    if not hasattr(os, "O_TMPFILE"):
+    if sys.platform != "linux":
         return -1
     try:
         descriptor = os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o666)
@@ -212,6 +213,8 @@ def _remove_what_the_dead_left(folder: Path) -> None:
 
 def _is_alive(process: int) -> bool:
     """Whether a process of this host has not ended; yes where that cannot be known."""
+    if sys.platform == "win32":  # where signal 0 is Ctrl-C
+        return True
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -246,9 +249,9 @@ def is_standard_output(path: str | os.PathLike[str]) -> bool:
     file it is redirected to.  /dev/null is nobody's output."""
     try:
         there, here = Path(path).stat(), os.fstat(1)
+        return os.path.samestat(there, here) and not os.path.samestat(here, Path(os.devnull).stat())
     except (OSError, ValueError):
         return False
-    return os.path.samestat(there, here) and not os.path.samestat(here, Path(os.devnull).stat())
 
 
 def _opened_in_place(path: Path) -> BinaryIO:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -58,10 +59,9 @@ def available_memory_bytes() -> tuple[int | None, str]:
 
 def _process_limits_bytes() -> tuple[int | None, int | None]:
     """The limits of address space and data; None where there is none."""
-    try:
-        import resource
-    except ImportError:  # not a POSIX system
+    if sys.platform == "win32":
         return None, None
+    import resource
 
     def limit(which: int) -> int | None:
         soft = resource.getrlimit(which)[0]
@@ -72,9 +72,11 @@ def _process_limits_bytes() -> tuple[int | None, int | None]:
 
 def physical_memory_bytes() -> int | None:
     """Bytes of physical memory of this computer; None where the system does not say."""
+    if sys.platform == "win32":
+        return None
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
+    except (ValueError, OSError):
         return None
 
 

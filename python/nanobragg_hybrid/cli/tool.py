@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import Final, NoReturn
@@ -15,7 +14,11 @@ from nanobragg_hybrid.base.errors import (
     FileFormatError,
     NanobraggError,
 )
-from nanobragg_hybrid.cli.nanobragg.log import prepare_streams, silence_stdout
+from nanobragg_hybrid.cli.nanobragg.log import (
+    being_asked_to_end_is_ctrl_c,
+    prepare_streams,
+    silence_stdout,
+)
 from nanobragg_hybrid.cli.nanobragg.options import INPUT_OPTIONS
 
 AGREE, USAGE, RUNNER_FAILED, DIVERGED, FILE_ERROR = 0, 1, 2, 3, 5
@@ -101,6 +104,4 @@ def prepare_process() -> None:
     """For a process of its own: any stream may be closed, and being asked to end counts as Ctrl-C,
     so that no program is left running."""
     prepare_streams()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) == signal.SIG_DFL:
-            signal.signal(number, signal.default_int_handler)
+    being_asked_to_end_is_ctrl_c()

@@ -10,6 +10,7 @@ import mmap
 import os
 import re
 import struct
+import sys
 import warnings
 from collections.abc import Iterator
 from typing import BinaryIO, Final, NamedTuple
@@ -200,7 +201,8 @@ def _planes(file: BinaryIO, header: _Header) -> Iterator[bytes | memoryview]:
         start += size
         if mapped is not None and start - dropped >= _MAPPED_AT_A_TIME:
             end = start // mmap.PAGESIZE * mmap.PAGESIZE
-            mapped.madvise(mmap.MADV_DONTNEED, dropped, end - dropped)
+            if sys.platform != "win32":  # as `_mapped` asks
+                mapped.madvise(mmap.MADV_DONTNEED, dropped, end - dropped)
             dropped = end
 
 

@@ -97,7 +97,26 @@ class _OfOnePanel(ArrayField):
 def _of_one_panel(cls: type[SimulationResult]) -> type[SimulationResult]:
     for name in OF_ONE_PANEL:
         setattr(cls, name, _OfOnePanel(vars(cls)[name], name))
+    # Here, because `dataclass` of Python 3.11.2 replaces those that stand in the class.
+    for name, method in (("__getstate__", _state), ("__setstate__", _set_state)):
+        setattr(cls, name, method)
     return cls
+
+
+def _state(result: SimulationResult) -> dict[str, Any]:
+    """What is pickled: the fields by name, memory as arrays."""
+    fields = _fields(result)
+    for name in ("image", "unrounded", "expected", "variance", "counts"):
+        if isinstance(fields[name], memoryview):
+            fields[name] = getattr(result, name)
+    return fields
+
+
+def _set_state(result: SimulationResult, state: dict[str, Any] | list[Any]) -> None:
+    if isinstance(state, list):  # values in order, of a pickle from before there were panels
+        state = {f.name: x for f, x in zip(dataclasses.fields(result), state, strict=False)}
+    for name, value in {**_ADDED, **state}.items():
+        object.__setattr__(result, name, value)
 
 
 @_of_one_panel
@@ -222,19 +241,6 @@ class SimulationResult:
     def replaced(self, **changes: Any) -> SimulationResult:
         """A copy with other values for some fields, and the same memory."""
         return SimulationResult(**{**_fields(self), **changes})
-
-    def __getstate__(self) -> dict[str, Any]:
-        fields = _fields(self)
-        for name in ("image", "unrounded", "expected", "variance", "counts"):
-            if isinstance(fields[name], memoryview):
-                fields[name] = getattr(self, name)
-        return fields
-
-    def __setstate__(self, state: dict[str, Any] | list[Any]) -> None:
-        if isinstance(state, list):  # values in order, of a pickle from before there were panels
-            state = {f.name: x for f, x in zip(dataclasses.fields(self), state, strict=False)}
-        for name, value in {**_ADDED, **state}.items():
-            object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:
         if self.panel_results:

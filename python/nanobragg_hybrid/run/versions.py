@@ -14,8 +14,8 @@ from nanobragg_hybrid.base.host import physical_memory_bytes, usable_cores
 from nanobragg_hybrid.formats.text import read_text
 
 _OPTIONAL_PACKAGES = (
-    *("pillow", "cffi", "torch", "triton", "gemmi", "h5py", "hdf5plugin", "fabio", "msgpack"),
-    "scipy",
+    *("pillow", "cffi", "torch", "triton", "gemmi", "h5py", "hdf5plugin", "fabio", "pycbf"),
+    *("msgpack", "distributed", "mpi4py"),
 )
 
 

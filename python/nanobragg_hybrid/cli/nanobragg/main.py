@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 from nanobragg_hybrid._version import __version__
 from nanobragg_hybrid.base.errors import FileAccessError, NanobraggError
-from nanobragg_hybrid.cli.nanobragg.log import Log, prepare_streams
+from nanobragg_hybrid.cli.nanobragg.log import Log, being_asked_to_end_is_ctrl_c, prepare_streams
 from nanobragg_hybrid.cli.nanobragg.options import Options, split_options
 
 FAILED = 9
@@ -34,9 +33,7 @@ def console() -> NoReturn:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     gc.disable()
     prepare_streams()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) == signal.SIG_DFL:
-            signal.signal(number, signal.default_int_handler)
+    being_asked_to_end_is_ctrl_c()
     os._exit(main())
 
 

@@ -17,6 +17,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -313,11 +314,19 @@ def _run(
                         raise RenderCancelled("the progress callback asked to stop") from None
         except BaseException:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)  # with what a script has started
+                _kill(process)
             process.wait()
             raise
     seconds = time.perf_counter() - start
     return _Output(process.returncode, _text(stdout), _text(stderr), seconds)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Ends a program at once, and what it has started where the system has process groups."""
+    if sys.platform == "win32":
+        process.kill()
+    else:
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _image(
