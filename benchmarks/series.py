@@ -1,4 +1,4 @@
-"""What a frame of a series costs: kernel, background, noise, compression, writing.
+"""What a frame of a series costs: kernel, background, noise, compression, writing, hash.
 
 usage: python benchmarks/series.py [--frames N] [--pixels N] [--json FILE]
 
@@ -10,6 +10,7 @@ thread, the least of some runs; frames per second are of whole runs of workers t
 from __future__ import annotations
 
 import argparse
+import hashlib
 import io
 import json
 import shutil
@@ -25,7 +26,10 @@ from typing import Any
 import numpy as np
 
 import nanobragg_hybrid as nb
+from nanobragg_hybrid.base.atomic import atomic_write
 from nanobragg_hybrid.formats.images import nxmx
+from nanobragg_hybrid.formats.images.byte_offset import compressed
+from nanobragg_hybrid.run.read_out import Chain
 
 RUNS = 5
 
@@ -79,9 +83,13 @@ def parts(experiment: nb.Experiment, table: nb.StructureFactors, folder: Path) -
         return least(lambda: run.render(threads=1))
 
     result = nb.simulate(experiment, table, threads=1)
-    kernel, with_background, whole = of(bare), of(lit), of(experiment)
-    counts = result.counts
+    kernel, with_background = of(bare), of(lit)
+    engine_run = nb.prepare(lit, table).run
+    background = np.asarray(engine_run.render(threads=1, progress=None, unrounded=False).background)
+    chain = Chain.of(result.experiment, result.plan)
+    counts, expected = result.counts, result.expected
     assert counts is not None
+    assert expected is not None
 
     def cbf() -> io.BytesIO:
         memory = io.BytesIO()
@@ -89,6 +97,7 @@ def parts(experiment: nb.Experiment, table: nb.StructureFactors, folder: Path) -
         return memory
 
     content = cbf().getvalue()
+    compression = least(lambda: compressed(counts))
     series = nb.Series.rotation(experiment, 2)
 
     def whole_series(frames: int) -> float:
@@ -105,19 +114,21 @@ def parts(experiment: nb.Experiment, table: nb.StructureFactors, folder: Path) -
         "set-up": least(lambda: nb.prepare(experiment, table)),
         "kernel": kernel,
         "background, once": with_background - kernel,
-        "noise and response": whole - with_background,
-        "CBF in memory": least(cbf),
-        "bitshuffle and LZ4": least(lambda: nxmx.compressed_chunk(counts)),
-        "file and its hash": least(lambda: write_as_series(folder / "x", content)),
+        "background added": least(lambda: chain.expected(result.image, background)),
+        "noise and read-out": least(lambda: chain.counts(expected, 0)),
+        "compression (CBF)": compression,
+        "compression (NXmx)": least(lambda: nxmx.compressed_chunk(counts)),
+        "rest of a CBF file": least(cbf) - compression,
+        "writing": least(lambda: written(folder / "x", content)),
+        "hash": least(lambda: hashlib.sha256(content).digest()),
         "a whole frame": (min(whole_series(7) for _ in range(3)) - one) / 6,
     }
 
 
-def write_as_series(path: Path, content: bytes) -> None:
-    """A file of a series."""
-    from nanobragg_hybrid.formats.series_files import write_whole
-
-    write_whole(path, content)
+def written(path: Path, content: bytes) -> None:
+    """A file that is there as a whole or not at all."""
+    with atomic_write(path) as file:
+        file.write(content)
 
 
 def rates(

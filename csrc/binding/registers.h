@@ -7,6 +7,7 @@ void register_arrays(pybind11::module_ &m);
 void register_background(pybind11::module_ &m);
 void register_errors(pybind11::module_ &m);
 void register_build(pybind11::module_ &m);
+void register_byte_offset(pybind11::module_ &m);
 void register_experiment(pybind11::module_ &m);
 void register_random(pybind11::module_ &m);
 void register_plan(pybind11::module_ &m);

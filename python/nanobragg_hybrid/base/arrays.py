@@ -90,8 +90,18 @@ def _numpy_class(name: str) -> type | tuple[()]:
     return found
 
 
+class Deferred:
+    """An array that is computed when somebody first reads the `ArrayField` that holds it."""
+
+    __slots__ = ("make",)
+
+    def __init__(self, make: Callable[[], NDArray[Any]]) -> None:
+        self.make = make
+
+
 class ArrayField:
-    """A field of a frozen class: memory until somebody reads it, then the numpy array of it."""
+    """A field of a frozen class: memory, or what makes it, until somebody reads it; then the numpy
+    array of it."""
 
     def __init__(self, slot: Any) -> None:
         self._slot = slot
@@ -100,8 +110,8 @@ class ArrayField:
         if record is None:
             return self
         value = self._slot.__get__(record)
-        if isinstance(value, memoryview):
-            value = as_ndarray(value)
+        if isinstance(value, memoryview | Deferred):
+            value = value.make() if isinstance(value, Deferred) else as_ndarray(value)
             self._slot.__set__(record, value)
         return value
 
@@ -109,7 +119,7 @@ class ArrayField:
         self._slot.__set__(record, value)
 
     def stored(self, record: object) -> Any:
-        """What the field holds, as it is: memory, an array or None."""
+        """What the field holds, as it is: memory, what makes it, an array or None."""
         return self._slot.__get__(record)
 
 
@@ -125,6 +135,6 @@ def array_fields(*names: str) -> Callable[[type[T]], type[T]]:
 
 
 def stored(record: object, name: str) -> Any:
-    """What an `ArrayField` of an object holds, as it is: memory, an array or None."""
+    """What an `ArrayField` of an object holds: memory, what makes it, an array or None."""
     field: ArrayField = vars(type(record))[name]
     return field.stored(record)

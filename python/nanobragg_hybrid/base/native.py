@@ -1,4 +1,4 @@
-"""Structure-factor text and dumps, parsed and written by the C library.
+"""Structure-factor text and dumps, and pixels of CBF files: parsed and written by compiled code.
 
 A dump's plane is little-endian doubles in k and l, with one row and one column more than the table
 has.  Only this module, `native_scene` and `engines.c` import the compiled extension.
@@ -95,3 +95,11 @@ def read_plane(data: bytes | memoryview, table: Buffer, h: int) -> bool:
 def write_plane(table: Array, h: int, data: bytearray) -> None:
     """Puts plane `h` of a table into bytes, whose padding stays as it is."""
     interruptible(lambda: _core.write_dump_plane(table, h, data), len(data))
+
+
+def byte_offset(pixels: Array) -> bytes | None:
+    """Pixels, int32, compressed by byte offsets; None: neighbours differ by 2^31 or more."""
+    try:
+        return _core.byte_offset(pixels)
+    except _core.Error:
+        return None

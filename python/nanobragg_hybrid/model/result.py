@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, get_args
 
-from nanobragg_hybrid.base.arrays import ArrayField, as_buffer
+from nanobragg_hybrid.base.arrays import ArrayField, Deferred, as_buffer
 from nanobragg_hybrid.base.lazy import work_of
 from nanobragg_hybrid.model.detector import several_panels
 from nanobragg_hybrid.model.experiment import Experiment
@@ -107,7 +107,7 @@ def _state(result: SimulationResult) -> dict[str, Any]:
     """What is pickled: the fields by name, memory as arrays."""
     fields = _fields(result)
     for name in ("image", "unrounded", "expected", "variance", "counts"):
-        if isinstance(fields[name], memoryview):
+        if isinstance(fields[name], memoryview | Deferred):
             fields[name] = getattr(result, name)
     return fields
 
@@ -148,7 +148,8 @@ class SimulationResult:
         gain is 1.  0 outside the region of interest and under the mask.  None for an experiment
         without background and response.
     variance: float64, same shape, of these counts (model 10.3); without a response, of counting
-        photons.  Infinite where a pixel tells nothing: dead, hot, or not rendered.  None as above.
+        photons.  Infinite where a pixel tells nothing: dead, hot, or not rendered.  Computed from
+        `expected` when it is first read.  None as above.
     counts: what the detector reads out in frame `frame`, same shape, in the response's
         `count_type`; 0 where not rendered.  None without a response.
     frame: number of the frame of `counts`; `frame_counts` has the others.

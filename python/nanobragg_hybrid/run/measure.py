@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from nanobragg_hybrid.base.arrays import as_ndarray
+from nanobragg_hybrid.base.arrays import Deferred, as_ndarray
 from nanobragg_hybrid.base.constants import INT32_MAX
 from nanobragg_hybrid.base.errors import ConfigError, UnsupportedError
 from nanobragg_hybrid.model.experiment import Experiment
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.base.arrays import Array
     from nanobragg_hybrid.model.result import Rendered, SimulationResult
 
+_BLOCK: Final = 1 << 16
+"""Pixels at a time, which stay in a cache."""
+
 _FRAME: Final = Integer(at_least=0, at_most=INT32_MAX)
 
 
@@ -25,7 +28,7 @@ class Measured(NamedTuple):
     """What a result has of background and response; see `SimulationResult`."""
 
     expected: NDArray[np.float64]
-    variance: NDArray[np.float64]
+    variance: Deferred
     counts: NDArray[Any] | None
     sentences: tuple[str, ...]
 
@@ -77,7 +80,9 @@ def measured(
     counts = None if experiment.response is None else chain.counts(expected, frame)
     doubts = _doubts(chain, expected, is_masked=experiment.detector.mask is not None)
     sentences = (*_outside(experiment, made.background_outside), *doubts)
-    return Measured(expected, chain.variance(expected), counts, sentences)
+    # A chain of its own: this one may hold maps of gains.
+    variance = Deferred(lambda: Chain.of(experiment, plan).variance(expected))
+    return Measured(expected, variance, counts, sentences)
 
 
 def frame_counts(result: SimulationResult, frame: int) -> NDArray[Any]:
@@ -111,7 +116,13 @@ def checked_frame(frame: int) -> int:
 
 def has_light(background: Array | None) -> bool:
     """Whether there are photons in a background."""
-    return background is not None and bool((as_ndarray(background) > 0.0).any())
+    if background is None:
+        return False
+    flat = as_ndarray(background).reshape(-1)
+    # Where there is light at all, it is mostly everywhere.
+    return any(
+        bool((flat[start : start + _BLOCK] > 0.0).any()) for start in range(0, flat.size, _BLOCK)
+    )
 
 
 def memory_needed(experiment: Experiment) -> dict[str, int]:
@@ -148,11 +159,14 @@ def _outside(experiment: Experiment, outside: tuple[int, ...]) -> list[str]:
 def _doubts(chain: Any, expected: NDArray[np.float64], *, is_masked: bool) -> list[str]:
     import numpy as np
 
+    from nanobragg_hybrid.run.read_out import is_light
+
     found = []
-    negative = int(np.count_nonzero(expected < 0.0))
+    is_usual = is_light(expected)
+    negative = 0 if is_usual else int(np.count_nonzero(expected < 0.0))
     if negative:
         found.append(f"the expected counts of {negative} pixels are below 0: they get no photons")
-    odd = int(np.count_nonzero(~np.isfinite(expected)))
+    odd = 0 if is_usual else int(np.count_nonzero(~np.isfinite(expected)))
     if odd:
         found.append(f"the expected counts of {odd} pixels are no number: they get no photons")
     if chain.response.point_spread is not None and is_masked:

@@ -39,21 +39,19 @@ class PoissonStream:
     def __init__(self, seed: int, frame: int, panel: int) -> None:
         self._small = stream(seed, frame, panel, "photons").bit_generator
         self._large = stream(seed, frame, panel, "large means")
-        self._undrawn = 0
+        self._undrawn_small = self._undrawn_large = 0
 
     def photons(self, mean: NDArray[np.float64]) -> NDArray[np.float64]:
         """Whole numbers of photons, as float64, of the next pixels; mean: finite, >= 0, flat."""
-        raw: NDArray[np.uint64] = self._small.random_raw(mean.size)
         large = np.flatnonzero(mean >= LARGE_MEAN)
+        if large.size < mean.size:
+            raw = self._raw(mean.size)
+        else:
+            self._undrawn_small += mean.size
         if not large.size:
-            self._undrawn += mean.size
+            self._undrawn_large += mean.size
             return _of_small_means(mean, raw)
-        # Normal deviates are drawn one after the other: those of blocks before may be missing.
-        while self._undrawn:
-            count = min(self._undrawn, _BLOCK)
-            self._large.standard_normal(count)
-            self._undrawn -= count
-        normal = self._large.standard_normal(mean.size)
+        normal = self._normal(mean.size)
         if large.size == mean.size:
             return _of_large_means(mean, normal)
         if 2 * large.size < mean.size:
@@ -64,6 +62,20 @@ class PoissonStream:
             photons[small] = _of_small_means(mean.take(small), raw.take(small))
         photons[large] = _of_large_means(mean.take(large), normal.take(large))
         return photons
+
+    def _raw(self, count: int) -> NDArray[np.uint64]:
+        """The next raw numbers, behind those that blocks before had no use for."""
+        while self._undrawn_small:
+            self._undrawn_small -= len(self._small.random_raw(min(self._undrawn_small, _BLOCK)))
+        raw: NDArray[np.uint64] = self._small.random_raw(count)
+        return raw
+
+    def _normal(self, count: int) -> NDArray[np.float64]:
+        """The same of normal deviates."""
+        while self._undrawn_large:
+            drawn = self._large.standard_normal(min(self._undrawn_large, _BLOCK))
+            self._undrawn_large -= len(drawn)
+        return self._large.standard_normal(count)
 
 
 def poisson_photons(
@@ -145,10 +157,18 @@ def _of_small_means(mean: NDArray[np.float64], raw: NDArray[np.uint64]) -> NDArr
 def _of_large_means(mean: NDArray[np.float64], normal: NDArray[np.float64]) -> NDArray[np.float64]:
     """Cornish and Fisher's expansion of the quantiles (model 10.4): the variance is 1/12 less,
     which rounding gives back."""
-    square = normal * normal
-    photons = normal * np.sqrt(mean - 1.0 / 12.0)
+    excess = normal * normal
+    excess -= 1.0
+    photons = mean - 1.0 / 12.0
+    np.sqrt(photons, out=photons)
+    photons *= normal
     photons += mean
-    photons += (square - 1.0) * (1.0 / 6.0)
-    photons += normal * (1.0 - square) / (72.0 * np.sqrt(mean))
+    term = excess * (1.0 / 6.0)
+    photons += term
+    np.multiply(normal, excess, out=excess)
+    np.sqrt(mean, out=term)
+    term *= 72.0
+    excess /= term
+    photons -= excess
     np.rint(photons, out=photons)
     return np.maximum(photons, 0.0, out=photons)

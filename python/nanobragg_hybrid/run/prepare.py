@@ -218,7 +218,7 @@ class Prepared:
             quirks=self.quirks,
             quirks_that_mattered=panel.quirks_that_mattered(self._asked, self.quirks),
             expected=None if seen is None else seen.expected,
-            variance=None if seen is None else seen.variance,
+            variance=None if seen is None else cast("NDArray[np.float64]", seen.variance),
             counts=None if seen is None else seen.counts,
             frame=frame,
         )

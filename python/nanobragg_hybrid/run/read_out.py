@@ -78,14 +78,17 @@ class Chain:
     ) -> NDArray[np.float64]:
         """Counts above the pedestal before noise (model 10.1, 10.2), of photons in pixels: those of
         `source_roi`, more than the region, where there is a point spread."""
-        light = image.astype(np.float64)
-        if background is not None:
-            light += background
+        light = (
+            image.astype(np.float64)
+            if background is None
+            else np.add(image, background, dtype=np.float64)
+        )
         if self.response.point_spread is not None:
             light = spread(light, self.response.point_spread, self.pixel_um, self.region)
             if self.is_active is not None:
                 light[~self.is_active] = 0.0
-        light *= self.gains
+        if not _is_one(self.gains):
+            light *= self.gains
         return light
 
     def variance(self, expected: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -130,14 +133,15 @@ class Chain:
         for start in range(0, flat.size, _BLOCK):
             part = slice(start, start + _BLOCK)
             gain = response.gain if of_pixels is None else of_pixels[part]
-            block = flat[part] / gain
-            if not _is_light(block):
+            has_gain = not _is_one(gain)
+            block = flat[part] / gain if has_gain else flat[part]
+            if not is_light(block):
                 block = np.where(np.isfinite(block), np.maximum(block, 0.0), 0.0)
             if response.flicker > 0.0:
-                block *= flicker
-            if photons is not None:
-                block = photons.photons(block)
-            block *= gain
+                block = block * flicker
+            block = block.copy() if photons is None else photons.photons(block)
+            if has_gain:
+                block *= gain
             if response.frame_gain_error > 0.0:
                 factor = change.standard_normal(block.size)
                 factor *= response.frame_gain_error
@@ -180,7 +184,12 @@ def _active(experiment: Experiment, plan: ResolvedPlan) -> NDArray[np.bool_] | N
     return active
 
 
-def _is_light(light: NDArray[np.float64]) -> bool:
+def _is_one(gain: NDArray[np.float64] | float) -> bool:
+    """Whether counts are photons, so that there is nothing to multiply by."""
+    return isinstance(gain, float) and gain == 1.0
+
+
+def is_light(light: NDArray[np.float64]) -> bool:
     """Whether all of it is finite and >= 0."""
     return bool(light.min() >= 0.0) and math.isfinite(float(light.max()))
 

@@ -52,11 +52,11 @@ def write_cbf(path: Destination, frame: Frame) -> list[str]:
     notes = []
     low = 0
     for number, (image, bad) in enumerate(zip(images, frame.bad, strict=True)):
-        is_low = image < -1
-        if bad is not None and bad.any():
-            is_low &= ~bad
-            images[number] = np.where(bad, np.int32(BAD_PIXEL), image)
-        low += int(is_low.sum())
+        is_bad = bad if bad is not None and bad.any() else None
+        if int(image.min()) < -1:
+            low += int(((image < -1) if is_bad is None else (image < -1) & ~is_bad).sum())
+        if is_bad is not None:
+            images[number] = np.where(is_bad, np.int32(BAD_PIXEL), image)
     if low:
         notes.append(
             f"{low} pixels are below -1 without the pedestal, which programs take for bad pixels: "

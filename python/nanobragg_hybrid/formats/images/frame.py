@@ -168,6 +168,10 @@ def int32_counts(pixels: NDArray[Any], counting: Counting, what: str) -> NDArray
         return np.ascontiguousarray(pixels, dtype=np.int32)
     if pixels.dtype.itemsize <= 2 and abs(pedestal) < 2**30:
         return pixels.astype(np.int32) - np.int32(pedestal)
+    if pixels.dtype == np.int32 and abs(pedestal) < 2**31:
+        low, high = int(pixels.min()) - int(pedestal), int(pixels.max()) - int(pedestal)
+        if _INT32[0] <= low and high <= _INT32[1]:
+            return pixels - np.int32(pedestal)
     wide = pixels.astype(np.int64) - int(pedestal)
     _require(wide, _INT32, f"{what}, without the pedestal of {pedestal:g} counts,")
     return wide.astype(np.int32)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 from collections.abc import Callable, Mapping
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -166,16 +167,35 @@ def chosen_pixels(series: Series, files: SeriesFiles, given: object) -> ImagePix
 
 def check_truth(series: Series) -> None:
     """Raises `ConfigError` for a grid of detectors with panels of several shapes, whose truth is no
-    one file."""
+    one file.  Combinations that break a rule are left to those who render them."""
     if not isinstance(series.kind, ParameterGrid):
         return
-    for path, values in series.kind.axes:
-        if path.partition(".")[0] != "detector":
+    axes = [axis for axis in series.kind.axes if axis[0].partition(".")[0] == "detector"]
+    known: tuple[Any, dict[str, Any]] | None = None
+    for values in product(*(values for _, values in axes)) if axes else ():
+        changes = {path: value for (path, _), value in zip(axes, values, strict=True)}
+        try:
+            shapes = series.experiment.replace(changes).detector.shapes
+        except ConfigError:
             continue
-        shapes = {series.experiment.replace({path: value}).detector.shapes for value in values}
-        if len(shapes) > 1:
-            rule = f"False beside a grid of {path}: one file of truth has panels of one shape"
+        if known is None:
+            known = shapes, changes
+        if shapes != known[0]:
+            both = " and ".join(
+                f"{_shapes_text(of)} with {', '.join(f'{name} {with_[name]!r}' for name in with_)}"
+                for of, with_ in (known, (shapes, changes))
+            )
+            rule = (
+                f"False beside a grid of {', '.join(changes)}: one file of truth has panels of one "
+                f"shape, and here are {both}"
+            )
             raise ConfigError("truth", True, rule)
+
+
+def _shapes_text(shapes: tuple[tuple[int, int], ...]) -> str:
+    """Sizes of panels, (fast x slow) px, those of the first few."""
+    shown = ", ".join(f"{n_fast} x {n_slow} px" for n_slow, n_fast in shapes[:3])
+    return f"{shown} and {len(shapes) - 3} more" if len(shapes) > 3 else shown
 
 
 def check_files(series: Series, files: SeriesFiles, quirks: Quirks) -> None:

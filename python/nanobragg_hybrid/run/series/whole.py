@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import groupby
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby, islice
+from typing import Any, Final
 
 from nanobragg_hybrid.base.errors import FileFormatError
+from nanobragg_hybrid.base.host import default_threads
 from nanobragg_hybrid.formats.series_files import (
     SeriesFiles,
     WholeFile,
@@ -15,6 +17,8 @@ from nanobragg_hybrid.formats.series_files import (
     remove_files,
 )
 from nanobragg_hybrid.run.series.settings import differs
+
+_GROUPS_AT_A_TIME: Final = 1024
 
 
 def manifests_of(files: SeriesFiles, identity: Mapping[str, Any]) -> Iterator[Iterator[WholeFile]]:
@@ -79,28 +83,40 @@ class Whole:
         return number in self.frames
 
     def verify(self, numbers: Iterator[int], *, with_data: bool) -> int:
-        """Looks at the files of these frames; those that are missing or broken no longer count.
-        How many are whole.  The frames of a file of data come one after the other."""
+        """Looks at the files of these frames, several at a time; those that are missing or broken
+        no longer count.  How many are whole.  The frames of a file of data come one after the
+        other."""
         count = 0
-        for which, group in groupby(numbers, self._file_of):
-            several = list(group)
-            data_is_good = {n: not with_data or self._has_data(n) for n in several}
-            if self.data_files.get(which) is not None:
-                found = hash_of_file(self._files.data_file(which))
-                if found == self.data_files[which] and all(data_is_good.values()):
-                    remove_files(self._files.image(number) for number in several)
-                    count += len(several)
-                    continue
-                del self.data_files[which]
-            for number in several:
-                known = self.frames.get(number)
-                is_good = known is not None and hash_of_file(self._files.image(number)) == known
-                if is_good and data_is_good[number]:
-                    count += 1
-                else:
-                    self.frames.pop(number, None)
-                    self.data.pop(number, None)
+        groups = ((which, list(group)) for which, group in groupby(numbers, self._file_of))
+        with ThreadPoolExecutor(default_threads()) as pool:
+            # So many at a time that their tasks take no memory to speak of.
+            while some := list(islice(groups, _GROUPS_AT_A_TIME)):
+                looks = pool.map(lambda group: self._look(*group, with_data=with_data), some)
+                for (which, several), (is_joined, good) in zip(some, looks, strict=True):
+                    count += len(good)
+                    if is_joined:
+                        remove_files(self._files.image(number) for number in several)
+                        continue
+                    self.data_files.pop(which, None)
+                    for number in several:
+                        if number not in good:
+                            self.frames.pop(number, None)
+                            self.data.pop(number, None)
         return count
+
+    def _look(self, which: int, several: list[int], *, with_data: bool) -> tuple[bool, set[int]]:
+        """Whether these frames are in their file of data, and which of them are whole.  It changes
+        nothing, and waits for the disk and for hashes, which other threads do meanwhile."""
+        has_data = {n for n in several if not with_data or self._has_data(n)}
+        known = self.data_files.get(which)
+        is_told = known is not None and len(has_data) == len(several)
+        if is_told and hash_of_file(self._files.data_file(which)) == known:
+            return True, has_data
+        return False, {n for n in several if n in has_data and self._has_image(n)}
+
+    def _has_image(self, number: int) -> bool:
+        known = self.frames.get(number)
+        return known is not None and hash_of_file(self._files.image(number)) == known
 
     def _file_of(self, number: int) -> int:
         """The file of data of a frame; each its own where there are none."""
