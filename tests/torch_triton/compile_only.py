@@ -19,7 +19,7 @@ from triton.runtime import driver
 from triton.runtime.jit import JITFunction
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.engines.torch import ForwardModel, lattice_sums
+from nanobragg_hybrid.engines.torch import ForwardModel, sum_launches
 from nanobragg_hybrid.engines.torch.fused import FusedPiece
 from nanobragg_hybrid.engines.torch.packing import Packed, Template, tensors
 from nanobragg_hybrid.engines.torch.triton_kernel import TritonKernel
@@ -58,7 +58,7 @@ def compiled_only(self, *args, grid, warmup, **options):  # type: ignore[no-unty
 
 driver.set_active(NoDriver())
 JITFunction.run = compiled_only
-lattice_sums._ON_CPU = lattice_sums._ON_GPU
+sum_launches._ON_CPU = sum_launches._ON_GPU
 
 grid = torch.ones((5, 5, 5), dtype=torch.float64).numpy()
 experiment = nb.Experiment(

@@ -13,8 +13,9 @@ from triton_scenes import TritonPart
 from with_torch import torch
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.engines.torch import compiled, lattice_sums
+from nanobragg_hybrid.engines.torch import compiled, sum_launches
 from nanobragg_hybrid.engines.torch.packing import NUMBERS, Packed, tensors
+from nanobragg_hybrid.engines.torch.triton_rays import disguised
 
 ALL_ON, ALL_OFF = nb.Quirks(), nb.Quirks.none()
 NO_PRODUCT = nb.Quirks.parse("nanobragg,-oversample_running_product")
@@ -218,6 +219,14 @@ def test_weights_of_domains() -> None:
     assert {key: error for key, error in errors.items() if not error < 1e-9} == {}
 
 
+def test_sizes_compile_nothing_anew() -> None:
+    """Triton compiles a kernel for a size of 1, for multiples of 16, and for all others."""
+    numbers = tuple(range(-40, 5000))
+    passed = disguised(numbers)
+    assert not [n for n in passed if n == 1 or n % 16 == 0]
+    assert tuple(n >> 2 for n in passed) == numbers
+
+
 def test_the_same_bits_again() -> None:
     part = the_part("running, limit, water")
     own = TritonPart(part)
@@ -231,8 +240,8 @@ def test_parts_of_the_pixels_are_added_up(name: str, monkeypatch: pytest.MonkeyP
     """Where steps leave something behind, few pixels are followed at a time; blocks are rows."""
     part = the_part(name)
     whole = TritonPart(part).gradients()
-    monkeypatch.setattr(lattice_sums, "_ON_CPU", 64)
-    monkeypatch.setattr(lattice_sums, "_HELD_STEPS", 1)
+    monkeypatch.setattr(sum_launches, "_ON_CPU", 64)
+    monkeypatch.setattr(sum_launches, "_HELD_STEPS", 1)
     errors = errors_of(TritonPart(part).gradients(), whole, part)
     assert max(errors.values()) < 1e-13
     assert "grid" in errors

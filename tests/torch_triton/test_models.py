@@ -14,7 +14,7 @@ from triton_scenes import DEVICE
 from with_torch import torch
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.engines.torch import ForwardModel, kernel_choice, lattice_sums
+from nanobragg_hybrid.engines.torch import ForwardModel, kernel_choice, sum_launches
 from nanobragg_hybrid.engines.torch.fused import FusedPiece
 from nanobragg_hybrid.engines.torch.kernel_choice import planned_kernel
 from nanobragg_hybrid.engines.torch.packing import Packed, Template, tensors
@@ -201,14 +201,17 @@ def test_a_render_looks_at_no_value_and_moves_nothing(
         def __getitem__(self, grid: tuple[int, ...]) -> Any:
             return lambda *_, **__: launched.append(self.name)
 
-    for module in (lattice_sums.triton_sums, lattice_sums.triton_slopes):
-        for name in ("pixel_sums", "pixel_slopes", "cell_slopes", "element_sums"):
-            if hasattr(module, name):
-                monkeypatch.setattr(module, name, Launched(name))
+    for module, name in (
+        (sum_launches.triton_sums, "pixel_sums"),
+        (sum_launches.triton_slopes, "pixel_slopes"),
+        (sum_launches.triton_cells, "cell_slopes"),
+        (sum_launches.triton_elements, "element_sums"),
+    ):
+        monkeypatch.setattr(module, name, Launched(name))
     kernel = TritonKernel.of(own.setup.choices, torch.float64, meta)
     packed, given = own._packed({})
     template = Template(tuple(None for _ in given.constants), given.has_weights, given.hkl_min)
-    lattice_sums.slope_coefficients(torch.ones(3, device=meta))  # copies a constant, once
+    sum_launches.slope_coefficients(torch.ones(3, device=meta))  # copies a constant, once
     leaves = [None if x is None else x.to(meta).requires_grad_() for x in tensors(packed)]
     slow, fast = (x.to(meta) for x in own.active_pixels.numbers(0, 80, CPU))
     piece = FusedPiece(slice(0, 80), slow, fast, False)

@@ -1,10 +1,8 @@
-"""What Triton's kernels read for a ray and a step: directions, sources, cells, numbers.
-
-Arrays, float64: direction (3, pixels, samples), sources (4, sources: incident direction and
-wavelength), cells (orientations, 9), numbers as `lattice_sums.packed_numbers` has them.
-"""
+"""What Triton's kernels read for a ray and a step: directions, sources, cells, numbers."""
 
 from __future__ import annotations
+
+from typing import Any, NamedTuple
 
 import triton
 import triton.language as tl
@@ -14,6 +12,67 @@ WATER = tl.constexpr(14)
 DMIN = tl.constexpr(15)
 SERIES = tl.constexpr(16)
 """Places among the numbers, behind the thirteen of the lattice."""
+
+
+class Given(NamedTuple):
+    """Arrays of a launch, float64; what there is not is anything.
+
+    direction: (3, pixels, samples).  sources: (4, sources), incident direction and wavelength.
+    cells: (orientations, 9).  grid: the table.  numbers: as `sum_launches.packed_numbers` has them.
+    factor, weight: of each ray, see `Sizes`.  start: (pixels,).  domain_weights: (domains,).
+    """
+
+    direction: Any
+    sources: Any
+    cells: Any
+    grid: Any
+    numbers: Any
+    factor: Any
+    weight: Any
+    start: Any
+    domain_weights: Any
+
+
+class Sizes(NamedTuple):
+    """Whole numbers of a launch, disguised.
+
+    shape: pixels, samples, sources.  counts: orientations, domains.  extent: of the table, see
+    `triton_amplitudes`.  factor_strides, weight_strides: along pixels, samples, sources, 0 where
+    values do not differ.
+
+    Triton compiles a kernel anew for a member of a tuple that is 1, or a multiple of 16: none of
+    these numbers is, so that there is one kernel for a kind of scene, whatever its size.
+    """
+
+    shape: Any
+    counts: Any
+    extent: Any
+    factor_strides: Any
+    weight_strides: Any
+
+
+def disguised(numbers: tuple[int, ...]) -> tuple[int, ...]:
+    """What `plain` makes these numbers of."""
+    return tuple(4 * n + 2 for n in numbers)
+
+
+@triton.jit
+def _two(sizes):
+    return sizes[0] >> 2, sizes[1] >> 2
+
+
+@triton.jit
+def _three(sizes):
+    return sizes[0] >> 2, sizes[1] >> 2, sizes[2] >> 2
+
+
+@triton.jit
+def plain(sizes):
+    """shape, counts, extent, factor_strides, weight_strides."""
+    first_h, first_k, first_l, size_h, size_k, size_l = sizes.extent
+    extent = (first_h >> 2, first_k >> 2, first_l >> 2, size_h >> 2, size_k >> 2, size_l >> 2)
+    strides = _three(sizes.factor_strides), _three(sizes.weight_strides)
+    return _three(sizes.shape), _two(sizes.counts), extent, strides[0], strides[1]
 
 
 @triton.jit
@@ -57,17 +116,17 @@ def series_of(numbers):
 
 
 @triton.jit
-def ray_of(direction, sources, pixel, lanes, sample, source, shape):
+def ray_of(given, pixel, lanes, sample, source, shape):
     """The scattering vector of a ray and its wavelength; shape: pixels, samples, sources."""
     count, samples, source_count = shape
     place = pixel * samples + sample
     plane = tl.cast(count, tl.int64) * samples
-    wavelength = tl.load(sources + 3 * source_count + source)
-    x = tl.load(direction + place, mask=lanes, other=0.0) - tl.load(sources + source)
-    y = tl.load(direction + plane + place, mask=lanes, other=0.0)
-    y -= tl.load(sources + source_count + source)
-    z = tl.load(direction + 2 * plane + place, mask=lanes, other=0.0)
-    z -= tl.load(sources + 2 * source_count + source)
+    wavelength = tl.load(given.sources + 3 * source_count + source)
+    x = tl.load(given.direction + place, mask=lanes, other=0.0) - tl.load(given.sources + source)
+    y = tl.load(given.direction + plane + place, mask=lanes, other=0.0)
+    y -= tl.load(given.sources + source_count + source)
+    z = tl.load(given.direction + 2 * plane + place, mask=lanes, other=0.0)
+    z -= tl.load(given.sources + 2 * source_count + source)
     return x / wavelength, y / wavelength, z / wavelength, wavelength
 
 

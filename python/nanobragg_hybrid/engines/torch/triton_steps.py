@@ -225,3 +225,31 @@ def structure_factor_slopes(
                 return f, zero, zero, zero, is_default
     else:
         return zero + default_f, zero, zero, zero, ~(h < h)
+
+
+@triton.jit
+def step_slopes(
+    grid,
+    hkl,
+    extent,
+    default_f,
+    lanes,
+    lattice,
+    skips_zero,
+    series,
+    profile: tl.constexpr,
+    single: tl.constexpr,
+    has_table: tl.constexpr,
+    interpolation: tl.constexpr,
+):
+    """As `intensity_slopes`, with what h, k, l change in F; and where F is default_F."""
+    h, k, l = hkl
+    f, f_by_h, f_by_k, f_by_l, is_default = structure_factor_slopes(
+        grid, h, k, l, extent, default_f, lanes, has_table, interpolation
+    )
+    term, is_skipped, by_hkl, by_f, by_size, by_star, distance = intensity_slopes(
+        h, k, l, f, lattice, skips_zero, series, profile, single
+    )
+    by_h, by_k, by_l = by_hkl
+    by_all = (by_h + by_f * f_by_h, by_k + by_f * f_by_k, by_l + by_f * f_by_l)
+    return term, is_skipped, by_all, by_f, by_size, by_star, distance, is_default

@@ -1,11 +1,8 @@
 """Triton's kernels: sums over the steps of pixels (model 6.3 to 6.8), one program for a block of
 pixels, its steps in serial order.
 
-shape: pixels, samples, sources.  counts: orientations, domains.  extent: of the table, see
-`triton_amplitudes`.  factor, weight: of each ray, where there are some, with strides of 0 where
-they do not differ; with a weight the sum is multiplied by it after every step (model 6.5).
-
-Sizes are not specialised: a kernel is compiled once for a kind of scene, not for each size.
+given, sizes: see `triton_rays`.  With weights the sum is multiplied by the ray's after every step
+(model 6.5).
 """
 
 from __future__ import annotations
@@ -22,29 +19,18 @@ from nanobragg_hybrid.engines.torch.triton_rays import (
     is_beyond,
     lattice_of,
     of_ray,
+    plain,
     ray_of,
 )
 from nanobragg_hybrid.engines.torch.triton_steps import intensity, structure_factor
 
 
-@triton.jit(do_not_specialize=["shape", "counts", "extent", "factor_strides", "weight_strides"])
+@triton.jit
 def pixel_sums(
     total,
     states,
-    direction,
-    sources,
-    cells,
-    grid,
-    numbers,
-    factor,
-    weight,
-    start,
-    domain_weights,
-    shape,
-    counts,
-    extent,
-    factor_strides,
-    weight_strides,
+    given,
+    sizes,
     block: tl.constexpr,
     profile: tl.constexpr,
     single: tl.constexpr,
@@ -57,41 +43,42 @@ def pixel_sums(
     wants_states: tl.constexpr,
 ):
     """total: (pixels,).  states: what the sum is before each ray, (rays, pixels), if wanted."""
+    shape, counts, extent, factor_strides, weight_strides = plain(sizes)
     count, samples, source_count = shape
     orientations, domains = counts
     pixel = tl.program_id(0).to(tl.int64) * block + tl.arange(0, block)
     lanes = pixel < count
-    lattice = lattice_of(numbers)
-    default_f = tl.load(numbers + DEFAULT_F)
-    skips_zero = (tl.zeros([block], tl.float64) + tl.load(numbers + WATER)) == 0.0
+    lattice = lattice_of(given.numbers)
+    default_f = tl.load(given.numbers + DEFAULT_F)
+    skips_zero = (tl.zeros([block], tl.float64) + tl.load(given.numbers + WATER)) == 0.0
     if is_running:
-        sums = tl.load(start + pixel, mask=lanes, other=0.0)
+        sums = tl.load(given.start + pixel, mask=lanes, other=0.0)
     else:
         sums = tl.zeros([block], tl.float64)
     for sample in range(samples):
         for source in range(source_count):
-            qx, qy, qz, _ = ray_of(direction, sources, pixel, lanes, sample, source, shape)
+            qx, qy, qz, _ = ray_of(given, pixel, lanes, sample, source, shape)
             is_cut = lanes & ~lanes
             if has_limit:
-                is_cut = is_beyond(qx, qy, qz, tl.load(numbers + DMIN))
+                is_cut = is_beyond(qx, qy, qz, tl.load(given.numbers + DMIN))
             if wants_states:
                 ray_number = sample * source_count + source
                 tl.store(states + tl.cast(ray_number, tl.int64) * count + pixel, sums, mask=lanes)
             if has_factor:
-                own_factor = of_ray(factor, pixel, lanes, sample, source, factor_strides)
+                own_factor = of_ray(given.factor, pixel, lanes, sample, source, factor_strides)
             if is_running:
-                own_weight = of_ray(weight, pixel, lanes, sample, source, weight_strides)
+                own_weight = of_ray(given.weight, pixel, lanes, sample, source, weight_strides)
             ray = tl.zeros([block], tl.float64)
             is_lit = tl.zeros([block], tl.int1)
             for orientation in range(orientations):
-                h, k, l = indices_of(cell_of(cells, orientation), qx, qy, qz)
+                h, k, l = indices_of(cell_of(given.cells, orientation), qx, qy, qz)
                 f = structure_factor(
-                    grid, h, k, l, extent, default_f, lanes, has_table, interpolation
+                    given.grid, h, k, l, extent, default_f, lanes, has_table, interpolation
                 )
                 term, is_skipped = intensity(h, k, l, f, lattice, skips_zero, profile, single)
                 is_skipped = is_skipped | is_cut
                 if is_weighted:
-                    term *= tl.load(domain_weights + orientation % domains)
+                    term *= tl.load(given.domain_weights + orientation % domains)
                 if is_running:
                     if has_factor:
                         term *= own_factor
