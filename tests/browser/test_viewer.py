@@ -166,6 +166,50 @@ def test_contrast(browser: Page, tmp_path: Path) -> None:
         browser.run("viewer.picture.set({scale: 'cube'})")
 
 
+def test_automatic_contrast(browser: Page, tmp_path: Path) -> None:
+    """From a fiftieth of the sorted values, if that is below 0, to the 0.3 % that are brightest."""
+    for pixels in (
+        RANDOM.exponential(10, (60, 70)) - 20,
+        RANDOM.integers(0, 4, (60, 70)),
+        np.arange(4200.0).reshape(60, 70),
+        np.full((60, 70), -3.0),
+    ):
+        values = pixels.astype(np.float32)
+        _open(browser, tmp_path, viewer_page([_image(values)], "a"))
+        found = browser.run("[viewer.picture.settings.low, viewer.picture.settings.high]")
+        in_order = np.sort(values.ravel()).astype(float)
+        low = max(in_order[0], min(0.0, in_order[84])) if in_order[0] < 0 else 0.0
+        high = in_order[4187] if in_order[4187] > low else max(in_order[-1], low + 1)
+        assert found == [low, high]
+
+
+def test_every_number_has_its_shade(browser: Page, tmp_path: Path) -> None:
+    """The table of shades, which is not computed beyond both ends, is that of the formula."""
+    _open(browser, tmp_path, viewer_page([_image(np.ones((4, 4), np.float32))], "a"))
+    for scale, low, high in (
+        ("root", 0.0, 6220.0),
+        ("linear", -5.0, 100.0),
+        ("log", 3.0, 4.0),
+        ("linear", -20.0, -10.0),
+        ("linear", 10.0, -10.0),
+    ):
+        browser.run(f"viewer.picture.set({{scale: '{scale}', low: {low}, high: {high}}})")
+        wrong = browser.run(
+            f"""(() => {{ const half = new Uint16Array(2), number = new Float32Array(half.buffer);
+            const p = viewer.picture, wrong = [], colour = PICTURE_COLOURS[p.settings.colours];
+            for (let i = 0; i < 65536; i++) {{
+              if (i === 0xff80) continue;
+              half[0] = i ? 0x8000 : 0; half[1] = i;
+              const t = Math.max(0, Math.min(1, (number[0] - {low}) / ({high} - {low})));
+              const red = colour(Math.round(1023 * PICTURE_SCALES["{scale}"](t)) / 1023)[0];
+              const need = Number.isNaN(t) ? 0xd0 : Math.max(0, Math.min(255, Math.round(red)));
+              if ((p._shades[i] & 255) !== need) wrong.push(i);
+            }}
+            return wrong; }})()"""
+        )
+        assert wrong == [], (scale, low, high)
+
+
 def test_any_part_in_view_has_its_colours(browser: Page, tmp_path: Path) -> None:
     """Wherever one looks in a large panel that stands obliquely, and at any zoom."""
     pixels = RANDOM.integers(0, 101, (700, 900)).astype(np.uint8)

@@ -66,6 +66,24 @@ function pictureNumber(value, digits = 4) {
   return size >= 1e6 || size < 1e-3 ? value.toExponential(digits - 1) : String(Number(value.toPrecision(digits)));
 }
 
+/** The number that stands at place n when they are sorted; moves them about, and sorts no more than it must. */
+function ranked(numbers, n) {
+  let low = 0, high = numbers.length - 1;
+  while (low < high) {
+    const pivot = numbers[(low + high) >> 1];
+    let i = low, j = high;
+    while (i <= j) {
+      while (numbers[i] < pivot) i++;
+      while (numbers[j] > pivot) j--;
+      if (i <= j) { const kept = numbers[i]; numbers[i++] = numbers[j]; numbers[j--] = kept; }
+    }
+    if (n <= j) high = j;
+    else if (n >= i) low = i;
+    else break;
+  }
+  return numbers[n];
+}
+
 class Picture {
   constructor(element, options = {}) {
     this.options = {unit: "", onpoint: null, ...options};
@@ -169,15 +187,17 @@ class Picture {
     const v = cross3(beam, u);
     const normal = cross3(g.fast, g.slow);
     const along = dot3(g.pix0, normal);
+    const cosine = Math.cos(twotheta), outward = Math.sin(twotheta);
+    // A ray of the cone, and what it gives, are sums over its axis and the two directions across.
+    const of = vector => [cosine * dot3(beam, vector), outward * dot3(u, vector), outward * dot3(v, vector)];
+    const [n0, n1, n2] = of(normal), [f0, f1, f2] = of(g.fast), [s0, s1, s2] = of(g.slow);
+    const fast = dot3(g.pix0, g.fast), slow = dot3(g.pix0, g.slow);
     const points = [];
     for (let i = 0; i <= 360; i++) {
-      const angle = i * Math.PI / 180;
-      const ray = [0, 1, 2].map(k => Math.cos(twotheta) * beam[k] +
-        Math.sin(twotheta) * (Math.cos(angle) * u[k] + Math.sin(angle) * v[k]));
-      const length = along / dot3(ray, normal);
+      const c = Math.cos(i * Math.PI / 180), s = Math.sin(i * Math.PI / 180);
+      const length = along / (n0 + c * n1 + s * n2);
       if (!(length > 0) || length > 1e4 * Math.abs(along)) { points.push(null); continue; }
-      const place = [0, 1, 2].map(k => length * ray[k] - g.pix0[k]);
-      points.push([dot3(place, g.fast) / g.pixel_size, dot3(place, g.slow) / g.pixel_size]);
+      points.push([(length * (f0 + c * f1 + s * f2) - fast) / g.pixel_size, (length * (s0 + c * s1 + s * s2) - slow) / g.pixel_size]);
     }
     return points;
   }
@@ -227,8 +247,8 @@ class Picture {
     let total = 0;
     for (const panel of this.panels) total += panel.pixels.length;
     const stride = Math.max(1, Math.floor(total / 20000)) | 1;  // odd, so that columns take turns
-    const sample = [];
-    let largest = -Infinity, smallest = Infinity;
+    const sample = new Float64Array(Math.ceil(total / stride) + this.panels.length);
+    let largest = -Infinity, smallest = Infinity, taken = 0;
     for (const {pixels, mask} of this.panels) {
       for (let i = 0; i < pixels.length; i++) {
         const value = pixels[i];
@@ -236,15 +256,15 @@ class Picture {
         if (value > largest && value < Infinity) largest = value;
         if (value < smallest && value > -Infinity) smallest = value;
       }
-      for (let i = 0; i < pixels.length; i += stride) if (Number.isFinite(pixels[i]) && !(mask && mask[i] === 0)) sample.push(pixels[i]);
+      for (let i = 0; i < pixels.length; i += stride) if (Number.isFinite(pixels[i]) && !(mask && mask[i] === 0)) sample[taken++] = pixels[i];
     }
     if (!(largest >= smallest)) largest = smallest = 0;
-    this.range = {smallest, largest, sample: Float64Array.from(sample).sort()};
+    this.range = {smallest, largest, sample: sample.subarray(0, taken)};
   }
 
   _automatic() {
     const {smallest, largest, sample} = this.range;
-    const at = part => sample.length ? sample[Math.min(sample.length - 1, Math.floor(part * sample.length))] : 0;
+    const at = part => sample.length ? ranked(sample, Math.min(sample.length - 1, Math.floor(part * sample.length))) : 0;
     const low = smallest >= 0 ? 0 : Math.max(smallest, Math.min(0, at(0.02)));
     let high = at(0.997);
     if (!(high > low)) high = largest > low ? largest : low + 1;
@@ -262,13 +282,17 @@ class Picture {
       const [r, g, b] = colour(i / 1023).map(x => Math.max(0, Math.min(255, Math.round(x))));
       shades[i] = (255 << 24 | b << 16 | g << 8 | r) >>> 0;
     }
-    this._shades = new Uint32Array(65536);
+    const [first, last] = [0, 1].map(t => shades[Math.round(1023 * curve(t))]);
+    this._shades = new Uint32Array(65536).fill(0xff4040d0);  // what is no number
     half[0] = 0x8000;
-    for (let i = 0; i < 65536; i++) {
-      half[1] = i;
-      const t = i === 0 ? (0 - low) / (high - low) : (number[0] - low) / (high - low);
-      this._shades[i] = Number.isNaN(number[0]) ? 0xff4040d0 : shades[Math.round(1023 * curve(Math.max(0, Math.min(1, t))))];
-    }
+    for (const start of [0, 0x8000])  // numbers grow from 0, and fall below it
+      for (let i = start; i < start + 0x7f80; i++) {
+        half[1] = i;
+        const t = ((i === 0 ? 0 : number[0]) - low) / (high - low);
+        if (t > 0 && t < 1) { this._shades[i] = shades[Math.round(1023 * curve(t))]; continue; }
+        this._shades[i] = t > 0 ? last : first;
+        if (high > low && t > 0 === (start === 0)) { this._shades.fill(this._shades[i], i, start + 0x7f80); break; }
+      }
     this._shades[0xff80] = PICTURE_MASKED;  // minus infinity, which stands for masked pixels
     for (const panel of this.panels) panel.drawn.clear();
     this._controls();
