@@ -3,6 +3,9 @@
 // tests/c_api/test_mirrors.py compares the keys with the header, so a forgotten member is noticed.
 #include "dictionaries.h"
 
+#include <cstddef>
+#include <utility>
+
 namespace py = pybind11;
 
 namespace

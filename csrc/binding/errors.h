@@ -1,6 +1,7 @@
 // errors.h - status codes of libnbh become the Python exception _core.Error.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "nbh/nbh.h"

@@ -1,6 +1,7 @@
 // experiment.cpp - the structs of nbh_experiment as attributes of the same names.
 #include "experiment.h"
 
+#include <algorithm>
 #include <array>
 #include <string>
 #include <utility>

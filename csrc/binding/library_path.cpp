@@ -4,6 +4,7 @@
 #include "nbh/nbh.h"
 
 #if defined(_WIN32)
+#include <cstddef>
 #include <vector>
 
 #include <windows.h>

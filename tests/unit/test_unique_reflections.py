@@ -15,6 +15,12 @@ TWOFOLD = np.array([np.eye(3), np.diag([-1, 1, -1])], np.int32)
 """The rotations of P 2 (unique axis b)."""
 
 
+@pytest.fixture
+def gemmi() -> None:
+    """What knows space groups."""
+    pytest.importorskip("gemmi", reason="gemmi is not installed (extra: mx)")
+
+
 def of_p21(anomalous: bool) -> nb.UniqueReflections:
     """Two reflections of P 1 21 1, whose 0 k 0 are absent for odd k."""
     return unique_reflections(
@@ -117,9 +123,8 @@ def test_a_table_keeps_its_unique_reflections_only_if_they_are_its_own() -> None
     ],
 )
 def test_options_of_a_space_group_that_break_their_rule(
-    options: dict[str, object], message: str
+    gemmi: None, options: dict[str, object], message: str
 ) -> None:
-    pytest.importorskip("gemmi", reason="gemmi is not installed (extra: test)")
     with pytest.raises(nb.ConfigError, match=message):
         nb.StructureFactors.from_reflections([[1, 0, 0]], [1.0], space_group="P 1", **options)
 
