@@ -81,3 +81,17 @@ def test_streams_are_apart() -> None:
 def test_no_light() -> None:
     assert not poisson_photons(np.zeros((3, 4)), 0, 0, 0).any()
     assert poisson_photons(np.zeros((0, 4)), 0, 0, 0).shape == (0, 4)
+
+
+def test_blocks_of_large_means_leave_the_small_ones_alone() -> None:
+    """They have no use for raw numbers, and blocks of small means none for normal deviates."""
+    mean = np.full(1 << 18, 100.0)
+    mean[150_000:] = 3.0
+    photons = poisson_photons(mean, 5, 6, 7)
+    small = poisson_photons(np.full(mean.size, 3.0), 5, 6, 7)
+    large = poisson_photons(np.full(mean.size, 100.0), 5, 6, 7)
+    assert np.array_equal(photons[150_000:], small[150_000:])
+    assert np.array_equal(photons[:150_000], large[:150_000])
+    turned = poisson_photons(mean[::-1], 5, 6, 7)
+    assert np.array_equal(turned[:112_144], small[:112_144])
+    assert np.array_equal(turned[112_144:], large[112_144:])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import multiprocessing
+import pickle
 from typing import Any
 
 import numpy as np
@@ -371,3 +372,29 @@ def test_both_engines_read_out_alike() -> None:
     # The image is rounded to 32 bits in one of them: a few pixels draw another photon.
     assert (first.counts != second.counts).mean() < 0.01
     assert abs(first.counts.astype(float) - second.counts).max() < 20.0
+
+
+def test_variances_are_computed_when_they_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment = nb.Experiment(
+        crystal=nb.Crystal(cell_angstrom=(40, 50, 60), n_cells=(3, 3, 3)),
+        detector=nb.Detector(distance_mm=60, pixel_size_mm=1.0, n_fast=20, n_slow=10),
+        response=nb.Response(read_noise=2.0, gain=1.5, dead_pixels=((3, 4),)),
+    )
+    asked = []
+    of_chain = Chain.variance
+
+    def variance(chain: Chain, expected: NDArray[np.float64]) -> NDArray[np.float64]:
+        asked.append(expected.shape)
+        return of_chain(chain, expected)
+
+    monkeypatch.setattr(Chain, "variance", variance)
+    result = nb.simulate(experiment, NONE)
+    other = result.replaced(frame=1)
+    assert asked == []
+    assert result.expected is not None
+    expected = 1.5 * result.expected + 4.0 + 1.0 / 12.0
+    expected[4, 3] = np.inf
+    for each in (result, other, pickle.loads(pickle.dumps(nb.simulate(experiment, NONE)))):
+        assert each.variance == pytest.approx(expected)
+        assert each.variance is each.variance
+    assert asked == [(10, 20)] * 3

@@ -84,3 +84,50 @@ def test_what_is_missing_for_truth_is_said_at_once(
     with pytest.raises(nb.ConfigError) as error:
         nb.simulate_series(WEDGE, FACTORS, out=tmp_path / "x_#.cbf", truth=1)  # type: ignore[arg-type]
     assert error.value.field == "truth"
+
+
+@pytest.mark.parametrize("series", [WEDGE, STILLS], ids=["rotation", "stills"])
+def test_truth_that_is_there_is_not_made_again(
+    tmp_path: Path, series: nb.Series, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that dies while the tables are put together has the truth of each frame; and in how
+    many pieces they are put together makes no difference."""
+    from nanobragg_hybrid.formats.truth_hdf5 import TruthWriter
+    from nanobragg_hybrid.run.series import truth_of_series, worker
+
+    out = "x_#.cbf"
+    nb.simulate_series(series, FACTORS, out=tmp_path / "a" / out, truth=True)
+    with monkeypatch.context() as patch:
+
+        def dies(writer: TruthWriter, truth: nb.ReflectionTruth) -> None:
+            raise OSError("the disk is full")
+
+        patch.setattr(TruthWriter, "add", dies)
+        with pytest.raises(OSError, match="the disk is full"):
+            nb.simulate_series(series, FACTORS, out=tmp_path / "b" / out, truth=True)
+    assert {path.name for path in (tmp_path / "b").glob("x_truth*")} <= {"x_truth.expt"}
+    monkeypatch.setattr(worker, "predict_reflections", None)
+    monkeypatch.setattr(truth_of_series, "_BYTES_AT_A_TIME", 1)
+    again = nb.simulate_series(series, FACTORS, out=tmp_path / "b" / out, truth=True, resume=True)
+    assert (again.rendered, again.kept) == (0, len(series))
+    assert hashes(tmp_path / "b") == hashes(tmp_path / "a")
+
+
+def test_panels_of_several_shapes_are_refused_at_once(tmp_path: Path) -> None:
+    """Also where no axis alone changes them."""
+    detector = nb.Detector(distance_mm=120, pixel_size_mm=1.0, size_fast_mm=10.4, size_slow_mm=10.4)
+    base = STILL.replace({"detector": detector})
+    axes = {"detector.size_fast_mm": [10.0, 10.4], "detector.pixel_size_mm": [1.0, 1.06]}
+    for path, values in axes.items():
+        alone = nb.Series.grid(base, {path: values})
+        done = nb.simulate_series(alone, FACTORS, out=tmp_path / path / "x_#.cbf", truth=True)
+        assert done.truth().shapes == ((10, 10),)
+    series = nb.Series.grid(base, {"crystal.n_cells": [(5, 5, 5)], **axes})
+    with pytest.raises(nb.ConfigError) as error:
+        nb.simulate_series(series, FACTORS, out=tmp_path / "x" / "x_#.cbf", truth=True)
+    assert error.value.field == "truth"
+    assert (
+        "10 x 10 px with detector.size_fast_mm 10.0, detector.pixel_size_mm 1.0 and "
+        "9 x 10 px with detector.size_fast_mm 10.0, detector.pixel_size_mm 1.06"
+    ) in str(error.value)
+    assert not (tmp_path / "x").exists()

@@ -9,7 +9,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 from nanobragg_hybrid.base.atomic import Destination, access_errors, atomic_write
 from nanobragg_hybrid.base.errors import FileAccessError, FileFormatError
@@ -87,3 +87,16 @@ def write_text(path: Destination, text: str, *, encoding: str = "utf-8") -> None
     """
     with atomic_write(path) as file:
         file.write(text.encode(encoding, errors="backslashreplace"))
+
+
+def write_json(path: Destination, data: Any) -> None:
+    """Writes data as JSON with an indent of 2, piece by piece, complete or not at all.
+
+    Raises `FileAccessError`.
+    """
+    import json
+
+    with atomic_write(path) as file:
+        for piece in json.JSONEncoder(indent=2).iterencode(data):
+            file.write(piece.encode("ascii"))
+        file.write(b"\n")

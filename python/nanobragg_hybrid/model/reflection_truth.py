@@ -196,12 +196,9 @@ class ReflectionTruth:
         self._require_scan()
         if not len(self):
             return self
-        order = np.lexsort((self.frame_start, self.panel, *self.hkl.T[::-1]))
-        of = np.column_stack([self.hkl, self.panel])[order]
-        follows = np.all(of[1:] == of[:-1], axis=1)
-        follows &= self.frame_start[order][1:] == self.frame_stop[order][:-1]
-        first = np.flatnonzero(np.concatenate([[True], ~follows]))
-        group = np.cumsum(np.concatenate([[True], ~follows])) - 1
+        order, begins = self._passes()
+        first = np.flatnonzero(begins)
+        group = np.cumsum(begins) - 1
 
         def total(values: NDArray[Any]) -> NDArray[Any]:
             return np.add.reduceat(values[order], first)
@@ -236,6 +233,30 @@ class ReflectionTruth:
             "pixel_photons": np.bincount(place, self.pixel_photons, len(unique)),
         }
         return dataclasses.replace(self, **changes)
+
+    def may_go_on(self) -> NDArray[np.bool_]:
+        """Which rows `merged` would join with some of a frame that follows, shape (n,): those of
+        reflections that are still in the last frame."""
+        import numpy as np
+
+        found = np.zeros(len(self), np.bool_)
+        if len(self):
+            order, begins = self._passes()
+            last = np.append(np.flatnonzero(begins)[1:], len(order)) - 1
+            in_last = self.frame_stop[order][last] > self.frames[-1]
+            found[order] = in_last[np.cumsum(begins) - 1]
+        return found
+
+    def _passes(self) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """The order of rows in which those of a reflection in frames that follow each other are
+        behind each other, and where in it the first of each such pass is; there is a row."""
+        import numpy as np
+
+        order = np.lexsort((self.frame_start, self.panel, *self.hkl.T[::-1]))
+        of = np.column_stack([self.hkl, self.panel])[order]
+        follows = np.all(of[1:] == of[:-1], axis=1)
+        follows &= self.frame_start[order][1:] == self.frame_stop[order][:-1]
+        return order, np.concatenate([[True], ~follows])
 
     def _require_scan(self) -> None:
         """Frames that one rotation goes through."""

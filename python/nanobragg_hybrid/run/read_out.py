@@ -25,7 +25,7 @@ from nanobragg_hybrid.run.point_spread import Region, spread
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_BLOCK = 1 << 16
+_BLOCK = 1 << 15
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,39 +2,31 @@
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import warnings
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, Literal, cast, get_args
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Final, Literal, cast, get_args
 
-import numpy as np
-
-from nanobragg_hybrid.base.atomic import atomic_write, check_path
+from nanobragg_hybrid.base.atomic import check_path
 from nanobragg_hybrid.base.errors import ConfigError, Description, NanobraggWarning
 from nanobragg_hybrid.formats.geometry.content import ExperimentContent
-from nanobragg_hybrid.formats.geometry.dials import expt_of, expt_of_stills
-from nanobragg_hybrid.formats.geometry.frames import from_simulator
-from nanobragg_hybrid.formats.text import write_text
+from nanobragg_hybrid.formats.geometry.dials import expt_of
+from nanobragg_hybrid.formats.geometry.dials_stills import write_stills
+from nanobragg_hybrid.formats.geometry.vectors import Rows
+from nanobragg_hybrid.formats.text import write_json
 from nanobragg_hybrid.formats.truth_hdf5 import write_truth_hdf5
-from nanobragg_hybrid.formats.truth_refl import refl_of
 from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.quirks import Quirks, quirks_or_all
 from nanobragg_hybrid.model.reflection_truth import ReflectionTruth
 from nanobragg_hybrid.model.validate import require_class
 from nanobragg_hybrid.run.experiment_files import content_of
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from nanobragg_hybrid.run.truth_dials import TruthForDials
 
 TruthFormat = Literal["hdf5", "dials"]
 
 _ENDINGS: Final[dict[str, TruthFormat]] = {".h5": "hdf5", ".hdf5": "hdf5", ".refl": "dials"}
-
-_PREDICTED: Final = 1
-_SUMMED: Final = 1 << 8
-"""Flags of DIALS."""
 
 _ANGLE_DEG: Final = 1e-6
 """How far the start of a frame may be from the end of the one before."""
@@ -66,9 +58,16 @@ def write_truth(
     if chosen == "hdf5":
         write_truth_hdf5(path, truth)
     else:
-        data = _refl(truth, _checked(experiments), quirks_or_all(quirks))
-        with atomic_write(path) as file:
-            file.write(data)
+        frames = _checked(experiments)
+        turns = bool((truth.osc_deg > 0.0).all())
+        if not turns and len(frames) != len(truth.frames):
+            found = Description(f"{len(frames)} of them")
+            raise ConfigError("experiments", found, f"{len(truth.frames)}, one for each frame")
+        used = quirks_or_all(quirks)
+        contents = [content_of(each, used) for each in (frames[:1] if turns else frames)]
+        with TruthForDials(Path(path), turns=turns) as writer:
+            writer.add(truth, contents)
+            writer.write()
 
 
 def write_experiments(
@@ -90,18 +89,32 @@ def write_experiments(
     scan.
     """
     check_path(path)
-    frames = _checked(experiments)
-    contents = [content_of(each, quirks_or_all(quirks)) for each in frames]
-    notes = {note for content in contents for note in content.notes}
-    if _is_scan(contents):
-        data = expt_of(_scan_of(contents, template), "truth")
+    write_frames(Path(path), _checked(experiments), quirks_or_all(quirks), template)
+
+
+def write_frames(
+    path: Path, frames: Iterable[Experiment], quirks: Quirks, template: str | None
+) -> None:
+    """`write_experiments` of frames that are asked for one after the other, and not kept."""
+    notes: set[str] = set()
+
+    def contents() -> Iterator[ExperimentContent]:
+        for each in frames:
+            content = content_of(each, quirks)
+            notes.update(content.notes)
+            yield content
+
+    several = contents()
+    first = next(several)
+    whole = chain([first], several)
+    if first.scan is not None:
+        write_json(path, expt_of(_scan_of(whole, template), "truth"))
     elif template is not None:
         raise ConfigError("template", template, "None for stills")
     else:
-        data = expt_of_stills(contents, _names(len(contents)))
+        write_stills(path, ((_still(each), f"truth-{n}") for n, each in enumerate(whole)))
     for note in sorted(notes):
-        warnings.warn(f"{os.fspath(path)}: {note}", NanobraggWarning, stacklevel=2)
-    write_text(path, json.dumps(data, indent=2) + "\n")
+        warnings.warn(f"{os.fspath(path)}: {note}", NanobraggWarning, stacklevel=3)
 
 
 def _format(path: str | os.PathLike[str], given: object) -> TruthFormat:
@@ -125,24 +138,27 @@ def _checked(experiments: object) -> list[Experiment]:
     return list(experiments)
 
 
-def _names(count: int) -> list[str]:
-    return [f"truth-{n}" for n in range(count)]
+def _mixed() -> ConfigError:
+    return ConfigError("experiments", Description("scans and stills"), "one of both")
 
 
-def _is_scan(contents: Sequence[ExperimentContent]) -> bool:
-    turning = [content.scan is not None for content in contents]
-    if any(turning) and not all(turning):
-        raise ConfigError("experiments", Description("scans and stills"), "one of both")
-    return all(turning)
+def _still(content: ExperimentContent) -> ExperimentContent:
+    if content.scan is not None:
+        raise _mixed()
+    return content
 
 
-def _scan_of(contents: Sequence[ExperimentContent], template: str | None) -> ExperimentContent:
+def _scan_of(contents: Iterable[ExperimentContent], template: str | None) -> ExperimentContent:
     """Frames that follow each other as one scan."""
-    first = contents[0]
+    several = iter(contents)
+    first = next(several)
     assert first.scan is not None
-    end = first.scan.start_deg
-    for n, content in enumerate(contents):
-        assert content.scan is not None
+    end = first.scan.start_deg + first.scan.width_deg
+    crystals: list[Rows | None] = []  # of the frames up to the last one that is not as the first
+    count = 1
+    for n, content in enumerate(several, 1):
+        if content.scan is None:
+            raise _mixed()
         start, width = content.scan.start_deg, content.scan.width_deg
         place = f"experiments[{n}].goniometer"
         if abs(start - end) > _ANGLE_DEG:
@@ -153,100 +169,15 @@ def _scan_of(contents: Sequence[ExperimentContent], template: str | None) -> Exp
             if getattr(content, name) != getattr(first, name):
                 rule = f"the same {name} in all frames of a scan"
                 raise ConfigError(f"experiments[{n}]", Description(f"another {name}"), rule)
+        if content.crystal != first.crystal:
+            crystals += [first.crystal] * (n - len(crystals))
+            crystals.append(content.crystal)
         end = start + width
-    crystals = [content.crystal for content in contents]
-    of_images = tuple(crystal for crystal in crystals if crystal is not None)
-    varies = len(set(of_images)) > 1
+        count = n + 1
+    if crystals:
+        crystals += [first.crystal] * (count - len(crystals))
     return first._replace(
-        scan=first.scan._replace(images=len(contents)),
-        crystal_of_image=of_images if varies else (),
+        scan=first.scan._replace(images=count),
+        crystal_of_image=tuple(crystal for crystal in crystals if crystal is not None),
         template=template or "",
     )
-
-
-def _refl(truth: ReflectionTruth, experiments: Sequence[Experiment], quirks: Quirks) -> bytes:
-    """The bytes of a table of DIALS."""
-    turns = bool((truth.osc_deg > 0.0).all())
-    if not turns and len(experiments) != len(truth.frames):
-        found = Description(f"{len(experiments)} of them")
-        raise ConfigError("experiments", found, f"{len(truth.frames)}, one for each frame")
-    contents = [content_of(each, quirks) for each in (experiments[:1] if turns else experiments)]
-    for content in contents:
-        shapes = tuple((panel.n_slow, panel.n_fast) for panel in content.panels)
-        if shapes != truth.shapes:
-            raise ConfigError("experiments", Description(f"panels of {shapes}"), f"{truth.shapes}")
-    if turns:
-        table = truth.merged()
-        width = float(truth.osc_deg[0])
-        numbers = np.zeros(len(table), np.int64)
-        z = (table.phi_deg - truth.phi_start_deg[0]) / width
-        z_first = table.frame_start - truth.frames[0]
-        z_end = table.frame_stop - truth.frames[0]
-        names = ["truth"]
-    else:
-        table = truth
-        numbers = np.searchsorted(truth.frames, table.frame_start)
-        z = np.full(len(table), 0.5)
-        z_first, z_end = np.zeros(len(table)), np.ones(len(table))
-        names = _names(len(contents))
-    s1, mm = _directions(contents, numbers, table)
-    places = np.stack([table.fast_px, table.slow_px, z], axis=1)
-    in_mm = np.column_stack([mm, np.deg2rad(table.phi_deg)])
-    top, bottom, left, right = table.bounds.T
-    variance = table.photons + table.background_photons
-    light = np.where(table.photons > 0.0, table.photons, 1.0)[:, None]
-    columns: dict[str, tuple[str, Any]] = {
-        "miller_index": ("cctbx::miller::index<>", table.hkl),
-        "id": ("int", numbers),
-        "imageset_id": ("int", numbers),
-        "panel": ("std::size_t", table.panel),
-        "flags": ("std::size_t", np.full(len(table), _PREDICTED | _SUMMED)),
-        "bbox": ("int6", np.stack([left, right, top, bottom, z_first, z_end], axis=1)),
-        "xyzcal.px": ("vec3<double>", places),
-        "xyzcal.mm": ("vec3<double>", in_mm),
-        "xyzobs.px.value": ("vec3<double>", places),
-        "xyzobs.px.variance": ("vec3<double>", np.repeat(1.0 / light, 3, axis=1)),
-        "xyzobs.mm.value": ("vec3<double>", in_mm),
-        "xyzobs.mm.variance": ("vec3<double>", np.repeat(1.0 / light, 3, axis=1)),
-        "s1": ("vec3<double>", s1),
-        "intensity.sum.value": ("double", table.photons),
-        "intensity.sum.variance": ("double", variance),
-        "background.sum.value": ("double", table.background_photons),
-        "num_pixels.foreground": ("int", table.pixel_count),
-        "d": ("double", _resolution(contents, numbers, s1)),
-    }
-    if np.isfinite(table.partiality).all():
-        columns["partiality"] = ("double", table.partiality)
-    return refl_of(columns, names)
-
-
-def _directions(
-    contents: Sequence[ExperimentContent], numbers: NDArray[np.int64], table: ReflectionTruth
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """s1 of DIALS, 1 / angstrom, shape (n, 3), and places on the panels in mm, shape (n, 2)."""
-    s1, mm = np.zeros((len(table), 3)), np.zeros((len(table), 2))
-    for n, content in enumerate(contents):
-        for number, panel in enumerate(content.panels):
-            here = (numbers == n) & (table.panel == number)
-            edges = np.array(panel.pixel_mm)
-            mm[here] = np.stack([table.fast_px[here], table.slow_px[here]], axis=1) * edges
-            axes = [from_simulator("dials", axis) for axis in (panel.fast_axis, panel.slow_axis)]
-            places = np.array(from_simulator("dials", panel.origin_mm)) + mm[here] @ np.array(axes)
-            lengths = np.linalg.norm(places, axis=1)[:, None] * (content.wavelength_angstrom or 1.0)
-            s1[here] = places / lengths
-    return s1, mm
-
-
-def _resolution(
-    contents: Sequence[ExperimentContent],
-    numbers: NDArray[np.int64],
-    s1: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """1 / |s1 - s0| of the places, angstrom."""
-    s0 = []
-    for content in contents:
-        beam = np.array(from_simulator("dials", content.beam or (1.0, 0.0, 0.0)))
-        s0.append(beam / math.sqrt(beam @ beam) / (content.wavelength_angstrom or 1.0))
-    q = np.linalg.norm(s1 - np.array(s0)[numbers], axis=1)
-    found: NDArray[np.float64] = 1.0 / np.maximum(q, 1e-12)
-    return found

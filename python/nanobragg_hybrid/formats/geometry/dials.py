@@ -13,7 +13,6 @@ of the group it is in, which is made of that group's fast axis, slow axis and th
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -48,7 +47,7 @@ from nanobragg_hybrid.formats.geometry.vectors import (
 
 LIST_ID: Final = "ExperimentList"
 
-_PARTS: Final = ("beam", "detector", "goniometer", "scan", "crystal")
+PARTS: Final = ("beam", "detector", "goniometer", "scan", "crystal")
 _DEEPEST: Final = 50
 
 
@@ -79,7 +78,7 @@ def contents_of_expt(path: str | os.PathLike[str], data: Any) -> list[Experiment
     experiments = whole.places("experiment")
     if not experiments:
         raise FileFormatError(path, 0, "has no experiment")
-    read = {name: _Once(path, name, whole.items(name)) for name in (*_PARTS, "imageset")}
+    read = {name: _Once(path, name, whole.items(name)) for name in (*PARTS, "imageset")}
     return [_experiment(place, read) for place in experiments]
 
 
@@ -373,7 +372,7 @@ def _panel(place: Place, frame: _Frame) -> PanelContent:
 
 def expt_of(content: ExperimentContent, identifier: str = "") -> dict[str, Any]:
     """The data of an experiment list with one experiment, whose detector is flat."""
-    models: dict[str, list[dict[str, Any]]] = {name: [] for name in _PARTS}
+    models: dict[str, list[dict[str, Any]]] = {name: [] for name in PARTS}
     models["beam"].append(_beam_out(content))
     models["detector"].append(_detector_out(content))
     if content.scan is not None:
@@ -410,40 +409,12 @@ def expt_of(content: ExperimentContent, identifier: str = "") -> dict[str, Any]:
     if content.template:
         imagesets = [{"__id__": "ImageSequence", "template": content.template}]
     models["imageset"] = imagesets
-    names = {name: 0 for name in (*_PARTS, "imageset") if models[name]}
+    names = {name: 0 for name in (*PARTS, "imageset") if models[name]}
     experiment = {"__id__": "Experiment", "identifier": identifier, **names}
     return {
         "__id__": LIST_ID,
         "experiment": [experiment],
         **models,
-        "profile": [],
-        "scaling_model": [],
-    }
-
-
-def expt_of_stills(contents: Sequence[ExperimentContent], names: Sequence[str]) -> dict[str, Any]:
-    """The data of an experiment list with an experiment for each still; equal models are shared.
-
-    names: the experiments' identifiers.
-    """
-    shared: dict[str, list[Any]] = {name: [] for name in (*_PARTS, "imageset")}
-    places: dict[str, dict[str, int]] = {name: {} for name in shared}
-    experiments = []
-    for content, identifier in zip(contents, names, strict=True):
-        own = expt_of(content)
-        numbers = {}
-        for name, models in own.items():
-            if name not in shared or not models:
-                continue
-            text = json.dumps(models[0], sort_keys=True)
-            numbers[name] = places[name].setdefault(text, len(shared[name]))
-            if numbers[name] == len(shared[name]):
-                shared[name].append(models[0])
-        experiments.append({"__id__": "Experiment", "identifier": identifier, **numbers})
-    return {
-        "__id__": LIST_ID,
-        "experiment": experiments,
-        **shared,
         "profile": [],
         "scaling_model": [],
     }

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import pickle
+from contextlib import ExitStack
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from nanobragg_hybrid.base.errors import UnsupportedError, how_to_install
 from nanobragg_hybrid.formats.series_files import hash_of_file, read_whole
-from nanobragg_hybrid.formats.truth_hdf5 import TruthWriter, read_truth
+from nanobragg_hybrid.formats.truth_hdf5 import TruthWriter
 from nanobragg_hybrid.model.reflection_truth import ReflectionTruth
 from nanobragg_hybrid.model.series_kinds import ParameterGrid, RotationWedge
+from nanobragg_hybrid.run.experiment_files import content_of
 from nanobragg_hybrid.run.series.settings import Settings
-from nanobragg_hybrid.run.truth_files import write_experiments, write_truth
+from nanobragg_hybrid.run.truth_dials import TruthForDials
+from nanobragg_hybrid.run.truth_files import write_frames
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+
+    from nanobragg_hybrid.model.experiment import Experiment
+    from nanobragg_hybrid.model.series import Series
+
+_BYTES_AT_A_TIME: Final = 2**23
+"""Of the truth of frames that are in memory together, more or less."""
 
 
 def check_libraries() -> None:
@@ -33,18 +42,46 @@ def write_truth_of_series(settings: Settings, data: Mapping[int, str]) -> list[t
     Raises `FileAccessError`, and what `write_experiments` does.
     """
     series, files = settings.series, settings.files
+    is_scan = isinstance(series.kind, RotationWedge)
     paths = [files.truth(".h5")]
-    with TruthWriter(paths[0]) as writer:
-        for number in range(series.frames):
-            content = read_whole(files.data(number), data[number])
-            truth: ReflectionTruth = pickle.loads(content)[-1]
-            writer.add(truth)
-    if not isinstance(series.kind, ParameterGrid):
-        experiments = [series.frame(number).experiment for number in range(series.frames)]
-        is_scan = isinstance(series.kind, RotationWedge)
-        template = files.name if is_scan and not files.is_one else None
-        paths += [files.truth(".expt"), files.truth(".refl")]
-        write_experiments(paths[1], experiments, quirks=settings.quirks, template=template)
-        whole = read_truth(paths[0])
-        write_truth(paths[2], whole, experiments=experiments, quirks=settings.quirks)
+    with ExitStack() as stack:
+        for_dials = None
+        if not isinstance(series.kind, ParameterGrid):
+            paths += [files.truth(".expt"), files.truth(".refl")]
+            template = files.name if is_scan and not files.is_one else None
+            write_frames(paths[1], _experiments(series), settings.quirks, template)
+            for_dials = stack.enter_context(TruthForDials(paths[2], turns=is_scan))
+        with TruthWriter(paths[0]) as writer:
+            for several in _some_frames(settings, data):
+                for truth in several:
+                    writer.add(truth)
+                if for_dials is not None:
+                    frames = [int(truth.frames[0]) for truth in several]
+                    contents = (
+                        content_of(series.frame(number).experiment, settings.quirks)
+                        for number in (frames[:1] if is_scan else frames)
+                    )
+                    for_dials.add(ReflectionTruth.joined(several), list(contents))
+        if for_dials is not None:
+            for_dials.write()
     return [(path.name, hash_of_file(path) or "") for path in paths]
+
+
+def _experiments(series: Series) -> Iterator[Experiment]:
+    return (series.frame(number).experiment for number in range(series.frames))
+
+
+def _some_frames(settings: Settings, data: Mapping[int, str]) -> Iterator[list[ReflectionTruth]]:
+    """The truth of all frames in their order, so much of it at a time as fits into little memory,
+    and at least one frame."""
+    several: list[ReflectionTruth] = []
+    size = 0
+    for number in range(settings.series.frames):
+        content = read_whole(settings.files.data(number), data[number])
+        truth: ReflectionTruth = pickle.loads(content)[-1]
+        if several and size + len(content) > _BYTES_AT_A_TIME:
+            yield several
+            several, size = [], 0
+        several.append(truth)
+        size += len(content)
+    yield several
