@@ -27,6 +27,11 @@ class FusedPiece(Piece):
 class FusedKernel(ABC):
     """Pixels with all their steps at once; values are differentiable once by autograd."""
 
+    @property
+    @abstractmethod
+    def every_step_because(self) -> str:
+        """Why every step is visited in spite of a tolerance; empty: some are left out."""
+
     @abstractmethod
     def refuses(self, packed: Packed) -> str | None:
         """Why values like these are left to the eager kernel; None: they are not."""

@@ -19,6 +19,7 @@ from nanobragg_hybrid.engines.torch import (
     triton_tangents,
 )
 from nanobragg_hybrid.engines.torch.interference import slope_coefficients
+from nanobragg_hybrid.engines.torch.step_lists import TILE, LitSteps, listed_steps
 from nanobragg_hybrid.engines.torch.sum_arguments import LATTICE_NUMBERS, SumChoices, SumTensors
 from nanobragg_hybrid.engines.torch.tiles import ranges
 from nanobragg_hybrid.engines.torch.triton_rays import Given, Sizes, disguised
@@ -36,11 +37,12 @@ _NODES: Final = 64
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Launch:
-    """The arguments of kernels, contiguous."""
+    """The arguments of kernels, contiguous; lit: the steps that are visited, None: all."""
 
     choices: SumChoices
     tensors: SumTensors
     numbers: Tensor
+    lit: LitSteps | None
 
     @classmethod
     def of(
@@ -49,6 +51,7 @@ class Launch:
         domain_weights: Tensor | None,
         others: Tensor,
         moving: tuple[Tensor | None, ...],
+        lit: LitSteps | None = None,
     ) -> Launch:
         direction, sources, cells, numbers, grid, factor, weight, start = moving
         assert direction is not None
@@ -67,7 +70,7 @@ class Launch:
             domain_weights,
             others,
         )
-        return cls(choices, tensors, packed_numbers(numbers, others))
+        return cls(choices, tensors, packed_numbers(numbers, others), lit)
 
     @property
     def _count(self) -> int:
@@ -89,6 +92,8 @@ class Launch:
 
     @property
     def _block(self) -> int:
+        if self.lit is not None:
+            return TILE
         return _ON_GPU if self.numbers.device.type == "cuda" else _ON_CPU
 
     @property
@@ -119,6 +124,11 @@ class Launch:
         )
 
     @property
+    def _lit(self) -> LitSteps:
+        nothing = self.numbers
+        return LitSteps(nothing, nothing, nothing) if self.lit is None else self.lit
+
+    @property
     def _sizes(self) -> Sizes:
         return Sizes(
             disguised(self._shape),
@@ -141,6 +151,8 @@ class Launch:
             "has_limit": choices.has_limit,
             "has_factor": tensors.factor is not None,
             "is_weighted": tensors.domain_weights is not None,
+            "is_listed": self.lit is not None,
+            "num_warps": 4 if self.lit is None else 1,
             # Roundings are those that the model's formulas have.
             "enable_fp_fusion": False,
         }
@@ -157,11 +169,25 @@ class Launch:
                 states,
                 self._given,
                 self._sizes,
+                self._lit,
                 is_running=self.choices.is_running,
                 wants_states=wants_states,
                 **self._options,
             )
         return total, states
+
+    def listed(self, pixels: tuple[Tensor, Tensor, Tensor], limits: Tensor) -> LitSteps:
+        """The steps that may have light, see `step_lists.listed_steps`."""
+        return listed_steps(
+            self._given,
+            self._sizes,
+            self._shape,
+            pixels,
+            limits,
+            orientations=self._counts[0],
+            profile=self.choices.shape,
+            has_factor=self.tensors.factor is not None,
+        )
 
     def slopes(self, grad: Tensor, wanted: tuple[bool, ...]) -> list[Tensor | None]:
         """Derivatives of the sum of grad times sums by what is wanted of the moving tensors."""
@@ -172,7 +198,9 @@ class Launch:
         steps = samples * sources * orientations
         if wants_grid and self.choices.interpolation != "nearest":
             steps *= _NODES
-        most = max(self._block, _HELD_STEPS // steps) if holds else max(pixels, 1)
+        most = max(1, _HELD_STEPS // steps // self._block) * self._block
+        if not holds:
+            most = max(pixels, 1)
         parts = [
             self._part(slice(own.start, own.stop))._slopes(grad[own.start : own.stop], wanted)
             for own in ranges(0, pixels, most)
@@ -200,6 +228,7 @@ class Launch:
                 return values
             return values[pixels]
 
+        lit = None if self.lit is None else self.lit.part(pixels)
         part = replace(
             given,
             direction=given.direction[:, pixels].contiguous(),
@@ -207,7 +236,7 @@ class Launch:
             weight=own(given.weight),
             start=own(given.start),
         )
-        return Launch(self.choices, part, self.numbers)
+        return Launch(self.choices, part, self.numbers, lit)
 
     def _slopes(self, grad: Tensor, wanted: tuple[bool, ...]) -> list[Tensor | None]:
         _, wants_sources, wants_cells, wants_numbers, wants_grid, *wants_rays, wants_start = wanted
@@ -225,7 +254,8 @@ class Launch:
         wants_grid = wants_grid and given.grid is not None
         nodes = 1 if self.choices.interpolation == "nearest" else _NODES
         held = rays * orientations * nodes * pixels if wants_grid else 0
-        elements = torch.empty(held, dtype=torch.int64, device=grad.device)
+        # What is not visited gives nothing.
+        elements = torch.full((held,), -1, dtype=torch.int64, device=grad.device)
         amounts = new(held)
         wants_coefficients = wants_cells and is_running
         coefficients = new((rays * orientations if wants_coefficients else 0, pixels))
@@ -245,6 +275,7 @@ class Launch:
                 states,
                 self._given,
                 self._sizes,
+                self._lit,
                 is_running=is_running,
                 wants_numbers=wants_numbers,
                 wants_table=wants_grid,
@@ -285,6 +316,7 @@ class Launch:
                 grad,
                 self._given,
                 self._sizes,
+                self._lit,
                 has_coefficients=is_running,
                 **self._options,
             )
@@ -297,9 +329,12 @@ class Launch:
             self.choices,
             replace(given, factor=self._every(given.factor), weight=self._every(given.weight)),
             self.numbers,
+            self.lit,
         )
+        # A table changes only where it is said to.
+        likes = replace(own.tensors, grid=None).moving
         direction, sources, cells, numbers, grid, factor, weight, start = (
-            _along(like, change) for like, change in zip(own._moving, changes, strict=True)
+            _along(like, change) for like, change in zip(likes, changes, strict=True)
         )
         nothing = self._or_nothing
         moved = Given(
@@ -320,26 +355,12 @@ class Launch:
                 own._given,
                 moved,
                 own._sizes,
+                own._lit,
                 is_running=self.choices.is_running,
                 moves_table=grid is not None,
                 **self._options,
             )
         return change
-
-    @property
-    def _moving(self) -> tuple[Tensor | None, ...]:
-        """What has derivatives, but for the table, which changes only where it is said to."""
-        given = self.tensors
-        return (
-            given.direction,
-            given.sources,
-            given.cells,
-            given.numbers,
-            None,
-            given.factor,
-            given.weight,
-            given.start,
-        )
 
     def _every(self, values: Tensor | None) -> Tensor | None:
         """The same for each ray."""

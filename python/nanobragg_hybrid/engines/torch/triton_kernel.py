@@ -4,7 +4,7 @@ belongs to steps in one launch (see `lattice_sums`)."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import torch
@@ -25,11 +25,13 @@ from nanobragg_hybrid.engines.torch.lattice_sums import (
     SumChoices,
     SumTensors,
     lattice_sums,
+    lit_steps,
 )
 from nanobragg_hybrid.engines.torch.packing import NUMBERS, Packed, Template, unpack
 from nanobragg_hybrid.engines.torch.pixels import Pixels
 from nanobragg_hybrid.engines.torch.rays import beams_to
 from nanobragg_hybrid.engines.torch.scene import Choices
+from nanobragg_hybrid.engines.torch.step_lists import every_step_because, limits_of, tile_order
 from nanobragg_hybrid.engines.torch.tiles import Block, Segment, Tile, ranges
 from nanobragg_hybrid.engines.torch.vectors import as_tensor
 
@@ -51,16 +53,23 @@ class TritonKernel(FusedKernel):
     """Values agree with the eager kernel's to rounding; there are first derivatives.
 
     dtype: of what is no phase.  limit: `Choices.dmin_m`; domain_weights: or None; both on the
-    device.
+    device.  tolerance_photons: what steps that are left out may add to a pixel.
     """
 
     choices: Choices
     dtype: torch.dtype
     limit: Tensor
     domain_weights: Tensor | None
+    tolerance_photons: float
 
     @classmethod
-    def of(cls, choices: Choices, dtype: torch.dtype, device: torch.device) -> TritonKernel:
+    def of(
+        cls,
+        choices: Choices,
+        dtype: torch.dtype,
+        device: torch.device,
+        tolerance_photons: float = 0.0,
+    ) -> TritonKernel:
         """What does not change from render to render."""
         weights = choices.domain_weights
         return cls(
@@ -68,7 +77,17 @@ class TritonKernel(FusedKernel):
             dtype,
             torch.tensor([choices.dmin_m], dtype=torch.float64, device=device),
             None if weights is None else torch.tensor(weights, dtype=torch.float64, device=device),
+            tolerance_photons,
         )
+
+    @property
+    def every_step_because(self) -> str:
+        """See `FusedKernel`."""
+        return every_step_because(self.choices)
+
+    @property
+    def _leaves_out(self) -> bool:
+        return self.tolerance_photons > 0.0 and self.every_step_because == ""
 
     def refuses(self, packed: Packed) -> str | None:
         """Nothing: values are not looked at, which would fetch them from the device."""
@@ -91,6 +110,13 @@ class TritonKernel(FusedKernel):
 
     def values(self, piece: FusedPiece, packed: Packed, template: Template) -> Tensor:
         """See `FusedKernel`."""
+        if not self._leaves_out:
+            return self._values(piece, packed, template)
+        order = tile_order(piece.slow[:, 0], piece.fast[:, 0])
+        moved = replace(piece, slow=piece.slow[order.pixel], fast=piece.fast[order.pixel])
+        return self._values(moved, packed, template)[order.place]
+
+    def _values(self, piece: FusedPiece, packed: Packed, template: Template) -> Tensor:
         choices, scene = self.choices, unpack(packed, template)
         steps = choices.steps_per_pixel if piece.interpolates else 0
         tile = Tile(piece.slow, piece.fast, steps)
@@ -105,25 +131,43 @@ class TritonKernel(FusedKernel):
         is_running = choices.running_product and weight is not None
         if not is_running and weight is not None:
             factor, weight = weight if factor is None else factor * weight, None
-        total = lattice_sums(
-            self._sum_choices(piece, template, is_running=is_running),
-            SumTensors(
-                direction=torch.stack([as_tensor(x) for x in beams.direction]),
-                sources=packed.sources[:4],
-                cells=packed.cells,
-                numbers=_lattice_numbers(packed.numbers, template),
-                grid=packed.grid,
-                factor=_of_rays(factor),
-                weight=_of_rays(weight),
-                start=start if is_running else None,
-                domain_weights=self.domain_weights,
-                others=torch.cat([packed.numbers[_WATER_M : _WATER_M + 1].detach(), self.limit]),
-            ),
+        factors = pixel_factors(scene, choices, tile, first)
+        sum_choices = self._sum_choices(piece, template, is_running=is_running)
+        tensors = SumTensors(
+            direction=torch.stack([as_tensor(x) for x in beams.direction]),
+            sources=packed.sources[:4],
+            cells=packed.cells,
+            numbers=_lattice_numbers(packed.numbers, template),
+            grid=packed.grid,
+            factor=_of_rays(factor),
+            weight=_of_rays(weight),
+            start=start if is_running else None,
+            domain_weights=self.domain_weights,
+            others=torch.cat([packed.numbers[_WATER_M : _WATER_M + 1].detach(), self.limit]),
         )
+        lit = None
+        if self._leaves_out:
+            scale = torch.ones_like(start) * scene.strength / choices.steps
+            for own in factors:
+                scale = scale * own
+            pixels = piece.slow[:, 0], piece.fast[:, 0], scale.detach()
+            lit = lit_steps(sum_choices, tensors, pixels, self._limits(piece, packed))
+        total = lattice_sums(sum_choices, tensors, lit)
         value = (total if is_running else start + total) * scene.strength / choices.steps
-        for own in pixel_factors(scene, choices, tile, first):
+        for own in factors:
             value = value * own
         return value + water(scene, choices, tile, first)
+
+    def _limits(self, piece: FusedPiece, packed: Packed) -> Tensor:
+        with torch.no_grad():
+            return limits_of(
+                self.choices,
+                self.tolerance_photons,
+                packed.grid,
+                packed.numbers[_DEFAULT_F],
+                self.domain_weights,
+                interpolates=piece.interpolates,
+            )
 
     def _sum_choices(
         self, piece: FusedPiece, template: Template, *, is_running: bool

@@ -10,6 +10,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+from nanobragg_hybrid.engines.torch.triton_lists import orientation_at, turns_of
 from nanobragg_hybrid.engines.torch.triton_rays import (
     DEFAULT_F,
     DMIN,
@@ -31,6 +32,7 @@ def pixel_sums(
     states,
     given,
     sizes,
+    lit,
     block: tl.constexpr,
     profile: tl.constexpr,
     single: tl.constexpr,
@@ -40,6 +42,7 @@ def pixel_sums(
     has_factor: tl.constexpr,
     is_running: tl.constexpr,
     is_weighted: tl.constexpr,
+    is_listed: tl.constexpr,
     wants_states: tl.constexpr,
 ):
     """total: (pixels,).  states: what the sum is before each ray, (rays, pixels), if wanted."""
@@ -55,6 +58,7 @@ def pixel_sums(
         sums = tl.load(given.start + pixel, mask=lanes, other=0.0)
     else:
         sums = tl.zeros([block], tl.float64)
+    first_row = tl.program_id(0).to(tl.int64) * (samples * source_count)
     for sample in range(samples):
         for source in range(source_count):
             qx, qy, qz, _ = ray_of(given, pixel, lanes, sample, source, shape)
@@ -70,7 +74,9 @@ def pixel_sums(
                 own_weight = of_ray(given.weight, pixel, lanes, sample, source, weight_strides)
             ray = tl.zeros([block], tl.float64)
             is_lit = tl.zeros([block], tl.int1)
-            for orientation in range(orientations):
+            row = first_row + sample * source_count + source
+            for turn in range(turns_of(lit, row, orientations, is_listed)):
+                orientation = orientation_at(lit, row, turn, orientations, is_listed)
                 h, k, l = indices_of(cell_of(given.cells, orientation), qx, qy, qz)
                 f = structure_factor(
                     given.grid, h, k, l, extent, default_f, lanes, has_table, interpolation
