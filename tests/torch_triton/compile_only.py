@@ -2,8 +2,8 @@
 
     python compile_only.py 80 gauss float64 1e-4
 
-The words are the compute capability, a shape, a number type and a tolerance in photons.  Each line has a
-kernel, the size of its machine code, and how many fused multiply-adds of float32 it has.
+The words are the compute capability, a shape, a number type and a tolerance in photons.  Each line
+has a kernel, the size of its machine code, and how many fused multiply-adds of float32 it has.
 """
 
 from __future__ import annotations
@@ -80,6 +80,8 @@ template = Template(tuple(None for _ in given.constants), given.has_weights, giv
 leaves = [None if x is None else x.requires_grad_() for x in tensors(packed)]
 slow, fast = model.active_pixels.numbers(0, 256, CPU)
 values = kernel.values(FusedPiece(slice(0, 256), slow, fast, False), Packed(*leaves), template)
+with torch.no_grad():  # nothing is differentiated: a launch for pixels and rays, one for values
+    kernel.values(FusedPiece(slice(0, 256), slow, fast, False), packed, given)
 weights = torch.zeros_like(values, requires_grad=True)
 leaves_given = [x for x in leaves if x is not None]
 pulled = torch.autograd.grad(

@@ -66,6 +66,7 @@ class TorchRun:
                 "dtype": str(model.dtype).removeprefix("torch."),
                 "kernel": model.rendered_by,
                 "kernel_reason": eager_reason or "",
+                "operators_reason": model.rays_by_operators_because,
                 "culling": _culling(model, visits),
             },
             background=None if background is None else background.cpu().numpy(),

@@ -470,12 +470,24 @@ class ForwardModel:
         """Why every step of the configuration is visited; empty: some are left out."""
         if self.tolerance_photons == 0.0:
             return "tolerance_photons is 0"
-        if self.rendered_by == "triton":
+        if self._is_triton:
             return self._triton_kernel.every_step_because
         if self.rendered_by != "compiled":
             return f"the {self.rendered_by} kernel visits every step"
         packed, template = self._packed({})
         return CULLING_REASONS[self._compiled_kernel(template).culling(packed)]
+
+    @property
+    def rays_by_operators_because(self) -> str:
+        """Why PyTorch's operators compute positions and factors of pixels in the configuration's
+        image; empty: the kernel that renders does."""
+        if self.rendered_by == "eager":
+            return "the eager kernel is PyTorch's operators"
+        return self._triton_kernel.rays_by_operators_because if self._is_triton else ""
+
+    @property
+    def _is_triton(self) -> bool:
+        return self.rendered_by == "triton"
 
     def _compiled_kernel(self, template: Template) -> CompiledKernel:
         return CompiledKernel(

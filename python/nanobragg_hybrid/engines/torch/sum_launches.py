@@ -92,9 +92,7 @@ class Launch:
 
     @property
     def _block(self) -> int:
-        if self.lit is not None:
-            return TILE
-        return _ON_GPU if self.numbers.device.type == "cuda" else _ON_CPU
+        return pixels_of_a_program(self.numbers.device) if self.lit is None else TILE
 
     @property
     def _blocks(self) -> int:
@@ -157,8 +155,12 @@ class Launch:
             "enable_fp_fusion": False,
         }
 
-    def totals(self, *, wants_states: bool = False) -> tuple[Tensor, Tensor]:
-        """Sums of pixels, and what they were before each ray, (rays, pixels), if wanted."""
+    def totals(
+        self, *, wants_states: bool = False, finish: triton_sums.Finish | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Sums of pixels, or values, if they are finished, (pixels,), and what sums were before
+        each ray, (rays, pixels), if wanted."""
+        nothing = self.numbers
         new = self.numbers.new_empty
         total = new(self._count)
         pixels, samples, sources = self._shape
@@ -170,8 +172,10 @@ class Launch:
                 self._given,
                 self._sizes,
                 self._lit,
+                triton_sums.Finish(*[nothing] * 5) if finish is None else finish,
                 is_running=self.choices.is_running,
                 wants_states=wants_states,
+                finishes=finish is not None,
                 **self._options,
             )
         return total, states
@@ -372,6 +376,11 @@ def _along(like: Tensor | None, change: Tensor | None) -> Tensor | None:
     if change is None:
         return None if like is None else torch.zeros_like(like)
     return (change if like is None else change.expand(like.shape)).contiguous()
+
+
+def pixels_of_a_program(device: torch.device) -> int:
+    """Without lists of steps."""
+    return _ON_GPU if device.type == "cuda" else _ON_CPU
 
 
 def packed_numbers(numbers: Tensor, others: Tensor) -> Tensor:

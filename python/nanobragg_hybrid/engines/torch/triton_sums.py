@@ -7,6 +7,8 @@ given, sizes: see `triton_rays`.  With weights the sum is multiplied by the ray'
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import triton
 import triton.language as tl
 
@@ -26,6 +28,32 @@ from nanobragg_hybrid.engines.torch.triton_rays import (
 from nanobragg_hybrid.engines.torch.triton_steps import intensity, structure_factor
 
 
+class Finish(NamedTuple):
+    """What makes values of sums (model 6.8), float64.
+
+    start: what sums begin with, unless they are running, (pixels,).  strength: one number.
+    multipliers: (3, pixels).  water: (pixels,).  steps: see `triton_rays.disguised`.
+    """
+
+    start: Any
+    strength: Any
+    multipliers: Any
+    water: Any
+    steps: Any
+
+
+@triton.jit
+def _finished(finish, sums, pixel, lanes, count, is_running: tl.constexpr):
+    """Values of pixels, in the order in which the model multiplies."""
+    if not is_running:
+        sums = tl.load(finish.start + pixel, mask=lanes, other=0.0) + sums
+    value = sums * tl.load(finish.strength) / (finish.steps >> 2).to(tl.float64)
+    for n in tl.static_range(3):
+        place = finish.multipliers + n * tl.cast(count, tl.int64) + pixel
+        value = value * tl.load(place, mask=lanes, other=0.0)
+    return value + tl.load(finish.water + pixel, mask=lanes, other=0.0)
+
+
 @triton.jit
 def pixel_sums(
     total,
@@ -33,6 +61,7 @@ def pixel_sums(
     given,
     sizes,
     lit,
+    finish,
     block: tl.constexpr,
     profile: tl.constexpr,
     single: tl.constexpr,
@@ -44,8 +73,11 @@ def pixel_sums(
     is_weighted: tl.constexpr,
     is_listed: tl.constexpr,
     wants_states: tl.constexpr,
+    finishes: tl.constexpr,
 ):
-    """total: (pixels,).  states: what the sum is before each ray, (rays, pixels), if wanted."""
+    """total: (pixels,).  states: what the sum is before each ray, (rays, pixels), if wanted.
+    finish: if wanted, what makes values of sums.
+    """
     shape, counts, extent, factor_strides, weight_strides = plain(sizes)
     count, samples, source_count = shape
     orientations, domains = counts
@@ -96,4 +128,6 @@ def pixel_sums(
                 if has_factor:
                     ray *= tl.where(is_lit, own_factor, 1.0)
                 sums += ray
+    if finishes:
+        sums = _finished(finish, sums, pixel, lanes, count, is_running)
     tl.store(total + pixel, sums, mask=lanes)
