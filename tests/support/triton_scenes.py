@@ -26,11 +26,13 @@ class TritonPart:
 
     part: Part
     dtype: torch.dtype = torch.float64
+    tolerance_photons: float = 0.0
     kernel: TritonKernel = field(init=False)
 
     def __post_init__(self) -> None:
         choices = self.part.model.setup.choices
-        object.__setattr__(self, "kernel", TritonKernel.of(choices, self.dtype, DEVICE))
+        kernel = TritonKernel.of(choices, self.dtype, DEVICE, self.tolerance_photons)
+        object.__setattr__(self, "kernel", kernel)
 
     def values(self) -> Tensor:
         """Those of the part's pixels."""

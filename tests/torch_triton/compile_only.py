@@ -1,9 +1,9 @@
 """Compiles Triton's kernels as launches of a scene ask for them, for a GPU that is not there.
 
-    python compile_only.py 80 gauss float64
+    python compile_only.py 80 gauss float64 1e-4
 
-The words are the compute capability, a shape and a number type.  Each line has a
-kernel, the size of its machine code, and how many fused multiply-adds of float32 it has.
+The words are the compute capability, a shape, a number type and a tolerance in photons.  Each line
+has a kernel, the size of its machine code, and how many fused multiply-adds of float32 it has.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from nanobragg_hybrid.engines.torch.packing import Packed, Template, tensors
 from nanobragg_hybrid.engines.torch.triton_kernel import TritonKernel
 
 capability, shape, precision = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+tolerance_photons = float(sys.argv[4])
 CPU = torch.device("cpu")
 
 
@@ -67,18 +68,20 @@ experiment = nb.Experiment(
         n_cells=(4, 5, 3),
         shape=shape,
         mosaic_spread_deg=0.5,
-        mosaic_domains=2,
+        mosaic_domains=4,
     ),
     detector=nb.Detector(distance_mm=100, pixel_size_mm=1.3, n_fast=16, n_slow=16),
     sampling=nb.Sampling(oversample=2),
 )
 model = ForwardModel(experiment, nb.StructureFactors.from_grid(grid, (-2, -2, -2), default_f=1.0))
-kernel = TritonKernel.of(model.setup.choices, getattr(torch, precision), CPU)
+kernel = TritonKernel.of(model.setup.choices, getattr(torch, precision), CPU, tolerance_photons)
 packed, given = model._packed({})
 template = Template(tuple(None for _ in given.constants), given.has_weights, given.hkl_min)
 leaves = [None if x is None else x.requires_grad_() for x in tensors(packed)]
 slow, fast = model.active_pixels.numbers(0, 256, CPU)
 values = kernel.values(FusedPiece(slice(0, 256), slow, fast, False), Packed(*leaves), template)
+with torch.no_grad():  # nothing is differentiated: a launch for pixels and rays, one for values
+    kernel.values(FusedPiece(slice(0, 256), slow, fast, False), packed, given)
 weights = torch.zeros_like(values, requires_grad=True)
 leaves_given = [x for x in leaves if x is not None]
 pulled = torch.autograd.grad(

@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from triton_launches import Watch, meta_render, noted_launches
 from triton_scenes import DEVICE
 from with_torch import torch
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.engines.torch import ForwardModel, kernel_choice, sum_launches
-from nanobragg_hybrid.engines.torch.fused import FusedPiece
+from nanobragg_hybrid.engines.torch import ForwardModel, kernel_choice
 from nanobragg_hybrid.engines.torch.kernel_choice import planned_kernel
 from nanobragg_hybrid.engines.torch.packing import Packed, Template, tensors
-from nanobragg_hybrid.engines.torch.triton_kernel import IS_INTERPRETED, TritonKernel
+from nanobragg_hybrid.engines.torch.triton_kernel import IS_INTERPRETED
 
 NAMES = ["crystal.misset_deg", "detector.distance_mm", "crystal.cell_angstrom"]
 CPU = torch.device("cpu")
@@ -153,23 +153,6 @@ except nb.UnsupportedError as error:
     )
 
 
-class _Watch(torch.utils._python_dispatch.TorchDispatchMode):
-    """Which operators run, and the sizes of tensors on the CPU that they see."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.names: set[str] = set()
-        self.on_cpu: list[int] = []
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
-        result = function(*args, **(kwargs or {}))
-        self.names.add(function.name())
-        for found in torch.utils._pytree.tree_leaves((args, kwargs, result)):
-            if isinstance(found, torch.Tensor) and found.device.type == "cpu":
-                self.on_cpu.append(found.numel())
-        return result
-
-
 @pytest.mark.parametrize(
     "changes",
     [
@@ -186,46 +169,22 @@ class _Watch(torch.utils._python_dispatch.TorchDispatchMode):
 def test_a_render_looks_at_no_value_and_moves_nothing(
     changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On a device without values: whatever looks at one there is an error.
-
-    The launches themselves are left out: what they read are pointers.
-    """
-    meta = torch.device("meta")
-    own = model(**changes)
-    launched = []
-
-    class Launched:
-        def __init__(self, name: str) -> None:
-            self.name = name
-
-        def __getitem__(self, grid: tuple[int, ...]) -> Any:
-            return lambda *_, **__: launched.append(self.name)
-
-    for module, name in (
-        (sum_launches.triton_sums, "pixel_sums"),
-        (sum_launches.triton_slopes, "pixel_slopes"),
-        (sum_launches.triton_cells, "cell_slopes"),
-        (sum_launches.triton_elements, "element_sums"),
-    ):
-        monkeypatch.setattr(module, name, Launched(name))
-    kernel = TritonKernel.of(own.setup.choices, torch.float64, meta)
-    packed, given = own._packed({})
+    """On a device without values: whatever looks at one there is an error."""
+    kernel, piece, packed, given = meta_render(model(**changes))
+    launched = noted_launches(monkeypatch)
     template = Template(tuple(None for _ in given.constants), given.has_weights, given.hkl_min)
-    sum_launches.slope_coefficients(torch.ones(3, device=meta))  # copies a constant, once
-    leaves = [None if x is None else x.to(meta).requires_grad_() for x in tensors(packed)]
-    slow, fast = (x.to(meta) for x in own.active_pixels.numbers(0, 80, CPU))
-    piece = FusedPiece(slice(0, 80), slow, fast, False)
-    with _Watch() as watch:
+    leaves = [None if x is None else x.requires_grad_() for x in tensors(packed)]
+    with Watch() as watch:
         total = kernel.values(piece, Packed(*leaves), template).sum()
         total.backward()
     assert {"pixel_sums", "pixel_slopes", "cell_slopes", "element_sums"} <= set(launched)
     assert watch.on_cpu == []
-    assert not {"aten::_local_scalar_dense", "aten::nonzero", "aten::lift_fresh"} & watch.names
+    assert not {"aten::_local_scalar_dense", "aten::nonzero", "aten::lift_fresh"} & {*watch.names}
     assert "aten::sort.stable" in watch.names
 
 
 def test_the_watch_sees_what_is_fetched() -> None:
-    with _Watch() as watch:
+    with Watch() as watch:
         torch.tensor([2.0]).item()
-    assert {"aten::_local_scalar_dense", "aten::lift_fresh"} <= watch.names
+    assert {"aten::_local_scalar_dense", "aten::lift_fresh"} <= {*watch.names}
     assert 1 in watch.on_cpu

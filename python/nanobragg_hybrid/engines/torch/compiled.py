@@ -185,9 +185,9 @@ def why_not(
 
 @dataclass(slots=True, eq=False)
 class Visits:
-    """Steps of the values that compiled kernels computed: visited ones, and all."""
+    """Steps of the values that compiled kernels, or Triton's, computed: visited ones, and all."""
 
-    visited: float = 0.0
+    visited: float | Tensor = 0.0
     every: float = 0.0
 
 

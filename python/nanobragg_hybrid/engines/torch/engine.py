@@ -66,6 +66,7 @@ class TorchRun:
                 "dtype": str(model.dtype).removeprefix("torch."),
                 "kernel": model.rendered_by,
                 "kernel_reason": eager_reason or "",
+                "operators_reason": model.rays_by_operators_because,
                 "culling": _culling(model, visits),
             },
             background=None if background is None else background.cpu().numpy(),
@@ -95,11 +96,11 @@ class TorchEngine:
         result's provenance names the one that ran ("kernel"), and why it is "eager" where it is
         ("kernel_reason").
 
-    tolerance_photons: >= 0; the compiled kernel leaves out steps (of wavelengths, domains, phi)
-        whose light in a pixel is less than this in all; pixels become darker, never brighter,
-        if no source has a negative weight.  The eager kernel visits every step.  The provenance
-        ("culling") has the "share_visited", the tolerance, and the "reason" why everything was
-        visited where it was.
+    tolerance_photons: >= 0; the compiled kernel and Triton's leave out steps (of wavelengths,
+        domains, phi) whose light in a pixel is less than this in all; pixels become darker, never
+        brighter, if no source has a negative weight.  The eager kernel visits every step.  The
+        provenance ("culling") has the "share_visited", the tolerance, and the "reason" why
+        everything was visited where it was.
 
     When an experiment is prepared, a device that is not there is a `BackendError` that names those
     that are, another number type or kernel a `ConfigError`, and a kernel that does not
@@ -173,7 +174,7 @@ def _row_progress(
 def _culling(model: ForwardModel, visits: Visits) -> dict[str, float | str]:
     """What was left out, for the provenance."""
     every = model.active_pixels.count * model.setup.choices.steps_per_pixel
-    left_out = visits.every - visits.visited
+    left_out = visits.every - float(visits.visited)
     return {
         "share_visited": 1.0 - left_out / max(visits.every, every) if left_out > 0.0 else 1.0,
         "tolerance_photons": model.tolerance_photons,

@@ -27,6 +27,17 @@ class FusedPiece(Piece):
 class FusedKernel(ABC):
     """Pixels with all their steps at once; values are differentiable once by autograd."""
 
+    @property
+    @abstractmethod
+    def every_step_because(self) -> str:
+        """Why every step is visited in spite of a tolerance; empty: some are left out."""
+
+    @property
+    @abstractmethod
+    def rays_by_operators_because(self) -> str:
+        """Why pixels and rays are computed by torch's operators whatever is differentiated; empty:
+        they are the kernel's own where they have no derivatives."""
+
     @abstractmethod
     def refuses(self, packed: Packed) -> str | None:
         """Why values like these are left to the eager kernel; None: they are not."""

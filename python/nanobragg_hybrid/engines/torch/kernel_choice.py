@@ -64,8 +64,10 @@ def why_no_triton(device: torch.device) -> str | None:
     return None if IS_INTERPRETED else NOT_ON_CPU
 
 
-def triton_kernel(choices: Choices, dtype: torch.dtype, device: torch.device) -> FusedKernel:
+def triton_kernel(
+    choices: Choices, dtype: torch.dtype, device: torch.device, tolerance_photons: float
+) -> FusedKernel:
     """Triton's kernels, where `why_no_triton` has nothing to say."""
     from nanobragg_hybrid.engines.torch.triton_kernel import TritonKernel
 
-    return TritonKernel.of(choices, dtype, device)
+    return TritonKernel.of(choices, dtype, device, tolerance_photons)

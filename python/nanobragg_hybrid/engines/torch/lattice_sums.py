@@ -16,8 +16,12 @@ from torch import Tensor
 
 from nanobragg_hybrid.base.errors import UnsupportedError
 from nanobragg_hybrid.engines.torch.scalars import applied
+from nanobragg_hybrid.engines.torch.step_lists import LitSteps
 from nanobragg_hybrid.engines.torch.sum_arguments import LATTICE_NUMBERS, SumChoices, SumTensors
 from nanobragg_hybrid.engines.torch.sum_launches import Launch
+from nanobragg_hybrid.engines.torch.triton_pixels import Filled
+from nanobragg_hybrid.engines.torch.triton_rays import disguised
+from nanobragg_hybrid.engines.torch.triton_sums import Finish
 
 __all__ = ["LATTICE_NUMBERS", "SumChoices", "SumTensors", "lattice_sums"]
 
@@ -26,24 +30,48 @@ SECOND_DERIVATIVES: Final = (
 )
 
 
-def lattice_sums(choices: SumChoices, tensors: SumTensors) -> Tensor:
-    """The sums, (pixels,), differentiable in all but the last two of the tensors."""
-    given = tensors
+def lattice_sums(choices: SumChoices, tensors: SumTensors, lit: LitSteps | None = None) -> Tensor:
+    """The sums, (pixels,), differentiable in all but the last two of the tensors.
+
+    lit: the steps that are visited; None: all.
+    """
     total: Tensor = applied(
         _Sums,
         choices,
-        given.domain_weights,
-        given.others,
-        given.direction,
-        given.sources,
-        given.cells,
-        given.numbers,
-        given.grid,
-        given.factor,
-        given.weight,
-        given.start,
+        lit,
+        tensors.domain_weights,
+        tensors.others,
+        *tensors.moving,
     )
     return total
+
+
+def lit_steps(
+    choices: SumChoices,
+    tensors: SumTensors,
+    pixels: tuple[Tensor, Tensor, Tensor],
+    limits: Tensor,
+) -> LitSteps:
+    """Which of the steps may have light, see `step_lists.listed_steps`."""
+    with torch.no_grad():
+        launch = Launch.of(choices, tensors.domain_weights, tensors.others, tensors.moving)
+        return launch.listed(pixels, limits)
+
+
+def lattice_values(
+    choices: SumChoices,
+    tensors: SumTensors,
+    lit: LitSteps | None,
+    filled: Filled,
+    strength: Tensor,
+    steps: int,
+) -> Tensor:
+    """Values of pixels, (pixels,), without derivatives; tensors: contiguous, with the numbers that
+    `filled` has; strength: begins with that of the scene; steps: `Choices.steps`."""
+    finish = Finish(
+        filled.start, strength, filled.multipliers, filled.water, disguised((steps,))[0]
+    )
+    return Launch(choices, tensors, filled.numbers, lit).totals(finish=finish)[0]
 
 
 class _Sums(torch.autograd.Function):
@@ -51,20 +79,21 @@ class _Sums(torch.autograd.Function):
     def forward(
         ctx: Any,
         choices: SumChoices,
+        lit: LitSteps | None,
         domain_weights: Tensor | None,
         others: Tensor,
         *moving: Tensor | None,
     ) -> Tensor:
-        ctx.choices = choices
+        ctx.choices, ctx.lit = choices, lit
         ctx.save_for_backward(domain_weights, others, *moving)
-        return Launch.of(choices, domain_weights, others, moving).totals()[0]
+        return Launch.of(choices, domain_weights, others, moving, lit).totals()[0]
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        wanted = tuple(ctx.needs_input_grad[3:])
-        found = applied(_Slopes, ctx.choices, wanted, grads[0], *ctx.saved_tensors)
+        wanted = tuple(ctx.needs_input_grad[4:])
+        found = applied(_Slopes, ctx.choices, ctx.lit, wanted, grads[0], *ctx.saved_tensors)
         given = iter(found)
-        return None, None, None, *(next(given) if w else None for w in wanted)
+        return None, None, None, None, *(next(given) if w else None for w in wanted)
 
 
 class _Slopes(torch.autograd.Function):
@@ -75,15 +104,16 @@ class _Slopes(torch.autograd.Function):
     def forward(
         ctx: Any,
         choices: SumChoices,
+        lit: LitSteps | None,
         wanted: tuple[bool, ...],
         grad: Tensor,
         domain_weights: Tensor | None,
         others: Tensor,
         *moving: Tensor | None,
     ) -> tuple[Tensor, ...]:
-        ctx.choices, ctx.wanted = choices, wanted
+        ctx.choices, ctx.lit, ctx.wanted = choices, lit, wanted
         ctx.save_for_backward(domain_weights, others, *moving)
-        found = Launch.of(choices, domain_weights, others, moving).slopes(grad, wanted)
+        found = Launch.of(choices, domain_weights, others, moving, lit).slopes(grad, wanted)
         return tuple(x for x in found if x is not None)
 
     @staticmethod
@@ -92,9 +122,9 @@ class _Slopes(torch.autograd.Function):
         domain_weights, others, *moving = ctx.saved_tensors
         given = iter(changes)
         every = [next(given) if w else None for w in ctx.wanted]
-        launch = Launch.of(ctx.choices, domain_weights, others, tuple(moving))
+        launch = Launch.of(ctx.choices, domain_weights, others, tuple(moving), ctx.lit)
         by_grad = launch.tangents(every)
-        return None, None, by_grad, *(None for _ in ctx.saved_tensors)
+        return None, None, None, by_grad, *(None for _ in ctx.saved_tensors)
 
 
 def _refuse_second_derivatives(ctx: Any) -> None:

@@ -94,9 +94,10 @@ class ForwardModel:
     "eager" (torch's operators, the definition), "compiled" (the C library, one pass for values and
     one for derivatives; an error where it does not render an experiment), "triton" (the same on a
     GPU, or in Triton's interpreter), or "auto": triton on a GPU and compiled on the CPU where they
-    render it, else eager.  tolerance_photons: >= 0; the compiled kernels leave out steps that
-    together are less than this in every pixel, and their derivatives with them
-    (docs/differentiable.md, "Leaving out what is dark"); the eager kernel visits every step.
+    render it, else eager.  tolerance_photons: >= 0; the compiled kernels and
+    Triton's leave out steps that together are less than this in every pixel, and their derivatives
+    with them (docs/differentiable.md, "Leaving out what is dark"); the eager kernel visits every
+    step.
 
     Calling the model with tensors for some values (see `parameters`) gives the image as a tensor,
     shape (slow, fast), photons per pixel, differentiable in these tensors:
@@ -469,10 +470,24 @@ class ForwardModel:
         """Why every step of the configuration is visited; empty: some are left out."""
         if self.tolerance_photons == 0.0:
             return "tolerance_photons is 0"
+        if self._is_triton:
+            return self._triton_kernel.every_step_because
         if self.rendered_by != "compiled":
             return f"the {self.rendered_by} kernel visits every step"
         packed, template = self._packed({})
         return CULLING_REASONS[self._compiled_kernel(template).culling(packed)]
+
+    @property
+    def rays_by_operators_because(self) -> str:
+        """Why PyTorch's operators compute positions and factors of pixels in the configuration's
+        image; empty: the kernel that renders does."""
+        if self.rendered_by == "eager":
+            return "the eager kernel is PyTorch's operators"
+        return self._triton_kernel.rays_by_operators_because if self._is_triton else ""
+
+    @property
+    def _is_triton(self) -> bool:
+        return self.rendered_by == "triton"
 
     def _compiled_kernel(self, template: Template) -> CompiledKernel:
         return CompiledKernel(
@@ -481,7 +496,7 @@ class ForwardModel:
 
     @cached_property
     def _triton_kernel(self) -> FusedKernel:
-        return triton_kernel(self._setup.choices, self.dtype, self.device)
+        return triton_kernel(self._setup.choices, self.dtype, self.device, self.tolerance_photons)
 
     def _compiled(self, template: Template, packed: Packed) -> CompiledKernel | FusedKernel | None:
         """The kernels that are no operators of torch, if they render such scenes.

@@ -63,3 +63,17 @@ class SumTensors:
     start: Tensor | None
     domain_weights: Tensor | None
     others: Tensor
+
+    @property
+    def moving(self) -> tuple[Tensor | None, ...]:
+        """What has derivatives, in the order of the fields."""
+        return (
+            self.direction,
+            self.sources,
+            self.cells,
+            self.numbers,
+            self.grid,
+            self.factor,
+            self.weight,
+            self.start,
+        )

@@ -19,6 +19,7 @@ from nanobragg_hybrid.engines.torch import (
     triton_tangents,
 )
 from nanobragg_hybrid.engines.torch.interference import slope_coefficients
+from nanobragg_hybrid.engines.torch.step_lists import TILE, LitSteps, listed_steps
 from nanobragg_hybrid.engines.torch.sum_arguments import LATTICE_NUMBERS, SumChoices, SumTensors
 from nanobragg_hybrid.engines.torch.tiles import ranges
 from nanobragg_hybrid.engines.torch.triton_rays import Given, Sizes, disguised
@@ -36,11 +37,12 @@ _NODES: Final = 64
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Launch:
-    """The arguments of kernels, contiguous."""
+    """The arguments of kernels, contiguous; lit: the steps that are visited, None: all."""
 
     choices: SumChoices
     tensors: SumTensors
     numbers: Tensor
+    lit: LitSteps | None
 
     @classmethod
     def of(
@@ -49,6 +51,7 @@ class Launch:
         domain_weights: Tensor | None,
         others: Tensor,
         moving: tuple[Tensor | None, ...],
+        lit: LitSteps | None = None,
     ) -> Launch:
         direction, sources, cells, numbers, grid, factor, weight, start = moving
         assert direction is not None
@@ -67,7 +70,7 @@ class Launch:
             domain_weights,
             others,
         )
-        return cls(choices, tensors, packed_numbers(numbers, others))
+        return cls(choices, tensors, packed_numbers(numbers, others), lit)
 
     @property
     def _count(self) -> int:
@@ -89,7 +92,7 @@ class Launch:
 
     @property
     def _block(self) -> int:
-        return _ON_GPU if self.numbers.device.type == "cuda" else _ON_CPU
+        return pixels_of_a_program(self.numbers.device) if self.lit is None else TILE
 
     @property
     def _blocks(self) -> int:
@@ -119,6 +122,11 @@ class Launch:
         )
 
     @property
+    def _lit(self) -> LitSteps:
+        nothing = self.numbers
+        return LitSteps(nothing, nothing, nothing) if self.lit is None else self.lit
+
+    @property
     def _sizes(self) -> Sizes:
         return Sizes(
             disguised(self._shape),
@@ -141,12 +149,18 @@ class Launch:
             "has_limit": choices.has_limit,
             "has_factor": tensors.factor is not None,
             "is_weighted": tensors.domain_weights is not None,
+            "is_listed": self.lit is not None,
+            "num_warps": 4 if self.lit is None else 1,
             # Roundings are those that the model's formulas have.
             "enable_fp_fusion": False,
         }
 
-    def totals(self, *, wants_states: bool = False) -> tuple[Tensor, Tensor]:
-        """Sums of pixels, and what they were before each ray, (rays, pixels), if wanted."""
+    def totals(
+        self, *, wants_states: bool = False, finish: triton_sums.Finish | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Sums of pixels, or values, if they are finished, (pixels,), and what sums were before
+        each ray, (rays, pixels), if wanted."""
+        nothing = self.numbers
         new = self.numbers.new_empty
         total = new(self._count)
         pixels, samples, sources = self._shape
@@ -157,11 +171,27 @@ class Launch:
                 states,
                 self._given,
                 self._sizes,
+                self._lit,
+                triton_sums.Finish(*[nothing] * 5) if finish is None else finish,
                 is_running=self.choices.is_running,
                 wants_states=wants_states,
+                finishes=finish is not None,
                 **self._options,
             )
         return total, states
+
+    def listed(self, pixels: tuple[Tensor, Tensor, Tensor], limits: Tensor) -> LitSteps:
+        """The steps that may have light, see `step_lists.listed_steps`."""
+        return listed_steps(
+            self._given,
+            self._sizes,
+            self._shape,
+            pixels,
+            limits,
+            orientations=self._counts[0],
+            profile=self.choices.shape,
+            has_factor=self.tensors.factor is not None,
+        )
 
     def slopes(self, grad: Tensor, wanted: tuple[bool, ...]) -> list[Tensor | None]:
         """Derivatives of the sum of grad times sums by what is wanted of the moving tensors."""
@@ -172,7 +202,9 @@ class Launch:
         steps = samples * sources * orientations
         if wants_grid and self.choices.interpolation != "nearest":
             steps *= _NODES
-        most = max(self._block, _HELD_STEPS // steps) if holds else max(pixels, 1)
+        most = max(1, _HELD_STEPS // steps // self._block) * self._block
+        if not holds:
+            most = max(pixels, 1)
         parts = [
             self._part(slice(own.start, own.stop))._slopes(grad[own.start : own.stop], wanted)
             for own in ranges(0, pixels, most)
@@ -200,6 +232,7 @@ class Launch:
                 return values
             return values[pixels]
 
+        lit = None if self.lit is None else self.lit.part(pixels)
         part = replace(
             given,
             direction=given.direction[:, pixels].contiguous(),
@@ -207,7 +240,7 @@ class Launch:
             weight=own(given.weight),
             start=own(given.start),
         )
-        return Launch(self.choices, part, self.numbers)
+        return Launch(self.choices, part, self.numbers, lit)
 
     def _slopes(self, grad: Tensor, wanted: tuple[bool, ...]) -> list[Tensor | None]:
         _, wants_sources, wants_cells, wants_numbers, wants_grid, *wants_rays, wants_start = wanted
@@ -225,7 +258,8 @@ class Launch:
         wants_grid = wants_grid and given.grid is not None
         nodes = 1 if self.choices.interpolation == "nearest" else _NODES
         held = rays * orientations * nodes * pixels if wants_grid else 0
-        elements = torch.empty(held, dtype=torch.int64, device=grad.device)
+        # What is not visited gives nothing.
+        elements = torch.full((held,), -1, dtype=torch.int64, device=grad.device)
         amounts = new(held)
         wants_coefficients = wants_cells and is_running
         coefficients = new((rays * orientations if wants_coefficients else 0, pixels))
@@ -245,6 +279,7 @@ class Launch:
                 states,
                 self._given,
                 self._sizes,
+                self._lit,
                 is_running=is_running,
                 wants_numbers=wants_numbers,
                 wants_table=wants_grid,
@@ -285,6 +320,7 @@ class Launch:
                 grad,
                 self._given,
                 self._sizes,
+                self._lit,
                 has_coefficients=is_running,
                 **self._options,
             )
@@ -297,9 +333,12 @@ class Launch:
             self.choices,
             replace(given, factor=self._every(given.factor), weight=self._every(given.weight)),
             self.numbers,
+            self.lit,
         )
+        # A table changes only where it is said to.
+        likes = replace(own.tensors, grid=None).moving
         direction, sources, cells, numbers, grid, factor, weight, start = (
-            _along(like, change) for like, change in zip(own._moving, changes, strict=True)
+            _along(like, change) for like, change in zip(likes, changes, strict=True)
         )
         nothing = self._or_nothing
         moved = Given(
@@ -320,26 +359,12 @@ class Launch:
                 own._given,
                 moved,
                 own._sizes,
+                own._lit,
                 is_running=self.choices.is_running,
                 moves_table=grid is not None,
                 **self._options,
             )
         return change
-
-    @property
-    def _moving(self) -> tuple[Tensor | None, ...]:
-        """What has derivatives, but for the table, which changes only where it is said to."""
-        given = self.tensors
-        return (
-            given.direction,
-            given.sources,
-            given.cells,
-            given.numbers,
-            None,
-            given.factor,
-            given.weight,
-            given.start,
-        )
 
     def _every(self, values: Tensor | None) -> Tensor | None:
         """The same for each ray."""
@@ -351,6 +376,11 @@ def _along(like: Tensor | None, change: Tensor | None) -> Tensor | None:
     if change is None:
         return None if like is None else torch.zeros_like(like)
     return (change if like is None else change.expand(like.shape)).contiguous()
+
+
+def pixels_of_a_program(device: torch.device) -> int:
+    """Without lists of steps."""
+    return _ON_GPU if device.type == "cuda" else _ON_CPU
 
 
 def packed_numbers(numbers: Tensor, others: Tensor) -> Tensor:

@@ -28,6 +28,7 @@ def cell_slopes(
     grad,
     given,
     sizes,
+    lit,
     block: tl.constexpr,
     profile: tl.constexpr,
     single: tl.constexpr,
@@ -36,6 +37,7 @@ def cell_slopes(
     has_limit: tl.constexpr,
     has_factor: tl.constexpr,
     is_weighted: tl.constexpr,
+    is_listed: tl.constexpr,
     has_coefficients: tl.constexpr,
 ):
     """by_cells: (parts, orientations, 9); a program for each orientation and part of the pixels.
@@ -59,36 +61,42 @@ def cell_slopes(
         for ray in range(samples * source_count):
             sample = ray // source_count
             source = ray % source_count
-            qx, qy, qz, _ = ray_of(given, pixel, lanes, sample, source, shape)
-            hkl = indices_of(cell, qx, qy, qz)
-            _, is_skipped, by_hkl, _, _, _, _, _ = step_slopes(
-                given.grid, hkl, extent, default_f, lanes, lattice, skips_zero, series, profile,
-                single, has_table, interpolation,
-            )  # fmt: skip
-            if has_limit:
-                is_skipped = is_skipped | is_beyond(qx, qy, qz, tl.load(given.numbers + DMIN))
-            if has_coefficients:
-                step = tl.cast(ray, tl.int64) * orientations + orientation
-                use = tl.load(coefficients + step * count + pixel, mask=lanes, other=0.0)
-            else:
-                use = own_grad
-                if is_weighted:
-                    use *= tl.load(given.domain_weights + orientation % domains)
-                if has_factor:
-                    use *= of_ray(given.factor, pixel, lanes, sample, source, factor_strides)
-            by_h, by_k, by_l = by_hkl
-            by_h = tl.where(is_skipped, 0.0, use * by_h)
-            by_k = tl.where(is_skipped, 0.0, use * by_k)
-            by_l = tl.where(is_skipped, 0.0, use * by_l)
-            ax += by_h * qx
-            ay += by_h * qy
-            az += by_h * qz
-            bx += by_k * qx
-            by += by_k * qy
-            bz += by_k * qz
-            cx += by_l * qx
-            cy += by_l * qy
-            cz += by_l * qz
+            turns = 1
+            if is_listed:
+                row = (first // block) * (samples * source_count) + ray
+                place = tl.cast(row, tl.int64) * orientations + orientation
+                turns = tl.load(lit.is_lit + place).to(tl.int32)
+            for _turn in range(turns):
+                qx, qy, qz, _ = ray_of(given, pixel, lanes, sample, source, shape)
+                hkl = indices_of(cell, qx, qy, qz)
+                _, is_skipped, by_hkl, _, _, _, _, _ = step_slopes(
+                    given.grid, hkl, extent, default_f, lanes, lattice, skips_zero, series, profile,
+                    single, has_table, interpolation,
+                )  # fmt: skip
+                if has_limit:
+                    is_skipped = is_skipped | is_beyond(qx, qy, qz, tl.load(given.numbers + DMIN))
+                if has_coefficients:
+                    step = tl.cast(ray, tl.int64) * orientations + orientation
+                    use = tl.load(coefficients + step * count + pixel, mask=lanes, other=0.0)
+                else:
+                    use = own_grad
+                    if is_weighted:
+                        use *= tl.load(given.domain_weights + orientation % domains)
+                    if has_factor:
+                        use *= of_ray(given.factor, pixel, lanes, sample, source, factor_strides)
+                by_h, by_k, by_l = by_hkl
+                by_h = tl.where(is_skipped, 0.0, use * by_h)
+                by_k = tl.where(is_skipped, 0.0, use * by_k)
+                by_l = tl.where(is_skipped, 0.0, use * by_l)
+                ax += by_h * qx
+                ay += by_h * qy
+                az += by_h * qz
+                bx += by_k * qx
+                by += by_k * qy
+                bz += by_k * qz
+                cx += by_l * qx
+                cy += by_l * qy
+                cz += by_l * qz
     row = by_cells + (part * orientations + orientation) * 9
     tl.store(row, tl.sum(ax, 0))
     tl.store(row + 1, tl.sum(ay, 0))

@@ -1,10 +1,10 @@
-"""Pixels by Triton's kernels: what belongs to rays and pixels by torch's operators, all that
-belongs to steps in one launch (see `lattice_sums`)."""
+"""Pixels by Triton's kernels: a launch for what belongs to rays and pixels (see `ray_launches`), or
+torch's operators where that has derivatives, and one for steps (see `lattice_sums`)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import torch
@@ -25,11 +25,17 @@ from nanobragg_hybrid.engines.torch.lattice_sums import (
     SumChoices,
     SumTensors,
     lattice_sums,
+    lattice_values,
+    lit_steps,
 )
 from nanobragg_hybrid.engines.torch.packing import NUMBERS, Packed, Template, unpack
+from nanobragg_hybrid.engines.torch.packing import tensors as tensors_of
 from nanobragg_hybrid.engines.torch.pixels import Pixels
+from nanobragg_hybrid.engines.torch.ray_launches import RayChoices, rays_of_pixels, why_operators
 from nanobragg_hybrid.engines.torch.rays import beams_to
 from nanobragg_hybrid.engines.torch.scene import Choices
+from nanobragg_hybrid.engines.torch.step_lists import every_step_because, limits_of, tile_order
+from nanobragg_hybrid.engines.torch.sum_launches import pixels_of_a_program
 from nanobragg_hybrid.engines.torch.tiles import Block, Segment, Tile, ranges
 from nanobragg_hybrid.engines.torch.vectors import as_tensor
 
@@ -39,10 +45,14 @@ IS_INTERPRETED: Final = isinstance(triton_sums.pixel_sums, InterpretedFunction)
 _RAYS: Final = 2**22
 """Of a piece, at most, but for one pixel: what rays have of their own is held for them."""
 
+_KEPT: Final = 64
+"""Pieces whose numbers of pixels are kept."""
+
 _N_CELLS: Final = NUMBERS.index("n_cells.0")
 _FUDGE: Final = NUMBERS.index("fudge")
 _STARS: Final = NUMBERS.index("a_star.0")
 _DEFAULT_F: Final = NUMBERS.index("default_f")
+_STRENGTH: Final = NUMBERS.index("strength")
 _WATER_M: Final = NUMBERS.index("water_m")
 
 
@@ -51,16 +61,27 @@ class TritonKernel(FusedKernel):
     """Values agree with the eager kernel's to rounding; there are first derivatives.
 
     dtype: of what is no phase.  limit: `Choices.dmin_m`; domain_weights: or None; both on the
-    device.
+    device.  tolerance_photons: what steps that are left out may add to a pixel.  Numbers of pixels
+    are kept for the next render.
     """
 
     choices: Choices
     dtype: torch.dtype
     limit: Tensor
     domain_weights: Tensor | None
+    tolerance_photons: float
+    _numbers: dict[tuple[int, int, int], tuple[Pixels, tuple[Tensor, Tensor]]] = field(
+        default_factory=dict
+    )
 
     @classmethod
-    def of(cls, choices: Choices, dtype: torch.dtype, device: torch.device) -> TritonKernel:
+    def of(
+        cls,
+        choices: Choices,
+        dtype: torch.dtype,
+        device: torch.device,
+        tolerance_photons: float = 0.0,
+    ) -> TritonKernel:
         """What does not change from render to render."""
         weights = choices.domain_weights
         return cls(
@@ -68,7 +89,22 @@ class TritonKernel(FusedKernel):
             dtype,
             torch.tensor([choices.dmin_m], dtype=torch.float64, device=device),
             None if weights is None else torch.tensor(weights, dtype=torch.float64, device=device),
+            tolerance_photons,
         )
+
+    @property
+    def every_step_because(self) -> str:
+        """See `FusedKernel`."""
+        return every_step_because(self.choices)
+
+    @property
+    def rays_by_operators_because(self) -> str:
+        """See `FusedKernel`."""
+        return why_operators(self.choices)
+
+    @property
+    def _leaves_out(self) -> bool:
+        return self.tolerance_photons > 0.0 and self.every_step_because == ""
 
     def refuses(self, packed: Packed) -> str | None:
         """Nothing: values are not looked at, which would fetch them from the device."""
@@ -85,12 +121,71 @@ class TritonKernel(FusedKernel):
         rays = self.choices.samples * self.choices.source_count
         length = max(1, _RAYS // rays)
         for own in ranges(segment.pixels.start, segment.pixels.stop, length):
-            slow, fast = pixels.numbers(own.start, own.stop, self.limit.device)
+            key = id(pixels), own.start, own.stop
+            if key not in self._numbers:
+                if len(self._numbers) >= _KEPT:
+                    self._numbers.clear()
+                found = pixels.numbers(own.start, own.stop, self.limit.device)
+                # With the pixels, so that no other ones have their name.
+                self._numbers[key] = pixels, found
+            slow, fast = self._numbers[key][1]
             place = slice(own.start, own.stop)
             yield FusedPiece(place, slow, fast, segment.interpolated_steps > 0)
 
     def values(self, piece: FusedPiece, packed: Packed, template: Template) -> Tensor:
         """See `FusedKernel`."""
+        if not self._leaves_out:
+            return self._values(piece, packed, template)
+        order = tile_order(piece.slow[:, 0], piece.fast[:, 0])
+        moved = replace(piece, slow=piece.slow[order.pixel], fast=piece.fast[order.pixel])
+        return self._values(moved, packed, template)[order.place]
+
+    def _values(self, piece: FusedPiece, packed: Packed, template: Template) -> Tensor:
+        rays = RayChoices.of(self.choices, template)
+        if self.rays_by_operators_because == "" and not rays.moves(packed, template):
+            return self._values_in_launches(piece, packed, template, rays)
+        return self._values_by_operators(piece, packed, template)
+
+    def _values_in_launches(
+        self, piece: FusedPiece, packed: Packed, template: Template, rays: RayChoices
+    ) -> Tensor:
+        """Pixels and rays in a launch, their steps in another one."""
+        block = pixels_of_a_program(packed.numbers.device)
+        pixels = piece.slow[:, 0], piece.fast[:, 0]
+        filled = rays_of_pixels(self.choices, rays, packed, self.limit, pixels, block)
+        has_slopes = torch.is_grad_enabled() and any(
+            x is not None and x.requires_grad for x in tensors_of(packed)
+        )
+        choices = self._sum_choices(piece, template, is_running=rays.has_weight)
+        sums = SumTensors(
+            direction=filled.direction,
+            sources=packed.sources[:4],
+            cells=packed.cells,
+            numbers=_lattice_numbers(packed.numbers, template) if has_slopes else filled.numbers,
+            grid=packed.grid,
+            factor=filled.factor if rays.has_factor else None,
+            weight=filled.weight if rays.has_weight else None,
+            start=filled.start if rays.has_weight else None,
+            domain_weights=self.domain_weights,
+            others=filled.numbers[14:],
+        )
+        lit = None
+        if self._leaves_out:
+            factor = filled.multipliers.prod(0) * packed.numbers[_STRENGTH].detach()
+            own = (*pixels, factor / self.choices.steps)
+            lit = lit_steps(choices, sums, own, self._limits(piece, packed))
+        if not has_slopes:
+            strength = packed.numbers[_STRENGTH:]
+            return lattice_values(choices, sums, lit, filled, strength, self.choices.steps)
+        total = lattice_sums(choices, sums, lit)
+        strength = unpack(packed, template).strength
+        value = (total if rays.has_weight else filled.start + total) * strength / self.choices.steps
+        for factor in filled.multipliers:
+            value = value * factor
+        return value + filled.water
+
+    def _values_by_operators(self, piece: FusedPiece, packed: Packed, template: Template) -> Tensor:
+        """Pixels and rays by torch's operators, with derivatives."""
         choices, scene = self.choices, unpack(packed, template)
         steps = choices.steps_per_pixel if piece.interpolates else 0
         tile = Tile(piece.slow, piece.fast, steps)
@@ -105,25 +200,43 @@ class TritonKernel(FusedKernel):
         is_running = choices.running_product and weight is not None
         if not is_running and weight is not None:
             factor, weight = weight if factor is None else factor * weight, None
-        total = lattice_sums(
-            self._sum_choices(piece, template, is_running=is_running),
-            SumTensors(
-                direction=torch.stack([as_tensor(x) for x in beams.direction]),
-                sources=packed.sources[:4],
-                cells=packed.cells,
-                numbers=_lattice_numbers(packed.numbers, template),
-                grid=packed.grid,
-                factor=_of_rays(factor),
-                weight=_of_rays(weight),
-                start=start if is_running else None,
-                domain_weights=self.domain_weights,
-                others=torch.cat([packed.numbers[_WATER_M : _WATER_M + 1].detach(), self.limit]),
-            ),
+        factors = pixel_factors(scene, choices, tile, first)
+        sum_choices = self._sum_choices(piece, template, is_running=is_running)
+        tensors = SumTensors(
+            direction=torch.stack([as_tensor(x) for x in beams.direction]),
+            sources=packed.sources[:4],
+            cells=packed.cells,
+            numbers=_lattice_numbers(packed.numbers, template),
+            grid=packed.grid,
+            factor=_of_rays(factor),
+            weight=_of_rays(weight),
+            start=start if is_running else None,
+            domain_weights=self.domain_weights,
+            others=torch.cat([packed.numbers[_WATER_M : _WATER_M + 1].detach(), self.limit]),
         )
+        lit = None
+        if self._leaves_out:
+            scale = torch.ones_like(start) * scene.strength / choices.steps
+            for own in factors:
+                scale = scale * own
+            pixels = piece.slow[:, 0], piece.fast[:, 0], scale.detach()
+            lit = lit_steps(sum_choices, tensors, pixels, self._limits(piece, packed))
+        total = lattice_sums(sum_choices, tensors, lit)
         value = (total if is_running else start + total) * scene.strength / choices.steps
-        for own in pixel_factors(scene, choices, tile, first):
+        for own in factors:
             value = value * own
         return value + water(scene, choices, tile, first)
+
+    def _limits(self, piece: FusedPiece, packed: Packed) -> Tensor:
+        with torch.no_grad():
+            return limits_of(
+                self.choices,
+                self.tolerance_photons,
+                packed.grid,
+                packed.numbers[_DEFAULT_F],
+                self.domain_weights,
+                interpolates=piece.interpolates,
+            )
 
     def _sum_choices(
         self, piece: FusedPiece, template: Template, *, is_running: bool

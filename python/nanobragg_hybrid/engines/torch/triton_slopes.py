@@ -11,6 +11,7 @@ import triton
 import triton.language as tl
 
 from nanobragg_hybrid.engines.torch.triton_elements import store_elements
+from nanobragg_hybrid.engines.torch.triton_lists import orientation_at, turns_of
 from nanobragg_hybrid.engines.torch.triton_rays import (
     DEFAULT_F,
     DMIN,
@@ -42,6 +43,7 @@ def pixel_slopes(
     states,
     given,
     sizes,
+    lit,
     block: tl.constexpr,
     profile: tl.constexpr,
     single: tl.constexpr,
@@ -51,6 +53,7 @@ def pixel_slopes(
     has_factor: tl.constexpr,
     is_running: tl.constexpr,
     is_weighted: tl.constexpr,
+    is_listed: tl.constexpr,
     wants_numbers: tl.constexpr,
     wants_table: tl.constexpr,
     wants_coefficients: tl.constexpr,
@@ -115,8 +118,9 @@ def pixel_slopes(
                 sums = tl.where(is_skipped, sums, grown * own_weight)
             tl.store(by_weight + of_pixel, after * by_own_weight, mask=lanes)
         sx, sy, sz, by_own_factor = zero, zero, zero, zero
-        for turn in range(orientations):
-            orientation = turn
+        own_row = tl.program_id(0).to(tl.int64) * rays + ray
+        for turn in range(turns_of(lit, own_row, orientations, is_listed)):
+            orientation = orientation_at(lit, own_row, turn, orientations, is_listed)
             if is_running:
                 orientation = orientations - 1 - turn
             cell = cell_of(given.cells, orientation)
@@ -187,7 +191,7 @@ def pixel_slopes(
             tl.store(by_direction + place, gx, mask=lanes)
             tl.store(by_direction + plane + place, gy, mask=lanes)
             tl.store(by_direction + 2 * plane + place, gz, mask=lanes)
-        row = by_sources + (tl.program_id(0).to(tl.int64) * rays + ray) * 4
+        row = by_sources + own_row * 4
         tl.store(row, -tl.sum(sx, 0) / wavelength)
         tl.store(row + 1, -tl.sum(sy, 0) / wavelength)
         tl.store(row + 2, -tl.sum(sz, 0) / wavelength)

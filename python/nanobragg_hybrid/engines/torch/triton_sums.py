@@ -7,9 +7,12 @@ given, sizes: see `triton_rays`.  With weights the sum is multiplied by the ray'
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import triton
 import triton.language as tl
 
+from nanobragg_hybrid.engines.torch.triton_lists import orientation_at, turns_of
 from nanobragg_hybrid.engines.torch.triton_rays import (
     DEFAULT_F,
     DMIN,
@@ -25,12 +28,40 @@ from nanobragg_hybrid.engines.torch.triton_rays import (
 from nanobragg_hybrid.engines.torch.triton_steps import intensity, structure_factor
 
 
+class Finish(NamedTuple):
+    """What makes values of sums (model 6.8), float64.
+
+    start: what sums begin with, unless they are running, (pixels,).  strength: one number.
+    multipliers: (3, pixels).  water: (pixels,).  steps: see `triton_rays.disguised`.
+    """
+
+    start: Any
+    strength: Any
+    multipliers: Any
+    water: Any
+    steps: Any
+
+
+@triton.jit
+def _finished(finish, sums, pixel, lanes, count, is_running: tl.constexpr):
+    """Values of pixels, in the order in which the model multiplies."""
+    if not is_running:
+        sums = tl.load(finish.start + pixel, mask=lanes, other=0.0) + sums
+    value = sums * tl.load(finish.strength) / (finish.steps >> 2).to(tl.float64)
+    for n in tl.static_range(3):
+        place = finish.multipliers + n * tl.cast(count, tl.int64) + pixel
+        value = value * tl.load(place, mask=lanes, other=0.0)
+    return value + tl.load(finish.water + pixel, mask=lanes, other=0.0)
+
+
 @triton.jit
 def pixel_sums(
     total,
     states,
     given,
     sizes,
+    lit,
+    finish,
     block: tl.constexpr,
     profile: tl.constexpr,
     single: tl.constexpr,
@@ -40,9 +71,13 @@ def pixel_sums(
     has_factor: tl.constexpr,
     is_running: tl.constexpr,
     is_weighted: tl.constexpr,
+    is_listed: tl.constexpr,
     wants_states: tl.constexpr,
+    finishes: tl.constexpr,
 ):
-    """total: (pixels,).  states: what the sum is before each ray, (rays, pixels), if wanted."""
+    """total: (pixels,).  states: what the sum is before each ray, (rays, pixels), if wanted.
+    finish: if wanted, what makes values of sums.
+    """
     shape, counts, extent, factor_strides, weight_strides = plain(sizes)
     count, samples, source_count = shape
     orientations, domains = counts
@@ -55,6 +90,7 @@ def pixel_sums(
         sums = tl.load(given.start + pixel, mask=lanes, other=0.0)
     else:
         sums = tl.zeros([block], tl.float64)
+    first_row = tl.program_id(0).to(tl.int64) * (samples * source_count)
     for sample in range(samples):
         for source in range(source_count):
             qx, qy, qz, _ = ray_of(given, pixel, lanes, sample, source, shape)
@@ -70,7 +106,9 @@ def pixel_sums(
                 own_weight = of_ray(given.weight, pixel, lanes, sample, source, weight_strides)
             ray = tl.zeros([block], tl.float64)
             is_lit = tl.zeros([block], tl.int1)
-            for orientation in range(orientations):
+            row = first_row + sample * source_count + source
+            for turn in range(turns_of(lit, row, orientations, is_listed)):
+                orientation = orientation_at(lit, row, turn, orientations, is_listed)
                 h, k, l = indices_of(cell_of(given.cells, orientation), qx, qy, qz)
                 f = structure_factor(
                     given.grid, h, k, l, extent, default_f, lanes, has_table, interpolation
@@ -90,4 +128,6 @@ def pixel_sums(
                 if has_factor:
                     ray *= tl.where(is_lit, own_factor, 1.0)
                 sums += ray
+    if finishes:
+        sums = _finished(finish, sums, pixel, lanes, count, is_running)
     tl.store(total + pixel, sums, mask=lanes)

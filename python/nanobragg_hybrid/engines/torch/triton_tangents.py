@@ -5,6 +5,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+from nanobragg_hybrid.engines.torch.triton_lists import orientation_at, turns_of
 from nanobragg_hybrid.engines.torch.triton_rays import (
     DEFAULT_F,
     DMIN,
@@ -27,6 +28,7 @@ def pixel_tangents(
     given,
     moved,
     sizes,
+    lit,
     block: tl.constexpr,
     profile: tl.constexpr,
     single: tl.constexpr,
@@ -36,6 +38,7 @@ def pixel_tangents(
     has_factor: tl.constexpr,
     is_running: tl.constexpr,
     is_weighted: tl.constexpr,
+    is_listed: tl.constexpr,
     moves_table: tl.constexpr,
 ):
     """How totals change, (pixels,), where everything does; moved: its changes."""
@@ -80,7 +83,9 @@ def pixel_tangents(
         if is_running:
             own_weight = of_ray(given.weight, pixel, lanes, sample, source, weight_strides)
             d_own_weight = of_ray(moved.weight, pixel, lanes, sample, source, weight_strides)
-        for orientation in range(orientations):
+        row = tl.program_id(0).to(tl.int64) * (samples * source_count) + ray
+        for turn in range(turns_of(lit, row, orientations, is_listed)):
+            orientation = orientation_at(lit, row, turn, orientations, is_listed)
             cell = cell_of(given.cells, orientation)
             hkl = indices_of(cell, qx, qy, qz)
             term, is_skipped, by_hkl, by_f, by_size, by_star, distance, is_default = step_slopes(
