@@ -118,6 +118,33 @@ class Plan
         return py::make_tuple(low, high);
     }
 
+    // The pixels of these numbers (slow * n_fast + fast), by the exact kernel.
+    CArray<float> exact_pixels(const std::vector<std::int64_t> &numbers, int threads)
+    {
+        check_threads(threads);
+        const nbh_plan_info size = info();
+        const std::int64_t all = std::int64_t{size.n_fast} * size.n_slow;
+        for (const std::int64_t number : numbers)
+            if (number < 0 || number >= all)
+                raise_error(NBH_INVALID, "pixels",
+                            "got number " + std::to_string(number) + ", need 0 to " +
+                                std::to_string(all - 1));
+        settle(threads, size.n_slow, std::nullopt);
+        CArray<float> found({static_cast<py::ssize_t>(numbers.size())});
+        float *pixels = found.mutable_data();
+        const auto work = [&](std::size_t item, CancelFlag cancel, nbh_error *error) {
+            double unrounded = 0.0; // asked for, so that the exact kernel computes it
+            nbh_pixels part{};
+            part.image = pixels + item;
+            part.unrounded = &unrounded;
+            part.cancel = cancel;
+            return nbh_plan_render_pixels(plan_, numbers[item], numbers[item] + 1, &part, error);
+        };
+        parallel_work_items(numbers.size(), threads, work,
+                            [](std::size_t /*done*/) { return true; });
+        return found;
+    }
+
     // The pixel's trace, the first `limit` of its steps that are of the choice (layer, sub_slow,
     // sub_fast, source, phi_step, domain; -1: any), and how many those are.
     py::tuple trace(std::int32_t fast, std::int32_t slow, const std::array<std::int32_t, 6> &chosen,
@@ -251,6 +278,17 @@ class Plan
         nbh_error error{};
         check(nbh_plan_get_mosaic_matrices(plan_, matrices.mutable_data(), domains, &error), error);
         return matrices;
+    }
+
+    // (phi steps * domains, 9): a, b, c in metres, as every phi loop but the first takes them.
+    CArray<double> cells() const
+    {
+        const nbh_plan_info size = info();
+        const py::ssize_t count = py::ssize_t{size.phi_steps} * size.mosaic_domains;
+        CArray<double> cells({count, py::ssize_t{9}});
+        nbh_error error{};
+        check(nbh_plan_get_cells(plan_, cells.mutable_data(), count, &error), error);
+        return cells;
     }
 
     // What the kernel takes at whole indices of shape (n, 3).
@@ -533,6 +571,7 @@ void register_plan(py::module_ &m)
         .def("render", &Plan::render, py::arg("threads"), py::arg("progress"), py::arg("unrounded"))
         .def("render_bounded", &Plan::render_bounded, py::arg("threads"), py::arg("progress"))
         .def("intervals", &Plan::intervals)
+        .def("exact_pixels", &Plan::exact_pixels, py::arg("numbers"), py::arg("threads"))
         .def("background", &Plan::background, py::arg("background"), py::arg("threads"))
         .def("reflections", &Plan::reflections, py::arg("wanted").noconvert(), py::arg("threads"),
              py::arg("least"))
@@ -547,6 +586,7 @@ void register_plan(py::module_ &m)
         .def("sources", &Plan::sources)
         .def("phi", &Plan::phi)
         .def("mosaic_matrices", &Plan::mosaic_matrices)
+        .def("cells", &Plan::cells)
         .def("structure_factors", &Plan::structure_factors, py::arg("hkl").noconvert())
         .def("random_state", &Plan::random_state);
     m.def("render_plans", &Plan::render_plans, py::arg("plans"), py::arg("threads"),

@@ -126,6 +126,7 @@ static void plans(void)
     expect(nbh_plan_get_phi(plan, NULL, 1, NULL) == NBH_INVALID, "phi to NULL");
     expect(nbh_plan_get_sources(plan, NULL, INT64_MAX, NULL) == NBH_INVALID, "sources to NULL");
     expect(nbh_plan_get_mosaic_matrices(plan, NULL, 1, NULL) == NBH_INVALID, "matrices to NULL");
+    expect(nbh_plan_get_cells(plan, NULL, 1, NULL) == NBH_INVALID, "cells to NULL");
     expect(nbh_plan_render_rows(plan, 1, 1, NULL, NULL) == NBH_OK, "no rows to nowhere");
     expect(nbh_plan_render_rows(plan, 0, 1, NULL, NULL) == NBH_INVALID, "a row to nowhere");
     expect(nbh_plan_render_pixels(plan, PIXELS, PIXELS, NULL, NULL) == NBH_OK,

@@ -338,10 +338,12 @@ def test_traced_pixel_must_exist(
 def test_tables_need_room(ffi: Any, lib: Any, cubic: Any, create_plan: Create) -> None:
     _, plan, error = create_plan(cubic)
     sources, phi, matrices = ffi.new("nbh_source[1]"), ffi.new("double[1]"), ffi.new("double[9]")
+    cells = ffi.new("double[9]")
     for read, out in (
         (lib.nbh_plan_get_sources, sources),
         (lib.nbh_plan_get_phi, phi),
         (lib.nbh_plan_get_mosaic_matrices, matrices),
+        (lib.nbh_plan_get_cells, cells),
     ):
         assert read(plan, out, 0, error) == lib.NBH_INVALID
         assert ffi.string(error.field) == b"capacity"

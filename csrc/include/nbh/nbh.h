@@ -623,6 +623,10 @@ NBH_API nbh_status nbh_plan_get_mosaic_matrices(const nbh_plan *plan, double *ma
                                                 int64_t capacity, nbh_error *error);
 NBH_API nbh_status nbh_plan_get_phi(const nbh_plan *plan, double *phi_rad, int64_t capacity,
                                     nbh_error *error);
+/* a, b, c in metres, 9 doubles for each phi step and domain (domain fastest), as every phi loop but
+ * the first of the run takes them (model 6.4); capacity counts phi steps times domains. */
+NBH_API nbh_status nbh_plan_get_cells(const nbh_plan *plan, double *cells_m, int64_t capacity,
+                                      nbh_error *error);
 /* The structure factors that the kernel takes at whole indices where it does not interpolate; hkl
  * has three doubles for each of `count` reflections. */
 NBH_API nbh_status nbh_plan_get_structure_factors(const nbh_plan *plan, const double *hkl,

@@ -727,6 +727,7 @@ OWN_OPTIONS: tuple[OwnOption, ...] = (
     ),
     OwnOption("--device", "NAME", "torch: cpu, cuda, cuda:1, auto"),
     OwnOption("--dtype", "NAME", "torch: float64, or float32 with phases in float64"),
+    OwnOption("--exact", "", "torch with the kernel triton: nanoBragg's bytes, as c has them"),
     OwnOption(
         "--threads",
         "N",

@@ -81,6 +81,37 @@ class Engine(Protocol):
         ...
 
 
+class Definition(EngineRun, Protocol):
+    """The C engine's run of an experiment: its pixels are the definition of the bits."""
+
+    def cells_m(self) -> NDArray[np.float64]:
+        """a, b, c in metres of each orientation, shape (phi steps * domains, 9), domain fastest, as
+        every phi loop but the first of the run takes them (model 6.4)."""
+        ...
+
+    def sources(self) -> NDArray[np.float64]:
+        """Unit vector to each source x, y, z, its weight, its wavelength in m, shape (n, 5)."""
+        ...
+
+    def exact_pixels(self, numbers: NDArray[np.int64], threads: int) -> NDArray[np.float32]:
+        """The pixels of these numbers (slow * n_fast + fast), shape (n,), by the exact kernel."""
+        ...
+
+
+@runtime_checkable
+class NeedsDefinition(Protocol):
+    """What a run may be beside: one that proves its pixels to be those of the definition."""
+
+    @property
+    def needs_definition(self) -> bool:
+        """Whether it renders only after `define`."""
+        ...
+
+    def define(self, definition: Definition) -> None:
+        """Takes the run that defines the pixels, of the same experiment."""
+        ...
+
+
 @runtime_checkable
 class RendersTogether(Protocol):
     """What an engine may do beside: rendering the panels of a detector in one go.

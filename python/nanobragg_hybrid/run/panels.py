@@ -16,6 +16,7 @@ from nanobragg_hybrid.model.quirks import Quirks
 from nanobragg_hybrid.model.result import Rendered, SimulationResult
 from nanobragg_hybrid.model.statistics import statistics_of_panels
 from nanobragg_hybrid.model.structure_factors import StructureFactors
+from nanobragg_hybrid.run.defined import prepared_run
 from nanobragg_hybrid.run.look import DARK, UNEXPLAINED
 from nanobragg_hybrid.run.measure import source_roi
 from nanobragg_hybrid.run.quirk_effects import quirks_that_mattered
@@ -68,7 +69,7 @@ def prepare_panels(
     panels = []
     for number, experiment in enumerate(experiments):
         try:
-            run = engine.prepare(experiment, structure_factors, quirks)
+            run = prepared_run(engine, experiment, structure_factors, quirks)
         except ConfigError as error:
             if not names or not error.field.startswith("detector."):
                 raise
@@ -78,7 +79,7 @@ def prepare_panels(
         source = None
         if roi is not None:
             wider = experiment.replace({"sampling.roi": roi})
-            source = engine.prepare(wider, structure_factors, quirks)
+            source = prepared_run(engine, wider, structure_factors, quirks)
         panels.append(PreparedPanel(experiment, run, source))
     return tuple(panels)
 

@@ -28,6 +28,7 @@ class Options:
         self.tolerance_photons: float | None = None
         self.device: str | None = None
         self.dtype: str | None = None
+        self.exact: bool | None = None
         self.response: str | None = None
         self.counts: str | None = None
         self.format: str | None = None
@@ -51,6 +52,7 @@ class Options:
             "tolerance_photons": self.tolerance_photons,
             "device": self.device,
             "dtype": self.dtype,
+            "exact": self.exact,
         }
 
 
@@ -60,6 +62,7 @@ _SWITCHES = {
     "-h": "help",
     "--version": "version",
     "--strict": "strict",
+    "--exact": "exact",
 }
 _VALUES = {
     "--backend": "backend",

@@ -128,6 +128,18 @@ class CRun:
         trace, steps = self.c_plan.steps(fast, slow, choice, limit, threads)
         return trace_of(trace, steps, self.plan, self.c_plan.experiment.sampling)
 
+    def cells_m(self) -> NDArray[np.float64]:
+        """See `Definition`."""
+        return self.c_plan.cells()
+
+    def sources(self) -> NDArray[np.float64]:
+        """See `Definition`."""
+        return self.c_plan.sources()
+
+    def exact_pixels(self, numbers: NDArray[np.int64], threads: int) -> NDArray[np.float32]:
+        """See `Definition`."""
+        return self.c_plan.exact_pixels(numbers, threads)
+
 
 def render_together(
     runs: Sequence[CRun], threads: int, progress: ProgressCallback | None, unrounded: bool

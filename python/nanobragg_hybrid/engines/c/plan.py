@@ -194,6 +194,20 @@ class Plan:
         """Shape (n, 3, 3): the rotations of the mosaic domains, the first the identity."""
         return as_ndarray(self._plan.mosaic_matrices())
 
+    def cells(self) -> NDArray[np.float64]:
+        """Shape (phi steps * domains, 9): a, b, c in metres of each orientation, domain fastest, as
+        every phi loop but the first of the run takes them (model 6.4)."""
+        return as_ndarray(self._plan.cells())
+
+    def exact_pixels(self, numbers: NDArray[np.int64], threads: int) -> NDArray[np.float32]:
+        """The pixels of these numbers (slow * n_fast + fast), shape (n,), by the exact kernel; 0
+        outside the region of interest and under the mask.
+
+        Raises `ConfigError` (``pixels``) for a number that is none of the image's.
+        """
+        with translated_errors(self.experiment):
+            return as_ndarray(self._plan.exact_pixels(numbers.tolist(), threads))
+
     def structure_factors(self, hkl: NDArray[np.float64]) -> NDArray[np.float64]:
         """The amplitudes, shape (n,), at whole indices, float64 of shape (n, 3) (model 6.5)."""
         with translated_errors(self.experiment):

@@ -30,7 +30,7 @@ from nanobragg_hybrid.model.trace import StepChoice, Trace
 from nanobragg_hybrid.model.validate import require_class
 
 if TYPE_CHECKING:
-    from nanobragg_hybrid.engines.protocol import ProgressCallback
+    from nanobragg_hybrid.engines.protocol import Definition, ProgressCallback
 
 _THREADS_LOCK = threading.RLock()  # a progress callback may render, too
 
@@ -38,16 +38,32 @@ _THREADS_LOCK = threading.RLock()  # a progress callback may render, too
 class TorchRun:
     """An experiment set up by the torch engine; see `EngineRun`."""
 
-    def __init__(self, model: ForwardModel) -> None:
+    def __init__(self, model: ForwardModel, *, exact: bool = False) -> None:
         self.model = model
         self.plan: ResolvedPlan = plan_of(model.setup)
         self._tracer: Tracer | None = None
+        self._exact = exact
+        self._definition: Definition | None = None
+
+    @property
+    def needs_definition(self) -> bool:
+        """Whether pixels are to be proven those of a definition that is not there yet."""
+        return self._exact and self._definition is None
+
+    def define(self, definition: Definition) -> None:
+        """Takes the C engine's run of the same experiment."""
+        self._definition = definition
 
     @allocation_errors()
     def render(
         self, *, threads: int, progress: ProgressCallback | None, unrounded: bool
     ) -> Rendered:
-        """Renders the image."""
+        """Renders the image.
+
+        Raises `UnsupportedError` where it is to be exact and values before rounding are wanted.
+        """
+        if self._exact:
+            return self._rendered_exactly(threads, progress, unrounded)
         model = self.model
         with torch.no_grad(), _threads(threads), _counted() as visits:
             values = model(progress=_row_progress(model, progress))
@@ -61,9 +77,7 @@ class TorchRun:
             statistics=image_statistics(model.setup, image, omega_sum),
             plan=self.plan,
             provenance={
-                "torch": torch.__version__,
-                "device": str(model.device),
-                "dtype": str(model.dtype).removeprefix("torch."),
+                **self._provenance(),
                 "kernel": model.rendered_by,
                 "kernel_reason": eager_reason or "",
                 "operators_reason": model.rays_by_operators_because,
@@ -72,6 +86,50 @@ class TorchRun:
             background=None if background is None else background.cpu().numpy(),
             background_outside=outside,
         )
+
+    def _rendered_exactly(
+        self, threads: int, progress: ProgressCallback | None, unrounded: bool
+    ) -> Rendered:
+        from nanobragg_hybrid.engines.torch.proven import proven_image
+
+        model, definition = self.model, self._definition
+        if unrounded:
+            raise UnsupportedError(
+                "exact=True proves the float32 of a pixel, not its value before rounding: "
+                "unrounded=True wants the C engine, or exact=False"
+            )
+        if definition is None:
+            raise UnsupportedError(
+                "exact=True needs the C engine's run of the same experiment, which simulate and "
+                "prepare give it: define() was not called"
+            )
+        with torch.no_grad(), _threads(threads):
+            done = _row_progress(model, progress)
+            proven = proven_image(model, definition, threads, progress, done)
+            omega_sum = float(model.solid_angle_sum())
+            background, outside = model.background()
+        return Rendered(
+            image=proven.image,
+            unrounded=None,
+            statistics=image_statistics(model.setup, proven.image, omega_sum),
+            plan=self.plan,
+            provenance={
+                **self._provenance(),
+                "kernel": "exact" if proven.reason else model.rendered_by,
+                "kernel_reason": proven.reason,
+                "exact": {"redone_pixels": proven.redone, "reason": proven.reason},
+                "culling": _culling(model, Visits()),
+            },
+            background=None if background is None else background.cpu().numpy(),
+            background_outside=outside,
+        )
+
+    def _provenance(self) -> dict[str, object]:
+        return {
+            "torch": torch.__version__,
+            "device": str(self.model.device),
+            "dtype": str(self.model.dtype).removeprefix("torch."),
+        }
 
     @allocation_errors()
     def trace(
@@ -102,18 +160,30 @@ class TorchEngine:
         provenance ("culling") has the "share_visited", the tolerance, and the "reason" why
         everything was visited where it was.
 
+    exact: whether the image has nanoBragg's bytes, as the C engine's has: pixels whose float32 is
+        not proven by bounds (docs/accuracy.md, "Bytes from a GPU") are computed once more by the
+        exact C kernel on the CPU.  It takes float64, Triton's kernels and no tolerance, and is for
+        images alone: there are no values before rounding.  The provenance ("exact") has the number
+        of "redone_pixels", and the "reason" why they are all where they are.
+
     When an experiment is prepared, a device that is not there is a `BackendError` that names those
     that are, another number type or kernel a `ConfigError`, and a kernel that does not
     render it an `UnsupportedError` that says why.
     """
 
     name: ClassVar[str] = "torch"
-    options: ClassVar[tuple[str, ...]] = ("device", "dtype", "kernel", "tolerance_photons")
+    options: ClassVar[tuple[str, ...]] = ("device", "dtype", "kernel", "tolerance_photons", "exact")
 
     device: str | torch.device | None = None
     dtype: str | torch.dtype | None = None
     kernel: str | None = None
     tolerance_photons: float = 0.0
+    exact: bool = False
+
+    def __post_init__(self) -> None:
+        is_bool: bool = isinstance(self.exact, bool)
+        if not is_bool:
+            raise ConfigError("exact", self.exact, "True or False")
 
     def memory_needed(
         self, experiment: Experiment, structure_factors: StructureFactors
@@ -142,7 +212,9 @@ class TorchEngine:
         )
         if kernel in ("compiled", "triton") and model.eager_reason is not None:
             raise UnsupportedError(f'kernel="{kernel}" does not render this: {model.eager_reason}')
-        return TorchRun(model)
+        if self.exact:
+            _require_provable(model)
+        return TorchRun(model, exact=self.exact)
 
     def structure_factors_at(
         self, structure_factors: StructureFactors, hkl: NDArray[np.float64]
@@ -153,6 +225,18 @@ class TorchEngine:
         if not is_array or hkl.dtype != np.float64 or hkl.shape[1:] != (3,):
             raise ConfigError("hkl", hkl, "a float64 array of shape (n, 3)")
         return amplitudes_at(structure_factors, hkl)
+
+
+def _require_provable(model: ForwardModel) -> None:
+    """Raises `ConfigError` where nothing bounds what a model computes."""
+    rule = "with exact=True"
+    if model.dtype != torch.float64:
+        raise ConfigError("dtype", str(model.dtype).removeprefix("torch."), f"float64 {rule}")
+    if model.tolerance_photons > 0.0:
+        raise ConfigError("tolerance_photons", model.tolerance_photons, f"0 {rule}")
+    if model.rendered_by != "triton":
+        why = "" if model.eager_reason is None else f" ({model.eager_reason})"
+        raise ConfigError("kernel", model.rendered_by, f'"triton" {rule}{why}')
 
 
 def _row_progress(

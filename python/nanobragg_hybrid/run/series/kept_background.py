@@ -17,6 +17,7 @@ from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.quirks import Quirks
 from nanobragg_hybrid.model.result import Rendered
 from nanobragg_hybrid.model.structure_factors import StructureFactors
+from nanobragg_hybrid.run.defined import prepared_run
 
 if TYPE_CHECKING:
     import numpy as np
@@ -93,14 +94,14 @@ class KeepsBackground:
     ) -> EngineRun:
         """The engine's own run, or one whose background is there already."""
         if experiment.background is None:
-            return self._engine.prepare(experiment, structure_factors, quirks)
+            return prepared_run(self._engine, experiment, structure_factors, quirks)
         bare = experiment.replace({"background": None})
-        run = self._engine.prepare(bare, structure_factors, quirks)
+        run = prepared_run(self._engine, bare, structure_factors, quirks)
         alike = experiment.replace(_WITHOUT_EFFECT)
         key = alike, quirks, run.plan.oversample, run.plan.steps
         kept = self._backgrounds.get(key)
         if kept is None:
-            run = self._engine.prepare(experiment, structure_factors, quirks)
+            run = prepared_run(self._engine, experiment, structure_factors, quirks)
         return _Run(run, kept, key, self._backgrounds)
 
     def render_together(

@@ -1,0 +1,146 @@
+"""Sums over steps with bounds, by Triton's kernel of `triton_bounds`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import torch
+from torch import Tensor
+
+from nanobragg_hybrid.engines.torch.scalars import as_float
+from nanobragg_hybrid.engines.torch.scene import Choices, Scene
+from nanobragg_hybrid.engines.torch.vectors import Vector, as_tensor
+from nanobragg_hybrid.model.conventions import Shape
+
+_ON_CPU: Final = 8192
+_ON_GPU: Final = 128
+"""Pixels of a program.  The interpreter's time is that of its calls, whatever their length."""
+
+
+class Rays(NamedTuple):
+    """Samples and sources, the ends not included."""
+
+    first_sample: int
+    sample_end: int
+    first_source: int
+    source_end: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SumNumbers:
+    """What belongs to all rays, float64, on one device.
+
+    sources: incident directions and wavelengths, (4, sources).  cells: (orientations, 9), m.
+    numbers: N_a, N_b, N_c, fudge factor, a*, b*, c*, default_F, the water's size, the resolution
+    limit in m, (16,).  grid, hkl_min: the table, or None.  factor, weight: of rays, broadcast to
+    (pixels, samples, sources), or None; with a weight the sum is multiplied by it after every step.
+    domain_weights: (domains,), or None.
+    """
+
+    shape: Shape
+    domains: int
+    sources: Tensor
+    cells: Tensor
+    numbers: Tensor
+    grid: Tensor | None
+    hkl_min: tuple[int, int, int]
+    factor: Tensor | None
+    weight: Tensor | None
+    domain_weights: Tensor | None
+    has_limit: bool
+
+    @classmethod
+    def of(
+        cls, scene: Scene, choices: Choices, factor: Tensor | None, weight: Tensor | None
+    ) -> SumNumbers:
+        """Those of a scene."""
+        wavelength = scene.sources.wavelength
+        incident = [as_tensor(x) for x in scene.sources.incident]
+        cells = scene.cells
+        lattice = [
+            *(max(as_float(n), 1.0) for n in scene.n_cells),
+            as_float(scene.fudge),
+            *(as_float(x) for star in (scene.a_star, scene.b_star, scene.c_star) for x in star),
+        ]
+        others = [as_float(scene.default_f), as_float(scene.water_m), choices.dmin_m]
+        weights, table = choices.domain_weights, scene.table
+
+        def on_device(values: list[float] | tuple[float, ...]) -> Tensor:
+            return torch.tensor(values, dtype=torch.float64, device=wavelength.device)
+
+        return cls(
+            shape=choices.shape,
+            domains=choices.domains,
+            sources=torch.stack([*incident, wavelength]),
+            cells=torch.stack(
+                [as_tensor(x) for vector in (cells.a, cells.b, cells.c) for x in vector], dim=-1
+            ),
+            numbers=on_device([*lattice, *others]),
+            grid=None if table is None else table.grid.contiguous(),
+            hkl_min=(0, 0, 0) if table is None else table.hkl_min,
+            factor=_of_rays(factor),
+            weight=_of_rays(weight),
+            domain_weights=None if weights is None else on_device(weights),
+            has_limit=choices.dmin_m > 0.0,
+        )
+
+
+def add_bounded_sums(
+    given: SumNumbers, rays: Rays, direction: Vector, total: Tensor, slack: Tensor
+) -> None:
+    """Goes on with total and slack, float64, shape (pixels,), in place.
+
+    direction: from the crystal to the samples, components (pixels, samples).
+    """
+    from nanobragg_hybrid.engines.torch.triton_bounds import bounded_sums
+
+    directions = torch.stack([as_tensor(x) for x in direction]).contiguous()
+    _, pixels, samples = directions.shape
+    shape = (pixels, samples, given.sources.shape[1])
+    if pixels == 0:
+        return
+    block = _ON_GPU if total.device.type == "cuda" else _ON_CPU
+    size = (1, 1, 1) if given.grid is None else given.grid.shape
+    bounded_sums[(-(-pixels // block),)](
+        total,
+        slack,
+        directions,
+        given.sources,
+        given.cells,
+        _or(given.grid, total),
+        given.numbers,
+        _or(given.factor, total),
+        _or(given.weight, total),
+        _or(given.domain_weights, total),
+        shape,
+        (given.cells.shape[0], given.domains),
+        (*given.hkl_min, *size),
+        tuple(rays),
+        (_strides(given.factor, shape), _strides(given.weight, shape)),
+        block=block,
+        profile=given.shape,
+        has_table=given.grid is not None,
+        has_limit=given.has_limit,
+        has_factor=given.factor is not None,
+        is_running=given.weight is not None,
+        is_weighted=given.domain_weights is not None,
+        # Roundings are those that the model's formulas have.
+        enable_fp_fusion=False,
+    )
+
+
+def _of_rays(values: Tensor | None) -> Tensor | None:
+    """With the three dimensions of rays."""
+    if values is None:
+        return None
+    return values.reshape((1,) * (3 - values.dim()) + values.shape)
+
+
+def _or(values: Tensor | None, anything: Tensor) -> Tensor:
+    """Something to point at where there is nothing."""
+    return anything if values is None else values
+
+
+def _strides(values: Tensor | None, shape: tuple[int, int, int]) -> tuple[int, ...]:
+    return (0, 0, 0) if values is None else values.expand(shape).stride()
