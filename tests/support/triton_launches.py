@@ -56,6 +56,7 @@ def noted_launches(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     launched: list[str] = []
     for module, name in (
         (ray_launches, "pixel_rays"),
+        (ray_launches, "pixel_values"),
         (step_lists, "lit_steps"),
         (sum_launches.triton_sums, "pixel_sums"),
         (sum_launches.triton_slopes, "pixel_slopes"),

@@ -1,9 +1,10 @@
 """Compiles Triton's kernels as launches of a scene ask for them, for a GPU that is not there.
 
-    python compile_only.py 80 gauss float64 1e-4
+    python compile_only.py 80 gauss float64 1e-4 plain
 
-The words are the compute capability, a shape, a number type and a tolerance in photons.  Each line
-has a kernel, the size of its machine code, and how many fused multiply-adds of float32 it has.
+The words are the compute capability, a shape, a number type, a tolerance in photons, and whether
+the scene is plain or has every factor that rays and water may have.  Each line has a kernel, the
+size of its machine code, and how many fused multiply-adds of float32 it has.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from nanobragg_hybrid.engines.torch.packing import Packed, Template, tensors
 from nanobragg_hybrid.engines.torch.triton_kernel import TritonKernel
 
 capability, shape, precision = int(sys.argv[1]), sys.argv[2], sys.argv[3]
-tolerance_photons = float(sys.argv[4])
+tolerance_photons, is_plain = float(sys.argv[4]), sys.argv[5] == "plain"
 CPU = torch.device("cpu")
 
 
@@ -73,7 +74,21 @@ experiment = nb.Experiment(
     detector=nb.Detector(distance_mm=100, pixel_size_mm=1.3, n_fast=16, n_slow=16),
     sampling=nb.Sampling(oversample=2),
 )
-model = ForwardModel(experiment, nb.StructureFactors.from_grid(grid, (-2, -2, -2), default_f=1.0))
+if not is_plain:
+    experiment = experiment.replace(
+        {
+            "beam.sources": (nb.Source((-10.0, 0.1, 0.05)), nb.Source((-10.0, 0.2, 0.05), 2.0)),
+            "crystal.water_um": 5.0,
+            "detector.sensor_thickness_um": 300.0,
+            "detector.sensor_attenuation_depth_um": 200.0,
+            "detector.sensor_layers": 2,
+            "sampling.dmin_angstrom": 3.0,
+        }
+    )
+quirks = nb.Quirks() if is_plain else nb.Quirks.none()
+model = ForwardModel(
+    experiment, nb.StructureFactors.from_grid(grid, (-2, -2, -2), default_f=1.0), quirks
+)
 kernel = TritonKernel.of(model.setup.choices, getattr(torch, precision), CPU, tolerance_photons)
 packed, given = model._packed({})
 template = Template(tuple(None for _ in given.constants), given.has_weights, given.hkl_min)

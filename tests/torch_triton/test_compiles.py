@@ -10,7 +10,11 @@ from pathlib import Path
 
 import pytest
 
-KERNELS = ["pixel_sums", "pixel_slopes", "cell_slopes", "element_sums", "pixel_tangents"]
+VALUES = {
+    "plain": ["lit_steps", "pixel_sums", "pixel_rays", "lit_steps", "pixel_values"],
+    "full": ["pixel_sums", "pixel_values"],
+}
+DERIVATIVES = ["pixel_slopes", "cell_slopes", "element_sums", "pixel_tangents"]
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("triton") is None, reason="Triton is not installed (extra: gpu)"
@@ -18,17 +22,17 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.mark.parametrize(
-    ("capability", "shape", "precision", "tolerance"),
-    [("80", "gauss", "float64", "1e-4"), ("90", "square", "float32", "0")],
+    ("capability", "shape", "precision", "tolerance", "scene"),
+    [("80", "gauss", "float64", "1e-4", "plain"), ("90", "square", "float32", "0", "full")],
 )
 def test_every_kernel_compiles(
-    capability: str, shape: str, precision: str, tolerance: str, tmp_path: Path
+    capability: str, shape: str, precision: str, tolerance: str, scene: str, tmp_path: Path
 ) -> None:
     """Without fused multiply-adds that the formulas do not have."""
     script = Path(__file__).with_name("compile_only.py")
     environment = {**os.environ, "TRITON_INTERPRET": "0", "TRITON_CACHE_DIR": str(tmp_path)}
     done = subprocess.run(
-        [sys.executable, str(script), capability, shape, precision, tolerance],
+        [sys.executable, str(script), capability, shape, precision, tolerance, scene],
         capture_output=True,
         text=True,
         check=False,
@@ -37,10 +41,7 @@ def test_every_kernel_compiles(
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     lines = [line.split() for line in done.stdout.splitlines()]
-    assert [name for name, _, _ in lines] == [
-        *([] if tolerance == "0" else ["lit_steps"]),
-        *KERNELS,
-    ]
+    assert [name for name, _, _ in lines] == VALUES[scene] + DERIVATIVES
     for _, size, fused in lines:
         assert int(size) > 1000
         assert int(fused) == 0

@@ -13,7 +13,7 @@ from triton_scenes import DEVICE, TritonPart
 from with_torch import torch
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.engines.torch import ForwardModel, ray_launches, triton_kernel
+from nanobragg_hybrid.engines.torch import ForwardModel, ray_launches
 from nanobragg_hybrid.engines.torch.quantities import GRID
 from nanobragg_hybrid.engines.torch.triton_kernel import IS_INTERPRETED
 
@@ -68,12 +68,12 @@ def test_gradients_by_the_crystal_alone(name: str, monkeypatch: pytest.MonkeyPat
     """Positions and factors have no derivative then: they come from the launch."""
     scene = small(**OPTIONS[name]), table(21)
     filled = []
-    launch = triton_kernel.rays_of_pixels
+    launch = ray_launches.PixelLaunch.filled
     monkeypatch.setattr(
-        triton_kernel, "rays_of_pixels", lambda *given: filled.append(1) or launch(*given)
+        ray_launches.PixelLaunch, "filled", lambda own: filled.append(own) or launch(own)
     )
     found = gradient(ForwardModel(*scene, device=DEVICE, kernel="triton"))
-    assert len(filled) == 2  # once for the image, once for the gradient
+    assert len(filled) == 1  # the image is a launch of its own
     expected = gradient(ForwardModel(*scene, kernel="eager"))
     for one, other in zip(found, expected, strict=True):
         assert float(other.norm()) > 0.0
@@ -105,8 +105,8 @@ def small(**changes: Any) -> nb.Experiment:
 
 
 @pytest.mark.parametrize("tolerance", [0.0, 1e-4])
-def test_a_render_is_two_launches(tolerance: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And with a tolerance one more, and the operators that tiles and bounds take."""
+def test_a_render_is_one_launch(tolerance: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And with a tolerance three, and the operators that tiles and bounds take."""
     own = ForwardModel(small(crystal__mosaic_domains=4), table(21), kernel="triton", device=DEVICE)
     kernel, *given = meta_render(own, tolerance)
     launched = noted_launches(monkeypatch)
@@ -114,10 +114,10 @@ def test_a_render_is_two_launches(tolerance: float, monkeypatch: pytest.MonkeyPa
         kernel.values(*given)
     assert watch.on_cpu == []
     if tolerance == 0.0:
-        assert launched == ["pixel_rays", "pixel_sums"]
+        assert launched == ["pixel_values"]
         assert watch.working == []
     else:
-        assert launched == ["pixel_rays", "lit_steps", "pixel_sums"]
+        assert launched == ["pixel_rays", "lit_steps", "pixel_values"]
         assert 0 < len(watch.working) <= MOST_OF_LISTS
 
 

@@ -19,9 +19,6 @@ from nanobragg_hybrid.engines.torch.scalars import applied
 from nanobragg_hybrid.engines.torch.step_lists import LitSteps
 from nanobragg_hybrid.engines.torch.sum_arguments import LATTICE_NUMBERS, SumChoices, SumTensors
 from nanobragg_hybrid.engines.torch.sum_launches import Launch
-from nanobragg_hybrid.engines.torch.triton_pixels import Filled
-from nanobragg_hybrid.engines.torch.triton_rays import disguised
-from nanobragg_hybrid.engines.torch.triton_sums import Finish
 
 __all__ = ["LATTICE_NUMBERS", "SumChoices", "SumTensors", "lattice_sums"]
 
@@ -56,22 +53,6 @@ def lit_steps(
     with torch.no_grad():
         launch = Launch.of(choices, tensors.domain_weights, tensors.others, tensors.moving)
         return launch.listed(pixels, limits)
-
-
-def lattice_values(
-    choices: SumChoices,
-    tensors: SumTensors,
-    lit: LitSteps | None,
-    filled: Filled,
-    strength: Tensor,
-    steps: int,
-) -> Tensor:
-    """Values of pixels, (pixels,), without derivatives; tensors: contiguous, with the numbers that
-    `filled` has; strength: begins with that of the scene; steps: `Choices.steps`."""
-    finish = Finish(
-        filled.start, strength, filled.multipliers, filled.water, disguised((steps,))[0]
-    )
-    return Launch(choices, tensors, filled.numbers, lit).totals(finish=finish)[0]
 
 
 class _Sums(torch.autograd.Function):

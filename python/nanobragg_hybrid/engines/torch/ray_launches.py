@@ -1,9 +1,9 @@
-"""Pixels and rays in one launch of Triton: what is to be computed, and when torch's operators do it
+"""Pixels and rays in a launch of Triton: what is to be computed, and when torch's operators do it
 instead."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Final
 
 import torch
@@ -11,9 +11,16 @@ from torch import Tensor
 
 from nanobragg_hybrid.engines.torch.packing import NUMBERS, Packed, Template
 from nanobragg_hybrid.engines.torch.scene import Choices
-from nanobragg_hybrid.engines.torch.sum_arguments import LATTICE_NUMBERS
-from nanobragg_hybrid.engines.torch.triton_pixels import Filled, pixel_rays
-from nanobragg_hybrid.engines.torch.triton_rays import disguised
+from nanobragg_hybrid.engines.torch.step_lists import TILE, LitSteps
+from nanobragg_hybrid.engines.torch.sum_arguments import LATTICE_NUMBERS, SumChoices
+from nanobragg_hybrid.engines.torch.sum_launches import (
+    extent_of,
+    listed_or_all,
+    pixels_of_a_program,
+)
+from nanobragg_hybrid.engines.torch.triton_pixels import Filled, SceneArrays, pixel_rays
+from nanobragg_hybrid.engines.torch.triton_rays import Given, Sizes, disguised
+from nanobragg_hybrid.engines.torch.triton_values import pixel_values
 
 CURVED: Final = "the detector is curved"
 
@@ -109,47 +116,102 @@ def why_operators(choices: Choices) -> str:
     return ""
 
 
-def rays_of_pixels(
-    choices: Choices,
-    own: RayChoices,
-    packed: Packed,
-    limit: Tensor,
-    pixels: tuple[Tensor, Tensor],
-    block: int,
-) -> Filled:
-    """What `pixel_rays` makes of a scene.
+@dataclass(frozen=True, slots=True)
+class PixelLaunch:
+    """Some pixels of a scene.
 
-    limit: the resolution limit, m, (1,).  pixels: their numbers along slow and fast, (pixels,);
-    block: of them in a program.
+    limit: the resolution limit, m, (1,).  slow, fast: numbers of the pixels, (pixels,).
     """
-    slow, fast = pixels
-    count, samples, sources = len(slow), choices.samples, choices.source_count
-    new = slow.new_empty
-    rays = (count, samples, sources)
-    filled = Filled(
-        new((3, count, samples)),
-        new(rays if own.has_factor else 0),
-        new(rays if own.has_weight else 0),
-        new(count),
-        new((3, count)),
-        new(count),
-        new(16),
-    )
-    if count > 0:
-        pixel_rays[(-(-count // block),)](
-            filled,
-            slow,
-            fast,
-            packed.numbers.detach(),
-            packed.sources.detach(),
-            limit,
-            disguised((count, choices.oversample, choices.layers, sources)),
-            block=block,
-            **asdict(own),
-            # Roundings are those that the model's formulas have.
-            enable_fp_fusion=False,
+
+    choices: Choices
+    rays: RayChoices
+    packed: Packed
+    limit: Tensor
+    slow: Tensor
+    fast: Tensor
+
+    @property
+    def _arrays(self) -> SceneArrays:
+        packed = self.packed
+        return SceneArrays(
+            self.slow, self.fast, packed.numbers.detach(), packed.sources.detach(), self.limit
         )
-    return filled
+
+    @property
+    def _sizes(self) -> tuple[int, ...]:
+        choices = self.choices
+        sizes = (len(self.slow), choices.oversample, choices.layers, choices.source_count)
+        return disguised((*sizes, choices.steps))
+
+    def filled(self) -> Filled:
+        """Directions and factors, for the kernels of steps."""
+        choices, new, own = self.choices, self.slow.new_empty, self.rays
+        count, samples = len(self.slow), choices.samples
+        rays = (count, samples, choices.source_count)
+        filled = Filled(
+            new((3, count, samples)),
+            new(rays if own.has_factor else 0),
+            new(rays if own.has_weight else 0),
+            new(count),
+            new((3, count)),
+            new(count),
+            new(16),
+        )
+        block = pixels_of_a_program(self.slow.device)
+        if count > 0:
+            pixel_rays[(-(-count // block),)](
+                filled,
+                self._arrays,
+                self._sizes,
+                block=block,
+                kind=own,
+                # Roundings are those that the model's formulas have.
+                enable_fp_fusion=False,
+            )
+        return filled
+
+    def values(
+        self, sums: SumChoices, domain_weights: Tensor | None, lit: LitSteps | None
+    ) -> Tensor:
+        """Values, (pixels,), without derivatives; lit: the steps that are visited, None: all."""
+        choices, packed, count = self.choices, self.packed, len(self.slow)
+        value = self.slow.new_empty(count)
+        nothing, grid = self.limit, packed.grid
+        given = Given(
+            *(nothing, nothing),
+            packed.cells.detach().contiguous(),
+            nothing if grid is None else grid.detach().contiguous(),
+            *(nothing, nothing, nothing, nothing),
+            nothing if domain_weights is None else domain_weights,
+        )
+        sizes = Sizes(
+            disguised((count, choices.samples, choices.source_count)),
+            disguised((packed.cells.shape[0], sums.domains)),
+            disguised(extent_of(sums, grid)),
+            disguised((0, 0, 0)),
+            disguised((0, 0, 0)),
+        )
+        block = pixels_of_a_program(self.slow.device) if lit is None else TILE
+        if count > 0:
+            pixel_values[(-(-count // block),)](
+                value,
+                self._arrays,
+                self._sizes,
+                given,
+                sizes,
+                listed_or_all(lit, nothing),
+                block=block,
+                kind=self.rays,
+                profile=sums.shape,
+                single=sums.single,
+                has_table=grid is not None,
+                interpolation=sums.interpolation,
+                is_weighted=domain_weights is not None,
+                is_listed=lit is not None,
+                num_warps=4 if lit is None else 1,
+                enable_fp_fusion=False,
+            )
+        return value
 
 
 def _capture(choices: Choices) -> str:

@@ -86,11 +86,6 @@ class Launch:
         return self.tensors.cells.shape[0], self.choices.domains
 
     @property
-    def _extent(self) -> tuple[int, ...]:
-        grid = self.tensors.grid
-        return (*self.choices.hkl_min, *((1, 1, 1) if grid is None else grid.shape))
-
-    @property
     def _block(self) -> int:
         return pixels_of_a_program(self.numbers.device) if self.lit is None else TILE
 
@@ -122,16 +117,11 @@ class Launch:
         )
 
     @property
-    def _lit(self) -> LitSteps:
-        nothing = self.numbers
-        return LitSteps(nothing, nothing, nothing) if self.lit is None else self.lit
-
-    @property
     def _sizes(self) -> Sizes:
         return Sizes(
             disguised(self._shape),
             disguised(self._counts),
-            disguised(self._extent),
+            disguised(extent_of(self.choices, self.tensors.grid)),
             disguised(self._strides(self.tensors.factor)),
             disguised(self._strides(self.tensors.weight)),
         )
@@ -155,12 +145,8 @@ class Launch:
             "enable_fp_fusion": False,
         }
 
-    def totals(
-        self, *, wants_states: bool = False, finish: triton_sums.Finish | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Sums of pixels, or values, if they are finished, (pixels,), and what sums were before
-        each ray, (rays, pixels), if wanted."""
-        nothing = self.numbers
+    def totals(self, *, wants_states: bool = False) -> tuple[Tensor, Tensor]:
+        """Sums of pixels, and what they were before each ray, (rays, pixels), if wanted."""
         new = self.numbers.new_empty
         total = new(self._count)
         pixels, samples, sources = self._shape
@@ -171,11 +157,9 @@ class Launch:
                 states,
                 self._given,
                 self._sizes,
-                self._lit,
-                triton_sums.Finish(*[nothing] * 5) if finish is None else finish,
+                listed_or_all(self.lit, self.numbers),
                 is_running=self.choices.is_running,
                 wants_states=wants_states,
-                finishes=finish is not None,
                 **self._options,
             )
         return total, states
@@ -279,7 +263,7 @@ class Launch:
                 states,
                 self._given,
                 self._sizes,
-                self._lit,
+                listed_or_all(self.lit, self.numbers),
                 is_running=is_running,
                 wants_numbers=wants_numbers,
                 wants_table=wants_grid,
@@ -320,7 +304,7 @@ class Launch:
                 grad,
                 self._given,
                 self._sizes,
-                self._lit,
+                listed_or_all(self.lit, self.numbers),
                 has_coefficients=is_running,
                 **self._options,
             )
@@ -359,7 +343,7 @@ class Launch:
                 own._given,
                 moved,
                 own._sizes,
-                own._lit,
+                listed_or_all(self.lit, self.numbers),
                 is_running=self.choices.is_running,
                 moves_table=grid is not None,
                 **self._options,
@@ -376,6 +360,16 @@ def _along(like: Tensor | None, change: Tensor | None) -> Tensor | None:
     if change is None:
         return None if like is None else torch.zeros_like(like)
     return (change if like is None else change.expand(like.shape)).contiguous()
+
+
+def extent_of(choices: SumChoices, grid: Tensor | None) -> tuple[int, ...]:
+    """Of the table, see `triton_amplitudes`."""
+    return (*choices.hkl_min, *((1, 1, 1) if grid is None else grid.shape))
+
+
+def listed_or_all(lit: LitSteps | None, nothing: Tensor) -> LitSteps:
+    """What a kernel takes; nothing: something to point at where all steps are visited."""
+    return LitSteps(nothing, nothing, nothing) if lit is None else lit
 
 
 def pixels_of_a_program(device: torch.device) -> int:

@@ -1,5 +1,6 @@
-"""Pixels by Triton's kernels: a launch for what belongs to rays and pixels (see `ray_launches`), or
-torch's operators where that has derivatives, and one for steps (see `lattice_sums`)."""
+"""Pixels by Triton's kernels: values in one launch (see `ray_launches`), derivatives by those of
+steps (see `lattice_sums`), with torch's operators before and behind them where these are
+differentiated."""
 
 from __future__ import annotations
 
@@ -25,17 +26,15 @@ from nanobragg_hybrid.engines.torch.lattice_sums import (
     SumChoices,
     SumTensors,
     lattice_sums,
-    lattice_values,
     lit_steps,
 )
 from nanobragg_hybrid.engines.torch.packing import NUMBERS, Packed, Template, unpack
 from nanobragg_hybrid.engines.torch.packing import tensors as tensors_of
 from nanobragg_hybrid.engines.torch.pixels import Pixels
-from nanobragg_hybrid.engines.torch.ray_launches import RayChoices, rays_of_pixels, why_operators
+from nanobragg_hybrid.engines.torch.ray_launches import PixelLaunch, RayChoices, why_operators
 from nanobragg_hybrid.engines.torch.rays import beams_to
 from nanobragg_hybrid.engines.torch.scene import Choices
 from nanobragg_hybrid.engines.torch.step_lists import every_step_because, limits_of, tile_order
-from nanobragg_hybrid.engines.torch.sum_launches import pixels_of_a_program
 from nanobragg_hybrid.engines.torch.tiles import Block, Segment, Tile, ranges
 from nanobragg_hybrid.engines.torch.vectors import as_tensor
 
@@ -149,19 +148,21 @@ class TritonKernel(FusedKernel):
     def _values_in_launches(
         self, piece: FusedPiece, packed: Packed, template: Template, rays: RayChoices
     ) -> Tensor:
-        """Pixels and rays in a launch, their steps in another one."""
-        block = pixels_of_a_program(packed.numbers.device)
-        pixels = piece.slow[:, 0], piece.fast[:, 0]
-        filled = rays_of_pixels(self.choices, rays, packed, self.limit, pixels, block)
+        """Everything in one launch, or with derivatives pixels and rays in one, steps in others."""
         has_slopes = torch.is_grad_enabled() and any(
             x is not None and x.requires_grad for x in tensors_of(packed)
         )
         choices = self._sum_choices(piece, template, is_running=rays.has_weight)
+        pixels = piece.slow[:, 0], piece.fast[:, 0]
+        launch = PixelLaunch(self.choices, rays, packed, self.limit, *pixels)
+        if not has_slopes and not self._leaves_out:
+            return launch.values(choices, self.domain_weights, None)
+        filled = launch.filled()
         sums = SumTensors(
             direction=filled.direction,
             sources=packed.sources[:4],
             cells=packed.cells,
-            numbers=_lattice_numbers(packed.numbers, template) if has_slopes else filled.numbers,
+            numbers=_lattice_numbers(packed.numbers, template),
             grid=packed.grid,
             factor=filled.factor if rays.has_factor else None,
             weight=filled.weight if rays.has_weight else None,
@@ -175,8 +176,7 @@ class TritonKernel(FusedKernel):
             own = (*pixels, factor / self.choices.steps)
             lit = lit_steps(choices, sums, own, self._limits(piece, packed))
         if not has_slopes:
-            strength = packed.numbers[_STRENGTH:]
-            return lattice_values(choices, sums, lit, filled, strength, self.choices.steps)
+            return launch.values(choices, self.domain_weights, lit)
         total = lattice_sums(choices, sums, lit)
         strength = unpack(packed, template).strength
         value = (total if rays.has_weight else filled.start + total) * strength / self.choices.steps

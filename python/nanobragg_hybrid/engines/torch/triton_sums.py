@@ -7,8 +7,6 @@ given, sizes: see `triton_rays`.  With weights the sum is multiplied by the ray'
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
 import triton
 import triton.language as tl
 
@@ -28,30 +26,59 @@ from nanobragg_hybrid.engines.torch.triton_rays import (
 from nanobragg_hybrid.engines.torch.triton_steps import intensity, structure_factor
 
 
-class Finish(NamedTuple):
-    """What makes values of sums (model 6.8), float64.
-
-    start: what sums begin with, unless they are running, (pixels,).  strength: one number.
-    multipliers: (3, pixels).  water: (pixels,).  steps: see `triton_rays.disguised`.
-    """
-
-    start: Any
-    strength: Any
-    multipliers: Any
-    water: Any
-    steps: Any
-
-
 @triton.jit
-def _finished(finish, sums, pixel, lanes, count, is_running: tl.constexpr):
-    """Values of pixels, in the order in which the model multiplies."""
+def sums_after_ray(
+    sums,
+    q,
+    is_cut,
+    own_factor,
+    own_weight,
+    lattice,
+    default_f,
+    skips_zero,
+    lanes,
+    given,
+    counts,
+    extent,
+    lit,
+    row,
+    profile: tl.constexpr,
+    single: tl.constexpr,
+    has_table: tl.constexpr,
+    interpolation: tl.constexpr,
+    has_factor: tl.constexpr,
+    is_running: tl.constexpr,
+    is_weighted: tl.constexpr,
+    is_listed: tl.constexpr,
+):
+    """Sums with the steps of one more ray.  q: its scattering vector.  row: its number, blocks of
+    pixels outermost."""
+    orientations, domains = counts
+    qx, qy, qz = q
+    ray = tl.zeros_like(sums)
+    is_lit = is_cut & ~is_cut
+    for turn in range(turns_of(lit, row, orientations, is_listed)):
+        orientation = orientation_at(lit, row, turn, orientations, is_listed)
+        h, k, l = indices_of(cell_of(given.cells, orientation), qx, qy, qz)
+        f = structure_factor(
+            given.grid, h, k, l, extent, default_f, lanes, has_table, interpolation
+        )
+        term, is_skipped = intensity(h, k, l, f, lattice, skips_zero, profile, single)
+        is_skipped = is_skipped | is_cut
+        if is_weighted:
+            term *= tl.load(given.domain_weights + orientation % domains)
+        if is_running:
+            if has_factor:
+                term *= own_factor
+            sums = tl.where(is_skipped, sums, (sums + term) * own_weight)
+        else:
+            ray += tl.where(is_skipped, 0.0, term)
+            is_lit = is_lit | ~is_skipped
     if not is_running:
-        sums = tl.load(finish.start + pixel, mask=lanes, other=0.0) + sums
-    value = sums * tl.load(finish.strength) / (finish.steps >> 2).to(tl.float64)
-    for n in tl.static_range(3):
-        place = finish.multipliers + n * tl.cast(count, tl.int64) + pixel
-        value = value * tl.load(place, mask=lanes, other=0.0)
-    return value + tl.load(finish.water + pixel, mask=lanes, other=0.0)
+        if has_factor:
+            ray *= tl.where(is_lit, own_factor, 1.0)
+        sums += ray
+    return sums
 
 
 @triton.jit
@@ -61,7 +88,6 @@ def pixel_sums(
     given,
     sizes,
     lit,
-    finish,
     block: tl.constexpr,
     profile: tl.constexpr,
     single: tl.constexpr,
@@ -73,14 +99,10 @@ def pixel_sums(
     is_weighted: tl.constexpr,
     is_listed: tl.constexpr,
     wants_states: tl.constexpr,
-    finishes: tl.constexpr,
 ):
-    """total: (pixels,).  states: what the sum is before each ray, (rays, pixels), if wanted.
-    finish: if wanted, what makes values of sums.
-    """
+    """total: (pixels,).  states: what the sum is before each ray, (rays, pixels), if wanted."""
     shape, counts, extent, factor_strides, weight_strides = plain(sizes)
     count, samples, source_count = shape
-    orientations, domains = counts
     pixel = tl.program_id(0).to(tl.int64) * block + tl.arange(0, block)
     lanes = pixel < count
     lattice = lattice_of(given.numbers)
@@ -100,34 +122,15 @@ def pixel_sums(
             if wants_states:
                 ray_number = sample * source_count + source
                 tl.store(states + tl.cast(ray_number, tl.int64) * count + pixel, sums, mask=lanes)
+            own_factor, own_weight = sums, sums
             if has_factor:
                 own_factor = of_ray(given.factor, pixel, lanes, sample, source, factor_strides)
             if is_running:
                 own_weight = of_ray(given.weight, pixel, lanes, sample, source, weight_strides)
-            ray = tl.zeros([block], tl.float64)
-            is_lit = tl.zeros([block], tl.int1)
-            row = first_row + sample * source_count + source
-            for turn in range(turns_of(lit, row, orientations, is_listed)):
-                orientation = orientation_at(lit, row, turn, orientations, is_listed)
-                h, k, l = indices_of(cell_of(given.cells, orientation), qx, qy, qz)
-                f = structure_factor(
-                    given.grid, h, k, l, extent, default_f, lanes, has_table, interpolation
-                )
-                term, is_skipped = intensity(h, k, l, f, lattice, skips_zero, profile, single)
-                is_skipped = is_skipped | is_cut
-                if is_weighted:
-                    term *= tl.load(given.domain_weights + orientation % domains)
-                if is_running:
-                    if has_factor:
-                        term *= own_factor
-                    sums = tl.where(is_skipped, sums, (sums + term) * own_weight)
-                else:
-                    ray += tl.where(is_skipped, 0.0, term)
-                    is_lit = is_lit | ~is_skipped
-            if not is_running:
-                if has_factor:
-                    ray *= tl.where(is_lit, own_factor, 1.0)
-                sums += ray
-    if finishes:
-        sums = _finished(finish, sums, pixel, lanes, count, is_running)
+            sums = sums_after_ray(
+                sums, (qx, qy, qz), is_cut, own_factor, own_weight, lattice, default_f, skips_zero,
+                lanes, given, counts, extent, lit, first_row + sample * source_count + source,
+                profile, single, has_table, interpolation, has_factor, is_running, is_weighted,
+                is_listed,
+            )  # fmt: skip
     tl.store(total + pixel, sums, mask=lanes)
