@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "allocate.h"
+#include "error.h"
 #include "vec3.h"
 
 /* Largest table of rotated cells kept (entries of 9 doubles); above, they are made per step. */
@@ -132,4 +133,22 @@ nbh_status orientations_make(const nbh_crystal *crystal, nbh_plan *plan, nbh_err
     else
         fill_mosaic(crystal->mosaic_seed, plan);
     return status == NBH_OK ? fill_cells(plan, error) : status;
+}
+
+nbh_status nbh_plan_get_cells(const nbh_plan *plan, double *cells_m, int64_t capacity,
+                              nbh_error *error)
+{
+    const int32_t phi_steps = plan->info.phi_steps, domains = plan->info.mosaic_domains;
+    const int64_t need = (int64_t)phi_steps * domains;
+    if (cells_m == NULL || capacity < need)
+        return nbh_fail(error, NBH_INVALID, "capacity", "got %lld, need %lld",
+                        cells_m == NULL ? 0LL : (long long)capacity, (long long)need);
+    double scratch[9];
+    for (int32_t phi_step = 0; phi_step < phi_steps; phi_step++) {
+        for (int32_t domain = 0; domain < domains; domain++) {
+            memcpy(cells_m, orientation_cell(plan, 0, phi_step, domain, scratch), sizeof scratch);
+            cells_m += 9;
+        }
+    }
+    return NBH_OK;
 }

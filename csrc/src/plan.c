@@ -5,7 +5,6 @@
 
 #include "error.h"
 #include "fast/light_bounds.h"
-#include "orientations.h"
 
 void nbh_plan_destroy(nbh_plan *plan)
 {
@@ -70,23 +69,6 @@ nbh_status nbh_plan_get_phi(const nbh_plan *plan, double *phi_rad, int64_t capac
     if (status == NBH_OK)
         memcpy(phi_rad, plan->phi, sizeof(double) * (size_t)plan->info.phi_steps);
     return status;
-}
-
-nbh_status nbh_plan_get_cells(const nbh_plan *plan, double *cells_m, int64_t capacity,
-                              nbh_error *error)
-{
-    const int32_t phi_steps = plan->info.phi_steps, domains = plan->info.mosaic_domains;
-    nbh_status status = check_capacity(cells_m, capacity, (int64_t)phi_steps * domains, error);
-    if (status != NBH_OK)
-        return status;
-    double scratch[9];
-    for (int32_t phi_step = 0; phi_step < phi_steps; phi_step++) {
-        for (int32_t domain = 0; domain < domains; domain++) {
-            memcpy(cells_m, orientation_cell(plan, 0, phi_step, domain, scratch), sizeof scratch);
-            cells_m += 9;
-        }
-    }
-    return NBH_OK;
 }
 
 nbh_status nbh_plan_get_random(const nbh_plan *plan, nbh_random *state, nbh_error *error)

@@ -275,6 +275,28 @@ def test_a_run_without_its_definition_is_refused() -> None:
     assert image_of_run.tobytes() == simulated(scene(), "c").image.tobytes()
 
 
+def test_single_pixels_of_the_exact_kernel() -> None:
+    experiment, factors, quirks = PROVEN["masked"]
+    run = CEngine().prepare(experiment, factors, quirks)
+    expected = simulated(PROVEN["masked"], "c").image.reshape(-1)
+    numbers = np.array([0, 999, 407, 407, 325])
+    found = run.exact_pixels(numbers, 2)
+    assert found.tobytes() == expected[numbers].tobytes()
+    assert (found > 0.0).tolist() == [False, False, True, True, True]
+    for number in (-1, 1000):
+        with pytest.raises(nb.ConfigError, match="need 0 to 999"):
+            run.exact_pixels(np.array([number]), 1)
+
+
+def test_cells_are_those_of_the_set_up() -> None:
+    """Of each phi step and domain, domain fastest; both engines have made them."""
+    own = scene(goniometer__phi_deg=3.0, goniometer__osc_deg=1.0, goniometer__phi_steps=3)
+    cells = CEngine().prepare(*own).cells_m()
+    expected = prepared_run(own).model._packed({})[0].cells.cpu().numpy()
+    assert cells.shape == (6, 9)
+    np.testing.assert_allclose(cells, expected, rtol=1e-13, atol=1e-24)
+
+
 def test_it_is_off_unless_asked_for() -> None:
     assert nb.TorchEngine().exact is False
     found = simulated(PROVEN["square"], dataclasses.replace(ENGINE, exact=False))

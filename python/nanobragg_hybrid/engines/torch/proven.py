@@ -137,8 +137,8 @@ def _no_bound_for_the_sum(choices: Choices, plan: ResolvedPlan) -> str:
         return "interpolated structure factors have no bound on a device"
     if choices.is_curved or choices.is_sphere:
         return "directions to a curved detector have sines, which differ from device to device"
-    if not na * nb * nc < _LARGEST_CRYSTAL:
-        return f"a crystal of more than {_LARGEST_CRYSTAL:g} cells"
+    if not (min(plan.n_cells) >= 1.0 and na * nb * nc < _LARGEST_CRYSTAL):
+        return f"a crystal of less than one cell, or of more than {_LARGEST_CRYSTAL:g}"
     if choices.running_product:
         if not (choices.shape == "square" or is_all_or_nothing(choices.shape)):
             return "which steps multiply the whole sum depends on a lattice factor of exactly 0"
@@ -164,7 +164,8 @@ def _no_bound_for_factors(model: ForwardModel, choices: Choices) -> str:
 
 
 def defined_scene(model: ForwardModel, definition: Definition) -> Scene:
-    """The model's scene with the definition's bits in everything that phases are made of."""
+    """The model's scene with the definition's bits in everything that phases are made of, and in
+    what may have lost digits in both set-ups."""
     plan, scene, device = definition.plan, model.scene(), model.device
     sources = torch.from_numpy(definition.sources().copy()).to(device).unbind(1)
     cells = torch.from_numpy(definition.cells_m().copy()).to(device)
@@ -178,6 +179,9 @@ def defined_scene(model: ForwardModel, definition: Definition) -> Scene:
         normal=plan.normal_axis,
         pix0=plan.pix0_m,
         layer_step=plan.sensor_layer_step_m,
+        close=plan.close_distance_m,
+        attenuation=plan.sensor_attenuation_per_m,
+        polarization=plan.polarization_axis,
         n_cells=plan.n_cells,
         a_star=plan.a_star_per_angstrom,
         b_star=plan.b_star_per_angstrom,
