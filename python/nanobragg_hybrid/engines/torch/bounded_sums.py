@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,10 +12,6 @@ from nanobragg_hybrid.engines.torch.scalars import as_float
 from nanobragg_hybrid.engines.torch.scene import Choices, Scene
 from nanobragg_hybrid.engines.torch.vectors import Vector, as_tensor
 from nanobragg_hybrid.model.conventions import Shape
-
-_ON_CPU: Final = 8192
-_ON_GPU: Final = 128
-"""Pixels of a program.  The interpreter's time is that of its calls, whatever their length."""
 
 
 class Rays(NamedTuple):
@@ -93,18 +89,17 @@ def add_bounded_sums(
 
     direction: from the crystal to the samples, components (pixels, samples).
     """
+    from nanobragg_hybrid.engines.torch.sum_launches import pixels_of_a_program
     from nanobragg_hybrid.engines.torch.triton_bounds import bounded_sums
+    from nanobragg_hybrid.engines.torch.triton_rays import Given, Sizes, disguised
 
     directions = torch.stack([as_tensor(x) for x in direction]).contiguous()
     _, pixels, samples = directions.shape
     shape = (pixels, samples, given.sources.shape[1])
     if pixels == 0:
         return
-    block = _ON_GPU if total.device.type == "cuda" else _ON_CPU
-    size = (1, 1, 1) if given.grid is None else given.grid.shape
-    bounded_sums[(-(-pixels // block),)](
-        total,
-        slack,
+    block = pixels_of_a_program(total.device)
+    arrays = Given(
         directions,
         given.sources,
         given.cells,
@@ -112,12 +107,22 @@ def add_bounded_sums(
         given.numbers,
         _or(given.factor, total),
         _or(given.weight, total),
+        total,
         _or(given.domain_weights, total),
-        shape,
-        (given.cells.shape[0], given.domains),
-        (*given.hkl_min, *size),
-        tuple(rays),
-        (_strides(given.factor, shape), _strides(given.weight, shape)),
+    )
+    sizes = Sizes(
+        disguised(shape),
+        disguised((given.cells.shape[0], given.domains)),
+        disguised((*given.hkl_min, *((1, 1, 1) if given.grid is None else given.grid.shape))),
+        disguised(_strides(given.factor, shape)),
+        disguised(_strides(given.weight, shape)),
+    )
+    bounded_sums[(-(-pixels // block),)](
+        total,
+        slack,
+        arrays,
+        sizes,
+        disguised(rays),
         block=block,
         profile=given.shape,
         has_table=given.grid is not None,

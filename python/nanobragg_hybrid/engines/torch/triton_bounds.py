@@ -20,6 +20,7 @@ from nanobragg_hybrid.engines.torch.triton_rays import (
     is_beyond,
     lattice_of,
     of_ray,
+    plain,
     ray_of,
 )
 from nanobragg_hybrid.engines.torch.triton_steps import intensity, structure_factor
@@ -46,23 +47,13 @@ def _sphere_slack(h, k, l, f, lattice):
     return tl.where(is_zero, 0.0, f * f * off * (2.0 * factor + off))
 
 
-@triton.jit(do_not_specialize=["shape", "counts", "extent", "rays", "strides"])
+@triton.jit
 def bounded_sums(
     total,
     slack,
-    direction,
-    sources,
-    cells,
-    grid,
-    numbers,
-    factor,
-    weight,
-    domain_weights,
-    shape,
-    counts,
-    extent,
+    given,
+    sizes,
     rays,
-    strides,
     block: tl.constexpr,
     profile: tl.constexpr,
     has_table: tl.constexpr,
@@ -73,39 +64,40 @@ def bounded_sums(
 ):
     """Goes on with total and slack, (pixels,): the steps of some rays in serial order.
 
-    rays: the first sample and source, and those behind the last; strides: of factor and weight.
-    Other arguments are those of `triton_sums.pixel_sums`.
+    rays: the first sample and its end, the first source and its end, disguised as sizes are.
+    given, sizes: see `triton_rays`.
     """
+    shape, counts, extent, factor_strides, weight_strides = plain(sizes)
     count, _, _ = shape
     orientations, domains = counts
-    first_sample, sample_end, first_source, source_end = rays
-    factor_strides, weight_strides = strides
     pixel = tl.program_id(0).to(tl.int64) * block + tl.arange(0, block)
     lanes = pixel < count
-    lattice = lattice_of(numbers)
-    default_f = tl.load(numbers + DEFAULT_F)
-    skips_zero = (tl.zeros([block], tl.float64) + tl.load(numbers + WATER)) == 0.0
+    lattice = lattice_of(given.numbers)
+    default_f = tl.load(given.numbers + DEFAULT_F)
+    skips_zero = (tl.zeros([block], tl.float64) + tl.load(given.numbers + WATER)) == 0.0
     sums = tl.load(total + pixel, mask=lanes, other=0.0)
     slacks = tl.load(slack + pixel, mask=lanes, other=0.0)
-    for sample in range(first_sample, sample_end):
-        for source in range(first_source, source_end):
-            qx, qy, qz, _ = ray_of(direction, sources, pixel, lanes, sample, source, shape)
+    for sample in range(rays[0] >> 2, rays[1] >> 2):
+        for source in range(rays[2] >> 2, rays[3] >> 2):
+            qx, qy, qz, _ = ray_of(given, pixel, lanes, sample, source, shape)
             is_cut = lanes & ~lanes
             if has_limit:
-                is_cut = is_beyond(qx, qy, qz, tl.load(numbers + DMIN))
+                is_cut = is_beyond(qx, qy, qz, tl.load(given.numbers + DMIN))
             if has_factor:
-                own_factor = of_ray(factor, pixel, lanes, sample, source, factor_strides)
+                own_factor = of_ray(given.factor, pixel, lanes, sample, source, factor_strides)
             if is_running:
-                own_weight = of_ray(weight, pixel, lanes, sample, source, weight_strides)
+                own_weight = of_ray(given.weight, pixel, lanes, sample, source, weight_strides)
             for orientation in range(orientations):
-                h, k, l = indices_of(cell_of(cells, orientation), qx, qy, qz)
-                f = structure_factor(grid, h, k, l, extent, default_f, lanes, has_table, "nearest")
+                h, k, l = indices_of(cell_of(given.cells, orientation), qx, qy, qz)
+                f = structure_factor(
+                    given.grid, h, k, l, extent, default_f, lanes, has_table, "nearest"
+                )
                 term, is_skipped = intensity(h, k, l, f, lattice, skips_zero, profile, False)
                 is_skipped = is_skipped | is_cut
                 if profile == "round":
                     off = tl.where(is_cut, 0.0, _sphere_slack(h, k, l, f, lattice))
                 if is_weighted:
-                    own = tl.load(domain_weights + orientation % domains)
+                    own = tl.load(given.domain_weights + orientation % domains)
                     term *= own
                     if profile == "round":
                         off *= own
