@@ -21,8 +21,9 @@ from triton.runtime.jit import JITFunction
 
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.engines.torch import ForwardModel, sum_launches
+from nanobragg_hybrid.engines.torch.bounded_sums import Rays, SumNumbers, add_bounded_sums
 from nanobragg_hybrid.engines.torch.fused import FusedPiece
-from nanobragg_hybrid.engines.torch.packing import Packed, Template, tensors
+from nanobragg_hybrid.engines.torch.packing import Packed, Template, tensors, unpack
 from nanobragg_hybrid.engines.torch.triton_kernel import TritonKernel
 
 capability, shape, precision = int(sys.argv[1]), sys.argv[2], sys.argv[3]
@@ -103,3 +104,9 @@ pulled = torch.autograd.grad(
     values, leaves_given, weights, create_graph=True, materialize_grads=True
 )
 torch.autograd.grad(pulled, weights, [torch.zeros_like(x) for x in pulled])
+if precision == "float64":
+    scene, totals = unpack(packed, given), torch.zeros((2, 4), dtype=torch.float64)
+    zeros = (torch.zeros((4, 1), dtype=torch.float64),) * 3
+    add_bounded_sums(
+        SumNumbers.of(scene, model.setup.choices, None, None), Rays(0, 1, 0, 1), zeros, *totals
+    )

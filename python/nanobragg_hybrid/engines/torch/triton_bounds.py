@@ -68,7 +68,7 @@ def bounded_sums(
     given, sizes: see `triton_rays`.
     """
     shape, counts, extent, factor_strides, weight_strides = plain(sizes)
-    count, _, _ = shape
+    count = shape[0]
     orientations, domains = counts
     pixel = tl.program_id(0).to(tl.int64) * block + tl.arange(0, block)
     lanes = pixel < count
