@@ -26,7 +26,7 @@ def test_every_part_is_measured(
     monkeypatch.setattr(sys, "argv", words)
     script.main()
     said, found = capsys.readouterr().out, json.loads(figures.read_text())
-    for name in ("kernel", "noise and response", "CBF in memory", "file and its hash"):
+    for name in ("kernel", "noise and read-out", "compression (CBF)", "writing", "hash"):
         assert found["ms"][name] > 0.0
         assert name in said
     assert list(found["frames_per_s"]) == ["this process", "pool of 1", "pool of 2"]

@@ -17,21 +17,12 @@ import numpy as np
 
 from nanobragg_hybrid.base.atomic import access_errors, atomic_write
 from nanobragg_hybrid.base.errors import UnsupportedError, how_to_install
+from nanobragg_hybrid.formats.measured.dials_refl import TYPES
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from numpy.typing import NDArray
-
-_KINDS: Final[Mapping[str, tuple[str, int]]] = {
-    "int": ("<i4", 1),
-    "std::size_t": ("<u8", 1),
-    "double": ("<f8", 1),
-    "vec3<double>": ("<f8", 3),
-    "int6": ("<i4", 6),
-    "cctbx::miller::index<>": ("<i4", 3),
-}
-"""Type and numbers of a row."""
 
 _ROWS_AT_A_TIME: Final = 2**16
 
@@ -74,7 +65,7 @@ class ReflWriter:
         counts = set()
         with access_errors(self._path):
             for name, kind in self._kinds.items():
-                array = np.ascontiguousarray(columns[name], _KINDS[kind][0])
+                array = np.ascontiguousarray(columns[name], TYPES[kind][0])
                 self._files[name].write(array.data)
                 counts.add(len(array))
         (count,) = counts
@@ -82,7 +73,7 @@ class ReflWriter:
 
     def column(self, name: str) -> NDArray[Any]:
         """The numbers of a column so far, shape (rows,) or (rows, numbers of a row)."""
-        kind, width = _KINDS[self._kinds[name]]
+        kind, width = TYPES[self._kinds[name]]
         file = self._files[name]
         file.seek(0)
         array = np.frombuffer(file.read(), kind)
@@ -122,7 +113,7 @@ class ReflWriter:
             file.seek(0)
             shutil.copyfileobj(file, out)
             return
-        width = _KINDS[self._kinds[name]][1] * np.dtype(_KINDS[self._kinds[name]][0]).itemsize
+        width = TYPES[self._kinds[name]][1] * np.dtype(TYPES[self._kinds[name]][0]).itemsize
         for part in _rows_of(file, size, width, order):
             out.write(part)
 

@@ -19,7 +19,7 @@ from nanobragg_hybrid.model.spots import Spots
 
 _NAME: Final = b"dials::af::reflection_table"
 _VERSION: Final = 1
-_TYPES: Final[Mapping[str, tuple[str, int]]] = {
+TYPES: Final[Mapping[str, tuple[str, int]]] = {
     "int": ("<i4", 1),
     "std::size_t": ("<u8", 1),
     "double": ("<f8", 1),
@@ -27,7 +27,7 @@ _TYPES: Final[Mapping[str, tuple[str, int]]] = {
     "int6": ("<i4", 6),
     "cctbx::miller::index<>": ("<i4", 3),
 }
-"""Of the columns that are read."""
+"""Of the columns that are read, and written: of a number, and how many a row has."""
 
 
 def spots_of_refl(path: str | os.PathLike[str]) -> Spots:
@@ -69,7 +69,7 @@ class _Table:
         column = self._data.get(name.encode())
         if column is None:
             return None
-        dtype, width = _TYPES[kind]
+        dtype, width = TYPES[kind]
         try:
             found, (count, data) = column
             found = found.decode()
