@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from positions import TO_SIMULATOR, five_pixels, laboratory_mm, plan_of
-from recorded import GOLDEN
+from real_still import panels_of_the_real_still
 
 import nanobragg_hybrid as nb
 
@@ -18,14 +18,7 @@ import nanobragg_hybrid as nb
 @pytest.fixture(scope="module")
 def panels() -> list[dict[str, Any]]:
     """The panels as DIALS reads them from the image: DIALS' frame, mm."""
-    folder = Path(
-        os.environ.get("NB_REAL_STILL_DIR", str(GOLDEN.parents[1] / "shared" / "real_still"))
-    ).resolve()
-    path = folder / "panels.json"
-    if not path.is_file():
-        pytest.skip(f"the real still needs panels.json in {folder} (set NB_REAL_STILL_DIR)")
-    found: list[dict[str, Any]] = json.loads(path.read_text())["panels"]
-    return found
+    return panels_of_the_real_still()
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import warnings
@@ -11,7 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dials_series import IMAGES, dials, experiment, structure_factors
+from dials_crystals import cell_lengths, cell_vectors, turn_deg
+from dials_series import CELL, IMAGES, dials, experiment, structure_factors
 
 import nanobragg_hybrid as nb
 
@@ -62,6 +62,15 @@ def folder(truth: nb.ReflectionTruth, tmp_path_factory: Any) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def merged(folder: Path) -> Path:
+    """What DIALS makes of the integrated intensities: merged ones in the symmetry it finds."""
+    dials("dials.symmetry", folder, "integrated.expt", "integrated.refl")
+    dials("dials.scale", folder, "symmetrized.expt", "symmetrized.refl")
+    dials("dials.merge", folder, "scaled.expt", "scaled.refl")
+    return folder / "merged.mtz"
+
+
 def columns(path: Path) -> dict[str, np.ndarray]:
     kinds = {
         b"int": "<i4",
@@ -78,21 +87,14 @@ def columns(path: Path) -> dict[str, np.ndarray]:
     }
 
 
-def cell_vectors(path: Path) -> np.ndarray:
-    crystal = json.loads(path.read_text())["crystal"][0]
-    return np.array([crystal[f"real_space_{axis}"] for axis in "abc"])
-
-
 def matched(
     folder: Path, name: str, flag: int, merged: nb.ReflectionTruth
 ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
     """A table of DIALS, and of whole reflections with light of their own the rows there and in the
     truth."""
     table = columns(folder / f"{name}.refl")
-    turn = cell_vectors(folder / "truth.expt") @ np.linalg.inv(
-        cell_vectors(folder / f"{name}.expt")
-    )
-    hkl = table["miller_index"] @ turn.T  # indices of the true cell
+    (true,), (found,) = (cell_vectors(folder / f"{each}.expt") for each in ("truth", name))
+    hkl = table["miller_index"] @ (true @ np.linalg.inv(found)).T  # indices of the true cell
     assert np.abs(hkl - hkl.round()).max() < 0.02
     whole = merged.partiality > 0.97
     whole &= merged.overlap_photons < 0.02 * merged.photons
@@ -128,6 +130,44 @@ def test_intensities(folder: Path, truth: nb.ReflectionTruth) -> None:
     fitted = table["intensity.prf.value"][theirs]
     correlation = np.corrcoef(fitted, merged.photons[mine])[0, 1]
     assert correlation > 0.99
+
+
+def test_cell_and_orientation(folder: Path) -> None:
+    """With DIALS' defaults from the first step on."""
+    assert cell_lengths(folder / "refined.expt") == pytest.approx(sorted(CELL), abs=0.01)
+    (true,), (found,) = (cell_vectors(folder / f"{name}.expt") for name in ("truth", "refined"))
+    assert np.linalg.norm(turn_deg(found, true)) < 0.05
+
+
+def test_merged_intensities(merged: Path) -> None:
+    """Of the symmetry of the input, and in proportion to its F^2."""
+    gemmi = pytest.importorskip("gemmi", reason="gemmi is not installed (extra: mx)")
+    mtz = gemmi.read_mtz_file(str(merged))
+    assert mtz.spacegroup.hm == "P 4 2 2"
+    assert mtz.cell.parameters == pytest.approx((*CELL, 90, 90, 90), abs=0.01)
+    factors = structure_factors()
+    assert factors.grid is not None
+    places = mtz.make_miller_array() - factors.hkl_min
+    inside = ((places >= 0) & (places < factors.grid.shape)).all(axis=1)
+    squares = factors.grid[tuple(places[inside].T)] ** 2
+    intensities = mtz.column_with_label("IMEAN").array[inside]
+    known = np.isfinite(intensities) & (squares > 0.0)
+    assert known.sum() > 2000
+    assert np.corrcoef(intensities[known], squares[known])[0, 1] > 0.98
+
+
+def test_reciprocalspaceship_reads_the_merged_intensities(merged: Path) -> None:
+    gemmi = pytest.importorskip("gemmi", reason="gemmi is not installed (extra: mx)")
+    rs = pytest.importorskip(
+        "reciprocalspaceship", reason="reciprocalspaceship is not installed: run .ci/acceptance"
+    )
+    table = rs.read_mtz(str(merged))
+    mtz = gemmi.read_mtz_file(str(merged))
+    assert (table.spacegroup.hm, len(table)) == ("P 4 2 2", mtz.nreflections)
+    assert (table.get_hkls() == mtz.make_miller_array()).all()
+    assert table["IMEAN"].to_numpy() == pytest.approx(
+        mtz.column_with_label("IMEAN").array, nan_ok=True
+    )
 
 
 def test_dials_opens_the_truth(folder: Path, truth: nb.ReflectionTruth) -> None:
