@@ -19,7 +19,7 @@ from nanobragg_hybrid.engines.torch.sum_launches import (
     pixels_of_a_program,
 )
 from nanobragg_hybrid.engines.torch.triton_pixels import Filled, SceneArrays, pixel_rays
-from nanobragg_hybrid.engines.torch.triton_rays import Given, Sizes, disguised
+from nanobragg_hybrid.engines.torch.triton_rays import Given, Sizes, StepKind, disguised
 from nanobragg_hybrid.engines.torch.triton_values import pixel_values
 
 CURVED: Final = "the detector is curved"
@@ -202,12 +202,17 @@ class PixelLaunch:
                 listed_or_all(lit, nothing),
                 block=block,
                 kind=self.rays,
-                profile=sums.shape,
-                single=sums.single,
-                has_table=grid is not None,
-                interpolation=sums.interpolation,
-                is_weighted=domain_weights is not None,
-                is_listed=lit is not None,
+                steps=StepKind(
+                    sums.shape,
+                    sums.single,
+                    grid is not None,
+                    sums.interpolation,
+                    self.rays.has_limit,
+                    self.rays.has_factor,
+                    self.rays.has_weight,
+                    domain_weights is not None,
+                    lit is not None,
+                ),
                 num_warps=4 if lit is None else 1,
                 enable_fp_fusion=False,
             )

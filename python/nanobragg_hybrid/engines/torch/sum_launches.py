@@ -22,7 +22,7 @@ from nanobragg_hybrid.engines.torch.interference import slope_coefficients
 from nanobragg_hybrid.engines.torch.step_lists import TILE, LitSteps, listed_steps
 from nanobragg_hybrid.engines.torch.sum_arguments import LATTICE_NUMBERS, SumChoices, SumTensors
 from nanobragg_hybrid.engines.torch.tiles import ranges
-from nanobragg_hybrid.engines.torch.triton_rays import Given, Sizes, disguised
+from nanobragg_hybrid.engines.torch.triton_rays import Given, Sizes, StepKind, disguised
 
 _ON_CPU: Final = 1024
 _ON_GPU: Final = 128
@@ -129,18 +129,21 @@ class Launch:
     @property
     def _options(self) -> dict[str, Any]:
         """Constants of all kernels of steps."""
-        choices, tensors = self.choices, self.tensors
+        choices, tensors, is_listed = self.choices, self.tensors, self.lit is not None
         return {
             "block": self._block,
-            "profile": choices.shape,
-            "single": choices.single,
-            "has_table": tensors.grid is not None,
-            "interpolation": choices.interpolation,
-            "has_limit": choices.has_limit,
-            "has_factor": tensors.factor is not None,
-            "is_weighted": tensors.domain_weights is not None,
-            "is_listed": self.lit is not None,
-            "num_warps": 4 if self.lit is None else 1,
+            "kind": StepKind(
+                choices.shape,
+                choices.single,
+                tensors.grid is not None,
+                choices.interpolation,
+                choices.has_limit,
+                tensors.factor is not None,
+                choices.is_running,
+                tensors.domain_weights is not None,
+                is_listed,
+            ),
+            "num_warps": 1 if is_listed else 4,
             # Roundings are those that the model's formulas have.
             "enable_fp_fusion": False,
         }
@@ -158,7 +161,6 @@ class Launch:
                 self._given,
                 self._sizes,
                 listed_or_all(self.lit, self.numbers),
-                is_running=self.choices.is_running,
                 wants_states=wants_states,
                 **self._options,
             )
@@ -264,7 +266,6 @@ class Launch:
                 self._given,
                 self._sizes,
                 listed_or_all(self.lit, self.numbers),
-                is_running=is_running,
                 wants_numbers=wants_numbers,
                 wants_table=wants_grid,
                 wants_coefficients=wants_coefficients,
@@ -344,7 +345,6 @@ class Launch:
                 moved,
                 own._sizes,
                 listed_or_all(self.lit, self.numbers),
-                is_running=self.choices.is_running,
                 moves_table=grid is not None,
                 **self._options,
             )

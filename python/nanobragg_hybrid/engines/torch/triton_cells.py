@@ -30,14 +30,7 @@ def cell_slopes(
     sizes,
     lit,
     block: tl.constexpr,
-    profile: tl.constexpr,
-    single: tl.constexpr,
-    has_table: tl.constexpr,
-    interpolation: tl.constexpr,
-    has_limit: tl.constexpr,
-    has_factor: tl.constexpr,
-    is_weighted: tl.constexpr,
-    is_listed: tl.constexpr,
+    kind: tl.constexpr,
     has_coefficients: tl.constexpr,
 ):
     """by_cells: (parts, orientations, 9); a program for each orientation and part of the pixels.
@@ -62,7 +55,7 @@ def cell_slopes(
             sample = ray // source_count
             source = ray % source_count
             turns = 1
-            if is_listed:
+            if kind.is_listed:
                 row = (first // block) * (samples * source_count) + ray
                 place = tl.cast(row, tl.int64) * orientations + orientation
                 turns = tl.load(lit.is_lit + place).to(tl.int32)
@@ -70,19 +63,18 @@ def cell_slopes(
                 qx, qy, qz, _ = ray_of(given, pixel, lanes, sample, source, shape)
                 hkl = indices_of(cell, qx, qy, qz)
                 _, is_skipped, by_hkl, _, _, _, _, _ = step_slopes(
-                    given.grid, hkl, extent, default_f, lanes, lattice, skips_zero, series, profile,
-                    single, has_table, interpolation,
-                )  # fmt: skip
-                if has_limit:
+                    given.grid, hkl, extent, default_f, lanes, lattice, skips_zero, series, kind
+                )
+                if kind.has_limit:
                     is_skipped = is_skipped | is_beyond(qx, qy, qz, tl.load(given.numbers + DMIN))
                 if has_coefficients:
                     step = tl.cast(ray, tl.int64) * orientations + orientation
                     use = tl.load(coefficients + step * count + pixel, mask=lanes, other=0.0)
                 else:
                     use = own_grad
-                    if is_weighted:
+                    if kind.is_weighted:
                         use *= tl.load(given.domain_weights + orientation % domains)
-                    if has_factor:
+                    if kind.has_factor:
                         use *= of_ray(given.factor, pixel, lanes, sample, source, factor_strides)
                 by_h, by_k, by_l = by_hkl
                 by_h = tl.where(is_skipped, 0.0, use * by_h)

@@ -179,10 +179,12 @@ class TritonKernel(FusedKernel):
             return launch.values(choices, self.domain_weights, lit)
         total = lattice_sums(choices, sums, lit)
         strength = unpack(packed, template).strength
-        value = (total if rays.has_weight else filled.start + total) * strength / self.choices.steps
-        for factor in filled.multipliers:
-            value = value * factor
-        return value + filled.water
+        total = total if rays.has_weight else filled.start + total
+        value: Tensor = total * strength / self.choices.steps
+        for multiplier in filled.multipliers.unbind():
+            value = value * multiplier
+        water_photons: Tensor = filled.water
+        return value + water_photons
 
     def _values_by_operators(self, piece: FusedPiece, packed: Packed, template: Template) -> Tensor:
         """Pixels and rays by torch's operators, with derivatives."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import triton
@@ -49,6 +50,27 @@ class Sizes(NamedTuple):
     extent: Any
     factor_strides: Any
     weight_strides: Any
+
+
+@dataclass(frozen=True, slots=True)
+class StepKind:
+    """What a kernel of steps is compiled for.
+
+    profile: a crystal's shape.  single, interpolation: see `triton_steps`; has_table: there is a
+    table of structure factors.  has_limit: rays may be cut.  has_factor: rays have factors.
+    is_running: sums are multiplied by weights of rays after every step.  is_weighted: domains have
+    weights.  is_listed: only the steps of lists are visited.
+    """
+
+    profile: str
+    single: bool
+    has_table: bool
+    interpolation: str
+    has_limit: bool
+    has_factor: bool
+    is_running: bool
+    is_weighted: bool
+    is_listed: bool
 
 
 def disguised(numbers: tuple[int, ...]) -> tuple[int, ...]:

@@ -45,15 +45,7 @@ def pixel_slopes(
     sizes,
     lit,
     block: tl.constexpr,
-    profile: tl.constexpr,
-    single: tl.constexpr,
-    has_table: tl.constexpr,
-    interpolation: tl.constexpr,
-    has_limit: tl.constexpr,
-    has_factor: tl.constexpr,
-    is_running: tl.constexpr,
-    is_weighted: tl.constexpr,
-    is_listed: tl.constexpr,
+    kind: tl.constexpr,
     wants_numbers: tl.constexpr,
     wants_table: tl.constexpr,
     wants_coefficients: tl.constexpr,
@@ -84,18 +76,18 @@ def pixel_slopes(
     plane = tl.cast(count, tl.int64) * samples
     for number in range(rays):
         ray = number
-        if is_running:
+        if kind.is_running:
             ray = rays - 1 - number
         sample = ray // source_count
         source = ray % source_count
         qx, qy, qz, wavelength = ray_of(given, pixel, lanes, sample, source, shape)
         is_cut = lanes & ~lanes
-        if has_limit:
+        if kind.has_limit:
             is_cut = is_beyond(qx, qy, qz, tl.load(given.numbers + DMIN))
-        if has_factor:
+        if kind.has_factor:
             own_factor = of_ray(given.factor, pixel, lanes, sample, source, factor_strides)
         of_pixel = tl.cast(ray, tl.int64) * count + pixel
-        if is_running:
+        if kind.is_running:
             own_weight = of_ray(given.weight, pixel, lanes, sample, source, weight_strides)
             # How the sum at the end of this ray changes with the ray's weight.
             sums = tl.load(states + of_pixel, mask=lanes, other=0.0)
@@ -103,13 +95,23 @@ def pixel_slopes(
             for orientation in range(orientations):
                 h, k, l = indices_of(cell_of(given.cells, orientation), qx, qy, qz)
                 f = structure_factor(
-                    given.grid, h, k, l, extent, default_f, lanes, has_table, interpolation
+                    given.grid,
+                    h,
+                    k,
+                    l,
+                    extent,
+                    default_f,
+                    lanes,
+                    kind.has_table,
+                    kind.interpolation,
                 )
-                term, is_skipped = intensity(h, k, l, f, lattice, skips_zero, profile, single)
+                term, is_skipped = intensity(
+                    h, k, l, f, lattice, skips_zero, kind.profile, kind.single
+                )
                 is_skipped = is_skipped | is_cut
-                if is_weighted:
+                if kind.is_weighted:
                     term *= tl.load(given.domain_weights + orientation % domains)
-                if has_factor:
+                if kind.has_factor:
                     term *= own_factor
                 grown = sums + term
                 by_own_weight = tl.where(
@@ -119,24 +121,23 @@ def pixel_slopes(
             tl.store(by_weight + of_pixel, after * by_own_weight, mask=lanes)
         sx, sy, sz, by_own_factor = zero, zero, zero, zero
         own_row = tl.program_id(0).to(tl.int64) * rays + ray
-        for turn in range(turns_of(lit, own_row, orientations, is_listed)):
-            orientation = orientation_at(lit, own_row, turn, orientations, is_listed)
-            if is_running:
+        for turn in range(turns_of(lit, own_row, orientations, kind.is_listed)):
+            orientation = orientation_at(lit, own_row, turn, orientations, kind.is_listed)
+            if kind.is_running:
                 orientation = orientations - 1 - turn
             cell = cell_of(given.cells, orientation)
             hkl = indices_of(cell, qx, qy, qz)
             term, is_skipped, by_hkl, by_f, by_size, by_star, distance, is_default = step_slopes(
-                given.grid, hkl, extent, default_f, lanes, lattice, skips_zero, series, profile,
-                single, has_table, interpolation,
-            )  # fmt: skip
+                given.grid, hkl, extent, default_f, lanes, lattice, skips_zero, series, kind
+            )
             is_skipped = is_skipped | is_cut
-            if is_running:
+            if kind.is_running:
                 after = tl.where(is_skipped, after, after * own_weight)
             use = after
-            if is_weighted:
+            if kind.is_weighted:
                 use *= tl.load(given.domain_weights + orientation % domains)
             by_own_factor += tl.where(is_skipped, 0.0, use * term)
-            if has_factor:
+            if kind.has_factor:
                 use *= tl.where(is_skipped, 1.0, own_factor)
             use = tl.where(is_skipped, 0.0, use)
             step = tl.cast(ray, tl.int64) * orientations + orientation
@@ -159,7 +160,7 @@ def pixel_slopes(
                 n2 += tl.where(is_skipped, 0.0, use * by_nc)
                 n3 += tl.where(is_skipped, 0.0, use * by_fudge)
                 n13 += tl.where(is_default & ~is_skipped, own_f, 0.0)
-                if (profile == "gauss") or (profile == "tophat"):
+                if (kind.profile == "gauss") or (kind.profile == "tophat"):
                     dh, dk, dl = distance
                     ux, uy, uz = by_star
                     ux, uy, uz = use * ux, use * uy, use * uz
@@ -174,11 +175,11 @@ def pixel_slopes(
                     n12 += dl * uz
             if wants_table:
                 place = step * count
-                if interpolation != "nearest":
+                if kind.interpolation != "nearest":
                     place = place * 64
                 store_elements(
                     elements, amounts, hkl, own_f, ~is_skipped & lanes, extent, place + pixel,
-                    count, lanes, interpolation,
+                    count, lanes, kind.interpolation,
                 )  # fmt: skip
         tl.store(by_factor + of_pixel, by_own_factor, mask=lanes)
         # Rays of a sample follow each other, in either direction.
@@ -196,7 +197,7 @@ def pixel_slopes(
         tl.store(row + 1, -tl.sum(sy, 0) / wavelength)
         tl.store(row + 2, -tl.sum(sz, 0) / wavelength)
         tl.store(row + 3, -tl.sum(qx * sx + qy * sy + qz * sz, 0) / wavelength)
-    if is_running:
+    if kind.is_running:
         tl.store(by_start + pixel, after, mask=lanes)
     if wants_numbers:
         row = by_numbers + tl.program_id(0) * 14

@@ -237,18 +237,16 @@ def step_slopes(
     lattice,
     skips_zero,
     series,
-    profile: tl.constexpr,
-    single: tl.constexpr,
-    has_table: tl.constexpr,
-    interpolation: tl.constexpr,
+    kind: tl.constexpr,
 ):
-    """As `intensity_slopes`, with what h, k, l change in F; and where F is default_F."""
+    """As `intensity_slopes`, with what h, k, l change in F; and where F is default_F.  kind: see
+    `triton_rays.StepKind`."""
     h, k, l = hkl
     f, f_by_h, f_by_k, f_by_l, is_default = structure_factor_slopes(
-        grid, h, k, l, extent, default_f, lanes, has_table, interpolation
+        grid, h, k, l, extent, default_f, lanes, kind.has_table, kind.interpolation
     )
     term, is_skipped, by_hkl, by_f, by_size, by_star, distance = intensity_slopes(
-        h, k, l, f, lattice, skips_zero, series, profile, single
+        h, k, l, f, lattice, skips_zero, series, kind.profile, kind.single
     )
     by_h, by_k, by_l = by_hkl
     by_all = (by_h + by_f * f_by_h, by_k + by_f * f_by_k, by_l + by_f * f_by_l)

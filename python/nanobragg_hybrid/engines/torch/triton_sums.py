@@ -42,14 +42,7 @@ def sums_after_ray(
     extent,
     lit,
     row,
-    profile: tl.constexpr,
-    single: tl.constexpr,
-    has_table: tl.constexpr,
-    interpolation: tl.constexpr,
-    has_factor: tl.constexpr,
-    is_running: tl.constexpr,
-    is_weighted: tl.constexpr,
-    is_listed: tl.constexpr,
+    kind: tl.constexpr,
 ):
     """Sums with the steps of one more ray.  q: its scattering vector.  row: its number, blocks of
     pixels outermost."""
@@ -57,25 +50,25 @@ def sums_after_ray(
     qx, qy, qz = q
     ray = tl.zeros_like(sums)
     is_lit = is_cut & ~is_cut
-    for turn in range(turns_of(lit, row, orientations, is_listed)):
-        orientation = orientation_at(lit, row, turn, orientations, is_listed)
+    for turn in range(turns_of(lit, row, orientations, kind.is_listed)):
+        orientation = orientation_at(lit, row, turn, orientations, kind.is_listed)
         h, k, l = indices_of(cell_of(given.cells, orientation), qx, qy, qz)
         f = structure_factor(
-            given.grid, h, k, l, extent, default_f, lanes, has_table, interpolation
+            given.grid, h, k, l, extent, default_f, lanes, kind.has_table, kind.interpolation
         )
-        term, is_skipped = intensity(h, k, l, f, lattice, skips_zero, profile, single)
+        term, is_skipped = intensity(h, k, l, f, lattice, skips_zero, kind.profile, kind.single)
         is_skipped = is_skipped | is_cut
-        if is_weighted:
+        if kind.is_weighted:
             term *= tl.load(given.domain_weights + orientation % domains)
-        if is_running:
-            if has_factor:
+        if kind.is_running:
+            if kind.has_factor:
                 term *= own_factor
             sums = tl.where(is_skipped, sums, (sums + term) * own_weight)
         else:
             ray += tl.where(is_skipped, 0.0, term)
             is_lit = is_lit | ~is_skipped
-    if not is_running:
-        if has_factor:
+    if not kind.is_running:
+        if kind.has_factor:
             ray *= tl.where(is_lit, own_factor, 1.0)
         sums += ray
     return sums
@@ -89,15 +82,7 @@ def pixel_sums(
     sizes,
     lit,
     block: tl.constexpr,
-    profile: tl.constexpr,
-    single: tl.constexpr,
-    has_table: tl.constexpr,
-    interpolation: tl.constexpr,
-    has_limit: tl.constexpr,
-    has_factor: tl.constexpr,
-    is_running: tl.constexpr,
-    is_weighted: tl.constexpr,
-    is_listed: tl.constexpr,
+    kind: tl.constexpr,
     wants_states: tl.constexpr,
 ):
     """total: (pixels,).  states: what the sum is before each ray, (rays, pixels), if wanted."""
@@ -108,7 +93,7 @@ def pixel_sums(
     lattice = lattice_of(given.numbers)
     default_f = tl.load(given.numbers + DEFAULT_F)
     skips_zero = (tl.zeros([block], tl.float64) + tl.load(given.numbers + WATER)) == 0.0
-    if is_running:
+    if kind.is_running:
         sums = tl.load(given.start + pixel, mask=lanes, other=0.0)
     else:
         sums = tl.zeros([block], tl.float64)
@@ -117,20 +102,18 @@ def pixel_sums(
         for source in range(source_count):
             qx, qy, qz, _ = ray_of(given, pixel, lanes, sample, source, shape)
             is_cut = lanes & ~lanes
-            if has_limit:
+            if kind.has_limit:
                 is_cut = is_beyond(qx, qy, qz, tl.load(given.numbers + DMIN))
             if wants_states:
                 ray_number = sample * source_count + source
                 tl.store(states + tl.cast(ray_number, tl.int64) * count + pixel, sums, mask=lanes)
             own_factor, own_weight = sums, sums
-            if has_factor:
+            if kind.has_factor:
                 own_factor = of_ray(given.factor, pixel, lanes, sample, source, factor_strides)
-            if is_running:
+            if kind.is_running:
                 own_weight = of_ray(given.weight, pixel, lanes, sample, source, weight_strides)
             sums = sums_after_ray(
                 sums, (qx, qy, qz), is_cut, own_factor, own_weight, lattice, default_f, skips_zero,
-                lanes, given, counts, extent, lit, first_row + sample * source_count + source,
-                profile, single, has_table, interpolation, has_factor, is_running, is_weighted,
-                is_listed,
+                lanes, given, counts, extent, lit, first_row + sample * source_count + source, kind,
             )  # fmt: skip
     tl.store(total + pixel, sums, mask=lanes)

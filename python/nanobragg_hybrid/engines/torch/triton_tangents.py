@@ -30,15 +30,7 @@ def pixel_tangents(
     sizes,
     lit,
     block: tl.constexpr,
-    profile: tl.constexpr,
-    single: tl.constexpr,
-    has_table: tl.constexpr,
-    interpolation: tl.constexpr,
-    has_limit: tl.constexpr,
-    has_factor: tl.constexpr,
-    is_running: tl.constexpr,
-    is_weighted: tl.constexpr,
-    is_listed: tl.constexpr,
+    kind: tl.constexpr,
     moves_table: tl.constexpr,
 ):
     """How totals change, (pixels,), where everything does; moved: its changes."""
@@ -54,7 +46,7 @@ def pixel_tangents(
     da, db, dc, d_fudge, d4, d5, d6, d7, d8, d9, d10, d11, d12 = d_lattice
     sums = tl.zeros([block], tl.float64)
     d_sums = tl.zeros([block], tl.float64)
-    if is_running:
+    if kind.is_running:
         sums = tl.load(given.start + pixel, mask=lanes, other=0.0)
         d_sums = tl.load(moved.start + pixel, mask=lanes, other=0.0)
     plane = tl.cast(count, tl.int64) * samples
@@ -75,23 +67,22 @@ def pixel_tangents(
         dy = (dy - qy * d_wavelength) / wavelength
         dz = (dz - qz * d_wavelength) / wavelength
         is_cut = lanes & ~lanes
-        if has_limit:
+        if kind.has_limit:
             is_cut = is_beyond(qx, qy, qz, tl.load(given.numbers + DMIN))
-        if has_factor:
+        if kind.has_factor:
             own_factor = of_ray(given.factor, pixel, lanes, sample, source, factor_strides)
             d_own_factor = of_ray(moved.factor, pixel, lanes, sample, source, factor_strides)
-        if is_running:
+        if kind.is_running:
             own_weight = of_ray(given.weight, pixel, lanes, sample, source, weight_strides)
             d_own_weight = of_ray(moved.weight, pixel, lanes, sample, source, weight_strides)
         row = tl.program_id(0).to(tl.int64) * (samples * source_count) + ray
-        for turn in range(turns_of(lit, row, orientations, is_listed)):
-            orientation = orientation_at(lit, row, turn, orientations, is_listed)
+        for turn in range(turns_of(lit, row, orientations, kind.is_listed)):
+            orientation = orientation_at(lit, row, turn, orientations, kind.is_listed)
             cell = cell_of(given.cells, orientation)
             hkl = indices_of(cell, qx, qy, qz)
             term, is_skipped, by_hkl, by_f, by_size, by_star, distance, is_default = step_slopes(
-                given.grid, hkl, extent, default_f, lanes, lattice, skips_zero, series, profile,
-                single, has_table, interpolation,
-            )  # fmt: skip
+                given.grid, hkl, extent, default_f, lanes, lattice, skips_zero, series, kind
+            )
             is_skipped = is_skipped | is_cut
             h1, k1, l1 = indices_of(cell, dx, dy, dz)
             h2, k2, l2 = indices_of(cell_of(moved.cells, orientation), qx, qy, qz)
@@ -99,7 +90,7 @@ def pixel_tangents(
             own = by_h * (h1 + h2) + by_k * (k1 + k2) + by_l * (l1 + l2)
             by_na, by_nb, by_nc, by_fudge = by_size
             own += by_na * da + by_nb * db + by_nc * dc + by_fudge * d_fudge
-            if (profile == "gauss") or (profile == "tophat"):
+            if (kind.profile == "gauss") or (kind.profile == "tophat"):
                 dh, dk, dl = distance
                 ux, uy, uz = by_star
                 own += ux * (dh * d4 + dk * d7 + dl * d10)
@@ -109,17 +100,17 @@ def pixel_tangents(
             if moves_table:
                 h, k, l = hkl
                 own += by_f * structure_factor(
-                    moved.grid, h, k, l, extent, tl.zeros_like(default_f), lanes, has_table,
-                    interpolation,
+                    moved.grid, h, k, l, extent, tl.zeros_like(default_f), lanes, kind.has_table,
+                    kind.interpolation,
                 )  # fmt: skip
-            if is_weighted:
+            if kind.is_weighted:
                 of_domain = tl.load(given.domain_weights + orientation % domains)
                 term *= of_domain
                 own *= of_domain
-            if has_factor:
+            if kind.has_factor:
                 own = own * own_factor + term * d_own_factor
                 term *= own_factor
-            if is_running:
+            if kind.is_running:
                 grown = sums + term
                 turned = (d_sums + own) * own_weight + grown * d_own_weight
                 d_sums = tl.where(is_skipped, d_sums, turned)

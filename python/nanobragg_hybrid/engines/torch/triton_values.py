@@ -38,14 +38,10 @@ def pixel_values(
     lit,
     block: tl.constexpr,
     kind: tl.constexpr,
-    profile: tl.constexpr,
-    single: tl.constexpr,
-    has_table: tl.constexpr,
-    interpolation: tl.constexpr,
-    is_weighted: tl.constexpr,
-    is_listed: tl.constexpr,
+    steps: tl.constexpr,
 ):
-    """value: (pixels,).  arrays, kind: see `triton_pixels`; ray_sizes: its sizes, and the number of
+    """value: (pixels,).  arrays, kind: see `triton_pixels`; steps: see
+    `triton_rays.StepKind`; ray_sizes: its sizes, and the number of
     steps that divides.  given, sizes: see `triton_rays`; but cells, table and weights of domains
     there is nothing.
     """
@@ -87,9 +83,7 @@ def pixel_values(
                 )
             sums = sums_after_ray(
                 sums, (qx, qy, qz), is_cut, factor, weight, lattice, default_f, skips_zero, lanes,
-                given, counts, extent, lit, first_row + sample * source_count + source, profile,
-                single, has_table, interpolation, kind.has_factor, kind.has_weight, is_weighted,
-                is_listed,
+                given, counts, extent, lit, first_row + sample * source_count + source, steps,
             )  # fmt: skip
     if not kind.has_weight:
         sums = start + sums
