@@ -53,7 +53,7 @@ def contents(wheel: Path) -> list[str]:
         if LICENCE not in text.splitlines():
             raise SystemExit(f"{wheel.name}: METADATA does not say {LICENCE}")
         libraries = needed(archive)
-        licences = [each.filename for each in files if "/licenses/" in each.filename]
+        licences = [e.filename for e in files if "/licenses/" in e.filename and not e.is_dir()]
     size = sum(each.file_size for each in files)
     needs = [line.partition(": ")[2] for line in text.splitlines() if line.startswith("Requires-D")]
     biggest = sorted(files, key=lambda each: -each.file_size)[:5]

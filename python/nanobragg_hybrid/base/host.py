@@ -61,7 +61,10 @@ def _process_limits_bytes() -> tuple[int | None, int | None]:
     """The limits of address space and data; None where there is none."""
     if sys.platform == "win32":
         return None, None
-    import resource
+    try:
+        import resource
+    except ImportError:  # no POSIX system either
+        return None, None
 
     def limit(which: int) -> int | None:
         soft = resource.getrlimit(which)[0]
