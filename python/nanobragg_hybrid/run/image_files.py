@@ -88,10 +88,11 @@ def write_image(
 
     The bytes depend on these arguments alone: no clock, no host, dates of 1970.
 
-    Warns (`NanobraggWarning`) of what a format has no place for, and of a classic SMV header that
-    other programs misread.  Raises `ConfigError` for an argument, for a name that says another
-    format or none, and for pixels that the format does not hold; `UnsupportedError` for a geometry
-    that it cannot say and for a missing library; `FileAccessError`.
+    Warns (`NanobraggWarning`) of what a format has no place for, of a classic SMV header that
+    other programs misread, and where more than half of the pixels are saturated.  Raises
+    `ConfigError` for an argument, for a name that says another format or none, and for pixels that
+    the format does not hold; `UnsupportedError` for a geometry that it cannot say and for a missing
+    library; `FileAccessError`.
     """
     chosen = checked_format(path, format)
     taken = _taken(source, experiment, pixels, chosen, quirks)
@@ -124,14 +125,28 @@ def _write(
     frame, plans = described(taken.experiment, taken.quirks, counting, material)
     _check_shapes(frame, taken.images)
     frame = frame._replace(pixels=taken.images)
-    return write_frame(path, frame, chosen, taken.experiment, plans, taken.quirks)
+    notes = write_frame(path, frame, chosen, taken.experiment, plans, taken.quirks)
+    return [*notes, *_saturated(taken.images, counting)]
 
 
 def images_of_result(
     result: SimulationResult, pixels: ImagePixels, chosen: ImageFormat
-) -> tuple[NDArray[Any], ...]:
-    """What an image file would have of a result, one array of each panel."""
-    return _of_result(result, pixels, chosen).images
+) -> tuple[tuple[NDArray[Any], ...], list[str]]:
+    """What an image file would have of a result, one array of each panel, and what to warn of."""
+    taken = _of_result(result, pixels, chosen)
+    return taken.images, _saturated(taken.images, taken.counting)
+
+
+def _saturated(images: Sequence[NDArray[Any]], counting: Counting) -> list[str]:
+    """What to warn of where most pixels have the most that they can hold."""
+    limit = counting.saturation
+    if limit is None:
+        return []
+    full = sum(int((image >= limit).sum()) for image in images)
+    if 2 * full <= sum(image.size for image in images):
+        return []
+    what = f"more than half of the pixels are saturated, at {limit:g} counts"
+    return [f"{what}: too many photons of beam, crystal or background"]
 
 
 def save(result: SimulationResult, path: Destination, **arguments: Any) -> None:

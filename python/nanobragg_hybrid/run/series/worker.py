@@ -99,9 +99,8 @@ def render_frame(settings: bytes, key: str, number: int) -> Done:
     if known.frame is not None:
         from nanobragg_hybrid.formats.images import nxmx
 
-        images = images_of_result(result, use.pixels, "nxmx")
+        images, notes = images_of_result(result, use.pixels, "nxmx")
         content: Any = nxmx.compressed_chunk(nxmx.stored_pixels(known.frame, images))
-        notes: list[str] = []
     else:
         memory = io.BytesIO()
         notes = write_result(memory, result, use.files.format, use.pixels, use.material)
