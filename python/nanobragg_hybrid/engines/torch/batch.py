@@ -17,6 +17,7 @@ from nanobragg_hybrid.engines.torch.fused import FusedPiece
 from nanobragg_hybrid.engines.torch.packing import Packed
 from nanobragg_hybrid.engines.torch.render import Render
 from nanobragg_hybrid.engines.torch.steps import Extent, Piece, Tensors, whole
+from nanobragg_hybrid.engines.torch.transfers import constants_on
 
 _ELSEWHERE: Final = frozenset(
     {
@@ -122,7 +123,7 @@ class BatchRender(Primal):
         """The arguments of one member."""
         numbers, sources, cells, *grid = tensors
         # Rays are those of the first member, and so are their derivatives.
-        own = torch.where(NUMBERS_OF_RAYS.to(numbers.device), numbers[0], numbers[n])
+        own = torch.where(_of_rays(numbers.device), numbers[0], numbers[n])
         return [own, sources, cells[n], *grid]
 
     def _member_change(self, moved: Flags, change: Tensors, n: int) -> list[Tensor]:
@@ -133,6 +134,11 @@ class BatchRender(Primal):
             if is_moved:
                 own = next(given)
                 if place == 0:
-                    own = torch.where(NUMBERS_OF_RAYS.to(own.device), own[0], own[n])
+                    own = torch.where(_of_rays(own.device), own[0], own[n])
                 found.append(own[n] if place == _CELLS else own)
         return found
+
+
+def _of_rays(device: torch.device) -> Tensor:
+    """Which numbers are those of rays; copied to a device once."""
+    return constants_on(device, NUMBERS_OF_RAYS.tolist()) != 0.0

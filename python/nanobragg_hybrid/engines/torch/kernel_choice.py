@@ -9,6 +9,7 @@ import importlib.util
 from typing import Final, Literal, NamedTuple
 
 import torch
+from torch import Tensor
 
 from nanobragg_hybrid.engines.torch.compiled import why_not
 from nanobragg_hybrid.engines.torch.fused import FusedKernel
@@ -63,8 +64,11 @@ def why_no_triton(device: torch.device) -> str | None:
     return None if IS_INTERPRETED else NOT_ON_CPU
 
 
-def triton_kernel(choices: Choices, dtype: torch.dtype, device: torch.device) -> FusedKernel:
-    """Triton's kernels, where `why_no_triton` has nothing to say."""
+def triton_kernel(choices: Choices, dtype: torch.dtype, constants: Tensor) -> FusedKernel:
+    """Triton's kernels, where `why_no_triton` has nothing to say.
+
+    constants: the `kernel_constants` of the choices, where the kernels are to run.
+    """
     from nanobragg_hybrid.engines.torch.triton_kernel import TritonKernel
 
-    return TritonKernel.of(choices, dtype, device)
+    return TritonKernel.with_constants(choices, dtype, constants)

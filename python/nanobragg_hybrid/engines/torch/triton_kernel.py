@@ -28,6 +28,7 @@ from nanobragg_hybrid.engines.torch.lattice_sums import (
 )
 from nanobragg_hybrid.engines.torch.packing import NUMBERS, Packed, Template, unpack
 from nanobragg_hybrid.engines.torch.pixels import Pixels
+from nanobragg_hybrid.engines.torch.placed_set_up import kernel_constants
 from nanobragg_hybrid.engines.torch.rays import beams_to
 from nanobragg_hybrid.engines.torch.scene import Choices
 from nanobragg_hybrid.engines.torch.tiles import Block, Segment, Tile, ranges
@@ -61,14 +62,16 @@ class TritonKernel(FusedKernel):
 
     @classmethod
     def of(cls, choices: Choices, dtype: torch.dtype, device: torch.device) -> TritonKernel:
-        """What does not change from render to render."""
-        weights = choices.domain_weights
-        return cls(
-            choices,
-            dtype,
-            torch.tensor([choices.dmin_m], dtype=torch.float64, device=device),
-            None if weights is None else torch.tensor(weights, dtype=torch.float64, device=device),
-        )
+        """What does not change from render to render, copied to a device."""
+        return cls.with_constants(choices, dtype, kernel_constants(choices).to(device))
+
+    @classmethod
+    def with_constants(
+        cls, choices: Choices, dtype: torch.dtype, constants: Tensor
+    ) -> TritonKernel:
+        """The same; constants: the `kernel_constants` of the choices, on the device."""
+        weights = None if choices.domain_weights is None else constants[1:]
+        return cls(choices, dtype, constants[:1], weights)
 
     def refuses(self, packed: Packed) -> str | None:
         """Nothing: values are not looked at, which would fetch them from the device."""
