@@ -10,7 +10,11 @@ from pathlib import Path
 
 import pytest
 
-KERNELS = ["pixel_sums", "pixel_slopes", "cell_slopes", "element_sums", "pixel_tangents"]
+KERNELS = [
+    *("pixel_sums", "pixel_slopes", "cell_slopes", "element_sums", "pixel_tangents"),
+    *("pixel_sums", "pixel_jacobian"),
+    *("batch_sums", "batch_slopes", "batch_cell_slopes"),
+]
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("triton") is None, reason="Triton is not installed (extra: gpu)"

@@ -13,7 +13,7 @@ from nanobragg_hybrid.engines.torch.compiled import NUMBERS_OF_RAYS
 from nanobragg_hybrid.engines.torch.compiled_kernel import CompiledKernel, CompiledPiece
 from nanobragg_hybrid.engines.torch.derived import Flags, Primal
 from nanobragg_hybrid.engines.torch.eager import EagerPiece
-from nanobragg_hybrid.engines.torch.fused import FusedPiece
+from nanobragg_hybrid.engines.torch.fused import FusedKernel, FusedPiece
 from nanobragg_hybrid.engines.torch.packing import Packed
 from nanobragg_hybrid.engines.torch.render import Render
 from nanobragg_hybrid.engines.torch.steps import Extent, Piece, Tensors, whole
@@ -86,6 +86,10 @@ class BatchRender(Primal):
             return [self.render.compiled.values(piece, self.render.packed(tensors))]
         assert isinstance(piece, EagerPiece | FusedPiece)
         members = [self._member(tensors, n) for n in range(self.members)]
+        if isinstance(piece, FusedPiece) and derivatives <= 1:
+            assert isinstance(self.render.compiled, FusedKernel)
+            packed = [self.render.packed(member) for member in members]
+            return [self.render.compiled.together(piece, packed, self.render.template)]
         rows = [self.render.evaluate(piece, member, derivatives)[0] for member in members]
         return [torch.stack(rows)]
 
