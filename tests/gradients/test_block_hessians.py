@@ -33,7 +33,7 @@ def _pixel(
     """The model of one pixel, and its value as a function of values, without the model's guards."""
     model = ForwardModel(experiment.replace({"sampling.roi": ONE_PIXEL}), *others)
     setup, choices = model.setup, model.setup.choices
-    tables = tables_of(setup, model.device)
+    tables = tables_of(setup)
 
     def value(values: Values) -> torch.Tensor:
         inputs = Inputs(setup.experiment, setup.structure_factors, setup.quirks, values)

@@ -77,7 +77,7 @@ ALL: dict[str, Callable[[], Any]] = {
 def prepared(scene: str) -> tuple[Setup, Tables, Values]:
     model = ForwardModel(*ALL[scene]())
     setup = model.setup
-    return setup, tables_of(setup, torch.device("cpu")), values_of(model)
+    return setup, tables_of(setup), values_of(model)
 
 
 def with_tensors(setup: Setup, tables: Tables, values: Mapping[str, torch.Tensor]) -> Any:

@@ -204,7 +204,7 @@ def test_what_is_kept_is_counted(changes: dict[str, object]) -> None:
     """Set-up, tables and scene together are less than what was asked for, but not by far."""
     experiment = SMALL.replace(changes)
     model = ForwardModel(experiment, FACTORS)
-    tables = tables_of(model.setup, torch.device("cpu"))
+    tables = tables_of(model.setup)
     kept = sum(_bytes_of((model.setup, tables, model.scene({}))))
     needed = sum(_counts(experiment).memory_needed().values())
     assert kept < needed < 4 * kept

@@ -103,7 +103,7 @@ def test_mosaic_rotations_are_those_of_the_c_engine(seed: int) -> None:
         }
     )
     need = Plan(experiment, FACTORS, nb.Quirks()).mosaic_matrices()
-    tables = tables_of(set_up(experiment, FACTORS, nb.Quirks()), torch.device("cpu"))
+    tables = tables_of(set_up(experiment, FACTORS, nb.Quirks()))
     traces = 1.0 + 2.0 * torch.cos(tables.domain_angles)
     assert np.allclose(traces.numpy(), np.trace(need, axis1=1, axis2=2), rtol=1e-14, atol=0.0)
     x, y, z = (component.numpy() for component in tables.domain_axes)

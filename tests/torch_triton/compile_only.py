@@ -9,11 +9,13 @@ size of its machine code, and how many fused multiply-adds of float32 it has.
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
+import numpy as np
 import torch
 from triton.backends.compiler import GPUTarget
 from triton.runtime import driver
@@ -22,8 +24,11 @@ from triton.runtime.jit import JITFunction
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.engines.torch import ForwardModel, sum_launches
 from nanobragg_hybrid.engines.torch.bounded_sums import Rays, SumNumbers, add_bounded_sums
+from nanobragg_hybrid.engines.torch.directions import Directions
 from nanobragg_hybrid.engines.torch.fused import FusedPiece
-from nanobragg_hybrid.engines.torch.packing import Packed, Template, tensors, unpack
+from nanobragg_hybrid.engines.torch.packed_values import packed_and_tangents
+from nanobragg_hybrid.engines.torch.packing import NUMBERS, Packed, Template, tensors, unpack
+from nanobragg_hybrid.engines.torch.recorded_setup import TurningTangent
 from nanobragg_hybrid.engines.torch.triton_kernel import TritonKernel
 
 capability, shape, precision = int(sys.argv[1]), sys.argv[2], sys.argv[3]
@@ -104,6 +109,19 @@ pulled = torch.autograd.grad(
     values, leaves_given, weights, create_graph=True, materialize_grads=True
 )
 torch.autograd.grad(pulled, weights, [torch.zeros_like(x) for x in pulled])
+tangents = packed_and_tangents(model.setup, model._tables, {}, ())[2]
+one = dataclasses.replace(
+    tangents,
+    numbers=np.ones((1, len(NUMBERS))),
+    sources=np.ones((1, *packed.sources.shape)),
+    reference_cell_tangents=np.ones((1, 9)),
+    turning=(TurningTangent(0, np.ones(packed.cells.shape), None),),
+)
+piece = FusedPiece(slice(0, 256), slow, fast, False)
+kernel.jacobian(piece, Packed(*leaves), template, Directions.of(one, CPU))
+member = Packed(packed.numbers, packed.sources, packed.cells, None, packed.grid.detach())
+both = kernel.together(piece, [member, member], template)
+torch.autograd.grad(both.sum(), [packed.numbers, packed.cells])
 if precision == "float64":
     scene, totals = unpack(packed, given), torch.zeros((2, 4), dtype=torch.float64)
     zeros = (torch.zeros((4, 1), dtype=torch.float64),) * 3

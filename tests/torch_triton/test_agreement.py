@@ -5,16 +5,14 @@ from __future__ import annotations
 
 import pytest
 from compiled_scenes import NAMES, Part, parts_of, relative_error
-from triton_cases import ALL_ON, GIVEN, SCENES, experiment, table, the_part
+from sum_scenes import ALL_ON, GIVEN, SCENES, USED, experiment, table, the_part
 from triton_scenes import TritonPart
 from with_torch import torch
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.engines.torch import compiled, sum_launches
+from nanobragg_hybrid.engines.torch import sum_launches
 from nanobragg_hybrid.engines.torch.packing import NUMBERS, Packed, tensors
 from nanobragg_hybrid.engines.torch.triton_rays import disguised
-
-USED = sorted({*compiled._OF_SCENE.tolist(), *compiled._OF_CRYSTAL.tolist()})
 
 
 def in_units(name: str, x: torch.Tensor, part: Part) -> torch.Tensor:

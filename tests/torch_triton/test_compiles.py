@@ -14,7 +14,11 @@ VALUES = {
     "plain": ["lit_steps", "pixel_sums", "pixel_rays", "lit_steps", "pixel_values"],
     "full": ["pixel_sums", "pixel_values"],
 }
-DERIVATIVES = ["pixel_slopes", "cell_slopes", "element_sums", "pixel_tangents"]
+DERIVATIVES = [
+    *("pixel_slopes", "cell_slopes", "element_sums", "pixel_tangents"),
+    *("pixel_sums", "pixel_jacobian"),
+    *("batch_sums", "batch_slopes", "batch_cell_slopes"),
+]
 BOUNDS = {"float64": ["bounded_sums"], "float32": []}
 
 pytestmark = pytest.mark.skipif(

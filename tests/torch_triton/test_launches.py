@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from compiled_scenes import relative_error
-from triton_cases import SCENES, experiment, table, the_part
+from sum_scenes import SCENES, experiment, table, the_part
 from triton_launches import Watch, meta_render, noted_launches
 from triton_scenes import DEVICE, TritonPart
 from with_torch import torch

@@ -13,10 +13,11 @@ from nanobragg_hybrid.engines.torch.compiled import NUMBERS_OF_RAYS
 from nanobragg_hybrid.engines.torch.compiled_kernel import CompiledKernel, CompiledPiece
 from nanobragg_hybrid.engines.torch.derived import Flags, Primal
 from nanobragg_hybrid.engines.torch.eager import EagerPiece
-from nanobragg_hybrid.engines.torch.fused import FusedPiece
+from nanobragg_hybrid.engines.torch.fused import FusedKernel, FusedPiece
 from nanobragg_hybrid.engines.torch.packing import Packed
 from nanobragg_hybrid.engines.torch.render import Render
 from nanobragg_hybrid.engines.torch.steps import Extent, Piece, Tensors, whole
+from nanobragg_hybrid.engines.torch.transfers import constants_on
 
 _ELSEWHERE: Final = frozenset(
     {
@@ -85,6 +86,10 @@ class BatchRender(Primal):
             return [self.render.compiled.values(piece, self.render.packed(tensors))]
         assert isinstance(piece, EagerPiece | FusedPiece)
         members = [self._member(tensors, n) for n in range(self.members)]
+        if isinstance(piece, FusedPiece) and derivatives <= 1:
+            assert isinstance(self.render.compiled, FusedKernel)
+            packed = [self.render.packed(member) for member in members]
+            return [self.render.compiled.together(piece, packed, self.render.template)]
         rows = [self.render.evaluate(piece, member, derivatives)[0] for member in members]
         return [torch.stack(rows)]
 
@@ -122,7 +127,7 @@ class BatchRender(Primal):
         """The arguments of one member."""
         numbers, sources, cells, *grid = tensors
         # Rays are those of the first member, and so are their derivatives.
-        own = torch.where(NUMBERS_OF_RAYS.to(numbers.device), numbers[0], numbers[n])
+        own = torch.where(_of_rays(numbers.device), numbers[0], numbers[n])
         return [own, sources, cells[n], *grid]
 
     def _member_change(self, moved: Flags, change: Tensors, n: int) -> list[Tensor]:
@@ -133,6 +138,11 @@ class BatchRender(Primal):
             if is_moved:
                 own = next(given)
                 if place == 0:
-                    own = torch.where(NUMBERS_OF_RAYS.to(own.device), own[0], own[n])
+                    own = torch.where(_of_rays(own.device), own[0], own[n])
                 found.append(own[n] if place == _CELLS else own)
         return found
+
+
+def _of_rays(device: torch.device) -> Tensor:
+    """Which numbers are those of rays; copied to a device once."""
+    return constants_on(device, NUMBERS_OF_RAYS.tolist()) != 0.0

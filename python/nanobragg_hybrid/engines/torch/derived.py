@@ -52,17 +52,10 @@ class Primal(Program):
     def changed(
         self, piece: Piece, tensors: Tensors, moved: Flags, changes: Sequence[Tensors]
     ) -> list[Tensors]:
-        """What `Tangent` has for a piece and each of many changes of the moved arguments.
-
-        Weights times derivatives are linear in the weights: their derivatives by the weights are
-        the derivatives themselves.
-        """
+        """What `Tangent` has for a piece and each of many changes of the moved arguments."""
         leaves, chosen = _leaves(tensors, moved)
         with torch.enable_grad():
-            results = self.evaluate(piece, leaves, 2)
-            weights = [torch.zeros_like(y, requires_grad=True) for y in results]
-            pulled = _gradients(results, chosen, weights, keeps_graph=True)
-            return [_gradients(pulled, weights, change, retains_graph=True) for change in changes]
+            return changes_of(self.evaluate(piece, leaves, 2), chosen, changes)
 
     def cut(self, tensors: Tensors) -> Iterator[Piece]:
         return self.pieces(tensors, 0)
@@ -353,6 +346,17 @@ def _leaves_of_two(
     either = tuple(a or b for a, b in zip(first, second, strict=True))
     leaves, _ = _leaves(tensors, either)
     return leaves, list(_only(leaves, first)), list(_only(leaves, second))
+
+
+def changes_of(results: Tensors, leaves: Tensors, changes: Sequence[Tensors]) -> list[Tensors]:
+    """How results of a graph change with its leaves, for each of many changes of these.
+
+    Weights times derivatives are linear in the weights: their derivatives by the weights are the
+    derivatives themselves.
+    """
+    weights = [torch.zeros_like(y, requires_grad=True) for y in results]
+    pulled = _gradients(results, leaves, weights, keeps_graph=True)
+    return [_gradients(pulled, weights, change, retains_graph=True) for change in changes]
 
 
 def _gradients(

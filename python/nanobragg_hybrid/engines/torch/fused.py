@@ -4,11 +4,12 @@ tensors are: Triton's are such kernels."""
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
+from nanobragg_hybrid.engines.torch.directions import Directions
 from nanobragg_hybrid.engines.torch.packing import Packed, Template
 from nanobragg_hybrid.engines.torch.pixels import Pixels
 from nanobragg_hybrid.engines.torch.steps import Piece
@@ -49,6 +50,17 @@ class FusedKernel(ABC):
     @abstractmethod
     def pieces(self, pixels: Pixels, segment: Segment) -> Iterator[FusedPiece]:
         """How the pixels of a segment are cut."""
+
+    @abstractmethod
+    def jacobian(
+        self, piece: FusedPiece, packed: Packed, template: Template, along: Directions
+    ) -> tuple[Tensor, Tensor]:
+        """Values, and their derivatives along some directions, (directions, pixels)."""
+
+    @abstractmethod
+    def together(self, piece: FusedPiece, members: Sequence[Packed], template: Template) -> Tensor:
+        """Values of several crystals, (members, pixels), each the same bits as alone, with first
+        derivatives; rays are those of the first."""
 
     @abstractmethod
     def values(self, piece: FusedPiece, packed: Packed, template: Template) -> Tensor:

@@ -17,6 +17,8 @@ from torch import Tensor
 from nanobragg_hybrid.base.errors import ConfigError, Description
 from nanobragg_hybrid.engines.torch.compiled_kernel import CompiledKernel, CompiledPiece
 from nanobragg_hybrid.engines.torch.derivatives import sum_of
+from nanobragg_hybrid.engines.torch.directions import Directions
+from nanobragg_hybrid.engines.torch.fused import FusedKernel, FusedPiece
 from nanobragg_hybrid.engines.torch.recorded_setup import SceneTangents
 from nanobragg_hybrid.engines.torch.render import Render
 from nanobragg_hybrid.engines.torch.selection import Chosen
@@ -76,6 +78,12 @@ class PixelJacobian:
         if isinstance(piece, CompiledPiece) and self.count > 0:
             assert isinstance(self.render.compiled, CompiledKernel)
             return self.render.compiled.jacobian(piece, packed, self.tangents)
+        if isinstance(piece, FusedPiece) and self.count > 0:
+            assert isinstance(self.render.compiled, FusedKernel)
+            values, rows = self.render.compiled.jacobian(
+                piece, packed, self.render.template, self._directions
+            )
+            return values, rows.T
         with torch.no_grad():
             (values,) = self.render.evaluate(piece, self.tensors, 0)
         # The table, which is the last, never moves.
@@ -84,6 +92,10 @@ class PixelJacobian:
         if not columns:
             return values, values.new_zeros((len(values), 0))
         return values, torch.stack([column[0] for column in columns], dim=1)
+
+    @cached_property
+    def _directions(self) -> Directions:
+        return Directions.of(self.tangents, self.tensors[0].device)
 
     @cached_property
     def _changes(self) -> list[list[Tensor]]:

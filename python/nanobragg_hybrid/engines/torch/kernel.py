@@ -35,6 +35,7 @@ from nanobragg_hybrid.engines.torch.shapes import (
 )
 from nanobragg_hybrid.engines.torch.structure_factors import leaves_table, nearest, tricubic
 from nanobragg_hybrid.engines.torch.tiles import Block, Tile, grown
+from nanobragg_hybrid.engines.torch.transfers import constants_on
 from nanobragg_hybrid.engines.torch.vectors import Vector, as_tensor, dot
 
 Indices = tuple[Tensor, Tensor, Tensor]
@@ -89,8 +90,9 @@ def _orientation_weights(
     choices: Choices, weights: tuple[float, ...], block: Block, device: torch.device
 ) -> Tensor:
     """Those of the domains, for each of the block's orientations."""
-    domain = torch.arange(block.orientations.start, block.orientations.stop) % choices.domains
-    return torch.tensor(weights, dtype=torch.float64)[domain].to(device)
+    own = constants_on(device, weights)
+    first, last = block.orientations.start, block.orientations.stop
+    return own[torch.arange(first, last, device=device) % choices.domains]
 
 
 def block_value(

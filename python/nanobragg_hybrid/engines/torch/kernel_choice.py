@@ -9,6 +9,7 @@ import importlib.util
 from typing import Final, Literal, NamedTuple
 
 import torch
+from torch import Tensor
 
 from nanobragg_hybrid.base.errors import how_to_install
 from nanobragg_hybrid.engines.torch.compiled import why_not
@@ -65,9 +66,12 @@ def why_no_triton(device: torch.device) -> str | None:
 
 
 def triton_kernel(
-    choices: Choices, dtype: torch.dtype, device: torch.device, tolerance_photons: float
+    choices: Choices, dtype: torch.dtype, constants: Tensor, tolerance_photons: float
 ) -> FusedKernel:
-    """Triton's kernels, where `why_no_triton` has nothing to say."""
+    """Triton's kernels, where `why_no_triton` has nothing to say.
+
+    constants: the `kernel_constants` of the choices, where the kernels are to run.
+    """
     from nanobragg_hybrid.engines.torch.triton_kernel import TritonKernel
 
-    return TritonKernel.of(choices, dtype, device, tolerance_photons)
+    return TritonKernel.with_constants(choices, dtype, constants, tolerance_photons)

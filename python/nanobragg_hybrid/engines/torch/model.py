@@ -52,7 +52,8 @@ from nanobragg_hybrid.engines.torch.parameters import (
     initial_value,
     parameters_of,
 )
-from nanobragg_hybrid.engines.torch.pixels import ActivePixels, active_pixels
+from nanobragg_hybrid.engines.torch.pixels import ActivePixels
+from nanobragg_hybrid.engines.torch.placed_set_up import placed_set_up
 from nanobragg_hybrid.engines.torch.quantities import GRID
 from nanobragg_hybrid.engines.torch.render import Progress, Render
 from nanobragg_hybrid.engines.torch.scalars import as_float, is_transformed
@@ -60,7 +61,6 @@ from nanobragg_hybrid.engines.torch.scene import Scene
 from nanobragg_hybrid.engines.torch.selection import Chosen, Selection, chosen
 from nanobragg_hybrid.engines.torch.setup import Setup, set_up
 from nanobragg_hybrid.engines.torch.steps import step
-from nanobragg_hybrid.engines.torch.tables import tables_of
 from nanobragg_hybrid.engines.torch.tiles import SerialOrder, Tiling, tiles
 from nanobragg_hybrid.engines.torch.uncompiled import uncompiled
 from nanobragg_hybrid.model.conventions import CULLING_REASONS
@@ -150,8 +150,9 @@ class ForwardModel:
         except ValueError:
             raise ConfigError("tile_steps", tile_steps, _TILE_STEPS.text) from None
         self._setup = set_up(config, structure_factors, quirks)
-        self._tables = tables_of(self._setup, self.device)
-        self._active = active_pixels(config, self._setup.roi, self.device)
+        placed = placed_set_up(self._setup, self.device)
+        self._tables, self._active, self._configured = placed.tables, placed.active, placed.scene
+        self._constants = placed.constants
         try:
             self.kernel = KERNELS.normalise(kernel)
         except ValueError:
@@ -168,7 +169,6 @@ class ForwardModel:
         self._initial: dict[str, NDArray[np.float64]] = {}
         self._place = torch.empty(0, device=self.device).device
         self._last_chosen: tuple[Selection | None, Chosen] | None = None
-        self._configured = packed_scene(self._setup, self._tables, {}, ())
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled as what it was made of, and set up again from that."""
@@ -496,7 +496,9 @@ class ForwardModel:
 
     @cached_property
     def _triton_kernel(self) -> FusedKernel:
-        return triton_kernel(self._setup.choices, self.dtype, self.device, self.tolerance_photons)
+        return triton_kernel(
+            self._setup.choices, self.dtype, self._constants, self.tolerance_photons
+        )
 
     def _compiled(self, template: Template, packed: Packed) -> CompiledKernel | FusedKernel | None:
         """The kernels that are no operators of torch, if they render such scenes.

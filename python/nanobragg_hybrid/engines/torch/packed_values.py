@@ -108,7 +108,7 @@ def _recorded(setup: Setup, tables: Tables, values: Mapping[str, Tensor]) -> Rec
     names = tuple(values)
     if names not in tables.recorded:
         sizes = {name: value.numel() for name, value in values.items()}
-        tables.recorded[names] = RecordedSetup(setup, tables, sizes)
+        tables.recorded[names] = RecordedSetup(setup, tables.on_host, sizes)
     recorded = tables.recorded[names]
     assert isinstance(recorded, RecordedSetup)
     return recorded

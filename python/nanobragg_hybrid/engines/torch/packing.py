@@ -13,6 +13,7 @@ from torch import Tensor
 from nanobragg_hybrid.engines.torch.scalars import Scalar
 from nanobragg_hybrid.engines.torch.scene import Cells, Scene, SceneNumbers, Sources
 from nanobragg_hybrid.engines.torch.structure_factors import Table
+from nanobragg_hybrid.engines.torch.transfers import constants_on
 from nanobragg_hybrid.engines.torch.vectors import Vector, as_tensor
 
 _SCALARS: Final = (
@@ -93,13 +94,10 @@ def pack(scene: Scene) -> tuple[Packed, Template]:
         None if scene.table is None else scene.table.hkl_min,
     )
     device = scene.sources.wavelength.device
-    numbers = torch.tensor(
-        [0.0 if x is None else x for x in constants], dtype=torch.float64, device=device
-    )
-    live = [x for x in scalars if isinstance(x, Tensor)]
-    if live:
-        places = torch.tensor(template.live, device=device)
-        numbers = numbers.index_copy(0, places, torch.stack([x.reshape(()) for x in live]))
+    numbers = constants_on(device, [0.0 if x is None else x for x in constants])
+    if template.live:
+        own = zip(scalars, numbers.unbind(), strict=True)
+        numbers = torch.stack([x.reshape(()) if isinstance(x, Tensor) else c for x, c in own])
     incident = [as_tensor(x) for x in scene.sources.incident]
     weight = scene.sources.relative_weight
     if weight is None:

@@ -53,9 +53,9 @@ class SourceTables:
         listed = setup.experiment.beam.sources
         self.listed: tuple[Source, ...] | None = None if listed is None else tuple(listed)
         self.ignores_weights = setup.quirks.source_weights_ignored
-        self.horizontal: Array = tables.sources.horizontal.cpu().numpy()
-        self.vertical: Array = tables.sources.vertical.cpu().numpy()
-        self.wavelength_ratio: Array = tables.sources.wavelength.cpu().numpy()
+        self.horizontal: Array = tables.sources.horizontal.numpy()
+        self.vertical: Array = tables.sources.vertical.numpy()
+        self.wavelength_ratio: Array = tables.sources.wavelength.numpy()
         sources = self.listed or ()
         self.positions = np.array([_or_nan(source.position) for source in sources]).reshape(-1, 3)
         self.wavelengths = np.array(_or_nan([source.wavelength_m for source in sources]))

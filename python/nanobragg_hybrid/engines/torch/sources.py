@@ -17,6 +17,7 @@ from nanobragg_hybrid.engines.torch.inputs import Inputs
 from nanobragg_hybrid.engines.torch.sampling import Sampling, Steps
 from nanobragg_hybrid.engines.torch.scalars import Scalar, as_float
 from nanobragg_hybrid.engines.torch.scene import Sources
+from nanobragg_hybrid.engines.torch.transfers import constants_on
 from nanobragg_hybrid.engines.torch.vectors import Vector, negative, rot_axis, scale, unit
 from nanobragg_hybrid.model.conventions import DivergenceShape
 from nanobragg_hybrid.model.experiment import Experiment
@@ -293,7 +294,7 @@ def _weights(inputs: Inputs, name: str, configured: list[float], ones: Tensor) -
         return inputs.tensor(name)
     if len(set(configured)) == 1:
         return None
-    return torch.tensor(configured, dtype=torch.float64, device=ones.device)
+    return constants_on(ones.device, configured)
 
 
 def _listed(
@@ -304,15 +305,11 @@ def _listed(
     assert listed is not None
 
     def column(items: list[float | None], default: Scalar) -> Tensor:
-        given = torch.tensor(
-            [0.0 if item is None else item for item in items],
-            dtype=torch.float64,
-            device=ones.device,
-        )
+        given = constants_on(ones.device, [0.0 if item is None else item for item in items])
         if all(item is not None for item in items):
             return given
-        is_missing = torch.tensor([item is None for item in items], device=ones.device)
-        return torch.where(is_missing, default * ones, given)
+        is_missing = constants_on(ones.device, [float(item is None) for item in items])
+        return torch.where(is_missing != 0.0, default * ones, given)
 
     if inputs.is_live(POSITIONS):
         x, y, z = inputs.tensor(POSITIONS).unbind(-1)

@@ -22,6 +22,7 @@ class Tables:
     domain_axes, domain_angles: the domains' rotations; the first by 0, unless they are given.
     sources: generated ones, and the spectrum's part in all of them.
     recorded: what is found out once for each set of names of values (see `packed_values`).
+    host: the same arrays on the CPU, where these are not; None: these are.
     """
 
     grid: Tensor | None
@@ -30,30 +31,36 @@ class Tables:
     domain_angles: Tensor
     sources: SourceOffsets
     recorded: dict[tuple[str, ...], object] = field(default_factory=dict, compare=False, repr=False)
+    host: Tables | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def on_host(self) -> Tables:
+        """These arrays on the CPU."""
+        return self if self.host is None else self.host
 
 
-def tables_of(setup: Setup, device: torch.device) -> Tables:
-    """The arrays on the device, float64: structure factors have a wider range than float32."""
+def tables_of(setup: Setup) -> Tables:
+    """The arrays on the CPU, float64: structure factors have a wider range than float32."""
 
-    def on_device(array: NDArray[np.float64]) -> Tensor:
-        return torch.from_numpy(np.array(array, dtype=np.float64)).to(device)
+    def own(array: NDArray[np.float64]) -> Tensor:
+        return torch.from_numpy(np.array(array, dtype=np.float64))
 
     dispersion = setup.sampling.dispersion
     axes, angles = _domains(setup)
-    x, y, z = (on_device(component) for component in axes.T)
+    x, y, z = (own(component) for component in axes.T)
     spectrum = setup.experiment.beam.spectrum
     grid = setup.structure_factors.grid
     index = setup.grid.wavelength_index
     return Tables(
-        grid=None if grid is None else shared_tensor(grid).to(device),
-        phi_in_steps=on_device(setup.phi_in_steps),
+        grid=None if grid is None else shared_tensor(grid),
+        phi_in_steps=own(setup.phi_in_steps),
         domain_axes=(x, y, z),
-        domain_angles=on_device(angles),
+        domain_angles=own(angles),
         sources=SourceOffsets(
-            horizontal=on_device(setup.grid.horizontal),
-            vertical=on_device(setup.grid.vertical),
-            wavelength=on_device(1.0 + dispersion.step * index - dispersion.range / 2.0),
-            spectrum=None if spectrum is None else on_device(np.array(spectrum.wavelengths_m)),
+            horizontal=own(setup.grid.horizontal),
+            vertical=own(setup.grid.vertical),
+            wavelength=own(1.0 + dispersion.step * index - dispersion.range / 2.0),
+            spectrum=None if spectrum is None else own(np.array(spectrum.wavelengths_m)),
         ),
     )
 

@@ -4,8 +4,9 @@ differentiated."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final
 
 import torch
@@ -13,6 +14,8 @@ from torch import Tensor
 from triton.runtime.interpreter import InterpretedFunction
 
 from nanobragg_hybrid.engines.torch import triton_sums
+from nanobragg_hybrid.engines.torch.batch_sums import batch_sums
+from nanobragg_hybrid.engines.torch.directions import Directions
 from nanobragg_hybrid.engines.torch.factors import (
     background,
     pixel_factors,
@@ -21,6 +24,7 @@ from nanobragg_hybrid.engines.torch.factors import (
     water,
 )
 from nanobragg_hybrid.engines.torch.fused import FusedKernel, FusedPiece
+from nanobragg_hybrid.engines.torch.fused_jacobian import PreparedSums, fused_jacobian
 from nanobragg_hybrid.engines.torch.lattice_sums import (
     LATTICE_NUMBERS,
     SumChoices,
@@ -31,6 +35,7 @@ from nanobragg_hybrid.engines.torch.lattice_sums import (
 from nanobragg_hybrid.engines.torch.packing import NUMBERS, Packed, Template, unpack
 from nanobragg_hybrid.engines.torch.packing import tensors as tensors_of
 from nanobragg_hybrid.engines.torch.pixels import Pixels
+from nanobragg_hybrid.engines.torch.placed_set_up import kernel_constants
 from nanobragg_hybrid.engines.torch.ray_launches import PixelLaunch, RayChoices, why_operators
 from nanobragg_hybrid.engines.torch.rays import beams_to
 from nanobragg_hybrid.engines.torch.scene import Choices
@@ -44,8 +49,8 @@ IS_INTERPRETED: Final = isinstance(triton_sums.pixel_sums, InterpretedFunction)
 _RAYS: Final = 2**22
 """Of a piece, at most, but for one pixel: what rays have of their own is held for them."""
 
-_KEPT: Final = 64
-"""Pieces whose numbers of pixels are kept."""
+_KEPT: Final = 2**24
+"""Pixels whose numbers are kept, at most: 16 bytes each."""
 
 _N_CELLS: Final = NUMBERS.index("n_cells.0")
 _FUDGE: Final = NUMBERS.index("fudge")
@@ -81,15 +86,17 @@ class TritonKernel(FusedKernel):
         device: torch.device,
         tolerance_photons: float = 0.0,
     ) -> TritonKernel:
-        """What does not change from render to render."""
-        weights = choices.domain_weights
-        return cls(
-            choices,
-            dtype,
-            torch.tensor([choices.dmin_m], dtype=torch.float64, device=device),
-            None if weights is None else torch.tensor(weights, dtype=torch.float64, device=device),
-            tolerance_photons,
-        )
+        """What does not change from render to render, copied to a device."""
+        constants = kernel_constants(choices).to(device)
+        return cls.with_constants(choices, dtype, constants, tolerance_photons)
+
+    @classmethod
+    def with_constants(
+        cls, choices: Choices, dtype: torch.dtype, constants: Tensor, tolerance_photons: float
+    ) -> TritonKernel:
+        """The same; constants: the `kernel_constants` of the choices, on the device."""
+        weights = None if choices.domain_weights is None else constants[1:]
+        return cls(choices, dtype, constants[:1], weights, tolerance_photons)
 
     @property
     def every_step_because(self) -> str:
@@ -122,7 +129,7 @@ class TritonKernel(FusedKernel):
         for own in ranges(segment.pixels.start, segment.pixels.stop, length):
             key = id(pixels), own.start, own.stop
             if key not in self._numbers:
-                if len(self._numbers) >= _KEPT:
+                if sum(stop - start for _, start, stop in self._numbers) + len(own) > _KEPT:
                     self._numbers.clear()
                 found = pixels.numbers(own.start, own.stop, self.limit.device)
                 # With the pixels, so that no other ones have their name.
@@ -140,25 +147,75 @@ class TritonKernel(FusedKernel):
         return self._values(moved, packed, template)[order.place]
 
     def _values(self, piece: FusedPiece, packed: Packed, template: Template) -> Tensor:
-        rays = RayChoices.of(self.choices, template)
-        if self.rays_by_operators_because == "" and not rays.moves(packed, template):
-            return self._values_in_launches(piece, packed, template, rays)
-        return self._values_by_operators(piece, packed, template)
-
-    def _values_in_launches(
-        self, piece: FusedPiece, packed: Packed, template: Template, rays: RayChoices
-    ) -> Tensor:
-        """Everything in one launch, or with derivatives pixels and rays in one, steps in others."""
+        launch = self._launch(piece, packed, template)
         has_slopes = torch.is_grad_enabled() and any(
             x is not None and x.requires_grad for x in tensors_of(packed)
         )
-        choices = self._sum_choices(piece, template, is_running=rays.has_weight)
+        if launch is not None and not has_slopes and not self._leaves_out:
+            return launch.values(self._launch_sums(piece, template), self.domain_weights, None)
+        prepared = self._prepared(piece, packed, template, launch)
+        lit = None
+        if self._leaves_out:
+            pixels = piece.slow[:, 0], piece.fast[:, 0], prepared.scale.detach()
+            limits = self._limits(piece, packed)
+            lit = lit_steps(prepared.choices, prepared.tensors, pixels, limits)
+        if launch is not None and not has_slopes:
+            return launch.values(prepared.choices, self.domain_weights, lit)
+        return prepared.finish(lattice_sums(prepared.choices, prepared.tensors, lit))
+
+    def jacobian(
+        self, piece: FusedPiece, packed: Packed, template: Template, along: Directions
+    ) -> tuple[Tensor, Tensor]:
+        """See `FusedKernel`."""
+        length = max(1, _RAYS // (self.choices.samples * self.choices.source_count))
+        # What rays have of their own is held for each direction that moves it.
+        most = max(1, length // max(1, len(along.moving)))
+        parts = []
+        for own in ranges(0, len(piece.slow), most):
+            pixels = slice(own.start, own.stop)
+            part = replace(piece, slow=piece.slow[pixels], fast=piece.fast[pixels])
+            prepare = partial(self._by_operators, part, template=template)
+            parts.append(fused_jacobian(prepare, packed, along))
+        return torch.cat([v for v, _ in parts]), torch.cat([r for _, r in parts], 1)
+
+    def together(self, piece: FusedPiece, members: Sequence[Packed], template: Template) -> Tensor:
+        """See `FusedKernel`."""
+        if self._leaves_out:
+            return torch.stack([self.values(piece, packed, template) for packed in members])
+        prepared: list[PreparedSums] = []
+        for packed in members:
+            each = self._prepared(piece, packed, template, self._launch(piece, packed, template))
+            if prepared:  # one memory for what is the same
+                first = prepared[0].tensors
+                of_rays = {x: getattr(first, x) for x in ("direction", "factor", "weight")}
+                each = replace(each, tensors=replace(each.tensors, **of_rays))
+            prepared.append(each)
+        totals = batch_sums(prepared[0].choices, [each.tensors for each in prepared])
+        pairs = zip(prepared, totals.unbind(), strict=True)
+        return torch.stack([each.finish(total) for each, total in pairs])
+
+    def _launch(self, piece: FusedPiece, packed: Packed, template: Template) -> PixelLaunch | None:
+        """That of pixels and rays; None where operators are wanted, see `RayChoices.moves`."""
+        rays = RayChoices.of(self.choices, template)
+        if self.rays_by_operators_because != "" or rays.moves(packed, template):
+            return None
         pixels = piece.slow[:, 0], piece.fast[:, 0]
-        launch = PixelLaunch(self.choices, rays, packed, self.limit, *pixels)
-        if not has_slopes and not self._leaves_out:
-            return launch.values(choices, self.domain_weights, None)
-        filled = launch.filled()
-        sums = SumTensors(
+        return PixelLaunch(self.choices, rays, packed, self.limit, *pixels)
+
+    def _prepared(
+        self, piece: FusedPiece, packed: Packed, template: Template, launch: PixelLaunch | None
+    ) -> PreparedSums:
+        """What comes before the sums of steps, and what comes after them."""
+        if launch is None:
+            return self._by_operators(piece, packed, template)
+        return self._by_launch(piece, packed, template, launch)
+
+    def _by_launch(
+        self, piece: FusedPiece, packed: Packed, template: Template, launch: PixelLaunch
+    ) -> PreparedSums:
+        """Pixels and rays in a launch, without derivatives of their own."""
+        filled, rays = launch.filled(), launch.rays
+        tensors = SumTensors(
             direction=filled.direction,
             sources=packed.sources[:4],
             cells=packed.cells,
@@ -170,23 +227,24 @@ class TritonKernel(FusedKernel):
             domain_weights=self.domain_weights,
             others=filled.numbers[14:],
         )
-        lit = None
-        if self._leaves_out:
-            factor = filled.multipliers.prod(0) * packed.numbers[_STRENGTH].detach()
-            own = (*pixels, factor / self.choices.steps)
-            lit = lit_steps(choices, sums, own, self._limits(piece, packed))
-        if not has_slopes:
-            return launch.values(choices, self.domain_weights, lit)
-        total = lattice_sums(choices, sums, lit)
         strength = unpack(packed, template).strength
-        total = total if rays.has_weight else filled.start + total
-        value: Tensor = total * strength / self.choices.steps
-        for multiplier in filled.multipliers.unbind():
-            value = value * multiplier
+        scale = filled.multipliers.prod(0) * packed.numbers[_STRENGTH].detach()
+        start = None if rays.has_weight else filled.start
+        multipliers: list[Tensor] = list(filled.multipliers.unbind())
         water_photons: Tensor = filled.water
-        return value + water_photons
 
-    def _values_by_operators(self, piece: FusedPiece, packed: Packed, template: Template) -> Tensor:
+        def finish(total: Tensor) -> Tensor:
+            total = total if start is None else start + total
+            value: Tensor = total * strength / self.choices.steps
+            for multiplier in multipliers:
+                value = value * multiplier
+            return value + water_photons
+
+        return PreparedSums(
+            self._launch_sums(piece, template), tensors, scale / self.choices.steps, finish
+        )
+
+    def _by_operators(self, piece: FusedPiece, packed: Packed, template: Template) -> PreparedSums:
         """Pixels and rays by torch's operators, with derivatives."""
         choices, scene = self.choices, unpack(packed, template)
         steps = choices.steps_per_pixel if piece.interpolates else 0
@@ -203,7 +261,6 @@ class TritonKernel(FusedKernel):
         if not is_running and weight is not None:
             factor, weight = weight if factor is None else factor * weight, None
         factors = pixel_factors(scene, choices, tile, first)
-        sum_choices = self._sum_choices(piece, template, is_running=is_running)
         tensors = SumTensors(
             direction=torch.stack([as_tensor(x) for x in beams.direction]),
             sources=packed.sources[:4],
@@ -216,18 +273,23 @@ class TritonKernel(FusedKernel):
             domain_weights=self.domain_weights,
             others=torch.cat([packed.numbers[_WATER_M : _WATER_M + 1].detach(), self.limit]),
         )
-        lit = None
-        if self._leaves_out:
+        with torch.no_grad():
             scale = torch.ones_like(start) * scene.strength / choices.steps
             for own in factors:
                 scale = scale * own
-            pixels = piece.slow[:, 0], piece.fast[:, 0], scale.detach()
-            lit = lit_steps(sum_choices, tensors, pixels, self._limits(piece, packed))
-        total = lattice_sums(sum_choices, tensors, lit)
-        value = (total if is_running else start + total) * scene.strength / choices.steps
-        for own in factors:
-            value = value * own
-        return value + water(scene, choices, tile, first)
+
+        def finish(total: Tensor) -> Tensor:
+            value = (total if is_running else start + total) * scene.strength / choices.steps
+            for own in factors:
+                value = value * own
+            return value + water(scene, choices, tile, first)
+
+        sums = self._sum_choices(piece, template, is_running=is_running)
+        return PreparedSums(sums, tensors, scale, finish)
+
+    def _launch_sums(self, piece: FusedPiece, template: Template) -> SumChoices:
+        rays = RayChoices.of(self.choices, template)
+        return self._sum_choices(piece, template, is_running=rays.has_weight)
 
     def _limits(self, piece: FusedPiece, packed: Packed) -> Tensor:
         with torch.no_grad():

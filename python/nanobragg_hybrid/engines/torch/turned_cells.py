@@ -40,13 +40,13 @@ class CellTables:
     """What does not change with values: phi steps and domains."""
 
     def __init__(self, setup: Setup, tables: Tables) -> None:
-        self.phi_in_steps: Array = tables.phi_in_steps.cpu().numpy()
+        self.phi_in_steps: Array = tables.phi_in_steps.numpy()
         self.has_domains = setup.sampling.turns_domains
         self.has_run_start = setup.first_loop_differs
         self.axes: Array = np.stack(
-            [as_tensor(axis).cpu().numpy() for axis in tables.domain_axes], axis=-1
+            [as_tensor(axis).numpy() for axis in tables.domain_axes], axis=-1
         )
-        self.configured: Array = tables.domain_angles.cpu().numpy()
+        self.configured: Array = tables.domain_angles.numpy()
         spread = setup.sampling.mosaic_spread_rad
         self.proportions = self.configured / spread if spread > 0.0 else self.configured
         self.rotations = matrices_about(self.axes, self.configured)

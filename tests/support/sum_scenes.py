@@ -1,4 +1,5 @@
-"""Scenes for Triton's kernels: all shapes, structure factors, and factors in all their places."""
+"""Scenes of few pixels that want everything of kernels that sum over steps: all shapes, structure
+factors, and factors in all their places."""
 
 from __future__ import annotations
 
@@ -7,12 +8,15 @@ from typing import Any
 
 import numpy as np
 from compiled_scenes import Part, parts_of
+from with_torch import torch  # noqa: F401 (skips where PyTorch is not installed)
 
 import nanobragg_hybrid as nb
+from nanobragg_hybrid.engines.torch import compiled
 
 ALL_ON, ALL_OFF = nb.Quirks(), nb.Quirks.none()
 NO_PRODUCT = nb.Quirks.parse("nanobragg,-oversample_running_product")
 CONSTANT = nb.StructureFactors.constant(100.0)
+USED = sorted({*compiled._OF_SCENE.tolist(), *compiled._OF_CRYSTAL.tolist()})
 
 Scene = tuple[nb.Experiment, nb.StructureFactors, nb.Quirks]
 
