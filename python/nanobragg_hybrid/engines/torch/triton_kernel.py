@@ -44,8 +44,8 @@ IS_INTERPRETED: Final = isinstance(triton_sums.pixel_sums, InterpretedFunction)
 _RAYS: Final = 2**22
 """Of a piece, at most, but for one pixel: what rays have of their own is held for them."""
 
-_KEPT: Final = 64
-"""Pieces whose numbers of pixels are kept."""
+_KEPT: Final = 2**24
+"""Pixels whose numbers are kept, at most: 16 bytes each."""
 
 _N_CELLS: Final = NUMBERS.index("n_cells.0")
 _FUDGE: Final = NUMBERS.index("fudge")
@@ -122,7 +122,7 @@ class TritonKernel(FusedKernel):
         for own in ranges(segment.pixels.start, segment.pixels.stop, length):
             key = id(pixels), own.start, own.stop
             if key not in self._numbers:
-                if len(self._numbers) >= _KEPT:
+                if sum(stop - start for _, start, stop in self._numbers) + len(own) > _KEPT:
                     self._numbers.clear()
                 found = pixels.numbers(own.start, own.stop, self.limit.device)
                 # With the pixels, so that no other ones have their name.
