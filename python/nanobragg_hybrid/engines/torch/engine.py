@@ -151,8 +151,9 @@ class TorchEngine:
     kernel: by what: "eager" (torch's operators, the definition), "compiled" (the C library, on the
         CPU), "triton" (on a GPU; on the CPU in Triton's interpreter, if TRITON_INTERPRET=1) or
         "auto" (None too): triton on a GPU, compiled on the CPU, where they render it.  The
-        result's provenance names the one that ran ("kernel"), and why it is "eager" where it is
-        ("kernel_reason").
+        result's provenance names the one that ran ("kernel"), why it is "eager" where it is
+        ("kernel_reason"), and why positions and factors of pixels are PyTorch's operators where
+        they are ("operators_reason").
 
     tolerance_photons: >= 0; the compiled kernel and Triton's leave out steps (of wavelengths,
         domains, phi) whose light in a pixel is less than this in all; pixels become darker, never
