@@ -2,8 +2,9 @@
 
     python compile_only.py 80 gauss float64
 
-The words are the compute capability, a shape and a number type.  Each line has a
-kernel, the size of its machine code, and how many fused multiply-adds of float32 it has.
+The words are the compute capability, a shape and a number type, or "exact" for the sums with
+bounds.  Each line has a kernel, the size of its machine code, and how many fused multiply-adds it
+has: of float32, and for top hats, which have no sine or exponential, of float64, too.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from triton.runtime import driver
 from triton.runtime.jit import JITFunction
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.engines.torch import ForwardModel, lattice_sums
+from nanobragg_hybrid.engines.torch import ForwardModel, bounded_sums, lattice_sums, proven
 from nanobragg_hybrid.engines.torch.fused import FusedPiece
 from nanobragg_hybrid.engines.torch.packing import Packed, Template, tensors
+from nanobragg_hybrid.engines.torch.tiles import Tile
 from nanobragg_hybrid.engines.torch.triton_kernel import TritonKernel
 
 capability, shape, precision = int(sys.argv[1]), sys.argv[2], sys.argv[3]
@@ -51,7 +53,8 @@ def compiled_only(self, *args, grid, warmup, **options):  # type: ignore[no-unty
     """As a launch, without one."""
     del warmup
     kernel = run(self, *args, grid=grid, warmup=True, **options)
-    fused = kernel.asm["ptx"].count("fma.rn.f32")
+    types = ("f32", "f64") if shape == "tophat" else ("f32",)
+    fused = sum(kernel.asm["ptx"].count(f"fma.rn.{name}") for name in types)
     sys.stdout.write(f"{self.fn.__name__} {len(kernel.asm['cubin'])} {fused}\n")
     return kernel
 
@@ -59,6 +62,7 @@ def compiled_only(self, *args, grid, warmup, **options):  # type: ignore[no-unty
 driver.set_active(NoDriver())
 JITFunction.run = compiled_only
 lattice_sums._ON_CPU = lattice_sums._ON_GPU
+bounded_sums._ON_CPU = bounded_sums._ON_GPU
 
 grid = torch.ones((5, 5, 5), dtype=torch.float64).numpy()
 experiment = nb.Experiment(
@@ -73,11 +77,14 @@ experiment = nb.Experiment(
     sampling=nb.Sampling(oversample=2),
 )
 model = ForwardModel(experiment, nb.StructureFactors.from_grid(grid, (-2, -2, -2), default_f=1.0))
+slow, fast = model.active_pixels.numbers(0, 256, CPU)
+if precision == "exact":
+    proven.intervals(model.scene(), model.setup.choices, Tile(slow, fast, 0))
+    sys.exit()
 kernel = TritonKernel.of(model.setup.choices, getattr(torch, precision), CPU)
 packed, given = model._packed({})
 template = Template(tuple(None for _ in given.constants), given.has_weights, given.hkl_min)
 leaves = [None if x is None else x.requires_grad_() for x in tensors(packed)]
-slow, fast = model.active_pixels.numbers(0, 256, CPU)
 values = kernel.values(FusedPiece(slice(0, 256), slow, fast, False), Packed(*leaves), template)
 weights = torch.zeros_like(values, requires_grad=True)
 leaves_given = [x for x in leaves if x is not None]

@@ -76,7 +76,7 @@ def bounded_sums(
     rays: the first sample and source, and those behind the last; strides: of factor and weight.
     Other arguments are those of `triton_sums.pixel_sums`.
     """
-    count, _, _ = shape
+    count, _samples, _source_count = shape
     orientations, domains = counts
     first_sample, sample_end, first_source, source_end = rays
     factor_strides, weight_strides = strides
