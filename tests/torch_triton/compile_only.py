@@ -2,9 +2,10 @@
 
     python compile_only.py 80 gauss float64 1e-4 plain
 
-The words are the compute capability, a shape, a number type, a tolerance in photons, and whether
-the scene is plain or has every factor that rays and water may have.  Each line has a kernel, the
-size of its machine code, and how many fused multiply-adds of float32 it has.
+The words are the compute capability, a shape, a number type, or "exact" for the sums with bounds, a
+tolerance in photons, and whether the scene is plain or has every factor that rays and water may
+have.  Each line has a kernel, the size of its machine code, and how many fused multiply-adds it
+has: of float32, and for top hats, which have no sine or exponential, of float64, too.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ from triton.runtime import driver
 from triton.runtime.jit import JITFunction
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.engines.torch import ForwardModel, sum_launches
-from nanobragg_hybrid.engines.torch.bounded_sums import Rays, SumNumbers, add_bounded_sums
+from nanobragg_hybrid.engines.torch import ForwardModel, proven, sum_launches
 from nanobragg_hybrid.engines.torch.directions import Directions
 from nanobragg_hybrid.engines.torch.fused import FusedPiece
 from nanobragg_hybrid.engines.torch.packed_values import packed_and_tangents
-from nanobragg_hybrid.engines.torch.packing import NUMBERS, Packed, Template, tensors, unpack
+from nanobragg_hybrid.engines.torch.packing import NUMBERS, Packed, Template, tensors
 from nanobragg_hybrid.engines.torch.recorded_setup import TurningTangent
+from nanobragg_hybrid.engines.torch.tiles import Tile
 from nanobragg_hybrid.engines.torch.triton_kernel import TritonKernel
 
 capability, shape, precision = int(sys.argv[1]), sys.argv[2], sys.argv[3]
@@ -59,7 +60,8 @@ def compiled_only(self, *args, grid, warmup, **options):  # type: ignore[no-unty
     """As a launch, without one."""
     del warmup
     kernel = run(self, *args, grid=grid, warmup=True, **options)
-    fused = kernel.asm["ptx"].count("fma.rn.f32")
+    types = ("f32", "f64") if shape == "tophat" else ("f32",)
+    fused = sum(kernel.asm["ptx"].count(f"fma.rn.{name}") for name in types)
     sys.stdout.write(f"{self.fn.__name__} {len(kernel.asm['cubin'])} {fused}\n")
     return kernel
 
@@ -95,11 +97,14 @@ quirks = nb.Quirks() if is_plain else nb.Quirks.none()
 model = ForwardModel(
     experiment, nb.StructureFactors.from_grid(grid, (-2, -2, -2), default_f=1.0), quirks
 )
+slow, fast = model.active_pixels.numbers(0, 256, CPU)
+if precision == "exact":
+    proven.intervals(model.scene(), model.setup.choices, Tile(slow, fast, 0))
+    sys.exit()
 kernel = TritonKernel.of(model.setup.choices, getattr(torch, precision), CPU, tolerance_photons)
 packed, given = model._packed({})
 template = Template(tuple(None for _ in given.constants), given.has_weights, given.hkl_min)
 leaves = [None if x is None else x.requires_grad_() for x in tensors(packed)]
-slow, fast = model.active_pixels.numbers(0, 256, CPU)
 values = kernel.values(FusedPiece(slice(0, 256), slow, fast, False), Packed(*leaves), template)
 with torch.no_grad():  # nothing is differentiated: a launch for pixels and rays, one for values
     kernel.values(FusedPiece(slice(0, 256), slow, fast, False), packed, given)
@@ -122,9 +127,3 @@ kernel.jacobian(piece, Packed(*leaves), template, Directions.of(one, CPU))
 member = Packed(packed.numbers, packed.sources, packed.cells, None, packed.grid.detach())
 both = kernel.together(piece, [member, member], template)
 torch.autograd.grad(both.sum(), [packed.numbers, packed.cells])
-if precision == "float64":
-    scene, totals = unpack(packed, given), torch.zeros((2, 4), dtype=torch.float64)
-    zeros = (torch.zeros((4, 1), dtype=torch.float64),) * 3
-    add_bounded_sums(
-        SumNumbers.of(scene, model.setup.choices, None, None), Rays(0, 1, 0, 1), zeros, *totals
-    )

@@ -86,6 +86,9 @@ PROVEN: dict[str, Scene] = {
     "sources": scene(**SOURCES),
     "sources of sub-pixels": scene(**SOURCES, **FINE, crystal__mosaic_domains=1),
     "sources without quirks": scene(OFF, **SOURCES),
+    "weights of sources": scene(
+        nb.Quirks.parse("nanobragg,-source_weights_ignored"), **SOURCES, **WATER
+    ),
     "sensor": scene(**SENSOR, **WATER),
     "options": scene(NO_PRODUCT, **SENSOR, **OVERSAMPLED),
     "running": scene(**SENSOR, **OVERSAMPLED),

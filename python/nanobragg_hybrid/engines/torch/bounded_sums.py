@@ -50,7 +50,7 @@ class SumNumbers:
     def of(
         cls, scene: Scene, choices: Choices, factor: Tensor | None, weight: Tensor | None
     ) -> SumNumbers:
-        """Those of a scene."""
+        """Those of a scene; factor, weight: with the dimensions of `of_rays`."""
         wavelength = scene.sources.wavelength
         incident = [as_tensor(x) for x in scene.sources.incident]
         cells = scene.cells
@@ -75,8 +75,8 @@ class SumNumbers:
             numbers=on_device([*lattice, *others]),
             grid=None if table is None else table.grid.contiguous(),
             hkl_min=(0, 0, 0) if table is None else table.hkl_min,
-            factor=_of_rays(factor),
-            weight=_of_rays(weight),
+            factor=factor,
+            weight=weight,
             domain_weights=None if weights is None else on_device(weights),
             has_limit=choices.dmin_m > 0.0,
         )
@@ -135,8 +135,8 @@ def add_bounded_sums(
     )
 
 
-def _of_rays(values: Tensor | None) -> Tensor | None:
-    """With the three dimensions of rays."""
+def of_rays(values: Tensor | None) -> Tensor | None:
+    """With the three dimensions of rays: pixels, samples, sources."""
     if values is None:
         return None
     return values.reshape((1,) * (3 - values.dim()) + values.shape)

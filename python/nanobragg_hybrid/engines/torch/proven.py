@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nanobragg_hybrid.base.arrays import as_ndarray
-from nanobragg_hybrid.engines.torch.bounded_sums import Rays, SumNumbers, add_bounded_sums
+from nanobragg_hybrid.engines.torch.bounded_sums import Rays, SumNumbers, add_bounded_sums, of_rays
 from nanobragg_hybrid.engines.torch.derivatives import LengthAndDirection
 from nanobragg_hybrid.engines.torch.factors import (
     background,
@@ -198,8 +198,8 @@ def intervals(scene: Scene, choices: Choices, tile: Tile) -> tuple[Tensor, Tenso
     every = Block(range(choices.samples), range(choices.source_count), range(choices.orientations))
     beams = beams_to(scene, choices, tile, every.samples)
     first = beams.first()
-    factor = ray_factor(scene, choices, tile, every, beams, first)
-    weight = step_weight(scene, choices, beams, every.sources)
+    factor = of_rays(ray_factor(scene, choices, tile, every, beams, first))
+    weight = of_rays(step_weight(scene, choices, beams, every.sources))
     is_bounded = _factors_are_bounded(scene, choices, beams, first)
     if choices.dmin_m > 0.0:
         is_bounded &= _limit_is_clear(scene, choices, beams)
