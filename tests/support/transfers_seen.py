@@ -5,8 +5,6 @@ That has no values: whatever looks at one there is an error.
 
 from __future__ import annotations
 
-from typing import Any
-
 from with_torch import torch
 
 META, CPU = torch.device("meta"), torch.device("cpu")
@@ -33,13 +31,3 @@ class Transfers(torch.utils._python_dispatch.TorchDispatchMode):
             self.crossing.append(function.name())
             self.largest = max(self.largest, *here)
         return result
-
-
-class Launched:
-    """Stands for kernels: what they read are pointers, which that device does not have."""
-
-    def __init__(self, names: list[str], name: str) -> None:
-        self.names, self.name = names, name
-
-    def __getitem__(self, grid: tuple[int, ...]) -> Any:
-        return lambda *_, **__: self.names.append(self.name)

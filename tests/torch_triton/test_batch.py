@@ -7,7 +7,13 @@ from sum_scenes import ALL_OFF, ALL_ON, LISTED, ONE, SENSOR, WATER, experiment, 
 from triton_scenes import DEVICE
 from with_torch import torch
 
-from nanobragg_hybrid.engines.torch import ForwardModel, batch_sums, sum_launches, triton_batch
+from nanobragg_hybrid.engines.torch import (
+    ForwardModel,
+    batch_sums,
+    ray_launches,
+    sum_launches,
+    triton_batch,
+)
 
 FEW = {"detector__n_fast": 6, "detector__n_slow": 4}
 SCENES = {
@@ -57,6 +63,7 @@ class Counted:
             (triton_batch, ("batch_sums", "batch_slopes", "batch_cell_slopes")),
             (sum_launches.triton_sums, ("pixel_sums",)),
             (sum_launches.triton_slopes, ("pixel_slopes",)),
+            (ray_launches, ("pixel_values",)),
         ):
             for name in names:
                 self._watch(monkeypatch, home, name)
@@ -152,4 +159,4 @@ def test_who_has_a_launch_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
         (2,), dtype=torch.float64, device=DEVICE
     )
     model({"detector.distance_mm": distances})
-    assert counted.names == ["pixel_sums", "pixel_sums"]
+    assert counted.names == ["pixel_values", "pixel_values"]

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from compiled_scenes import Part, parts_of, relative_error
 from sum_scenes import ALL_ON, GIVEN, SCENES, USED, experiment, table, the_part
-from transfers_seen import META, Launched, Transfers
+from transfers_seen import META, Transfers
+from triton_launches import Launched
 from triton_scenes import DEVICE, TritonPart
 from with_torch import torch
 
@@ -15,6 +16,7 @@ import nanobragg_hybrid as nb
 from nanobragg_hybrid.engines.torch import (
     ForwardModel,
     fused_jacobian,
+    ray_launches,
     sum_launches,
     triton_batch,
     triton_jacobian,
@@ -142,7 +144,7 @@ def test_weights_of_domains() -> None:
 def test_a_weight_of_zero_has_its_derivative() -> None:
     """Nothing is divided by weights."""
     part = the_part("running gauss")
-    prepared = TritonPart(part).kernel.prepared(*given_by(part))
+    prepared = TritonPart(part).kernel.by_operators(*given_by(part))
     tensors, choices = prepared.tensors, prepared.choices
     shape = (len(part.tile.slow), 1, tensors.sources.shape[1])
     weight = tensors.weight.expand(shape).clone()
@@ -234,9 +236,10 @@ def test_nothing_is_looked_at_or_moved(monkeypatch: pytest.MonkeyPatch) -> None:
     for home, name in (
         (sum_launches.triton_sums, "pixel_sums"),
         (triton_jacobian, "pixel_jacobian"),
+        (ray_launches, "pixel_rays"),
         *((triton_batch, f"batch_{each}") for each in ("sums", "slopes", "cell_slopes")),
     ):
-        monkeypatch.setattr(home, name, Launched(names, name))
+        monkeypatch.setattr(home, name, Launched(name, names))
     sum_launches.slope_coefficients(torch.ones(3, device=META))  # copies a constant, once
     kernel = triton_kernel.TritonKernel.of(part.model.setup.choices, torch.float64, META)
     piece, packed, live = given_by(part, META)
@@ -250,4 +253,5 @@ def test_nothing_is_looked_at_or_moved(monkeypatch: pytest.MonkeyPatch) -> None:
         kernel.together(piece, [packed, moved], live).sum().backward()
     assert seen.crossing == []
     assert names[:2] == ["pixel_sums", "pixel_jacobian"]
-    assert sorted(set(names[2:])) == ["batch_cell_slopes", "batch_slopes", "batch_sums"]
+    batch = ["batch_cell_slopes", "batch_slopes", "batch_sums", "pixel_rays"]
+    assert sorted(set(names[2:])) == batch

@@ -18,7 +18,7 @@ from nanobragg_hybrid.engines.torch.quantities import GRID
 from nanobragg_hybrid.engines.torch.triton_kernel import IS_INTERPRETED
 
 CURVED = ("curved", "curved, facing", "sphere")
-MOST_OF_LISTS, MOST_OF_A_GRADIENT = 40, 60
+MOST_OF_LISTS, MOST_OF_A_GRADIENT = 45, 60
 
 
 def operators_only(monkeypatch: pytest.MonkeyPatch) -> None:

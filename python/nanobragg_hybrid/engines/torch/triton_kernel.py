@@ -174,7 +174,7 @@ class TritonKernel(FusedKernel):
         for own in ranges(0, len(piece.slow), most):
             pixels = slice(own.start, own.stop)
             part = replace(piece, slow=piece.slow[pixels], fast=piece.fast[pixels])
-            prepare = partial(self._by_operators, part, template=template)
+            prepare = partial(self.by_operators, part, template=template)
             parts.append(fused_jacobian(prepare, packed, along))
         return torch.cat([v for v, _ in parts]), torch.cat([r for _, r in parts], 1)
 
@@ -207,7 +207,7 @@ class TritonKernel(FusedKernel):
     ) -> PreparedSums:
         """What comes before the sums of steps, and what comes after them."""
         if launch is None:
-            return self._by_operators(piece, packed, template)
+            return self.by_operators(piece, packed, template)
         return self._by_launch(piece, packed, template, launch)
 
     def _by_launch(
@@ -244,7 +244,7 @@ class TritonKernel(FusedKernel):
             self._launch_sums(piece, template), tensors, scale / self.choices.steps, finish
         )
 
-    def _by_operators(self, piece: FusedPiece, packed: Packed, template: Template) -> PreparedSums:
+    def by_operators(self, piece: FusedPiece, packed: Packed, template: Template) -> PreparedSums:
         """Pixels and rays by torch's operators, with derivatives."""
         choices, scene = self.choices, unpack(packed, template)
         steps = choices.steps_per_pixel if piece.interpolates else 0
