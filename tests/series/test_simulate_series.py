@@ -524,7 +524,7 @@ def test_first_difference(mine: Any, other: Any, expected: Any) -> None:
     assert first_difference(mine, other) == expected
 
 
-LIT = nb.Background(scatterers=(nb.water_scatterer(1e-4),), flat_photons_per_pixel=3.0)
+LIT = nb.Background(scatterers=(nb.water_scatterer(1e-12),), flat_photons_per_pixel=3.0)
 SPREAD = nb.Response(point_spread=nb.PointSpread(gaussian_fwhm_um=3000.0), seed=3)
 HALVES = tuple(
     nb.Panel(name, (120.0, 45.0, z), (0.0, 0.0, 1.0), (0.0, -1.0, 0.0), 20, 32, 3.0)
