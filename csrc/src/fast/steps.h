@@ -13,7 +13,7 @@
 
 /* More than what an operation loses below the smallest normal double, and a normal double itself:
  * arithmetic with others is slow. */
-#define UNDERFLOW 1e-305
+#define LEAST_NORMAL 1e-305
 
 /* One source as a sub-pixel sees it. */
 typedef struct fast_view {
@@ -74,7 +74,7 @@ static inline step_loss loss_of_step(const nbh_plan *plan)
 {
     const double *n = plan->shape.n_cells;
     const double peak = n[0] * n[1] * n[2];
-    step_loss loss = {8.0 * UNDERFLOW * largest_lattice_sqr(plan), INFINITY};
+    step_loss loss = {8.0 * LEAST_NORMAL * largest_lattice_sqr(plan), INFINITY};
     switch (plan->shape.profile) {
     case PROFILE_GAUSSIAN:
         loss.per_f_sqr = SMALLEST_GAUSSIAN_SQR * peak * peak;
