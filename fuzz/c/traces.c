@@ -90,6 +90,24 @@ static void check_reflections(const scene *s, const nbh_plan *plan, int32_t fast
                 (long long)count);
 }
 
+/* The cells of all orientations fit where they have room, and are refused where they have not. */
+static void check_cells(const nbh_plan *plan, const nbh_plan_info *info)
+{
+    enum { MOST = 512 };
+    const int64_t count = (int64_t)info->phi_steps * info->mosaic_domains;
+    if (count > MOST)
+        return;
+    double cells[MOST * 9];
+    nbh_error error;
+    cells[count * 9 - 1] = -1e300;
+    if (nbh_plan_get_cells(plan, cells, count - 1, &error) != NBH_INVALID)
+        FINDING("room for %lld of %lld cells is enough", (long long)(count - 1), (long long)count);
+    if (nbh_plan_get_cells(plan, cells, count, &error) != NBH_OK)
+        FINDING("no cells: %s", error.message);
+    if (cells[count * 9 - 1] == -1e300)
+        FINDING("the last of %lld cells is not written", (long long)count);
+}
+
 /* Photons beside the spots: the whole image is what its pixels are one by one. */
 static void check_background(bytes *b, const nbh_plan *plan, const nbh_plan_info *info)
 {
@@ -174,6 +192,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             check_pixel(&b, s, plan, &info, fast, slow, image[slow * info.n_fast + fast]);
             check_reflections(s, plan, fast, slow);
         }
+        check_cells(plan, &info);
         check_background(&b, plan, &info);
         nbh_trace trace;
         double low, high;
