@@ -44,3 +44,27 @@ def test_saturated_image_is_a_warning(tmp_path: Path) -> None:
     )
     with pytest.warns(nb.NanobraggWarning, match=TEXT.format(10)):
         result.save(tmp_path / "image_1.img", format="smv-adsc")
+
+
+CHANGES = {
+    "a region of interest": {"sampling.roi": (0, 4, 0, 4)},
+    "rounded down": {"response": nb.Response(saturation=10.6, rounding="down", seed=1)},
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_pixels_that_tell_nothing_do_not_count(name: str, tmp_path: Path) -> None:
+    """Nor does a count that the read-out has rounded down."""
+    plain = STILL.replace({"response": nb.Response(saturation=10, seed=1)}).replace(CHANGES[name])
+    factors = nb.StructureFactors.constant(1.0)
+    bright, dim = (
+        nb.simulate(
+            plain.replace({"background": nb.Background(flat_photons_per_pixel=photons)}), factors
+        )
+        for photons in (100.0, 4.0)
+    )
+    with pytest.warns(nb.NanobraggWarning, match="more than half of the pixels are saturated"):
+        bright.save(tmp_path / "image_1.cbf")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        dim.save(tmp_path / "image_2.cbf")

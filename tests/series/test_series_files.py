@@ -115,6 +115,19 @@ def test_a_file_that_is_no_manifest(tmp_path: Path, text: str) -> None:
         read_manifest(tmp_path / "m.jsonl")
 
 
+def test_a_file_of_somebody_else_without_a_line_end(tmp_path: Path) -> None:
+    """It is no manifest whose first line was torn."""
+    path = tmp_path / "m.jsonl"
+    path.write_text("my precious notes")
+    with pytest.raises(nb.FileFormatError):
+        read_manifest(path)
+    ManifestWriter(path.with_name("own.jsonl"), {"a": 1}).close()
+    whole = path.with_name("own.jsonl").read_bytes()
+    for length in (0, 1, 20, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        assert read_manifest(path)[0] is None
+
+
 def test_lines_that_say_nothing_are_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "m.jsonl"
     writer = ManifestWriter(path, {"a": 1})

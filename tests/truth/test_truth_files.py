@@ -192,6 +192,29 @@ def test_refl_of_a_rotation(tmp_path: Path) -> None:
     assert 1.0 / d == pytest.approx(reciprocal, abs=0.01)
 
 
+WRONG = {
+    "reversed": (TRUTH, FRAMES[::-1], r"experiments\[0\].goniometer: got phi_deg=5, osc_deg=1, "),
+    "too many": (TRUTH, FRAMES * 2, "experiments: got 6 of them, need 1, or 3, one for each frame"),
+    "elsewhere": (TRUTH, [frame(47)], r"experiments\[0\].goniometer: got phi_deg=50, osc_deg=1, "),
+    "a still": (TRUTH, [still(0)], r"experiments\[0\].goniometer: got phi_deg=0, osc_deg=0, "),
+    "turning": (OF_STILLS, FRAMES[: len(STILLS)], r"got phi_deg=3, osc_deg=1, need phi_deg=0"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_experiments_turn_as_the_table_does(name: str, tmp_path: Path) -> None:
+    truth, experiments, message = WRONG[name]
+    with pytest.raises(nb.ConfigError, match=message):
+        nb.write_truth(tmp_path / "x.refl", truth, experiments=experiments)
+    assert not list(tmp_path.iterdir())
+
+
+def test_one_experiment_will_do_for_a_rotation(tmp_path: Path) -> None:
+    for name, experiments in (("all.refl", FRAMES), ("first.refl", FRAMES[:1])):
+        nb.write_truth(tmp_path / name, TRUTH, experiments=experiments)
+    assert (tmp_path / "all.refl").read_bytes() == (tmp_path / "first.refl").read_bytes()
+
+
 def test_refl_of_stills(tmp_path: Path) -> None:
     path = tmp_path / "t.refl"
     nb.write_truth(path, OF_STILLS, experiments=STILLS)
@@ -204,7 +227,7 @@ def test_refl_of_stills(tmp_path: Path) -> None:
             nb.write_truth(path, OF_STILLS, experiments=experiments)
     gap = nb.ReflectionTruth.joined([TABLES[0], TABLES[2]])
     with pytest.raises(nb.ConfigError, match=r"truth\.frames"):
-        nb.write_truth(path, gap, experiments=FRAMES)
+        nb.write_truth(path, gap, experiments=FRAMES[:1])
 
 
 def test_crystals_of_a_scan(tmp_path: Path) -> None:

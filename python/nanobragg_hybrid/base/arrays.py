@@ -91,12 +91,19 @@ def _numpy_class(name: str) -> type | tuple[()]:
 
 
 class Deferred:
-    """An array that is computed when somebody first reads the `ArrayField` that holds it."""
+    """An array that is computed, once, when somebody first reads an `ArrayField` that holds it."""
 
-    __slots__ = ("make",)
+    __slots__ = ("_made", "_make")
 
     def __init__(self, make: Callable[[], NDArray[Any]]) -> None:
-        self.make = make
+        self._make = make
+        self._made: NDArray[Any] | None = None
+
+    def made(self) -> NDArray[Any]:
+        """The array."""
+        if self._made is None:
+            self._made = self._make()
+        return self._made
 
 
 class ArrayField:
@@ -111,7 +118,7 @@ class ArrayField:
             return self
         value = self._slot.__get__(record)
         if isinstance(value, memoryview | Deferred):
-            value = value.make() if isinstance(value, Deferred) else as_ndarray(value)
+            value = value.made() if isinstance(value, Deferred) else as_ndarray(value)
             self._slot.__set__(record, value)
         return value
 

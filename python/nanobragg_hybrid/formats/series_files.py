@@ -24,6 +24,8 @@ from nanobragg_hybrid.formats.text import open_binary, read_bytes
 from nanobragg_hybrid.model.result import ImageFormat
 
 FORMAT: Final = "nanobragg-hybrid series manifest"
+_BEGINS: Final = f'{{"format":"{FORMAT}",'.replace(" ", "").encode()
+"""The first line of a manifest begins like this, without its spaces."""
 SUMMARY_FORMAT: Final = "nanobragg-hybrid series of files"
 SCHEMA_VERSION: Final = 1
 _AT_A_TIME: Final = 2**20
@@ -211,6 +213,8 @@ def read_manifest(path: Path) -> tuple[Mapping[str, Any] | None, Iterator[WholeF
     with open_binary(path) as file:
         first = file.readline()
     if not first.endswith(b"\n"):
+        if not (begun := first.replace(b" ", b"")).startswith(_BEGINS[: len(begun)]):
+            raise FileFormatError(path, 1, "is no manifest of a series")
         return None, iter(())
     lines = _lines(path)
     head = next(lines, None)

@@ -91,6 +91,9 @@ class _OfOnePanel(ArrayField):
             if self._name in ("image", "unrounded"):
                 instead = "result.images has the image of each, and result.panels the rest"
             raise several_panels(f"result.{self._name}", len(record.panel_results), instead)
+        if record is not None and self._name == "expected":
+            # Whoever reads these numbers may change them: the variance is that of what they were.
+            _ = record.variance
         return super().__get__(record, owner)
 
 
@@ -148,8 +151,8 @@ class SimulationResult:
         gain is 1.  0 outside the region of interest and under the mask.  None for an experiment
         without background and response.
     variance: float64, same shape, of these counts (model 10.3); without a response, of counting
-        photons.  Infinite where a pixel tells nothing: dead, hot, or not rendered.  Computed from
-        `expected` when it is first read.  None as above.
+        photons.  Infinite where a pixel tells nothing: dead, hot, or not rendered.  Computed
+        when it or `expected` is first read.  None as above.
     counts: what the detector reads out in frame `frame`, same shape, in the response's
         `count_type`; 0 where not rendered.  None without a response.
     frame: number of the frame of `counts`; `frame_counts` has the others.

@@ -42,6 +42,7 @@ from nanobragg_hybrid.run.pictures import integer_images, noise_images, pgm_imag
 from nanobragg_hybrid.run.read_out import Chain
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 _FLOATS: Final[tuple[ImageFormat, ...]] = ("nxmx", "tiff", "png")
@@ -126,24 +127,40 @@ def _write(
     _check_shapes(frame, taken.images)
     frame = frame._replace(pixels=taken.images)
     notes = write_frame(path, frame, chosen, taken.experiment, plans, taken.quirks)
-    return [*notes, *_saturated(taken.images, counting)]
+    return [*notes, *_saturated(taken.images, counting, frame.bad)]
 
 
 def images_of_result(
-    result: SimulationResult, pixels: ImagePixels, chosen: ImageFormat
+    result: SimulationResult,
+    pixels: ImagePixels,
+    chosen: ImageFormat,
+    bad: Sequence[NDArray[np.bool_] | None],
 ) -> tuple[tuple[NDArray[Any], ...], list[str]]:
-    """What an image file would have of a result, one array of each panel, and what to warn of."""
+    """What an image file would have of a result, one array of each panel, and what to warn of.
+
+    bad: as `Frame` has it.
+    """
     taken = _of_result(result, pixels, chosen)
-    return taken.images, _saturated(taken.images, taken.counting)
+    return taken.images, _saturated(taken.images, taken.counting, bad)
 
 
-def _saturated(images: Sequence[NDArray[Any]], counting: Counting) -> list[str]:
-    """What to warn of where most pixels have the most that they can hold."""
+def _saturated(
+    images: Sequence[NDArray[Any]],
+    counting: Counting,
+    bad: Sequence[NDArray[np.bool_] | None],
+) -> list[str]:
+    """What to warn of where most pixels that tell anything have the most that they can hold."""
     limit = counting.saturation
     if limit is None:
         return []
-    full = sum(int((image >= limit).sum()) for image in images)
-    if 2 * full <= sum(image.size for image in images):
+    full = seen = 0
+    for image, of_panel in zip(images, bad, strict=True):
+        told = image if of_panel is None else image[~of_panel]
+        # Whole numbers may have been rounded down.
+        least = math.floor(limit) if image.dtype.kind in "iu" else limit
+        full += int((told >= least).sum())
+        seen += told.size
+    if 2 * full <= seen:
         return []
     what = f"more than half of the pixels are saturated, at {limit:g} counts"
     return [f"{what}: too many photons of beam, crystal or background"]

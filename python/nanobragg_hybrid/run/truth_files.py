@@ -63,11 +63,31 @@ def write_truth(
         if not turns and len(frames) != len(truth.frames):
             found = Description(f"{len(frames)} of them")
             raise ConfigError("experiments", found, f"{len(truth.frames)}, one for each frame")
+        _check_turns(frames, truth, turns=turns)
         used = quirks_or_all(quirks)
         contents = [content_of(each, used) for each in (frames[:1] if turns else frames)]
         with TruthForDials(Path(path), turns=turns) as writer:
             writer.add(truth, contents)
             writer.write()
+
+
+def _check_turns(experiments: Sequence[Experiment], truth: ReflectionTruth, *, turns: bool) -> None:
+    """Raises `ConfigError` for experiments that turn otherwise than the frames of a table."""
+    count = len(truth.frames)
+    if turns and len(experiments) not in (1, count):
+        found = Description(f"{len(experiments)} of them")
+        raise ConfigError("experiments", found, f"1, or {count}, one for each frame")
+    angles = zip(truth.phi_start_deg, truth.osc_deg, strict=True)
+    for number, (each, (phi_deg, osc_deg)) in enumerate(zip(experiments, angles, strict=False)):
+        turned = each.goniometer
+        is_there = not turns or abs(turned.phi_deg - phi_deg) <= _ANGLE_DEG
+        width_deg = turned.osc_deg
+        if width_deg is None:  # then it is that of its steps
+            width_deg = 0.0 if turned.phi_step_deg is None else osc_deg
+        if not is_there or abs(width_deg - osc_deg) > _ANGLE_DEG:
+            found = Description(f"phi_deg={turned.phi_deg:g}, osc_deg={width_deg:g}")
+            rule = f"phi_deg={phi_deg:g}, osc_deg={osc_deg:g}, those of the table's frame"
+            raise ConfigError(f"experiments[{number}].goniometer", found, rule)
 
 
 def write_experiments(

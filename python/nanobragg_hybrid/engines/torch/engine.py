@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import numpy as np
 import torch
@@ -117,6 +117,7 @@ class TorchRun:
                 **self._provenance(),
                 "kernel": "exact" if proven.reason else model.rendered_by,
                 "kernel_reason": proven.reason,
+                "operators_reason": _PROVEN_BY_OPERATORS,
                 "exact": {"redone_pixels": proven.redone, "reason": proven.reason},
                 "culling": _culling(model, Visits()),
             },
@@ -140,6 +141,10 @@ class TorchRun:
         if self._tracer is None:
             self._tracer = Tracer(self.model, self.plan)
         return self._tracer.trace(fast, slow, choice, limit)
+
+
+_PROVEN_BY_OPERATORS: Final = "exact=True has bounds of them"
+"""Why positions and factors of pixels are torch's operators."""
 
 
 @dataclass(frozen=True, slots=True)

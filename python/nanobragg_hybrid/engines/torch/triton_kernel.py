@@ -4,6 +4,7 @@ differentiated."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -51,6 +52,8 @@ _RAYS: Final = 2**22
 
 _KEPT: Final = 2**24
 """Pixels whose numbers are kept, at most: 16 bytes each."""
+_KEPT_PIECES: Final = 64
+"""In so many pieces, at most."""
 
 _N_CELLS: Final = NUMBERS.index("n_cells.0")
 _FUDGE: Final = NUMBERS.index("fudge")
@@ -77,6 +80,7 @@ class TritonKernel(FusedKernel):
     _numbers: dict[tuple[int, int, int], tuple[Pixels, tuple[Tensor, Tensor]]] = field(
         default_factory=dict
     )
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
     def of(
@@ -127,16 +131,22 @@ class TritonKernel(FusedKernel):
         rays = self.choices.samples * self.choices.source_count
         length = max(1, _RAYS // rays)
         for own in ranges(segment.pixels.start, segment.pixels.stop, length):
-            key = id(pixels), own.start, own.stop
-            if key not in self._numbers:
-                if sum(stop - start for _, start, stop in self._numbers) + len(own) > _KEPT:
-                    self._numbers.clear()
-                found = pixels.numbers(own.start, own.stop, self.limit.device)
-                # With the pixels, so that no other ones have their name.
-                self._numbers[key] = pixels, found
-            slow, fast = self._numbers[key][1]
+            slow, fast = self._numbers_of(pixels, own)
             place = slice(own.start, own.stop)
             yield FusedPiece(place, slow, fast, segment.interpolated_steps > 0)
+
+    def _numbers_of(self, pixels: Pixels, own: range) -> tuple[Tensor, Tensor]:
+        key = id(pixels), own.start, own.stop
+        kept = self._numbers.get(key)
+        if kept is None:
+            # With the pixels, so that no other ones have their name.
+            kept = pixels, pixels.numbers(own.start, own.stop, self.limit.device)
+            with self._lock:
+                count = sum(stop - start for _, start, stop in self._numbers) + len(own)
+                if count > _KEPT or len(self._numbers) >= _KEPT_PIECES:
+                    self._numbers.clear()
+                self._numbers[key] = kept
+        return kept[1]
 
     def values(self, piece: FusedPiece, packed: Packed, template: Template) -> Tensor:
         """See `FusedKernel`."""

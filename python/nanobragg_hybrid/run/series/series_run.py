@@ -97,8 +97,11 @@ class SeriesRun:
         if begun:
             rule = f"True to go on with {begun[0].name}, or that file away to begin anew"
             raise ConfigError("resume", False, rule)
-        others = sum(1 for _ in manifests_of(self._files, self._identity))  # of other shards
-        self._refuse_what_is_there(chain(self._own_paths(), () if others else self._last_paths()))
+        for _ in manifests_of(self._files, self._identity):
+            pass  # those of other shards are of the same series, or an error
+        # A shard without frames may begin when the others have made the series complete.
+        last = self._last_paths() if self.total else ()
+        self._refuse_what_is_there(chain(self._own_paths(), last))
         return 0
 
     def _own_paths(self) -> Iterator[Path]:

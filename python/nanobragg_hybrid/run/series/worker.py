@@ -99,7 +99,7 @@ def render_frame(settings: bytes, key: str, number: int) -> Done:
     if known.frame is not None:
         from nanobragg_hybrid.formats.images import nxmx
 
-        images, notes = images_of_result(result, use.pixels, "nxmx")
+        images, notes = images_of_result(result, use.pixels, "nxmx", known.frame.bad)
         content: Any = nxmx.compressed_chunk(nxmx.stored_pixels(known.frame, images))
     else:
         memory = io.BytesIO()
