@@ -35,6 +35,10 @@ if TYPE_CHECKING:
 _THREADS_LOCK = threading.RLock()  # a progress callback may render, too
 
 
+_PROVEN_BY_OPERATORS: Final = "exact=True has bounds of them"
+"""Why positions and factors of pixels are torch's operators."""
+
+
 class TorchRun:
     """An experiment set up by the torch engine; see `EngineRun`."""
 
@@ -141,10 +145,6 @@ class TorchRun:
         if self._tracer is None:
             self._tracer = Tracer(self.model, self.plan)
         return self._tracer.trace(fast, slow, choice, limit)
-
-
-_PROVEN_BY_OPERATORS: Final = "exact=True has bounds of them"
-"""Why positions and factors of pixels are torch's operators."""
 
 
 @dataclass(frozen=True, slots=True)

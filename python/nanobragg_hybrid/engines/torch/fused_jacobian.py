@@ -24,12 +24,14 @@ from nanobragg_hybrid.engines.torch.triton_rays import disguised
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PreparedSums:
-    """What the sums of a piece take, what they are multiplied with, (pixels,), and what makes
-    values of them."""
+    """What the sums of a piece take, and what makes values of them, (pixels,).
+
+    scale: what the sums are multiplied with, (pixels,), without derivatives; computed when asked.
+    """
 
     choices: SumChoices
     tensors: SumTensors
-    scale: Tensor
+    scale: Callable[[], Tensor]
     finish: Callable[[Tensor], Tensor]
 
 

@@ -162,11 +162,12 @@ class TritonKernel(FusedKernel):
             x is not None and x.requires_grad for x in tensors_of(packed)
         )
         if launch is not None and not has_slopes and not self._leaves_out:
-            return launch.values(self._launch_sums(piece, template), self.domain_weights, None)
+            sums = self._sum_choices(piece, template, is_running=launch.rays.has_weight)
+            return launch.values(sums, self.domain_weights, None)
         prepared = self._prepared(piece, packed, template, launch)
         lit = None
         if self._leaves_out:
-            pixels = piece.slow[:, 0], piece.fast[:, 0], prepared.scale.detach()
+            pixels = piece.slow[:, 0], piece.fast[:, 0], prepared.scale()
             limits = self._limits(piece, packed)
             lit = lit_steps(prepared.choices, prepared.tensors, pixels, limits)
         if launch is not None and not has_slopes:
@@ -238,7 +239,6 @@ class TritonKernel(FusedKernel):
             others=filled.numbers[14:],
         )
         strength = unpack(packed, template).strength
-        scale = filled.multipliers.prod(0) * packed.numbers[_STRENGTH].detach()
         start = None if rays.has_weight else filled.start
         multipliers: list[Tensor] = list(filled.multipliers.unbind())
         water_photons: Tensor = filled.water
@@ -250,9 +250,12 @@ class TritonKernel(FusedKernel):
                 value = value * multiplier
             return value + water_photons
 
-        return PreparedSums(
-            self._launch_sums(piece, template), tensors, scale / self.choices.steps, finish
-        )
+        def scale() -> Tensor:
+            factor: Tensor = filled.multipliers.prod(0) * packed.numbers[_STRENGTH].detach()
+            return factor / self.choices.steps
+
+        sums = self._sum_choices(piece, template, is_running=rays.has_weight)
+        return PreparedSums(sums, tensors, scale, finish)
 
     def by_operators(self, piece: FusedPiece, packed: Packed, template: Template) -> PreparedSums:
         """Pixels and rays by torch's operators, with derivatives."""
@@ -283,10 +286,13 @@ class TritonKernel(FusedKernel):
             domain_weights=self.domain_weights,
             others=torch.cat([packed.numbers[_WATER_M : _WATER_M + 1].detach(), self.limit]),
         )
-        with torch.no_grad():
-            scale = torch.ones_like(start) * scene.strength / choices.steps
+
+        @torch.no_grad()
+        def scale() -> Tensor:
+            value = torch.ones_like(start) * scene.strength / choices.steps
             for own in factors:
-                scale = scale * own
+                value = value * own
+            return value
 
         def finish(total: Tensor) -> Tensor:
             value = (total if is_running else start + total) * scene.strength / choices.steps
@@ -296,10 +302,6 @@ class TritonKernel(FusedKernel):
 
         sums = self._sum_choices(piece, template, is_running=is_running)
         return PreparedSums(sums, tensors, scale, finish)
-
-    def _launch_sums(self, piece: FusedPiece, template: Template) -> SumChoices:
-        rays = RayChoices.of(self.choices, template)
-        return self._sum_choices(piece, template, is_running=rays.has_weight)
 
     def _limits(self, piece: FusedPiece, packed: Packed) -> Tensor:
         with torch.no_grad():
