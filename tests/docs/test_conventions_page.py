@@ -65,7 +65,7 @@ def test_files_of_other_programs_state_the_numbers(tmp_path: Path) -> None:
     assert org == pytest.approx(stated("XDS"), abs=1e-9)
     fraction = float(re.search(r"FRACTION_OF_POLARIZATION= *(\S+)", text)[1])
     assert fraction == pytest.approx(0.99, abs=1e-12)
-    assert "| XDS' default for a synchrotron | 0.98 | 0.99 |" in PAGE
+    assert "| usual at a synchrotron, and in XDS.INP for one | 0.98 | 0.99 |" in PAGE
     with pytest.warns(nb.NanobraggWarning):
         nb.write_experiment(ours, tmp_path / "a.geom")
     text = (tmp_path / "a.geom").read_text()
