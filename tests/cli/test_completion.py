@@ -140,6 +140,20 @@ def test_the_help_of_a_command(command: Program, capsys: pytest.CaptureFixture[s
         assert f"nanobragg-hybrid {command.name} " in example
 
 
+@pytest.mark.parametrize(
+    ("word", "meant"), [("demoo", "(did you mean demo?)"), ("nothing", "structure-factors\n")]
+)
+def test_a_word_that_is_no_command(
+    word: str, meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([word])
+    assert ended.value.code == 2
+    printed = capsys.readouterr().err
+    assert f"argument COMMAND: got {word}, need one of demo, info, " in printed
+    assert printed.rstrip().endswith(meant.rstrip())
+
+
 def test_the_commands_print_them(capsys: pytest.CaptureFixture[str]) -> None:
     for shell in SHELLS:
         assert main(["completion", shell]) == 0

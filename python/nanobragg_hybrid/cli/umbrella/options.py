@@ -7,6 +7,7 @@ import os
 from typing import Any, Final
 
 from nanobragg_hybrid._version import __version__
+from nanobragg_hybrid.base.errors import suggestion
 from nanobragg_hybrid.cli.converge.main import add_arguments as add_converge_arguments
 from nanobragg_hybrid.cli.series.arguments import add_arguments as add_series_arguments
 from nanobragg_hybrid.cli.structure_factors.main import add_arguments
@@ -31,9 +32,20 @@ class _Command(argparse.ArgumentParser):
         super().__init__(epilog=epilog, formatter_class=_Formatter, **settings)
 
 
+class _Umbrella(argparse.ArgumentParser):
+    """Of a word that is no command it says which one may be meant."""
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if isinstance(action, argparse._SubParsersAction) and value not in action.choices:
+            known = tuple(action.choices)
+            rule = f"got {value}, need one of {', '.join(known)}{suggestion(value, known)}"
+            raise argparse.ArgumentError(action, rule)
+        super()._check_value(action, value)
+
+
 def umbrella_parser() -> argparse.ArgumentParser:
     """The command's words."""
-    parser = argparse.ArgumentParser(
+    parser = _Umbrella(
         prog="nanobragg-hybrid",
         description="Diffraction images of crystals: what goes beside the command nanoBragg, which "
         "makes an image.",
