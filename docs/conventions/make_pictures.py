@@ -41,8 +41,10 @@ def _line(start: Point, end: Point, colour: str, extra: str = "") -> str:
     )
 
 
-def _text(at: Point, text: str, colour: str, size: int = 13) -> str:
-    return f'<text x="{at[0]:.1f}" y="{at[1]:.1f}" font-size="{size}" fill="{colour}">{text}</text>'
+def _text(at: Point, text: str, colour: str, size: int = 17) -> str:
+    halo = 'stroke="#fff" stroke-width="5" paint-order="stroke"'  # over the beam's line
+    place = f'x="{at[0]:.1f}" y="{at[1]:.1f}"'
+    return f'<text {place} font-size="{size}" fill="{colour}" {halo}>{text}</text>'
 
 
 def _frame(frame: Frame) -> list[str]:
@@ -52,16 +54,16 @@ def _frame(frame: Frame) -> list[str]:
     lines = [
         f'<polygon points="{points}" fill="#dde3ea" stroke="#667" />',
         beam,
-        _text((6.0, 88.0), "beam", "#666", 11),
-        _text((10.0, 18.0), NAMES[frame], "#222", 14),
-        _text((150.0, 190.0), "detector", "#666", 11),
+        _text((6.0, 88.0), "beam", "#666", 14),
+        _text((10.0, 18.0), NAMES[frame], "#222", 17),
+        _text((145.0, 192.0), "detector", "#666", 14),
     ]
     for name, colour, axis in zip("xyz", COLOURS, ((1, 0, 0), (0, 1, 0), (0, 0, 1)), strict=True):
         x, y, z = to_simulator(frame, axis)
         end = project((52 * x, 52 * y, 52 * z))
-        label = project((64 * x, 64 * y, 64 * z))
+        label = project((66 * x, 66 * y, 66 * z))
         lines.append(_line(project((0, 0, 0)), end, colour, f' marker-end="url(#tip-{name})"'))
-        lines.append(_text((label[0] - 4, label[1] + 4), name, colour))
+        lines.append(_text((label[0] - 5, label[1] + 5), name, colour))
     return [*lines, f'<circle cx="{ORIGIN[0]}" cy="{ORIGIN[1]}" r="4" fill="#222"/>']
 
 

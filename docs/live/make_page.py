@@ -31,6 +31,7 @@ from nanobragg_hybrid.arguments.flags import FLAGS
 from nanobragg_hybrid.base.atomic import atomic_write
 from nanobragg_hybrid.engines.c.numbers import PIVOT_NUMBERS, SHAPE_NUMBERS, WARNING_BITS
 from nanobragg_hybrid.model.quirks import LEDGER
+from nanobragg_hybrid.model.resolved_plan import SENTENCES
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -56,10 +57,20 @@ WORDS = {
     "mosaic_domains": "the number of domains was chosen, because only a spread is given",
     "count_alone": "a number of steps without a range: a range was made up",
     "domains_without_spread": "domains without a spread have no effect",
-    "many_steps": "this takes long",
+    "many_steps": "this takes long: many steps for each pixel",
     "impossible_cell": "the angles fit no cell",
+    "close_distance_negative": "the detector's normal points at the crystal: photons are below 0",
+    "impossible_sources": "with this wavelength the beam has no direction or is no X-ray's",
+    "osc_overshoot": "the φ steps do not fill the range",
+    "oversample_high": "many sub-pixels were chosen for spots this small",
+    **dict.fromkeys(
+        ("size_x_clipped", "size_y_clipped", "size_z_clipped"),
+        "the crystal is larger than the beam: clipped",
+    ),
+    "matrix_scale": "the orientation matrix does not fit the wavelength",
+    "wavelength_outside_spectrum": "the wavelength is not one of the spectrum",
 }
-"""What the page says of a plan's warnings; of others their names."""
+"""What the page says of a plan's warnings, where the package's sentence has numbers of the plan."""
 ABOUT = """The C library in this page is the one of the Python package, compiled for the browser
 from the same source; only sin, cos, exp and the like are another library's, which may round the
 last bit differently. Every recorded command line of nanoBragg that this page can show has the same
@@ -174,7 +185,7 @@ def tables() -> dict[str, Any]:
             for n, quirk in enumerate(LEDGER)
         ],
         "warnings": [
-            {"words": WORDS.get(name, name.replace("_", " ")), "bit": bit}
+            {"words": WORDS.get(name) or SENTENCES[name], "bit": bit}
             for name, bit in WARNING_BITS.items()
         ],
         "defaults": defaults,

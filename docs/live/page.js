@@ -50,8 +50,8 @@ const HIDDEN = [
 ];
 const ALL = [...Object.values(CONTROLS).flat(), ...HIDDEN];
 const START = {
-  "crystal.cell_angstrom": [38, 46, 54], "crystal.cell_deg": [90, 98, 90], "crystal.n_cells": [12, 12, 12],
-  "crystal.shape": ["square"], "crystal.misset_deg": [10, 25, 5], "f": [100],
+  "crystal.cell_angstrom": [38, 46, 54], "crystal.cell_deg": [90, 98, 90], "crystal.n_cells": [8, 8, 8],
+  "crystal.shape": ["gauss_hkl"], "crystal.misset_deg": [10, 25, 5], "f": [100],
   "goniometer.phi_deg": [0], "goniometer.osc_deg": [null], "goniometer.phi_steps": [null],
   "crystal.mosaic_spread_deg": [null], "crystal.mosaic_domains": [null], "crystal.mosaic_seed": [TABLES.defaults["crystal.mosaic_seed"]],
   "beam.wavelength_angstrom": [1], "beam.polarization_kahn": [0], "beam.polarization_correction": [true],
@@ -287,6 +287,7 @@ function failed(text) {
   at("#problem").textContent = text;
   at("#problem").hidden = false;
   at("#sha").textContent = "no image of these settings; the one shown is older";
+  at("#warnings").textContent = "";
   image = null;
 }
 
@@ -306,8 +307,18 @@ function finished(arrived, milliseconds) {
   const cell = [...view.cell_angstrom, ...view.cell_deg].map(number => pictureNumber(number, 6));
   const asked = [...state["crystal.cell_angstrom"], ...state["crystal.cell_deg"]].map(number => pictureNumber(number, 6));
   if (cell.join() !== asked.join()) words.push(`the cell in use is ${cell.slice(0, 3).join(" ")} Å, ${cell.slice(3).join(" ")} °`);
+  if (!image.some(value => value !== 0)) words.unshift(`the image is dark${reason()}`);
+  else if (image.some(value => !(value >= 0))) words.unshift("some pixels are below 0, or no numbers");
   at("#warnings").textContent = words.length ? "Note: " + words.join("; ") : "";
   later();
+}
+
+// Why an image may be dark, as far as the settings say.
+function reason() {
+  const factors = reflections === null && state.f[0] === 0 ? "F is 0" : "";
+  const light = state["beam.fluence_photons_per_m2"][0] === 0 ? "the fluence is 0" : "";
+  const because = [factors, light].filter(Boolean).join(", and ");
+  return because ? `: ${because}` : ": no spot reaches a pixel";
 }
 
 let idle = null;
@@ -410,8 +421,12 @@ function makeControls() {
         at("input[type=text]", row).addEventListener("change", event => {
           const text = event.target.value.trim().replace(",", ".");
           const value = text === control.none || text === "" && control.none ? null : Number(text);
-          event.target.classList.toggle("bad", Number.isNaN(value) || text === "" && !control.none);
-          if (!event.target.classList.contains("bad")) put(control, value);
+          const isBad = Number.isNaN(value) || text === "" && !control.none;
+          event.target.classList.toggle("bad", isBad);
+          if (!isBad) { put(control, value); return; }
+          const also = control.none ? `, or ${control.none}` : "";
+          at("#problem").textContent = `${group}, ${control.label}: got "${text}", need a number${also}; the image is that of ${showing(control)}`;
+          at("#problem").hidden = false;
         });
       }
       box.append(row);
@@ -444,6 +459,8 @@ function put(control, value) {
   showControl(control);
   changed();
 }
+
+const showing = control => state[control.field][control.place ?? 0] ?? control.none;
 
 function showControl(control) {
   if (!control.row) return;

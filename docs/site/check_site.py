@@ -2,8 +2,9 @@
 
 usage: python docs/site/check_site.py [FOLDER]
 
-Every link leads to a page and a place that are there, pages draw without an error, a search finds,
-and the live image shows its SHA-256.  Without Chromium this says so and checks the links alone.
+Every link leads to a page and a place that are there, pages draw without an error and fit into
+windows of a telephone and of a desk, a search finds, and the live image shows its SHA-256.
+Without Chromium this says so and checks the links alone.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ import sys
 import tempfile
 import urllib.parse
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PAGES: Final = ("index", "docs/getting_started", "docs/physics", "docs/choosing", "docs/parameters")
+WIDTHS: Final = (390, 1000, 1400)
+WINDOW: Final = (1280, 900)
 SEARCHED: Final = "mosaic domains"
 
 
@@ -59,6 +62,24 @@ def broken_links(folder: Path) -> list[str]:
     return broken
 
 
+def faults_of_widths(folder: Path, page: Any) -> list[str]:
+    """Pages that do not fit into a window, or leave their text no room in it."""
+    faults = []
+    for path in sorted({*folder.glob("*.html"), *folder.glob("docs/**/*.html")}):
+        page.open(path.resolve().as_uri())
+        for width in WIDTHS:
+            page.resize(width, 900)
+            wide = page.run("document.documentElement.scrollWidth")
+            text = page.run("(document.querySelector('article') ?? document.body).clientWidth")
+            name = f"{path.relative_to(folder)}, {width} pixels wide"
+            if wide > width:
+                faults.append(f"{name}: is {wide} wide")
+            if text < 0.8 * min(width, 600):
+                faults.append(f"{name}: its text is {text} wide")
+    page.resize(*WINDOW)
+    return faults
+
+
 def faults_in_browser(folder: Path) -> list[str]:
     """What goes wrong when pages are looked at."""
     from browser import Page
@@ -76,6 +97,7 @@ def faults_in_browser(folder: Path) -> list[str]:
         drawn = page.run("document.querySelectorAll('.formula[id] math').length")
         if drawn != tags:
             faults.append(f"docs/physics: {drawn} numbered formulas, need {tags}")
+        faults += faults_of_widths(folder.resolve(), page)
         query = urllib.parse.urlencode({"q": SEARCHED})
         page.open(f"{(folder / 'search.html').resolve().as_uri()}?{query}")
         page.wait("document.querySelectorAll('#search-results li').length > 4")

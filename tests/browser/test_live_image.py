@@ -299,6 +299,72 @@ def test_numbers_that_are_refused(
     assert live.run("document.querySelector('#problem').hidden")
 
 
+@for_each(
+    "field,place,text,stays",
+    [
+        ("crystal.cell_angstrom", 1, "abc", 'Unit cell, b: got "abc", need a number; the image is'),
+        (
+            "crystal.cell_angstrom",
+            0,
+            "",
+            'Unit cell, a: got "", need a number; the image is that of 38',
+        ),
+        ("goniometer.osc_deg", 0, "1 deg", "need a number, or still; the image is that of still"),
+    ],
+)
+def test_words_that_are_no_numbers(
+    field: str, place: int, text: str, stays: str, live: Page
+) -> None:
+    """Are named, with what the image is of; the next number takes the sentence away."""
+    live.run("document.querySelector('#reset').click()")
+    before = live.run("live.settled()")["sha256"]
+
+    def put(text: str) -> None:
+        live.run(
+            f"""(() => {{ const row = document.querySelectorAll('[data-field="{field}"]')[{place}];
+            const box = row.querySelector('input[type=text]'); box.value = {json.dumps(text)};
+            box.dispatchEvent(new Event("change")); }})()"""
+        )
+
+    put(text)
+    assert live.run("live.settled()")["sha256"] == before
+    assert stays in live.run("document.querySelector('#problem').textContent")
+    assert not live.run("document.querySelector('#problem').hidden")
+    put("3,5")
+    assert live.run("live.settled()")["sha256"] != before
+    assert live.run(f"live.state()['{field}'][{place}]") == 3.5
+    assert live.run("document.querySelector('#problem').hidden")
+
+
+@for_each(
+    "field,value,note",
+    [
+        ("f", 0, "the image is dark: F is 0"),
+        ("detector.twotheta_deg", 180, "the detector's normal points at the crystal"),
+        ("crystal.mosaic_domains", 3, "domains without a spread have no effect"),
+        ("f", 100, ""),
+    ],
+)
+def test_notes_of_an_image(field: str, value: float, note: str, live: Page) -> None:
+    live.run("document.querySelector('#reset').click()")
+    live.run("live.set('sampling.oversample', null); live.set('detector.n_fast', 32)")
+    live.run(f"live.set({json.dumps(field)}, {value})")
+    image = live.run("live.settled()")
+    text = live.run("document.querySelector('#warnings').textContent")
+    assert image["sha256"]
+    assert note in text
+    assert ("dark" in text) is (note.startswith("the image is dark"))
+    live.run("live.set('detector.distance_mm', 0)")
+    assert live.run("live.settled()") is None
+    assert live.run("document.querySelector('#warnings').textContent") == ""
+
+
+def test_every_warning_has_words(make_page: ModuleType) -> None:
+    for warning in make_page.tables()["warnings"]:
+        assert len(warning["words"].split()) >= 4
+        assert "{" not in warning["words"]
+
+
 def test_nothing_comes_from_elsewhere(live: Page) -> None:
     live.run("live.settled()")
     assert live.requests

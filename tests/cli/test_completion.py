@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import subprocess
 import tomllib
@@ -12,9 +13,11 @@ import pytest
 
 from nanobragg_hybrid.arguments.flags import FLAGS
 from nanobragg_hybrid.cli.completion.manual import manual
-from nanobragg_hybrid.cli.completion.programs import every, programs
+from nanobragg_hybrid.cli.completion.programs import Program, every, programs
 from nanobragg_hybrid.cli.completion.shells import SHELLS, completion
+from nanobragg_hybrid.cli.nanobragg.options import split_options
 from nanobragg_hybrid.cli.umbrella.main import main
+from nanobragg_hybrid.cli.umbrella.options import PROGRAMS, umbrella_parser
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = [program.name for program in programs()]
@@ -39,7 +42,7 @@ def bash_completes(line: str, folder: Path) -> list[str]:
 
 def test_programs_are_those_that_are_installed() -> None:
     config = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    assert sorted(NAMES) == sorted(config["project"]["scripts"])
+    assert sorted(NAMES) == sorted(config["project"]["scripts"]) == sorted(PROGRAMS)
 
 
 def test_every_flag_of_the_table_is_an_option() -> None:
@@ -62,6 +65,12 @@ def test_every_flag_of_the_table_is_an_option() -> None:
         ("nb-compare --max-u", ["--max-ulp"]),
         ("nb-compare --a c -- -misset_s", ["-misset_seed"]),
         ("nb-trace --pixel 1 2 -- -hkl P", ["P1.hkl"]),
+        ("nanobragg-hybrid series --out x_#.cbf -- -misset_s", ["-misset_seed"]),
+        ("nanobragg-hybrid converge -- -misset_s", ["-misset_seed"]),
+        ("nanobragg-hybrid quirks --explain -- -misset_s", ["-misset_seed"]),
+        ("nanobragg-hybrid view -- -misset_s", []),
+        ("nanobragg-hybrid man nb-t", ["nb-trace"]),
+        ("nanobragg-hybrid data hel", ["helix.pdb"]),
     ],
 )
 def test_bash(line: str, offered: list[str], tmp_path: Path) -> None:
@@ -102,6 +111,47 @@ def test_a_manual_page_has_every_option_and_is_valid(name: str, tmp_path: Path) 
     command = ["groff", "-man", "-Kutf8", "-Tutf8", "-ww", "-z", str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+COMMANDS = [command for program in programs() for command in program.commands]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_the_help_of_a_command(command: Program, capsys: pytest.CaptureFixture[str]) -> None:
+    """Begins with sentences, and ends with a line that a shell and the command take as printed."""
+    with pytest.raises(SystemExit) as ended:
+        main([command.name, "--help"])
+    assert ended.value.code == 0
+    printed = capsys.readouterr().out
+    assert len(command.description.split()) >= 8
+    assert command.description.endswith(".")
+    assert command.description in " ".join(printed.split())
+    _, heading, example = printed.rpartition("\nexample:\n")
+    assert heading
+    assert not [line for line in printed.splitlines() if line != line.rstrip()]
+    words = shlex.split(example.replace("\\\n", " "))
+    lines = example.replace("\\\n", " ").strip().splitlines()
+    assert len(lines) == 1
+    if words[0] == "nanobragg-hybrid" and "|" not in words:
+        end = words.index("--") if "--" in words else len(words)
+        assert umbrella_parser().parse_args(words[1:end]).command == command.name
+        split_options(words[end + 1 :])
+    else:
+        assert f"nanobragg-hybrid {command.name} " in example
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"), [("demoo", "(did you mean demo?)"), ("nothing", "structure-factors\n")]
+)
+def test_a_word_that_is_no_command(
+    word: str, meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([word])
+    assert ended.value.code == 2
+    printed = capsys.readouterr().err
+    assert f"argument COMMAND: got {word}, need one of demo, info, " in printed
+    assert printed.rstrip().endswith(meant.rstrip())
 
 
 def test_the_commands_print_them(capsys: pytest.CaptureFixture[str]) -> None:

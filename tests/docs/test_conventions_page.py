@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from documentation import listings
 
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.formats.geometry.frames import FRAMES
@@ -65,7 +67,7 @@ def test_files_of_other_programs_state_the_numbers(tmp_path: Path) -> None:
     assert org == pytest.approx(stated("XDS"), abs=1e-9)
     fraction = float(re.search(r"FRACTION_OF_POLARIZATION= *(\S+)", text)[1])
     assert fraction == pytest.approx(0.99, abs=1e-12)
-    assert "| XDS' default for a synchrotron | 0.98 | 0.99 |" in PAGE
+    assert "| usual at a synchrotron, and in XDS.INP for one | 0.98 | 0.99 |" in PAGE
     with pytest.warns(nb.NanobraggWarning):
         nb.write_experiment(ours, tmp_path / "a.geom")
     text = (tmp_path / "a.geom").read_text()
@@ -102,6 +104,28 @@ def test_a_fraction_of_xds_is_read_as_a_kahn_factor(tmp_path: Path) -> None:
         assert again.beam.polarization_kahn == pytest.approx(kahn, abs=1e-12)
         row = f"| {kahn:g} | {fraction:g} |".replace("-", "−")
         assert row in PAGE
+
+
+def test_the_faq_turns_a_matrix_of_dials_into_ours(tmp_path: Path) -> None:
+    """With the axes of an experiment list its listing gives the image of that list."""
+    (listing,) = (each for each in listings(DOCS / "faq.md") if "dials_a = " in each.text)
+    like = BASE.replace({"beam.wavelength_angstrom": 0.98, "crystal.misset_deg": (10, 20, 30)})
+    ours = like.replace({"crystal.cell_deg": (75, 85, 95)})
+    nb.write_experiment(ours, tmp_path / "a.expt")
+    (crystal,) = json.loads((tmp_path / "a.expt").read_text())["crystal"]
+    dials_a = np.linalg.inv([crystal[f"real_space_{name}"] for name in "abc"])
+    text, count = re.subn(r"dials_a = np\.diag\(.*?\)", "dials_a = given", listing.text)
+    assert count == 1
+    names = {"given": dials_a}
+    exec(text, names)
+    image = nb.simulate(ours.replace({"crystal": names["crystal"]}), ONE).image
+    expected = nb.simulate(ours, ONE).image
+    assert expected.max() > 0
+    assert np.abs(image - expected).max() < 1e-5 * expected.max()
+    names = {"given": dials_a[[1, 0, 2]]}  # in other axes it is another crystal
+    exec(text, names)
+    other = nb.simulate(ours.replace({"crystal": names["crystal"]}), ONE).image
+    assert np.abs(other - expected).max() > 0.1 * expected.max()
 
 
 def test_the_picture_is_what_the_script_draws(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -132,6 +132,16 @@ class Page:
     def mouse(self, kind: str, x: float, y: float, **more: Any) -> None:
         self._send("Input.dispatchMouseEvent", type=kind, x=x, y=y, **more)
 
+    def resize(self, width: int, height: int) -> None:
+        """The window, or a telephone's where it is narrow."""
+        self._send(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=width < 600,
+        )
+
     def screenshot(self, path: Path) -> None:
         path.write_bytes(base64.b64decode(self._send("Page.captureScreenshot")["data"]))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nanobragg_hybrid._version import __version__
 from nanobragg_hybrid.base.errors import CommandLineError, suggestion
-from nanobragg_hybrid.cli.completion.programs import Option, Program, programs
+from nanobragg_hybrid.cli.completion.programs import Option, programs
 
 
 def manual(name: str) -> str:
@@ -27,16 +27,14 @@ def manual(name: str) -> str:
     if program.commands:
         lines.append(".SH COMMANDS")
         for command in program.commands:
-            lines += [f".SS {_text(command.name)}", _text(_sentence(command)), ".PP"]
+            lines += [f".SS {_text(command.name)}", _text(command.usage), ".PP"]
+            lines.append(_text(command.description))
             lines += [line for option in command.options for line in _entry(option)]
+            lines += [".PP", ".nf", *map(_text, command.epilog.splitlines()), ".fi"]
     if program.epilog:
         lines += [".SH NOTES", ".nf", *map(_text, program.epilog.splitlines()), ".fi"]
     others = ", ".join(f"{_text(each)}(1)" for each in by_name if each != name)
     return "\n".join([*lines, ".SH SEE ALSO", others]) + "\n"
-
-
-def _sentence(command: Program) -> str:
-    return f"{command.summary[:1].upper()}{command.summary[1:]}."
 
 
 def _entry(option: Option) -> list[str]:

@@ -8,9 +8,15 @@ from typing import Final, NamedTuple
 
 from nanobragg_hybrid.arguments.flags import FLAGS, OWN_OPTIONS
 from nanobragg_hybrid.cli.nanobragg.help import USAGE
+from nanobragg_hybrid.cli.umbrella.options import PROGRAMS, umbrella_parser
+from nanobragg_hybrid.formats.demo_data import DEMO_FILES
 
 FILE_WORDS: Final = frozenset({"FILE", "FOLDER", "DIR", "PATH", "OUT", "IMAGE", "A", "B"})
 """Names of values that are paths."""
+_PASS_ON: Final = ("converge", "quirks", "series")
+"""Commands behind whose ``--`` a nanoBragg command line stands."""
+_WORDS: Final = {"data": tuple(DEMO_FILES), "man": PROGRAMS}
+"""What a command takes that checks its words by itself."""
 
 
 class Option(NamedTuple):
@@ -40,6 +46,7 @@ class Program(NamedTuple):
     options: tuple[Option, ...]
     commands: tuple[Program, ...] = ()
     epilog: str = ""
+    description: str = ""
     passes_on: bool = False
     words: tuple[str, ...] = ()
 
@@ -49,7 +56,6 @@ def programs() -> tuple[Program, ...]:
     from nanobragg_hybrid.cli.compare.options import compare_parser
     from nanobragg_hybrid.cli.compare_hkl.main import compare_hkl_parser
     from nanobragg_hybrid.cli.trace.options import trace_parser
-    from nanobragg_hybrid.cli.umbrella.options import umbrella_parser
 
     return (
         _nanobragg(),
@@ -78,12 +84,12 @@ def _of_parser(
     parser: argparse.ArgumentParser, name: str, *, summary: str = "", passes_on: bool = False
 ) -> Program:
     options, commands = [], []
-    words: tuple[str, ...] = ()
+    words: tuple[str, ...] = _WORDS.get(name, ())
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             helps = {each.dest: each.help or "" for each in action._choices_actions}
             commands = [
-                _of_parser(sub, each, summary=helps.get(each, ""), passes_on=each == "quirks")
+                _of_parser(sub, each, summary=helps.get(each, ""), passes_on=each in _PASS_ON)
                 for each, sub in action.choices.items()
             ]
         elif action.option_strings and action.help != argparse.SUPPRESS:
@@ -91,9 +97,17 @@ def _of_parser(
         elif action.choices and not action.option_strings:
             words = tuple(str(each) for each in action.choices)
     usage = " ".join(parser.format_usage().removeprefix("usage: ").split())
-    about = summary or " ".join((parser.description or "").split()).rstrip(".")
+    description = " ".join((parser.description or "").split())
     return Program(
-        name, about, usage, tuple(options), tuple(commands), parser.epilog or "", passes_on, words
+        name,
+        summary or description.rstrip("."),
+        usage,
+        tuple(options),
+        tuple(commands),
+        parser.epilog or "",
+        description,
+        passes_on,
+        words,
     )
 
 
