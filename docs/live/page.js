@@ -261,7 +261,7 @@ function changed() {
 }
 
 function render() {
-  running = {id: wanted, since: performance.now(), arrived: [], failed: false};
+  running = {id: wanted, since: performance.now(), arrived: [], shares: Array(parts).fill(0)};
   const text = reflections && {...reflections, stream: (quirkBits() / TABLES.quirks.find(quirk => quirk.name === "hkl_stream").bit) % 2 >= 1 ? 1 : 0};
   const same = text !== null && sentText === text.id + ":" + text.stream;
   sentText = text && text.id + ":" + text.stream;
@@ -272,6 +272,8 @@ function render() {
 function heard(data) {
   if (data.id !== undefined) { spotCalls.get(data.id)?.(data.spots); spotCalls.delete(data.id); return; }
   if (!running || data.job !== running.id) return;
+  if (data.share !== undefined) { onTheWay(data); return; }
+  running.shares[data.part] = 1;
   running.arrived.push(data);
   if (running.arrived.length < parts) return;
   const {id, arrived, since} = running;
@@ -281,6 +283,14 @@ function heard(data) {
   if (problem) failed(problem); else finished(arrived, performance.now() - since);
   if (wanted !== id) render();
   else for (const resolve of waitingFor.splice(0)) resolve();
+}
+
+/** Of an image that takes long: how far it is, and how much longer that will be. */
+function onTheWay({part, share}) {
+  running.shares[part] = share;
+  const whole = running.shares.reduce((sum, each) => sum + each, 0) / parts;
+  const left = (performance.now() - running.since) * (1 / whole - 1) / 1000;
+  at("#time").textContent = `rendering: ${(100 * whole).toFixed(0)} %, some ${left < 10 ? left.toFixed(1) : left.toFixed(0)} s left; any change gives it up`;
 }
 
 function failed(text) {

@@ -1,14 +1,17 @@
 // worker.js - one copy of the C library, which renders every n-th strip of rows.
 //
 // Takes {start: bytes of the module, part, parts}, {job}, {spots: [[fast, slow], ...], id}; answers
-// {ready}, {job, view, part, rows: [[row0, row1], ...], pixels}, {job, problem}, {id, spots: [null (no light), {problem} or
-// what the brightest step has, ...]}.
+// {ready}, {job, part, share: of its rows that are rendered, while that takes long}, {job, view, part, rows: [[row0, row1],
+// ...], pixels}, {job, problem}, {id, spots: [null (no light), {problem} or what the brightest step has, ...]}.
 "use strict";
 
-const STRIP = 16;          // rows
+const STRIP = 16;          // rows at once, or as few as have
+const STRIP_STEPS = 1e8;   // so many steps of pixels: a second's work
 const BREATH_MS = 25;      // how long it renders before it looks for messages
+const WORD_MS = 500;       // how often it says how far it is
 
 let c, part, parts, names, job = null, strips = [], pixels = [], rows = [], planned = "", textOf = null;
+let total = 0, said = 0;   // strips of the job; when it last said how far it is
 let isDue = false;         // a turn is on its way: there is never more than one
 const next = new MessageChannel();
 next.port1.onmessage = () => { isDue = false; go(); };
@@ -73,8 +76,11 @@ function begin(wanted) {
   strips = [];
   try {
     plan(job);
-    const n_slow = view().n_slow;
-    for (let row = part * STRIP; row < n_slow; row += parts * STRIP) strips.push([row, Math.min(row + STRIP, n_slow)]);
+    const {n_fast, n_slow, steps, oversample} = view();
+    const strip = Math.max(1, Math.min(STRIP, Math.floor(STRIP_STEPS / (n_fast * steps * oversample * oversample))));
+    for (let row = part * strip; row < n_slow; row += parts * strip) strips.push([row, Math.min(row + strip, n_slow)]);
+    total = strips.length;
+    said = performance.now();
   } catch (error) {
     postMessage({job: job.id, problem: error.message});
     job = null;
@@ -100,6 +106,10 @@ function go() {
     return;
   }
   if (strips.length) {
+    if (performance.now() - said > WORD_MS) {
+      said = performance.now();
+      postMessage({job: job.id, part, share: rows.length / total});
+    }
     isDue = true;
     next.port2.postMessage(0);
     return;

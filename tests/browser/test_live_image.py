@@ -122,6 +122,21 @@ def test_slow_images_are_given_up(live: Page) -> None:
     assert live.run("live.settled()")["sha256"] == _sha256(native.image)
 
 
+def test_an_image_that_takes_long_says_how_far_it_is(live: Page) -> None:
+    """With so many steps that 16 rows would take a minute: it speaks nevertheless, and a change
+    ends it."""
+    live.run("live.set('crystal.mosaic_domains', 1000000)")
+    live.run("live.set('crystal.mosaic_spread_deg', 90)")
+    live.wait("document.querySelector('#time').textContent.startsWith('rendering: ')")
+    said = live.run("document.querySelector('#time').textContent")
+    assert re.fullmatch(r"rendering: \d+ %, some [\d.]+ s left; any change gives it up", said), said
+    assert "Infinity" not in said
+    live.run("live.set('crystal.mosaic_domains', 2); live.set('detector.n_fast', 64)")
+    native = _native(live.run("live.command()"))
+    assert live.run("live.settled()")["sha256"] == _sha256(native.image)
+    assert "rendering" not in live.run("document.querySelector('#time').textContent")
+
+
 @for_each(
     "quirks",
     ["none", "nanobragg,-triclinic_cell", "none,+phi_left_edge", "nanobragg,-phi_carryover"],
