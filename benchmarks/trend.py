@@ -1,4 +1,4 @@
-"""Add this version's line to benchmarks/trend.csv: figures that no machine's load changes.
+"""Add this version's line to benchmarks/trend.csv.
 
 usage: python benchmarks/trend.py [--dry-run]
 
@@ -6,6 +6,9 @@ version: that of the package; a line of the same version is replaced.
 compiler, instructions_CASE: of benchmarks/callgrind_counts.py, kernel "baseline"; needs valgrind.
 pilatus_sha256: of the float image of the Pilatus frame.  It is rendered where NB_PILATUS_DIR names
     its files, else that of the recording, which the tests compare with.
+ns_per_step_KERNEL, processor: CPU time of one thread for a step of 10 phi steps x 10 domains, and
+    the machine it was measured on, which should be idle; empty where its processor lacks the
+    kernel.  No test compares these with another machine's.
 refinement_error_deg: how far examples/refine_missetting.py ends from the truth; needs PyTorch.
 """
 
@@ -22,14 +25,21 @@ import sys
 import tempfile
 import warnings
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 import nanobragg_hybrid as nb
+from nanobragg_hybrid.cli.bench.main import kernel_figures
+from nanobragg_hybrid.cli.bench.workloads import workloads
+from nanobragg_hybrid.model.conventions import Kernel
+from nanobragg_hybrid.run.versions import processor_name
 
 HERE: Final = Path(__file__).resolve().parent
 TREND: Final = HERE / "trend.csv"
 EXAMPLE: Final = HERE.parent / "examples" / "refine_missetting.py"
 RECORDED: Final = HERE.parent / "golden" / "pilatus_expected.json"
+
+KERNELS: Final = tuple(name for name in get_args(Kernel) if name != "auto")
+RUNS: Final = 5
 
 
 def rows() -> list[dict[str, str]]:
@@ -63,6 +73,16 @@ def refinement_error_deg() -> float:
     return float(found[1])
 
 
+def ns_per_step(runs: int = RUNS, *, quick: bool = False) -> dict[str, str]:
+    """By kernel: of one thread, median of so many runs; "" for one this processor has not got."""
+    chosen = [
+        each for each in workloads(quick=quick) if each.name.startswith("10 phi x 10 domains")
+    ]
+    (figures,) = kernel_figures(chosen, runs, say=lambda _: None)
+    found = figures["ns_per_step"]
+    return {name: f"{found[name]:.3g}" if name in found else "" for name in KERNELS}
+
+
 def measured() -> dict[str, str]:
     """This version's line."""
     sys.path.insert(0, str(HERE))
@@ -74,6 +94,8 @@ def measured() -> dict[str, str]:
         "version": nb.__version__,
         "compiler": counts["compiler"],
         **instructions,
+        **{f"ns_per_step_{name}": value for name, value in ns_per_step().items()},
+        "processor": processor_name(),
         "pilatus_sha256": pilatus_sha256(),
         "refinement_error_deg": f"{refinement_error_deg():.5f}",
     }

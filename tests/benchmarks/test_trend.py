@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.engines.c.libnbh import build_info
+from nanobragg_hybrid.engines.c.libnbh import available_kernels, build_info
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
@@ -55,6 +55,23 @@ def test_its_counts_come_out_again(trend: ModuleType, tmp_path: Path, case: str)
     script = _script("callgrind_counts")
     found = script.count(script.compile_cases(tmp_path), case, tmp_path)
     assert found == pytest.approx(int(line[f"instructions_{case}"]), rel=0.2)
+
+
+def test_it_has_the_cost_of_a_step_by_kernel(trend: ModuleType) -> None:
+    """The values are those of the machine that it names; which there are is compared."""
+    line = trend.rows()[-1]
+    columns = [name for name in line if name.startswith("ns_per_step_")]
+    assert columns == [f"ns_per_step_{name}" for name in trend.KERNELS]
+    assert line["processor"]
+    assert {"exact", "baseline"} <= {name for name in trend.KERNELS if line[f"ns_per_step_{name}"]}
+    assert all(0.0 < float(line[name]) < 1000.0 for name in columns if line[name])
+
+
+def test_a_kernel_that_is_missing_has_no_cost(trend: ModuleType) -> None:
+    found = trend.ns_per_step(runs=1, quick=True)
+    assert list(found) == list(trend.KERNELS)
+    assert {name for name, value in found.items() if value} == set(available_kernels())
+    assert all(float(value) > 0.0 for value in found.values() if value)
 
 
 def test_its_error_of_the_refinement_comes_out_again(trend: ModuleType) -> None:
