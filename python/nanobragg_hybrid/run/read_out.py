@@ -127,7 +127,7 @@ class Chain:
         flicker = _flicker(response, frame) if response.flicker > 0.0 else 1.0
         gains = self.gains
         of_pixels = gains.reshape(-1) if isinstance(gains, np.ndarray) else None
-        flat = np.ascontiguousarray(expected).reshape(-1)
+        flat = np.ascontiguousarray(expected, dtype=np.float64).reshape(-1)
         read = np.empty(flat.size, dtype=response.count_type)
         # Blocks that fit into a cache, in memory that is used for each of them; the numbers of a
         # stream do not depend on them.
