@@ -1,5 +1,5 @@
 // normal_stream.h - normal deviates, one after the other: those of numpy's standard_normal on a
-// Philox generator, to the last bit.
+// Philox generator, to the last bit where both have exp and log1p of one C library.
 #pragma once
 
 #include <array>
@@ -39,7 +39,8 @@ class NormalStream
 
   private:
     static constexpr double two_to_minus_53 = 0x1p-53;
-    static constexpr std::uint64_t sides = 2 * normal_layers, most_steps = 0xfffffffffffffU;
+    static constexpr std::size_t sides = 2 * normal_layers;
+    static constexpr std::uint64_t most_steps = 0xfffffffffffffU;
 
     // The widths of the layers on the right, then those on the left.
     static constexpr std::array<double, sides> both_sides()

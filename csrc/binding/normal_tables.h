@@ -6,9 +6,10 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 
-constexpr int normal_layers = 256;
+constexpr std::size_t normal_layers = 256;
 
 // x[n] / 2^52; of layer 0 its area over the density at x[255].
 constexpr std::array<double, normal_layers> normal_widths = {

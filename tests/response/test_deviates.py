@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+import platform
 import re
 import threading
 from pathlib import Path
@@ -20,6 +21,8 @@ from nanobragg_hybrid.run.photons import PoissonStream, _tables, poisson_photons
 
 HEADER = Path(__file__).resolve().parents[2] / "csrc" / "binding" / "normal_tables.h"
 LARGE = 64.0
+SLACK = 0 if platform.machine() in ("x86_64", "AMD64") else 2**12
+"""How far heights may be off: numpy's multiplication and addition may be one, rounded once."""
 
 # ---- normal deviates
 
@@ -126,8 +129,8 @@ def test_layers_are_those_of_numpy() -> None:
                 middle = (first + last) // 2
                 is_below = (high - low) * (middle * 2.0**-53) + low < density
                 first, last = (middle, last) if is_below else (first, middle)
-            assert numpys.normal(layer, steps, first)[1] == 2
-            assert numpys.normal(layer, steps, last)[1] > 2
+            assert numpys.normal(layer, steps, max(first - SLACK, 0))[1] == 2
+            assert numpys.normal(layer, steps, min(last + SLACK, 2**53 - 1))[1] > 2
             looked_at += 1
     assert looked_at > 700
     assert numpys.normal(0, int(inner[0]) - 1) == ((inner[0] - 1) * widths[0], 1)

@@ -68,7 +68,8 @@ def stream(seed: int, frame: int, panel: int, purpose: Purpose) -> np.random.Gen
 
 
 def normals(seed: int, frame: int, panel: int, purpose: Purpose) -> NormalStream:
-    """The normal deviates of that stream, faster: the bits of its `standard_normal`."""
+    """The normal deviates of that stream, faster: the bits of its `standard_normal` where both have
+    the same C library's exp and log1p."""
     from nanobragg_hybrid.base.native import normal_stream
 
     return normal_stream(key(seed, frame), counter(panel, purpose))
