@@ -16,6 +16,7 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used())
     register_arrays(m);
     register_build(m);
     register_byte_offset(m);
+    register_deviates(m);
     register_experiment(m);
     register_random(m);
     register_background(m);

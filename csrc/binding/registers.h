@@ -5,6 +5,7 @@
 
 void register_arrays(pybind11::module_ &m);
 void register_background(pybind11::module_ &m);
+void register_deviates(pybind11::module_ &m);
 void register_errors(pybind11::module_ &m);
 void register_build(pybind11::module_ &m);
 void register_byte_offset(pybind11::module_ &m);

@@ -1,4 +1,5 @@
-"""Structure-factor text and dumps, and pixels of CBF files: parsed and written by compiled code.
+"""What compiled code does beside the engines: structure-factor text and dumps, pixels of CBF files,
+random deviates.
 
 A dump's plane is little-endian doubles in k and l, with one row and one column more than the table
 has.  Only this module, `native_scene` and `engines.c` import the compiled extension.
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 import math
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from nanobragg_hybrid.base.errors import NOT_BUILT, ConfigError, FileFormatError
 
@@ -22,6 +23,21 @@ from nanobragg_hybrid.base.interruptible import interruptible
 
 if TYPE_CHECKING:
     from nanobragg_hybrid.base.arrays import Array, Buffer
+
+
+class NormalStream(Protocol):
+    """Normal deviates of a stream, of one thread."""
+
+    def draw(self, deviates: Array) -> None:
+        """Puts the next ones into memory, float64 in C order."""
+
+
+class PhotonStream(Protocol):
+    """Numbers of photons of one pixel after the other, of one thread."""
+
+    def draw(self, mean: Array, photons: Array) -> None:
+        """Puts those of the next pixels into memory that is not that of `mean`, float64 in C
+        order."""
 
 
 class HklText(NamedTuple):
@@ -103,3 +119,23 @@ def byte_offset(pixels: Array) -> bytes | None:
         return _core.byte_offset(pixels)
     except _core.Error:
         return None
+
+
+def normal_stream(key: tuple[int, int], counter: tuple[int, int, int, int]) -> NormalStream:
+    """The deviates of numpy's `standard_normal` on Philox with this key and counter."""
+    return _core.NormalStream(key, counter)
+
+
+def photon_stream(
+    key: tuple[int, int],
+    small: tuple[int, int, int, int],
+    large: tuple[int, int, int, int],
+    distribution: Array,
+    guide: Array,
+) -> PhotonStream:
+    """Photons (model 10.4).  small, large: counters of the numbers for means below 64, and from 64.
+
+    distribution: float64, a row for each eighth of a photon below 64: the probability of at most k
+    photons, at last infinity.  guide: uint8, 256 for each row: where the search for n/256 begins.
+    """
+    return _core.PhotonStream(key, small, large, distribution, guide)

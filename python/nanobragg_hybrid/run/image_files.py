@@ -150,6 +150,8 @@ def _saturated(
     bad: Sequence[NDArray[np.bool_] | None],
 ) -> list[str]:
     """What to warn of where most pixels that tell anything have the most that they can hold."""
+    import numpy as np
+
     limit = counting.saturation
     if limit is None:
         return []
@@ -158,7 +160,7 @@ def _saturated(
         told = image if of_panel is None else image[~of_panel]
         # Whole numbers may have been rounded down.
         least = math.floor(limit) if image.dtype.kind in "iu" else limit
-        full += int((told >= least).sum())
+        full += int(np.count_nonzero(told >= least))
         seen += told.size
     if 2 * full <= seen:
         return []

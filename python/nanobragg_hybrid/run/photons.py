@@ -8,25 +8,22 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from nanobragg_hybrid.base.philox import stream
+from nanobragg_hybrid.base.native import photon_stream
+from nanobragg_hybrid.base.philox import counter, key
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LARGE_MEAN: Final = 64.0
-"""From here on a normal deviate is transformed; see `_of_large_means`."""
+"""From here on a normal deviate is transformed, by Cornish and Fisher's expansion of the quantiles:
+the variance is 1/12 less, which rounding gives back."""
 
 _STEP: Final = 0.125
 _GUIDES: Final = 256
-_UNIT: Final = 2.0**-32
-_BLOCK: Final = 1 << 15
-_SECOND: Final = math.ceil(math.exp(-_STEP) / _UNIT)
-"""Lower halves of raw numbers from which on the second deviate may be more than 0."""
-_LARGEST_SMALL: Final = math.nextafter(LARGE_MEAN, 0.0)
 
 
 class PoissonStream:
@@ -37,45 +34,19 @@ class PoissonStream:
     """
 
     def __init__(self, seed: int, frame: int, panel: int) -> None:
-        self._small = stream(seed, frame, panel, "photons").bit_generator
-        self._large = stream(seed, frame, panel, "large means")
-        self._undrawn_small = self._undrawn_large = 0
+        tables = _tables()
+        self._stream = photon_stream(
+            key(seed, frame),
+            counter(panel, "photons"),
+            counter(panel, "large means"),
+            tables.distribution,
+            tables.guide,
+        )
 
-    def photons(self, mean: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Whole numbers of photons, as float64, of the next pixels; mean: finite, >= 0, flat."""
-        large = np.flatnonzero(mean >= LARGE_MEAN)
-        if large.size < mean.size:
-            raw = self._raw(mean.size)
-        else:
-            self._undrawn_small += mean.size
-        if not large.size:
-            self._undrawn_large += mean.size
-            return _of_small_means(mean, raw)
-        normal = self._normal(mean.size)
-        if large.size == mean.size:
-            return _of_large_means(mean, normal)
-        if 2 * large.size < mean.size:
-            photons = _of_small_means(np.minimum(mean, _LARGEST_SMALL), raw)
-        else:
-            photons = np.empty(mean.size)
-            small = np.flatnonzero(mean < LARGE_MEAN)
-            photons[small] = _of_small_means(mean.take(small), raw.take(small))
-        photons[large] = _of_large_means(mean.take(large), normal.take(large))
-        return photons
-
-    def _raw(self, count: int) -> NDArray[np.uint64]:
-        """The next raw numbers, behind those that blocks before had no use for."""
-        while self._undrawn_small:
-            self._undrawn_small -= len(self._small.random_raw(min(self._undrawn_small, _BLOCK)))
-        raw: NDArray[np.uint64] = self._small.random_raw(count)
-        return raw
-
-    def _normal(self, count: int) -> NDArray[np.float64]:
-        """The same of normal deviates."""
-        while self._undrawn_large:
-            drawn = self._large.standard_normal(min(self._undrawn_large, _BLOCK))
-            self._undrawn_large -= len(drawn)
-        return self._large.standard_normal(count)
+    def draw(self, mean: NDArray[np.float64], photons: NDArray[np.float64]) -> None:
+        """Puts whole numbers of photons of the next pixels into `photons`, other memory than that
+        of `mean`; both in C order.  Means that are no number or below 0 give none."""
+        self._stream.draw(mean, photons)
 
 
 def poisson_photons(
@@ -83,14 +54,10 @@ def poisson_photons(
 ) -> NDArray[np.float64]:
     """Whole numbers of photons, as float64, of the shape of `mean`, whose values are finite and
     >= 0; that of the whole panel.  See `PoissonStream`."""
-    flat = np.ascontiguousarray(mean).reshape(-1)
-    photons = np.empty(flat.size)
-    drawn = PoissonStream(seed, frame, panel)
-    # Blocks that fit into a cache; the numbers of a stream do not depend on them.
-    for start in range(0, flat.size, _BLOCK):
-        part = slice(start, start + _BLOCK)
-        photons[part] = drawn.photons(flat[part])
-    return photons.reshape(mean.shape)
+    means = np.ascontiguousarray(mean)
+    photons = np.empty(means.shape)
+    PoissonStream(seed, frame, panel).draw(means, photons)
+    return photons
 
 
 class _Tables(NamedTuple):
@@ -99,7 +66,6 @@ class _Tables(NamedTuple):
 
     distribution: NDArray[np.float64]
     guide: NDArray[np.uint8]
-    width: int
 
 
 @cache
@@ -114,61 +80,4 @@ def _tables() -> _Tables:
     distribution[:, -1] = np.inf
     begins = np.arange(_GUIDES) / _GUIDES
     guide = np.array([np.searchsorted(row, begins, side="right") for row in distribution])
-    return _Tables(distribution.ravel(), guide.astype(np.uint8).ravel(), width)
-
-
-def _of_small_means(mean: NDArray[np.float64], raw: NDArray[np.uint64]) -> NDArray[np.float64]:
-    """The sum of two deviates: of the mean rounded down to eighths, by inversion in a table, and of
-    what is left."""
-    tables = _tables()
-    row = (mean * (1.0 / _STEP)).astype(np.intp)
-    upper = raw >> np.uint64(32)
-    uniform = upper.astype(np.uint32) * _UNIT
-    upper >>= np.uint64(24)
-    first = row * tables.width
-    at = upper.view(np.int64)
-    at += row * _GUIDES
-    at = first + tables.guide.take(at)
-    above = np.flatnonzero(uniform >= tables.distribution.take(at))
-    while above.size:
-        at[above] += 1
-        above = above[uniform.take(above) >= tables.distribution.take(at.take(above))]
-    at -= first
-    photons = at.astype(np.float64)
-    lower = raw.astype(np.uint32)
-    maybe = np.flatnonzero(lower >= _SECOND)
-    left = mean.take(maybe) - row.take(maybe) * _STEP
-    second = lower.take(maybe) * _UNIT
-    term = np.exp(-left)
-    total = term.copy()
-    k = 0
-    more: Any = np.flatnonzero(second >= total)
-    while more.size:
-        maybe, left, second = maybe[more], left[more], second[more]
-        k += 1
-        photons[maybe] += 1.0
-        term = term[more] * left / k
-        total = total[more] + term
-        # Beyond the last digit of the sum there is nothing more.
-        more = np.flatnonzero((second >= total) & (term > 1e-12))
-    return photons
-
-
-def _of_large_means(mean: NDArray[np.float64], normal: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Cornish and Fisher's expansion of the quantiles (model 10.4): the variance is 1/12 less,
-    which rounding gives back."""
-    excess = normal * normal
-    excess -= 1.0
-    photons = mean - 1.0 / 12.0
-    np.sqrt(photons, out=photons)
-    photons *= normal
-    photons += mean
-    term = excess * (1.0 / 6.0)
-    photons += term
-    np.multiply(normal, excess, out=excess)
-    np.sqrt(mean, out=term)
-    term *= 72.0
-    excess /= term
-    photons -= excess
-    np.rint(photons, out=photons)
-    return np.maximum(photons, 0.0, out=photons)
+    return _Tables(distribution.ravel(), guide.astype(np.uint8).ravel())

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nanobragg_hybrid.base.philox import stream
+from nanobragg_hybrid.base.philox import normals, stream
 from nanobragg_hybrid.base.units import m_to_um
 from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.pixel_maps import bad_pixels, relative_gains
@@ -122,37 +122,45 @@ class Chain:
         rendered.  Pixels whose expected counts are not finite, or below 0, get no photons."""
         response, seed, panel = self.response, self.response.seed, self.response.panel
         photons = PoissonStream(seed, frame, panel) if response.shot_noise else None
-        change = stream(seed, frame, panel, "frame gains")
-        noise = stream(seed, frame, panel, "read-out")
+        change = normals(seed, frame, panel, "frame gains")
+        noise = normals(seed, frame, panel, "read-out")
         flicker = _flicker(response, frame) if response.flicker > 0.0 else 1.0
         gains = self.gains
         of_pixels = gains.reshape(-1) if isinstance(gains, np.ndarray) else None
-        flat = expected.reshape(-1)
+        flat = np.ascontiguousarray(expected, dtype=np.float64).reshape(-1)
         read = np.empty(flat.size, dtype=response.count_type)
-        # Blocks that fit into a cache; the numbers of a stream do not depend on them.
+        # Blocks that fit into a cache, in memory that is used for each of them; the numbers of a
+        # stream do not depend on them.
+        memory = np.empty((3, min(_BLOCK, flat.size)))
         for start in range(0, flat.size, _BLOCK):
             part = slice(start, start + _BLOCK)
+            light = flat[part]
+            own, counts, deviates = memory[:, : light.size]
             gain = response.gain if of_pixels is None else of_pixels[part]
             has_gain = not _is_one(gain)
-            block = flat[part] / gain if has_gain else flat[part]
-            if not is_light(block):
-                block = np.where(np.isfinite(block), np.maximum(block, 0.0), 0.0)
-            if response.flicker > 0.0:
-                block = block * flicker
-            block = block.copy() if photons is None else photons.photons(block)
             if has_gain:
-                block *= gain
+                light = np.divide(light, gain, out=own)
+            if not is_light(light):
+                light = np.where(np.isfinite(light), np.maximum(light, 0.0), 0.0)
+            if response.flicker > 0.0:
+                light = np.multiply(light, flicker, out=own)
+            if photons is None:
+                counts[:] = light
+            else:
+                photons.draw(light, counts)
+            if has_gain:
+                counts *= gain
             if response.frame_gain_error > 0.0:
-                factor = change.standard_normal(block.size)
-                factor *= response.frame_gain_error
-                factor += 1.0
-                block *= factor
+                change.draw(deviates)
+                deviates *= response.frame_gain_error
+                deviates += 1.0
+                counts *= deviates
             if response.read_noise > 0.0:
-                added = noise.standard_normal(block.size)
-                added *= response.read_noise
-                block += added
-            block += response.pedestal
-            read[part] = self._shown(block)
+                noise.draw(deviates)
+                deviates *= response.read_noise
+                counts += deviates
+            counts += response.pedestal
+            read[part] = self._shown(counts)
         if self.bad is not None:
             ends = self._shown(np.array([response.dead_counts, response.most_counts]))
             dead, hot = (each.reshape(-1) for each in self.bad)

@@ -169,8 +169,13 @@ def int32_counts(pixels: NDArray[Any], counting: Counting, what: str) -> NDArray
     if pixels.dtype.itemsize <= 2 and abs(pedestal) < 2**30:
         return pixels.astype(np.int32) - np.int32(pedestal)
     if pixels.dtype == np.int32 and abs(pedestal) < 2**31:
-        low, high = int(pixels.min()) - int(pedestal), int(pixels.max()) - int(pedestal)
-        if _INT32[0] <= low and high <= _INT32[1]:
+        # Only what is farther from 0 without the pedestal can be too far.
+        fits = (
+            int(pixels.min()) - int(pedestal) >= _INT32[0]
+            if pedestal > 0.0
+            else int(pixels.max()) - int(pedestal) <= _INT32[1]
+        )
+        if fits:
             return pixels - np.int32(pedestal)
     wide = pixels.astype(np.int64) - int(pedestal)
     _require(wide, _INT32, f"{what}, without the pedestal of {pedestal:g} counts,")

@@ -23,6 +23,8 @@ from nanobragg_hybrid.run.truth import predict_reflections
 
 _KEPT: Final = 2
 """Series, and tables of structure factors, that a process keeps."""
+_MOST_OF_HEAP: Final = 2**25 - 2**13
+"""The largest block, bytes, whose release makes glibc's malloc take others from its heap."""
 
 Kept = TypeVar("Kept")
 
@@ -139,10 +141,24 @@ def _has_floats(use: Settings) -> bool:
 
 def _known(settings: bytes, key: str) -> _Series:
     def make() -> _Series:
+        _keep_memory_of_frames()
         found: Settings = pickle.loads(settings)
         return _Series(found)
 
     return _SERIES.get(key, make)
+
+
+def _keep_memory_of_frames() -> None:
+    """Lets the memory of one frame be that of the next.
+
+    Pages that the system hands out anew cost a seventh of what a frame costs beside its kernel.  By
+    the size of the largest block that it gave back to the system glibc chooses how much it does
+    not give back: twice as much.  One block that nobody writes to is enough; other C libraries
+    make nothing of it.
+    """
+    import numpy as np
+
+    np.empty(_MOST_OF_HEAP, dtype=np.uint8)
 
 
 def _factors(use: Settings) -> StructureFactors:
