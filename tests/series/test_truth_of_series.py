@@ -65,9 +65,22 @@ def test_a_grid_has_no_files_for_dials(tmp_path: Path) -> None:
     done = nb.simulate_series(series, FACTORS, out=tmp_path / "x_#.cbf", truth=True)
     assert sorted(path.name for path in tmp_path.glob("x_truth*")) == ["x_truth.h5"]
     assert done.truth().frames.tolist() == [0, 1]
-    plain = nb.simulate_series(series, FACTORS, out=tmp_path / "y_#.cbf")
-    with pytest.raises(nb.FileAccessError):
+
+
+def test_truth_that_is_not_there_says_why(tmp_path: Path) -> None:
+    plain = nb.simulate_series(WEDGE, FACTORS, out=tmp_path / "y_#.cbf")
+    with pytest.raises(nb.ConfigError, match=r"with which simulate_series .*--truth.* y_truth\.h5"):
         plain.truth()
+    first, second = (
+        nb.simulate_series(WEDGE, FACTORS, out=tmp_path / "x_#.cbf", truth=True, shard=(n, 2))
+        for n in (1, 2)
+    )
+    assert first.truth().frames.tolist() == second.truth().frames.tolist() == [0, 1, 2, 3]
+    (tmp_path / "x_truth.h5").unlink()
+    with pytest.raises(nb.FileAccessError, match="those of other shards are not"):
+        first.truth()
+    with pytest.raises(nb.FileAccessError, match="No such file"):
+        second.truth()
 
 
 def test_what_is_missing_for_truth_is_said_at_once(

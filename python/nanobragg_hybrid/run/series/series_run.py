@@ -27,7 +27,7 @@ from nanobragg_hybrid.model.structure_factors import StructureFactors
 from nanobragg_hybrid.run.series import worker
 from nanobragg_hybrid.run.series.settings import Settings, description, has_data
 from nanobragg_hybrid.run.series.submit import Call, Outcome, Window
-from nanobragg_hybrid.run.series.whole import Whole, manifests_of
+from nanobragg_hybrid.run.series.whole import Whole, begun_manifests, manifests_of
 
 SeriesProgress = Callable[[int, int], object]
 """Called after some frames with how many are whole and how many there are; False stops."""
@@ -73,35 +73,45 @@ class SeriesRun:
 
     # ---- from beginning to end
 
-    def begin(self, *, resume: bool) -> int:
-        """Looks at what is there; how many frames of this run are whole.
+    def look(self, *, resume: bool) -> None:
+        """Looks at what is there, as far as it does not depend on the recipe.
 
-        Raises `ConfigError` for files that no manifest says are of this series, and for shards of
-        another series or of another number.
+        Raises `ConfigError` for files that no manifest says are of this series, for one that was
+        begun, without resume, and for shards of another number.
         """
-        mine = self._files.manifest(self._shard)
         if self._shard is not None:
             for path, count in self._files.shards():
                 if count != self._shard[1]:
                     rule = f"(i, {count}), as {path.name} has; or None, to take up those that ended"
                     raise ConfigError("shard", self._shard, rule)
         if resume:
-            if not self.whole.read(self._identity):
+            if next(begun_manifests(self._files), None) is None:
                 self._refuse_what_is_there(chain(self._own_paths(), self._last_paths()))
-            with_data = has_data(self._settings)
-            self._kept = self.whole.verify(self.numbers(), with_data=with_data)
-            return self._kept
+            return
+        mine = self._files.manifest(self._shard)
         begun = self._files.manifests()
         if self._shard is not None:
             begun = [path for path in begun if path == mine]
         if begun:
             rule = f"True to go on with {begun[0].name}, or that file away to begin anew"
             raise ConfigError("resume", False, rule)
-        for _ in manifests_of(self._files, self._identity):
-            pass  # those of other shards are of the same series, or an error
         # A shard without frames may begin when the others have made the series complete.
         last = self._last_paths() if self.total else ()
         self._refuse_what_is_there(chain(self._own_paths(), last))
+
+    def begin(self, *, resume: bool) -> int:
+        """Looks at all that is there; how many frames of this run are whole.
+
+        Raises what `look` does, and `ConfigError` for shards of another series.
+        """
+        self.look(resume=resume)
+        if resume:
+            self.whole.read(self._identity)
+            with_data = has_data(self._settings)
+            self._kept = self.whole.verify(self.numbers(), with_data=with_data)
+            return self._kept
+        for _ in manifests_of(self._files, self._identity):
+            pass  # those of other shards are of the same series, or an error
         return 0
 
     def _own_paths(self) -> Iterator[Path]:

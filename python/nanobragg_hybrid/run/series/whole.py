@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby, islice
+from pathlib import Path
 from typing import Any, Final
 
 from nanobragg_hybrid.base.errors import FileFormatError
@@ -21,19 +22,29 @@ from nanobragg_hybrid.run.series.settings import differs
 _GROUPS_AT_A_TIME: Final = 1024
 
 
-def manifests_of(files: SeriesFiles, identity: Mapping[str, Any]) -> Iterator[Iterator[WholeFile]]:
-    """The lines of each manifest that is there and has a first line.
+def begun_manifests(
+    files: SeriesFiles,
+) -> Iterator[tuple[Path, Mapping[str, Any], Iterator[WholeFile]]]:
+    """Each manifest that is there and has a first line: of what series it says it is, its lines.
 
-    Raises `ConfigError` where one is of another series: it names what differs; and
-    `FileFormatError` for a file that is no manifest.
+    Raises `FileFormatError` for a file that is no manifest.
     """
     for path in files.manifests():
         try:
             begun, lines = read_manifest(path)
         except FileFormatError as error:
             raise FileFormatError(path, error.line, f"{error.problem}: remove it") from None
-        if begun is None:
-            continue
+        if begun is not None:
+            yield path, begun, lines
+
+
+def manifests_of(files: SeriesFiles, identity: Mapping[str, Any]) -> Iterator[Iterator[WholeFile]]:
+    """The lines of each manifest that is there and has a first line.
+
+    Raises `ConfigError` where one is of another series: it names what differs; and
+    `FileFormatError` for a file that is no manifest.
+    """
+    for path, begun, lines in begun_manifests(files):
         if (difference := differs(identity, begun, path)) is not None:
             raise difference
         yield lines
@@ -64,17 +75,11 @@ class Whole:
             if file.data is not None:
                 self.data[file.number] = file.data
 
-    def read(self, identity: Mapping[str, Any]) -> int:
-        """Takes the lines of all manifests for true; how many have a first line.
-
-        Raises what `manifests_of` does.
-        """
-        count = 0
+    def read(self, identity: Mapping[str, Any]) -> None:
+        """Takes the lines of all manifests for true.  Raises what `manifests_of` does."""
         for lines in manifests_of(self._files, identity):
-            count += 1
             for line in lines:
                 self.add(line)
-        return count
 
     def has(self, number: int) -> bool:
         """Whether a frame is there, by what the manifests say."""
