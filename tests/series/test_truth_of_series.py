@@ -69,7 +69,9 @@ def test_a_grid_has_no_files_for_dials(tmp_path: Path) -> None:
 
 def test_truth_that_is_not_there_says_why(tmp_path: Path) -> None:
     plain = nb.simulate_series(WEDGE, FACTORS, out=tmp_path / "y_#.cbf")
-    with pytest.raises(nb.ConfigError, match=r"with which simulate_series .*--truth.* y_truth\.h5"):
+    with pytest.raises(
+        nb.ConfigError, match=r"with which simulate_series .*--truth.* writes y_truth\.h5"
+    ):
         plain.truth()
     first, second = (
         nb.simulate_series(WEDGE, FACTORS, out=tmp_path / "x_#.cbf", truth=True, shard=(n, 2))

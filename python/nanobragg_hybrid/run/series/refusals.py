@@ -35,8 +35,8 @@ _MOVES: Final = frozenset(
 """Fields of the detector that no writer refuses, whatever their value."""
 
 _REFUSED: Final = frozenset(
-    "beam beam.direction goniometer goniometer.spindle_axis goniometer.osc_deg goniometer.phi_steps "
-    "goniometer.phi_step_deg output output.adc_offset".split()
+    "beam beam.direction goniometer goniometer.spindle_axis goniometer.osc_deg "
+    "goniometer.phi_steps goniometer.phi_step_deg output output.adc_offset".split()
 )
 """Fields of other parts whose value some writer refuses, beside those of the response."""
 

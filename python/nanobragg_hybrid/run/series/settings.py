@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from nanobragg_hybrid._version import __version__
 from nanobragg_hybrid.base.errors import ConfigError, Description
-from nanobragg_hybrid.formats.images.frame import Counting, Frame, SensorMaterial
+from nanobragg_hybrid.formats.images.frame import Frame, SensorMaterial
 from nanobragg_hybrid.formats.series_files import SeriesFiles
 from nanobragg_hybrid.formats.series_json import recipe_hash
 from nanobragg_hybrid.model.experiment import Experiment
