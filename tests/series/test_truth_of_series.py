@@ -146,3 +146,49 @@ def test_panels_of_several_shapes_are_refused_at_once(tmp_path: Path) -> None:
         "9 x 10 px with detector.size_fast_mm 10.0, detector.pixel_size_mm 1.06"
     ) in str(error.value)
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("name", ["x_truth.h5", "x_truth.expt", "x_truth.refl", "x_series.json"])
+@pytest.mark.parametrize("content", [b"mine", None])
+def test_a_file_of_the_truth_that_is_another_is_left_alone(
+    tmp_path: Path, name: str, content: bytes | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the summary knows it: before anything is rendered; where nothing does: when the files
+    are whole.  One that is missing is made again."""
+    from nanobragg_hybrid.run.series import worker
+
+    call: dict[str, Any] = {"out": tmp_path / "x_#.cbf", "truth": True, "resume": True}
+    nb.simulate_series(STILLS, FACTORS, **call)
+    before = hashes(tmp_path)
+    if content is None:  # damaged
+        whole = (tmp_path / name).read_bytes()
+        content = whole[:50] + bytes([whole[50] ^ 1]) + whole[51:]
+    (tmp_path / name).write_bytes(content)
+    (tmp_path / "x_2.cbf").unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(worker, "render_frame", None)
+        with pytest.raises(nb.FileAccessError, match="move it away, and resume") as error:
+            nb.simulate_series(STILLS, FACTORS, **call)
+    assert Path(error.value.path).name == name
+    assert (tmp_path / name).read_bytes() == content
+    if name != "x_series.json":
+        (tmp_path / "x_series.json").unlink()
+        with pytest.raises(nb.FileAccessError, match="move it away, and resume") as error:
+            nb.simulate_series(STILLS, FACTORS, **call)
+        assert Path(error.value.path).name == name
+        assert (tmp_path / name).read_bytes() == content
+    (tmp_path / name).unlink()
+    nb.simulate_series(STILLS, FACTORS, **call)
+    assert hashes(tmp_path) == before
+
+
+def test_a_whole_truth_without_a_summary_is_taken(tmp_path: Path) -> None:
+    """As of a run that died between them."""
+    call: dict[str, Any] = {"out": tmp_path / "x_#.cbf", "truth": True, "resume": True}
+    nb.simulate_series(WEDGE, FACTORS, **call)
+    before = hashes(tmp_path)
+    (tmp_path / "x_series.json").unlink()
+    (tmp_path / "x_truth.refl").unlink()
+    again = nb.simulate_series(WEDGE, FACTORS, **call)
+    assert (again.rendered, again.warnings) == (0, ())
+    assert hashes(tmp_path) == before

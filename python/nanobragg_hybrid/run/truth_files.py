@@ -118,9 +118,16 @@ def write_experiments(
 
 
 def write_frames(
-    path: Path, frames: Iterable[Experiment], quirks: Quirks, template: str | None
+    path: Path,
+    frames: Iterable[Experiment],
+    quirks: Quirks,
+    template: str | None,
+    final: Path | None = None,
 ) -> None:
-    """`write_experiments` of frames that are asked for one after the other, and not kept."""
+    """`write_experiments` of frames that are asked for one after the other, and not kept.
+
+    final: what the file will be called, for warnings.
+    """
     notes: set[str] = set()
 
     def contents() -> Iterator[ExperimentContent]:
@@ -139,7 +146,7 @@ def write_frames(
     else:
         write_stills(path, ((_still(each), f"truth-{n}") for n, each in enumerate(whole)))
     for note in sorted(notes):
-        warnings.warn(f"{os.fspath(path)}: {note}", NanobraggWarning, stacklevel=3)
+        warnings.warn(f"{os.fspath(final or path)}: {note}", NanobraggWarning, stacklevel=3)
 
 
 def check_frames(frames: Iterable[Experiment], quirks: Quirks) -> None:

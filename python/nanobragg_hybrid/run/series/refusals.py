@@ -55,7 +55,7 @@ def check_files(
             if path.partition(".")[0] in _ONE_GEOMETRY:
                 rule = f"a name with # beside a grid of {path}: one NXmx file has one geometry"
                 raise ConfigError("out", files.name, rule)
-    for number, (changes, experiment) in enumerate(combinations(series, _matters_to_formats)):
+    for number, (changes, experiment) in enumerate(combinations(series, matters_to_formats)):
         try:
             described = described_result(experiment, quirks, pixels, files.format, material)
         except ConfigError:
@@ -106,7 +106,7 @@ def combinations(
             continue
 
 
-def _matters_to_formats(path: str) -> bool:
+def matters_to_formats(path: str) -> bool:
     part = path.partition(".")[0]
     return part == "response" or path in _REFUSED or (part == "detector" and path not in _MOVES)
 
@@ -115,7 +115,7 @@ def _matters_to_light(path: str) -> bool:
     return path == "sampling" or path.startswith("sampling.oversample_")
 
 
-def _shape_fields(series: Series, axes: dict[str, tuple[Any, ...]]) -> frozenset[str]:
+def fields_of_shapes(series: Series, axes: dict[str, tuple[Any, ...]]) -> frozenset[str]:
     """The fields that sizes of panels depend on: a count of pixels that is given decides alone
     (model 2)."""
     detectors = axes.get("detector", (series.experiment.detector,))
@@ -128,7 +128,7 @@ def _shape_fields(series: Series, axes: dict[str, tuple[Any, ...]]) -> frozenset
 
 
 def _check_shapes(series: Series, axes: dict[str, tuple[Any, ...]]) -> None:
-    fields = _shape_fields(series, axes)
+    fields = fields_of_shapes(series, axes)
     known: tuple[Any, dict[str, Any]] | None = None
     for changes, experiment in combinations(series, fields.__contains__):
         shapes = experiment.detector.shapes

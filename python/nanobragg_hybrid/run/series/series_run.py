@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import pickle
 import re
 from collections import deque
@@ -13,19 +14,29 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
-from nanobragg_hybrid.base.errors import ConfigError, RenderCancelled, SeriesError, foreign
+from nanobragg_hybrid.base.errors import (
+    ConfigError,
+    FileAccessError,
+    RenderCancelled,
+    SeriesError,
+    foreign,
+)
 from nanobragg_hybrid.formats.series_files import (
+    OTHER_FILE,
     ManifestWriter,
     WholeFile,
     first_of,
+    hash_of_file,
     make_folder,
+    read_summary,
     remove_files,
+    write_beside_others,
     write_summary,
     write_whole,
 )
 from nanobragg_hybrid.model.structure_factors import StructureFactors
 from nanobragg_hybrid.run.series import worker
-from nanobragg_hybrid.run.series.settings import Settings, description, has_data
+from nanobragg_hybrid.run.series.settings import Settings, description, differs, has_data
 from nanobragg_hybrid.run.series.submit import Call, Outcome, Window
 from nanobragg_hybrid.run.series.whole import Whole, begun_manifests, manifests_of
 
@@ -108,7 +119,11 @@ class SeriesRun:
         if resume:
             self.whole.read(self._identity)
             with_data = has_data(self._settings)
+            self._refuse_other_last_files()
             self._kept = self.whole.verify(self.numbers(), with_data=with_data)
+            for number, name in self.whole.other:
+                text = f"{name} was not what had been written there: it is made again"
+                self._note(number, text)
             return self._kept
         for _ in manifests_of(self._files, self._identity):
             pass  # those of other shards are of the same series, or an error
@@ -132,6 +147,19 @@ class SeriesRun:
         yield self._files.summary
         if self._settings.truth:
             yield from map(self._files.truth, (".h5", ".expt", ".refl"))
+
+    def _refuse_other_last_files(self) -> None:
+        """Raises `FileAccessError` for a summary that is none of this series, and for files that it
+        has other hashes of."""
+        if not self._files.summary.exists():
+            return
+        said = read_summary(self._files.summary)
+        if said is None or differs(self._identity, said[0], self._files.summary) is not None:
+            raise FileAccessError(self._files.summary, OTHER_FILE)
+        for path in self._last_paths():
+            known = said[1].get(path.name)
+            if known is not None and hash_of_file(path) not in (None, known):
+                raise FileAccessError(path, OTHER_FILE)
 
     def _refuse_what_is_there(self, paths: Iterable[Path]) -> None:
         if (path := first_of(paths)) is not None:
@@ -224,7 +252,10 @@ class SeriesRun:
                 nxmx.DataFile(files.data_file(n).name, len(self.whole.images_in(n)))
                 for n in range(self.whole.file_count)
             ]
-            nxmx.write_master(files.path, frame, parts, worker.stored_type(settings))
+            memory = io.BytesIO()
+            nxmx.write_master(memory, frame, parts, worker.stored_type(settings))
+            sha256 = write_beside_others(files.path, memory.getbuffer())
+            listed = chain(listed, [(files.path.name, sha256)])
         write_summary(files.summary, self._identity, listed)
         remove_files([], folder=files.parts)
         return True
