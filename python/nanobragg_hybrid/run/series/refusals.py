@@ -6,16 +6,16 @@ break a rule of the experiment are left to those who render them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Collection, Iterator
 from itertools import product
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 from nanobragg_hybrid.base.errors import ConfigError, NanobraggError, UnsupportedError
 from nanobragg_hybrid.formats.images.frame import SensorMaterial
 from nanobragg_hybrid.formats.series_files import SeriesFiles
 from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.quirks import Quirks
-from nanobragg_hybrid.model.result import ImagePixels
+from nanobragg_hybrid.model.result import ImageFormat, ImagePixels
 from nanobragg_hybrid.model.series import Series
 from nanobragg_hybrid.model.series_kinds import ParameterGrid, RotationWedge
 from nanobragg_hybrid.run.image_files import check_image, described_result
@@ -25,20 +25,53 @@ from nanobragg_hybrid.run.truth_files import check_frames
 _ONE_GEOMETRY: Final = ("beam", "detector", "goniometer", "response")
 """Parts of an experiment that one NXmx file says once for all images."""
 
-_MOVES: Final = frozenset(
-    f"detector.{name}"
-    for name in (
-        "distance_mm beam_x_mm beam_y_mm close_x_mm close_y_mm org_x_px org_y_px point_pixel mask "
-        "sensor_thickness_um sensor_attenuation_depth_um sensor_layers"
-    ).split()
-)
-"""Fields of the detector that no writer refuses, whatever their value."""
 
-_REFUSED: Final = frozenset(
-    "beam beam.direction goniometer goniometer.spindle_axis goniometer.osc_deg "
-    "goniometer.phi_steps goniometer.phi_step_deg output output.adc_offset".split()
+def _paths(part: str, names: str) -> frozenset[str]:
+    return frozenset({part, *(f"{part}.{name}" for name in names.split())})
+
+
+_PIXELS: Final = (
+    _paths("output", "adc_offset")
+    | _paths("response", "pedestal saturation count_type rounding hot_fraction hot_pixels")
+    | _paths("response", "dead_fraction dead_pixels dead_counts seed")
+    | _paths("detector", "curved panels")
 )
-"""Fields of other parts whose value some writer refuses, beside those of the response."""
+"""Fields whose value all formats of numbers may refuse."""
+
+_EDGES: Final = _paths("detector", "pixel_size_mm")
+_SIZES: Final = _EDGES | _paths("detector", "n_fast n_slow size_fast_mm size_slow_mm")
+
+_DIRECTIONS: Final = (
+    _paths("beam", "direction")
+    | _paths("goniometer", "spindle_axis osc_deg phi_steps phi_step_deg")
+    | _paths("detector", "convention pivot fast_axis slow_axis normal_axis twotheta_axis pix0_m")
+    | _paths("detector", "close_distance_mm rotation_deg twotheta_deg")
+)
+"""Fields that turn something: formats refuse them that know a distance and a beam centre alone."""
+
+_BEAM: Final = _paths("beam", "direction")
+
+_OF_PRODUCTS: Final = _paths("sampling", "oversample_thick oversample_polar oversample_omega")
+"""Fields on which it depends whether the light of a reflection can be told."""
+
+
+def fields_of_format(chosen: ImageFormat) -> frozenset[str]:
+    """The fields of an experiment, and its parts, that a format may refuse."""
+    match chosen:
+        case "smv-adsc":
+            return _PIXELS | _EDGES | _DIRECTIONS
+        case "smv":
+            return _PIXELS | _EDGES
+        case "nxmx":
+            return _PIXELS | _BEAM
+        case "cbf":
+            return _PIXELS
+        case "tiff":  # of less than 4 GiB
+            return _PIXELS | _SIZES
+        case "png":
+            return _paths("detector", "panels")
+        case other:
+            assert_never(other)
 
 
 def check_files(
@@ -55,7 +88,9 @@ def check_files(
             if path.partition(".")[0] in _ONE_GEOMETRY:
                 rule = f"a name with # beside a grid of {path}: one NXmx file has one geometry"
                 raise ConfigError("out", files.name, rule)
-    for number, (changes, experiment) in enumerate(combinations(series, matters_to_formats)):
+    for number, (changes, experiment) in enumerate(
+        combinations(series, fields_of_format(files.format))
+    ):
         try:
             described = described_result(experiment, quirks, pixels, files.format, material)
         except ConfigError:
@@ -73,7 +108,7 @@ def check_files(
 def check_truth(series: Series, quirks: Quirks) -> None:
     """Raises `ConfigError` for a grid of detectors with panels of several shapes, whose truth is no
     one file; and what the files for DIALS, and `predict_reflections`, refuse of the experiment."""
-    for changes, experiment in combinations(series, _matters_to_light):
+    for changes, experiment in combinations(series, _OF_PRODUCTS):
         try:
             require_separable(experiment, quirks)
         except UnsupportedError as error:
@@ -89,30 +124,21 @@ def check_truth(series: Series, quirks: Quirks) -> None:
 
 
 def combinations(
-    series: Series, matters: Callable[[str], bool]
+    series: Series, fields: Collection[str]
 ) -> Iterator[tuple[dict[str, Any], Experiment]]:
-    """The experiments of a series that differ in fields that matter, each with the values of these;
-    all other fields of a grid have their first value.  Without a grid there is one."""
+    """The experiments of a series that differ in these fields, each with their values; all other
+    fields of a grid have their first one.  Without a grid there is one experiment."""
     first = series.undrawn(0)
     if not isinstance(series.kind, ParameterGrid):
         yield {}, first
         return
-    axes = [axis for axis in series.kind.axes if matters(axis[0])]
+    axes = [axis for axis in series.kind.axes if axis[0] in fields]
     for values in product(*(values for _, values in axes)):
         changes = {path: value for (path, _), value in zip(axes, values, strict=True)}
         try:
             yield changes, first.replace(changes)
         except ConfigError:
             continue
-
-
-def matters_to_formats(path: str) -> bool:
-    part = path.partition(".")[0]
-    return part == "response" or path in _REFUSED or (part == "detector" and path not in _MOVES)
-
-
-def _matters_to_light(path: str) -> bool:
-    return path == "sampling" or path.startswith("sampling.oversample_")
 
 
 def fields_of_shapes(series: Series, axes: dict[str, tuple[Any, ...]]) -> frozenset[str]:
@@ -130,7 +156,7 @@ def fields_of_shapes(series: Series, axes: dict[str, tuple[Any, ...]]) -> frozen
 def _check_shapes(series: Series, axes: dict[str, tuple[Any, ...]]) -> None:
     fields = fields_of_shapes(series, axes)
     known: tuple[Any, dict[str, Any]] | None = None
-    for changes, experiment in combinations(series, fields.__contains__):
+    for changes, experiment in combinations(series, fields):
         shapes = experiment.detector.shapes
         known = known or (shapes, changes)
         if shapes != known[0]:
