@@ -305,7 +305,7 @@ def test_what_is_refused_is_refused_before_frames_are_looked_at(
         for own, words, told in (
             (["--grid", "detector.n_fast", "[20,30]", "--truth"], WORDS, "panels of one shape"),
             (["--frames", "2", "--pixels", "counts"], TURNING, "no response"),
-            (["--frames", "2"], [*TURNING, "-curved_det"], "detector.curved"),
+            (["--frames", "2"], ["-curved_det", *TURNING], "detector.curved"),
             (["--frames", "2", "--shard", "3/2"], TURNING, "shard"),
             (["--frames", "2", "--out", "b/x_#.cbf"], TURNING, "nothing is overwritten"),
         ):
