@@ -192,3 +192,20 @@ def test_a_whole_truth_without_a_summary_is_taken(tmp_path: Path) -> None:
     again = nb.simulate_series(WEDGE, FACTORS, **call)
     assert (again.rendered, again.warnings) == (0, ())
     assert hashes(tmp_path) == before
+
+
+def test_a_truth_that_the_summary_knows_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever bytes another version of a library would write."""
+    from nanobragg_hybrid.run.series import truth_of_series
+
+    call: dict[str, Any] = {"out": tmp_path / "x.h5", "truth": True, "resume": True}
+    nb.simulate_series(STILLS, FACTORS, **call)
+    before = hashes(tmp_path)
+    assert before.keys() >= {"x.h5", "x_truth.h5"}
+    listed = dict(json.loads((tmp_path / "x_series.json").read_text())["files"])
+    assert listed["x.h5"] == before["x.h5"]
+    monkeypatch.setattr(truth_of_series, "TruthWriter", None)
+    nb.simulate_series(STILLS, FACTORS, **call)
+    assert hashes(tmp_path) == before

@@ -284,18 +284,17 @@ def write_beside_others(path: Path, content: bytes | memoryview) -> str:
     return write_whole(path, content)
 
 
-def put_in_place(made: Path, path: Path) -> str:
-    """Gives a file that is whole its name; its SHA-256.  One of another content that is there is
-    left alone, and the one that was made removed: `FileAccessError`."""
+def put_in_place(made: Path, path: Path, ours: str | None = None) -> str:
+    """Gives a file that is whole its name; its SHA-256.  A file of another content that is there,
+    and has not the hash `ours`, is left alone, and the one that was made removed:
+    `FileAccessError`."""
     with access_errors(path):
         sha256, known = hash_of_file(made) or "", hash_of_file(path)
-        if known is None:
+        if known in (None, sha256, ours):
             made.replace(path)
             return sha256
         made.unlink()
-    if known != sha256:
-        raise FileAccessError(path, OTHER_FILE)
-    return sha256
+    raise FileAccessError(path, OTHER_FILE)
 
 
 def read_whole(path: Path, sha256: str) -> bytes:

@@ -64,6 +64,7 @@ class SeriesRun:
         self.rendered = 0
         self._kept = 0
         self._notes: dict[str, tuple[int, int, str]] = {}
+        self._last: dict[str, str] = {}  # hashes of files beside the frames that are whole
 
     # ---- which frames
 
@@ -119,7 +120,7 @@ class SeriesRun:
         if resume:
             self.whole.read(self._identity)
             with_data = has_data(self._settings)
-            self._refuse_other_last_files()
+            self._verify_last_files()
             self._kept = self.whole.verify(self.numbers(), with_data=with_data)
             for number, name in self.whole.other:
                 text = f"{name} was not what had been written there: it is made again"
@@ -148,18 +149,21 @@ class SeriesRun:
         if self._settings.truth:
             yield from map(self._files.truth, (".h5", ".expt", ".refl"))
 
-    def _refuse_other_last_files(self) -> None:
-        """Raises `FileAccessError` for a summary that is none of this series, and for files that it
-        has other hashes of."""
+    def _verify_last_files(self) -> None:
+        """Looks at the files beside the frames that a summary knows.  Raises `FileAccessError` for
+        those that are others, and for a summary that is none of this series."""
         if not self._files.summary.exists():
             return
         said = read_summary(self._files.summary)
         if said is None or differs(self._identity, said[0], self._files.summary) is not None:
             raise FileAccessError(self._files.summary, OTHER_FILE)
         for path in self._last_paths():
-            known = said[1].get(path.name)
-            if known is not None and hash_of_file(path) not in (None, known):
+            known, found = said[1].get(path.name), hash_of_file(path)
+            if known is None or found is None:
+                continue
+            if found != known:
                 raise FileAccessError(path, OTHER_FILE)
+            self._last[path.name] = found
 
     def _refuse_what_is_there(self, paths: Iterable[Path]) -> None:
         if (path := first_of(paths)) is not None:
@@ -239,7 +243,7 @@ class SeriesRun:
         if settings.truth:
             from nanobragg_hybrid.run.series.truth_of_series import write_truth_of_series
 
-            listed = chain(listed, write_truth_of_series(settings, self.whole.data))
+            listed = chain(listed, write_truth_of_series(settings, self.whole.data, self._last))
         if files.is_one:
             from nanobragg_hybrid.formats.images import nxmx
 
@@ -252,9 +256,10 @@ class SeriesRun:
                 nxmx.DataFile(files.data_file(n).name, len(self.whole.images_in(n)))
                 for n in range(self.whole.file_count)
             ]
-            memory = io.BytesIO()
-            nxmx.write_master(memory, frame, parts, worker.stored_type(settings))
-            sha256 = write_beside_others(files.path, memory.getbuffer())
+            if (sha256 := self._last.get(files.path.name)) is None:
+                memory = io.BytesIO()
+                nxmx.write_master(memory, frame, parts, worker.stored_type(settings))
+                sha256 = write_beside_others(files.path, memory.getbuffer())
             listed = chain(listed, [(files.path.name, sha256)])
         write_summary(files.summary, self._identity, listed)
         remove_files([], folder=files.parts)

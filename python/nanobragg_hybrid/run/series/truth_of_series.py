@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.model.experiment import Experiment
     from nanobragg_hybrid.model.series import Series
 
+_ENDINGS: Final = (".h5", ".expt", ".refl")
+
 _BYTES_AT_A_TIME: Final = 2**23
 """Of the truth of frames that are in memory together, more or less."""
 
@@ -34,23 +36,27 @@ def check_libraries() -> None:
             raise UnsupportedError(f"truth needs {name}: {how_to_install('mx')}")
 
 
-def write_truth_of_series(settings: Settings, data: Mapping[int, str]) -> list[tuple[str, str]]:
+def write_truth_of_series(
+    settings: Settings, data: Mapping[int, str], whole: Mapping[str, str]
+) -> list[tuple[str, str]]:
     """Writes the files of the truth; their names and hashes.
 
-    data: hash of what the worker has written of each frame, whose last part is its truth.  A grid
-    has no files for DIALS, whose frames neither follow each other nor are of one crystal.
+    data: hash of what the worker has written of each frame, whose last part is its truth.  whole:
+    hashes of files that are there already, by name.  A grid has no files for DIALS, whose frames
+    neither follow each other nor are of one crystal.
     Raises `FileAccessError`, also where one of the names has a file of another content, which is
     left alone, and what `write_experiments` does.
     """
     series, files = settings.series, settings.files
-    is_scan = isinstance(series.kind, RotationWedge)
+    is_scan, is_grid = (isinstance(series.kind, kind) for kind in (RotationWedge, ParameterGrid))
+    names = [files.truth(ending).name for ending in ((".h5",) if is_grid else _ENDINGS)]
+    if whole.keys() >= set(names):
+        return [(name, whole[name]) for name in names]
     # They get their names when all of them are whole.
-    folder = files.parts
-    paths = [folder / files.truth(".h5").name]
+    paths = [files.parts / name for name in names]
     with ExitStack() as stack:
         for_dials = None
-        if not isinstance(series.kind, ParameterGrid):
-            paths += [folder / files.truth(ending).name for ending in (".expt", ".refl")]
+        if not is_grid:
             template = files.name if is_scan and not files.is_one else None
             frames, final = _experiments(series), files.truth(".expt")
             write_frames(paths[1], frames, settings.quirks, template, final)
@@ -68,7 +74,10 @@ def write_truth_of_series(settings: Settings, data: Mapping[int, str]) -> list[t
                     for_dials.add(ReflectionTruth.joined(several), list(contents))
         if for_dials is not None:
             for_dials.write()
-    return [(path.name, put_in_place(path, files.folder / path.name)) for path in paths]
+    return [
+        (path.name, put_in_place(path, files.folder / path.name, whole.get(path.name)))
+        for path in paths
+    ]
 
 
 def _experiments(series: Series) -> Iterator[Experiment]:
