@@ -144,6 +144,10 @@ def test_truth_that_cannot_be_written(kind: str, tmp_path: Path, rendered: list[
         if found == "written":
             written.add((name, out))
             assert (folder / "x_truth.h5").exists()
+    curved = nb.Series(series.experiment.replace(DETECTORS["curved"]), series.kind, 2)
+    if kind != "grid":
+        with pytest.raises(nb.UnsupportedError, match=r"true crystals .*: detector\.curved"):
+            nb.simulate_series(curved, FACTORS, out=tmp_path / "c" / "x_#.png", truth=True)
     # A picture says no geometry, a grid has no file that does.
     assert (("curved", "x_#.png") in written) == (kind == "grid")
     assert {("plain", out) for out in ("x_#.cbf", "x.h5", "x_#.tif", "x_#.png")} <= written

@@ -120,7 +120,10 @@ def check_truth(series: Series, quirks: Quirks) -> None:
     pairs = {(0, min(1, last)), (max(0, last - 1), last)}
     for pair in pairs if isinstance(series.kind, RotationWedge) else {(0, 0)}:
         numbers = dict.fromkeys(pair)
-        check_frames((series.frame(number).experiment for number in numbers), quirks)
+        try:
+            check_frames((series.frame(number).experiment for number in numbers), quirks)
+        except UnsupportedError as error:
+            raise UnsupportedError(f"the true crystals of a series with truth: {error}") from None
 
 
 def combinations(
