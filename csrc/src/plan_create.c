@@ -195,6 +195,8 @@ static nbh_status derive(const nbh_experiment *experiment, const nbh_structure_f
     shape_set((nbh_shape)experiment->crystal.shape, &plan->shape);
     plan->shape.fudge = experiment->crystal.shape_fudge;
     vec3_copy(info->n_cells, plan->shape.n_cells);
+    if (shape_has_poles(&plan->shape))
+        info->warnings |= NBH_WARN_BROKEN_CELLS;
     vec3_copy(info->a_star_per_angstrom, plan->shape.a_star);
     vec3_copy(info->b_star_per_angstrom, plan->shape.b_star);
     vec3_copy(info->c_star_per_angstrom, plan->shape.c_star);

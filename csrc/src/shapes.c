@@ -30,6 +30,22 @@ void shape_set(nbh_shape shape, crystal_shape *s)
     }
 }
 
+int shape_has_poles(const crystal_shape *s)
+{
+    switch (s->profile) {
+    case PROFILE_INTERFERENCE:
+        for (int i = 0; i < 3; i++)
+            if (s->n_cells[i] > 1.0 && floor(s->n_cells[i]) != s->n_cells[i])
+                return 1;
+        return 0;
+    case PROFILE_SPHERE:
+    case PROFILE_GAUSSIAN:
+    case PROFILE_TOP_HAT:
+        return 0;
+    }
+    return 0;
+}
+
 double nbh_sincg(double x, double n)
 {
     return shape_sincg(x, n);

@@ -51,6 +51,10 @@ typedef struct crystal_shape {
 /* Sets profile and metric, all that the kernels know of an nbh_shape. */
 void shape_set(nbh_shape shape, crystal_shape *s);
 
+/* Has the lattice factor no bound at some reflections?  sin(pi N h) / sin(pi h) has none where N is
+ * not whole: the limit at a whole h is that of the denominator alone. */
+int shape_has_poles(const crystal_shape *s);
+
 /* Can the lattice factor be exactly 0 away from reflections? */
 static inline int shape_has_zeros(const crystal_shape *s)
 {

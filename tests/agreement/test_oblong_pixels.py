@@ -301,7 +301,7 @@ def test_geometry_files_have_both_edges(name: str, tmp_path: Path) -> None:
     if name == "a.json":
         experiment.save(path)
     else:
-        nb.write_experiment(experiment, path)
+        nb.write_experiment(path, experiment)
     back = nb.read_experiment(path)
     assert back.detector.panels is not None
     for found, panel in zip(back.detector.panels, panels, strict=True):

@@ -638,10 +638,10 @@ def test_disk_full_or_ctrl_c_while_writing(
 def test_unwritable_output_in_python(name: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"old")
     write = getattr(nb, name)
-    if name == "write_experiment":  # of which the experiment comes first
+    if name == "write_experiment":
 
         def write(path: Path, experiment: nb.Experiment) -> None:
-            nb.write_experiment(experiment, path, format="dials")
+            nb.write_experiment(path, experiment, format="dials")
 
     if name == "write_truth":
 

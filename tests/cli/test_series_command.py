@@ -291,6 +291,32 @@ def test_a_dark_series_has_no_brightest_spot(
     assert "need frames with light: 0, 1 are dark" in capsys.readouterr().err
 
 
+def test_what_is_refused_is_refused_before_frames_are_looked_at(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError("a frame was rendered")
+
+    looked: list[str] = ["--out", "a/x_#.cbf", "--photons-in-brightest", "10"]
+    (folder / "b").mkdir()
+    (folder / "b" / "x_1.cbf").write_text("mine")
+    with monkeypatch.context() as patch:
+        patch.setattr("nanobragg_hybrid.cli.series.main.brightest", never)
+        for own, words, told in (
+            (["--grid", "detector.n_fast", "[20,30]", "--truth"], WORDS, "panels of one shape"),
+            (["--frames", "2", "--pixels", "counts"], TURNING, "no response"),
+            (["--frames", "2"], ["-curved_det", *TURNING], "detector.curved"),
+            (["--frames", "2", "--shard", "3/2"], TURNING, "shard"),
+            (["--frames", "2", "--out", "b/x_#.cbf"], TURNING, "nothing is overwritten"),
+        ):
+            assert series(*looked, *own, words=words) != 0
+            assert told in capsys.readouterr().err
+        # These frames are looked at.
+        with pytest.raises(AssertionError, match="a frame was rendered"):
+            series(*looked, "--frames", "2", words=TURNING)
+    assert not (folder / "a").exists()
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True

@@ -109,7 +109,7 @@ def test_panels_are_placed(folder: Path) -> None:
     has them seen along the beam; without a geometry below each other."""
     panels = (LEFT, Panel("other", (100, -25, 4), (0, 0.6, 0.8), (0, -0.8, 0.6), 5, 10, 2.0))
     experiment = nb.Experiment(crystal=CRYSTAL, detector=nb.Detector(panels=panels))
-    nb.write_experiment(experiment, folder / "panels.expt")
+    nb.write_experiment(folder / "panels.expt", experiment)
     write_npy(folder / "a.npy", np.arange(100).reshape(2, 10, 5))
     assert main(["view", "a.npy", "--out", "page.html", "--geometry", "panels.expt"]) == 0
     (image,) = images_of((folder / "page.html").read_text())

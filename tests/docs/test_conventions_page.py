@@ -61,7 +61,7 @@ def test_defaults_miss_the_middle_as_the_page_says() -> None:
 def test_files_of_other_programs_state_the_numbers(tmp_path: Path) -> None:
     centre = {"detector.beam_x_mm": 3.0, "detector.beam_y_mm": 4.475}
     ours = BASE.replace({**centre, "beam.polarization_kahn": 0.98})
-    nb.write_experiment(ours, tmp_path / "XDS.INP")
+    nb.write_experiment(tmp_path / "XDS.INP", ours)
     text = (tmp_path / "XDS.INP").read_text()
     org = [float(re.search(rf"{name}= *(\S+)", text)[1]) for name in ("ORGX", "ORGY")]
     assert org == pytest.approx(stated("XDS"), abs=1e-9)
@@ -69,13 +69,13 @@ def test_files_of_other_programs_state_the_numbers(tmp_path: Path) -> None:
     assert fraction == pytest.approx(0.99, abs=1e-12)
     assert "| usual at a synchrotron, and in XDS.INP for one | 0.98 | 0.99 |" in PAGE
     with pytest.warns(nb.NanobraggWarning):
-        nb.write_experiment(ours, tmp_path / "a.geom")
+        nb.write_experiment(tmp_path / "a.geom", ours)
     text = (tmp_path / "a.geom").read_text()
     corner = [float(re.search(rf"corner_{name} = (\S+)", text)[1]) for name in "xy"]
     signs = [-1.0 if "fs = -1x" in text else 1.0, -1.0 if "ss = +0x -1y" in text else 1.0]
     found = [-value * sign for value, sign in zip(corner, signs, strict=True)]
     assert np.abs(found) == pytest.approx(stated("CrystFEL"), abs=1e-9)
-    nb.write_experiment(ours, tmp_path / "a.expt")
+    nb.write_experiment(tmp_path / "a.expt", ours)
     panel = nb.read_experiment(tmp_path / "a.expt").detector.panels[0]
     corner_mm = np.array(panel.origin_mm)
     found = [-corner_mm @ np.array(axis) / 0.1 for axis in (panel.fast_axis, panel.slow_axis)]
@@ -93,7 +93,7 @@ def test_files_of_other_programs_state_the_numbers(tmp_path: Path) -> None:
 
 def test_a_fraction_of_xds_is_read_as_a_kahn_factor(tmp_path: Path) -> None:
     for kahn, fraction in [(0.0, 0.5), (0.98, 0.99), (1.0, 1.0), (-1.0, 0.0)]:
-        nb.write_experiment(BASE.replace({"beam.polarization_kahn": kahn}), tmp_path / "XDS.INP")
+        nb.write_experiment(tmp_path / "XDS.INP", BASE.replace({"beam.polarization_kahn": kahn}))
         text = (tmp_path / "XDS.INP").read_text()
         text, count = re.subn(
             r"FRACTION_OF_POLARIZATION= *\S+", f"FRACTION_OF_POLARIZATION= {fraction}", text

@@ -220,7 +220,7 @@ def test_axes_that_are_not_quite_perpendicular(
     """They are rendered as they are, with a word of warning from a thousandth of a degree on."""
     made = nb.Experiment(detector=nb.Detector(n_fast=30, n_slow=20, pixel_size_mm=0.1))
     path = tmp_path / f"{angle_deg}.expt"
-    nb.write_experiment(made, path)
+    nb.write_experiment(path, made)
     data = json.loads(path.read_text())
     (panel,) = data["detector"][0]["panels"]
     panel["fast_axis"], panel["slow_axis"] = [1.0, 0.0, 0.0], list(skew_by(angle_deg))
@@ -243,7 +243,7 @@ def test_parallel_and_skew_axes_are_errors(
 ) -> None:
     made = nb.Experiment(detector=nb.Detector(n_fast=30, n_slow=20, pixel_size_mm=0.1))
     path = tmp_path / "some.expt"
-    nb.write_experiment(made, path)
+    nb.write_experiment(path, made)
     data = json.loads(path.read_text())
     (panel,) = data["detector"][0]["panels"]
     panel["fast_axis"], panel["slow_axis"] = [1.0, 0.0, 0.0], list(slow)

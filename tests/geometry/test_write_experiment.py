@@ -71,7 +71,7 @@ def turned(name: str) -> np.ndarray:
 def back(folder: Path, experiment: nb.Experiment, kind: str) -> nb.Experiment:
     """Written and read, completed by what such a file does not hold."""
     path = folder / NAMES[kind]
-    nb.write_experiment(experiment, path)
+    nb.write_experiment(path, experiment)
     is_turned_still = experiment.goniometer.osc_deg == 0.0 and kind != "crystfel"
     like = experiment.replace({"goniometer": nb.Goniometer()}) if is_turned_still else experiment
     return nb.read_experiment(path, like=like)
@@ -134,7 +134,7 @@ def test_what_was_read_once_is_written_to_the_same_bytes(name: str, tmp_path: Pa
 
 
 def test_what_a_file_of_dials_has(tmp_path: Path) -> None:
-    nb.write_experiment(EXPERIMENTS["panels"], tmp_path / "some.expt")
+    nb.write_experiment(tmp_path / "some.expt", EXPERIMENTS["panels"])
     data = json.loads((tmp_path / "some.expt").read_text())
     assert data["__id__"] == "ExperimentList"
     assert data["experiment"] == [
@@ -170,7 +170,7 @@ def test_what_a_file_of_dials_has(tmp_path: Path) -> None:
 
 
 def test_a_still_is_written_as_the_crystal_stands(tmp_path: Path) -> None:
-    nb.write_experiment(EXPERIMENTS["still"], tmp_path / "some.expt")
+    nb.write_experiment(tmp_path / "some.expt", EXPERIMENTS["still"])
     data = json.loads((tmp_path / "some.expt").read_text())
     assert "scan" not in data["experiment"][0]
     real = np.array([data["crystal"][0][f"real_space_{axis}"] for axis in "abc"])
@@ -180,7 +180,7 @@ def test_a_still_is_written_as_the_crystal_stands(tmp_path: Path) -> None:
 
 
 def test_without_a_crystal(tmp_path: Path) -> None:
-    nb.write_experiment(BASE.replace({"crystal": nb.Crystal()}), tmp_path / "some.expt")
+    nb.write_experiment(tmp_path / "some.expt", BASE.replace({"crystal": nb.Crystal()}))
     assert json.loads((tmp_path / "some.expt").read_text())["crystal"] == []
 
 
@@ -188,7 +188,7 @@ def test_quirks_decide_what_is_rendered_and_so_what_is_written(tmp_path: Path) -
     triclinic = BASE.replace({"crystal.cell_deg": (75, 85, 95)})
     angles = []
     for quirks in (nb.Quirks(), nb.Quirks.parse("nanobragg,-triclinic_cell")):
-        nb.write_experiment(triclinic, tmp_path / "some.expt", quirks=quirks)
+        nb.write_experiment(tmp_path / "some.expt", triclinic, quirks=quirks)
         data = json.loads((tmp_path / "some.expt").read_text())["crystal"][0]
         b, c = (np.array(data[f"real_space_{axis}"]) for axis in "bc")
         angles.append(np.degrees(np.arccos(b @ c / np.linalg.norm(b) / np.linalg.norm(c))))
@@ -210,13 +210,13 @@ def test_what_cannot_be_written_is_said(
     changes: dict[str, object], text: str, tmp_path: Path
 ) -> None:
     with pytest.warns(nb.NanobraggWarning, match=text) as caught:
-        nb.write_experiment(BASE.replace(changes), tmp_path / "some.expt")
+        nb.write_experiment(tmp_path / "some.expt", BASE.replace(changes))
     assert [warning.filename for warning in caught] == [__file__]
 
 
 def test_what_crystfel_has_no_place_for(tmp_path: Path) -> None:
     with pytest.warns(nb.NanobraggWarning) as caught:
-        nb.write_experiment(BASE, tmp_path / "some.geom")
+        nb.write_experiment(tmp_path / "some.geom", BASE)
     said = [str(warning.message).rpartition(": ")[2] for warning in caught]
     assert said == [
         f"has no place for the {what}, which is not written"
@@ -224,41 +224,41 @@ def test_what_crystfel_has_no_place_for(tmp_path: Path) -> None:
     ]
     tilted = BASE.replace({"beam.direction": (1, 0.1, 0)})
     with pytest.raises(nb.UnsupportedError, match="has its beam along its z axis"):
-        nb.write_experiment(tilted, tmp_path / "other.geom")
+        nb.write_experiment(tmp_path / "other.geom", tilted)
     assert not (tmp_path / "other.geom").exists()
 
 
 def test_formats_by_name_and_by_word(tmp_path: Path) -> None:
-    nb.write_experiment(BASE, tmp_path / "some.txt", format="xds")
+    nb.write_experiment(tmp_path / "some.txt", BASE, format="xds")
     assert "DETECTOR_DISTANCE=" in (tmp_path / "some.txt").read_text()
     with pytest.raises(nb.ConfigError, match="format: got 'mosflm', need one of dials, xds, cryst"):
-        nb.write_experiment(BASE, tmp_path / "x", format="mosflm")  # type: ignore[arg-type]
+        nb.write_experiment(tmp_path / "x", BASE, format="mosflm")  # type: ignore[arg-type]
     with pytest.raises(
         nb.ConfigError, match=r"path: got .*, need a name that ends in .expt, xds.inp"
     ):
-        nb.write_experiment(BASE, tmp_path / "x")
+        nb.write_experiment(tmp_path / "x", BASE)
     curved = BASE.replace({"detector.curved": True})
     with pytest.raises(nb.UnsupportedError, match=r"detector.curved: no geometry file can say"):
-        nb.write_experiment(curved, tmp_path / "some.expt")
+        nb.write_experiment(tmp_path / "some.expt", curved)
     assert [path.name for path in tmp_path.iterdir()] == ["some.txt"]
 
 
 def test_what_xds_has_one_place_for(tmp_path: Path) -> None:
     with pytest.warns(nb.NanobraggWarning) as caught:
-        nb.write_experiment(EXPERIMENTS["panels"], tmp_path / "XDS.INP")
+        nb.write_experiment(tmp_path / "XDS.INP", EXPERIMENTS["panels"])
     said = [str(warning.message).rpartition(": ")[0].rpartition(": ")[2] for warning in caught]
     assert said == ["has one sensor for all panels", "has one range of counts for all panels"]
     sizes = (PANELS[0], dataclasses.replace(PANELS[1], pixel_size_mm=0.5))
     with pytest.raises(nb.UnsupportedError, match="XDS has one size of pixels for all panels"):
         nb.write_experiment(
-            BASE.replace({"detector": nb.Detector(panels=sizes)}), tmp_path / "XDS.INP"
+            tmp_path / "XDS.INP", BASE.replace({"detector": nb.Detector(panels=sizes)})
         )
 
 
 @for_each("kind", ["dials", "xds"])
 def test_a_scan_of_several_images(kind: str, tmp_path: Path) -> None:
     path = tmp_path / NAMES[kind]
-    nb.write_experiment(BASE, path, images=20, template="frame_###.img")
+    nb.write_experiment(path, BASE, images=20, template="frame_###.img")
     last = nb.read_experiment(path, image=20)
     assert last.goniometer.phi_deg == pytest.approx(12.3 + 19 * 0.7, abs=1e-12)
     assert last.goniometer.osc_deg == 0.7
@@ -285,8 +285,28 @@ def test_a_scan_of_several_images(kind: str, tmp_path: Path) -> None:
 )
 def test_scans_that_cannot_be(arguments: dict[str, Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(nb.ConfigError) as caught:
-        nb.write_experiment(BASE, tmp_path / "some.expt", **arguments)
+        nb.write_experiment(tmp_path / "some.expt", BASE, **arguments)
     assert message in str(caught.value)
     with pytest.raises(nb.ConfigError, match="images: got 2, need 1 without an oscillation"):
-        nb.write_experiment(EXPERIMENTS["still"], tmp_path / "some.expt", images=2)
+        nb.write_experiment(tmp_path / "some.expt", EXPERIMENTS["still"], images=2)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_order_of_earlier_versions(tmp_path: Path) -> None:
+    nb.write_experiment(tmp_path / "new.expt", BASE)
+    nb.write_experiment(experiment=BASE, path=tmp_path / "named.expt")
+    with pytest.warns(DeprecationWarning, match="the path comes first now") as found:
+        nb.write_experiment(BASE, str(tmp_path / "old.expt"), images=1)
+    assert [each.filename for each in found] == [__file__]
+    written = {path.read_bytes() for path in tmp_path.iterdir()}
+    assert len(list(tmp_path.iterdir())) == 3
+    assert len(written) == 1
+    for arguments, name in (
+        ((BASE, BASE), "path"),
+        ((3, BASE), "path"),
+        ((BASE, 3), "experiment"),
+        (("x.expt", "BASE"), "experiment"),
+    ):
+        with pytest.raises(nb.ConfigError) as error:
+            nb.write_experiment(*arguments)  # type: ignore[arg-type]
+        assert error.value.field == name

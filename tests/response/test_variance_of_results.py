@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -36,3 +38,12 @@ def test_the_variance_is_read_once() -> None:
     own = result()
     first = own.variance
     assert own.variance is first
+
+
+def test_a_copy_that_was_made_before_anything_was_read() -> None:
+    own = result()
+    copied = pickle.loads(pickle.dumps(own))
+    wanted = result().variance
+    copied.expected[:] = 0.0
+    np.testing.assert_array_equal(copied.variance, wanted)
+    np.testing.assert_array_equal(own.variance, wanted)

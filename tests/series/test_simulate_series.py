@@ -26,6 +26,9 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore:.*pixels are below -1:nanobragg_hybrid.NanobraggWarning",
     "ignore:.*DIALS reads the beam centre:nanobragg_hybrid.NanobraggWarning",
 )
+MADE_AGAIN = pytest.mark.filterwarnings(
+    "ignore:.*was not what had been written there:nanobragg_hybrid.NanobraggWarning"
+)
 
 
 @pytest.mark.parametrize(
@@ -159,6 +162,7 @@ def _tear(folder: Path) -> int:
     return 1
 
 
+@MADE_AGAIN
 @for_each("break_", [_break_nothing, _remove, _change, _cut, _break_data, _tear])
 def test_what_is_missing_or_broken_is_rendered_again(
     tmp_path_factory: pytest.TempPathFactory, break_: Any
@@ -237,6 +241,7 @@ def test_a_run_that_was_killed_before_its_first_line_begins_anew(tmp_path: Path)
     assert (done.kept, done.rendered, done.is_complete) == (0, 7, True)
 
 
+@MADE_AGAIN
 @pytest.mark.parametrize("broken", ["x_data_000002.h5", "x_parts/0000004.data"])
 def test_a_broken_file_of_data_is_made_again(tmp_path: Path, broken: str) -> None:
     settings: dict[str, Any] = {
@@ -248,6 +253,56 @@ def test_a_broken_file_of_data_is_made_again(tmp_path: Path, broken: str) -> Non
     again = nb.simulate_series(WEDGE, FACTORS, resume=True, **settings)
     assert (again.kept, again.rendered) == (4, 3)
     assert hashes(tmp_path) == before
+
+
+@for_each("out, name", [("x_#.cbf", "x_3.cbf"), ("x.h5", "x_data_000002.h5"), ("x.h5", "x.h5")])
+def test_a_file_that_no_manifest_lists_is_not_overwritten_on_resume(
+    tmp_path_factory: pytest.TempPathFactory, out: str, name: str
+) -> None:
+    """The whole file of a run that died before it said so is taken."""
+    folder = tmp_path_factory.mktemp("series")
+    call: dict[str, Any] = {"out": folder / out, "resume": True, **per_file(out, 3)}
+    nb.simulate_series(WEDGE, FACTORS, **call)
+    before = hashes(folder)
+    manifest = folder / "x_manifest.jsonl"
+    lines = manifest.read_text().splitlines(keepends=True)
+    number = '"frame":2,' if "_3" in name else '"data_file":1,'
+    manifest.write_text("".join(line for line in lines if number not in line))
+    (folder / "x_series.json").unlink()
+    nb.simulate_series(WEDGE, FACTORS, **call)
+    assert hashes(folder) == before
+
+    manifest.write_text("".join(line for line in lines if number not in line))
+    (folder / "x_series.json").unlink()
+    (folder / name).write_text("mine")
+    with pytest.raises(
+        (nb.SeriesError, nb.FileAccessError), match="nothing is overwritten"
+    ) as error:
+        nb.simulate_series(WEDGE, FACTORS, **call)
+    assert name in str(error.value)
+    assert (folder / name).read_text() == "mine"
+    (folder / name).unlink()
+    nb.simulate_series(WEDGE, FACTORS, **call)
+    assert hashes(folder) == before
+
+
+@for_each("out, name", [("x_#.cbf", "x_3.cbf"), ("x.h5", "x_data_000001.h5")])
+def test_a_file_that_is_made_again_is_told_of(
+    tmp_path_factory: pytest.TempPathFactory, out: str, name: str
+) -> None:
+    folder = tmp_path_factory.mktemp("series")
+    call: dict[str, Any] = {"out": folder / out, "resume": True, **per_file(out, 3)}
+    nb.simulate_series(WEDGE, FACTORS, **call)
+    before = hashes(folder)
+    told = f"{name} was not what had been written there"
+    (folder / name).unlink()
+    again = nb.simulate_series(WEDGE, FACTORS, **call)
+    assert not any(told in text for text in again.warnings)
+    (folder / name).write_bytes(b"damaged")
+    with pytest.warns(nb.NanobraggWarning, match=told):
+        again = nb.simulate_series(WEDGE, FACTORS, **call)
+    assert sum(told in text for text in again.warnings) == 1
+    assert hashes(folder) == before
 
 
 def test_a_series_that_was_stopped_goes_on(tmp_path: Path) -> None:

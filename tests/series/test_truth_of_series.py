@@ -65,9 +65,24 @@ def test_a_grid_has_no_files_for_dials(tmp_path: Path) -> None:
     done = nb.simulate_series(series, FACTORS, out=tmp_path / "x_#.cbf", truth=True)
     assert sorted(path.name for path in tmp_path.glob("x_truth*")) == ["x_truth.h5"]
     assert done.truth().frames.tolist() == [0, 1]
-    plain = nb.simulate_series(series, FACTORS, out=tmp_path / "y_#.cbf")
-    with pytest.raises(nb.FileAccessError):
+
+
+def test_truth_that_is_not_there_says_why(tmp_path: Path) -> None:
+    plain = nb.simulate_series(WEDGE, FACTORS, out=tmp_path / "y_#.cbf")
+    with pytest.raises(
+        nb.ConfigError, match=r"with which simulate_series .*--truth.* writes y_truth\.h5"
+    ):
         plain.truth()
+    first, second = (
+        nb.simulate_series(WEDGE, FACTORS, out=tmp_path / "x_#.cbf", truth=True, shard=(n, 2))
+        for n in (1, 2)
+    )
+    assert first.truth().frames.tolist() == second.truth().frames.tolist() == [0, 1, 2, 3]
+    (tmp_path / "x_truth.h5").unlink()
+    with pytest.raises(nb.FileAccessError, match="those of other shards are not"):
+        first.truth()
+    with pytest.raises(nb.FileAccessError, match="No such file"):
+        second.truth()
 
 
 def test_what_is_missing_for_truth_is_said_at_once(
@@ -131,3 +146,66 @@ def test_panels_of_several_shapes_are_refused_at_once(tmp_path: Path) -> None:
         "9 x 10 px with detector.size_fast_mm 10.0, detector.pixel_size_mm 1.06"
     ) in str(error.value)
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("name", ["x_truth.h5", "x_truth.expt", "x_truth.refl", "x_series.json"])
+@pytest.mark.parametrize("content", [b"mine", None])
+def test_a_file_of_the_truth_that_is_another_is_left_alone(
+    tmp_path: Path, name: str, content: bytes | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the summary knows it: before anything is rendered; where nothing does: when the files
+    are whole.  One that is missing is made again."""
+    from nanobragg_hybrid.run.series import worker
+
+    call: dict[str, Any] = {"out": tmp_path / "x_#.cbf", "truth": True, "resume": True}
+    nb.simulate_series(STILLS, FACTORS, **call)
+    before = hashes(tmp_path)
+    if content is None:  # damaged
+        whole = (tmp_path / name).read_bytes()
+        content = whole[:50] + bytes([whole[50] ^ 1]) + whole[51:]
+    (tmp_path / name).write_bytes(content)
+    (tmp_path / "x_2.cbf").unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(worker, "render_frame", None)
+        with pytest.raises(nb.FileAccessError, match="move it away, and resume") as error:
+            nb.simulate_series(STILLS, FACTORS, **call)
+    assert Path(error.value.path).name == name
+    assert (tmp_path / name).read_bytes() == content
+    if name != "x_series.json":
+        (tmp_path / "x_series.json").unlink()
+        with pytest.raises(nb.FileAccessError, match="move it away, and resume") as error:
+            nb.simulate_series(STILLS, FACTORS, **call)
+        assert Path(error.value.path).name == name
+        assert (tmp_path / name).read_bytes() == content
+    (tmp_path / name).unlink()
+    nb.simulate_series(STILLS, FACTORS, **call)
+    assert hashes(tmp_path) == before
+
+
+def test_a_whole_truth_without_a_summary_is_taken(tmp_path: Path) -> None:
+    """As of a run that died between them."""
+    call: dict[str, Any] = {"out": tmp_path / "x_#.cbf", "truth": True, "resume": True}
+    nb.simulate_series(WEDGE, FACTORS, **call)
+    before = hashes(tmp_path)
+    (tmp_path / "x_series.json").unlink()
+    (tmp_path / "x_truth.refl").unlink()
+    again = nb.simulate_series(WEDGE, FACTORS, **call)
+    assert (again.rendered, again.warnings) == (0, ())
+    assert hashes(tmp_path) == before
+
+
+def test_a_truth_that_the_summary_knows_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever bytes another version of a library would write."""
+    from nanobragg_hybrid.run.series import truth_of_series
+
+    call: dict[str, Any] = {"out": tmp_path / "x.h5", "truth": True, "resume": True}
+    nb.simulate_series(STILLS, FACTORS, **call)
+    before = hashes(tmp_path)
+    assert before.keys() >= {"x.h5", "x_truth.h5"}
+    listed = dict(json.loads((tmp_path / "x_series.json").read_text())["files"])
+    assert listed["x.h5"] == before["x.h5"]
+    monkeypatch.setattr(truth_of_series, "TruthWriter", None)
+    nb.simulate_series(STILLS, FACTORS, **call)
+    assert hashes(tmp_path) == before

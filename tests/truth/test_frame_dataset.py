@@ -168,3 +168,25 @@ def test_a_series_is_frames() -> None:
     counts = nb.simulate(experiment, FACTORS, frame=4).counts
     assert counts is not None
     assert (data[4]["image"].numpy()[0] == counts).all()
+
+
+def test_what_has_no_labels_is_refused_before_it_is_rendered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from nanobragg_hybrid.run import frame_dataset
+
+    experiment, _ = Recipe().frame(0)
+    product = experiment.replace({"sampling.oversample_omega": True})
+    assert list(FrameDataset([product], FACTORS, labels=())[0]) == ["image", "frame"]
+    off = nb.Quirks.none()
+    assert "boxes" in FrameDataset([product], FACTORS, labels=("boxes",), quirks=off)[0]
+    sides = [
+        nb.Panel(name, (60, 0, 0), (0, 0, 1), (0, -1, 0), n_fast, 5, 1.0)
+        for name, n_fast in (("a", 5), ("b", 6))
+    ]
+    panels = experiment.replace({"detector": nb.Detector(panels=tuple(sides))})
+    monkeypatch.setattr(frame_dataset, "prepared", None)
+    with pytest.raises(nb.UnsupportedError, match="oversample_running_product"):
+        FrameDataset([product], FACTORS, labels=("boxes",))[0]
+    with pytest.raises(nb.UnsupportedError, match="shapes"):
+        FrameDataset([panels], FACTORS, labels=())[0]

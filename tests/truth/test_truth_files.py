@@ -118,6 +118,19 @@ def test_what_a_writer_refuses(tmp_path: Path) -> None:
             nb.TruthWriter(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "given"), [("experiments", FRAMES), ("experiments", []), ("quirks", nb.Quirks())]
+)
+def test_what_hdf5_has_no_place_for_is_refused(name: str, given: Any, tmp_path: Path) -> None:
+    for path, format_ in (("t.h5", None), ("t.dat", "hdf5")):
+        with pytest.raises(nb.ConfigError, match="None for HDF5") as error:
+            nb.write_truth(tmp_path / path, TRUTH, format=format_, **{name: given})  # type: ignore[arg-type]
+        assert error.value.field == name
+    assert list(tmp_path.iterdir()) == []
+    nb.write_truth(tmp_path / "t.h5", TRUTH, experiments=None, quirks=None)
+    nb.write_truth(tmp_path / "t.refl", TRUTH, experiments=FRAMES, quirks=nb.Quirks())
+
+
 def damaged(path: Path, group: str, name: str, values: Any) -> None:
     nb.write_truth(path, TRUTH)
     with h5py.File(path, "r+") as file:

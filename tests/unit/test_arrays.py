@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import pickle
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +14,9 @@ import pytest
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.base.arrays import (
     ArrayField,
+    Deferred,
+    Underlying,
+    array_fields,
     as_buffer,
     as_ndarray,
     is_boolean,
@@ -120,3 +125,35 @@ def test_the_class_shows_its_field() -> None:
     assert isinstance(nb.SimulationResult.image, ArrayField)
     with pytest.raises(AttributeError):
         _result().image = np.zeros((3, 5), np.float32)  # type: ignore[misc]
+
+
+def test_what_is_computed_from_an_array_is_computed_before_it_is_given_away() -> None:
+    """Whatever the fields are called."""
+
+    @array_fields("light", "twice")
+    @dataclasses.dataclass(frozen=True, slots=True)
+    class Both:
+        light: Any
+        twice: Any
+
+    def both(made: list[str]) -> Both:
+        light = np.array([1.0, 2.0])
+
+        def make() -> Any:
+            made.append("twice")
+            return 2.0 * light
+
+        twice = Deferred(make)
+        return Both(Underlying(light, [twice]), twice)
+
+    made: list[str] = []
+    one = both(made)
+    assert made == []
+    one.light[:] = 0.0
+    assert made == ["twice"]
+    assert one.twice.tolist() == [2.0, 4.0]
+    assert one.light.tolist() == [0.0, 0.0]
+    other = both(made)
+    assert other.twice.tolist() == [2.0, 4.0]
+    assert other.light.tolist() == [1.0, 2.0]
+    assert made == ["twice", "twice"]

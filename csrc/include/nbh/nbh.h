@@ -469,7 +469,8 @@ typedef enum nbh_plan_warning {
     NBH_WARN_WAVELENGTHS_WITHOUT_RANGE = 0x2000000, /* a number of wavelengths has no effect */
     NBH_WARN_OVERSAMPLE_HIGH = 0x4000000,           /* model 4.5 chose more than 32 */
     NBH_WARN_MANY_STEPS = 0x8000000,                /* more than 10^11 in all the pixels together */
-    NBH_WARN_WAVELENGTH_OUTSIDE_SPECTRUM = 0x10000000 /* the beam's own, which still counts */
+    NBH_WARN_WAVELENGTH_OUTSIDE_SPECTRUM = 0x10000000, /* the beam's own, which still counts */
+    NBH_WARN_BROKEN_CELLS = 0x20000000 /* parts of cells in a square crystal: poles (model 6.5) */
 } nbh_plan_warning;
 
 /* Where a block of rows goes.  image holds (row1-row0) * n_fast floats, unrounded (may be NULL) as

@@ -8,12 +8,12 @@ than rendering a small image, and a process that only writes files needs none of
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from nanobragg_hybrid.base.errors import ConfigError, Description
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Protocol
 
     from numpy.typing import ArrayLike, NDArray
@@ -106,6 +106,25 @@ class Deferred:
         return self._made
 
 
+class Underlying:
+    """An array from which others are computed later.
+
+    Whoever reads it may change it, so these are computed just before an `ArrayField` gives it away.
+    """
+
+    __slots__ = ("_array", "_of_it")
+
+    def __init__(self, array: NDArray[Any], of_it: Sequence[Deferred]) -> None:
+        self._array = array
+        self._of_it = tuple(of_it)
+
+    def made(self) -> NDArray[Any]:
+        """The array, when nothing waits for its numbers any more."""
+        for each in self._of_it:
+            each.made()
+        return self._array
+
+
 class ArrayField:
     """A field of a frozen class: memory, or what makes it, until somebody reads it; then the numpy
     array of it."""
@@ -117,8 +136,8 @@ class ArrayField:
         if record is None:
             return self
         value = self._slot.__get__(record)
-        if isinstance(value, memoryview | Deferred):
-            value = value.made() if isinstance(value, Deferred) else as_ndarray(value)
+        if isinstance(value, NOT_YET_READ):
+            value = as_ndarray(value) if isinstance(value, memoryview) else value.made()
             self._slot.__set__(record, value)
         return value
 
@@ -128,6 +147,10 @@ class ArrayField:
     def stored(self, record: object) -> Any:
         """What the field holds, as it is: memory, what makes it, an array or None."""
         return self._slot.__get__(record)
+
+
+NOT_YET_READ: Final = (memoryview, Deferred, Underlying)
+"""What an `ArrayField` holds until it is first read."""
 
 
 def array_fields(*names: str) -> Callable[[type[T]], type[T]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,9 +27,15 @@ def write_png(path: Destination, pixels: NDArray[np.uint8]) -> None:
         raise ConfigError(
             "pixels", f"{pixels.dtype} {pixels.shape}", "uint8 (slow, fast) or (slow, fast, 3)"
         )
+    image = require_pillow()
+    with atomic_write(path) as file:
+        image.fromarray(np.ascontiguousarray(pixels)).save(file, format="PNG")
+
+
+def require_pillow() -> Any:
+    """The module of Pillow that makes images.  Raises `UnsupportedError` if it is not installed."""
     try:
         from PIL import Image
     except ImportError:
         raise UnsupportedError(f"writing PNG needs Pillow: {how_to_install('png')}") from None
-    with atomic_write(path) as file:
-        Image.fromarray(np.ascontiguousarray(pixels)).save(file, format="PNG")
+    return Image

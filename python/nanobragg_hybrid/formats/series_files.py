@@ -28,6 +28,10 @@ _BEGINS: Final = f'{{"format":"{FORMAT}",'.replace(" ", "").encode()
 """The first line of a manifest begins like this, without its spaces."""
 SUMMARY_FORMAT: Final = "nanobragg-hybrid series of files"
 SCHEMA_VERSION: Final = 1
+OTHER_FILE: Final = (
+    "is not what this series has under that name (it is damaged, or another file); nothing is "
+    "overwritten: move it away, and resume makes it again"
+)
 _AT_A_TIME: Final = 2**20
 _SYNCED_EVERY_S: Final = 1.0
 
@@ -270,6 +274,29 @@ def write_whole(path: Path, content: bytes | memoryview) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def write_beside_others(path: Path, content: bytes | memoryview) -> str:
+    """The same, but a file of another content that is there is left alone: `FileAccessError`."""
+    sha256 = hashlib.sha256(content).hexdigest()
+    if (known := hash_of_file(path)) == sha256:
+        return sha256
+    if known is not None:
+        raise FileAccessError(path, OTHER_FILE)
+    return write_whole(path, content)
+
+
+def put_in_place(made: Path, path: Path, ours: str | None = None) -> str:
+    """Gives a file that is whole its name; its SHA-256.  A file of another content that is there,
+    and has not the hash `ours`, is left alone, and the one that was made removed:
+    `FileAccessError`."""
+    with access_errors(path):
+        sha256, known = hash_of_file(made) or "", hash_of_file(path)
+        if known in (None, sha256, ours):
+            made.replace(path)
+            return sha256
+        made.unlink()
+    raise FileAccessError(path, OTHER_FILE)
+
+
 def read_whole(path: Path, sha256: str) -> bytes:
     """The content of a file that has this hash.
 
@@ -300,6 +327,18 @@ def _write_json(
         line = json.dumps([name, sha256])
         file.write(f"{',' if n else ''}\n  {line}".encode())
     file.write(b"\n ]\n}\n")
+
+
+def read_summary(path: Path) -> tuple[Mapping[str, Any], dict[str, str]] | None:
+    """What series a summary is of, and the hash of each of its files by name; None where the file
+    is no summary.  Raises `FileAccessError`."""
+    try:
+        said = json.loads(read_bytes(path))
+        if said["format"] != SUMMARY_FORMAT or not isinstance(said["identity"], dict):
+            return None
+        return said["identity"], {str(name): str(sha256) for name, sha256 in said["files"]}
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 def first_of(paths: Iterable[Path]) -> Path | None:

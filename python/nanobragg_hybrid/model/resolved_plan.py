@@ -44,6 +44,7 @@ PlanWarning = Literal[
     "oversample_high",
     "many_steps",
     "wavelength_outside_spectrum",
+    "broken_cells",
 ]
 """What a plan changed or doubts."""
 
@@ -153,6 +154,12 @@ SENTENCES: Final[Mapping[PlanWarning, str]] = MappingProxyType(
             "the beam's wavelength of {plan.wavelength_m:g} m is not one of its spectrum: it still "
             "scales an orientation matrix, chooses the oversampling and stands in headers"
         ),
+        "broken_cells": (
+            "crystal.n_cells {plan.n_cells[0]:g} x {plan.n_cells[1]:g} x {plan.n_cells[2]:g}: for "
+            "parts of cells the interference function of the shape square, sin(pi N h) / "
+            "sin(pi h), has poles at reflections, and its light there is without bounds: take "
+            "whole numbers or another shape"
+        ),
     }
 )
 """The sentence for each `PlanWarning`, in the order in which a plan has them."""
@@ -176,6 +183,7 @@ DOUBTS: Final[frozenset[PlanWarning]] = frozenset(
         "domains_without_spread",
         "wavelengths_without_range",
         "wavelength_outside_spectrum",
+        "broken_cells",
     }
 )
 """Warnings that what is rendered is hardly what was meant: errors where a command is strict."""

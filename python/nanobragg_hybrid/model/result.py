@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, get_args
 
-from nanobragg_hybrid.base.arrays import ArrayField, Deferred, as_buffer
+from nanobragg_hybrid.base.arrays import NOT_YET_READ, ArrayField, as_buffer
 from nanobragg_hybrid.base.lazy import work_of
 from nanobragg_hybrid.model.detector import several_panels
 from nanobragg_hybrid.model.experiment import Experiment
@@ -91,9 +91,6 @@ class _OfOnePanel(ArrayField):
             if self._name in ("image", "unrounded"):
                 instead = "result.images has the image of each, and result.panels the rest"
             raise several_panels(f"result.{self._name}", len(record.panel_results), instead)
-        if record is not None and self._name == "expected":
-            # Whoever reads these numbers may change them: the variance is that of what they were.
-            _ = record.variance
         return super().__get__(record, owner)
 
 
@@ -110,7 +107,7 @@ def _state(result: SimulationResult) -> dict[str, Any]:
     """What is pickled: the fields by name, memory as arrays."""
     fields = _fields(result)
     for name in ("image", "unrounded", "expected", "variance", "counts"):
-        if isinstance(fields[name], memoryview | Deferred):
+        if isinstance(fields[name], NOT_YET_READ):
             fields[name] = getattr(result, name)
     return fields
 

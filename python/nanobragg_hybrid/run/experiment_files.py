@@ -54,8 +54,8 @@ _NOT_HELD: Final[dict[GeometryFormat, tuple[str, ...]]] = {
 
 
 def write_experiment(
-    experiment: Experiment,
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | Experiment,
+    experiment: Experiment | str | os.PathLike[str],
     *,
     format: GeometryFormat | None = None,  # noqa: A002 (what everybody calls it)
     quirks: Quirks | None = None,
@@ -76,13 +76,22 @@ def write_experiment(
     image; without one the crystal is written as it stands, turned by ``goniometer.phi_deg``.  Read
     back, vectors agree to rounding (1e-15 of them).
 
-    Warns (`NanobraggWarning`) of what such a file cannot hold.  Raises `ConfigError` for another
-    format or a name that says none, and for several images without an oscillation,
-    `UnsupportedError` for a curved detector and for what the format has no words for,
-    `FileAccessError`, and what the engine raises for an experiment that cannot be rendered.
+    The experiment first and then the path is an order of earlier versions, which is still taken.
+
+    Warns (`NanobraggWarning`) of what such a file cannot hold, and (`DeprecationWarning`) of the
+    order of earlier versions.  Raises `ConfigError` for another format or a name that says none,
+    and for several images without an oscillation, `UnsupportedError` for a curved detector and for
+    what the format has no words for, `FileAccessError`, and what the engine raises for an
+    experiment that cannot be rendered.
     """
+    if isinstance(path, Experiment) and isinstance(experiment, str | os.PathLike):
+        text = "write_experiment(experiment, path): the path comes first now, as in all writers"
+        warnings.warn(text, DeprecationWarning, stacklevel=2)
+        path, experiment = experiment, path
     require_class("experiment", experiment, Experiment)
     check_path(path)
+    assert isinstance(experiment, Experiment)
+    assert not isinstance(path, Experiment)
     chosen = _format(path, format)
     content = _series(content_of(experiment, quirks_or_all(quirks)), chosen, images, template)
     if chosen == "dials":

@@ -16,7 +16,12 @@ from nanobragg_hybrid.model.quirks import Quirks, quirks_or_all
 from nanobragg_hybrid.model.structure_factors import StructureFactors
 from nanobragg_hybrid.model.validate import require_class
 from nanobragg_hybrid.run.prepare import checked_threads, prepared
-from nanobragg_hybrid.run.truth import predict_reflections, require_limits, require_orientation
+from nanobragg_hybrid.run.truth import (
+    predict_reflections,
+    require_limits,
+    require_orientation,
+    require_separable,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -99,6 +104,9 @@ class FrameDataset(Dataset[dict[str, Any]]):
             raise IndexError(f"frame {number} of {len(self)}")
         experiment = self.experiment(number)
         require_orientation(experiment)
+        _require_one_shape(experiment)
+        if self._labels:
+            require_separable(experiment, self._quirks)
         run = prepared(experiment, self._structure_factors, self._backend, self._quirks)
         result = run.render_quietly(threads=self._threads, frame=number)
         sample: dict[str, Any] = {"image": torch.from_numpy(_pixels(result)), "frame": number}
@@ -158,10 +166,13 @@ def _pixels(result: SimulationResult) -> NDArray[np.float32]:
     for panel in result.panels:
         chosen = panel.counts if panel.counts is not None else panel.expected
         panels.append(np.asarray(panel.image if chosen is None else chosen, np.float32))
-    shapes = {image.shape for image in panels}
+    return np.stack(panels)
+
+
+def _require_one_shape(experiment: Experiment) -> None:
+    shapes = set(experiment.detector.shapes)
     if len(shapes) > 1:
         raise UnsupportedError(f"detector.panels have the shapes {sorted(shapes)}: no one tensor")
-    return np.stack(panels)
 
 
 def _labels_of(truth: ReflectionTruth, labels: Sequence[Label]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from nanobragg_hybrid.formats.images.frame import (
     Counting,
     Frame,
     SensorMaterial,
+    int32_pixels,
     uint16_pixels,
 )
 from nanobragg_hybrid.formats.images.names import checked_format, without_number
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 
 _FLOATS: Final[tuple[ImageFormat, ...]] = ("nxmx", "tiff", "png")
 """Formats that hold photons as they are computed."""
+_MOST_UINT16: Final = 65535.0
 
 
 def write_image(
@@ -244,11 +246,109 @@ def check_geometry(frame: Frame, chosen: ImageFormat) -> None:
         from nanobragg_hybrid.formats.images.nxmx import check_nxmx
 
         check_nxmx(frame)
-    elif chosen in ("smv", "png") and len(frame.content.panels) != 1:
+    elif chosen == "smv":
+        _require_one_panel(chosen, len(frame.content.panels))
+
+
+def _require_one_panel(chosen: ImageFormat, count: int) -> None:
+    if count != 1:
         raise UnsupportedError(
-            f"{chosen} has one panel, the detector has {len(frame.content.panels)}: write each of "
-            "result.panels, or cbf or nxmx"
+            f"{chosen} has one panel, the detector has {count}: write each of result.panels, or "
+            "cbf or nxmx"
         )
+
+
+def described_result(
+    experiment: Experiment,
+    quirks: Quirks,
+    pixels: ImagePixels,
+    chosen: ImageFormat,
+    material: SensorMaterial,
+) -> tuple[Frame, list[ResolvedPlan]] | None:
+    """The frame of the results of an experiment without its pixels, and the plan of each panel;
+    None for a picture, which says nothing.  Raises as `described` does."""
+    if chosen == "png":
+        return None
+    counting = Counting()
+    if pixels == "counts":
+        counting = counting_of(experiment)
+    else:
+        experiment = without_response(experiment)
+        if pixels != "photons":  # the scale of integers follows from their light
+            counting = Counting(experiment.output.adc_offset, 1.0, _MOST_UINT16)
+    return described(experiment, quirks, counting, material)
+
+
+def check_image(
+    frame_and_plans: tuple[Frame, list[ResolvedPlan]] | None,
+    experiment: Experiment,
+    quirks: Quirks,
+    pixels: ImagePixels,
+    chosen: ImageFormat,
+) -> None:
+    """Raises what a format refuses of the results of an experiment, whatever light there is in
+    them, before there are any: geometry, panels, kind of pixels, pedestal, size, missing libraries.
+
+    frame_and_plans: `described_result`.  Raises `ConfigError`, `UnsupportedError`.
+    """
+    if frame_and_plans is None:
+        from nanobragg_hybrid.formats.png import require_pillow
+
+        _require_one_panel(chosen, experiment.detector.panel_count)
+        require_pillow()
+        return
+    frame, plans = frame_and_plans
+    check_geometry(frame, chosen)
+    if chosen == "smv":
+        SmvHeader.from_plan(plans[0], experiment)
+    samples = tuple(
+        _sample(experiment.of_panel(number, quirks), plan, pixels)
+        for number, plan in enumerate(plans)
+    )
+    try:
+        _check_pixels(frame._replace(pixels=samples), chosen)
+    except ConfigError as error:
+        if error.field != "pedestal":
+            raise
+        name = "response.pedestal" if pixels == "counts" else "output.adc_offset"
+        raise ConfigError(name, error.value, error.rule, error.unit) from None
+
+
+def _sample(experiment: Experiment, plan: ResolvedPlan, pixels: ImagePixels) -> NDArray[Any]:
+    """Pixels of a panel as any image of it may have them, in its type."""
+    import numpy as np
+
+    if pixels == "counts":
+        if experiment.response is None:
+            raise _no_counts()
+        return Chain.of(experiment, plan).sure_counts()
+    return np.zeros((1, 1), "float32" if pixels == "photons" else "uint16")
+
+
+def _check_pixels(frame: Frame, chosen: ImageFormat) -> None:
+    match chosen:
+        case "smv" | "smv-adsc":
+            uint16_pixels(frame, "SMV")
+        case "cbf":
+            int32_pixels(frame, "CBF")
+        case "nxmx":
+            from nanobragg_hybrid.formats.images.nxmx import stored_pixels
+
+            stored_pixels(frame, frame.pixels)
+        case "tiff":
+            from nanobragg_hybrid.formats.images.tiff import check_tiff
+
+            panels = frame.content.panels
+            check_tiff(
+                [
+                    (image.dtype, (panel.n_slow, panel.n_fast))
+                    for panel, image in zip(panels, frame.pixels, strict=True)
+                ]
+            )
+        case "png":
+            raise ConfigError("format", chosen, "a format of numbers")
+        case other:
+            assert_never(other)
 
 
 def write_frame(
@@ -360,11 +460,11 @@ def _of_result(result: SimulationResult, pixels: object, chosen: ImageFormat) ->
         images, counting = _counts(result), counting_of(experiment)
     elif kind == "noise":
         images = tuple(image.pixels for image in noise_images(result))
-        counting = Counting(output.adc_offset, 1.0, 65535.0)
+        counting = Counting(output.adc_offset, 1.0, _MOST_UINT16)
     else:
         made = integer_images(result)
         images = tuple(image.pixels for image in made)
-        counting = Counting(output.adc_offset, made[0].scale_used, 65535.0)
+        counting = Counting(output.adc_offset, made[0].scale_used, _MOST_UINT16)
     if kind != "counts":
         experiment = without_response(experiment)
     return _Taken(images, experiment, result.quirks, counting, result)
@@ -396,9 +496,13 @@ def _counts(result: SimulationResult) -> tuple[NDArray[Any], ...]:
     counts = [panel.counts for panel in result.panels]
     whole = tuple(each for each in counts if each is not None)
     if len(whole) < len(counts):
-        rule = "'noise', 'integers' or 'photons': the experiment has no response"
-        raise ConfigError("pixels", "counts", rule)
+        raise _no_counts()
     return whole
+
+
+def _no_counts() -> ConfigError:
+    rule = "'noise', 'integers' or 'photons': the experiment has no response"
+    return ConfigError("pixels", "counts", rule)
 
 
 def _finite(value: float) -> float | None:

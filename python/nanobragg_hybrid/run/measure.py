@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from nanobragg_hybrid.base.arrays import Deferred, as_ndarray
+from nanobragg_hybrid.base.arrays import Deferred, Underlying, as_ndarray
 from nanobragg_hybrid.base.constants import INT32_MAX
 from nanobragg_hybrid.base.errors import ConfigError, UnsupportedError
 from nanobragg_hybrid.model.experiment import Experiment
@@ -27,7 +27,7 @@ _FRAME: Final = Integer(at_least=0, at_most=INT32_MAX)
 class Measured(NamedTuple):
     """What a result has of background and response; see `SimulationResult`."""
 
-    expected: NDArray[np.float64]
+    expected: Underlying
     variance: Deferred
     counts: NDArray[Any] | None
     sentences: tuple[str, ...]
@@ -82,7 +82,7 @@ def measured(
     sentences = (*_outside(experiment, made.background_outside), *doubts)
     # A chain of its own: this one may hold maps of gains.
     variance = Deferred(lambda: Chain.of(experiment, plan).variance(expected))
-    return Measured(expected, variance, counts, sentences)
+    return Measured(Underlying(expected, [variance]), variance, counts, sentences)
 
 
 def frame_counts(result: SimulationResult, frame: int) -> NDArray[Any]:

@@ -217,7 +217,7 @@ class Prepared:
             experiment=panel.experiment,
             quirks=self.quirks,
             quirks_that_mattered=panel.quirks_that_mattered(self._asked, self.quirks),
-            expected=None if seen is None else seen.expected,
+            expected=None if seen is None else cast("NDArray[np.float64]", seen.expected),
             variance=None if seen is None else cast("NDArray[np.float64]", seen.variance),
             counts=None if seen is None else seen.counts,
             frame=frame,

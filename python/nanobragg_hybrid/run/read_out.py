@@ -170,6 +170,18 @@ class Chain:
             read[~self.is_active.reshape(-1)] = 0
         return read.reshape(expected.shape)
 
+    def sure_counts(self) -> NDArray[Any]:
+        """What is shown in every frame, whatever light there is, shape (1, n): 0 or the pedestal,
+        whichever is more, and the counts of dead and of hot pixels, where there are such."""
+        response = self.response
+        active = np.True_ if self.is_active is None else self.is_active
+        found = [max(response.pedestal, 0.0) if active.any() else 0.0]
+        if self.bad is not None:
+            dead, hot = self.bad
+            found += [response.dead_counts] * bool((dead & active).any())
+            found += [response.most_counts] * bool((hot & ~dead & active).any())
+        return self._shown(np.array([found]))
+
     def _shown(self, counts: NDArray[np.float64]) -> NDArray[Any]:
         """What a read-out shows of these counts, which are overwritten."""
         response = self.response

@@ -66,6 +66,7 @@ def predict_reflections(
     crystal = experiment.crystal
     count = checked_threads(threads)
     chosen = quirks_or_all(quirks)
+    require_separable(experiment, chosen)
     bragg = experiment.replace({"background": None, "response": None, "crystal.water_um": 0.0})
     panels = prepared(bragg, structure_factors, CEngine(), chosen).panels
     beside = _beside_spots(experiment, chosen, count)
@@ -126,6 +127,18 @@ def require_limits(min_peak_photons: object, edge_fraction: object) -> None:
             "edge_fraction": (edge_fraction, Number(above=0.0, below=1.0)),
         }
     )
+
+
+def require_separable(experiment: Experiment, quirks: Quirks) -> None:
+    """Raises `UnsupportedError` where every step multiplies the whole sum of a pixel, so that the
+    light of a reflection is no part of it."""
+    names = ("oversample_thick", "oversample_polar", "oversample_omega")
+    on = [name for name in names if getattr(experiment.sampling, name)]
+    if quirks.oversample_running_product and on:
+        raise UnsupportedError(
+            f"quirks.oversample_running_product: got on beside sampling.{on[0]}, need off: the "
+            "light of a reflection is no part of such a product"
+        )
 
 
 def require_orientation(experiment: Experiment) -> None:

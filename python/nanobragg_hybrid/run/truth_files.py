@@ -43,19 +43,24 @@ def write_truth(
     """Writes a table of reflections.  format: "hdf5" or "dials"; None: by the name's end.
 
     "hdf5", ``.h5``, ``.hdf5``: everything that the table has (docs/truth.md); `read_truth` reads
-    it.  "dials", ``.refl``: a reflection table of DIALS, beside the file of `write_experiments`.
-    It needs `experiments`, that of each frame of the table in its order (of a rotation the first
-    will do), and `quirks`, what they were rendered with (None: all on).  Reflections of a rotation
-    are `ReflectionTruth.merged`, with z in frames from the first; stills have a row in each frame,
-    and id is the number of the experiment.  Intensities are photons.
+    it.  It has no place for `experiments` and `quirks`.  "dials", ``.refl``: a reflection table of
+    DIALS, beside the file of `write_experiments`.  It needs `experiments`, that of each frame of
+    the table in its order (of a rotation the first will do), and `quirks`, what they were rendered
+    with (None: all on).  Reflections of a rotation are `ReflectionTruth.merged`, with z in frames
+    from the first; stills have a row in each frame, and id is the number of the experiment.
+    Intensities are photons.
 
-    Raises `ConfigError` for another name and for experiments that do not fit, `UnsupportedError`
-    without h5py or msgpack, `FileAccessError`.
+    Raises `ConfigError` for another name, for experiments that do not fit, and for experiments or
+    quirks beside "hdf5"; `UnsupportedError` without h5py or msgpack, `FileAccessError`.
     """
     require_class("truth", truth, ReflectionTruth)
     check_path(path)
     chosen = _format(path, format)
     if chosen == "hdf5":
+        for name, given in (("experiments", experiments), ("quirks", quirks)):
+            if given is not None:
+                rule = "None for HDF5, which has no place for them: give them with a .refl"
+                raise ConfigError(name, Description("some"), rule)
         write_truth_hdf5(path, truth)
     else:
         frames = _checked(experiments)
@@ -113,9 +118,16 @@ def write_experiments(
 
 
 def write_frames(
-    path: Path, frames: Iterable[Experiment], quirks: Quirks, template: str | None
+    path: Path,
+    frames: Iterable[Experiment],
+    quirks: Quirks,
+    template: str | None,
+    final: Path | None = None,
 ) -> None:
-    """`write_experiments` of frames that are asked for one after the other, and not kept."""
+    """`write_experiments` of frames that are asked for one after the other, and not kept.
+
+    final: what the file will be called, for warnings.
+    """
     notes: set[str] = set()
 
     def contents() -> Iterator[ExperimentContent]:
@@ -134,7 +146,17 @@ def write_frames(
     else:
         write_stills(path, ((_still(each), f"truth-{n}") for n, each in enumerate(whole)))
     for note in sorted(notes):
-        warnings.warn(f"{os.fspath(path)}: {note}", NanobraggWarning, stacklevel=3)
+        warnings.warn(f"{os.fspath(final or path)}: {note}", NanobraggWarning, stacklevel=3)
+
+
+def check_frames(frames: Iterable[Experiment], quirks: Quirks) -> None:
+    """Raises what `write_frames` does of some frames that follow each other."""
+    several = [content_of(each, quirks) for each in frames]
+    if several[0].scan is not None:
+        expt_of(_scan_of(several, None))
+    else:
+        for content in several:
+            expt_of(_still(content))
 
 
 def _format(path: str | os.PathLike[str], given: object) -> TruthFormat:

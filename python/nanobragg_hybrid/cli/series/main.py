@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from nanobragg_hybrid._version import __version__
@@ -37,7 +38,7 @@ from nanobragg_hybrid.run.series.brightness import (
     with_crystal_of,
     with_photons,
 )
-from nanobragg_hybrid.run.series.simulate import simulate_series
+from nanobragg_hybrid.run.series.simulate import check_series, simulate_series
 
 if TYPE_CHECKING:
     from nanobragg_hybrid.arguments.command import Command
@@ -90,35 +91,32 @@ def _render(
     say(f"nanobragg-hybrid series {__version__}, backend {engine.name}, {who.text}")
     experiment = _lit(arguments, read.command.experiment, read.table, engine, quirks, say)
     series = recipe(arguments, experiment)
-    series = _bright(arguments, series, read.table, engine, quirks, threads, say)
     pixels = arguments.pixels
     if pixels is None and experiment.response is None and not arguments.out.endswith(".png"):
         pixels = None if arguments.format == "png" else "noise"
+    settings: dict[str, Any] = {
+        "out": arguments.out,
+        "executor": who.executor,
+        "format": arguments.format,
+        "pixels": pixels,
+        "sensor_material": arguments.sensor_material,
+        "images_per_file": arguments.images_per_file,
+        "backend": engine,
+        "quirks": quirks,
+        "threads": options.threads,
+        "shard": shard_of(arguments.shard),
+        "resume": arguments.resume,
+        "truth": arguments.truth,
+    }
+    with _resume_as_a_flag():
+        check_series(series, read.table, **settings)  # before frames that show how bright it is
+    series = _bright(arguments, series, read.table, engine, quirks, threads, say)
     meter = SeriesMeter(arguments.progress_every)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", NanobraggWarning)
         try:
-            done = simulate_series(
-                series,
-                read.table,
-                out=arguments.out,
-                executor=who.executor,
-                format=arguments.format,
-                pixels=pixels,
-                sensor_material=arguments.sensor_material,
-                images_per_file=arguments.images_per_file,
-                backend=engine,
-                quirks=quirks,
-                threads=options.threads,
-                shard=shard_of(arguments.shard),
-                resume=arguments.resume,
-                truth=arguments.truth,
-                progress=meter.update,
-            )
-        except ConfigError as error:
-            if error.field == "resume":
-                raise CommandLineError(f"--resume is needed: {error}") from None
-            raise
+            with _resume_as_a_flag():
+                done = simulate_series(series, read.table, progress=meter.update, **settings)
         finally:
             meter.close()
     for warning in caught:
@@ -128,6 +126,17 @@ def _render(
         say(f"the series of {series.frames} frames is complete: {done.summary}")
     else:
         say("the series is complete when the other shards are")
+
+
+@contextlib.contextmanager
+def _resume_as_a_flag() -> Iterator[None]:
+    """What is wrong with ``resume`` is said of the command's flag."""
+    try:
+        yield
+    except ConfigError as error:
+        if error.field == "resume":
+            raise CommandLineError(f"--resume is needed: {error}") from None
+        raise
 
 
 def recipe(arguments: argparse.Namespace, experiment: Experiment) -> Series:

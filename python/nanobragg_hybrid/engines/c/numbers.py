@@ -81,6 +81,7 @@ WARNING_BITS: Final[Mapping[PlanWarning, int]] = MappingProxyType(
         "oversample_high": 0x4000000,
         "many_steps": 0x8000000,
         "wavelength_outside_spectrum": 0x10000000,
+        "broken_cells": 0x20000000,
     }
 )
 """The bits of `nbh_plan_warning`."""

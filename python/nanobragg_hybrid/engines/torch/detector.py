@@ -47,7 +47,9 @@ class DetectorGeometry:
 
     fast, slow, normal are the detector's directions after its rotations, pix0 the outer corner of
     pixel (0, 0), close the distance to the nearest point of the plane, asked_close the same as in
-    step 2 of model 3, before two-theta.  pixel, pixel_slow: edges of a pixel along fast and slow.
+    step 2 of model 3, before two-theta; asked_fast, asked_slow: where the nearest point was to be,
+    which it is only if the directions are at right angles and are turned, not stretched.  pixel,
+    pixel_slow: edges of a pixel along fast and slow.
     beam_x, beam_y are as image headers report them; beam_fast to close_slow as model 3 leaves them.
     """
 
@@ -66,6 +68,8 @@ class DetectorGeometry:
     distance: Scalar
     close: Scalar
     asked_close: Scalar
+    asked_fast: Scalar
+    asked_slow: Scalar
     beam_x: Scalar
     beam_y: Scalar
     beam_fast: Scalar
@@ -94,6 +98,7 @@ def detector_geometry(inputs: Inputs) -> DetectorGeometry:
         close_fast, close_slow = close_x, close_y
     elif not is_named(convention):
         close_fast, close_slow = beam_x, beam_y
+    asked_fast, asked_slow = close_fast, close_slow
 
     frame = FRAMES[convention]
     beam = unit(_direction(inputs, "beam.direction", frame.beam))
@@ -174,6 +179,8 @@ def detector_geometry(inputs: Inputs) -> DetectorGeometry:
         distance=close / ratio,
         close=close,
         asked_close=asked_close,
+        asked_fast=asked_fast,
+        asked_slow=asked_slow,
         beam_x=beam_x,
         beam_y=beam_y,
         beam_fast=dot(fast, centre),

@@ -482,16 +482,16 @@ _ROWS: Final = (
     ),
     _centre_mm("detector.beam_x_mm", lambda geometry: geometry.beam_x),
     _centre_mm("detector.beam_y_mm", lambda geometry: geometry.beam_y),
-    _centre_mm("detector.close_x_mm", lambda geometry: geometry.close_fast),
-    _centre_mm("detector.close_y_mm", lambda geometry: geometry.close_slow),
+    _centre_mm("detector.close_x_mm", lambda geometry: geometry.asked_fast),
+    _centre_mm("detector.close_y_mm", lambda geometry: geometry.asked_slow),
     _centre_px(
         "detector.org_x_px",
-        lambda geometry: geometry.close_fast,
+        lambda geometry: geometry.asked_fast,
         lambda geometry: geometry.pixel,
     ),
     _centre_px(
         "detector.org_y_px",
-        lambda geometry: geometry.close_slow,
+        lambda geometry: geometry.asked_slow,
         lambda geometry: geometry.pixel_slow,
     ),
     _Row(

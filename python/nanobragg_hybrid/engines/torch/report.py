@@ -13,6 +13,7 @@ from nanobragg_hybrid.engines.torch.placement import normal_is_recomputed
 from nanobragg_hybrid.engines.torch.quantities import water_background
 from nanobragg_hybrid.engines.torch.scalars import Scalar, as_float
 from nanobragg_hybrid.engines.torch.setup import Setup, fluence, wavelength_m
+from nanobragg_hybrid.engines.torch.shapes import has_poles
 from nanobragg_hybrid.engines.torch.vectors import Vector, dot, mag
 from nanobragg_hybrid.model.resolved_plan import PlanWarning, ResolvedPlan
 
@@ -145,6 +146,7 @@ def _warnings(setup: Setup) -> tuple[PlanWarning, ...]:
         and setup.choices.oversample > MOST_CHOSEN_OVERSAMPLE,
         "many_steps": setup.steps_in_all > MANY_STEPS,
         "wavelength_outside_spectrum": _is_outside_spectrum(setup),
+        "broken_cells": has_poles(setup.choices.shape, setup.size.n_cells),
     }
     return tuple(name for name, is_so in happened.items() if is_so)
 

@@ -38,6 +38,17 @@ def has_fudge_factor(shape: Shape) -> bool:
             assert_never(other)
 
 
+def has_poles(shape: Shape, n_cells: tuple[float, float, float]) -> bool:
+    """Whether the lattice factor of a crystal of so many cells has no bound at reflections."""
+    match shape:
+        case "square":
+            return any(n > 1.0 and not n.is_integer() for n in n_cells)
+        case "round" | "gauss" | "tophat" | "gauss_hkl" | "tophat_hkl":
+            return False
+        case other:
+            assert_never(other)
+
+
 def is_in_reciprocal_lengths(shape: Shape) -> bool:
     """Whether the distance from the reflection is one in reciprocal space, not in h, k, l."""
     match shape:

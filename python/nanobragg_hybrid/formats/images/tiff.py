@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -10,6 +11,7 @@ from nanobragg_hybrid.base.atomic import Destination, atomic_write
 from nanobragg_hybrid.base.errors import ConfigError
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 _SHORT, _LONG = 3, 4
@@ -22,16 +24,8 @@ def write_tiff(path: Destination, pages: Sequence[NDArray[Any]]) -> None:
 
     Raises `ConfigError` for another type and for more than 4 GiB, `FileAccessError`.
     """
-    arrays = []
-    for page in pages:
-        kind, size = page.dtype.kind, page.dtype.itemsize
-        if kind not in _SAMPLE_FORMATS or size > (8 if kind == "f" else 4) or page.ndim != 2:
-            shown = f"{page.dtype} {page.shape}"
-            raise ConfigError("pixels", shown, "integers of up to 32 bits or floats (slow, fast)")
-        arrays.append(page.astype(page.dtype.newbyteorder("<"), order="C", copy=False))
-    total = sum(array.nbytes for array in arrays)
-    if total > _MOST_BYTES:
-        raise ConfigError("pixels", f"{total} bytes", "less than 4 GiB for TIFF")
+    check_tiff([(page.dtype, page.shape) for page in pages])
+    arrays = [page.astype(page.dtype.newbyteorder("<"), order="C", copy=False) for page in pages]
     with atomic_write(path) as file:
         file.write(struct.pack("<2sHI", b"II", 42, 8))
         at = 8
@@ -48,6 +42,19 @@ def write_tiff(path: Destination, pages: Sequence[NDArray[Any]]) -> None:
             file.write(array.data)
             file.write(bytes(padding))
             at = end
+
+
+def check_tiff(pages: Sequence[tuple[np.dtype[Any], tuple[int, ...]]]) -> None:
+    """Raises `ConfigError` for pages, type and shape, that `write_tiff` refuses."""
+    total = 0
+    for dtype, shape in pages:
+        kind, size = dtype.kind, dtype.itemsize
+        if kind not in _SAMPLE_FORMATS or size > (8 if kind == "f" else 4) or len(shape) != 2:
+            shown = f"{dtype} {shape}"
+            raise ConfigError("pixels", shown, "integers of up to 32 bits or floats (slow, fast)")
+        total += size * math.prod(shape)
+    if total > _MOST_BYTES:
+        raise ConfigError("pixels", f"{total} bytes", "less than 4 GiB for TIFF")
 
 
 _STRIP_OFFSETS: Final = 273

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nanobragg_hybrid.base.errors import ConfigError, FileAccessError
 from nanobragg_hybrid.formats.series_files import SeriesFiles, read_whole
 from nanobragg_hybrid.formats.truth_hdf5 import read_truth
 from nanobragg_hybrid.model.reflection_truth import ReflectionTruth
@@ -32,6 +33,7 @@ class SeriesResult:
     warnings: tuple[str, ...]
     _data: tuple[tuple[int, str], ...] = field(default=(), repr=False)
     _functions: int = field(default=0, repr=False)
+    _has_truth: bool = field(default=False, repr=False)
 
     @property
     def summary(self) -> Path:
@@ -39,9 +41,22 @@ class SeriesResult:
         return self.files.summary
 
     def truth(self) -> ReflectionTruth:
-        """The reflections of all frames.  Raises `FileAccessError` where none were asked for, or
-        the series is not complete."""
-        return read_truth(self.files.truth(".h5"))
+        """The reflections of all frames.
+
+        Raises `ConfigError` for a series without truth, `FileAccessError` where it is not complete,
+        and what `read_truth` raises.
+        """
+        path = self.files.truth(".h5")
+        if not self._has_truth:
+            rule = (
+                f"True, with which simulate_series (the command: --truth) also writes {path.name}"
+            )
+            raise ConfigError("truth", False, rule)
+        if not self.is_complete and not path.exists():
+            raise FileAccessError(
+                path, "it is written when all frames are there, and those of other shards are not"
+            )
+        return read_truth(path)
 
     def images(self) -> Iterator[Path]:
         """The files of the images in their order; of one NXmx file itself."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import pickle
 import re
 from collections import deque
@@ -13,21 +14,31 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
-from nanobragg_hybrid.base.errors import ConfigError, RenderCancelled, SeriesError, foreign
+from nanobragg_hybrid.base.errors import (
+    ConfigError,
+    FileAccessError,
+    RenderCancelled,
+    SeriesError,
+    foreign,
+)
 from nanobragg_hybrid.formats.series_files import (
+    OTHER_FILE,
     ManifestWriter,
     WholeFile,
     first_of,
+    hash_of_file,
     make_folder,
+    read_summary,
     remove_files,
+    write_beside_others,
     write_summary,
     write_whole,
 )
 from nanobragg_hybrid.model.structure_factors import StructureFactors
 from nanobragg_hybrid.run.series import worker
-from nanobragg_hybrid.run.series.settings import Settings, description, has_data
+from nanobragg_hybrid.run.series.settings import Settings, description, differs, has_data
 from nanobragg_hybrid.run.series.submit import Call, Outcome, Window
-from nanobragg_hybrid.run.series.whole import Whole, manifests_of
+from nanobragg_hybrid.run.series.whole import Whole, begun_manifests, manifests_of
 
 SeriesProgress = Callable[[int, int], object]
 """Called after some frames with how many are whole and how many there are; False stops."""
@@ -53,6 +64,7 @@ class SeriesRun:
         self.rendered = 0
         self._kept = 0
         self._notes: dict[str, tuple[int, int, str]] = {}
+        self._last: dict[str, str] = {}  # hashes of files beside the frames that are whole
 
     # ---- which frames
 
@@ -73,35 +85,49 @@ class SeriesRun:
 
     # ---- from beginning to end
 
-    def begin(self, *, resume: bool) -> int:
-        """Looks at what is there; how many frames of this run are whole.
+    def look(self, *, resume: bool) -> None:
+        """Looks at what is there, as far as it does not depend on the recipe.
 
-        Raises `ConfigError` for files that no manifest says are of this series, and for shards of
-        another series or of another number.
+        Raises `ConfigError` for files that no manifest says are of this series, for one that was
+        begun, without resume, and for shards of another number.
         """
-        mine = self._files.manifest(self._shard)
         if self._shard is not None:
             for path, count in self._files.shards():
                 if count != self._shard[1]:
                     rule = f"(i, {count}), as {path.name} has; or None, to take up those that ended"
                     raise ConfigError("shard", self._shard, rule)
         if resume:
-            if not self.whole.read(self._identity):
+            if next(begun_manifests(self._files), None) is None:
                 self._refuse_what_is_there(chain(self._own_paths(), self._last_paths()))
-            with_data = has_data(self._settings)
-            self._kept = self.whole.verify(self.numbers(), with_data=with_data)
-            return self._kept
+            return
+        mine = self._files.manifest(self._shard)
         begun = self._files.manifests()
         if self._shard is not None:
             begun = [path for path in begun if path == mine]
         if begun:
             rule = f"True to go on with {begun[0].name}, or that file away to begin anew"
             raise ConfigError("resume", False, rule)
-        for _ in manifests_of(self._files, self._identity):
-            pass  # those of other shards are of the same series, or an error
         # A shard without frames may begin when the others have made the series complete.
         last = self._last_paths() if self.total else ()
         self._refuse_what_is_there(chain(self._own_paths(), last))
+
+    def begin(self, *, resume: bool) -> int:
+        """Looks at all that is there; how many frames of this run are whole.
+
+        Raises what `look` does, and `ConfigError` for shards of another series.
+        """
+        self.look(resume=resume)
+        if resume:
+            self.whole.read(self._identity)
+            with_data = has_data(self._settings)
+            self._verify_last_files()
+            self._kept = self.whole.verify(self.numbers(), with_data=with_data)
+            for number, name in self.whole.other:
+                text = f"{name} was not what had been written there: it is made again"
+                self._note(number, text)
+            return self._kept
+        for _ in manifests_of(self._files, self._identity):
+            pass  # those of other shards are of the same series, or an error
         return 0
 
     def _own_paths(self) -> Iterator[Path]:
@@ -122,6 +148,22 @@ class SeriesRun:
         yield self._files.summary
         if self._settings.truth:
             yield from map(self._files.truth, (".h5", ".expt", ".refl"))
+
+    def _verify_last_files(self) -> None:
+        """Looks at the files beside the frames that a summary knows.  Raises `FileAccessError` for
+        those that are others, and for a summary that is none of this series."""
+        if not self._files.summary.exists():
+            return
+        said = read_summary(self._files.summary)
+        if said is None or differs(self._identity, said[0], self._files.summary) is not None:
+            raise FileAccessError(self._files.summary, OTHER_FILE)
+        for path in self._last_paths():
+            known, found = said[1].get(path.name), hash_of_file(path)
+            if known is None or found is None:
+                continue
+            if found != known:
+                raise FileAccessError(path, OTHER_FILE)
+            self._last[path.name] = found
 
     def _refuse_what_is_there(self, paths: Iterable[Path]) -> None:
         if (path := first_of(paths)) is not None:
@@ -201,7 +243,7 @@ class SeriesRun:
         if settings.truth:
             from nanobragg_hybrid.run.series.truth_of_series import write_truth_of_series
 
-            listed = chain(listed, write_truth_of_series(settings, self.whole.data))
+            listed = chain(listed, write_truth_of_series(settings, self.whole.data, self._last))
         if files.is_one:
             from nanobragg_hybrid.formats.images import nxmx
 
@@ -214,7 +256,11 @@ class SeriesRun:
                 nxmx.DataFile(files.data_file(n).name, len(self.whole.images_in(n)))
                 for n in range(self.whole.file_count)
             ]
-            nxmx.write_master(files.path, frame, parts, worker.stored_type(settings))
+            if (sha256 := self._last.get(files.path.name)) is None:
+                memory = io.BytesIO()
+                nxmx.write_master(memory, frame, parts, worker.stored_type(settings))
+                sha256 = write_beside_others(files.path, memory.getbuffer())
+            listed = chain(listed, [(files.path.name, sha256)])
         write_summary(files.summary, self._identity, listed)
         remove_files([], folder=files.parts)
         return True

@@ -5,27 +5,20 @@ from __future__ import annotations
 import hashlib
 import pickle
 from collections.abc import Callable, Mapping
-from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from nanobragg_hybrid._version import __version__
 from nanobragg_hybrid.base.errors import ConfigError, Description
-from nanobragg_hybrid.formats.images.frame import Counting, Frame, SensorMaterial
+from nanobragg_hybrid.formats.images.frame import Frame, SensorMaterial
 from nanobragg_hybrid.formats.series_files import SeriesFiles
 from nanobragg_hybrid.formats.series_json import recipe_hash
 from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.quirks import Quirks
 from nanobragg_hybrid.model.result import IMAGE_PIXELS, ImagePixels, SimulationResult
 from nanobragg_hybrid.model.series import Series
-from nanobragg_hybrid.model.series_kinds import ParameterGrid
 from nanobragg_hybrid.model.structure_factors import StructureFactors
-from nanobragg_hybrid.run.image_files import (
-    check_geometry,
-    counting_of,
-    described,
-    without_response,
-)
+from nanobragg_hybrid.run.image_files import described_result
 
 if TYPE_CHECKING:
     from nanobragg_hybrid.engines.protocol import Engine
@@ -76,32 +69,22 @@ def hash_of_factors(table: StructureFactors) -> str:
     return found.hexdigest()
 
 
-def identity_of(
-    series: Series,
-    factors_hash: str,
-    engine: Engine,
-    quirks: Quirks,
-    files: SeriesFiles,
-    pixels: ImagePixels,
-    material: SensorMaterial,
-    images_per_file: int,
-    per_frame: tuple[PerFrame, ...],
-    truth: bool,
-) -> dict[str, Any]:
+def identity_of(settings: Settings, factors_hash: str) -> dict[str, Any]:
     """Everything that the files of a series depend on, as plain data."""
+    engine, files = settings.engine, settings.files
     return {
         "version": __version__,
         "backend": repr(engine) if type(engine).__repr__ is not object.__repr__ else engine.name,
-        "quirks": str(quirks),
+        "quirks": str(settings.quirks),
         "structure_factors": factors_hash,
         "out": files.name,
         "format": files.format,
-        "pixels": pixels,
-        "sensor_material": material,
-        "images_per_file": images_per_file if files.is_one else None,
-        "per_frame": [_name(function) for function in per_frame],
-        "truth": truth,
-        "recipe": series.to_dict(),
+        "pixels": settings.pixels,
+        "sensor_material": settings.material,
+        "images_per_file": settings.images_per_file if files.is_one else None,
+        "per_frame": [_name(function) for function in settings.per_frame],
+        "truth": settings.truth,
+        "recipe": settings.series.to_dict(),
     }
 
 
@@ -135,7 +118,7 @@ def first_difference(mine: Any, other: Any, name: str = "") -> tuple[str, Any, A
 
 def chosen_pixels(series: Series, files: SeriesFiles, given: object) -> ImagePixels:
     """What of a result the files have, as `write_image` chooses it.  Raises `ConfigError`."""
-    has_response = series.experiment.response is not None
+    has_response = series.undrawn(0).response is not None
     if given is None:
         if has_response and files.format != "png":
             return "counts"
@@ -165,64 +148,13 @@ def chosen_pixels(series: Series, files: SeriesFiles, given: object) -> ImagePix
     return known
 
 
-def check_truth(series: Series) -> None:
-    """Raises `ConfigError` for a grid of detectors with panels of several shapes, whose truth is no
-    one file.  Combinations that break a rule are left to those who render them."""
-    if not isinstance(series.kind, ParameterGrid):
-        return
-    axes = [axis for axis in series.kind.axes if axis[0].partition(".")[0] == "detector"]
-    known: tuple[Any, dict[str, Any]] | None = None
-    for values in product(*(values for _, values in axes)) if axes else ():
-        changes = {path: value for (path, _), value in zip(axes, values, strict=True)}
-        try:
-            shapes = series.experiment.replace(changes).detector.shapes
-        except ConfigError:
-            continue
-        if known is None:
-            known = shapes, changes
-        if shapes != known[0]:
-            both = " and ".join(
-                f"{_shapes_text(of)} with {', '.join(f'{name} {with_[name]!r}' for name in with_)}"
-                for of, with_ in (known, (shapes, changes))
-            )
-            rule = (
-                f"False beside a grid of {', '.join(changes)}: one file of truth has panels of one "
-                f"shape, and here are {both}"
-            )
-            raise ConfigError("truth", True, rule)
-
-
-def _shapes_text(shapes: tuple[tuple[int, int], ...]) -> str:
-    """Sizes of panels, (fast x slow) px, those of the first few."""
-    shown = ", ".join(f"{n_fast} x {n_slow} px" for n_slow, n_fast in shapes[:3])
-    return f"{shown} and {len(shapes) - 3} more" if len(shapes) > 3 else shown
-
-
-def check_files(series: Series, files: SeriesFiles, quirks: Quirks) -> None:
-    """Raises what a format refuses of a geometry, before any time is spent; and `ConfigError` where
-    one NXmx file is asked for of frames with several geometries."""
-    if files.is_one and isinstance(series.kind, ParameterGrid):
-        for path, _ in series.kind.axes:
-            part = path.partition(".")[0]
-            if part in ("beam", "detector", "goniometer", "response"):
-                rule = f"a name with # beside a grid of {path}: one NXmx file has one geometry"
-                raise ConfigError("out", files.name, rule)
-    if files.format not in ("tiff",):
-        experiment = series.undrawn(0)
-        check_geometry(described(experiment, quirks, Counting(), "Si")[0], files.format)
-
-
 def description(
     series: Series, pixels: ImagePixels, quirks: Quirks, material: SensorMaterial
 ) -> Frame:
     """What one NXmx file says of all images, without their pixels."""
-    experiment = series.undrawn(0)
-    if pixels == "counts":
-        return described(experiment, quirks, counting_of(experiment), material)[0]
-    counting = Counting()
-    if pixels == "noise":
-        counting = Counting(experiment.output.adc_offset, 1.0, 65535.0)
-    return described(without_response(experiment), quirks, counting, material)[0]
+    described = described_result(series.undrawn(0), quirks, pixels, "nxmx", material)
+    assert described is not None
+    return described[0]
 
 
 def checked_per_frame(given: object) -> tuple[PerFrame, ...]:

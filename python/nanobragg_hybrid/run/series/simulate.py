@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from nanobragg_hybrid.base.errors import (
     ConfigError,
@@ -25,13 +25,12 @@ from nanobragg_hybrid.model.structure_factors import StructureFactors
 from nanobragg_hybrid.model.validate import Integer, Optional, normalised, require_class
 from nanobragg_hybrid.run.image_files import checked_material
 from nanobragg_hybrid.run.prepare import checked_threads
+from nanobragg_hybrid.run.series.refusals import check_files, check_truth
 from nanobragg_hybrid.run.series.series_result import SeriesResult
 from nanobragg_hybrid.run.series.series_run import SeriesProgress, SeriesRun
 from nanobragg_hybrid.run.series.settings import (
     PerFrame,
     Settings,
-    check_files,
-    check_truth,
     checked_per_frame,
     chosen_pixels,
     hash_of_factors,
@@ -99,6 +98,96 @@ def simulate_series(
     `resume` naming what is not as it was; `SeriesError` where a worker died or a frame failed: it
     says which frames are lost; `RenderCancelled`; and what `simulate` and `write_image` raise.
     """
+    asked = _checked(
+        series,
+        structure_factors,
+        out=out,
+        frames=frames,
+        executor=executor,
+        format=format,
+        pixels=pixels,
+        sensor_material=sensor_material,
+        images_per_file=images_per_file,
+        backend=backend,
+        quirks=quirks,
+        threads=threads,
+        shard=shard,
+        window=window,
+        resume=resume,
+        progress=progress,
+        per_frame=per_frame,
+        truth=truth,
+    )
+    factors_hash = hash_of_factors(structure_factors)
+    identity = identity_of(asked.settings, factors_hash)
+    settings = asked.settings._replace(
+        identity_hash=identity_hash(identity), factors_hash=factors_hash
+    )
+    run = SeriesRun(settings, identity, asked.shard)
+    kept = run.begin(resume=resume)
+    make_folder(settings.files.folder)
+    with run.settings_for(executor, structure_factors) as travelling:
+        tasks = Window(executor, asked.window)
+        run.render(tasks, travelling, structure_factors, progress)
+    is_complete = run.finish()
+    texts = run.warnings()
+    for text in texts:
+        warnings.warn(text, NanobraggWarning, stacklevel=2)
+    functions = settings.per_frame
+    return SeriesResult(
+        series=settings.series,
+        files=settings.files,
+        rendered=run.rendered,
+        kept=kept,
+        is_complete=is_complete,
+        warnings=texts,
+        _data=tuple(sorted(run.whole.data.items())) if functions else (),
+        _functions=len(functions),
+        _has_truth=truth,
+    )
+
+
+def check_series(
+    series: Series | Experiment, structure_factors: StructureFactors, **arguments: Any
+) -> None:
+    """Raises what `simulate_series` raises for these arguments before the first frame, for whoever
+    renders something else before that; but for what depends on the recipe in a series that was
+    begun.  Nothing is written."""
+    asked = _checked(series, structure_factors, **arguments)
+    run = SeriesRun(asked.settings, {}, asked.shard)
+    run.look(resume=arguments.get("resume", False))
+
+
+class _Asked(NamedTuple):
+    """The arguments of a call, all of them checked; settings: still without hashes."""
+
+    settings: Settings
+    shard: tuple[int, int] | None
+    window: int
+
+
+def _checked(
+    series: Series | Experiment,
+    structure_factors: StructureFactors,
+    *,
+    out: str | Path,
+    frames: int | None = None,
+    executor: Executor | None = None,
+    format: ImageFormat | None = None,  # noqa: A002 (what everybody calls it)
+    pixels: ImagePixels | None = None,
+    sensor_material: SensorMaterial = "Si",
+    images_per_file: int | None = None,
+    backend: str | Engine = "c",
+    quirks: Quirks | None = None,
+    threads: int | None = None,
+    shard: tuple[int, int] | None = None,
+    window: int | None = None,
+    resume: bool = False,
+    progress: SeriesProgress | None = None,
+    per_frame: Sequence[PerFrame] = (),
+    truth: bool = False,
+) -> _Asked:
+    """See `simulate_series`."""
     recipe = _series(series, frames)
     require_class("structure_factors", structure_factors, StructureFactors)
     if executor is not None and not isinstance(executor, Executor):
@@ -116,14 +205,10 @@ def simulate_series(
     engine, used = make_engine(backend), quirks_or_all(quirks)
     kind, material = chosen_pixels(recipe, files, pixels), checked_material(sensor_material)
     functions = checked_per_frame(per_frame)
-    check_files(recipe, files, used)
+    check_files(recipe, files, kind, used, material)
     if truth:
-        check_truth(recipe)
         check_libraries()
-    factors_hash = hash_of_factors(structure_factors)
-    identity = identity_of(
-        recipe, factors_hash, engine, used, files, kind, material, per_file, functions, truth
-    )
+        check_truth(recipe, used)
     settings = Settings(
         series=recipe,
         quirks=used,
@@ -135,22 +220,11 @@ def simulate_series(
         images_per_file=per_file if files.is_one else 0,
         per_frame=functions,
         truth=truth,
-        identity_hash=identity_hash(identity),
-        factors_hash=factors_hash,
+        identity_hash="",
+        factors_hash="",
         factors=structure_factors,
     )
-    make_folder(files.folder)
-    run = SeriesRun(settings, identity, part)
-    kept = run.begin(resume=resume)
-    with run.settings_for(executor, structure_factors) as travelling:
-        tasks = Window(executor, ahead or default_window(executor))
-        run.render(tasks, travelling, structure_factors, progress)
-    is_complete = run.finish()
-    texts = run.warnings()
-    for text in texts:
-        warnings.warn(text, NanobraggWarning, stacklevel=2)
-    data = tuple(sorted(run.whole.data.items())) if functions else ()
-    return SeriesResult(recipe, files, run.rendered, kept, is_complete, texts, data, len(functions))
+    return _Asked(settings, part, ahead or default_window(executor))
 
 
 def checked_shard(shard: object) -> tuple[int, int] | None:

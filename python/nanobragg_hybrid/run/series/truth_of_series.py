@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
 from nanobragg_hybrid.base.errors import UnsupportedError, how_to_install
-from nanobragg_hybrid.formats.series_files import hash_of_file, read_whole
+from nanobragg_hybrid.formats.series_files import put_in_place, read_whole
 from nanobragg_hybrid.formats.truth_hdf5 import TruthWriter
 from nanobragg_hybrid.model.reflection_truth import ReflectionTruth
 from nanobragg_hybrid.model.series_kinds import ParameterGrid, RotationWedge
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from nanobragg_hybrid.model.experiment import Experiment
     from nanobragg_hybrid.model.series import Series
 
+_ENDINGS: Final = (".h5", ".expt", ".refl")
+
 _BYTES_AT_A_TIME: Final = 2**23
 """Of the truth of frames that are in memory together, more or less."""
 
@@ -34,37 +36,48 @@ def check_libraries() -> None:
             raise UnsupportedError(f"truth needs {name}: {how_to_install('mx')}")
 
 
-def write_truth_of_series(settings: Settings, data: Mapping[int, str]) -> list[tuple[str, str]]:
+def write_truth_of_series(
+    settings: Settings, data: Mapping[int, str], whole: Mapping[str, str]
+) -> list[tuple[str, str]]:
     """Writes the files of the truth; their names and hashes.
 
-    data: hash of what the worker has written of each frame, whose last part is its truth.  A grid
-    has no files for DIALS, whose frames neither follow each other nor are of one crystal.
-    Raises `FileAccessError`, and what `write_experiments` does.
+    data: hash of what the worker has written of each frame, whose last part is its truth.  whole:
+    hashes of files that are there already, by name.  A grid has no files for DIALS, whose frames
+    neither follow each other nor are of one crystal.
+    Raises `FileAccessError`, also where one of the names has a file of another content, which is
+    left alone, and what `write_experiments` does.
     """
     series, files = settings.series, settings.files
-    is_scan = isinstance(series.kind, RotationWedge)
-    paths = [files.truth(".h5")]
+    is_scan, is_grid = (isinstance(series.kind, kind) for kind in (RotationWedge, ParameterGrid))
+    names = [files.truth(ending).name for ending in ((".h5",) if is_grid else _ENDINGS)]
+    if whole.keys() >= set(names):
+        return [(name, whole[name]) for name in names]
+    # They get their names when all of them are whole.
+    paths = [files.parts / name for name in names]
     with ExitStack() as stack:
         for_dials = None
-        if not isinstance(series.kind, ParameterGrid):
-            paths += [files.truth(".expt"), files.truth(".refl")]
+        if not is_grid:
             template = files.name if is_scan and not files.is_one else None
-            write_frames(paths[1], _experiments(series), settings.quirks, template)
+            frames, final = _experiments(series), files.truth(".expt")
+            write_frames(paths[1], frames, settings.quirks, template, final)
             for_dials = stack.enter_context(TruthForDials(paths[2], turns=is_scan))
         with TruthWriter(paths[0]) as writer:
             for several in _some_frames(settings, data):
                 for truth in several:
                     writer.add(truth)
                 if for_dials is not None:
-                    frames = [int(truth.frames[0]) for truth in several]
+                    numbers = [int(truth.frames[0]) for truth in several]
                     contents = (
                         content_of(series.frame(number).experiment, settings.quirks)
-                        for number in (frames[:1] if is_scan else frames)
+                        for number in (numbers[:1] if is_scan else numbers)
                     )
                     for_dials.add(ReflectionTruth.joined(several), list(contents))
         if for_dials is not None:
             for_dials.write()
-    return [(path.name, hash_of_file(path) or "") for path in paths]
+    return [
+        (path.name, put_in_place(path, files.folder / path.name, whole.get(path.name)))
+        for path in paths
+    ]
 
 
 def _experiments(series: Series) -> Iterator[Experiment]:

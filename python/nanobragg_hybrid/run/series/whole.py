@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby, islice
+from pathlib import Path
 from typing import Any, Final
 
 from nanobragg_hybrid.base.errors import FileFormatError
@@ -21,19 +22,29 @@ from nanobragg_hybrid.run.series.settings import differs
 _GROUPS_AT_A_TIME: Final = 1024
 
 
-def manifests_of(files: SeriesFiles, identity: Mapping[str, Any]) -> Iterator[Iterator[WholeFile]]:
-    """The lines of each manifest that is there and has a first line.
+def begun_manifests(
+    files: SeriesFiles,
+) -> Iterator[tuple[Path, Mapping[str, Any], Iterator[WholeFile]]]:
+    """Each manifest that is there and has a first line: of what series it says it is, its lines.
 
-    Raises `ConfigError` where one is of another series: it names what differs; and
-    `FileFormatError` for a file that is no manifest.
+    Raises `FileFormatError` for a file that is no manifest.
     """
     for path in files.manifests():
         try:
             begun, lines = read_manifest(path)
         except FileFormatError as error:
             raise FileFormatError(path, error.line, f"{error.problem}: remove it") from None
-        if begun is None:
-            continue
+        if begun is not None:
+            yield path, begun, lines
+
+
+def manifests_of(files: SeriesFiles, identity: Mapping[str, Any]) -> Iterator[Iterator[WholeFile]]:
+    """The lines of each manifest that is there and has a first line.
+
+    Raises `ConfigError` where one is of another series: it names what differs; and
+    `FileFormatError` for a file that is no manifest.
+    """
+    for path, begun, lines in begun_manifests(files):
         if (difference := differs(identity, begun, path)) is not None:
             raise difference
         yield lines
@@ -44,7 +55,8 @@ class Whole:
 
     images_per_file: of the files of data of one NXmx file; 0: each frame has a file of its own.
     frames: hash of each frame's file (of its pixels, on their way into a file of data).  data: hash
-    of what functions of a frame returned.  data_files: hash of each file of data.
+    of what functions of a frame returned.  data_files: hash of each file of data.  other: of the
+    images and files of data that `verify` found changed, the number of a frame and the name.
     """
 
     def __init__(self, files: SeriesFiles, frames: int, images_per_file: int) -> None:
@@ -54,6 +66,7 @@ class Whole:
         self.frames: dict[int, str] = {}
         self.data: dict[int, str] = {}
         self.data_files: dict[int, str] = {}
+        self.other: list[tuple[int, str]] = []
 
     def add(self, file: WholeFile) -> None:
         """Takes a line of a manifest for true."""
@@ -64,17 +77,11 @@ class Whole:
             if file.data is not None:
                 self.data[file.number] = file.data
 
-    def read(self, identity: Mapping[str, Any]) -> int:
-        """Takes the lines of all manifests for true; how many have a first line.
-
-        Raises what `manifests_of` does.
-        """
-        count = 0
+    def read(self, identity: Mapping[str, Any]) -> None:
+        """Takes the lines of all manifests for true.  Raises what `manifests_of` does."""
         for lines in manifests_of(self._files, identity):
-            count += 1
             for line in lines:
                 self.add(line)
-        return count
 
     def has(self, number: int) -> bool:
         """Whether a frame is there, by what the manifests say."""
@@ -84,16 +91,18 @@ class Whole:
 
     def verify(self, numbers: Iterator[int], *, with_data: bool) -> int:
         """Looks at the files of these frames, several at a time; those that are missing or broken
-        no longer count.  How many are whole.  The frames of a file of data come one after the
-        other."""
+        no longer count, and the latter are removed.  How many are whole.  The frames of a file of
+        data come one after the other."""
         count = 0
         groups = ((which, list(group)) for which, group in groupby(numbers, self._file_of))
         with ThreadPoolExecutor(default_threads()) as pool:
             # So many at a time that their tasks take no memory to speak of.
             while some := list(islice(groups, _GROUPS_AT_A_TIME)):
                 looks = pool.map(lambda group: self._look(*group, with_data=with_data), some)
-                for (which, several), (is_joined, good) in zip(some, looks, strict=True):
+                for (which, several), (is_joined, good, others) in zip(some, looks, strict=True):
                     count += len(good)
+                    remove_files(others.values())
+                    self.other += [(number, path.name) for number, path in others.items()]
                     if is_joined:
                         remove_files(self._files.image(number) for number in several)
                         continue
@@ -104,19 +113,30 @@ class Whole:
                             self.data.pop(number, None)
         return count
 
-    def _look(self, which: int, several: list[int], *, with_data: bool) -> tuple[bool, set[int]]:
-        """Whether these frames are in their file of data, and which of them are whole.  It changes
-        nothing, and waits for the disk and for hashes, which other threads do meanwhile."""
+    def _look(
+        self, which: int, several: list[int], *, with_data: bool
+    ) -> tuple[bool, set[int], dict[int, Path]]:
+        """Whether these frames are in their file of data, which of them are whole, and the files
+        that are there and are not what was written.  It changes nothing, and waits for the disk and
+        for hashes, which other threads do meanwhile."""
+        others: dict[int, Path] = {}
         has_data = {n for n in several if not with_data or self._has_data(n)}
-        known = self.data_files.get(which)
-        is_told = known is not None and len(has_data) == len(several)
-        if is_told and hash_of_file(self._files.data_file(which)) == known:
-            return True, has_data
-        return False, {n for n in several if n in has_data and self._has_image(n)}
-
-    def _has_image(self, number: int) -> bool:
-        known = self.frames.get(number)
-        return known is not None and hash_of_file(self._files.image(number)) == known
+        path = self._files.data_file(which)
+        if (known := self.data_files.get(which)) is not None:
+            found = hash_of_file(path)
+            if found == known and len(has_data) == len(several):
+                return True, has_data, others
+            if found not in (None, known):
+                others[several[0]] = path
+        good = set()
+        for number in several:
+            path, known = self._files.image(number), self.frames.get(number)
+            found = None if known is None else hash_of_file(path)
+            if found is not None and found == known and number in has_data:
+                good.add(number)
+            elif found not in (None, known) and not self.images_per_file:
+                others[number] = path
+        return False, good, others
 
     def _file_of(self, number: int) -> int:
         """The file of data of a frame; each its own where there are none."""

@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
-from nanobragg_hybrid.formats.series_files import read_whole, write_whole
+from nanobragg_hybrid.formats.series_files import read_whole, write_beside_others, write_whole
 from nanobragg_hybrid.model.structure_factors import StructureFactors
 from nanobragg_hybrid.run.image_files import images_of_result, write_result
 from nanobragg_hybrid.run.prepare import prepared
@@ -107,7 +107,9 @@ def render_frame(settings: bytes, key: str, number: int) -> Done:
         memory = io.BytesIO()
         notes = write_result(memory, result, use.files.format, use.pixels, use.material)
         content = memory.getbuffer()
-    sha256 = write_whole(use.files.image(number), content)
+    # On their way into a file of data pixels have a folder of their own.
+    write = write_beside_others if known.frame is None else write_whole
+    sha256 = write(use.files.image(number), content)
     return Done(number, sha256, data, (*result.warnings, *notes))
 
 
@@ -124,7 +126,7 @@ def join_frames(settings: bytes, key: str, which: int, parts: tuple[str, ...]) -
     shape = sum(size[0] for size in panels), max(size[1] for size in panels)
     memory = io.BytesIO()
     nxmx.write_data_file(memory, chunks, shape, stored_type(use), use.identity_hash)
-    return Done(which, write_whole(use.files.data_file(which), memory.getbuffer()))
+    return Done(which, write_beside_others(use.files.data_file(which), memory.getbuffer()))
 
 
 def stored_type(use: Settings) -> Any:
