@@ -13,7 +13,7 @@ from with_torch import torch
 
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.engines.torch import ForwardModel, Selection, TorchEngine
-from nanobragg_hybrid.engines.torch.compiled import COUNTED, Visits
+from nanobragg_hybrid.engines.torch.compiled.bridge import COUNTED, Visits
 
 NAMES = (
     "crystal.cell_angstrom",

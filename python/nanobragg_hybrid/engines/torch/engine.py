@@ -13,13 +13,13 @@ import torch
 from numpy.typing import NDArray
 
 from nanobragg_hybrid.base.errors import ConfigError, RenderCancelled, UnsupportedError
-from nanobragg_hybrid.engines.torch.bounds import Counts, allocation_errors, image_memory
-from nanobragg_hybrid.engines.torch.compiled import COUNTED, Visits
-from nanobragg_hybrid.engines.torch.devices import device_of, dtype_of
+from nanobragg_hybrid.engines.torch.arithmetic.devices import device_of, dtype_of
+from nanobragg_hybrid.engines.torch.compiled.bridge import COUNTED, Visits
 from nanobragg_hybrid.engines.torch.model import ForwardModel
 from nanobragg_hybrid.engines.torch.report import plan_of
+from nanobragg_hybrid.engines.torch.scenes.structure_factors import amplitudes_at
+from nanobragg_hybrid.engines.torch.set_up.bounds import Counts, allocation_errors, image_memory
 from nanobragg_hybrid.engines.torch.statistics import image_statistics
-from nanobragg_hybrid.engines.torch.structure_factors import amplitudes_at
 from nanobragg_hybrid.engines.torch.traces import Tracer
 from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.quirks import Quirks
