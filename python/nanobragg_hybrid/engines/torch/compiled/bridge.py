@@ -1,7 +1,7 @@
 """Packed scenes rendered by the compiled kernels: values, gradients and Jacobians of pixels.
 
-The eager functions of `kernel.py` are the definition (model 6.1 to 6.8); the compiled ones agree
-with them to rounding and hold nothing for each step.
+The functions of `eager/intensities.py` are the definition (model 6.1 to 6.8); the compiled ones
+agree with them to rounding and hold nothing for each step.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class FactorPlaces:
 
 
 def factor_places(choices: Choices) -> FactorPlaces:
-    """Where the factors act, see `factors.py`."""
+    """Where the factors act, see `eager/factors.py`."""
     option = Factor.STEP if choices.running_product else Factor.RAY
     background = Own.NONE
     capture, polarization, solid_angle = Factor.NONE, Factor.NONE, Factor.PIXEL

@@ -27,7 +27,7 @@ class SumChoices:
     """Everything discrete about sums.
 
     shape: of the crystal.  single: float32 for what is no phase.  interpolation: "nearest",
-    "tricubic" or "inside", see `triton_steps`.  hkl_min: the first reflection of the table.
+    "tricubic" or "inside", see `kernels.steps`.  hkl_min: the first reflection of the table.
     domains: of the crystal.  has_limit: whether rays may be cut.  is_running: whether sums are
     multiplied by weights of rays.
     """

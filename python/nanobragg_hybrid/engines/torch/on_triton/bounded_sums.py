@@ -1,4 +1,4 @@
-"""Sums over steps with bounds, by Triton's kernel of `triton_bounds`."""
+"""Sums over steps with bounds, by Triton's kernel of `kernels.bounds`."""
 
 from __future__ import annotations
 

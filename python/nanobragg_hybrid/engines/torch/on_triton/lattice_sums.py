@@ -1,8 +1,8 @@
 """The innermost sums of pixels by Triton's kernels, as one step of autograd (model 6.3 to 6.8).
 
 From directions, sources, cells, structure factors and what each ray is multiplied with to a sum
-for each pixel.  `kernel.py` is the definition.  First derivatives, and those of first derivatives
-by their weights, which forward mode needs; second ones are left to the eager kernel.
+for each pixel.  `eager/intensities.py` is the definition.  First derivatives, and those of first
+derivatives by their weights, which forward mode needs; second ones are left to the eager kernel.
 
 Nothing here looks at a value: on a GPU there is no synchronisation and no transfer.
 """

@@ -32,7 +32,7 @@ _KAHN: Final = NUMBERS.index("kahn")
 
 @dataclass(frozen=True, slots=True)
 class RayChoices:
-    """Everything discrete about pixels and rays, see `triton_pixels`."""
+    """Everything discrete about pixels and rays, see `kernels.pixels`."""
 
     capture: str
     polar: str

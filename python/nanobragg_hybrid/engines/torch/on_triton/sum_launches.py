@@ -365,7 +365,7 @@ def _along(like: Tensor | None, change: Tensor | None) -> Tensor | None:
 
 
 def extent_of(choices: SumChoices, grid: Tensor | None) -> tuple[int, ...]:
-    """Of the table, see `triton_amplitudes`."""
+    """Of the table, see `kernels.amplitudes`."""
     return (*choices.hkl_min, *((1, 1, 1) if grid is None else grid.shape))
 
 

@@ -1,6 +1,6 @@
 """Structure factors and their derivatives for Triton's kernels: model 6.5 and 6.7.
 
-The eager functions of `structure_factors.py` are the definition.  extent: the first index and the
+The functions of `scenes/structure_factors.py` are the definition.  extent: the first index and the
 number of reflections along h, k, l.
 """
 

@@ -68,7 +68,7 @@ def bounded_sums(
     """Goes on with total and slack, (pixels,): the steps of some rays in serial order.
 
     rays: the first sample and its end, the first source and its end, disguised as sizes are.
-    given, sizes: see `triton_rays`.
+    given, sizes: see `kernels.rays`.
     """
     shape, counts, extent, factor_strides, weight_strides = plain(sizes)
     count = shape[0]

@@ -1,4 +1,4 @@
-"""Triton's kernel of derivatives by orientations; arguments are those of `triton_slopes`."""
+"""Triton's kernel of derivatives by orientations; arguments are those of `kernels.slopes`."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Pixels and rays for Triton's kernels: positions, and what intensities are multiplied with (model
 6.2, 6.3 and 6.8), on a flat detector.
 
-The eager functions of `rays.py` and `factors.py` are the definition; these have the same operations
-in the same order, so that only exponentials may round otherwise.  scene: the numbers of
+The functions of `eager/rays.py` and `eager/factors.py` are the definition; these have the same
+operations in the same order, so that only exponentials may round otherwise.  scene: the numbers of
 `packing.NUMBERS`.  sources: (5, sources), see `packing.Packed`.  lanes: pixels.
 """
 

@@ -1,4 +1,4 @@
-"""Triton's kernel of a Jacobian: derivatives of `triton_sums.pixel_sums` along many directions, in
+"""Triton's kernel of a Jacobian: derivatives of `kernels.sums.pixel_sums` along many directions, in
 one visit of the steps.
 
 What a step has of its own, its derivatives by h, k, l, F and the numbers of the lattice, is

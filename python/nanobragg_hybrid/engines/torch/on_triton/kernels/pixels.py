@@ -83,7 +83,7 @@ def _cells(scene, axis: tl.constexpr):
 
 @triton.jit
 def scene_lattice(scene):
-    """As `triton_rays.lattice_of`."""
+    """As `kernels.rays.lattice_of`."""
     star = scene + A_STAR
     return (
         _cells(scene, 0),

@@ -1,8 +1,9 @@
 """Lattice factors and their derivatives for Triton's kernels: model 6.5.
 
-The eager functions of `interference.py`, `shapes.py` and `bessel.py` are the definition; these are
-the same formulas for one step of many pixels.  h, k, l and phases are float64; `single` says that
-sines, exponentials and what is made of them are float32.  A division never has a divisor of 0.
+The functions of `interference.py`, `shapes.py` and `bessel.py` in `arithmetic` are the definition;
+these are the same formulas for one step of many pixels.  h, k, l and phases are float64; `single`
+says that sines, exponentials and what is made of them are float32.  A division never has a divisor
+of 0.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ class Sizes(NamedTuple):
     """Whole numbers of a launch, disguised.
 
     shape: pixels, samples, sources.  counts: orientations, domains.  extent: of the table, see
-    `triton_amplitudes`.  factor_strides, weight_strides: along pixels, samples, sources, 0 where
+    `kernels.amplitudes`.  factor_strides, weight_strides: along pixels, samples, sources, 0 where
     values do not differ.
 
     Triton compiles a kernel anew for a member of a tuple that is 1, or a multiple of 16: none of
@@ -56,7 +56,7 @@ class Sizes(NamedTuple):
 class StepKind:
     """What a kernel of steps is compiled for.
 
-    profile: a crystal's shape.  single, interpolation: see `triton_steps`; has_table: there is a
+    profile: a crystal's shape.  single, interpolation: see `kernels.steps`; has_table: there is a
     table of structure factors.  has_limit: rays may be cut.  has_factor: rays have factors.
     is_running: sums are multiplied by weights of rays after every step.  is_weighted: domains have
     weights.  is_listed: only the steps of lists are visited.

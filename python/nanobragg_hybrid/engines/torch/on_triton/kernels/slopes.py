@@ -1,4 +1,4 @@
-"""Triton's kernel of derivatives: what `triton_sums.pixel_sums` adds up, differentiated by what
+"""Triton's kernel of derivatives: what `kernels.sums.pixel_sums` adds up, differentiated by what
 belongs to pixels, sources and the crystal's numbers.
 
 Nothing is added by two programs to the same place: what belongs to several blocks of pixels has a

@@ -1,9 +1,9 @@
 """One step of many pixels for Triton's kernels: from h, k, l to an intensity (model 6.5).
 
-`kernel.py` is the definition.  lattice: N_a, N_b, N_c, fudge factor, components of a*, b*, c*,
-float64.  interpolation: "nearest", "tricubic" (everywhere) or "inside" (where all nodes are in the
-table); has_table: without one F is default_F.  skips_zero: whether a lattice factor of 0 ends a
-step.
+`eager/intensities.py` is the definition.  lattice: N_a, N_b, N_c, fudge factor, components of a*,
+b*, c*, float64.  interpolation: "nearest", "tricubic" (everywhere) or "inside" (where all nodes are
+in the table); has_table: without one F is default_F.  skips_zero: whether a lattice factor of 0
+ends a step.
 """
 
 from __future__ import annotations
@@ -240,7 +240,7 @@ def step_slopes(
     kind: tl.constexpr,
 ):
     """As `intensity_slopes`, with what h, k, l change in F; and where F is default_F.  kind: see
-    `triton_rays.StepKind`."""
+    `kernels.rays.StepKind`."""
     h, k, l = hkl
     f, f_by_h, f_by_k, f_by_l, is_default = structure_factor_slopes(
         grid, h, k, l, extent, default_f, lanes, kind.has_table, kind.interpolation

@@ -1,7 +1,7 @@
 """Triton's kernels: sums over the steps of pixels (model 6.3 to 6.8), one program for a block of
 pixels, its steps in serial order.
 
-given, sizes: see `triton_rays`.  With weights the sum is multiplied by the ray's after every step
+given, sizes: see `kernels.rays`.  With weights the sum is multiplied by the ray's after every step
 (model 6.5).
 """
 

@@ -1,4 +1,4 @@
-"""Triton's kernel of sums that change: what `triton_sums.pixel_sums` adds up, along a direction."""
+"""Triton's kernel of sums that change: what `sums.pixel_sums` adds up, along a direction."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Triton's kernel of whole pixels without derivatives, one program for a block of them: their rays
 and steps (model 6.1 to 6.8).
 
-The bits are those of `triton_pixels.pixel_rays`, `triton_sums.pixel_sums` and the products behind
+The bits are those of `kernels.pixels.pixel_rays`, `kernels.sums.pixel_sums` and the products behind
 them.
 """
 
@@ -40,9 +40,9 @@ def pixel_values(
     kind: tl.constexpr,
     steps: tl.constexpr,
 ):
-    """value: (pixels,).  arrays, kind: see `triton_pixels`; steps: see
-    `triton_rays.StepKind`; ray_sizes: its sizes, and the number of
-    steps that divides.  given, sizes: see `triton_rays`; but cells, table and weights of domains
+    """value: (pixels,).  arrays, kind: see `kernels.pixels`; steps: see
+    `kernels.rays.StepKind`; ray_sizes: its sizes, and the number of
+    steps that divides.  given, sizes: see `kernels.rays`; but cells, table and weights of domains
     there is nothing.
     """
     of_rays = whole_sizes(ray_sizes)
