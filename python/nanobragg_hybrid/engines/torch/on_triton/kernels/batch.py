@@ -39,6 +39,17 @@ def _of_member(given, sizes, member):
 
 
 @triton.jit
+def _places(sizes, member):
+    """Where a member's own begin: its pixels, pixels of rays and of steps; and the samples and rays
+    of a pixel."""
+    shape, counts, _, _, _ = plain(sizes)
+    count, samples, source_count = shape
+    orientations, _ = counts
+    pixels, rays = member * count, samples * source_count
+    return pixels, pixels * rays, pixels * rays * orientations, samples, rays
+
+
+@triton.jit
 def batch_sums(
     total,
     states,
@@ -51,10 +62,9 @@ def batch_sums(
 ):
     """total: (members, pixels).  states: (members, rays, pixels), if wanted."""
     member = tl.program_id(1).to(tl.int64)
-    shape, _, _, _, _ = plain(sizes)
-    count, samples, source_count = shape
+    pixels, of_rays, _, _, _ = _places(sizes, member)
     pixel_sums(
-        total + member * count, states + member * count * samples * source_count,
+        total + pixels, states + of_rays,
         _of_member(given, sizes, member), sizes, lit, block=block, kind=kind,
         wants_states=wants_states,
     )  # fmt: skip
@@ -81,17 +91,13 @@ def batch_slopes(
 ):
     """All of them with one more dimension in front, that of the members; see `pixel_slopes`."""
     member = tl.program_id(1).to(tl.int64)
-    shape, counts, _, _, _ = plain(sizes)
-    count, samples, source_count = shape
-    orientations, _ = counts
-    pixels = member * count
-    rays = pixels * samples * source_count
+    pixels, of_rays, of_steps, samples, rays = _places(sizes, member)
     rows = member * tl.num_programs(0)
     pixel_slopes(
-        by_direction + pixels * 3 * samples, by_sources + rows * samples * source_count * 4,
-        by_numbers + rows * 14, by_factor + rays, by_weight + rays, by_start + pixels,
+        by_direction + pixels * 3 * samples, by_sources + rows * rays * 4,
+        by_numbers + rows * 14, by_factor + of_rays, by_weight + of_rays, by_start + pixels,
         coefficients, coefficients,  # the table's, which is not wanted
-        coefficients + rays * orientations, grad + pixels, states + rays,
+        coefficients + of_steps, grad + pixels, states + of_rays,
         _of_member(given, sizes, member), sizes, lit, block=block, kind=kind,
         wants_numbers=wants_numbers, wants_table=False, wants_coefficients=wants_coefficients,
     )  # fmt: skip
@@ -111,13 +117,10 @@ def batch_cell_slopes(
 ):
     """by_cells: (members, parts, orientations, 9); see `cell_slopes`."""
     member = tl.program_id(2).to(tl.int64)
-    shape, counts, _, _, _ = plain(sizes)
-    count, samples, source_count = shape
-    orientations, _ = counts
-    pixels = member * count
+    pixels, _, of_steps, _, _ = _places(sizes, member)
     cell_slopes(
-        by_cells + member * tl.num_programs(1) * orientations * 9,
-        coefficients + pixels * samples * source_count * orientations, grad + pixels,
+        by_cells + member * tl.num_programs(1) * tl.num_programs(0) * 9,
+        coefficients + of_steps, grad + pixels,
         _of_member(given, sizes, member), sizes, lit, block=block, kind=kind,
         has_coefficients=has_coefficients,
     )  # fmt: skip

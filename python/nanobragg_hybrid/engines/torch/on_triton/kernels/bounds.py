@@ -15,13 +15,10 @@ from nanobragg_hybrid.engines.torch.on_triton.kernels.profiles import (
     squared_distance,
 )
 from nanobragg_hybrid.engines.torch.on_triton.kernels.rays import (
-    DEFAULT_F,
-    DMIN,
-    WATER,
     cell_of,
+    crystal_of,
+    cut_by_limit,
     indices_of,
-    is_beyond,
-    lattice_of,
     of_ray,
     plain,
     ray_of,
@@ -75,30 +72,24 @@ def bounded_sums(
     orientations, domains = counts
     pixel = tl.program_id(0).to(tl.int64) * block + tl.arange(0, block)
     lanes = pixel < count
-    lattice = lattice_of(given.numbers)
-    default_f = tl.load(given.numbers + DEFAULT_F)
-    skips_zero = (tl.zeros([block], tl.float64) + tl.load(given.numbers + WATER)) == 0.0
+    crystal = crystal_of(given, extent, block)
     sums = tl.load(total + pixel, mask=lanes, other=0.0)
     slacks = tl.load(slack + pixel, mask=lanes, other=0.0)
     for sample in range(rays[0] >> 2, rays[1] >> 2):
         for source in range(rays[2] >> 2, rays[3] >> 2):
             qx, qy, qz, _ = ray_of(given, pixel, lanes, sample, source, shape)
-            is_cut = lanes & ~lanes
-            if has_limit:
-                is_cut = is_beyond(qx, qy, qz, tl.load(given.numbers + DMIN))
+            is_cut = cut_by_limit(crystal, qx, qy, qz, lanes, has_limit)
             if has_factor:
                 own_factor = of_ray(given.factor, pixel, lanes, sample, source, factor_strides)
             if is_running:
                 own_weight = of_ray(given.weight, pixel, lanes, sample, source, weight_strides)
             for orientation in range(orientations):
                 h, k, l = indices_of(cell_of(given.cells, orientation), qx, qy, qz)
-                f = structure_factor(
-                    given.grid, h, k, l, extent, default_f, lanes, has_table, "nearest"
-                )
-                term, is_skipped = intensity(h, k, l, f, lattice, skips_zero, profile, False)
+                f = structure_factor(crystal, h, k, l, lanes, has_table, "nearest")
+                term, is_skipped = intensity(crystal, h, k, l, f, profile, False)
                 is_skipped = is_skipped | is_cut
                 if profile == "round":
-                    off = tl.where(is_cut, 0.0, _sphere_slack(h, k, l, f, lattice))
+                    off = tl.where(is_cut, 0.0, _sphere_slack(h, k, l, f, crystal.lattice))
                 if is_weighted:
                     own = tl.load(given.domain_weights + orientation % domains)
                     term *= own

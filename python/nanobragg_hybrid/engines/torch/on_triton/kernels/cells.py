@@ -6,13 +6,10 @@ import triton
 import triton.language as tl
 
 from nanobragg_hybrid.engines.torch.on_triton.kernels.rays import (
-    DEFAULT_F,
-    DMIN,
-    WATER,
     cell_of,
+    crystal_of,
+    cut_by_limit,
     indices_of,
-    is_beyond,
-    lattice_of,
     of_ray,
     plain,
     ray_of,
@@ -41,9 +38,7 @@ def cell_slopes(
     count, samples, source_count = shape
     orientations, domains = counts
     orientation, part, parts = tl.program_id(0), tl.program_id(1), tl.num_programs(1)
-    lattice, series = lattice_of(given.numbers), series_of(given.numbers)
-    default_f = tl.load(given.numbers + DEFAULT_F)
-    skips_zero = (tl.zeros([block], tl.float64) + tl.load(given.numbers + WATER)) == 0.0
+    crystal, series = crystal_of(given, extent, block), series_of(given.numbers)
     cell = cell_of(given.cells, orientation)
     zero = tl.zeros([block], tl.float64)
     ax, ay, az, bx, by, bz, cx, cy, cz = zero, zero, zero, zero, zero, zero, zero, zero, zero
@@ -63,10 +58,9 @@ def cell_slopes(
                 qx, qy, qz, _ = ray_of(given, pixel, lanes, sample, source, shape)
                 hkl = indices_of(cell, qx, qy, qz)
                 _, is_skipped, by_hkl, _, _, _, _, _ = step_slopes(
-                    given.grid, hkl, extent, default_f, lanes, lattice, skips_zero, series, kind
+                    crystal, hkl, lanes, series, kind
                 )
-                if kind.has_limit:
-                    is_skipped = is_skipped | is_beyond(qx, qy, qz, tl.load(given.numbers + DMIN))
+                is_skipped |= cut_by_limit(crystal, qx, qy, qz, lanes, kind.has_limit)
                 if has_coefficients:
                     step = tl.cast(ray, tl.int64) * orientations + orientation
                     use = tl.load(coefficients + step * count + pixel, mask=lanes, other=0.0)

@@ -14,12 +14,11 @@ import triton
 import triton.language as tl
 
 from nanobragg_hybrid.engines.torch.on_triton.kernels.rays import (
-    DEFAULT_F,
-    DMIN,
-    WATER,
     cell_of,
+    crystal_of,
+    cut_by_limit,
+    default_of,
     indices_of,
-    is_beyond,
     lattice_of,
     of_ray,
     plain,
@@ -118,10 +117,8 @@ def pixel_jacobian(
     turning, moving = along_sizes.counts[1] >> 2, along_sizes.counts[2] >> 2
     pixel = tl.program_id(0).to(tl.int64) * block + tl.arange(0, block)
     lanes = pixel < count
-    lattice, series = lattice_of(given.numbers), series_of(given.numbers)
-    default_f = tl.load(given.numbers + DEFAULT_F)
+    crystal, series = crystal_of(given, extent, block), series_of(given.numbers)
     zero = tl.zeros([block], tl.float64)
-    skips_zero = (zero + tl.load(given.numbers + WATER)) == 0.0
     after = zero + 1.0  # the product of all weights of later steps
     n0, n1, n2, n3, n13 = zero, zero, zero, zero, zero
     n4, n5, n6, n7, n8, n9, n10, n11, n12 = zero, zero, zero, zero, zero, zero, zero, zero, zero
@@ -133,9 +130,7 @@ def pixel_jacobian(
             ray = rays - 1 - number
         sample, source = ray // source_count, ray % source_count
         qx, qy, qz, wavelength = ray_of(given, pixel, lanes, sample, source, shape)
-        is_cut = lanes & ~lanes
-        if kind.has_limit:
-            is_cut = is_beyond(qx, qy, qz, tl.load(given.numbers + DMIN))
+        is_cut = cut_by_limit(crystal, qx, qy, qz, lanes, kind.has_limit)
         if kind.has_factor:
             own_factor = of_ray(given.factor, pixel, lanes, sample, source, factor_strides)
         if kind.is_running:
@@ -151,8 +146,8 @@ def pixel_jacobian(
             cell = cell_of(given.cells, orientation)
             hkl = indices_of(cell, qx, qy, qz)
             term, is_skipped, by_hkl, by_f, by_size, by_star, distance, is_default = step_slopes(
-                given.grid, hkl, extent, default_f, lanes, lattice, skips_zero, series, kind,
-            )  # fmt: skip
+                crystal, hkl, lanes, series, kind
+            )
             is_skipped = is_skipped | is_cut
             is_lit = is_lit | ~is_skipped
             if kind.is_running:
@@ -253,7 +248,7 @@ def pixel_jacobian(
         )
         d0, d1, d2, d3, d13, d14, d15, d16, d17 = cell_of(along.reference, n)
         amount = n0 * by_na + n1 * by_nb + n2 * by_nc + n3 * by_fudge
-        amount += n13 * tl.load(along.numbers + n * 14 + DEFAULT_F)
+        amount += n13 * default_of(along.numbers + n * 14)
         amount += n4 * d4 + n5 * d5 + n6 * d6
         amount += n7 * d7 + n8 * d8 + n9 * d9
         amount += n10 * d10 + n11 * d11 + n12 * d12

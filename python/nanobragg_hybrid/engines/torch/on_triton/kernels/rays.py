@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import triton
 import triton.language as tl
 
-DEFAULT_F = tl.constexpr(13)
-WATER = tl.constexpr(14)
-DMIN = tl.constexpr(15)
-SERIES = tl.constexpr(16)
+_DEFAULT_F = tl.constexpr(13)
+_WATER = tl.constexpr(14)
+_DMIN = tl.constexpr(15)
+_SERIES = tl.constexpr(16)
 """Places among the numbers, behind the thirteen of the lattice."""
 
 
@@ -50,6 +50,22 @@ class Sizes(NamedTuple):
     extent: Any
     factor_strides: Any
     weight_strides: Any
+
+
+class Crystal(NamedTuple):
+    """What all steps of a program are made with, but for their cells.
+
+    lattice: see `lattice_of`.  default_f: F of what is not in the table.  skips_zero: whether a
+    lattice factor of 0 ends a step, for each pixel.  grid, extent: the table.  limit: points to the
+    resolution limit.
+    """
+
+    lattice: Any
+    default_f: Any
+    skips_zero: Any
+    grid: Any
+    extent: Any
+    limit: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +134,26 @@ def lattice_of(numbers):
 
 
 @triton.jit
+def default_of(numbers):
+    """F of what is not in the table."""
+    return tl.load(numbers + _DEFAULT_F)
+
+
+@triton.jit
+def crystal_of(given, extent, block: tl.constexpr):
+    """A `Crystal` of a launch's arrays; block: the pixels of a program."""
+    skips_zero = (tl.zeros([block], tl.float64) + tl.load(given.numbers + _WATER)) == 0.0
+    return Crystal(
+        lattice_of(given.numbers),
+        default_of(given.numbers),
+        skips_zero,
+        given.grid,
+        extent,
+        given.numbers + _DMIN,
+    )
+
+
+@triton.jit
 def _series(numbers):
     return (
         tl.load(numbers),
@@ -133,7 +169,7 @@ def _series(numbers):
 @triton.jit
 def series_of(numbers):
     """Coefficients of the interference functions along a, b, c next to their maxima."""
-    first = numbers + SERIES
+    first = numbers + _SERIES
     return _series(first), _series(first + 7), _series(first + 14)
 
 
@@ -158,6 +194,15 @@ def is_beyond(qx, qy, qz, dmin):
     stol = 0.5 * tl.sqrt(qx * qx + qy * qy + qz * qz)
     is_any = stol > 0.0
     return is_any & (dmin > 0.5 / tl.where(is_any, stol, 1.0))
+
+
+@triton.jit
+def cut_by_limit(crystal, qx, qy, qz, lanes, has_limit: tl.constexpr):
+    """The same, of a crystal; has_limit: rays may be cut."""
+    if has_limit:
+        return is_beyond(qx, qy, qz, tl.load(crystal.limit))
+    else:
+        return lanes & ~lanes
 
 
 @triton.jit

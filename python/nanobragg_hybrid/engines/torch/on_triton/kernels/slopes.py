@@ -13,23 +13,16 @@ import triton.language as tl
 from nanobragg_hybrid.engines.torch.on_triton.kernels.elements import store_elements
 from nanobragg_hybrid.engines.torch.on_triton.kernels.lists import orientation_at, turns_of
 from nanobragg_hybrid.engines.torch.on_triton.kernels.rays import (
-    DEFAULT_F,
-    DMIN,
-    WATER,
     cell_of,
+    crystal_of,
+    cut_by_limit,
     indices_of,
-    is_beyond,
-    lattice_of,
     of_ray,
     plain,
     ray_of,
     series_of,
 )
-from nanobragg_hybrid.engines.torch.on_triton.kernels.steps import (
-    intensity,
-    step_slopes,
-    structure_factor,
-)
+from nanobragg_hybrid.engines.torch.on_triton.kernels.steps import step, step_slopes
 
 
 @triton.jit
@@ -67,9 +60,7 @@ def pixel_slopes(
     orientations, domains = counts
     pixel = tl.program_id(0).to(tl.int64) * block + tl.arange(0, block)
     lanes = pixel < count
-    lattice, series = lattice_of(given.numbers), series_of(given.numbers)
-    default_f = tl.load(given.numbers + DEFAULT_F)
-    skips_zero = (tl.zeros([block], tl.float64) + tl.load(given.numbers + WATER)) == 0.0
+    crystal, series = crystal_of(given, extent, block), series_of(given.numbers)
     own_grad = tl.load(grad + pixel, mask=lanes, other=0.0)
     after = own_grad  # times the product of all weights of later steps
     zero = tl.zeros([block], tl.float64)
@@ -85,9 +76,7 @@ def pixel_slopes(
         sample = ray // source_count
         source = ray % source_count
         qx, qy, qz, wavelength = ray_of(given, pixel, lanes, sample, source, shape)
-        is_cut = lanes & ~lanes
-        if kind.has_limit:
-            is_cut = is_beyond(qx, qy, qz, tl.load(given.numbers + DMIN))
+        is_cut = cut_by_limit(crystal, qx, qy, qz, lanes, kind.has_limit)
         if kind.has_factor:
             own_factor = of_ray(given.factor, pixel, lanes, sample, source, factor_strides)
         of_pixel = tl.cast(ray, tl.int64) * count + pixel
@@ -97,21 +86,8 @@ def pixel_slopes(
             sums = tl.load(states + of_pixel, mask=lanes, other=0.0)
             by_own_weight = zero
             for orientation in range(orientations):
-                h, k, l = indices_of(cell_of(given.cells, orientation), qx, qy, qz)
-                f = structure_factor(
-                    given.grid,
-                    h,
-                    k,
-                    l,
-                    extent,
-                    default_f,
-                    lanes,
-                    kind.has_table,
-                    kind.interpolation,
-                )
-                term, is_skipped = intensity(
-                    h, k, l, f, lattice, skips_zero, kind.profile, kind.single
-                )
+                hkl = indices_of(cell_of(given.cells, orientation), qx, qy, qz)
+                term, is_skipped = step(crystal, hkl, lanes, kind)
                 is_skipped = is_skipped | is_cut
                 if kind.is_weighted:
                     term *= tl.load(given.domain_weights + orientation % domains)
@@ -132,7 +108,7 @@ def pixel_slopes(
             cell = cell_of(given.cells, orientation)
             hkl = indices_of(cell, qx, qy, qz)
             term, is_skipped, by_hkl, by_f, by_size, by_star, distance, is_default = step_slopes(
-                given.grid, hkl, extent, default_f, lanes, lattice, skips_zero, series, kind
+                crystal, hkl, lanes, series, kind
             )
             is_skipped = is_skipped | is_cut
             if kind.is_running:
@@ -144,9 +120,9 @@ def pixel_slopes(
             if kind.has_factor:
                 use *= tl.where(is_skipped, 1.0, own_factor)
             use = tl.where(is_skipped, 0.0, use)
-            step = tl.cast(ray, tl.int64) * orientations + orientation
+            number_of_step = tl.cast(ray, tl.int64) * orientations + orientation
             if wants_coefficients:
-                tl.store(coefficients + step * count + pixel, use, mask=lanes)
+                tl.store(coefficients + number_of_step * count + pixel, use, mask=lanes)
             by_h, by_k, by_l = by_hkl
             # A step that is skipped has no derivative, whatever its formulas are there.
             by_h = tl.where(is_skipped, 0.0, use * by_h)
@@ -178,7 +154,7 @@ def pixel_slopes(
                     n11 += dl * uy
                     n12 += dl * uz
             if wants_table:
-                place = step * count
+                place = number_of_step * count
                 if kind.interpolation != "nearest":
                     place = place * 64
                 store_elements(

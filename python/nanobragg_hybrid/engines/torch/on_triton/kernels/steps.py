@@ -1,9 +1,8 @@
 """One step of many pixels for Triton's kernels: from h, k, l to an intensity (model 6.5).
 
-`eager/intensities.py` is the definition.  lattice: N_a, N_b, N_c, fudge factor, components of a*,
-b*, c*, float64.  interpolation: "nearest", "tricubic" (everywhere) or "inside" (where all nodes are
-in the table); has_table: without one F is default_F.  skips_zero: whether a lattice factor of 0
-ends a step.
+`eager/intensities.py` is the definition.  crystal: see `kernels.rays.Crystal`; kind: see `StepKind`
+there.  interpolation: "nearest", "tricubic" (everywhere) or "inside" (where all nodes are in the
+table); has_table: without one F is default_F.
 """
 
 from __future__ import annotations
@@ -53,18 +52,9 @@ def _converted(lattice, single: tl.constexpr):
 
 
 @triton.jit
-def structure_factor(
-    grid,
-    h,
-    k,
-    l,
-    extent,
-    default_f,
-    lanes,
-    has_table: tl.constexpr,
-    interpolation: tl.constexpr,
-):
+def structure_factor(crystal, h, k, l, lanes, has_table: tl.constexpr, interpolation: tl.constexpr):
     """F of fractional indices."""
+    grid, extent = crystal.grid, crystal.extent
     if has_table:
         if interpolation == "tricubic":
             return tricubic(grid, h, k, l, extent, lanes)
@@ -72,29 +62,20 @@ def structure_factor(
             element, is_inside = nearest_element(
                 nearest_whole(h), nearest_whole(k), nearest_whole(l), extent
             )
-            f = nearest(grid, element, is_inside, default_f, lanes)
+            f = nearest(grid, element, is_inside, crystal.default_f, lanes)
             if interpolation == "inside":
                 inside = tricubic(grid, h, k, l, extent, lanes)
                 f = tl.where(leaves_table(h, k, l, extent), f, inside)
             return f
     else:
-        return tl.zeros_like(h) + default_f
+        return tl.zeros_like(h) + crystal.default_f
 
 
 @triton.jit
-def intensity(
-    h,
-    k,
-    l,
-    f,
-    lattice,
-    skips_zero,
-    shape: tl.constexpr,
-    single: tl.constexpr,
-):
+def intensity(crystal, h, k, l, f, shape: tl.constexpr, single: tl.constexpr):
     """F^2 times the square of the lattice factor, and whether the step is skipped."""
     h0, k0, l0 = nearest_whole(h), nearest_whole(k), nearest_whole(l)
-    na, nb, nc, _, _, _, _, _, _, _, _, _, _ = lattice
+    na, nb, nc, _, _, _, _, _, _, _, _, _, _ = crystal.lattice
     if shape == "square":
         square = interference(h, h0, na, single) * interference(k, k0, nb, single)
         square *= interference(l, l0, nc, single)
@@ -104,30 +85,20 @@ def intensity(
         dh, dk, dl = h - h0, k - k0, l - l0
         if in_single:
             dh, dk, dl = dh.to(tl.float32), dk.to(tl.float32), dl.to(tl.float32)
-        used = _converted(lattice, in_single)
+        used = _converted(crystal.lattice, in_single)
         square, _, _, _ = squared_distance(dh, dk, dl, used, shape)
         value, is_zero = profile(square, used[3], shape, in_single)
         amplitude = value * (na * nb * nc)
-        return f * f * amplitude * amplitude, is_zero & skips_zero
+        return f * f * amplitude * amplitude, is_zero & crystal.skips_zero
 
 
 @triton.jit
-def intensity_slopes(
-    h,
-    k,
-    l,
-    f,
-    lattice,
-    skips_zero,
-    series,
-    shape: tl.constexpr,
-    single: tl.constexpr,
-):
+def intensity_slopes(crystal, h, k, l, f, series, shape: tl.constexpr, single: tl.constexpr):
     """The same, and derivatives by h, k, l, F; by N_a, N_b, N_c and the fudge factor; and a vector
     whose products with the distances from the reflection, which come last, are those by a*, b*, c*.
     """
     h0, k0, l0 = nearest_whole(h), nearest_whole(k), nearest_whole(l)
-    na, nb, nc, fudge, ax, ay, az, bx, by, bz, cx, cy, cz = lattice
+    na, nb, nc, fudge, ax, ay, az, bx, by, bz, cx, cy, cz = crystal.lattice
     dh, dk, dl = h - h0, k - k0, l - l0
     zero = tl.zeros_like(h)
     if shape == "square":
@@ -146,7 +117,7 @@ def intensity_slopes(
         nh, nk, nl = dh, dk, dl
         if in_single:
             nh, nk, nl = dh.to(tl.float32), dk.to(tl.float32), dl.to(tl.float32)
-        used = _converted(lattice, in_single)
+        used = _converted(crystal.lattice, in_single)
         square, x, y, z = squared_distance(nh, nk, nl, used, shape)
         value, is_zero = profile(square, used[3], shape, in_single)
         cells = na * nb * nc
@@ -180,7 +151,7 @@ def intensity_slopes(
         intensity = slope * f * amplitude * 0.5
         return (
             intensity,
-            is_zero & skips_zero,
+            is_zero & crystal.skips_zero,
             by_hkl,
             slope * amplitude,
             by_size,
@@ -191,17 +162,10 @@ def intensity_slopes(
 
 @triton.jit
 def structure_factor_slopes(
-    grid,
-    h,
-    k,
-    l,
-    extent,
-    default_f,
-    lanes,
-    has_table: tl.constexpr,
-    interpolation: tl.constexpr,
+    crystal, h, k, l, lanes, has_table: tl.constexpr, interpolation: tl.constexpr
 ):
     """F and its derivatives by h, k, l; and where it is default_F."""
+    grid, extent = crystal.grid, crystal.extent
     zero = tl.zeros_like(h)
     if has_table:
         if interpolation == "tricubic":
@@ -211,7 +175,7 @@ def structure_factor_slopes(
             element, is_inside = nearest_element(
                 nearest_whole(h), nearest_whole(k), nearest_whole(l), extent
             )
-            f = nearest(grid, element, is_inside, default_f, lanes)
+            f = nearest(grid, element, is_inside, crystal.default_f, lanes)
             is_default = ~is_inside
             if interpolation == "inside":
                 is_out = leaves_table(h, k, l, extent)
@@ -224,29 +188,26 @@ def structure_factor_slopes(
             else:
                 return f, zero, zero, zero, is_default
     else:
-        return zero + default_f, zero, zero, zero, ~(h < h)
+        return zero + crystal.default_f, zero, zero, zero, ~(h < h)
 
 
 @triton.jit
-def step_slopes(
-    grid,
-    hkl,
-    extent,
-    default_f,
-    lanes,
-    lattice,
-    skips_zero,
-    series,
-    kind: tl.constexpr,
-):
-    """As `intensity_slopes`, with what h, k, l change in F; and where F is default_F.  kind: see
-    `kernels.rays.StepKind`."""
+def step(crystal, hkl, lanes, kind: tl.constexpr):
+    """As `intensity`."""
+    h, k, l = hkl
+    f = structure_factor(crystal, h, k, l, lanes, kind.has_table, kind.interpolation)
+    return intensity(crystal, h, k, l, f, kind.profile, kind.single)
+
+
+@triton.jit
+def step_slopes(crystal, hkl, lanes, series, kind: tl.constexpr):
+    """As `intensity_slopes`, with what h, k, l change in F; and where F is default_F."""
     h, k, l = hkl
     f, f_by_h, f_by_k, f_by_l, is_default = structure_factor_slopes(
-        grid, h, k, l, extent, default_f, lanes, kind.has_table, kind.interpolation
+        crystal, h, k, l, lanes, kind.has_table, kind.interpolation
     )
     term, is_skipped, by_hkl, by_f, by_size, by_star, distance = intensity_slopes(
-        h, k, l, f, lattice, skips_zero, series, kind.profile, kind.single
+        crystal, h, k, l, f, series, kind.profile, kind.single
     )
     by_h, by_k, by_l = by_hkl
     by_all = (by_h + by_f * f_by_h, by_k + by_f * f_by_k, by_l + by_f * f_by_l)

@@ -12,18 +12,15 @@ import triton.language as tl
 
 from nanobragg_hybrid.engines.torch.on_triton.kernels.lists import orientation_at, turns_of
 from nanobragg_hybrid.engines.torch.on_triton.kernels.rays import (
-    DEFAULT_F,
-    DMIN,
-    WATER,
     cell_of,
+    crystal_of,
+    cut_by_limit,
     indices_of,
-    is_beyond,
-    lattice_of,
     of_ray,
     plain,
     ray_of,
 )
-from nanobragg_hybrid.engines.torch.on_triton.kernels.steps import intensity, structure_factor
+from nanobragg_hybrid.engines.torch.on_triton.kernels.steps import step
 
 
 @triton.jit
@@ -33,13 +30,10 @@ def sums_after_ray(
     is_cut,
     own_factor,
     own_weight,
-    lattice,
-    default_f,
-    skips_zero,
+    crystal,
     lanes,
     given,
     counts,
-    extent,
     lit,
     row,
     kind: tl.constexpr,
@@ -52,11 +46,8 @@ def sums_after_ray(
     is_lit = is_cut & ~is_cut
     for turn in range(turns_of(lit, row, orientations, kind.is_listed)):
         orientation = orientation_at(lit, row, turn, orientations, kind.is_listed)
-        h, k, l = indices_of(cell_of(given.cells, orientation), qx, qy, qz)
-        f = structure_factor(
-            given.grid, h, k, l, extent, default_f, lanes, kind.has_table, kind.interpolation
-        )
-        term, is_skipped = intensity(h, k, l, f, lattice, skips_zero, kind.profile, kind.single)
+        hkl = indices_of(cell_of(given.cells, orientation), qx, qy, qz)
+        term, is_skipped = step(crystal, hkl, lanes, kind)
         is_skipped = is_skipped | is_cut
         if kind.is_weighted:
             term *= tl.load(given.domain_weights + orientation % domains)
@@ -90,9 +81,7 @@ def pixel_sums(
     count, samples, source_count = shape
     pixel = tl.program_id(0).to(tl.int64) * block + tl.arange(0, block)
     lanes = pixel < count
-    lattice = lattice_of(given.numbers)
-    default_f = tl.load(given.numbers + DEFAULT_F)
-    skips_zero = (tl.zeros([block], tl.float64) + tl.load(given.numbers + WATER)) == 0.0
+    crystal = crystal_of(given, extent, block)
     if kind.is_running:
         sums = tl.load(given.start + pixel, mask=lanes, other=0.0)
     else:
@@ -101,9 +90,7 @@ def pixel_sums(
     for sample in range(samples):
         for source in range(source_count):
             qx, qy, qz, _ = ray_of(given, pixel, lanes, sample, source, shape)
-            is_cut = lanes & ~lanes
-            if kind.has_limit:
-                is_cut = is_beyond(qx, qy, qz, tl.load(given.numbers + DMIN))
+            is_cut = cut_by_limit(crystal, qx, qy, qz, lanes, kind.has_limit)
             if wants_states:
                 ray_number = sample * source_count + source
                 tl.store(states + tl.cast(ray_number, tl.int64) * count + pixel, sums, mask=lanes)
@@ -113,7 +100,7 @@ def pixel_sums(
             if kind.is_running:
                 own_weight = of_ray(given.weight, pixel, lanes, sample, source, weight_strides)
             sums = sums_after_ray(
-                sums, (qx, qy, qz), is_cut, own_factor, own_weight, lattice, default_f, skips_zero,
-                lanes, given, counts, extent, lit, first_row + sample * source_count + source, kind,
+                sums, (qx, qy, qz), is_cut, own_factor, own_weight, crystal, lanes, given, counts,
+                lit, first_row + sample * source_count + source, kind,
             )  # fmt: skip
     tl.store(total + pixel, sums, mask=lanes)

@@ -7,12 +7,12 @@ import triton.language as tl
 
 from nanobragg_hybrid.engines.torch.on_triton.kernels.lists import orientation_at, turns_of
 from nanobragg_hybrid.engines.torch.on_triton.kernels.rays import (
-    DEFAULT_F,
-    DMIN,
-    WATER,
+    Crystal,
     cell_of,
+    crystal_of,
+    cut_by_limit,
+    default_of,
     indices_of,
-    is_beyond,
     lattice_of,
     of_ray,
     plain,
@@ -39,10 +39,11 @@ def pixel_tangents(
     orientations, domains = counts
     pixel = tl.program_id(0).to(tl.int64) * block + tl.arange(0, block)
     lanes = pixel < count
-    lattice, series = lattice_of(given.numbers), series_of(given.numbers)
-    default_f = tl.load(given.numbers + DEFAULT_F)
-    skips_zero = (tl.zeros([block], tl.float64) + tl.load(given.numbers + WATER)) == 0.0
-    d_lattice, d_default = lattice_of(moved.numbers), tl.load(moved.numbers + DEFAULT_F)
+    crystal, series = crystal_of(given, extent, block), series_of(given.numbers)
+    d_lattice, d_default = lattice_of(moved.numbers), default_of(moved.numbers)
+    d_table = Crystal(
+        d_lattice, tl.zeros_like(d_default), crystal.skips_zero, moved.grid, extent, crystal.limit
+    )
     da, db, dc, d_fudge, d4, d5, d6, d7, d8, d9, d10, d11, d12 = d_lattice
     sums = tl.zeros([block], tl.float64)
     d_sums = tl.zeros([block], tl.float64)
@@ -66,9 +67,7 @@ def pixel_tangents(
         dx = (dx - qx * d_wavelength) / wavelength
         dy = (dy - qy * d_wavelength) / wavelength
         dz = (dz - qz * d_wavelength) / wavelength
-        is_cut = lanes & ~lanes
-        if kind.has_limit:
-            is_cut = is_beyond(qx, qy, qz, tl.load(given.numbers + DMIN))
+        is_cut = cut_by_limit(crystal, qx, qy, qz, lanes, kind.has_limit)
         if kind.has_factor:
             own_factor = of_ray(given.factor, pixel, lanes, sample, source, factor_strides)
             d_own_factor = of_ray(moved.factor, pixel, lanes, sample, source, factor_strides)
@@ -81,7 +80,7 @@ def pixel_tangents(
             cell = cell_of(given.cells, orientation)
             hkl = indices_of(cell, qx, qy, qz)
             term, is_skipped, by_hkl, by_f, by_size, by_star, distance, is_default = step_slopes(
-                given.grid, hkl, extent, default_f, lanes, lattice, skips_zero, series, kind
+                crystal, hkl, lanes, series, kind
             )
             is_skipped = is_skipped | is_cut
             h1, k1, l1 = indices_of(cell, dx, dy, dz)
@@ -100,9 +99,8 @@ def pixel_tangents(
             if moves_table:
                 h, k, l = hkl
                 own += by_f * structure_factor(
-                    moved.grid, h, k, l, extent, tl.zeros_like(default_f), lanes, kind.has_table,
-                    kind.interpolation,
-                )  # fmt: skip
+                    d_table, h, k, l, lanes, kind.has_table, kind.interpolation
+                )
             if kind.is_weighted:
                 of_domain = tl.load(given.domain_weights + orientation % domains)
                 term *= of_domain

@@ -24,7 +24,7 @@ from nanobragg_hybrid.engines.torch.on_triton.kernels.pixels import (
     scene_lattice,
     whole_sizes,
 )
-from nanobragg_hybrid.engines.torch.on_triton.kernels.rays import is_beyond, plain
+from nanobragg_hybrid.engines.torch.on_triton.kernels.rays import Crystal, cut_by_limit, plain
 from nanobragg_hybrid.engines.torch.on_triton.kernels.sums import sums_after_ray
 
 
@@ -52,9 +52,15 @@ def pixel_values(
     lanes = pixel < count
     slow = tl.load(arrays.slow + pixel, mask=lanes, other=0.0)
     fast = tl.load(arrays.fast + pixel, mask=lanes, other=0.0)
-    lattice = scene_lattice(arrays.scene)
-    default_f = tl.load(arrays.scene + DEFAULT_F)
     skips_zero = (tl.zeros([block], tl.float64) + tl.load(arrays.scene + WATER_M)) == 0.0
+    crystal = Crystal(
+        scene_lattice(arrays.scene),
+        tl.load(arrays.scene + DEFAULT_F),
+        skips_zero,
+        given.grid,
+        extent,
+        arrays.limit,
+    )
     start = pixel_start(arrays, slow, fast, of_rays, kind)
     sums = tl.zeros([block], tl.float64)
     if kind.has_weight:
@@ -73,17 +79,15 @@ def pixel_values(
             qx = (direction[0] - tl.load(own)) / wavelength
             qy = (direction[1] - tl.load(own + source_count)) / wavelength
             qz = (direction[2] - tl.load(own + 2 * source_count)) / wavelength
-            is_cut = lanes & ~lanes
-            if kind.has_limit:
-                is_cut = is_beyond(qx, qy, qz, tl.load(arrays.limit))
+            is_cut = cut_by_limit(crystal, qx, qy, qz, lanes, kind.has_limit)
             factor, weight = sums, sums
             if kind.has_factor or kind.has_weight:
                 factor, weight = ray_factors(
                     arrays, source, direction, first, of_sample, of_rays, kind
                 )
             sums = sums_after_ray(
-                sums, (qx, qy, qz), is_cut, factor, weight, lattice, default_f, skips_zero, lanes,
-                given, counts, extent, lit, first_row + sample * source_count + source, steps,
+                sums, (qx, qy, qz), is_cut, factor, weight, crystal, lanes, given, counts, lit,
+                first_row + sample * source_count + source, steps,
             )  # fmt: skip
     if not kind.has_weight:
         sums = start + sums
