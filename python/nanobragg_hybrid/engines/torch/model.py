@@ -467,11 +467,11 @@ class ForwardModel:
 
     @property
     def every_step_because(self) -> str:
-        """Why every step of the configuration is visited; empty: some are left out."""
+        """Why every step of the configuration is visited; empty: some may be left out."""
         if self.tolerance_photons == 0.0:
             return "tolerance_photons is 0"
         if self._is_triton:
-            return self._triton_kernel.every_step_because
+            return self._triton_kernel.every_step_because(self._packed({})[0])
         if self.rendered_by != "compiled":
             return f"the {self.rendered_by} kernel visits every step"
         packed, template = self._packed({})

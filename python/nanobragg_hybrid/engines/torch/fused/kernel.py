@@ -28,10 +28,10 @@ class FusedPiece(Piece):
 class FusedKernel(ABC):
     """Pixels with all their steps at once; values are differentiable once by autograd."""
 
-    @property
     @abstractmethod
-    def every_step_because(self) -> str:
-        """Why every step is visited in spite of a tolerance; empty: some are left out."""
+    def every_step_because(self, packed: Packed) -> str:
+        """Why every step of a scene is visited in spite of a tolerance; empty: some may be left
+        out.  It looks at values, which are fetched from the device."""
 
     @property
     @abstractmethod

@@ -43,6 +43,7 @@ from nanobragg_hybrid.engines.torch.on_triton.ray_launches import (
 from nanobragg_hybrid.engines.torch.on_triton.step_lists import (
     every_step_because,
     limits_of,
+    no_bounds_because,
     tile_order,
 )
 from nanobragg_hybrid.engines.torch.scenes.packing import NUMBERS, Packed, Template, unpack
@@ -110,10 +111,18 @@ class TritonKernel(FusedKernel):
         weights = None if choices.domain_weights is None else constants[1:]
         return cls(choices, dtype, constants[:1], weights, tolerance_photons)
 
-    @property
-    def every_step_because(self) -> str:
+    def every_step_because(self, packed: Packed) -> str:
         """See `FusedKernel`."""
-        return every_step_because(self.choices)
+        choices, numbers = self.choices, packed.numbers.detach()
+        reason = every_step_because(choices)
+        if reason != "":
+            return reason
+        limits = self._limits(packed, interpolates=choices.interpolate)
+        lattice = torch.cat(
+            [numbers[_N_CELLS : _N_CELLS + 3].clamp(min=1.0), numbers[_FUDGE : _FUDGE + 1]]
+        )
+        strength = numbers[_STRENGTH : _STRENGTH + 1]
+        return no_bounds_because(limits, lattice, strength, packed.sources.detach())
 
     @property
     def rays_by_operators_because(self) -> str:
@@ -122,7 +131,7 @@ class TritonKernel(FusedKernel):
 
     @property
     def _leaves_out(self) -> bool:
-        return self.tolerance_photons > 0.0 and self.every_step_because == ""
+        return self.tolerance_photons > 0.0 and every_step_because(self.choices) == ""
 
     def refuses(self, packed: Packed) -> str | None:
         """Nothing: values are not looked at, which would fetch them from the device."""
@@ -176,7 +185,7 @@ class TritonKernel(FusedKernel):
         lit = None
         if self._leaves_out:
             pixels = piece.slow[:, 0], piece.fast[:, 0], prepared.scale()
-            limits = self._limits(piece, packed)
+            limits = self._limits(packed, interpolates=piece.interpolates)
             lit = lit_steps(prepared.choices, prepared.tensors, pixels, limits)
         if launch is not None and not has_slopes:
             return launch.values(prepared.choices, self.domain_weights, lit)
@@ -311,7 +320,7 @@ class TritonKernel(FusedKernel):
         sums = self._sum_choices(piece, template, is_running=is_running)
         return PreparedSums(sums, tensors, scale, finish)
 
-    def _limits(self, piece: FusedPiece, packed: Packed) -> Tensor:
+    def _limits(self, packed: Packed, *, interpolates: bool) -> Tensor:
         with torch.no_grad():
             return limits_of(
                 self.choices,
@@ -319,7 +328,7 @@ class TritonKernel(FusedKernel):
                 packed.grid,
                 packed.numbers[_DEFAULT_F],
                 self.domain_weights,
-                interpolates=piece.interpolates,
+                interpolates=interpolates,
             )
 
     def _sum_choices(

@@ -3,6 +3,7 @@ device, for tiles of neighbouring pixels."""
 
 from __future__ import annotations
 
+import math
 from typing import Final, NamedTuple
 
 import torch
@@ -27,6 +28,9 @@ _PART_OF_TOLERANCE: Final = 0.999999
 """All steps together stay below the tolerance, whatever rounding does."""
 _LARGEST_OF_TRICUBIC: Final = 1.96
 """|cubic| <= 1.25 of the largest of its four values, three times."""
+
+_LARGEST_LIGHT: Final = 1e300
+"""Of a step, photons before a pixel's factors: the kernel's bounds know nothing of more."""
 
 SQUARE: Final = "Triton's kernels visit every step of a parallelepiped"
 
@@ -64,6 +68,23 @@ def every_step_because(choices: Choices) -> str:
     if choices.source_count * choices.orientations < _LEAST_STEPS:
         return CULLING_REASONS[3]
     return SQUARE if choices.shape == "square" else ""
+
+
+def no_bounds_because(limits: Tensor, lattice: Tensor, strength: Tensor, sources: Tensor) -> str:
+    """Why no step is proven to be dark, whatever a pixel's own factors are; empty: some may be.
+
+    limits: see `limits_of`.  lattice: N_a, N_b, N_c and the fudge factor.  strength: what every sum
+    is multiplied with.  Values are fetched from the device.
+    """
+    f, share, na, nb, nc, fudge, brightness, of_sources = torch.cat(
+        [limits, lattice, strength, sources.sum().reshape(1)]
+    ).tolist()
+    light = (f * na * nb * nc) * (f * na * nb * nc) * abs(brightness)
+    if light == 0.0 or share == math.inf:  # all weights of domains are 0
+        return CULLING_REASONS[9]
+    if not (light < _LARGEST_LIGHT and math.isfinite(share) and math.isfinite(of_sources)):
+        return CULLING_REASONS[7]
+    return "" if fudge > 0.0 else CULLING_REASONS[4]
 
 
 def tile_order(slow: Tensor, fast: Tensor) -> PixelOrder:
