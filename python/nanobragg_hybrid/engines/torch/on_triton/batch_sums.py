@@ -20,6 +20,7 @@ from nanobragg_hybrid.engines.torch.on_triton.sum_launches import (
     _HELD_STEPS,
     _PARTS,
     Launch,
+    joined,
     listed_or_all,
     packed_numbers,
 )
@@ -165,7 +166,10 @@ class BatchLaunch(Launch):
                 found.append(_with_members(alone))
             else:
                 found.append(self._group(members)._slopes(grad[members], wanted))
-        return [_together(place, column) for place, column in enumerate(zip(*found, strict=True))]
+        return [
+            joined(0 if place in _OF_MEMBERS else None, column)
+            for place, column in enumerate(zip(*found, strict=True))
+        ]
 
     def _slopes(self, grad: Tensor, wanted: tuple[bool, ...]) -> list[Tensor | None]:
         new, given, members = self.numbers.new_zeros, self.tensors, self._members
@@ -246,16 +250,3 @@ def _with_members(found: list[Tensor | None]) -> list[Tensor | None]:
         x.unsqueeze(0) if x is not None and place in _OF_MEMBERS else x
         for place, x in enumerate(found)
     ]
-
-
-def _together(place: int, column: tuple[Tensor | None, ...]) -> Tensor | None:
-    """What groups of members give together."""
-    given = [x for x in column if x is not None]
-    if not given:
-        return None
-    if place in _OF_MEMBERS:
-        return torch.cat(given)
-    total = given[0]
-    for other in given[1:]:
-        total = total + other
-    return total

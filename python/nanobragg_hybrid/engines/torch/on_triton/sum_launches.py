@@ -200,7 +200,7 @@ class Launch:
         if len(parts) == 1:
             return parts[0]
         columns = list(zip(*parts, strict=True))
-        return [_joined(self._dim_of(place), column) for place, column in enumerate(columns)]
+        return [joined(self._dim_of(place), column) for place, column in enumerate(columns)]
 
     def _dim_of(self, place: int) -> int | None:
         """Along which dimension of a moving tensor the pixels lie."""
@@ -385,8 +385,8 @@ def packed_numbers(numbers: Tensor, others: Tensor) -> Tensor:
     return torch.cat([numbers, others, series.reshape(-1)])
 
 
-def _joined(dim: int | None, column: tuple[Tensor | None, ...]) -> Tensor | None:
-    """What several parts of the pixels give together; dim: that of the pixels, None: a sum."""
+def joined(dim: int | None, column: tuple[Tensor | None, ...]) -> Tensor | None:
+    """What several parts of a work give together; dim: the one that they divide, None: a sum."""
     given = [x for x in column if x is not None]
     if not given:
         return None
