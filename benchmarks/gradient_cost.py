@@ -34,7 +34,8 @@ import torch
 from torch._dynamo.utils import counters
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.engines.torch import ForwardModel, Selection, eager
+from nanobragg_hybrid.engines.torch import ForwardModel, Selection
+from nanobragg_hybrid.engines.torch.eager import kernel as eager
 
 NAMES = (
     "crystal.cell_angstrom",

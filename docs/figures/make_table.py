@@ -14,7 +14,7 @@ from typing import Final
 
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.arguments.flags import FLAGS
-from nanobragg_hybrid.engines.torch.parameters import known_names
+from nanobragg_hybrid.engines.torch.set_up.parameters import known_names
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PAGE: Final = ROOT / "README.md"

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.arguments.flags import FLAGS, OWN_OPTIONS
-from nanobragg_hybrid.engines.torch.parameters import known_names
+from nanobragg_hybrid.engines.torch.set_up.parameters import known_names
 
 PAGE: Final = Path(__file__).parents[1] / "parameters.md"
 CLASSES: Final = {

@@ -7,7 +7,7 @@ from for_each import for_each
 from with_torch import torch
 
 from nanobragg_hybrid import _core
-from nanobragg_hybrid.engines.torch.interference import sincg_squared
+from nanobragg_hybrid.engines.torch.arithmetic.interference import sincg_squared
 
 SQUARE = 0
 UNIT_CELL = np.eye(3).reshape(1, 9)

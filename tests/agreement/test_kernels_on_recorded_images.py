@@ -20,8 +20,8 @@ from with_torch import torch
 import nanobragg_hybrid as nb
 from agreement import experiment_of, relative_l2
 from nanobragg_hybrid.engines.torch import ForwardModel, Selection
-from nanobragg_hybrid.engines.torch.compiled_kernel import CompiledKernel, CompiledPiece
-from nanobragg_hybrid.engines.torch.packing import Packed
+from nanobragg_hybrid.engines.torch.compiled.kernel import CompiledKernel, CompiledPiece
+from nanobragg_hybrid.engines.torch.scenes.packing import Packed
 
 MOST_STEPS = 3 * 10**5
 """Of the part of an image that is looked at."""

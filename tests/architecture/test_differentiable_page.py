@@ -11,7 +11,7 @@ from pathlib import Path
 from torch_scenes import SCENES
 
 from nanobragg_hybrid.engines.torch import ForwardModel
-from nanobragg_hybrid.engines.torch.parameters import known_names
+from nanobragg_hybrid.engines.torch.set_up.parameters import known_names
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "differentiable.md").read_text()

@@ -4,6 +4,7 @@ module that breaks it."""
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,7 @@ TORCH = (
     "run.frame_dataset",
 )
 GEMMI = ("formats",)
+TRITON = ("engines.torch.on_triton",)
 FILES = ("base.atomic", "base.control_groups", "formats")
 PRINTS = ("cli",)
 
@@ -133,6 +135,47 @@ def _own_name(module: str) -> str:
     return module.removeprefix(NAME).removeprefix(".").removesuffix("__init__").rstrip(".")
 
 
+def torch_table() -> dict[str, list[str]]:
+    """The packages of the torch engine in the order of docs/architecture.md -> their files."""
+    page = (PACKAGE.parents[1] / "docs" / "architecture.md").read_text()
+    section = page.partition("## Arrows in the torch engine")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (?:`([\w/]+)`|the top) \| ([^|]*) \|", section, re.MULTILINE)
+    return {name.replace("/", "."): re.findall(r"`(\w+)`", files) for name, files in rows}
+
+
+TORCH_PACKAGES = torch_table()
+
+
+def _torch_place(module: str) -> int | None:
+    """How far down the table of the torch engine a module stands; None: it is not in it."""
+    below = module.removeprefix("engines.torch.")
+    if below == module:
+        return None
+    package, _, name = below.rpartition(".")
+    if package not in TORCH_PACKAGES and below in TORCH_PACKAGES:
+        package = below  # the package itself
+    is_there = below in TORCH_PACKAGES or name in TORCH_PACKAGES.get(package, ())
+    return list(TORCH_PACKAGES).index(package) if is_there else None
+
+
+def broken_torch_arrows(source: str, module: str) -> list[str]:
+    """One line for each import inside the torch engine that its table does not allow."""
+    own = _own_name(module)
+    if own == "engines.torch" or not _below(own, ("engines.torch",)):
+        return []
+    place = _torch_place(own)
+    if place is None:
+        return [f"{module}: {own} is not in the table of the torch engine"]
+    problems = []
+    for item in imports_of(source, module)[0]:
+        if not _below(item.target, ("engines.torch",)):
+            continue
+        target = _torch_place(item.target)
+        if target is None or target > place:
+            problems.append(f"{module}:{item.line}: {own} may not import {item.target}")
+    return problems
+
+
 def broken_arrows(source: str, module: str) -> list[str]:
     """One line for each import of `module` that the floors do not allow."""
     own = _own_name(module)
@@ -194,6 +237,14 @@ def gemmi_imports(source: str, module: str) -> list[str]:
         return []
     lines = [line for library, line in imports_of(source, module)[1] if library == "gemmi"]
     return [f"{module}:{line}: gemmi belongs to formats" for line in lines]
+
+
+def triton_imports(source: str, module: str) -> list[str]:
+    """Imports of Triton outside the package of its kernels, wherever they stand."""
+    if _below(_own_name(module), TRITON):
+        return []
+    lines = [line for library, line in imports_of(source, module)[1] if library == "triton"]
+    return [f"{module}:{line}: triton belongs to engines.torch.on_triton" for line in lines]
 
 
 def heavy_imports(source: str, module: str) -> list[str]:
@@ -300,10 +351,12 @@ def test_every_folder_with_modules_is_a_package() -> None:
 RULES = [
     broken_arrows,
     broken_calls,
+    broken_torch_arrows,
     gemmi_imports,
     heavy_imports,
     imports_by_name,
     torch_imports,
+    triton_imports,
 ]
 
 
@@ -469,6 +522,57 @@ def test_heavy_imports(module: str, statement: str, accepted: bool) -> None:
 )
 def test_torch_imports(module: str, statement: str, accepted: bool) -> None:
     assert (torch_imports(statement, f"{NAME}.{module}") == []) is accepted
+
+
+@for_each(
+    "module, statement, accepted",
+    [
+        ("engines.torch.on_triton.kernels.sums", "import triton", True),
+        ("engines.torch.on_triton.kernel", "from triton.runtime import jit", True),
+        ("engines.torch.rendering.kernel_choice", "def f():\n    import triton", False),
+        ("engines.torch.proven", "import triton.language as tl", False),
+    ],
+)
+def test_triton_imports(module: str, statement: str, accepted: bool) -> None:
+    assert (triton_imports(statement, f"{NAME}.{module}") == []) is accepted
+
+
+def test_the_table_of_the_torch_engine_is_that_of_its_files() -> None:
+    root = PACKAGE / "engines" / "torch"
+    packages: dict[str, list[str]] = {}
+    for path in sorted(root.rglob("*.py")):
+        package = ".".join(path.parent.relative_to(root).parts)
+        packages.setdefault(package, []).extend([path.stem] if path.stem != "__init__" else [])
+    assert packages == TORCH_PACKAGES
+
+
+@for_each(
+    "module, target, accepted",
+    [
+        ("set_up.lattice", "arithmetic.vectors", True),
+        ("set_up.lattice", "set_up.inputs", True),
+        ("arithmetic.vectors", "set_up.lattice", False),
+        ("eager.kernel", "compiled.kernel", False),
+        ("compiled.kernel", "scenes.packing", True),
+        ("on_triton.kernels.sums", "on_triton.sum_launches", False),
+        ("on_triton.sum_launches", "on_triton.kernels.sums", True),
+        ("rendering.render", "model", False),
+        ("model", "rendering.render", True),
+        ("model", "rendering.unknown", False),
+    ],
+)
+def test_arrows_of_the_torch_engine(module: str, target: str, accepted: bool) -> None:
+    package, _, name = f"{NAME}.engines.torch.{target}".rpartition(".")
+    problems = broken_torch_arrows(
+        f"from {package} import {name}", f"{NAME}.engines.torch.{module}"
+    )
+    line = f"engines.torch.{module} may not import engines.torch.{target}"
+    assert [each.rpartition(": ")[2] for each in problems] == ([] if accepted else [line])
+
+
+def test_a_file_that_is_not_in_the_table_is_refused() -> None:
+    (problem,) = broken_torch_arrows("", f"{NAME}.engines.torch.eager.unknown")
+    assert problem.endswith("eager.unknown is not in the table of the torch engine")
 
 
 @for_each(

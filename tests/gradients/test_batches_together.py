@@ -8,7 +8,7 @@ from with_torch import torch
 
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.engines.torch import ForwardModel, Selection
-from nanobragg_hybrid.engines.torch import batch as together
+from nanobragg_hybrid.engines.torch.rendering import batch as together
 
 MEMBERS = 3
 

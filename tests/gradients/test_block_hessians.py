@@ -12,13 +12,13 @@ from with_torch import torch
 
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.engines.torch import ForwardModel
-from nanobragg_hybrid.engines.torch.inputs import Inputs
-from nanobragg_hybrid.engines.torch.kernel import block_value
-from nanobragg_hybrid.engines.torch.parameters import known_names
-from nanobragg_hybrid.engines.torch.quantities import scene_of
-from nanobragg_hybrid.engines.torch.serial import serial_order
-from nanobragg_hybrid.engines.torch.tables import tables_of
-from nanobragg_hybrid.engines.torch.tiles import tiles
+from nanobragg_hybrid.engines.torch.eager.intensities import block_value
+from nanobragg_hybrid.engines.torch.eager.serial import serial_order
+from nanobragg_hybrid.engines.torch.scenes.tiles import tiles
+from nanobragg_hybrid.engines.torch.set_up.inputs import Inputs
+from nanobragg_hybrid.engines.torch.set_up.parameters import known_names
+from nanobragg_hybrid.engines.torch.set_up.quantities import scene_of
+from nanobragg_hybrid.engines.torch.set_up.tables import tables_of
 
 Values = dict[str, torch.Tensor]
 

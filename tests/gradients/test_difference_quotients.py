@@ -12,8 +12,9 @@ from torch_scenes import SCENES, projection, values_of
 from with_torch import torch
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.engines.torch import ForwardModel, kernel
-from nanobragg_hybrid.engines.torch.parameters import known_names
+from nanobragg_hybrid.engines.torch import ForwardModel
+from nanobragg_hybrid.engines.torch.eager import intensities as kernel
+from nanobragg_hybrid.engines.torch.set_up.parameters import known_names
 
 TOLERANCE = 1e-6
 JUMP_MARGIN = 0.05  # of h, k, l, where structure factors or shapes depend on the nearest whole one

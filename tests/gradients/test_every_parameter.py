@@ -13,7 +13,7 @@ from with_torch import torch
 
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.engines.torch import ForwardModel
-from nanobragg_hybrid.engines.torch.parameters import known_names
+from nanobragg_hybrid.engines.torch.set_up.parameters import known_names
 
 EXPERIMENTS = 2  # for each parameter
 

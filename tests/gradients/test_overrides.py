@@ -11,7 +11,7 @@ from with_torch import torch
 
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.engines.torch import ForwardModel
-from nanobragg_hybrid.engines.torch.overrides import _OVERRIDES
+from nanobragg_hybrid.engines.torch.set_up.overrides import _OVERRIDES
 
 PAIRS = [(each.decides, name) for each in _OVERRIDES for name in each.overridden]
 

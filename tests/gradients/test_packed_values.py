@@ -17,10 +17,10 @@ from packed_scenes import (
 )
 from with_torch import torch
 
-from nanobragg_hybrid.engines.torch.packed_values import packed_of
-from nanobragg_hybrid.engines.torch.packing import NUMBERS
-from nanobragg_hybrid.engines.torch.quantities import DEFAULT_F, GRID
-from nanobragg_hybrid.engines.torch.setup import set_up
+from nanobragg_hybrid.engines.torch.scenes.packing import NUMBERS
+from nanobragg_hybrid.engines.torch.set_up.quantities import DEFAULT_F, GRID
+from nanobragg_hybrid.engines.torch.set_up.setup import set_up
+from nanobragg_hybrid.engines.torch.values.packed_values import packed_of
 
 
 def _assert_same(scene: str, values: Values) -> None:

@@ -9,9 +9,9 @@ from packed_scenes import ALL, gradient_of, prepared, shaken, weighted, with_ten
 from with_torch import torch
 
 from nanobragg_hybrid.base.errors import ConfigError
-from nanobragg_hybrid.engines.torch.packed_values import packed_and_tangents, packed_of
-from nanobragg_hybrid.engines.torch.packing import NUMBERS, Packed
-from nanobragg_hybrid.engines.torch.quantities import DEFAULT_F, GRID
+from nanobragg_hybrid.engines.torch.scenes.packing import NUMBERS, Packed
+from nanobragg_hybrid.engines.torch.set_up.quantities import DEFAULT_F, GRID
+from nanobragg_hybrid.engines.torch.values.packed_values import packed_and_tangents, packed_of
 
 
 @for_each("scene", ALL)

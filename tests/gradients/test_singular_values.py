@@ -11,9 +11,10 @@ from torch_scenes import together
 from with_torch import torch
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.engines.torch import ForwardModel, kernel
-from nanobragg_hybrid.engines.torch.interference import sincg_squared
-from nanobragg_hybrid.engines.torch.shapes import sinc3
+from nanobragg_hybrid.engines.torch import ForwardModel
+from nanobragg_hybrid.engines.torch.arithmetic.interference import sincg_squared
+from nanobragg_hybrid.engines.torch.arithmetic.shapes import sinc3
+from nanobragg_hybrid.engines.torch.eager import intensities as kernel
 from nanobragg_hybrid.model.conventions import SHAPES
 
 PIXEL_MM = 1000.0 / 8192  # a power of two in metres, so that pixel centres are exact

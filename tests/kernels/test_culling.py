@@ -309,6 +309,19 @@ def test_why_every_step_is_visited(
     assert (culling["share_visited"] < 1.0) == (reason == 0)
 
 
+def test_a_pixel_of_which_every_step_has_light_says_so() -> None:
+    """Bounds are made, and leave out nothing there; beside it they leave out steps."""
+    alike = G1.replace({"crystal.mosaic_spread_deg": 1e-4, "beam.dispersion_percent": 1e-5})
+    image = render(alike).image
+    slow, fast = (int(n) for n in np.unravel_index(np.argmax(image), image.shape))
+    brightest = alike.replace({"sampling.roi": (fast, fast, slow, slow)})
+    culling = render(brightest).provenance["culling"]
+    assert culling == {"share_visited": 1.0, "tolerance_photons": 0.0, "reason": CULLING_REASONS[5]}
+    culling = render(alike).provenance["culling"]
+    assert culling["reason"] == ""
+    assert 0.0 < culling["share_visited"] < 1.0
+
+
 def test_values_before_rounding_visit_every_step() -> None:
     small = G1.replace({"sampling.roi": (600, 603, 300, 303)})
     result = nb.simulate(small, CONSTANT, backend=nb.CEngine(), unrounded=True)

@@ -125,7 +125,7 @@ def test_default_reach() -> None:
 @for_each("edges", ["lost", "reflected"])
 def test_torch_spreads_alike(name: str, edges: str) -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra: torch)")
-    from nanobragg_hybrid.engines.torch.point_spread import spread as spread_by_torch
+    from nanobragg_hybrid.engines.torch.eager.point_spread import spread as spread_by_torch
 
     own: Any = edges
     given = SPREADS[name]

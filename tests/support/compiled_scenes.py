@@ -10,11 +10,11 @@ from with_torch import torch
 
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.engines.torch import ForwardModel
-from nanobragg_hybrid.engines.torch.compiled import CompiledScene, kernel_choices
-from nanobragg_hybrid.engines.torch.kernel import block_value
-from nanobragg_hybrid.engines.torch.packing import Packed, Template, pack, tensors, unpack
-from nanobragg_hybrid.engines.torch.serial import serial_order
-from nanobragg_hybrid.engines.torch.tiles import Tile, tiles
+from nanobragg_hybrid.engines.torch.compiled.bridge import CompiledScene, kernel_choices
+from nanobragg_hybrid.engines.torch.eager.intensities import block_value
+from nanobragg_hybrid.engines.torch.eager.serial import serial_order
+from nanobragg_hybrid.engines.torch.scenes.packing import Packed, Template, pack, tensors, unpack
+from nanobragg_hybrid.engines.torch.scenes.tiles import Tile, tiles
 
 Tensor = torch.Tensor
 NAMES = ("numbers", "sources", "cells", "run_start", "grid")

@@ -12,11 +12,11 @@ from with_torch import torch
 
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.engines.torch import ForwardModel
-from nanobragg_hybrid.engines.torch.inputs import Inputs
-from nanobragg_hybrid.engines.torch.packing import NUMBERS, Packed, Template, pack
-from nanobragg_hybrid.engines.torch.quantities import GRID, scene_of
-from nanobragg_hybrid.engines.torch.setup import Setup
-from nanobragg_hybrid.engines.torch.tables import Tables, tables_of
+from nanobragg_hybrid.engines.torch.scenes.packing import NUMBERS, Packed, Template, pack
+from nanobragg_hybrid.engines.torch.set_up.inputs import Inputs
+from nanobragg_hybrid.engines.torch.set_up.quantities import GRID, scene_of
+from nanobragg_hybrid.engines.torch.set_up.setup import Setup
+from nanobragg_hybrid.engines.torch.set_up.tables import Tables, tables_of
 
 Values = dict[str, torch.Tensor]
 

@@ -11,7 +11,7 @@ from compiled_scenes import Part, parts_of
 from with_torch import torch  # noqa: F401 (skips where PyTorch is not installed)
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.engines.torch import compiled
+from nanobragg_hybrid.engines.torch.compiled import bridge as compiled
 
 ALL_ON, ALL_OFF = nb.Quirks(), nb.Quirks.none()
 NO_PRODUCT = nb.Quirks.parse("nanobragg,-oversample_running_product")

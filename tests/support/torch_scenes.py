@@ -14,7 +14,7 @@ from with_torch import torch
 
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.engines.torch import ForwardModel
-from nanobragg_hybrid.engines.torch.overrides import overridden_by
+from nanobragg_hybrid.engines.torch.set_up.overrides import overridden_by
 
 Scene = tuple[nb.Experiment, nb.StructureFactors, nb.Quirks]
 

@@ -8,10 +8,11 @@ import pytest
 from triton_scenes import TritonPart  # noqa: F401 (skips where Triton is not installed)
 from with_torch import torch
 
-from nanobragg_hybrid.engines.torch import ForwardModel, ray_launches, step_lists, sum_launches
-from nanobragg_hybrid.engines.torch.fused import FusedPiece
-from nanobragg_hybrid.engines.torch.packing import Packed, Template, tensors
-from nanobragg_hybrid.engines.torch.triton_kernel import TritonKernel
+from nanobragg_hybrid.engines.torch import ForwardModel
+from nanobragg_hybrid.engines.torch.fused.kernel import FusedPiece
+from nanobragg_hybrid.engines.torch.on_triton import ray_launches, step_lists, sum_launches
+from nanobragg_hybrid.engines.torch.on_triton.kernel import TritonKernel
+from nanobragg_hybrid.engines.torch.scenes.packing import Packed, Template, tensors
 
 META = torch.device("meta")
 OF_NOTHING = ("empty", "view", "slice", "select", "detach", "unsqueeze", "expand", "alias", "t")

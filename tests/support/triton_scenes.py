@@ -12,9 +12,9 @@ from with_torch import torch
 
 pytest.importorskip("triton", reason="Triton is not installed (extra: gpu)")
 
-from nanobragg_hybrid.engines.torch.fused import FusedPiece
-from nanobragg_hybrid.engines.torch.packing import Packed, Template, tensors
-from nanobragg_hybrid.engines.torch.triton_kernel import TritonKernel
+from nanobragg_hybrid.engines.torch.fused.kernel import FusedPiece
+from nanobragg_hybrid.engines.torch.on_triton.kernel import TritonKernel
+from nanobragg_hybrid.engines.torch.scenes.packing import Packed, Template, tensors
 
 Tensor = torch.Tensor
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -133,3 +133,25 @@ def test_an_image_that_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     large = EXPERIMENT.replace({"detector.n_fast": 2**30, "detector.n_slow": 2**30})
     with pytest.raises(nb.ResourceError, match=r"need \d+ bytes of memory \(float64 image"):
         ForwardModel(large, FACTORS)
+
+
+UNGIVEN = 'False, or kernel="triton": the engine, which was given no kernel,'
+WITH_EXACT = '"triton" with exact=True'
+
+
+@pytest.mark.parametrize(
+    ("kernel", "message"),
+    [
+        (None, f'exact: got True, need {UNGIVEN} renders by "compiled" on cpu'),
+        ("auto", f'kernel: got \'auto\', need {WITH_EXACT}: "auto" renders by "compiled" on cpu'),
+        ("eager", f"kernel: got 'eager', need {WITH_EXACT} (kernel=\"eager\" was asked for)"),
+        ("compiled", f"kernel: got 'compiled', need {WITH_EXACT}"),
+    ],
+)
+def test_exact_names_the_kernel_as_it_was_given(kernel: str | None, message: str) -> None:
+    """What no one gave is not what was got."""
+    with pytest.raises(nb.ConfigError) as caught:
+        TorchEngine(kernel=kernel, exact=True).prepare(EXPERIMENT, FACTORS, nb.Quirks())
+    assert str(caught.value) == message
+    inexact = TorchEngine(kernel=kernel).prepare(EXPERIMENT, FACTORS, nb.Quirks())
+    assert inexact.model.rendered_by != "triton"

@@ -13,11 +13,12 @@ from with_torch import torch
 
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.base import host
-from nanobragg_hybrid.engines.torch import ForwardModel, bounds
-from nanobragg_hybrid.engines.torch.bounds import Counts
-from nanobragg_hybrid.engines.torch.sampling import sampling_of
-from nanobragg_hybrid.engines.torch.setup import set_up
-from nanobragg_hybrid.engines.torch.tables import tables_of
+from nanobragg_hybrid.engines.torch import ForwardModel
+from nanobragg_hybrid.engines.torch.set_up import bounds
+from nanobragg_hybrid.engines.torch.set_up.bounds import Counts
+from nanobragg_hybrid.engines.torch.set_up.sampling import sampling_of
+from nanobragg_hybrid.engines.torch.set_up.setup import set_up
+from nanobragg_hybrid.engines.torch.set_up.tables import tables_of
 
 FACTORS = nb.StructureFactors.constant(100.0)
 SMALL = nb.Experiment(

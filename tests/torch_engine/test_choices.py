@@ -9,7 +9,9 @@ import pytest
 from with_torch import torch
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.engines.torch import ForwardModel, devices, placement, shapes
+from nanobragg_hybrid.engines.torch import ForwardModel
+from nanobragg_hybrid.engines.torch.arithmetic import devices, shapes
+from nanobragg_hybrid.engines.torch.set_up import placement
 from nanobragg_hybrid.model.conventions import Convention, Shape
 
 

@@ -17,16 +17,17 @@ from with_torch import torch
 
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.base.native_scene import Factor, Own
-from nanobragg_hybrid.engines.torch import ForwardModel, compiled
-from nanobragg_hybrid.engines.torch.compiled import (
+from nanobragg_hybrid.engines.torch import ForwardModel
+from nanobragg_hybrid.engines.torch.compiled import bridge as compiled
+from nanobragg_hybrid.engines.torch.compiled.bridge import (
     FactorPlaces,
     factor_places,
     water_factors,
     why_not,
 )
-from nanobragg_hybrid.engines.torch.compiled_kernel import CompiledKernel, SeenTable
-from nanobragg_hybrid.engines.torch.packing import NUMBERS, Packed, tensors
-from nanobragg_hybrid.engines.torch.scene import Choices
+from nanobragg_hybrid.engines.torch.compiled.kernel import CompiledKernel, SeenTable
+from nanobragg_hybrid.engines.torch.scenes.packing import NUMBERS, Packed, tensors
+from nanobragg_hybrid.engines.torch.scenes.scene import Choices
 
 NONE, PIXEL, RAY, STEP, LAYER, LAST_LAYER, SOURCE, SAMPLE = Factor
 ALL_ON, ALL_OFF = nb.Quirks(), nb.Quirks.none()

@@ -12,9 +12,9 @@ from torch import Tensor
 
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.engines.torch import ForwardModel
-from nanobragg_hybrid.engines.torch.compiled import CompiledScene, kernel_choices, why_not
-from nanobragg_hybrid.engines.torch.packing import NUMBERS, Packed, Template, pack
-from nanobragg_hybrid.engines.torch.scene import Choices
+from nanobragg_hybrid.engines.torch.compiled.bridge import CompiledScene, kernel_choices, why_not
+from nanobragg_hybrid.engines.torch.scenes.packing import NUMBERS, Packed, Template, pack
+from nanobragg_hybrid.engines.torch.scenes.scene import Choices
 from nanobragg_hybrid.model.conventions import Shape
 
 CPU = torch.device("cpu")

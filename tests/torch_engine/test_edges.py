@@ -14,10 +14,10 @@ from with_torch import torch
 import nanobragg_hybrid as nb
 from agreement import compare
 from nanobragg_hybrid.engines.torch import ForwardModel
-from nanobragg_hybrid.engines.torch.derivatives import SquaredProduct
-from nanobragg_hybrid.engines.torch.scalars import applied
-from nanobragg_hybrid.engines.torch.shapes import sinc3
-from nanobragg_hybrid.engines.torch.tiles import grown
+from nanobragg_hybrid.engines.torch.arithmetic.derivatives import SquaredProduct
+from nanobragg_hybrid.engines.torch.arithmetic.scalars import applied
+from nanobragg_hybrid.engines.torch.arithmetic.shapes import sinc3
+from nanobragg_hybrid.engines.torch.scenes.tiles import grown
 
 # Spots of a Gaussian crystal whose lattice factor falls below 1e-162 between them, so that its
 # square is 0, and below 1e-323, so that it is 0 itself.

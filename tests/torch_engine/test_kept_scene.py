@@ -8,9 +8,10 @@ import pytest
 from with_torch import torch
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.engines.torch import ForwardModel, compiled_kernel
-from nanobragg_hybrid.engines.torch.compiled import COUNTED, CompiledScene, Visits
-from nanobragg_hybrid.engines.torch.packing import pack
+from nanobragg_hybrid.engines.torch import ForwardModel
+from nanobragg_hybrid.engines.torch.compiled import kernel as compiled_kernel
+from nanobragg_hybrid.engines.torch.compiled.bridge import COUNTED, CompiledScene, Visits
+from nanobragg_hybrid.engines.torch.scenes.packing import pack
 
 CELL = "crystal.cell_angstrom"
 

@@ -8,13 +8,13 @@ from with_torch import torch
 
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.engines.torch import ForwardModel
-from nanobragg_hybrid.engines.torch.compiled import kernel_choices
-from nanobragg_hybrid.engines.torch.operators import (
+from nanobragg_hybrid.engines.torch.compiled.bridge import kernel_choices
+from nanobragg_hybrid.engines.torch.compiled.operators import (
     pixel_gradients,
     pixel_tangents,
     pixel_values,
 )
-from nanobragg_hybrid.engines.torch.packing import pack
+from nanobragg_hybrid.engines.torch.scenes.packing import pack
 
 _PIXELS = (torch.tensor([0, 3, 5], dtype=torch.int32), torch.tensor([2, 1, 7], dtype=torch.int32))
 

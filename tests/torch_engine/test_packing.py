@@ -9,8 +9,8 @@ from with_torch import torch
 
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.engines.torch import ForwardModel
-from nanobragg_hybrid.engines.torch.packing import NUMBERS, pack, unpack
-from nanobragg_hybrid.engines.torch.scene import Scene, tensors_of
+from nanobragg_hybrid.engines.torch.scenes.packing import NUMBERS, pack, unpack
+from nanobragg_hybrid.engines.torch.scenes.scene import Scene, tensors_of
 
 _EXPERIMENT = nb.Experiment(
     beam=nb.Beam(polarization_kahn=0.5),

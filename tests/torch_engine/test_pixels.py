@@ -7,13 +7,13 @@ import pytest
 from with_torch import torch
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.engines.torch.pixels import (
+from nanobragg_hybrid.engines.torch.scenes.pixels import (
     ActivePixels,
     Pixels,
     active_pixels,
     region_of_interest,
 )
-from nanobragg_hybrid.engines.torch.selection import Selection, chosen
+from nanobragg_hybrid.engines.torch.scenes.selection import Selection, chosen
 
 CPU = torch.device("cpu")
 

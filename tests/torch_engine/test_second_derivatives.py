@@ -15,14 +15,14 @@ from with_torch import torch
 
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.engines import torch as torch_engine
-from nanobragg_hybrid.engines.torch import derivatives
-from nanobragg_hybrid.engines.torch import interference as own_interference
-from nanobragg_hybrid.engines.torch.bessel import bessel_ratio, cosine_of_root
-from nanobragg_hybrid.engines.torch.interference import sincg_squared
-from nanobragg_hybrid.engines.torch.scalars import applied, sqrt
-from nanobragg_hybrid.engines.torch.shapes import sinc3
-from nanobragg_hybrid.engines.torch.tiles import grown
-from nanobragg_hybrid.engines.torch.vectors import unit
+from nanobragg_hybrid.engines.torch.arithmetic import derivatives
+from nanobragg_hybrid.engines.torch.arithmetic import interference as own_interference
+from nanobragg_hybrid.engines.torch.arithmetic.bessel import bessel_ratio, cosine_of_root
+from nanobragg_hybrid.engines.torch.arithmetic.interference import sincg_squared
+from nanobragg_hybrid.engines.torch.arithmetic.scalars import applied, sqrt
+from nanobragg_hybrid.engines.torch.arithmetic.shapes import sinc3
+from nanobragg_hybrid.engines.torch.arithmetic.vectors import unit
+from nanobragg_hybrid.engines.torch.scenes.tiles import grown
 
 GRADGRADCHECKED = {
     "Positions", "LengthAndDirection", "ScatteringVectors", "FractionalIndices", "SquaredProduct",
@@ -46,7 +46,7 @@ def _double(values: object) -> torch.Tensor:
 def test_every_formula_is_looked_at() -> None:
     names = set()
     for module in WITH_FORMULAS:
-        path = Path(torch_engine.__file__).parent / f"{module}.py"
+        path = Path(torch_engine.__file__).parent / "arithmetic" / f"{module}.py"
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ClassDef):
                 bases = {ast.unparse(base) for base in node.bases}

@@ -14,8 +14,8 @@ from nanobragg_hybrid.engines.c.plan import Plan
 from nanobragg_hybrid.engines.c.plan_info import OF_CULLING, plan_info
 from nanobragg_hybrid.engines.torch import ForwardModel
 from nanobragg_hybrid.engines.torch.report import plan_of
-from nanobragg_hybrid.engines.torch.setup import set_up
-from nanobragg_hybrid.engines.torch.tables import tables_of
+from nanobragg_hybrid.engines.torch.set_up.setup import set_up
+from nanobragg_hybrid.engines.torch.set_up.tables import tables_of
 
 SMALL = nb.Experiment(
     crystal=nb.Crystal(cell_angstrom=(50, 60, 70), n_cells=(3, 4, 5), misset_deg=(10, 20, 30)),

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from with_torch import torch
 
-from nanobragg_hybrid.engines.torch.interference import sincg, sincg_squared
-from nanobragg_hybrid.engines.torch.shapes import (
+from nanobragg_hybrid.engines.torch.arithmetic.interference import sincg, sincg_squared
+from nanobragg_hybrid.engines.torch.arithmetic.shapes import (
     gauss_amplitude,
     sinc3,
     tophat_amplitude,

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 from with_torch import torch
 
-from nanobragg_hybrid.engines.torch.structure_factors import Table, leaves_table, nearest, tricubic
+from nanobragg_hybrid.engines.torch.scenes.structure_factors import (
+    Table,
+    leaves_table,
+    nearest,
+    tricubic,
+)
 
 FIRST = (-3, 2, 0)
 SHAPE = (7, 6, 5)

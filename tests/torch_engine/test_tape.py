@@ -11,9 +11,9 @@ import pytest
 from for_each import for_each
 from with_torch import torch
 
-from nanobragg_hybrid.engines.torch import scalars
-from nanobragg_hybrid.engines.torch.tape import Recording, Tape
-from nanobragg_hybrid.engines.torch.vectors import rescale, unit
+from nanobragg_hybrid.engines.torch.arithmetic import scalars
+from nanobragg_hybrid.engines.torch.arithmetic.tape import Recording, Tape
+from nanobragg_hybrid.engines.torch.arithmetic.vectors import rescale, unit
 
 INF, NAN = math.inf, math.nan
 

@@ -13,7 +13,7 @@ from with_torch import torch
 
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.engines.torch import ForwardModel, Selection, TorchEngine
-from nanobragg_hybrid.engines.torch.compiled import COUNTED, Visits
+from nanobragg_hybrid.engines.torch.compiled.bridge import COUNTED, Visits
 
 NAMES = (
     "crystal.cell_angstrom",
@@ -227,6 +227,19 @@ def test_provenance_tells_what_was_visited(
     assert culling["reason"] == reason
     assert culling["tolerance_photons"] == options.get("tolerance_photons", 0.0)
     assert (0.0 < culling["share_visited"] < 0.5) if reason == "" else culling["share_visited"] == 1
+
+
+def test_a_pixel_of_which_every_step_has_light_says_so() -> None:
+    """Bounds are made, and leave out nothing there."""
+    changes = {"crystal.mosaic_spread_deg": 1e-4, "beam.dispersion_percent": 1e-5}
+    alike = shot().replace(changes)
+    image = nb.simulate(alike, FACTORS, backend=TorchEngine()).image
+    slow, fast = (int(n) for n in np.unravel_index(np.argmax(image), image.shape))
+    brightest = alike.replace({"sampling.roi": (fast, fast, slow, slow)})
+    engine = TorchEngine(tolerance_photons=1e-3)
+    culling = nb.simulate(brightest, FACTORS, backend=engine).provenance["culling"]
+    assert culling["share_visited"] == 1.0
+    assert culling["reason"] == "nearly all steps may have light"
 
 
 @pytest.mark.parametrize("tolerance", [-1.0, float("nan"), float("inf"), True, "1"])

@@ -14,12 +14,13 @@ from transfers_seen import CPU, META, Transfers
 from with_torch import torch
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.engines.torch import ForwardModel, transfers
-from nanobragg_hybrid.engines.torch.packed_scene import packed_scene
-from nanobragg_hybrid.engines.torch.packing import tensors
-from nanobragg_hybrid.engines.torch.placed_set_up import kernel_constants, placed_set_up
-from nanobragg_hybrid.engines.torch.scene import with_tensors
-from nanobragg_hybrid.engines.torch.transfers import constants_on, copied, moved
+from nanobragg_hybrid.engines.torch import ForwardModel
+from nanobragg_hybrid.engines.torch.scenes import transfers
+from nanobragg_hybrid.engines.torch.scenes.packing import tensors
+from nanobragg_hybrid.engines.torch.scenes.scene import with_tensors
+from nanobragg_hybrid.engines.torch.scenes.transfers import constants_on, copied, moved
+from nanobragg_hybrid.engines.torch.values.packed_scene import packed_scene
+from nanobragg_hybrid.engines.torch.values.placed_set_up import kernel_constants, placed_set_up
 
 MOST_ON_CPU = 65536
 

@@ -23,14 +23,15 @@ from triton.runtime import driver
 from triton.runtime.jit import JITFunction
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.engines.torch import ForwardModel, proven, sum_launches
-from nanobragg_hybrid.engines.torch.directions import Directions
-from nanobragg_hybrid.engines.torch.fused import FusedPiece
-from nanobragg_hybrid.engines.torch.packed_values import packed_and_tangents
-from nanobragg_hybrid.engines.torch.packing import NUMBERS, Packed, Template, tensors
-from nanobragg_hybrid.engines.torch.recorded_setup import TurningTangent
-from nanobragg_hybrid.engines.torch.tiles import Tile
-from nanobragg_hybrid.engines.torch.triton_kernel import TritonKernel
+from nanobragg_hybrid.engines.torch import ForwardModel, proven
+from nanobragg_hybrid.engines.torch.fused.directions import Directions
+from nanobragg_hybrid.engines.torch.fused.kernel import FusedPiece
+from nanobragg_hybrid.engines.torch.on_triton import sum_launches
+from nanobragg_hybrid.engines.torch.on_triton.kernel import TritonKernel
+from nanobragg_hybrid.engines.torch.scenes.packing import NUMBERS, Packed, Template, tensors
+from nanobragg_hybrid.engines.torch.scenes.tiles import Tile
+from nanobragg_hybrid.engines.torch.values.packed_values import packed_and_tangents
+from nanobragg_hybrid.engines.torch.values.recorded_setup import TurningTangent
 
 capability, shape, precision = int(sys.argv[1]), sys.argv[2], sys.argv[3]
 tolerance_photons, is_plain = float(sys.argv[4]), sys.argv[5] == "plain"

@@ -10,9 +10,9 @@ from triton_scenes import TritonPart
 from with_torch import torch
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.engines.torch import sum_launches
-from nanobragg_hybrid.engines.torch.packing import NUMBERS, Packed, tensors
-from nanobragg_hybrid.engines.torch.triton_rays import disguised
+from nanobragg_hybrid.engines.torch.on_triton import sum_launches
+from nanobragg_hybrid.engines.torch.on_triton.kernels.rays import disguised
+from nanobragg_hybrid.engines.torch.scenes.packing import NUMBERS, Packed, tensors
 
 
 def in_units(name: str, x: torch.Tensor, part: Part) -> torch.Tensor:

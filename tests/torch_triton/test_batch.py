@@ -7,13 +7,9 @@ from sum_scenes import ALL_OFF, ALL_ON, LISTED, ONE, SENSOR, WATER, experiment, 
 from triton_scenes import DEVICE
 from with_torch import torch
 
-from nanobragg_hybrid.engines.torch import (
-    ForwardModel,
-    batch_sums,
-    ray_launches,
-    sum_launches,
-    triton_batch,
-)
+from nanobragg_hybrid.engines.torch import ForwardModel
+from nanobragg_hybrid.engines.torch.on_triton import batch_sums, ray_launches, sum_launches
+from nanobragg_hybrid.engines.torch.on_triton.kernels import batch as triton_batch
 
 FEW = {"detector__n_fast": 6, "detector__n_slow": 4}
 SCENES = {

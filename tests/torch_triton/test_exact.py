@@ -18,7 +18,7 @@ from agreement import experiment_of
 from nanobragg_hybrid.engines.c.engine import CEngine
 from nanobragg_hybrid.engines.torch import proven
 from nanobragg_hybrid.engines.torch.engine import TorchRun
-from nanobragg_hybrid.engines.torch.tiles import Tile
+from nanobragg_hybrid.engines.torch.scenes.tiles import Tile
 
 Scene = tuple[nb.Experiment, nb.StructureFactors, nb.Quirks]
 

@@ -13,20 +13,16 @@ from triton_scenes import DEVICE, TritonPart
 from with_torch import torch
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.engines.torch import (
-    ForwardModel,
-    fused_jacobian,
-    ray_launches,
-    sum_launches,
-    triton_batch,
-    triton_jacobian,
-    triton_kernel,
-)
-from nanobragg_hybrid.engines.torch.directions import Directions
-from nanobragg_hybrid.engines.torch.fused import FusedPiece
-from nanobragg_hybrid.engines.torch.packing import NUMBERS, Packed, Template
-from nanobragg_hybrid.engines.torch.recorded_setup import SceneTangents, TurningTangent
-from nanobragg_hybrid.engines.torch.sum_arguments import LATTICE_NUMBERS
+from nanobragg_hybrid.engines.torch import ForwardModel
+from nanobragg_hybrid.engines.torch.fused.directions import Directions
+from nanobragg_hybrid.engines.torch.fused.kernel import FusedPiece
+from nanobragg_hybrid.engines.torch.fused.sum_arguments import LATTICE_NUMBERS
+from nanobragg_hybrid.engines.torch.on_triton import fused_jacobian, ray_launches, sum_launches
+from nanobragg_hybrid.engines.torch.on_triton import kernel as triton_kernel
+from nanobragg_hybrid.engines.torch.on_triton.kernels import batch as triton_batch
+from nanobragg_hybrid.engines.torch.on_triton.kernels import jacobian as triton_jacobian
+from nanobragg_hybrid.engines.torch.scenes.packing import NUMBERS, Packed, Template
+from nanobragg_hybrid.engines.torch.values.recorded_setup import SceneTangents, TurningTangent
 
 ALIKE = {
     *("limit", "sources", "sub-pixels", "factors of sub-pixels", "sensor", "layers", "points"),

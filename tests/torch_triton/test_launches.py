@@ -13,9 +13,10 @@ from triton_scenes import DEVICE, TritonPart
 from with_torch import torch
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.engines.torch import ForwardModel, ray_launches
-from nanobragg_hybrid.engines.torch.quantities import GRID
-from nanobragg_hybrid.engines.torch.triton_kernel import IS_INTERPRETED
+from nanobragg_hybrid.engines.torch import ForwardModel
+from nanobragg_hybrid.engines.torch.on_triton import ray_launches
+from nanobragg_hybrid.engines.torch.on_triton.kernel import IS_INTERPRETED
+from nanobragg_hybrid.engines.torch.set_up.quantities import GRID
 
 CURVED = ("curved", "curved, facing", "sphere")
 MOST_OF_LISTS, MOST_OF_A_GRADIENT = 45, 60

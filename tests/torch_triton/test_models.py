@@ -15,10 +15,11 @@ from triton_scenes import DEVICE
 from with_torch import torch
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.engines.torch import ForwardModel, kernel_choice
-from nanobragg_hybrid.engines.torch.kernel_choice import planned_kernel
-from nanobragg_hybrid.engines.torch.packing import Packed, Template, tensors
-from nanobragg_hybrid.engines.torch.triton_kernel import IS_INTERPRETED
+from nanobragg_hybrid.engines.torch import ForwardModel
+from nanobragg_hybrid.engines.torch.on_triton.kernel import IS_INTERPRETED
+from nanobragg_hybrid.engines.torch.rendering import kernel_choice
+from nanobragg_hybrid.engines.torch.rendering.kernel_choice import planned_kernel
+from nanobragg_hybrid.engines.torch.scenes.packing import Packed, Template, tensors
 
 NAMES = ["crystal.misset_deg", "detector.distance_mm", "crystal.cell_angstrom"]
 CPU = torch.device("cpu")

@@ -16,7 +16,7 @@ from with_torch import torch
 import nanobragg_hybrid as nb
 from agreement import experiment_of
 from nanobragg_hybrid.engines.torch import ForwardModel, Selection
-from nanobragg_hybrid.engines.torch.fused import FusedPiece
+from nanobragg_hybrid.engines.torch.fused.kernel import FusedPiece
 
 MOST_STEPS, MOST_STEPS_IN_SINGLE = 40, 4
 """Of a pixel; the interpreter takes some 10 ms for each."""

@@ -12,8 +12,10 @@ from triton_scenes import DEVICE, TritonPart
 from with_torch import torch
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.engines.torch import ForwardModel, compiled, step_lists
-from nanobragg_hybrid.engines.torch.packing import Packed, tensors
+from nanobragg_hybrid.engines.torch import ForwardModel
+from nanobragg_hybrid.engines.torch.compiled import bridge as compiled
+from nanobragg_hybrid.engines.torch.on_triton import step_lists
+from nanobragg_hybrid.engines.torch.scenes.packing import Packed, tensors
 
 TOLERANCE = 1e-4
 

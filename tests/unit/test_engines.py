@@ -15,6 +15,7 @@ import pytest
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.cli.nanobragg.options import Options
 from nanobragg_hybrid.engines.c.plan_info import plan_info
+from nanobragg_hybrid.engines.protocol import culling_stated
 from nanobragg_hybrid.engines.registry import (
     _OWN,
     GROUP,
@@ -180,3 +181,18 @@ def test_our_own_names_stay_ours() -> None:
 def test_what_is_no_engine_is_refused(name: str, message: str) -> None:
     with pytest.raises(nb.BackendError, match=message):
         nb.simulate(EXPERIMENT, FACTORS, backend=name)
+
+
+@pytest.mark.parametrize(
+    ("share", "steps", "given", "stated"),
+    [
+        (0.5, 8.0, "", ""),
+        (0.0, 8.0, "", ""),
+        (1.0, 8.0, "it was asked for", "it was asked for"),
+        (1.0, 8.0, "", "nearly all steps may have light"),
+        (1.0, 0.0, "", "no pixel has any light"),
+    ],
+)
+def test_every_step_has_a_reason(share: float, steps: float, given: str, stated: str) -> None:
+    found = culling_stated(share, steps, 1e-3, given)
+    assert found == {"share_visited": share, "tolerance_photons": 1e-3, "reason": stated}

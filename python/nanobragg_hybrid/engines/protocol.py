@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
+from nanobragg_hybrid.model.conventions import CULLING_REASONS
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -23,6 +25,23 @@ if TYPE_CHECKING:
 
 ProgressCallback = Callable[[int, int], object]
 """Called now and then with the rows done and the rows in all; returning False stops."""
+
+
+def culling_stated(
+    share_visited: float, steps: float, tolerance_photons: float, reason: str
+) -> dict[str, float | str]:
+    """What was left out, for a provenance.
+
+    share_visited: of the image's steps, 1 for every one.  reason: why the engine looked for none to
+    leave out; empty: it did.  Where it found none, the reason stated says that.
+    """
+    if reason == "" and share_visited == 1.0:
+        reason = CULLING_REASONS[5 if steps > 0.0 else 9]
+    return {
+        "share_visited": share_visited,
+        "tolerance_photons": tolerance_photons,
+        "reason": reason,
+    }
 
 
 class EngineRun(Protocol):

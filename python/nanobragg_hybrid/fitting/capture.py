@@ -17,7 +17,7 @@ from nanobragg_hybrid.fitting.likelihoods import Array
 from nanobragg_hybrid.fitting.pixels import Indices
 
 if TYPE_CHECKING:
-    from nanobragg_hybrid.engines.torch.detector import DetectorGeometry
+    from nanobragg_hybrid.engines.torch.set_up.detector import DetectorGeometry
 
 
 def typical_scattering_vector(

@@ -11,16 +11,16 @@ from torch import Tensor
 
 from nanobragg_hybrid.base.errors import ConfigError, suggestion
 from nanobragg_hybrid.base.units import m_to_um
+from nanobragg_hybrid.engines.torch.arithmetic.scalars import as_float
 from nanobragg_hybrid.engines.torch.background_pixels import (
     BackgroundPixels,
     Parts,
     moves_background,
 )
-from nanobragg_hybrid.engines.torch.expected import is_light
+from nanobragg_hybrid.engines.torch.eager.expected import is_light
 from nanobragg_hybrid.engines.torch.model import ForwardModel
-from nanobragg_hybrid.engines.torch.parameters import Parameter
-from nanobragg_hybrid.engines.torch.scalars import as_float
-from nanobragg_hybrid.engines.torch.selection import Selection
+from nanobragg_hybrid.engines.torch.scenes.selection import Selection
+from nanobragg_hybrid.engines.torch.set_up.parameters import Parameter
 from nanobragg_hybrid.fitting.blocks import Known
 from nanobragg_hybrid.fitting.likelihoods import Array
 from nanobragg_hybrid.fitting.pixels import FitPixels

@@ -239,7 +239,7 @@ def _capture_sizes(
 ) -> tuple[Array, ...]:
     if capture_deg == 0.0:
         return ()
-    from nanobragg_hybrid.engines.torch.shapes import is_in_reciprocal_lengths
+    from nanobragg_hybrid.engines.torch.arithmetic.shapes import is_in_reciprocal_lengths
 
     if not coordinates.has(Orientation):
         raise ConfigError("capture_deg", capture_deg, "0 where no orientation is fitted", "deg")

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nanobragg_hybrid.engines.torch.expected import is_light
+from nanobragg_hybrid.engines.torch.eager.expected import is_light
 from nanobragg_hybrid.engines.torch.panel_model import PanelModel
-from nanobragg_hybrid.engines.torch.parameters import Parameter
+from nanobragg_hybrid.engines.torch.set_up.parameters import Parameter
 from nanobragg_hybrid.fitting.forward import TorchForward, TorchLight
 from nanobragg_hybrid.fitting.likelihoods import Array
 from nanobragg_hybrid.fitting.pixels import FitPixels, Indices

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from nanobragg_hybrid.base.errors import ConfigError
 from nanobragg_hybrid.engines.torch.panel_model import PanelModel
-from nanobragg_hybrid.engines.torch.parameters import Parameter
-from nanobragg_hybrid.engines.torch.selection import Selection
+from nanobragg_hybrid.engines.torch.scenes.selection import Selection
+from nanobragg_hybrid.engines.torch.set_up.parameters import Parameter
 from nanobragg_hybrid.fitting.blocks import Known
 from nanobragg_hybrid.fitting.capture import typical_scattering_vector
 from nanobragg_hybrid.fitting.forward import known_light

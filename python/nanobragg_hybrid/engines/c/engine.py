@@ -17,6 +17,7 @@ from nanobragg_hybrid.engines.c.numbers import (
     UNROUNDED_REASON,
 )
 from nanobragg_hybrid.engines.c.plan import Plan
+from nanobragg_hybrid.engines.protocol import culling_stated
 from nanobragg_hybrid.model.conventions import CULLING_REASONS, CULLINGS, Culling, Kernel
 from nanobragg_hybrid.model.crystal import Crystal
 from nanobragg_hybrid.model.detector import Detector
@@ -113,11 +114,8 @@ class CRun:
         if info["culling_reason"] == ASKED_REASON:
             number = ASKED_REASON
         steps = info["active_pixels"] * info["steps"] * info["sensor_layers"]
-        return {
-            "share_visited": visited / steps if steps else 1.0,
-            "tolerance_photons": self._tolerance_photons,
-            "reason": CULLING_REASONS[number],
-        }
+        share = visited / steps if steps else 1.0
+        return culling_stated(share, steps, self._tolerance_photons, CULLING_REASONS[number])
 
     def trace(
         self, fast: int, slow: int, choice: StepChoice, limit: int, threads: int | None = None

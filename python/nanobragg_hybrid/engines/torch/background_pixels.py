@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from nanobragg_hybrid.base.errors import ConfigError
-from nanobragg_hybrid.engines.torch.background import background_photons
-from nanobragg_hybrid.engines.torch.expected import is_light
+from nanobragg_hybrid.engines.torch.eager.background import background_photons
+from nanobragg_hybrid.engines.torch.eager.expected import is_light
 from nanobragg_hybrid.engines.torch.model import ForwardModel
-from nanobragg_hybrid.engines.torch.selection import Selection, chosen
+from nanobragg_hybrid.engines.torch.scenes.selection import Selection, chosen
 
 _FLAT: Final = "background.flat_photons_per_pixel"
 _MOVING: Final = ("background.", "beam.", "detector.")

@@ -13,13 +13,14 @@ import torch
 from numpy.typing import NDArray
 
 from nanobragg_hybrid.base.errors import ConfigError, RenderCancelled, UnsupportedError
-from nanobragg_hybrid.engines.torch.bounds import Counts, allocation_errors, image_memory
-from nanobragg_hybrid.engines.torch.compiled import COUNTED, Visits
-from nanobragg_hybrid.engines.torch.devices import device_of, dtype_of
+from nanobragg_hybrid.engines.protocol import culling_stated
+from nanobragg_hybrid.engines.torch.arithmetic.devices import device_of, dtype_of
+from nanobragg_hybrid.engines.torch.compiled.bridge import COUNTED, Visits
 from nanobragg_hybrid.engines.torch.model import ForwardModel
 from nanobragg_hybrid.engines.torch.report import plan_of
+from nanobragg_hybrid.engines.torch.scenes.structure_factors import amplitudes_at
+from nanobragg_hybrid.engines.torch.set_up.bounds import Counts, allocation_errors, image_memory
 from nanobragg_hybrid.engines.torch.statistics import image_statistics
-from nanobragg_hybrid.engines.torch.structure_factors import amplitudes_at
 from nanobragg_hybrid.engines.torch.traces import Tracer
 from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.quirks import Quirks
@@ -219,7 +220,7 @@ class TorchEngine:
         if kernel in ("compiled", "triton") and model.eager_reason is not None:
             raise UnsupportedError(f'kernel="{kernel}" does not render this: {model.eager_reason}')
         if self.exact:
-            _require_provable(model)
+            _require_provable(model, self.kernel)
         return TorchRun(model, exact=self.exact)
 
     def structure_factors_at(
@@ -233,8 +234,8 @@ class TorchEngine:
         return amplitudes_at(structure_factors, hkl)
 
 
-def _require_provable(model: ForwardModel) -> None:
-    """Raises `ConfigError` where nothing bounds what a model computes."""
+def _require_provable(model: ForwardModel, kernel: str | None) -> None:
+    """Raises `ConfigError` where nothing bounds what a model computes; kernel: as it was given."""
     rule = "with exact=True"
     if model.dtype != torch.float64:
         raise ConfigError("dtype", str(model.dtype).removeprefix("torch."), f"float64 {rule}")
@@ -242,7 +243,12 @@ def _require_provable(model: ForwardModel) -> None:
         raise ConfigError("tolerance_photons", model.tolerance_photons, f"0 {rule}")
     if model.rendered_by != "triton":
         why = "" if model.eager_reason is None else f" ({model.eager_reason})"
-        raise ConfigError("kernel", model.rendered_by, f'"triton" {rule}{why}')
+        chosen = f'renders by "{model.rendered_by}" on {model.device.type}{why}'
+        if kernel is None:
+            need = f'False, or kernel="triton": the engine, which was given no kernel, {chosen}'
+            raise ConfigError("exact", True, need)
+        own = f': "auto" {chosen}' if kernel == "auto" else why
+        raise ConfigError("kernel", kernel, f'"triton" {rule}{own}')
 
 
 def _row_progress(
@@ -265,11 +271,8 @@ def _culling(model: ForwardModel, visits: Visits) -> dict[str, float | str]:
     """What was left out, for the provenance."""
     every = model.active_pixels.count * model.setup.choices.steps_per_pixel
     left_out = visits.every - float(visits.visited)
-    return {
-        "share_visited": 1.0 - left_out / max(visits.every, every) if left_out > 0.0 else 1.0,
-        "tolerance_photons": model.tolerance_photons,
-        "reason": model.every_step_because,
-    }
+    share = 1.0 - left_out / max(visits.every, every) if left_out > 0.0 else 1.0
+    return culling_stated(share, every, model.tolerance_photons, model.every_step_because)
 
 
 @contextmanager

@@ -15,54 +15,54 @@ from torch import Tensor
 from nanobragg_hybrid.base.errors import ConfigError, Description, UnsupportedError
 from nanobragg_hybrid.base.host import require_memory
 from nanobragg_hybrid.base.units import m_to_um
-from nanobragg_hybrid.engines.torch.background import background_photons
-from nanobragg_hybrid.engines.torch.batch import BatchRender, leaves_rays
-from nanobragg_hybrid.engines.torch.bounds import image_memory
-from nanobragg_hybrid.engines.torch.compiled_kernel import CompiledKernel, SeenTable
-from nanobragg_hybrid.engines.torch.devices import device_of, dtype_of
-from nanobragg_hybrid.engines.torch.eager import EagerKernel
-from nanobragg_hybrid.engines.torch.expected import (
+from nanobragg_hybrid.engines.torch.arithmetic.devices import device_of, dtype_of
+from nanobragg_hybrid.engines.torch.arithmetic.scalars import as_float, is_transformed
+from nanobragg_hybrid.engines.torch.compiled.kernel import CompiledKernel, SeenTable
+from nanobragg_hybrid.engines.torch.eager.background import background_photons
+from nanobragg_hybrid.engines.torch.eager.expected import (
     batched_light,
     expected_counts,
     is_light,
     light_values,
     source_region,
 )
+from nanobragg_hybrid.engines.torch.eager.intensities import solid_angle_sum
+from nanobragg_hybrid.engines.torch.eager.kernel import EagerKernel
 from nanobragg_hybrid.engines.torch.forked import require_own_threads
-from nanobragg_hybrid.engines.torch.fused import FusedKernel
-from nanobragg_hybrid.engines.torch.jacobian import (
+from nanobragg_hybrid.engines.torch.fused.kernel import FusedKernel
+from nanobragg_hybrid.engines.torch.programs.steps import step
+from nanobragg_hybrid.engines.torch.programs.uncompiled import uncompiled
+from nanobragg_hybrid.engines.torch.rendering.batch import BatchRender, leaves_rays
+from nanobragg_hybrid.engines.torch.rendering.jacobian import (
     NormalEquations,
     PixelJacobian,
     normal_equations,
 )
-from nanobragg_hybrid.engines.torch.kernel import solid_angle_sum
-from nanobragg_hybrid.engines.torch.kernel_choice import (
+from nanobragg_hybrid.engines.torch.rendering.kernel_choice import (
     KERNELS,
     KernelName,
     planned_kernel,
     triton_kernel,
 )
-from nanobragg_hybrid.engines.torch.overrides import require_none_overridden
-from nanobragg_hybrid.engines.torch.packed_scene import packed_scene
-from nanobragg_hybrid.engines.torch.packed_values import packed_and_tangents
-from nanobragg_hybrid.engines.torch.packing import Packed, Template, unpack
-from nanobragg_hybrid.engines.torch.parameters import (
+from nanobragg_hybrid.engines.torch.rendering.render import Progress, Render
+from nanobragg_hybrid.engines.torch.scenes.packing import Packed, Template, unpack
+from nanobragg_hybrid.engines.torch.scenes.pixels import ActivePixels
+from nanobragg_hybrid.engines.torch.scenes.scene import Scene
+from nanobragg_hybrid.engines.torch.scenes.selection import Chosen, Selection, chosen
+from nanobragg_hybrid.engines.torch.scenes.tiles import SerialOrder, Tiling, tiles
+from nanobragg_hybrid.engines.torch.set_up.bounds import image_memory
+from nanobragg_hybrid.engines.torch.set_up.overrides import require_none_overridden
+from nanobragg_hybrid.engines.torch.set_up.parameters import (
     Parameter,
     inactive_because,
     initial_value,
     parameters_of,
 )
-from nanobragg_hybrid.engines.torch.pixels import ActivePixels
-from nanobragg_hybrid.engines.torch.placed_set_up import placed_set_up
-from nanobragg_hybrid.engines.torch.quantities import GRID
-from nanobragg_hybrid.engines.torch.render import Progress, Render
-from nanobragg_hybrid.engines.torch.scalars import as_float, is_transformed
-from nanobragg_hybrid.engines.torch.scene import Scene
-from nanobragg_hybrid.engines.torch.selection import Chosen, Selection, chosen
-from nanobragg_hybrid.engines.torch.setup import Setup, set_up
-from nanobragg_hybrid.engines.torch.steps import step
-from nanobragg_hybrid.engines.torch.tiles import SerialOrder, Tiling, tiles
-from nanobragg_hybrid.engines.torch.uncompiled import uncompiled
+from nanobragg_hybrid.engines.torch.set_up.quantities import GRID
+from nanobragg_hybrid.engines.torch.set_up.setup import Setup, set_up
+from nanobragg_hybrid.engines.torch.values.packed_scene import packed_scene
+from nanobragg_hybrid.engines.torch.values.packed_values import packed_and_tangents
+from nanobragg_hybrid.engines.torch.values.placed_set_up import placed_set_up
 from nanobragg_hybrid.model.conventions import CULLING_REASONS
 from nanobragg_hybrid.model.detector import several_panels
 from nanobragg_hybrid.model.experiment import Experiment
@@ -467,11 +467,11 @@ class ForwardModel:
 
     @property
     def every_step_because(self) -> str:
-        """Why every step of the configuration is visited; empty: some are left out."""
+        """Why every step of the configuration is visited; empty: some may be left out."""
         if self.tolerance_photons == 0.0:
             return "tolerance_photons is 0"
         if self._is_triton:
-            return self._triton_kernel.every_step_because
+            return self._triton_kernel.every_step_because(self._packed({})[0])
         if self.rendered_by != "compiled":
             return f"the {self.rendered_by} kernel visits every step"
         packed, template = self._packed({})

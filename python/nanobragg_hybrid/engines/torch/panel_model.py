@@ -12,16 +12,14 @@ from torch import Tensor
 
 from nanobragg_hybrid.base.errors import ConfigError, Description
 from nanobragg_hybrid.base.host import require_memory
-from nanobragg_hybrid.engines.torch.background import offset_name
-from nanobragg_hybrid.engines.torch.bounds import image_memory
-from nanobragg_hybrid.engines.torch.devices import device_of
-from nanobragg_hybrid.engines.torch.expected import (
+from nanobragg_hybrid.engines.torch.arithmetic.devices import device_of
+from nanobragg_hybrid.engines.torch.eager.background import offset_name
+from nanobragg_hybrid.engines.torch.eager.expected import (
     batched_light,
     is_light,
     light_numbers,
     light_values,
 )
-from nanobragg_hybrid.engines.torch.jacobian import NormalEquations
 from nanobragg_hybrid.engines.torch.model import ForwardModel, Values
 from nanobragg_hybrid.engines.torch.panel_placement import (
     FAST,
@@ -33,9 +31,11 @@ from nanobragg_hybrid.engines.torch.panel_placement import (
     SLOW,
     PanelPlacement,
 )
-from nanobragg_hybrid.engines.torch.parameters import Parameter, inactive_because
-from nanobragg_hybrid.engines.torch.render import Progress
-from nanobragg_hybrid.engines.torch.selection import Selection
+from nanobragg_hybrid.engines.torch.rendering.jacobian import NormalEquations
+from nanobragg_hybrid.engines.torch.rendering.render import Progress
+from nanobragg_hybrid.engines.torch.scenes.selection import Selection
+from nanobragg_hybrid.engines.torch.set_up.bounds import image_memory
+from nanobragg_hybrid.engines.torch.set_up.parameters import Parameter, inactive_because
 from nanobragg_hybrid.model.experiment import Experiment
 from nanobragg_hybrid.model.quirks import Quirks
 from nanobragg_hybrid.model.structure_factors import StructureFactors

@@ -17,9 +17,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nanobragg_hybrid.base.arrays import as_ndarray
-from nanobragg_hybrid.engines.torch.bounded_sums import Rays, SumNumbers, add_bounded_sums, of_rays
-from nanobragg_hybrid.engines.torch.derivatives import LengthAndDirection
-from nanobragg_hybrid.engines.torch.factors import (
+from nanobragg_hybrid.engines.torch.arithmetic.derivatives import LengthAndDirection
+from nanobragg_hybrid.engines.torch.arithmetic.scalars import applied, as_float
+from nanobragg_hybrid.engines.torch.arithmetic.shapes import is_all_or_nothing
+from nanobragg_hybrid.engines.torch.arithmetic.vectors import (
+    Vector,
+    as_tensor,
+    cross,
+    dot,
+    mag,
+    unit,
+)
+from nanobragg_hybrid.engines.torch.eager.factors import (
     background,
     captured,
     layer_capture,
@@ -30,14 +39,17 @@ from nanobragg_hybrid.engines.torch.factors import (
     step_weight,
     water,
 )
+from nanobragg_hybrid.engines.torch.eager.rays import Beams, beams_to, rays_of
 from nanobragg_hybrid.engines.torch.model import ForwardModel
-from nanobragg_hybrid.engines.torch.rays import Beams, beams_to, rays_of
+from nanobragg_hybrid.engines.torch.on_triton.bounded_sums import (
+    Rays,
+    SumNumbers,
+    add_bounded_sums,
+    of_rays,
+)
 from nanobragg_hybrid.engines.torch.report import plan_of
-from nanobragg_hybrid.engines.torch.scalars import applied, as_float
-from nanobragg_hybrid.engines.torch.scene import Cells, Choices, Scene, Sources
-from nanobragg_hybrid.engines.torch.shapes import is_all_or_nothing
-from nanobragg_hybrid.engines.torch.tiles import Block, Tile, ranges
-from nanobragg_hybrid.engines.torch.vectors import Vector, as_tensor, cross, dot, mag, unit
+from nanobragg_hybrid.engines.torch.scenes.scene import Cells, Choices, Scene, Sources
+from nanobragg_hybrid.engines.torch.scenes.tiles import Block, Tile, ranges
 from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
 
 if TYPE_CHECKING:

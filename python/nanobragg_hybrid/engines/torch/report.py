@@ -6,15 +6,15 @@ import math
 from collections.abc import Iterable
 
 from nanobragg_hybrid.base.units import deg_to_rad, m_to_mm
-from nanobragg_hybrid.engines.torch.bounds import MANY_STEPS, MOST_CHOSEN_OVERSAMPLE
-from nanobragg_hybrid.engines.torch.inputs import Inputs
-from nanobragg_hybrid.engines.torch.pixels import region_of_interest
-from nanobragg_hybrid.engines.torch.placement import normal_is_recomputed
-from nanobragg_hybrid.engines.torch.quantities import water_background
-from nanobragg_hybrid.engines.torch.scalars import Scalar, as_float
-from nanobragg_hybrid.engines.torch.setup import Setup, fluence, wavelength_m
-from nanobragg_hybrid.engines.torch.shapes import has_poles
-from nanobragg_hybrid.engines.torch.vectors import Vector, dot, mag
+from nanobragg_hybrid.engines.torch.arithmetic.scalars import Scalar, as_float
+from nanobragg_hybrid.engines.torch.arithmetic.shapes import has_poles
+from nanobragg_hybrid.engines.torch.arithmetic.vectors import Vector, dot, mag
+from nanobragg_hybrid.engines.torch.scenes.pixels import region_of_interest
+from nanobragg_hybrid.engines.torch.set_up.bounds import MANY_STEPS, MOST_CHOSEN_OVERSAMPLE
+from nanobragg_hybrid.engines.torch.set_up.inputs import Inputs
+from nanobragg_hybrid.engines.torch.set_up.placement import normal_is_recomputed
+from nanobragg_hybrid.engines.torch.set_up.quantities import water_background
+from nanobragg_hybrid.engines.torch.set_up.setup import Setup, fluence, wavelength_m
 from nanobragg_hybrid.model.resolved_plan import PlanWarning, ResolvedPlan
 
 

@@ -7,8 +7,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from nanobragg_hybrid.engines.torch.scalars import Scalar
-from nanobragg_hybrid.engines.torch.setup import Setup
+from nanobragg_hybrid.engines.torch.arithmetic.scalars import Scalar
+from nanobragg_hybrid.engines.torch.set_up.setup import Setup
 from nanobragg_hybrid.model.statistics import Statistics
 
 

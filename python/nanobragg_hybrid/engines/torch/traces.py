@@ -17,26 +17,26 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nanobragg_hybrid.base.constants import R_E_SQR_M2
-from nanobragg_hybrid.engines.torch.factors import (
+from nanobragg_hybrid.engines.torch.arithmetic.scalars import Scalar, as_float
+from nanobragg_hybrid.engines.torch.arithmetic.vectors import Vector, as_tensor
+from nanobragg_hybrid.engines.torch.eager.factors import (
     background,
     final_factors,
     ray_factor,
     solid_angle,
     step_weight,
 )
-from nanobragg_hybrid.engines.torch.kernel import (
+from nanobragg_hybrid.engines.torch.eager.intensities import (
     Steps,
     block_value_and_sum,
     lattice_factors,
     steps_of,
 )
+from nanobragg_hybrid.engines.torch.eager.rays import first_beams, positions
+from nanobragg_hybrid.engines.torch.eager.serial import serial_order
 from nanobragg_hybrid.engines.torch.model import ForwardModel
-from nanobragg_hybrid.engines.torch.rays import first_beams, positions
-from nanobragg_hybrid.engines.torch.scalars import Scalar, as_float
-from nanobragg_hybrid.engines.torch.scene import Choices, Scene, skips_zero
-from nanobragg_hybrid.engines.torch.serial import serial_order
-from nanobragg_hybrid.engines.torch.tiles import Block, Tile, single_tile, tile_with
-from nanobragg_hybrid.engines.torch.vectors import Vector, as_tensor
+from nanobragg_hybrid.engines.torch.scenes.scene import Choices, Scene, skips_zero
+from nanobragg_hybrid.engines.torch.scenes.tiles import Block, Tile, single_tile, tile_with
 from nanobragg_hybrid.model.resolved_plan import ResolvedPlan
 from nanobragg_hybrid.model.trace import StepChoice, StepTrace, Trace
 from nanobragg_hybrid.model.trace import Vector as Numbers

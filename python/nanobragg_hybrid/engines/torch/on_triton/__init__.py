@@ -1,0 +1,3 @@
+"""Pixels by Triton's kernels: their launches, as steps of autograd."""
+
+from __future__ import annotations
