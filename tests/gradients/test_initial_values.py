@@ -12,10 +12,10 @@ import pytest
 pytest.importorskip("torch", reason="PyTorch is not installed (extra: torch)")
 
 import nanobragg_hybrid as nb
-from nanobragg_hybrid.engines.torch.detector import detector_geometry
-from nanobragg_hybrid.engines.torch.inputs import Inputs
-from nanobragg_hybrid.engines.torch.parameters import initial_value, parameters_of
-from nanobragg_hybrid.engines.torch.setup import Setup, set_up
+from nanobragg_hybrid.engines.torch.set_up.detector import detector_geometry
+from nanobragg_hybrid.engines.torch.set_up.inputs import Inputs
+from nanobragg_hybrid.engines.torch.set_up.parameters import initial_value, parameters_of
+from nanobragg_hybrid.engines.torch.set_up.setup import Setup, set_up
 
 FACTORS = nb.StructureFactors.constant(100.0)
 BASE = nb.Experiment(
