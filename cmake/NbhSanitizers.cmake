@@ -14,8 +14,8 @@ function(nbh_sanitizers target)
   if(NBH_SANITIZE)
     target_compile_options(${target} PRIVATE -fsanitize=${NBH_SANITIZE_FLAGS} -fno-sanitize-recover=all
                                              -fno-omit-frame-pointer -g)
-    if(NOT NBH_FUZZ) # checks in the vector kernels take the compiler twice as long with more
-      target_compile_options(${target} PRIVATE -O1)
+    if(NOT NBH_FUZZ) # checks in the vector kernels take an optimizing compiler some times as long
+      target_compile_options(${target} PRIVATE -O0)
     endif()
     target_link_options(${target} PRIVATE -fsanitize=${NBH_SANITIZE_FLAGS})
   endif()

@@ -14,7 +14,15 @@ from typing import Any
 import numpy as np
 import pytest
 from dials_crystals import cell_lengths
-from dials_series import CELL, IMAGES, PEDESTAL, dials, experiment, structure_factors
+from dials_series import (
+    CELL,
+    IMAGES,
+    ONLY_IN_FULL,
+    PEDESTAL,
+    dials,
+    experiment,
+    structure_factors,
+)
 from for_each import for_each
 from positions import TO_SIMULATOR, five_pixels, laboratory_mm, plan_of
 from real_still import panels_of_the_real_still
@@ -192,7 +200,8 @@ def test_the_panels_of_a_series(detector: Callable[[], nb.Detector], tmp_path: P
     assert shown.count("pixel_size:") == len(made.detector.shapes)
 
 
-@for_each("name", list(FORMATS))
+@ONLY_IN_FULL
+@pytest.mark.parametrize("name", FORMATS)
 def test_a_series_from_import_to_integration(
     name: str, frames: list[nb.SimulationResult], tmp_path: Path
 ) -> None:

@@ -1,6 +1,7 @@
 """Frames of each preset with background and noise, as DIALS sees them: gain, spots, cell.
 
-`.ci/acceptance` runs it where DIALS is installed (it sets NB_DIALS_SERIES).
+`.ci/acceptance` runs it where DIALS is installed (it sets NB_DIALS_SERIES), for one preset
+only with `--brief`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from for_each import for_each
+from dials_series import ONLY_IN_FULL
 from numpy.typing import NDArray
 
 import nanobragg_hybrid as nb
@@ -54,6 +55,12 @@ PRESETS = {
     "jungfrau": Preset(nb.jungfrau_response(seed=1), 20.0),
     "cspad": Preset(nb.cspad_response(seed=1)),
 }
+
+IN_PRESETS = pytest.mark.parametrize(
+    "name",
+    [pytest.param(each, marks=() if each == "cspad" else ONLY_IN_FULL) for each in PRESETS],
+)
+"""The brief run has the one with a pedestal, a map of gains, dead pixels and flicker."""
 
 
 @functools.cache
@@ -136,7 +143,7 @@ def _imported(folder: Path, name: str, *, bright: bool) -> None:
     _run(folder, "dials.import", "template=frame_###.img")
 
 
-@for_each("name", PRESETS)
+@IN_PRESETS
 def test_gain(name: str, tmp_path: Path) -> None:
     """DIALS measures variance over mean of neighbouring pixels: the gain, and read-out noise, of
     which there is little at so many photons."""
@@ -148,7 +155,7 @@ def test_gain(name: str, tmp_path: Path) -> None:
     assert float(found[1]) == pytest.approx(preset.scale * preset.response.gain, rel=0.05)
 
 
-@for_each("name", PRESETS)
+@IN_PRESETS
 def test_found_and_indexed(name: str, tmp_path: Path) -> None:
     preset, folder = PRESETS[name], tmp_path / name
     _imported(folder, name, bright=True)

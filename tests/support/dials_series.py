@@ -8,8 +8,15 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import nanobragg_hybrid as nb
+
+ONLY_IN_FULL = pytest.mark.skipif(
+    os.environ.get("NB_DIALS_SERIES") == "brief",
+    reason="takes DIALS long and is much like what is run: .ci/release acceptance runs it",
+)
+"""For tests that .ci/acceptance --brief leaves out."""
 
 IMAGES = 12
 CELL = (79.0, 79.0, 38.0)
