@@ -8,12 +8,14 @@ import pickle
 import re
 import signal
 import struct
+import subprocess
 import sys
 import threading
 import time
 import warnings
 from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -241,6 +243,26 @@ def test_progress_can_stop_it(tmp_path: Path) -> None:
         render(path, progress=progress)
     assert set(calls) == {(0, 10)}
     assert _ends(int(note.read_text()))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_ctrl_c_while_it_starts_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program runs already, and Popen has not said which one it is."""
+    found = []
+
+    class Slow(subprocess.Popen[bytes]):
+        def __init__(self, *words: Any, **settings: Any) -> None:
+            super().__init__(*words, **settings)
+            found.append(self.pid)
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.3)
+
+    path = script(tmp_path, "sleep 60")
+    monkeypatch.setattr(subprocess, "Popen", Slow)
+    with ctrl_c_raises(), pytest.raises(KeyboardInterrupt):
+        render(path)
+    assert len(found) == 1
+    assert _ends(found[0])
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")

@@ -19,6 +19,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -292,41 +293,75 @@ def _run(
 ) -> _Output:
     """Runs the executable to its end in `folder`; it does not outlive an error or Ctrl-C."""
     start = time.perf_counter()
+    program = _Program([str(executable), *arguments], folder)
     try:
-        process = subprocess.Popen(
-            [str(executable), *arguments],
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            process_group=0,
-        )
-    except OSError as error:
-        raise BackendError(f"{executable}: cannot be run: {error.strerror or error}") from None
-    with process:
-        try:
-            while True:
-                try:
-                    stdout, stderr = process.communicate(timeout=_LOOK_EVERY_S)
-                    break
-                except subprocess.TimeoutExpired:
-                    if progress is not None and progress(0, rows) is False:
-                        raise RenderCancelled("the progress callback asked to stop") from None
-        except BaseException:
-            with contextlib.suppress(ProcessLookupError):
-                _kill(process)
-            process.wait()
-            raise
+        process = program.started()
+        while True:
+            try:
+                stdout, stderr = process.communicate(timeout=_LOOK_EVERY_S)
+                break
+            except subprocess.TimeoutExpired:
+                if progress is not None and progress(0, rows) is False:
+                    raise RenderCancelled("the progress callback asked to stop") from None
+    except BaseException:
+        program.end()
+        raise
     seconds = time.perf_counter() - start
     return _Output(process.returncode, _text(stdout), _text(stderr), seconds)
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """Ends a program at once, and what it has started where the system has process groups."""
-    if sys.platform == "win32":
-        process.kill()
-    else:
-        os.killpg(process.pid, signal.SIGKILL)
+class _Program:
+    """A program that a thread of its own starts.
+
+    Ctrl-C in the middle of Popen would leave a program behind that nobody can end; Python hears of
+    it in the main thread only.
+    """
+
+    def __init__(self, command: list[str], folder: Path) -> None:
+        self._command, self._folder = command, folder
+        self._process: subprocess.Popen[bytes] | None = None
+        self._problem: OSError | None = None
+        self._starting = threading.Lock()
+        self._is_wanted = True
+
+    def started(self) -> subprocess.Popen[bytes]:
+        """Starts it; raises `BackendError` where that is not possible."""
+        thread = threading.Thread(target=self._start, name="nanobragg_hybrid.start")
+        thread.start()
+        thread.join()
+        if self._process is None:
+            why = None if self._problem is None else self._problem.strerror or self._problem
+            raise BackendError(f"{self._command[0]}: cannot be run: {why}")
+        return self._process
+
+    def _start(self) -> None:
+        with self._starting:
+            if not self._is_wanted:
+                return
+            try:
+                self._process = subprocess.Popen(
+                    self._command,
+                    cwd=self._folder,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    process_group=0,
+                )
+            except OSError as error:
+                self._problem = error
+
+    def end(self) -> None:
+        """Ends it at once, and what it has started where the system has process groups."""
+        with self._starting:  # not joined: after Ctrl-C a thread may not know that it is alive
+            self._is_wanted = False
+        if self._process is None:
+            return
+        # its end closes its pipes, and waits for it
+        with self._process, contextlib.suppress(ProcessLookupError):
+            if sys.platform == "win32":
+                self._process.kill()
+            else:
+                os.killpg(self._process.pid, signal.SIGKILL)
 
 
 def _image(
