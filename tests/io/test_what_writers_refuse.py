@@ -24,6 +24,8 @@ from nanobragg_hybrid.formats.trace_text import write_trace
 LEVELS = np.arange(6, dtype=np.uint8).reshape(2, 3)
 MASKED: Any = np.ma.masked_array(LEVELS, mask=LEVELS == 4)  # type: ignore[no-untyped-call]
 NINE = (1.0, 0.25, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1e-300)
+UNMASKED = "an array without a mask: drop these elements, or fill them"
+MATRIX = "crystal.orientation_matrix: got "
 Writer = Callable[[Path, Any], object]
 
 
@@ -46,8 +48,7 @@ REFUSED: dict[str, tuple[Writer, Any, str]] = {
     "masked": (
         pgm,
         MASKED,
-        "pixels: got a masked array (1 elements are masked), need an array without a mask: drop "
-        "these elements, or fill them",
+        "pixels: got a masked array (1 elements are masked), need " + UNMASKED,
     ),
     "mask of bytes": (
         write_mask,
@@ -62,12 +63,12 @@ REFUSED: dict[str, tuple[Writer, Any, str]] = {
     "eight numbers": (
         write_matrix,
         NINE[:8],
-        "crystal.orientation_matrix: got (1.0, 0.25, 0.0, 0.0, 1.0, 0.0, ...), need nine finite numbers",
+        MATRIX + "(1.0, 0.25, 0.0, 0.0, 1.0, 0.0, ...), need nine finite numbers",
     ),
     "infinite": (
         write_matrix,
         (float("inf"), *NINE[:0:-1]),
-        "crystal.orientation_matrix: got (inf, 1e-300, 0.0, 0.0, 0.0, 1.0, ...), need nine finite numbers",
+        MATRIX + "(inf, 1e-300, 0.0, 0.0, 0.0, 1.0, ...), need nine finite numbers",
     ),
     "sources as text": (
         write_source_file,
