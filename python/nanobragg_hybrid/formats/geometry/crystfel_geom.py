@@ -39,7 +39,7 @@ _UNITS: Final = {
     "kv": 1e3,
     "a": 1.0,
 }
-_AXIS_TERM: Final = re.compile(r"([+-]?)\s*([0-9.]*(?:[eE][+-]?[0-9]+)?)\s*([xyz])\s*")
+_AXIS_TERM: Final = re.compile(r"([+-]?)\s*(?:([0-9.]+(?:[eE][+-]?[0-9]+)?)\s*)?([xyz])\s*")
 _GROUPS: Final = ("rigid_group", "group")
 
 
