@@ -546,7 +546,7 @@ def test_a_full_disk_behind_the_version(tmp_path: Path) -> None:
 
 
 def not_measured() -> dict[str, str]:
-    """The environment without what makes .ci/coverage, which imports modules of its own, measure."""
+    """The environment without what makes .ci/coverage measure, which imports modules of its own."""
     return {name: value for name, value in os.environ.items() if name != "COVERAGE_PROCESS_START"}
 
 
