@@ -39,7 +39,7 @@ _UNITS: Final = {
     "kv": 1e3,
     "a": 1.0,
 }
-_AXIS_TERM: Final = re.compile(r"([+-]?)\s*([0-9.]*(?:[eE][+-]?[0-9]+)?)\s*([xyz])\s*")
+_AXIS_TERM: Final = re.compile(r"([+-]?)\s*(?:([0-9.]+(?:[eE][+-]?[0-9]+)?)\s*)?([xyz])\s*")
 _GROUPS: Final = ("rigid_group", "group")
 
 
@@ -347,6 +347,9 @@ def _mask(
             require_memory({"mask of a panel": n_fast * n_slow})
             mask = np.ones((n_slow, n_fast), dtype=np.bool_)
         if in_pixels:
+            for key, limit in zip(in_pixels, limits, strict=True):
+                if not limit.is_integer():
+                    geom.refuse(f"{name}/{key}", region[key], "a whole number")
             fast, fast_end = (int(limit) - bounds["min_fs"] for limit in limits[:2])
             slow, slow_end = (int(limit) - bounds["min_ss"] for limit in limits[2:])
             mask[max(slow, 0) : max(slow_end + 1, 0), max(fast, 0) : max(fast_end + 1, 0)] = False

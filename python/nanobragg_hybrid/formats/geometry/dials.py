@@ -327,9 +327,10 @@ def _axes(place: Place) -> tuple[Vector, Vector]:
 
 def _panel(place: Place, frame: _Frame) -> PanelContent:
     fast, slow = _axes(place)
-    n_fast, n_slow = (int(n) for n in place.numbers("image_size", 2))
+    rule = "two whole numbers >= 1"
+    n_fast, n_slow = place.whole_numbers("image_size", 2, rule)
     if not (0 < n_fast < 2**31 and 0 < n_slow < 2**31):
-        place.refuse("image_size", [n_fast, n_slow], "two whole numbers >= 1")
+        place.refuse("image_size", [n_fast, n_slow], rule)
     pixel_fast, pixel_slow = place.numbers("pixel_size", 2)
     thickness_mm, mu_per_mm = place.number("thickness", 0.0), place.number("mu", 0.0)
     if thickness_mm < 0.0 or mu_per_mm < 0.0:
@@ -340,12 +341,9 @@ def _panel(place: Place, frame: _Frame) -> PanelContent:
     if not gain > 0.0:
         place.refuse("gain", gain, "a number > 0")
     boxes = [
-        [
-            int(number)
-            for number in Place(place.path, place.where, {f"mask[{n}]": box}).numbers(
-                f"mask[{n}]", 4
-            )
-        ]
+        Place(place.path, place.where, {f"mask[{n}]": box}).whole_numbers(
+            f"mask[{n}]", 4, "4 whole numbers"
+        )
         for n, box in enumerate(place.items("mask"))
     ]
     return PanelContent(

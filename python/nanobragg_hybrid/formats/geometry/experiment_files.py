@@ -323,7 +323,7 @@ _READERS: Final[
         (rb"\A" + STREAM_START.encode(), _of_stream),
         (rb"\A\s*" + XPARM_START.encode() + rb"\s", _of_xparm),
         (_numbers_in_lines(6, 4, 4, 3, 3, 3, 3, 7), _of_old_xparm),
-        (rb"(?m)^[^;\n]*[^;\s/]+/corner_x\s*=", _of_geom),
+        (rb"(?m)^[^;\n]*[^;\s/]/corner_x\s*=", _of_geom),  # of any length without a second +
         (rb"(?m)^[^!\n]*\b(?:ORGX|DETECTOR_DISTANCE|X-RAY_WAVELENGTH)\s*=", _of_xds_inp),
     )
 )

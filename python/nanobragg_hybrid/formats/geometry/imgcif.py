@@ -183,7 +183,8 @@ def _polarization(header: _Header, to_source: Vector) -> dict[str, Any]:
     normal = applied(rotation(to_source, angle), (0.0, 1.0, 0.0))
     electric = cross(normal, to_source)
     if length(electric) < 1e-6:
-        return {}
+        rule = "a beam that is not along Y, from which its angle is counted"
+        header.refuse(f"{what}.polarizn_source_norm", f"{angle:g}", rule)
     return {"polarization": (to_simulator("dials", unit(electric)), ratio)}
 
 
@@ -217,10 +218,10 @@ def _panels(header: _Header) -> list[PanelContent]:
     for row in header.cif.rows("array_structure_list_axis"):
         key = row.get("axis_set_id", row.get("axis_id", ""))
         axes_of_set.setdefault(key, []).append(row)
-    arrays: dict[str, dict[int, Row]] = {}
+    arrays: dict[str, dict[float, Row]] = {}
     what = "_array_structure_list"
     for row in header.cif.rows("array_structure_list"):
-        order = int(header.number(row, "precedence", None, what))
+        order = header.number(row, "precedence", None, what)
         arrays.setdefault(row.get("array_id", ""), {})[order] = row
     intensities = {row.get("array_id", ""): row for row in header.cif.rows("array_intensities")}
     wanted = {row["array_id"] for row in header.cif.rows("diffrn_data_frame") if "array_id" in row}
@@ -234,13 +235,14 @@ def _panels(header: _Header) -> list[PanelContent]:
 def _panel(
     header: _Header,
     name: str,
-    rows: Mapping[int, Row],
+    rows: Mapping[float, Row],
     axes_of_set: Mapping[str, list[Row]],
     intensities: Row,
 ) -> PanelContent:
     what = f"_array_structure_list {name}"
     if not {1, 2} <= rows.keys():
-        header.refuse(f"{what}.precedence", " ".join(map(str, rows)), "1 (fast) and 2 (slow)")
+        found = " ".join(f"{order:g}" for order in rows)
+        header.refuse(f"{what}.precedence", found, "1 (fast) and 2 (slow)")
     counts, steps = [], []
     extra: dict[str, float] = {}
     names = []

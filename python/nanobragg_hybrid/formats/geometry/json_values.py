@@ -57,6 +57,13 @@ class Place:
             self.refuse(key, value, f"{count} finite numbers" if finite else f"{count} numbers")
         return [float(number) for number in value]
 
+    def whole_numbers(self, key: str, count: int, rule: str) -> list[int]:
+        """So many whole numbers, also written as 3.0."""
+        numbers = self.numbers(key, count)
+        if not all(number.is_integer() for number in numbers):
+            self.refuse(key, self.data[key], rule)
+        return [int(number) for number in numbers]
+
     def vector(self, key: str) -> Vector:
         """Three finite numbers."""
         return three(self.numbers(key, 3))

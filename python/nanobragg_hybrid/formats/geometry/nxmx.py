@@ -135,6 +135,12 @@ class _Reader:
             self.refuse(dataset.name, "finite numbers")
         return tuple(values.tolist())
 
+    def _whole(self, dataset: Any, rule: str) -> list[int]:
+        numbers = self._numbers(dataset)
+        if not all(number.is_integer() for number in numbers):
+            self.refuse(dataset.name, rule)
+        return [int(number) for number in numbers]
+
     def _scale(self, dataset: Any, units: dict[str, float], default: str) -> float:
         word = text_of(dataset.attrs.get("units", default)).strip()
         if word.lower() not in units:
@@ -247,15 +253,16 @@ class _Reader:
             origin = self._point(self._chain(start), (0.0, 0.0, 0.0))
         if "data_size" not in module:
             self.refuse(module.name, "data_size")
-        size = [int(number) for number in self._numbers(module["data_size"])]
+        size = self._whole(module["data_size"], "the numbers of slow and fast pixels, >= 1")
         if len(size) < 2 or not all(1 <= number <= _LARGEST for number in size[-2:]):
             self.refuse(module["data_size"].name, "the numbers of slow and fast pixels, >= 1")
         n_slow, n_fast = size[-2:]
         first = [0, 0]
         if "data_origin" in module:
-            first = [int(number) for number in self._numbers(module["data_origin"])]
-        if len(first) < 2 or min(first) < 0:
-            self.refuse(module["data_origin"].name, "the slow and the fast number of a pixel")
+            rule = "the slow and the fast number of a pixel"
+            first = self._whole(module["data_origin"], rule)
+            if len(first) < 2 or min(first) < 0:
+                self.refuse(module["data_origin"].name, rule)
         name = detector.name.rpartition("/")[2] if only else module.name.rpartition("/")[2]
         return PanelContent(
             name=name,

@@ -121,7 +121,7 @@ class _Input:
         travel = unit(self._direction("INCIDENT_BEAM_DIRECTION", (0.0, 0.0, 1.0)))
         bad: list[Rectangle] = []
         for each in self.values.get("UNTRUSTED_RECTANGLE", ()):
-            x1, x2, y1, y2 = (int(n) for n in self._numbers_of("UNTRUSTED_RECTANGLE", each, 4))
+            x1, x2, y1, y2 = self._whole_numbers_of("UNTRUSTED_RECTANGLE", each, 4)
             bad.append((x1, x2 - 1, y1, y2 - 1))
         segments = [self._segment(words) for words in self.segments]
         panels = _panels(detector, segments, bad)
@@ -156,7 +156,7 @@ class _Input:
         def numbers(key: str, count: int, default: tuple[float, ...]) -> tuple[float, ...]:
             return default if key not in words else self._numbers_of(key, words[key], count)
 
-        x1, x2, y1, y2 = (int(n) for n in numbers("SEGMENT", 4, ()))
+        x1, x2, y1, y2 = self._whole_numbers_of("SEGMENT", words["SEGMENT"], 4)
         if not (1 <= x1 <= x2 <= _LARGEST and 1 <= y1 <= y2 <= _LARGEST):
             self._refuse("SEGMENT", words["SEGMENT"], "x1 <= x2 and y1 <= y2 in pixels, from 1")
         axes = []
@@ -182,8 +182,10 @@ class _Input:
         normal = unit(self._direction("POLARIZATION_PLANE_NORMAL", (0.0, 1.0, 0.0)))
         electric = cross(normal, travel)
         if length(electric) < 1e-6:
-            value = self.values["POLARIZATION_PLANE_NORMAL"][-1]
-            self._refuse("POLARIZATION_PLANE_NORMAL", value, "a direction that is not the beam's")
+            key, rule = "POLARIZATION_PLANE_NORMAL", "a direction that is not the beam's"
+            if key not in self.values:
+                raise FileFormatError(self._path, 0, f"{key}: got nothing, 0 1 0, need {rule}")
+            self._refuse(key, self.values[key][-1], rule)
         return to_simulator("xds", unit(electric)), kahn
 
     def _scan(self) -> ScanContent | None:
@@ -195,7 +197,7 @@ class _Input:
         first, last = 1, 1
         if "DATA_RANGE" in self.values:
             value = self.values["DATA_RANGE"][-1]
-            first, last = (int(n) for n in self._numbers_of("DATA_RANGE", value, 2))
+            first, last = self._whole_numbers_of("DATA_RANGE", value, 2)
             if not first <= last:
                 self._refuse("DATA_RANGE", value, "two numbers, the second not below the first")
         start_frame = self._number("STARTING_FRAME", float(first))
@@ -227,6 +229,12 @@ class _Input:
         if len(numbers) < count or not all(abs(number) < 1e15 for number in numbers):
             self._refuse(key, value, f"{count} number{'s' * (count > 1)}")
         return numbers
+
+    def _whole_numbers_of(self, key: str, value: _Value, count: int) -> list[int]:
+        numbers = self._numbers_of(key, value, count)
+        if not all(number.is_integer() for number in numbers):
+            self._refuse(key, value, f"{count} whole numbers")
+        return [int(number) for number in numbers]
 
     def _number(self, key: str, default: float | None = None) -> float:
         if key not in self.values:
@@ -319,6 +327,11 @@ def contents_of_xparm(
             raise FileFormatError(path, line, f"got {got}, need {count} numbers")
         return found[:count]
 
+    def require_whole(line: int, *values: float) -> None:
+        if not all(value.is_integer() for value in values):
+            shown = " ".join(f"{value:.15g}" for value in values)
+            raise FileFormatError(path, line, f"got {quoted(shown)}, need whole numbers")
+
     def direction(line: int, values: Sequence[float]) -> Vector:
         x, y, z = values
         if not (x or y or z):
@@ -326,6 +339,7 @@ def contents_of_xparm(
         return x, y, z
 
     frame, start, width, *axis = numbers(2, 6)
+    require_whole(2, frame)
     wavelength, *travel = numbers(3, 4)
     if not wavelength > 0.0:
         raise FileFormatError(path, 3, f"got a wavelength of {wavelength}, need a number > 0")
@@ -336,6 +350,9 @@ def contents_of_xparm(
     if rows is None:
         raise FileFormatError(path, 5, "got three cell axes in a plane, need a cell")
     count, n_x, n_y, pixel_x, pixel_y = numbers(8, 5)
+    if not has_segments:
+        count = 0.0
+    require_whole(8, count, n_x, n_y)
     if not (pixel_x > 0.0 and pixel_y > 0.0 and 1 <= n_x <= _LARGEST and 1 <= n_y <= _LARGEST):
         raise FileFormatError(path, 8, "need pixels NX, NY >= 1 and edges QX, QY > 0")
     org_x, org_y, distance = numbers(9, 3)
@@ -344,10 +361,10 @@ def contents_of_xparm(
         x_axis, y_axis, org_x, org_y, distance, int(n_x), int(n_y), (pixel_x, pixel_y)
     )
     segments = []
-    if not has_segments:
-        count = 0.0
     for at in range(13, 13 + 2 * int(min(max(count, 0.0), len(lines))), 2):
-        _, x1, x2, y1, y2 = (int(number) for number in numbers(at, 5))
+        limits = numbers(at, 5)[1:]
+        require_whole(at, *limits)
+        x1, x2, y1, y2 = (int(number) for number in limits)
         if not (1 <= x1 <= x2 <= _LARGEST and 1 <= y1 <= y2 <= _LARGEST):
             raise FileFormatError(path, at, "need a segment of pixels x1 <= x2, y1 <= y2, from 1")
         sx, sy, sd, *axes = numbers(at + 1, 9)

@@ -101,10 +101,9 @@ class _Reader:
         values = np.asarray(dataset[()]).ravel() if dataset.size <= 8 else np.zeros(0)
         if values.dtype.kind not in "iuf" or not 2 <= values.size <= 3:
             self.refuse(dataset.name, "two or three whole numbers, slow and fast the last ones")
-        numbers = [int(value) for value in values.tolist()]
-        if min(numbers) < 0 or max(numbers) > _LARGEST:
+        if not ((values >= 0) & (values <= _LARGEST) & (values == np.trunc(values))).all():
             self.refuse(dataset.name, "whole numbers >= 0")
-        return numbers
+        return [int(value) for value in values.tolist()]
 
     def _place(
         self, entry: Any, detector: Any, module: Any, detectors: int
