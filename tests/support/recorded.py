@@ -130,7 +130,7 @@ def same_text(got: str, need: str) -> bool:
 
 def program(name: str) -> str:
     """An installed console script of the environment that runs the tests."""
-    path = Path(sys.executable).parent / name
+    path = Path(sys.executable).parent / (f"{name}.exe" if sys.platform == "win32" else name)
     assert os.access(path, os.X_OK), f"{path} is not installed"
     return str(path)
 
