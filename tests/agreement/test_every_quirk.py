@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import with_torch  # noqa: F401 (skips this module where there is no torch)
 from quirk_page import ledger_table
-from recorded import FACTS, Run, arguments, link_inputs, run_in_process, table
+from recorded import FACTS, Run, arguments, is_input, link_inputs, run_in_process, table
 
 import nanobragg_hybrid as nb
 from agreement import compare
@@ -65,7 +65,7 @@ def _files(run: Run) -> dict[str, bytes]:
     return {
         path.name: path.read_bytes()
         for path in run.folder.iterdir()
-        if not path.is_symlink() and path.name != FACTS
+        if not is_input(path) and path.name != FACTS
     }
 
 

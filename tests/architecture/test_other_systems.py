@@ -34,6 +34,15 @@ def kill(process, number):
     assert number != 0, "signal 0 is Ctrl-C there"
 os.kill = kill
 sys.platform = "win32"
+import ctypes, types
+def memory(status):  # a MEMORYSTATUSEX of 64 bytes
+    numbers = ctypes.cast(status, ctypes.POINTER(ctypes.c_uint64))
+    assert numbers[0] == 64
+    numbers[1] = 3 * 2**30
+    return 1
+ctypes.windll = types.SimpleNamespace(
+    kernel32=types.SimpleNamespace(GlobalMemoryStatusEx=memory)
+)
 """
 
 IMPORT_EVERYTHING = """
@@ -68,6 +77,8 @@ for _ in range(2):  # the second finds what the first has left, and replaces it
 assert main("-dump Fdump.bin -img made.img -cell 70 80 90 90 90 90 -intfile new.img".split()
     + ["-default_F", "100"]) == 0
 assert umbrella(["info"]) == 0
+assert "memory: 3.0 GiB" in nb.show_versions()
+ctypes.windll.kernel32.GlobalMemoryStatusEx = lambda status: 0
 assert "memory: unknown" in nb.show_versions()
 """
 

@@ -16,6 +16,7 @@ from recorded import (
     differing_facts,
     differing_files,
     image,
+    is_input,
     link_inputs,
     pixel_report,
     program,
@@ -56,7 +57,7 @@ def test_files_of_odd_input(case: str, golden_run: Callable[[str], Run]) -> None
     assert run.exit == 0
     assert differing_files(run, MORE[case], image("more/images", case)) == []
     assert differing_facts(run, MORE[case]) == []
-    written = {path.name for path in run.folder.iterdir() if not path.is_symlink()}
+    written = {path.name for path in run.folder.iterdir() if not is_input(path)}
     assert written == {*MORE[case]["files"], FACTS}
 
 
@@ -64,7 +65,7 @@ def test_files_of_odd_input(case: str, golden_run: Callable[[str], Run]) -> None
 def test_failures_leave_nothing_behind(case: str, golden_run: Callable[[str], Run]) -> None:
     run = golden_run(case)
     assert run.exit == CASES[case]["exit"] == 9
-    assert [path.name for path in run.folder.iterdir() if not path.is_symlink()] == []
+    assert [path.name for path in run.folder.iterdir() if not is_input(path)] == []
 
 
 @pytest.mark.parametrize("case", THROUGH_THE_EXECUTABLE)

@@ -17,6 +17,7 @@ from recorded import (
     differing_facts,
     differing_files,
     image,
+    is_input,
     link_inputs,
     table,
 )
@@ -98,7 +99,7 @@ def test_every_case_is_somewhere() -> None:
 def test_failures_leave_nothing_behind(case: str, tmp_path: Path) -> None:
     run = _run(case, tmp_path, "--backend", "torch")
     assert run.exit == CASES[case]["exit"] == 9
-    assert [path.name for path in tmp_path.iterdir() if not path.is_symlink()] == []
+    assert [path.name for path in tmp_path.iterdir() if not is_input(path)] == []
 
 
 @pytest.mark.filterwarnings("ignore::nanobragg_hybrid.NanobraggWarning")
@@ -127,7 +128,7 @@ def test_log_and_json(case: str, tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 def _files(folder: Path) -> dict[str, int]:
     """The sizes of what a run wrote."""
-    paths = [path for path in folder.iterdir() if not path.is_symlink() and path.name != FACTS]
+    paths = [path for path in folder.iterdir() if not is_input(path) and path.name != FACTS]
     return {path.name: path.stat().st_size for path in paths}
 
 

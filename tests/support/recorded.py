@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import sys
 from dataclasses import dataclass
 from functools import cache
@@ -56,9 +57,21 @@ class Run:
 
 
 def link_inputs(folder: Path) -> None:
-    """Put the recorded input files into `folder`, as links."""
+    """Put the recorded input files into `folder`, as links; copies on Windows, where not everybody
+    may make links."""
     for path in INPUTS.iterdir():
-        (folder / path.name).symlink_to(path)
+        if sys.platform == "win32":
+            shutil.copyfile(path, folder / path.name)
+        else:
+            (folder / path.name).symlink_to(path)
+
+
+def is_input(path: Path) -> bool:
+    """Whether `link_inputs` put this file there, and nothing was written over it."""
+    if sys.platform == "win32":
+        recorded = INPUTS / path.name
+        return recorded.is_file() and recorded.read_bytes() == path.read_bytes()
+    return path.is_symlink()
 
 
 def arguments(args: str, *extra: str) -> list[str]:
@@ -117,7 +130,7 @@ def same_text(got: str, need: str) -> bool:
 
 def program(name: str) -> str:
     """An installed console script of the environment that runs the tests."""
-    path = Path(sys.executable).parent / name
+    path = Path(sys.executable).parent / (f"{name}.exe" if sys.platform == "win32" else name)
     assert os.access(path, os.X_OK), f"{path} is not installed"
     return str(path)
 

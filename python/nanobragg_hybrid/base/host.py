@@ -76,7 +76,11 @@ def _process_limits_bytes() -> tuple[int | None, int | None]:
 def physical_memory_bytes() -> int | None:
     """Bytes of physical memory of this computer; None where the system does not say."""
     if sys.platform == "win32":
-        return None
+        import ctypes
+
+        status = (ctypes.c_uint64 * 8)(64)  # MEMORYSTATUSEX: its own size, then ullTotalPhys
+        known = ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status))
+        return status[1] if known else None
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (ValueError, OSError):
