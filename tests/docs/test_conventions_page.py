@@ -111,7 +111,7 @@ def test_the_faq_turns_a_matrix_of_dials_into_ours(tmp_path: Path) -> None:
     (listing,) = (each for each in listings(DOCS / "faq.md") if "dials_a = " in each.text)
     like = BASE.replace({"beam.wavelength_angstrom": 0.98, "crystal.misset_deg": (10, 20, 30)})
     ours = like.replace({"crystal.cell_deg": (75, 85, 95)})
-    nb.write_experiment(ours, tmp_path / "a.expt")
+    nb.write_experiment(tmp_path / "a.expt", ours)
     (crystal,) = json.loads((tmp_path / "a.expt").read_text())["crystal"]
     dials_a = np.linalg.inv([crystal[f"real_space_{name}"] for name in "abc"])
     text, count = re.subn(r"dials_a = np\.diag\(.*?\)", "dials_a = given", listing.text)

@@ -190,7 +190,7 @@ def test_a_gain_goes_to_crystfel_and_back(tmp_path: Path) -> None:
     panels = [panel(name, gain=2.0) for name in ("bad one", "group")]
     first = read(tmp_path, "a.expt", expt(detector=[{"panels": panels}]), image=1)
     with pytest.warns(nb.NanobraggWarning, match="has no place for"):
-        nb.write_experiment(first, tmp_path / "a.geom")
+        nb.write_experiment(tmp_path / "a.geom", first)
     text = (tmp_path / "a.geom").read_text()
     assert "p0_bad_one/fs = " in text
     assert "p20_group/fs = " in text
