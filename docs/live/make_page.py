@@ -59,7 +59,7 @@ WORDS = {
     "domains_without_spread": "domains without a spread have no effect",
     "many_steps": "this takes long: many steps for each pixel",
     "impossible_cell": "the angles fit no cell",
-    "broken_cells": "a square crystal with parts of cells: its light at reflections is without bounds",
+    "broken_cells": "a square crystal with parts of cells: light at reflections has no bound",
     "close_distance_negative": "the detector's normal points at the crystal: photons are below 0",
     "impossible_sources": "with this wavelength the beam has no direction or is no X-ray's",
     "osc_overshoot": "the φ steps do not fill the range",
