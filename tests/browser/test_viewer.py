@@ -26,6 +26,7 @@ def _open(page: Page, folder: Path, text: str) -> None:
     page.open(path.as_uri())
     page.wait(f"location.href === {json.dumps(path.as_uri())} && typeof viewer === 'object'")
     page.run("viewer.ready")
+    page.wait_for_layout()
 
 
 def _image(*pixels: Any, unit: str = "") -> ViewedImage:
@@ -49,7 +50,7 @@ def _middle(page: Page, panel: int, fast: float, slow: float) -> list[float]:
 
 def _colour(page: Page, panel: int, fast: float, slow: float) -> list[int]:
     """What is drawn in the middle of a pixel: red, green, blue."""
-    page.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    page.wait_for_layout()
     colour: list[int] = page.run(
         f"""(() => {{ const p = viewer.picture;
         const [x, y] = p._canvas(...p._placed(p.panels[{panel}], {fast + 0.5}, {slow + 0.5}));

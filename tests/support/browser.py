@@ -111,12 +111,24 @@ class Page:
         return answer["result"].get("value")
 
     def wait(self, condition: str, seconds: float = 60.0) -> None:
-        """Until the expression is true."""
+        """Until the expression is true, in this page or in one that takes its place."""
         end = time.monotonic() + seconds
-        while not self.run(f"Boolean({condition})"):
+        while not self._is_true(condition):
             if time.monotonic() > end:
                 raise TimeoutError(f"{condition}: not true after {seconds:g} s; {self.faults}")
             time.sleep(0.02)
+
+    def _is_true(self, condition: str) -> bool:
+        try:
+            return bool(self.run(f"Boolean({condition})"))
+        except RuntimeError as error:
+            if any(word in str(error) for word in ("navigated", "context")):
+                return False
+            raise
+
+    def wait_for_layout(self) -> None:
+        """Until what the page says of its sizes is what it shows."""
+        self.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
     def press(self, key: str, modifiers: int = 0) -> None:
         """A key as the keyboard sends it; `modifiers`: 8 is the shift key."""
