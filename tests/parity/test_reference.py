@@ -152,6 +152,13 @@ def test_another_executable_is_not_asked_for_what_is_ours(flag: Flag, tmp_path: 
         nb.simulate(SMALL.replace({field: value}), TABLE, backend=nb.ExternalEngine(path))
 
 
+def test_words_that_no_program_can_have_are_an_error(tmp_path: Path) -> None:
+    from nanobragg_hybrid.engines.external.engine import _Program
+
+    with pytest.raises(nb.BackendError, match=r"python.*: cannot be run: embedded null byte"):
+        _Program([sys.executable, "a\0b"], tmp_path).started()
+
+
 def test_no_executable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(nb.BackendError, match="needs an executable: set NB_C_BIN"):
         nb.simulate(SMALL, TABLE, backend="reference")

@@ -85,6 +85,55 @@ def test_truth_that_is_not_there_says_why(tmp_path: Path) -> None:
         second.truth()
 
 
+@pytest.mark.parametrize("series", [WEDGE, STILLS], ids=["rotation", "stills"])
+def test_two_shards_may_end_at_the_same_time(
+    tmp_path: Path, series: nb.Series, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While one gives the files of the truth their names, the other does all of that."""
+    from nanobragg_hybrid.formats.series_files import put_in_place
+    from nanobragg_hybrid.run.series import truth_of_series
+
+    def part(n: int, **more: Any) -> nb.SeriesResult:
+        out = tmp_path / "b" / "x_#.cbf"
+        return nb.simulate_series(series, FACTORS, out=out, truth=True, shard=(n, 2), **more)
+
+    others: list[nb.SeriesResult | None] = []
+
+    def put(*arguments: Any) -> str:
+        if not others:
+            others.append(None)
+            others[0] = part(1, resume=True)
+        return put_in_place(*arguments)
+
+    nb.simulate_series(series, FACTORS, out=tmp_path / "a" / "x_#.cbf", truth=True)
+    part(1)
+    monkeypatch.setattr(truth_of_series, "put_in_place", put)
+    assert part(2).is_complete
+    assert others[0] is not None
+    assert others[0].is_complete
+    assert hashes(tmp_path / "b") == hashes(tmp_path / "a")
+
+
+def test_a_folder_under_a_name_of_the_truth_leaves_nothing_half_written(tmp_path: Path) -> None:
+    def render(**more: Any) -> nb.SeriesResult:
+        return nb.simulate_series(
+            STILLS, FACTORS, out=tmp_path / "x_#.cbf", truth=True, resume=True, **more
+        )
+
+    render()
+    whole = hashes(tmp_path)
+    (tmp_path / "x_truth.expt").unlink()
+    (tmp_path / "x_series.json").unlink()
+    (tmp_path / "x_truth.expt").mkdir()
+    with pytest.raises(nb.FileAccessError, match=r"x_truth\.expt: Is a directory"):
+        render()
+    assert set(whole) - set(hashes(tmp_path)) == {"x_truth.expt", "x_series.json"}
+    assert hashes(tmp_path).items() <= whole.items()
+    (tmp_path / "x_truth.expt").rmdir()
+    render()
+    assert hashes(tmp_path) == whole
+
+
 def test_what_is_missing_for_truth_is_said_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -105,6 +105,10 @@ class SeriesFiles(NamedTuple):
         """A file of the truth beside the frames."""
         return self.folder / f"{self.stem}_truth{ending}"
 
+    def unfinished(self, shard: tuple[int, int] | None) -> Path:
+        """The folder where a run writes files of the truth until all of them are whole."""
+        return self.parts / f"truth{_of_shard(shard)}"
+
     def image(self, number: int) -> Path:
         """The image of a frame, or its pixels on their way into a file of data."""
         if self.is_one:

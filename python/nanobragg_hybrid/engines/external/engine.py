@@ -320,7 +320,7 @@ class _Program:
     def __init__(self, command: list[str], folder: Path) -> None:
         self._command, self._folder = command, folder
         self._process: subprocess.Popen[bytes] | None = None
-        self._problem: OSError | None = None
+        self._problem: Exception | None = None
         self._starting = threading.Lock()
         self._is_wanted = True
 
@@ -330,7 +330,7 @@ class _Program:
         thread.start()
         thread.join()
         if self._process is None:
-            why = None if self._problem is None else self._problem.strerror or self._problem
+            why = getattr(self._problem, "strerror", None) or self._problem
             raise BackendError(f"{self._command[0]}: cannot be run: {why}")
         return self._process
 
@@ -347,7 +347,7 @@ class _Program:
                     stderr=subprocess.PIPE,
                     process_group=0,
                 )
-            except OSError as error:
+            except (OSError, ValueError) as error:  # such as a word with a null byte
                 self._problem = error
 
     def end(self) -> None:

@@ -243,7 +243,8 @@ class SeriesRun:
         if settings.truth:
             from nanobragg_hybrid.run.series.truth_of_series import write_truth_of_series
 
-            listed = chain(listed, write_truth_of_series(settings, self.whole.data, self._last))
+            truth = write_truth_of_series(settings, self.whole.data, self._last, self._shard)
+            listed = chain(listed, truth)
         if files.is_one:
             from nanobragg_hybrid.formats.images import nxmx
 

@@ -8,7 +8,12 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
 from nanobragg_hybrid.base.errors import UnsupportedError, how_to_install
-from nanobragg_hybrid.formats.series_files import put_in_place, read_whole
+from nanobragg_hybrid.formats.series_files import (
+    make_folder,
+    put_in_place,
+    read_whole,
+    remove_files,
+)
 from nanobragg_hybrid.formats.truth_hdf5 import TruthWriter
 from nanobragg_hybrid.model.reflection_truth import ReflectionTruth
 from nanobragg_hybrid.model.series_kinds import ParameterGrid, RotationWedge
@@ -18,7 +23,8 @@ from nanobragg_hybrid.run.truth_dials import TruthForDials
 from nanobragg_hybrid.run.truth_files import write_frames
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from nanobragg_hybrid.model.experiment import Experiment
     from nanobragg_hybrid.model.series import Series
@@ -37,26 +43,45 @@ def check_libraries() -> None:
 
 
 def write_truth_of_series(
-    settings: Settings, data: Mapping[int, str], whole: Mapping[str, str]
+    settings: Settings,
+    data: Mapping[int, str],
+    whole: Mapping[str, str],
+    shard: tuple[int, int] | None,
 ) -> list[tuple[str, str]]:
     """Writes the files of the truth; their names and hashes.
 
     data: hash of what the worker has written of each frame, whose last part is its truth.  whole:
-    hashes of files that are there already, by name.  A grid has no files for DIALS, whose frames
+    hashes of files that are there already, by name.  shard: who writes; several may come to their
+    end at the same time, and write the same.  A grid has no files for DIALS, whose frames
     neither follow each other nor are of one crystal.
     Raises `FileAccessError`, also where one of the names has a file of another content, which is
     left alone, and what `write_experiments` does.
     """
     series, files = settings.series, settings.files
-    is_scan, is_grid = (isinstance(series.kind, kind) for kind in (RotationWedge, ParameterGrid))
+    is_grid = isinstance(series.kind, ParameterGrid)
     names = [files.truth(ending).name for ending in ((".h5",) if is_grid else _ENDINGS)]
     if whole.keys() >= set(names):
         return [(name, whole[name]) for name in names]
     # They get their names when all of them are whole.
-    paths = [files.parts / name for name in names]
+    folder = files.unfinished(shard)
+    make_folder(folder)
+    paths = [folder / name for name in names]
+    with ExitStack() as stack:
+        stack.callback(remove_files, paths, folder)
+        _write(settings, data, paths)
+        return [
+            (path.name, put_in_place(path, files.folder / path.name, whole.get(path.name)))
+            for path in paths
+        ]
+
+
+def _write(settings: Settings, data: Mapping[int, str], paths: Sequence[Path]) -> None:
+    """Writes the table, and for DIALS experiments and reflections, if they have paths."""
+    series, files = settings.series, settings.files
+    is_scan = isinstance(series.kind, RotationWedge)
     with ExitStack() as stack:
         for_dials = None
-        if not is_grid:
+        if len(paths) > 1:
             template = files.name if is_scan and not files.is_one else None
             frames, final = _experiments(series), files.truth(".expt")
             write_frames(paths[1], frames, settings.quirks, template, final)
@@ -74,10 +99,6 @@ def write_truth_of_series(
                     for_dials.add(ReflectionTruth.joined(several), list(contents))
         if for_dials is not None:
             for_dials.write()
-    return [
-        (path.name, put_in_place(path, files.folder / path.name, whole.get(path.name)))
-        for path in paths
-    ]
 
 
 def _experiments(series: Series) -> Iterator[Experiment]:
