@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 import nanobragg_hybrid as nb
 from nanobragg_hybrid.model.pixel_maps import relative_gains
+from nanobragg_hybrid.run import read_out
 from nanobragg_hybrid.run.read_out import Chain
 
 pytestmark = pytest.mark.filterwarnings("ignore::nanobragg_hybrid.ImageWarning")
@@ -398,3 +399,34 @@ def test_variances_are_computed_when_they_are_read(monkeypatch: pytest.MonkeyPat
         assert each.variance == pytest.approx(expected)
         assert each.variance is each.variance
     assert asked == [(10, 20)] * 2  # a copy has that of what it is a copy of
+
+
+@pytest.mark.parametrize("dead", [0.0, 1e-3, 0.05])
+@pytest.mark.parametrize("hot", [0.0, 1e-3, 0.05])
+@pytest.mark.parametrize("pixels", [8, 200])
+def test_sure_counts_are_those_of_the_pixels(dead: float, hot: float, pixels: int) -> None:
+    """Also where so many are bad that nobody looks for one."""
+    response = nb.Response(
+        dead_fraction=dead, hot_fraction=hot, dead_counts=3.0, pedestal=7.0, seed=5
+    )
+    chain = Chain(response, (pixels, pixels), 100.0, None)
+    masks = chain.bad or (np.zeros((1, 1), bool),) * 2
+    has_dead, has_hot = (bool(mask.any()) for mask in masks)
+    wanted = [7.0] + [3.0] * has_dead + [response.most_counts] * has_hot
+    assert chain.sure_counts().tolist() == [wanted]
+
+
+def test_bad_pixels_are_drawn_only_where_there_may_be_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    def drawn(*_: object) -> None:
+        raise AssertionError("drawn")
+
+    monkeypatch.setattr(read_out, "bad_pixels", drawn)
+    many = nb.Response(dead_fraction=0.01, hot_fraction=0.01, dead_counts=3.0)
+    chain = Chain(many, (200, 200), 100.0, None)
+    assert chain.sure_counts().tolist() == [[0.0, 3.0, many.most_counts]]
+    with pytest.raises(AssertionError, match="drawn"):
+        Chain(many, (50, 50), 100.0, None).sure_counts()
+    window = np.zeros((200, 200), bool)
+    window[:50, :50] = True
+    with pytest.raises(AssertionError, match="drawn"):
+        Chain(many, (200, 200), 100.0, window).sure_counts()

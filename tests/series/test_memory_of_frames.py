@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 import sys
@@ -29,15 +30,17 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 
 def faults(how: str) -> int:
-    """Pages that the system hands out in ten frames, behind the first one."""
-    found = subprocess.run(
-        [sys.executable, "-c", COUNTS, how], capture_output=True, text=True, check=True
-    )
+    """Pages that the system hands out in ten frames, behind the first one.
+
+    The import of dask sets MALLOC_TRIM_THRESHOLD_, which has the last word.
+    """
+    free = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+    command = [sys.executable, "-c", COUNTS, how]
+    found = subprocess.run(command, capture_output=True, text=True, check=True, env=free)
     return int(found.stdout)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="it is glibc that keeps memory")
 def test_frames_take_the_pages_of_the_one_before() -> None:
-    # Where a process has its heap is chosen by chance, and now and then it cannot grow there.
-    assert min(faults("kept") for _ in range(4)) < 50
+    assert faults("kept") < 50
     assert faults("given back") > 50

@@ -177,9 +177,16 @@ def save(result: SimulationResult, path: Destination, **arguments: Any) -> None:
 
 
 def described(
-    experiment: Experiment, quirks: Quirks, counting: Counting, material: SensorMaterial
+    experiment: Experiment,
+    quirks: Quirks,
+    counting: Counting,
+    material: SensorMaterial,
+    *,
+    with_bad: bool = True,
 ) -> tuple[Frame, list[ResolvedPlan]]:
     """The frame of an experiment without its pixels, and the plan of each panel.
+
+    with_bad: with the pixels that tell nothing, which takes as long as drawing which are broken.
 
     Raises `UnsupportedError` for a curved detector, and what the engine raises.
     """
@@ -188,24 +195,29 @@ def described(
         {"crystal": Crystal(cell_angstrom=(100.0, 100.0, 100.0), n_cells=(1, 1, 1))}
     )
     content, plans = content_and_plans(plain, quirks)
-    bad = []
-    for number, plan in enumerate(plans):
-        chain = Chain.of(experiment.of_panel(number, quirks), plan)
-        of_panel = None if chain.is_active is None else ~chain.is_active
-        if chain.bad is not None:
-            broken = chain.bad[0] | chain.bad[1]
-            of_panel = broken if of_panel is None else of_panel | broken
-        bad.append(of_panel)
     frame = Frame(
         content=content,
         pixels=(),
-        bad=tuple(bad),
+        bad=tuple(
+            _bad(experiment.of_panel(number, quirks), plan) if with_bad else None
+            for number, plan in enumerate(plans)
+        ),
         counting=counting,
         exposure_s=beam.exposure_s if beam.exposure_s > 0.0 else 1.0,
         flux=max(0.0, beam.flux_photons_per_s),
         material=material,
     )
     return frame, plans
+
+
+def _bad(experiment: Experiment, plan: ResolvedPlan) -> NDArray[np.bool_] | None:
+    """Pixels of a panel that tell nothing: not rendered, dead or hot; None: all tell something."""
+    chain = Chain.of(experiment, plan)
+    dark = None if chain.is_active is None else ~chain.is_active
+    if chain.bad is None:
+        return dark
+    broken: NDArray[np.bool_] = chain.bad[0] | chain.bad[1]
+    return broken if dark is None else dark | broken
 
 
 def described_series(
@@ -264,9 +276,11 @@ def described_result(
     pixels: ImagePixels,
     chosen: ImageFormat,
     material: SensorMaterial,
+    *,
+    with_bad: bool = True,
 ) -> tuple[Frame, list[ResolvedPlan]] | None:
     """The frame of the results of an experiment without its pixels, and the plan of each panel;
-    None for a picture, which says nothing.  Raises as `described` does."""
+    None for a picture, which says nothing.  with_bad, and errors, as of `described`."""
     if chosen == "png":
         return None
     counting = Counting()
@@ -276,7 +290,7 @@ def described_result(
         experiment = without_response(experiment)
         if pixels != "photons":  # the scale of integers follows from their light
             counting = Counting(experiment.output.adc_offset, 1.0, _MOST_UINT16)
-    return described(experiment, quirks, counting, material)
+    return described(experiment, quirks, counting, material, with_bad=with_bad)
 
 
 def check_image(

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _BLOCK = 1 << 15
+_SURE = 100.0
+"""With so many bad pixels expected nobody looks whether there is one: a chance of exp(-100)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +58,8 @@ class Chain:
             _active(experiment, plan),
             None if is_empty else region,
         )
-        _ = chain.bad
+        if response.dead_pixels or response.hot_pixels:
+            _ = chain.bad
         return chain
 
     @cached_property
@@ -174,13 +177,25 @@ class Chain:
         """What is shown in every frame, whatever light there is, shape (1, n): 0 or the pedestal,
         whichever is more, and the counts of dead and of hot pixels, where there are such."""
         response = self.response
-        active = np.True_ if self.is_active is None else self.is_active
-        found = [max(response.pedestal, 0.0) if active.any() else 0.0]
-        if self.bad is not None:
-            dead, hot = self.bad
-            found += [response.dead_counts] * bool((dead & active).any())
-            found += [response.most_counts] * bool((hot & ~dead & active).any())
+        active = math.prod(self.shape) if self.is_active is None else int(self.is_active.sum())
+        found = [max(response.pedestal, 0.0) if active else 0.0]
+        has_dead, has_hot = self._has_bad(active)
+        found += [response.dead_counts] * has_dead
+        found += [response.most_counts] * has_hot
         return self._shown(np.array([found]))
+
+    def _has_bad(self, active: int) -> tuple[bool, bool]:
+        """Whether some of the active pixels, of which there are so many, are dead, and hot."""
+        response = self.response
+        expected = response.dead_fraction * active, response.hot_fraction * active
+        listed = response.dead_pixels or response.hot_pixels
+        if not listed and all(number == 0.0 or number > _SURE for number in expected):
+            return expected[0] > 0.0, expected[1] > 0.0
+        if self.bad is None:
+            return False, False
+        seen = np.True_ if self.is_active is None else self.is_active
+        dead, hot = self.bad
+        return bool((dead & seen).any()), bool((hot & seen).any())
 
     def _shown(self, counts: NDArray[np.float64]) -> NDArray[Any]:
         """What a read-out shows of these counts, which are overwritten."""

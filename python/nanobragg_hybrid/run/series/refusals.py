@@ -92,7 +92,9 @@ def check_files(
         combinations(series, fields_of_format(files.format))
     ):
         try:
-            described = described_result(experiment, quirks, pixels, files.format, material)
+            described = described_result(
+                experiment, quirks, pixels, files.format, material, with_bad=False
+            )
         except ConfigError:
             if number == 0:
                 raise
