@@ -12,9 +12,33 @@ from with_torch import torch
 
 pytest.importorskip("triton", reason="Triton is not installed (extra: gpu)")
 
+import nanobragg_hybrid as nb
 from nanobragg_hybrid.engines.torch.fused.kernel import FusedPiece
 from nanobragg_hybrid.engines.torch.on_triton.kernel import TritonKernel
 from nanobragg_hybrid.engines.torch.scenes.packing import Packed, Template, tensors
+
+BETWEEN_SPOTS = nb.Experiment(
+    beam=nb.Beam(
+        wavelength_angstrom=1.0,
+        fluence_photons_per_m2=1e26,
+        dispersion_percent=3.0,
+        dispersion_steps=2,
+    ),
+    crystal=nb.Crystal(
+        cell_angstrom=(35, 40, 45),
+        cell_deg=(75, 85, 95),
+        misset_deg=(10, 20, 30),
+        n_cells=(20, 22, 18),
+        mosaic_spread_deg=1.5,
+        mosaic_domains=4,
+        shape="gauss",
+    ),
+    detector=nb.Detector(
+        distance_mm=100, pixel_size_mm=0.15, n_fast=500, n_slow=500, rotation_deg=(3, -4, 5)
+    ),
+    sampling=nb.Sampling(oversample=1, roi=(141, 148, 348, 360)),
+)
+"""Two wavelengths and four domains on few pixels, which have spots between them."""
 
 Tensor = torch.Tensor
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")

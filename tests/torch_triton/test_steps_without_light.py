@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from compiled_scenes import Part, parts_of, relative_error
-from triton_scenes import DEVICE, TritonPart
+from triton_scenes import BETWEEN_SPOTS, DEVICE, TritonPart
 from with_torch import torch
 
 import nanobragg_hybrid as nb
@@ -21,33 +21,10 @@ TOLERANCE = 1e-4
 
 
 def experiment(**changes: Any) -> nb.Experiment:
-    """Two wavelengths and four domains on few pixels, which have spots between them."""
-    start = nb.Experiment(
-        beam=nb.Beam(
-            wavelength_angstrom=1.0,
-            fluence_photons_per_m2=1e26,
-            dispersion_percent=3.0,
-            dispersion_steps=2,
-        ),
-        crystal=nb.Crystal(
-            cell_angstrom=(35, 40, 45),
-            cell_deg=(75, 85, 95),
-            misset_deg=(10, 20, 30),
-            n_cells=(20, 22, 18),
-            mosaic_spread_deg=1.5,
-            mosaic_domains=4,
-            shape="gauss",
-        ),
-        detector=nb.Detector(
-            distance_mm=100,
-            pixel_size_mm=0.15,
-            n_fast=500,
-            n_slow=500,
-            rotation_deg=(3, -4, 5),
-        ),
-        sampling=nb.Sampling(oversample=1, roi=(141, 148, 348, 360)),
+    """`BETWEEN_SPOTS` with changes."""
+    return BETWEEN_SPOTS.replace(
+        {name.replace("__", "."): value for name, value in changes.items()}
     )
-    return start.replace({name.replace("__", "."): value for name, value in changes.items()})
 
 
 def table() -> nb.StructureFactors:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from for_each import for_each
-from triton_scenes import DEVICE
+from triton_scenes import BETWEEN_SPOTS, DEVICE
 from with_torch import torch
 
 import nanobragg_hybrid as nb
@@ -19,32 +19,10 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::nanobragg_hybrid.NanobraggWarning"),
 ]
 
-EXPERIMENT = nb.Experiment(
-    beam=nb.Beam(
-        wavelength_angstrom=1.0,
-        fluence_photons_per_m2=1e26,
-        dispersion_percent=3.0,
-        dispersion_steps=2,
-    ),
-    crystal=nb.Crystal(
-        cell_angstrom=(35, 40, 45),
-        cell_deg=(75, 85, 95),
-        misset_deg=(10, 20, 30),
-        n_cells=(20, 22, 18),
-        mosaic_spread_deg=1.5,
-        mosaic_domains=4,
-        shape="gauss",
-    ),
-    detector=nb.Detector(
-        distance_mm=100, pixel_size_mm=0.15, n_fast=500, n_slow=500, rotation_deg=(3, -4, 5)
-    ),
-    sampling=nb.Sampling(oversample=1, roi=(141, 148, 348, 360)),
-)
-
 
 def culling(changes: dict[str, Any], f: float, backend: nb.CEngine | nb.TorchEngine) -> Any:
     table = nb.StructureFactors.constant(f)
-    return nb.simulate(EXPERIMENT.replace(changes), table, backend=backend).provenance["culling"]
+    return nb.simulate(BETWEEN_SPOTS.replace(changes), table, backend=backend).provenance["culling"]
 
 
 @for_each(
@@ -104,7 +82,7 @@ def test_values_of_which_nothing_is_bounded(
 def test_the_model_says_it_too() -> None:
     for f, reason in ((50.0, 0), (1e160, 7)):
         model = nb.ForwardModel(
-            EXPERIMENT,
+            BETWEEN_SPOTS,
             nb.StructureFactors.constant(f),
             device=DEVICE,
             kernel="triton",
